@@ -1,0 +1,36 @@
+# Third-party libraries, each found once here and linked by its one owner room (ARCHITECTURE.md).
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(Boost 1.81 REQUIRED)                                   # http (Asio, Beast)
+find_package(simdjson REQUIRED)                                     # protocol
+find_package(nlohmann_json REQUIRED)                                # protocol, server: cold documents
+find_package(spdlog REQUIRED)                                       # base (log)
+find_package(fmt REQUIRED)                                          # base
+find_package(yaml-cpp REQUIRED)                                     # model (manifest), server (configuration)
+find_package(CLI11 REQUIRED)                                        # cli
+find_package(OpenSSL REQUIRED)                                      # base (sha256)
+find_package(CURL REQUIRED)                                         # fetch
+find_package(ZLIB REQUIRED)                                         # http (gzip request bodies)
+find_package(prometheus-cpp CONFIG REQUIRED COMPONENTS core)        # metrics
+find_package(tl-expected REQUIRED)                                  # base (Result)
+pkg_check_modules(JPEG REQUIRED IMPORTED_TARGET libjpeg)            # image
+pkg_check_modules(SPNG REQUIRED IMPORTED_TARGET spng)            # image
+pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp libwebpdemux)  # image
+
+if(NOT EXISTS ${ONNXRUNTIME_ROOT}/lib/libonnxruntime.so.1)
+  message(FATAL_ERROR "no ONNX Runtime at ${ONNXRUNTIME_ROOT}: run 'make setup', "
+                      "or set ONNXRUNTIME_ROOT to an unpacked release")
+endif()
+add_library(onnxruntime SHARED IMPORTED)                            # model
+set_target_properties(onnxruntime PROPERTIES
+  IMPORTED_LOCATION ${ONNXRUNTIME_ROOT}/lib/libonnxruntime.so.1
+  IMPORTED_SONAME libonnxruntime.so.1
+  INTERFACE_INCLUDE_DIRECTORIES ${ONNXRUNTIME_ROOT}/include)
+
+if(PODSENSE_TESTS)
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+endif()
+if(PODSENSE_BENCH)
+  find_package(benchmark REQUIRED)
+endif()

@@ -1,0 +1,45 @@
+# podsense_room(NAME SOURCES ... HEADERS ... [USES room ...] [PUBLIC lib ...] [PRIVATE lib ...]
+#               [TESTS file ...] [BENCH file ...])
+# One static library per room. USES names the rooms it may include; scripts/check-rooms.py holds the
+# include graph against these lists. Each test file becomes its own binary and ctest entries.
+function(podsense_room name)
+  cmake_parse_arguments(ROOM "" "" "SOURCES;HEADERS;USES;PUBLIC;PRIVATE;TESTS;BENCH" ${ARGN})
+  add_library(podsense_${name} STATIC ${ROOM_SOURCES})
+  target_sources(podsense_${name} PUBLIC FILE_SET HEADERS
+    BASE_DIRS ${CMAKE_SOURCE_DIR}/src FILES ${ROOM_HEADERS})
+  set_target_properties(podsense_${name} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
+  target_include_directories(podsense_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
+  list(TRANSFORM ROOM_USES PREPEND podsense_)
+  target_link_libraries(podsense_${name}
+    PUBLIC ${ROOM_USES} ${ROOM_PUBLIC}
+    PRIVATE ${ROOM_PRIVATE} podsense_options)
+  if(PODSENSE_TESTS)
+    foreach(file ${ROOM_TESTS})
+      podsense_test(${file} podsense_${name})
+    endforeach()
+  endif()
+  if(PODSENSE_BENCH)
+    foreach(file ${ROOM_BENCH})
+      get_filename_component(bench ${file} NAME_WE)
+      add_executable(${bench} ${file})
+      target_link_libraries(${bench} PRIVATE podsense_${name} podsense_options
+                            benchmark::benchmark benchmark::benchmark_main)
+    endforeach()
+  endif()
+endfunction()
+
+function(podsense_test file)
+  get_filename_component(test ${file} NAME_WE)
+  add_executable(${test} ${file})
+  target_link_libraries(${test} PRIVATE ${ARGN} podsense_options GTest::gtest GTest::gmock
+                        GTest::gtest_main)
+  target_compile_definitions(${test} PRIVATE PODSENSE_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  gtest_discover_tests(${test} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS unit TIMEOUT 120)
+endfunction()
+
+# podsense_fuzzer(NAME ROOM...): fuzz/NAME.cc with seeds in fuzz/seeds/NAME.
+function(podsense_fuzzer name)
+  add_executable(${name} ${name}.cc)
+  target_link_libraries(${name} PRIVATE ${ARGN} podsense_options)
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+endfunction()

@@ -1,0 +1,65 @@
+#pragma once
+
+/// Structured logs: an event name (a constant, not a sentence) and fields. One JSON object a line
+/// on stdout, or a readable line on a terminal. An error is logged once, where it stops travelling.
+/// Never log image bytes, URL queries or secrets.
+///
+///   log::info("model_loaded", {{"model", name}, {"seconds", 0.12}});
+///
+/// @threads thread-safe
+
+#include <concepts>
+#include <cstdint>
+#include <initializer_list>
+#include <string_view>
+#include <variant>
+
+#include "base/error.h"
+
+namespace podsense::log {
+
+enum class Level { kTrace, kDebug, kInfo, kWarning, kError, kOff };
+enum class Format { kAuto, kJson, kText };  ///< kAuto: text on a terminal, JSON elsewhere
+
+/// Borrowed for the duration of the call.
+class Value {
+ public:
+  Value(std::string_view s) : value_(s) {}
+  Value(const std::string& s) : value_(std::string_view(s)) {}
+  Value(const char* s) : value_(std::string_view(s)) {}
+  Value(bool b) : value_(b) {}
+  Value(std::floating_point auto d) : value_(static_cast<double>(d)) {}
+  Value(std::signed_integral auto i) : value_(static_cast<std::int64_t>(i)) {}
+  Value(std::unsigned_integral auto u) : value_(static_cast<std::uint64_t>(u)) {}
+  [[nodiscard]] const auto& get() const { return value_; }
+
+ private:
+  std::variant<std::string_view, bool, double, std::int64_t, std::uint64_t> value_;
+};
+
+struct Field {
+  std::string_view key;
+  Value value;
+};
+using Fields = std::initializer_list<Field>;
+
+/// Called once by the composition root, again to change the level.
+void configure(Level level, Format format);
+Result<Level> parse_level(std::string_view name);  ///< trace debug info warning error off, any case
+bool enabled(Level level);
+
+void write(Level level, std::string_view event, Fields fields);
+inline void debug(std::string_view event, Fields fields = {}) {
+  write(Level::kDebug, event, fields);
+}
+inline void info(std::string_view event, Fields fields = {}) {
+  write(Level::kInfo, event, fields);
+}
+inline void warning(std::string_view event, Fields fields = {}) {
+  write(Level::kWarning, event, fields);
+}
+inline void error(std::string_view event, Fields fields = {}) {
+  write(Level::kError, event, fields);
+}
+
+}  // namespace podsense::log

@@ -5,6 +5,7 @@
 /// HTTP or gRPC client stands in one table, protocol/error_mapping.h.
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -63,10 +64,12 @@ constexpr std::string_view error_name(ErrorCode code) {
 }
 
 /// `message` is for the client: what was wrong and what is accepted. `detail` is for the log only.
+/// `retry_after`: when asking again makes sense, for codes whose row says so; zero: unknown.
 struct Error {
   ErrorCode code = ErrorCode::kInternal;
   std::string message;
   std::string detail;
+  std::chrono::milliseconds retry_after{};
 };
 
 template <class T>

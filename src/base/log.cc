@@ -61,6 +61,11 @@ void append_value(std::string& out, const Value& value, bool quote) {
       value.get());
 }
 
+bool is_empty(const Value& value) {
+  const auto* text = std::get_if<std::string_view>(&value.get());
+  return text != nullptr && text->empty();
+}
+
 }  // namespace
 
 void configure(Level level, Format format) {
@@ -105,6 +110,9 @@ void write(Level level, std::string_view event, Fields fields) {
     line += R"(","event":)";
     append_json_string(line, event);
     for (const Field& field : fields) {
+      if (is_empty(field.value)) {
+        continue;
+      }
       line += ',';
       append_json_string(line, field.key);
       line += ':';
@@ -115,6 +123,9 @@ void write(Level level, std::string_view event, Fields fields) {
     append_time(line);
     fmt::format_to(std::back_inserter(line), " {:<7} {}", name, event);
     for (const Field& field : fields) {
+      if (is_empty(field.value)) {
+        continue;
+      }
       line += ' ';
       line += field.key;
       line += '=';

@@ -2,7 +2,7 @@
 
 /// Structured logs: an event name (a constant, not a sentence) and fields. One JSON object a line
 /// on stdout, or a readable line on a terminal. An error is logged once, where it stops travelling.
-/// Never log image bytes, URL queries or secrets.
+/// An empty text is left out. Never log image bytes, URL queries or secrets.
 ///
 ///   log::info("model_loaded", {{"model", name}, {"seconds", 0.12}});
 ///

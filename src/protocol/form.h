@@ -1,0 +1,61 @@
+#pragma once
+
+/// Forms of a request that are not JSON: base64, multipart/form-data, query strings, media types.
+/// All read in place with limits; nothing here allocates in proportion to what a length declares.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "protocol/messages.h"
+
+namespace podsense::protocol {
+
+/// Standard and URL-safe alphabets, padding optional, ASCII white space skipped.
+/// @errors kInvalidArgument: naming the offset of the first wrong character
+/// @source RFC 4648
+Result<std::string> decode_base64(std::string_view text);
+
+/// `type/subtype` in lower case without parameters; empty when it is not one.
+std::string media_type(std::string_view content_type);
+/// A parameter's value, unquoted: `boundary`, `charset`.
+std::optional<std::string> media_parameter(std::string_view content_type, std::string_view name);
+
+struct FormPart {
+  std::string_view name;  ///< borrowed from the body, as all else here
+  std::string_view filename;
+  std::string_view content_type;
+  std::string_view data;
+};
+
+/// @errors kInvalidArgument: no or bad boundary, no closing delimiter, over 16 parts, part headers
+///         over 8 KiB, a part without a name
+/// @source RFC 7578, RFC 2046 section 5.1
+Result<std::vector<FormPart>> parse_multipart(std::string_view body, std::string_view boundary);
+
+/// The image and options of a form: the part named "image" or "file", or the only part with a
+/// file name; "model", "version", "top_k" as text parts.
+/// @errors kInvalidArgument: no image part, two, or an unknown part (with the nearest known name)
+Result<ClassifyRequest> classify_from_form(std::string_view body, std::string_view boundary);
+
+struct QueryParameter {
+  std::string name;
+  std::string value;
+};
+/// Percent and plus decoding. @errors kInvalidArgument: bad escape, over 32 parameters, a NUL
+Result<std::vector<QueryParameter>> parse_query(std::string_view query);
+
+/// What a query may set; "top_k", "model", "version", "cpu_ms". An unknown or repeated name is an
+/// error that lists the `accepted` ones. What the query sets overrides what the body said.
+Result<void> apply_query(const std::vector<QueryParameter>& query, ClassifyRequest& request);
+Result<void> apply_query(const std::vector<QueryParameter>& query, RowsRequest& request);
+Result<void> apply_query(const std::vector<QueryParameter>& query, SimulateRequest& request);
+
+/// cpu_ms: a number from 0 to kMaxCpuMs.
+inline constexpr double kMaxCpuMs = 60'000;
+inline constexpr std::uint32_t kMaxTopK = 1000;
+
+}  // namespace podsense::protocol

@@ -1,0 +1,156 @@
+#include <algorithm>
+#include <array>
+#include <cassert>
+
+#include "base/text.h"
+#include "protocol/error_mapping.h"
+#include "protocol/json_codec.h"
+
+namespace podsense::protocol {
+namespace {
+
+/// Milliseconds with three decimals, written from whole microseconds. Never
+/// negative.
+void append_ms(std::string& out, Duration time) {
+  const auto half = std::chrono::nanoseconds(500);
+  const Duration rounded = std::max(time, Duration::zero());
+  const auto us = static_cast<std::uint64_t>(
+      rounded > Duration::max() - half ? rounded.count() / 1000 : (rounded + half).count() / 1000);
+  append_json_number(out, us / 1000);
+  const auto part = static_cast<unsigned>(us % 1000);
+  const std::array<char, 4> decimals{'.', static_cast<char>('0' + part / 100),
+                                     static_cast<char>('0' + part / 10 % 10),
+                                     static_cast<char>('0' + part % 10)};
+  out.append(decimals.data(), decimals.size());
+}
+
+void append_phase(std::string& out, std::string_view key, std::optional<Duration> time) {
+  if (time) {
+    out += key;
+    append_ms(out, *time);
+    out += ',';
+  }
+}
+
+/// `,"timing_ms":{…}}`: the end of every answer.
+void append_timing(std::string& out, const Timing& timing) {
+  out += R"(,"timing_ms":{)";
+  append_phase(out, R"("fetch":)", timing.fetch);
+  append_phase(out, R"("queue":)", timing.queue);
+  append_phase(out, R"("preprocess":)", timing.preprocess);
+  append_phase(out, R"("compute":)", timing.compute);
+  out += R"("total":)";
+  append_ms(out, timing.total);
+  out += "}}";
+}
+
+void append_model(std::string& out, const AnswerHead& head) {
+  out += R"({"model":)";
+  append_json_string(out, head.model);
+}
+
+void append_version_and_id(std::string& out, const AnswerHead& head, std::string_view request_id) {
+  out += R"(,"version":)";
+  append_json_string(out, head.version);
+  out += R"(,"request_id":)";
+  append_json_string(out, request_id);
+}
+
+/// `"prediction":1,"label":"1","probabilities":[…]`
+void append_row(std::string& out, const RowAnswer& row) {
+  out += R"("prediction":)";
+  append_json_number(out, row.prediction);
+  out += R"(,"label":)";
+  append_json_string(out, row.label);
+  out += R"(,"probabilities":[)";
+  std::string_view comma;
+  for (const float probability : row.probabilities) {
+    out += comma;
+    append_json_number(out, probability);
+    comma = ",";
+  }
+  out += ']';
+}
+
+/// Room for the fixed parts and usual names, so that an answer is one
+/// allocation.
+void reserve_more(std::string& out, std::size_t entries, std::size_t bytes_each) {
+  constexpr std::size_t kFixed = 320;
+  out.reserve(out.size() + kFixed + entries * bytes_each);
+}
+
+}  // namespace
+
+void write_classify(std::string& out, const ClassifyAnswer& answer, std::string_view request_id) {
+  reserve_more(out, answer.predictions.size(), 80);
+  append_model(out, answer);
+  append_version_and_id(out, answer, request_id);
+  out += R"(,"predictions":[)";
+  std::string_view comma;
+  for (const ScoredClass& entry : answer.predictions) {
+    out += comma;
+    out += R"({"class":)";
+    append_json_number(out, entry.index);
+    out += R"(,"label":)";
+    append_json_string(out, entry.label);
+    out += R"(,"score":)";
+    append_json_number(out, entry.score);
+    out += '}';
+    comma = ",";
+  }
+  out += ']';
+  append_timing(out, answer.timing);
+}
+
+void write_features(std::string& out, const RowsAnswer& answer, std::string_view request_id) {
+  assert(answer.rows.size() == 1);
+  const RowAnswer& row = answer.rows.front();
+  reserve_more(out, row.probabilities.size(), 14);
+  append_model(out, answer);
+  append_version_and_id(out, answer, request_id);
+  out += ',';
+  append_row(out, row);
+  append_timing(out, answer.timing);
+}
+
+void write_instances(std::string& out, const RowsAnswer& answer, std::string_view request_id) {
+  const std::size_t classes = answer.rows.empty() ? 0 : answer.rows.front().probabilities.size();
+  reserve_more(out, answer.rows.size(), 64 + classes * 14);
+  append_model(out, answer);
+  append_version_and_id(out, answer, request_id);
+  out += R"(,"predictions":[)";
+  std::string_view comma;
+  for (const RowAnswer& row : answer.rows) {
+    out += comma;
+    out += '{';
+    append_row(out, row);
+    out += '}';
+    comma = ",";
+  }
+  out += ']';
+  append_timing(out, answer.timing);
+}
+
+void write_simulate(std::string& out, const SimulateAnswer& answer, std::string_view request_id) {
+  reserve_more(out, 0, 0);
+  append_model(out, answer);
+  // The simulated model has one version; the answer's shape leaves it out.
+  out += R"(,"request_id":)";
+  append_json_string(out, request_id);
+  out += R"(,"cpu_ms":)";
+  append_ms(out, answer.cpu);
+  append_timing(out, answer.timing);
+}
+
+void write_error(std::string& out, const Error& error, std::string_view request_id) {
+  out.reserve(out.size() + 64 + error.message.size() + request_id.size());
+  out += R"({"error":)";
+  append_json_string(out, error.message);
+  out += R"(,"code":")";
+  out += mapping(error.code).name;
+  out += R"(","request_id":)";
+  append_json_string(out, request_id);
+  out += '}';
+}
+
+}  // namespace podsense::protocol

@@ -1,0 +1,82 @@
+#pragma once
+
+/// Requests and answers as plain values: what is left when JSON, multipart or protobuf is gone.
+/// Transports make and write them, `inference` fulfils them.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/error.h"
+
+namespace podsense::protocol {
+
+/// Empty name: the default model of the task. Empty version: the newest that serves.
+struct ModelRef {
+  std::string name;
+  std::string version;
+};
+
+struct ClassifyRequest {
+  ModelRef model;
+  std::string image;  ///< encoded bytes, owned; exactly one of image and url is set
+  std::string url;
+  std::uint32_t top_k = 5;  ///< 1..1000, clamped to the number of classes
+};
+
+struct RowsRequest {
+  ModelRef model;
+  std::vector<float> values;  ///< [rows, columns], row-major, finite
+  std::size_t rows = 0;
+  std::size_t columns = 0;
+};
+
+struct SimulateRequest {
+  ModelRef model;
+  std::optional<Duration> cpu;  ///< unset: the model's default
+};
+
+/// Time in each phase; unset phases are left out of the answer.
+struct Timing {
+  std::optional<Duration> fetch;
+  std::optional<Duration> queue;
+  std::optional<Duration> preprocess;
+  std::optional<Duration> compute;
+  Duration total{};
+};
+
+struct ScoredClass {
+  std::uint32_t index = 0;
+  std::string_view label;  ///< borrowed from the model version that Answer::owner keeps alive
+  float score = 0;
+};
+
+struct RowAnswer {
+  std::int64_t prediction = 0;
+  std::string_view label;  ///< borrowed likewise
+  std::vector<float> probabilities;
+};
+
+/// What every answer carries.
+struct AnswerHead {
+  std::string_view model;    ///< borrowed from `owner`
+  std::string_view version;  ///< borrowed from `owner`
+  Timing timing;
+  std::shared_ptr<const void> owner;
+};
+
+struct ClassifyAnswer : AnswerHead {
+  std::vector<ScoredClass> predictions;  ///< best first
+};
+struct RowsAnswer : AnswerHead {
+  std::vector<RowAnswer> rows;
+};
+struct SimulateAnswer : AnswerHead {
+  Duration cpu{};  ///< truly burnt
+};
+
+}  // namespace podsense::protocol

@@ -1,0 +1,34 @@
+#pragma once
+
+/// For this room's tests: tables of bad inputs, each with the exact message it gets.
+
+#include <gtest/gtest.h>
+
+#include <span>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace podsense::protocol {
+
+struct Refusal {
+  std::string_view input;
+  std::string_view message;
+};
+
+/// Each input of the table must fail with kInvalidArgument and its message.
+template <class Parse>
+void expect_refusals(std::span<const Refusal> table, Parse parse) {
+  for (const Refusal& row : table) {
+    SCOPED_TRACE(testing::PrintToString(row.input));
+    const auto result = parse(row.input);
+    if (result) {
+      ADD_FAILURE() << "accepted";
+      continue;
+    }
+    EXPECT_EQ(result.error().code, ErrorCode::kInvalidArgument);
+    EXPECT_EQ(result.error().message, row.message);
+  }
+}
+
+}  // namespace podsense::protocol

@@ -1,0 +1,55 @@
+#pragma once
+
+/// What the three decoders share: a header to check limits on, and decoding into a Pipeline.
+
+#include <string>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "image/bytes.h"
+#include "image/image.h"
+#include "image/pipeline.h"
+
+namespace podsense::image {
+
+struct Header {
+  Info info;
+  bool gray = false;      ///< decodes to one channel
+  bool animated = false;  ///< WebP with an animation chunk, of whatever number of frames
+};
+
+/// The time allowed for one picture.
+class Budget {
+ public:
+  explicit Budget(Duration time) : deadline_(Deadline::after(SteadyClock().now(), time)) {}
+  [[nodiscard]] bool spent() const { return deadline_.passed(SteadyClock().now()); }
+
+ private:
+  Deadline deadline_;
+};
+
+inline tl::unexpected<Error> too_slow() {
+  return fail(ErrorCode::kDeadlineExceeded,
+              "the picture takes longer to decode than is allowed here");
+}
+inline tl::unexpected<Error> corrupt(std::string_view format, std::string_view why) {
+  return fail(ErrorCode::kUnprocessable,
+              std::string("the ").append(format).append(" cannot be decoded: ").append(why));
+}
+
+/// The format's header: sizes, frames, orientation. No limits are applied, nothing is allocated.
+/// @errors kUnprocessable
+Result<Header> jpeg_header(Bytes bytes);
+Result<Header> png_header(Bytes bytes);
+Result<Header> webp_header(Bytes bytes);
+
+/// Decodes the pipeline's region, row by row.
+/// @errors kUnprocessable, kDeadlineExceeded, kUnavailable (no memory)
+Result<void> decode_jpeg(Bytes bytes, const Source& source, Pipeline& pipeline,
+                         Workspace& workspace, const Budget& budget);
+Result<void> decode_png(Bytes bytes, const Source& source, const Limits& limits, Pipeline& pipeline,
+                        Workspace& workspace, const Budget& budget);
+Result<void> decode_webp(Bytes bytes, const Header& header, Pipeline& pipeline,
+                         Workspace& workspace, const Budget& budget);
+
+}  // namespace podsense::image

@@ -1,0 +1,122 @@
+#pragma once
+
+/// Image bytes → model input. Hostile input meets limits first: `inspect` reads the header alone,
+/// and nothing is decoded whose declared size is over the limit. The format is told by content,
+/// never by a declared type.
+///
+///   Scratch scratch;                                   // one per thread, reused
+///   std::vector<float> tensor(element_count(spec));
+///   auto done = to_tensor(bytes, spec, limits, std::span<float>(tensor), scratch);
+///
+/// A damaged picture is an error, never half an answer: a file that ends early, image data that
+/// does not decode, a wrong PNG checksum. Damage that the picture does not depend on is no error:
+/// bytes between JPEG segments, bytes after the end, and data below the last row the crop needs in
+/// a JPEG that ends with its end marker. Colour profiles and gamma are ignored, as Pillow ignores
+/// them; of 16-bit samples the high byte counts; CMYK is taken as inverted, as everyone writes it.
+///
+/// Transparency is laid over white. EXIF orientation is honoured. Scaled JPEG decoding is used as
+/// far as the cropped picture stays at least as large as the target.
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/error.h"
+
+namespace podsense::image {
+
+enum class Format { kJpeg, kPng, kWebp };
+std::string_view mime_type(Format format);
+
+struct Limits {
+  std::uint64_t max_bytes = 10ULL << 20U;
+  std::uint64_t max_pixels = 50'000'000;  ///< width × height, from the header
+  std::uint32_t max_side = 16'384;
+  std::uint32_t max_frames = 1;  ///< animations (APNG, WebP) with more are refused
+  /// Decoding stops here (progressive JPEG scans make time per byte unbounded).
+  Duration max_time = std::chrono::seconds(5);
+};
+
+struct Info {
+  Format format{};
+  std::uint32_t width = 0;  ///< as stored, before EXIF orientation
+  std::uint32_t height = 0;
+  std::uint32_t frames = 1;
+  int orientation = 1;  ///< EXIF 1..8
+};
+
+enum class Resize {
+  kCropThenResize,  ///< centre square of crop_fraction × short side, then to width × height
+  kResizeThenCrop,  ///< short side to max(width, height) / crop_fraction, then centre crop
+                    ///< (torchvision)
+  kSquash,          ///< whole picture to width × height, aspect ratio not kept
+  kLetterbox,       ///< whole picture inside width × height, aspect kept, padded with `pad_value`
+};
+enum class Filter { kBicubic, kBilinear, kLanczos, kBox, kNearest };  ///< antialiased, as Pillow's
+enum class Channels { kRgb, kBgr, kGray };
+enum class Layout { kNchw, kNhwc };
+
+/// How a picture becomes a tensor: value = (byte × scale − mean[c]) / std[c].
+struct TensorSpec {
+  std::uint32_t width = 224;
+  std::uint32_t height = 224;
+  Resize resize = Resize::kCropThenResize;
+  double crop_fraction = 0.875;  ///< 0 < f ≤ 1
+  Filter filter = Filter::kBicubic;
+  Channels channels = Channels::kRgb;
+  Layout layout = Layout::kNchw;
+  float scale = 1.0F;
+  std::array<float, 3> mean{127.0F, 127.0F, 127.0F};
+  std::array<float, 3> std{128.0F, 128.0F, 128.0F};
+  std::uint8_t pad_value = 0;
+  /// JPEG: decode at 1/2, 1/4 or 1/8 where the cropped picture stays as large as the target. False
+  /// decodes in full, which agrees to the byte with Pillow's (docs/adr/0005) and costs up to 4×.
+  bool scaled_decoding = true;
+};
+
+std::size_t element_count(const TensorSpec& spec);  ///< channels × height × width
+std::size_t channel_count(Channels channels);
+
+/// Buffers that grow to what one thread needs and stay, up to 64 MB. @threads confined to one
+/// thread
+class Scratch {
+ public:
+  Scratch();
+  ~Scratch();
+  Scratch(Scratch&&) noexcept;
+  Scratch& operator=(Scratch&&) noexcept;
+  struct Impl;
+  Impl& impl() { return *impl_; }
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Format by content. @errors kUnsupportedMedia: none of JPEG, PNG, WebP; the message says what the
+/// bytes look like (GIF, HTML, …) and what is accepted
+Result<Format> sniff(std::span<const std::byte> bytes);
+
+/// Header only; a few microseconds, no allocation in proportion to the declared size.
+/// @errors as to_tensor
+Result<Info> inspect(std::span<const std::byte> bytes, const Limits& limits);
+
+/// Decodes, orients, resizes, normalises into `out`.
+/// @shape  out: element_count(spec) values, [C,H,W] or [H,W,C]
+/// @errors kUnsupportedMedia; kPayloadTooLarge: bytes, pixels, side or frames over the limit;
+///         kUnprocessable: truncated or corrupt; kDeadlineExceeded: over max_time
+/// @threads any; takes 1 to 60 ms of CPU, never call it from an I/O thread
+/// @source Pillow's Image.resize (support, a = −0.5 for bicubic, renormalised at the borders)
+Result<void> to_tensor(std::span<const std::byte> bytes, const TensorSpec& spec,
+                       const Limits& limits, std::span<float> out, Scratch& scratch);
+
+/// The same for models that take raw bytes: no normalisation. @shape [H,W,C] or [C,H,W] uint8
+Result<void> to_tensor(std::span<const std::byte> bytes, const TensorSpec& spec,
+                       const Limits& limits, std::span<std::uint8_t> out, Scratch& scratch);
+
+}  // namespace podsense::image

@@ -1,0 +1,296 @@
+/// @source ITU-T T.81 annex B (markers); libjpeg-turbo's libjpeg.txt, "Error handling" and "Partial
+///         image decompression"
+
+#include <algorithm>
+#include <csetjmp>
+// clang-format off: jpeglib.h needs what cstdio declares, and jerror.h what jpeglib.h does
+#include <cstdio>
+#include <jpeglib.h>
+#include <jerror.h>
+// clang-format on
+
+#include "image/decode.h"
+#include "image/exif.h"
+
+namespace podsense::image {
+namespace {
+
+constexpr std::string_view kName = "JPEG";
+
+// --- header: our own walk over the markers, without libjpeg's allocations ---
+
+constexpr bool is_frame(std::uint32_t marker) {
+  return marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC;
+}
+constexpr bool has_no_length(std::uint32_t marker) {
+  return marker == 0x01 || (marker >= 0xD0 && marker <= 0xD8);
+}
+
+/// The next marker at or after `at`, which is moved behind it; 0 at the end. Bytes between segments
+/// are skipped, as libjpeg does.
+std::uint32_t next_marker(Bytes bytes, std::size_t& at) {
+  while (at + 1 < bytes.size()) {
+    if (u8_at(bytes, at) == 0xFF && u8_at(bytes, at + 1) != 0xFF && u8_at(bytes, at + 1) != 0) {
+      at += 2;
+      return u8_at(bytes, at - 1);
+    }
+    ++at;
+  }
+  return 0;
+}
+
+// --- libjpeg behind RAII: its errors come back by longjmp, over C frames and ours without
+// destructors
+
+/// Warnings that mean missing or wrong picture data. Others (bytes between segments, odd version
+/// numbers) leave the picture as it was meant.
+bool spoils_picture(int message_code) {
+  switch (message_code) {
+    case JWRN_JPEG_EOF:    // premature end of file
+    case JWRN_HIT_MARKER:  // premature end of a data segment
+    case JWRN_HUFF_BAD_CODE:
+    case JWRN_ARITH_BAD_CODE:
+    case JWRN_MUST_RESYNC:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// What one picture's decoder delivers: the region, and margins that make its edges right.
+struct Cut {
+  Region region;
+  JDIMENSION begin = 0;  ///< first decoded column
+  JDIMENSION width = 0;  ///< decoded columns
+};
+
+class Decoder {
+ public:
+  explicit Decoder(const Budget& budget) : budget_(budget) {
+    cinfo_.err = jpeg_std_error(&errors_);
+    errors_.error_exit = on_error;
+    errors_.emit_message = on_message;
+    errors_.output_message = [](j_common_ptr) {};
+    cinfo_.client_data = this;
+    progress_.progress_monitor = on_progress;
+  }
+  Decoder(const Decoder&) = delete;
+  Decoder& operator=(const Decoder&) = delete;
+  ~Decoder() { jpeg_destroy_decompress(&cinfo_); }
+
+  /// Runs libjpeg calls. @return false when one of them failed: see error().
+  template <class Step>
+  bool guarded(Step step) {
+    if (setjmp(jump_) != 0) {  // NOLINT(cert-err52-cpp): libjpeg knows no other way
+      return false;
+    }
+    step();
+    return true;
+  }
+
+  void open(Bytes bytes) {
+    jpeg_create_decompress(&cinfo_);  // clears all but err and client_data
+    cinfo_.progress = &progress_;
+    jpeg_mem_src(&cinfo_, static_cast<const unsigned char*>(static_cast<const void*>(bytes.data())),
+                 bytes.size());
+    jpeg_read_header(&cinfo_, TRUE);
+  }
+
+  jpeg_decompress_struct& info() { return cinfo_; }
+  [[nodiscard]] tl::unexpected<Error> error() const {
+    if (late_) {
+      return too_slow();
+    }
+    if (errors_.msg_code == JERR_OUT_OF_MEMORY) {
+      return fail(ErrorCode::kUnavailable, "not enough memory to decode this picture now");
+    }
+    return corrupt(kName, message_);
+  }
+
+ private:
+  static Decoder& self(j_common_ptr cinfo) { return *static_cast<Decoder*>(cinfo->client_data); }
+
+  [[noreturn]] static void on_error(j_common_ptr cinfo) {
+    auto& decoder = self(cinfo);
+    cinfo->err->format_message(cinfo, decoder.message_);
+    longjmp(decoder.jump_, 1);  // NOLINT(cert-err52-cpp)
+  }
+  static void on_message(j_common_ptr cinfo, int level) {
+    if (level < 0 && spoils_picture(cinfo->err->msg_code)) {
+      on_error(cinfo);
+    }
+  }
+  /// Called at least once for each row of blocks of each scan, which bounds the time that a picture
+  /// of thousands of scans takes.
+  static void on_progress(j_common_ptr cinfo) {
+    auto& decoder = self(cinfo);
+    if (decoder.budget_.spent()) {
+      decoder.late_ = true;
+      longjmp(decoder.jump_, 1);  // NOLINT(cert-err52-cpp)
+    }
+  }
+
+  jpeg_decompress_struct cinfo_{};
+  jpeg_error_mgr errors_{};
+  jpeg_progress_mgr progress_{};
+  std::jmp_buf jump_{};
+  const Budget& budget_;
+  bool late_ = false;
+  char message_[JMSG_LENGTH_MAX] = {};
+};
+
+/// Which colours libjpeg is asked for, given what the pipeline wants.
+J_COLOR_SPACE out_space(const jpeg_decompress_struct& cinfo, Pixels wanted) {
+  if (cinfo.num_components == 4) {
+    return JCS_CMYK;
+  }
+  // Luminance is the grey picture already; from RGB we compute it as Pillow does.
+  const bool luma = cinfo.jpeg_color_space == JCS_YCbCr || cinfo.jpeg_color_space == JCS_GRAYSCALE;
+  return wanted == Pixels::kGray && luma ? JCS_GRAYSCALE : JCS_EXT_RGBX;
+}
+
+/// CMYK → RGBX in place. Stored inverted, as every program that writes such files does (Adobe's
+/// convention, which Pillow and the browsers assume too).
+void inverted_cmyk_to_rgbx(std::uint8_t* row, std::size_t pixels) {
+  for (std::size_t i = 0; i < pixels; ++i) {
+    std::uint8_t* const p = row + 4 * i;
+    const std::uint32_t white = p[3];
+    for (int c = 0; c < 3; ++c) {
+      const std::uint32_t ink = (255U - p[c]) * white + 128U;
+      const std::uint32_t removed = (ink + (ink >> 8U)) >> 8U;
+      p[c] = static_cast<std::uint8_t>(white > removed ? white - removed : 0);
+    }
+  }
+}
+
+/// The file ends as a JPEG ends: rows below the region need not be decoded to know it is whole.
+bool ends_properly(Bytes bytes) {
+  return bytes.size() >= 2 && be16(bytes, bytes.size() - 2) == 0xFFD9;
+}
+
+/// Columns to decode: the region and a margin, since smooth upsampling of colour looks at
+/// neighbours.
+Cut cut_of(const jpeg_decompress_struct& cinfo, const Region& region) {
+  constexpr JDIMENSION kMargin = 16;
+  const JDIMENSION begin = region.x > kMargin ? region.x - kMargin : 0;
+  const JDIMENSION end = std::min(cinfo.output_width, region.x + region.width + kMargin);
+  return {.region = region, .begin = begin, .width = end - begin};
+}
+
+struct Rows {
+  std::uint8_t* line;
+  Pipeline& pipeline;
+  bool to_the_end;
+};
+
+void read_rows(Decoder& decoder, const Cut& cut, const Rows& rows) {
+  auto& cinfo = decoder.info();
+  const auto& region = cut.region;
+  const bool cmyk = cinfo.out_color_space == JCS_CMYK;
+  const bool gray_from_colour =
+      rows.pipeline.pixels() == Pixels::kGray && cinfo.out_color_space != JCS_GRAYSCALE;
+  std::uint8_t* const first = rows.line + std::size_t{region.x - cut.begin} *
+                                              static_cast<unsigned>(cinfo.output_components);
+  if (region.y > 0) {
+    jpeg_skip_scanlines(&cinfo, region.y);
+  }
+  for (std::uint32_t y = 0; y < region.height; ++y) {
+    JSAMPROW line = rows.line;
+    jpeg_read_scanlines(&cinfo, &line, 1);
+    if (cmyk) {
+      inverted_cmyk_to_rgbx(first, region.width);
+    }
+    if (gray_from_colour) {
+      to_gray(first, region.width);
+    }
+    rows.pipeline.row(y, first);
+  }
+  if (rows.to_the_end) {
+    // Not with one skip to the end: that skips the data unread.
+    if (const auto left = cinfo.output_height - cinfo.output_scanline; left > 0) {
+      jpeg_skip_scanlines(&cinfo, left - 1);
+      JSAMPROW line = rows.line;
+      jpeg_read_scanlines(&cinfo, &line, 1);
+    }
+    jpeg_finish_decompress(&cinfo);
+  }
+}
+
+}  // namespace
+
+Result<Header> jpeg_header(Bytes bytes) {
+  Header header{.info = {.format = Format::kJpeg}};
+  bool frame = false;
+  bool exif = false;
+  std::size_t at = 2;
+  for (auto marker = next_marker(bytes, at); marker != 0; marker = next_marker(bytes, at)) {
+    if (has_no_length(marker)) {
+      continue;
+    }
+    if (marker == 0xD9 || bytes.size() - at < 2) {
+      break;
+    }
+    const std::size_t length = be16(bytes, at);
+    if (length < 2) {
+      return corrupt(kName, "a segment with a length below 2");
+    }
+    if (bytes.size() - at < length) {
+      break;
+    }
+    const Bytes body = bytes.subspan(at + 2, length - 2);
+    if (marker == 0xDA) {  // the picture's data begin
+      if (!frame) {
+        return corrupt(kName, "no frame header before the data");
+      }
+      return header;
+    }
+    if (is_frame(marker) && !frame) {
+      if (body.size() < 6) {
+        return corrupt(kName, "its frame header is too short");
+      }
+      header.info.height = be16(body, 1);
+      header.info.width = be16(body, 3);
+      header.gray = u8_at(body, 5) == 1;
+      frame = true;
+    } else if (marker == 0xE1 && !exif && body.size() >= 6 && matches(body, 0, "Exif")) {
+      header.info.orientation = exif_orientation(body);
+      exif = true;
+    }
+    at += length;
+  }
+  return corrupt(kName, "it is truncated or has no picture data");
+}
+
+Result<void> decode_jpeg(Bytes bytes, const Source& source, Pipeline& pipeline,
+                         Workspace& workspace, const Budget& budget) {
+  Decoder decoder(budget);
+  auto& cinfo = decoder.info();
+  if (!decoder.guarded([&] { decoder.open(bytes); })) {
+    return decoder.error();
+  }
+  if (cinfo.image_width != source.info.width || cinfo.image_height != source.info.height) {
+    return corrupt(kName, "its headers contradict each other");
+  }
+  cinfo.scale_num = source.eighths;
+  cinfo.scale_denom = 8;
+  cinfo.out_color_space = out_space(cinfo, pipeline.pixels());
+  Cut cut;
+  if (!decoder.guarded([&] {
+        jpeg_start_decompress(&cinfo);
+        cut = cut_of(cinfo, pipeline.region());
+        if (cut.width < cinfo.output_width) {
+          jpeg_crop_scanline(&cinfo, &cut.begin, &cut.width);
+        }
+      })) {
+    return decoder.error();
+  }
+  const Rows rows{.line = workspace.line.reserve(std::size_t{cut.width} * 4 + kRowPadding),
+                  .pipeline = pipeline,
+                  .to_the_end = !ends_properly(bytes)};
+  if (!decoder.guarded([&] { read_rows(decoder, cut, rows); })) {
+    return decoder.error();
+  }
+  return {};
+}
+
+}  // namespace podsense::image

@@ -1,0 +1,407 @@
+#include "fetch/transfer.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+namespace podsense::fetch {
+namespace {
+
+constexpr std::size_t kMaxHeaderBytes = std::size_t{32} << 10U;
+/// The body of a redirect is read to its end up to here, so that the connection can be kept.
+constexpr std::size_t kMaxIgnoredBytes = std::size_t{16} << 10U;
+
+/// Remembers whether every option was taken: one that was not might be the one that protects.
+class OptionSetter {
+ public:
+  explicit OptionSetter(CURL* easy) : easy_(easy) {}
+  template <class T>
+  OptionSetter& set(CURLoption option, T value) {
+    good_ = good_ && curl_easy_setopt(easy_, option, value) == CURLE_OK;
+    return *this;
+  }
+  [[nodiscard]] bool good() const { return good_; }
+
+ private:
+  CURL* easy_;
+  bool good_ = true;
+};
+
+std::string seconds_text(Duration duration) {
+  std::array<char, 32> buffer{};
+  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), to_seconds(duration),
+                                 std::chars_format::general, 4)
+                       .ptr;
+  return std::string(buffer.data(), end) + " s";
+}
+
+/// Rounded up, so that libcurl never ends a transfer before its deadline has passed.
+long milliseconds(Duration duration) {
+  const auto ms = std::chrono::ceil<std::chrono::milliseconds>(duration).count();
+  return static_cast<long>(std::clamp<std::int64_t>(ms, 1, 3'600'000));
+}
+
+/// @source W3C Trace Context, version 00: 2 + 32 + 16 + 2 hexadecimal digits; later ones may be
+/// longer
+bool is_traceparent(std::string_view text) {
+  return text.size() >= 55 && text.size() <= 128 && std::ranges::all_of(text, [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '-';
+         });
+}
+
+/// Whatever the case of `text`; `expected` is lower case.
+bool same_text(std::string_view text, std::string_view expected) {
+  return std::ranges::equal(text, expected, [](char a, char b) {
+    return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
+  });
+}
+
+/// The value of the header `name` (lower case), trimmed; nothing for another header.
+std::optional<std::string_view> header_value(std::string_view line, std::string_view name) {
+  if (line.size() <= name.size() || line[name.size()] != ':' ||
+      !same_text(line.substr(0, name.size()), name)) {
+    return std::nullopt;
+  }
+  line.remove_prefix(name.size() + 1);
+  const auto begin = std::min(line.find_first_not_of(" \t\r\n"), line.size());
+  const auto end = line.find_last_not_of(" \t\r\n");
+  return begin == line.size() ? std::string_view() : line.substr(begin, end - begin + 1);
+}
+
+bool is_redirect(long status) {
+  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+Deadline earlier(Deadline a, Deadline b) {
+  return a < b ? a : b;
+}
+
+}  // namespace
+
+Transfer::Transfer(const Environment& environment, const Request& request, CheckedUrl url,
+                   Fetcher::Callback done, TimePoint now)
+    : environment_(environment),
+      started_(now),
+      deadline_(earlier(Deadline::after(now, environment.options.timeout), request.deadline)),
+      own_limit_(deadline_ < request.deadline),
+      done_(std::move(done)),
+      url_(std::move(url)) {
+  if (is_traceparent(request.traceparent)) {
+    headers_.reset(curl_slist_append(nullptr, ("traceparent: " + request.traceparent).c_str()));
+  }
+}
+
+Result<CURL*> Transfer::prepare(TimePoint now) {
+  if (deadline_.passed(now)) {
+    return fail(too_late());
+  }
+  if (!easy_) {
+    easy_.reset(curl_easy_init());
+    if (!easy_ || !set_policy_options()) {
+      return fail(ErrorCode::kInternal, "the URL could not be fetched",
+                  "libcurl does not take an option that the fetch needs");
+    }
+  }
+  header_bytes_ = 0;
+  ignored_bytes_ = 0;
+  stop_ = Stop::kNone;
+  refusal_.reset();
+  error_text_.front() = '\0';
+  body_.clear();
+  if (!set_leg_options(deadline_.left(now))) {
+    return fail(ErrorCode::kInternal, "the URL could not be fetched", "curl_easy_setopt: URL");
+  }
+  return easy_.get();
+}
+
+bool Transfer::set_policy_options() {
+  const Options& options = environment_.options;
+  OptionSetter easy(easy_.get());
+  easy.set(CURLOPT_PRIVATE, this)
+      .set(CURLOPT_NOSIGNAL, 1L)
+      .set(CURLOPT_QUICK_EXIT, 1L)  // a name server that never answers must not hold the thread
+      .set(CURLOPT_ERRORBUFFER, error_text_.data())
+      // Whom to talk to, and what about.
+      .set(CURLOPT_PROTOCOLS_STR, "http,https")
+      .set(CURLOPT_REDIR_PROTOCOLS_STR, "http,https")
+      .set(CURLOPT_FOLLOWLOCATION, 0L)
+      .set(CURLOPT_PROXY, "")
+      .set(CURLOPT_NOPROXY, "*")
+      .set(CURLOPT_DISALLOW_USERNAME_IN_URL, 1L)
+      .set(CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED))
+      .set(CURLOPT_OPENSOCKETFUNCTION, &Transfer::on_open_socket)
+      .set(CURLOPT_OPENSOCKETDATA, this)
+      .set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1))
+      .set(CURLOPT_HTTP09_ALLOWED, 0L)
+      .set(CURLOPT_HTTPGET, 1L)
+      .set(CURLOPT_USERAGENT, options.user_agent.c_str())
+      .set(CURLOPT_HTTPHEADER, headers_.get())
+      // TLS.
+      .set(CURLOPT_SSL_VERIFYPEER, 1L)
+      .set(CURLOPT_SSL_VERIFYHOST, 2L)
+      .set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2))
+      // Limits. No encoding is asked for, so nothing inflates.
+      .set(CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(options.max_bytes))
+      .set(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(options.connect_timeout))
+      .set(CURLOPT_WRITEFUNCTION, &Transfer::on_body)
+      .set(CURLOPT_WRITEDATA, this)
+      .set(CURLOPT_HEADERFUNCTION, &Transfer::on_header)
+      .set(CURLOPT_HEADERDATA, this);
+  if (!options.ca_file.empty()) {
+    // Without the second line the system's certificates would go on being trusted.
+    easy.set(CURLOPT_CAINFO, options.ca_file.c_str()).set(CURLOPT_CAPATH, nullptr);
+  }
+  return easy.good();
+}
+
+bool Transfer::set_leg_options(Duration left) {
+  OptionSetter easy(easy_.get());
+  easy.set(CURLOPT_URL, url_.url.c_str()).set(CURLOPT_TIMEOUT_MS, milliseconds(left));
+  if (environment_.answers) {
+    List list;
+    for (const auto& answer : environment_.answers(url_)) {
+      list.reset(curl_slist_append(list.release(), answer.c_str()));
+    }
+    easy.set(CURLOPT_RESOLVE, list.get());
+    answers_ = std::move(list);
+  }
+  return easy.good();
+}
+
+long Transfer::status() const {
+  long status = 0;
+  curl_easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &status);
+  return status;
+}
+
+std::size_t Transfer::on_body(char* data, std::size_t size, std::size_t count, void* self) {
+  return static_cast<Transfer*>(self)->take_body(data, size * count) ? size * count : 0;
+}
+
+bool Transfer::take_body(const char* data, std::size_t size) {
+  if (status() != 200) {
+    ignored_bytes_ += size;
+    stop_ = ignored_bytes_ > kMaxIgnoredBytes ? Stop::kNotWanted : Stop::kNone;
+    return stop_ == Stop::kNone;
+  }
+  const std::uint64_t max = environment_.options.max_bytes;
+  if (size > max - body_.size()) {
+    stop_ = Stop::kTooLarge;
+    return false;
+  }
+  if (body_.empty()) {
+    curl_off_t declared = -1;
+    curl_easy_getinfo(easy_.get(), CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &declared);
+    if (declared > 0 && static_cast<std::uint64_t>(declared) <= max) {
+      body_.reserve(static_cast<std::size_t>(declared));
+    }
+  }
+  body_.append(data, size);
+  return true;
+}
+
+std::size_t Transfer::on_header(char* data, std::size_t size, std::size_t count, void* self) {
+  const std::string_view line(data, size * count);
+  return static_cast<Transfer*>(self)->take_header(line) ? line.size() : 0;
+}
+
+/// Sees the status line, every header and every trailer, interim answers included.
+bool Transfer::take_header(std::string_view line) {
+  header_bytes_ += line.size();
+  if (header_bytes_ > kMaxHeaderBytes) {
+    stop_ = Stop::kHeadersTooLarge;
+    return false;
+  }
+  // libcurl inflates a transfer encoding although none was asked for; the limit on bytes would
+  // hold, but not the time it takes.
+  if (const auto coding = header_value(line, "transfer-encoding");
+      coding && !same_text(*coding, "chunked") && !same_text(*coding, "identity")) {
+    stop_ = Stop::kEncoded;
+  }
+  if (const auto coding = header_value(line, "content-encoding");
+      coding && !coding->empty() && !same_text(*coding, "identity") && status() == 200) {
+    stop_ = Stop::kEncoded;
+  }
+  return stop_ == Stop::kNone;
+}
+
+curl_socket_t Transfer::on_open_socket(void* self, curlsocktype purpose, curl_sockaddr* address) {
+  if (purpose != CURLSOCKTYPE_IPCXN) {
+    return CURL_SOCKET_BAD;
+  }
+  return static_cast<Transfer*>(self)->open_socket(*address);
+}
+
+/// libcurl connects to the very bytes that are checked here: nothing resolves in between.
+curl_socket_t Transfer::open_socket(const curl_sockaddr& address) {
+  std::span<const std::uint8_t> bytes;
+  if (address.family == AF_INET) {
+    const auto* in = reinterpret_cast<const sockaddr_in*>(&address.addr);
+    bytes = {reinterpret_cast<const std::uint8_t*>(&in->sin_addr), 4};
+  } else if (address.family == AF_INET6) {
+    const auto* in = reinterpret_cast<const sockaddr_in6*>(&address.addr);
+    bytes = {reinterpret_cast<const std::uint8_t*>(&in->sin6_addr), 16};
+  }
+  if (auto good = environment_.policy.check_address(bytes); !good) {
+    refusal_ = std::move(good.error());
+    return CURL_SOCKET_BAD;
+  }
+  return ::socket(address.family, address.socktype | SOCK_CLOEXEC, address.protocol);
+}
+
+std::optional<Result<Response>> Transfer::end_leg(CURLcode code, TimePoint now) {
+  if (code != CURLE_OK) {
+    return fail(failure(code, now));
+  }
+  const long status = this->status();
+  if (is_redirect(status)) {
+    return redirect();
+  }
+  if (status != 200) {
+    return fail(status_error(status));
+  }
+  return take_response(now);
+}
+
+std::optional<Result<Response>> Transfer::redirect() {
+  const unsigned max = environment_.options.max_redirects;
+  if (max == 0) {
+    return fail(ErrorCode::kBadGateway,
+                "the URL answers with a redirect, and redirects are not followed; give the URL "
+                "that it leads to",
+                detail(CURLE_OK));
+  }
+  if (redirects_ == max) {
+    return fail(
+        ErrorCode::kBadGateway,
+        "the URL redirects more than " + std::to_string(max) + (max == 1 ? " time" : " times"),
+        detail(CURLE_OK));
+  }
+  const char* target = nullptr;
+  curl_easy_getinfo(easy_.get(), CURLINFO_REDIRECT_URL, &target);
+  if (target == nullptr) {
+    return fail(ErrorCode::kBadGateway, "the URL answers with a redirect that leads nowhere",
+                detail(CURLE_OK));
+  }
+  auto next = environment_.policy.check_url(target);
+  if (!next) {
+    const bool denied = next.error().code == ErrorCode::kPermissionDenied;
+    return fail(denied ? ErrorCode::kPermissionDenied : ErrorCode::kBadGateway,
+                "the URL redirects to one that is refused: " + next.error().message,
+                detail(CURLE_OK));
+  }
+  url_ = *std::move(next);
+  ++redirects_;
+  return std::nullopt;
+}
+
+Response Transfer::take_response(TimePoint now) {
+  const char* type = nullptr;
+  curl_easy_getinfo(easy_.get(), CURLINFO_CONTENT_TYPE, &type);
+  return {.body = std::move(body_),
+          .content_type = type == nullptr ? "" : type,
+          .elapsed = now - started_,
+          .redirects = redirects_};
+}
+
+void Transfer::finish(Result<Response> result) {
+  if (done_) {
+    std::exchange(done_, nullptr)(std::move(result));
+  }
+}
+
+std::string Transfer::detail(CURLcode code) const {
+  std::string text = url_.origin() + ", redirects " + std::to_string(redirects_);
+  if (easy_) {
+    text += ", status " + std::to_string(status());
+  }
+  if (code != CURLE_OK) {
+    text += ": ";
+    text += error_text_.front() == '\0' ? curl_easy_strerror(code) : error_text_.data();
+  }
+  return text;
+}
+
+Error Transfer::too_late() const {
+  return {.code = ErrorCode::kDeadlineExceeded,
+          .message = own_limit_ ? "fetching the URL took over " +
+                                      seconds_text(environment_.options.timeout)
+                                : "the request's deadline passed before the URL was fetched",
+          .detail = detail(CURLE_OK)};
+}
+
+Error Transfer::too_large() const {
+  return {.code = ErrorCode::kPayloadTooLarge,
+          .message = "the answer has more than the " +
+                     std::to_string(environment_.options.max_bytes) + " bytes that are accepted",
+          .detail = detail(CURLE_OK)};
+}
+
+Error Transfer::status_error(long status) const {
+  return {.code = ErrorCode::kBadGateway,
+          .message = "the URL answers with status " + std::to_string(status) + "; 200 is needed",
+          .detail = detail(CURLE_OK)};
+}
+
+Error Transfer::failure(CURLcode code, TimePoint now) const {
+  const auto gateway = [&](std::string message) {
+    return Error{
+        .code = ErrorCode::kBadGateway, .message = std::move(message), .detail = detail(code)};
+  };
+  const long status = this->status();
+  switch (stop_) {
+    case Stop::kTooLarge:
+      return too_large();
+    case Stop::kHeadersTooLarge:
+      return gateway("the answer has more than 32768 bytes of headers");
+    case Stop::kEncoded:
+      return gateway("the answer is compressed, which was not asked for");
+    case Stop::kNotWanted:
+      return status_error(status);
+    case Stop::kNone:
+      break;
+  }
+  switch (code) {
+    case CURLE_FILESIZE_EXCEEDED:
+      return status == 200 ? too_large() : status_error(status);
+    case CURLE_OPERATION_TIMEDOUT: {
+      curl_off_t connected = 0;
+      curl_easy_getinfo(easy_.get(), CURLINFO_PRETRANSFER_TIME_T, &connected);
+      return connected > 0 || deadline_.passed(now)
+                 ? too_late()
+                 : gateway("no connection to the host within " +
+                           seconds_text(environment_.options.connect_timeout));
+    }
+    case CURLE_COULDNT_RESOLVE_HOST:
+      return gateway("the host's name could not be resolved");
+    case CURLE_COULDNT_CONNECT:
+      return refusal_ ? Error{.code = refusal_->code,
+                              .message = refusal_->message,
+                              .detail = detail(CURLE_OK)}
+                      : gateway("the host could not be connected to");
+    case CURLE_PEER_FAILED_VERIFICATION:
+      return gateway("the host's certificate could not be verified");
+    case CURLE_SSL_CONNECT_ERROR:
+      return gateway("the TLS handshake with the host failed");
+    case CURLE_GOT_NOTHING:
+      return gateway("the host closed the connection without an answer");
+    case CURLE_PARTIAL_FILE:
+    case CURLE_RECV_ERROR:
+    case CURLE_SEND_ERROR:
+      return gateway("the connection broke before the answer was complete");
+    case CURLE_OUT_OF_MEMORY:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_BAD_FUNCTION_ARGUMENT:
+    case CURLE_FAILED_INIT:
+      return {.code = ErrorCode::kInternal,
+              .message = "the URL could not be fetched",
+              .detail = detail(code)};
+    default:
+      return gateway("the host's answer is not valid HTTP");
+  }
+}
+
+}  // namespace podsense::fetch

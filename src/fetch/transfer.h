@@ -1,0 +1,101 @@
+#pragma once
+
+/// One fetch over libcurl: a leg for the URL and one for each redirect. Knows nothing of threads,
+/// queues or other transfers. Confined to the fetch thread once its first leg is prepared.
+
+#include <curl/curl.h>
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fetch/fetch.h"
+
+namespace podsense::fetch {
+
+/// Stands in for the name servers, so that a test can give an answer that changes. In libcurl's
+/// form, "name:port:address[,address]" (CURLOPT_RESOLVE). Empty in production.
+using Answers = std::function<std::vector<std::string>(const CheckedUrl&)>;
+
+/// What all transfers of a Fetcher share. Immutable; outlives them.
+struct Environment {
+  Options options;
+  UrlPolicy policy;
+  Answers answers;
+};
+
+class Transfer {
+ public:
+  /// `url`: request.url, checked
+  Transfer(const Environment& environment, const Request& request, CheckedUrl url,
+           Fetcher::Callback done, TimePoint now);
+  Transfer(const Transfer&) = delete;
+  Transfer& operator=(const Transfer&) = delete;
+  ~Transfer() = default;
+
+  /// A handle ready for the current leg; it must leave its multi handle before the next.
+  /// @errors kDeadlineExceeded; kInternal: libcurl refused an option, so nothing may be sent
+  Result<CURL*> prepare(TimePoint now);
+  /// What the end of a leg means; nothing: the answer was an accepted redirect, prepare again.
+  std::optional<Result<Response>> end_leg(CURLcode code, TimePoint now);
+  /// Runs the callback; at most once.
+  void finish(Result<Response> result);
+
+  [[nodiscard]] Deadline deadline() const { return deadline_; }
+  [[nodiscard]] Error too_late() const;
+
+ private:
+  /// Why a callback of ours ended the leg.
+  enum class Stop { kNone, kTooLarge, kHeadersTooLarge, kEncoded, kNotWanted };
+
+  static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* self);
+  static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* self);
+  static curl_socket_t on_open_socket(void* self, curlsocktype purpose, curl_sockaddr* address);
+
+  [[nodiscard]] bool set_policy_options();
+  [[nodiscard]] bool set_leg_options(Duration left);
+  [[nodiscard]] long status() const;
+  bool take_body(const char* data, std::size_t size);
+  bool take_header(std::string_view line);
+  curl_socket_t open_socket(const curl_sockaddr& address);
+  std::optional<Result<Response>> redirect();
+  Response take_response(TimePoint now);
+  [[nodiscard]] Error failure(CURLcode code, TimePoint now) const;
+  [[nodiscard]] Error status_error(long status) const;
+  [[nodiscard]] Error too_large() const;
+  [[nodiscard]] std::string detail(CURLcode code) const;
+
+  struct EasyDeleter {
+    void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
+  };
+  struct ListDeleter {
+    void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+  };
+  using List = std::unique_ptr<curl_slist, ListDeleter>;
+
+  // Constant after construction.
+  const Environment& environment_;
+  const TimePoint started_;
+  const Deadline deadline_;
+  const bool own_limit_;  // the deadline is options.timeout rather than the request's
+
+  Fetcher::Callback done_;
+  CheckedUrl url_;
+  unsigned redirects_ = 0;
+  std::string body_;
+
+  // Of the current leg.
+  std::size_t header_bytes_ = 0;
+  std::size_t ignored_bytes_ = 0;
+  Stop stop_ = Stop::kNone;
+  std::optional<Error> refusal_;  // by the address gate
+  std::array<char, CURL_ERROR_SIZE> error_text_{};
+  List headers_;
+  List answers_;
+  std::unique_ptr<CURL, EasyDeleter> easy_;  // ends first: it borrows from all above
+};
+
+}  // namespace podsense::fetch

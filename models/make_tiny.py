@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+"""Writes the unit tests' models, a few hundred bytes each, deterministic:
+
+    python3 models/make_tiny.py src/model/testdata/tiny
+
+Needs the Python packages onnx and numpy. The results are committed; run it again only to change them.
+"""
+
+import argparse
+import json
+import pathlib
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+F32, I64, U8, STRING = TensorProto.FLOAT, TensorProto.INT64, TensorProto.UINT8, TensorProto.STRING
+RNG = np.random.default_rng(0)
+
+
+def node(op, inputs, outputs, **attributes):
+    return helper.make_node(op, inputs, outputs, **attributes)
+
+
+def const(name, array):
+    return numpy_helper.from_array(np.asarray(array), name)
+
+
+def external(name, shape, location):
+    """A float initializer whose bytes lie in another file."""
+    tensor = TensorProto(name=name, data_type=F32, dims=shape, data_location=TensorProto.EXTERNAL)
+    for key, value in (("location", location), ("offset", "0"), ("length", str(4 * int(np.prod(shape))))):
+        tensor.external_data.add(key=key, value=value)
+    return tensor
+
+
+class Writer:
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def save(self, name, nodes, inputs, outputs, initializers=(), metadata=None, check=True,
+             opset=17):
+        graph = helper.make_graph(
+            nodes, name,
+            [helper.make_tensor_value_info(*i) for i in inputs],
+            [helper.make_tensor_value_info(*o) for o in outputs],
+            list(initializers))
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8 if opset < 19 else 9,
+                                  producer_name="make_tiny")
+        if metadata:
+            helper.set_model_props(model, metadata)
+        if check:
+            onnx.checker.check_model(model, full_check=True)
+        (self.folder / f"{name}.onnx").write_bytes(model.SerializeToString(deterministic=True))
+
+
+def plain(w):
+    w.save("add_one", [node("Add", ["x", "one"], ["y"])],
+           [("x", F32, ["N", 4])], [("y", F32, ["N", 4])], [const("one", np.float32(1))])
+    w.save("identity_dyn", [node("Identity", ["x"], ["y"])],
+           [("x", F32, ["N", "M"])], [("y", F32, ["N", "M"])])
+    w.save("sum_two_inputs", [node("Add", ["a", "b"], ["sum"]), node("Mul", ["a", "b"], ["product"])],
+           [("a", F32, ["N", 3]), ("b", F32, ["N", 3])],
+           [("sum", F32, ["N", 3]), ("product", F32, ["N", 3])])
+    w.save("fixed_batch2", [node("Neg", ["x"], ["y"])], [("x", F32, [2, 3])], [("y", F32, [2, 3])])
+    w.save("int64_double", [node("Add", ["x", "x"], ["y"])],
+           [("x", I64, ["N", 2])], [("y", I64, ["N", 2])])
+    w.save("not_bool", [node("Not", ["x"], ["y"])],
+           [("x", TensorProto.BOOL, ["N"])], [("y", TensorProto.BOOL, ["N"])])
+    w.save("strings", [node("Identity", ["x"], ["y"])], [("x", STRING, ["N"])], [("y", STRING, ["N"])])
+    w.save("no_batch", [node("ReduceSum", ["x"], ["y"], keepdims=0)], [("x", F32, ["N", 2])], [("y", F32, [])])
+    w.save("many_inputs", [node("Sum", [f"x{i}" for i in range(12)], ["y"])],
+           [(f"x{i}", F32, ["N", 2]) for i in range(12)], [("y", F32, ["N", 2])])
+    w.save("float8", [node("Identity", ["x"], ["y"])],
+           [("x", TensorProto.FLOAT8E4M3FN, ["N"])], [("y", TensorProto.FLOAT8E4M3FN, ["N"])], opset=19)
+
+
+def failing(w):
+    # An index out of bounds fails while running, for some values only.
+    w.save("gather_fail", [node("Gather", ["table", "idx"], ["y"])],
+           [("idx", I64, ["N"])], [("y", F32, ["N"])], [const("table", np.arange(4, dtype="f4"))])
+    # The trip count is an input: as slow as a test wants.
+    body = helper.make_graph(
+        [node("Identity", ["c"], ["c2"]), node("MatMul", ["s", "W"], ["s2"])], "body",
+        [helper.make_tensor_value_info("i", I64, []), helper.make_tensor_value_info("c", TensorProto.BOOL, []),
+         helper.make_tensor_value_info("s", F32, ["N", 16])],
+        [helper.make_tensor_value_info("c2", TensorProto.BOOL, []), helper.make_tensor_value_info("s2", F32, ["N", 16])])
+    w.save("slow_loop", [node("Loop", ["steps", "yes", "x"], ["y"], body=body)],
+           [("x", F32, ["N", 16]), ("steps", I64, [])], [("y", F32, ["N", 16])],
+           [const("yes", np.array(True)), const("W", np.eye(16, dtype="f4"))])
+
+
+def classifier(image, weights, channels=3):
+    """Convolution, pooling, softmax over four classes, from an NCHW float tensor."""
+    return [node("Conv", [image, "w", "b"], ["c"], kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+            node("Relu", ["c"], ["r"]),
+            node("GlobalAveragePool", ["r"], ["p"]),
+            node("Flatten", ["p"], ["f"]),
+            node("Softmax", ["f"], ["probabilities"], axis=1)], \
+           [const("w", weights[:, :channels]), const("b", np.zeros(4, "f4"))]
+
+
+def images(w):
+    weights = RNG.standard_normal((4, 3, 3, 3)).astype("f4")
+    out = [("probabilities", F32, ["N", 4])]
+    labels = {"labels": json.dumps(["a", "b", "c", "d"])}
+    nodes, weights_in = classifier("image", weights)
+    w.save("conv_softmax", nodes, [("image", F32, ["N", 3, 8, 8])], out, weights_in, labels)
+    w.save("conv_preprocess", nodes, [("image", F32, ["N", 3, 8, 8])], out, weights_in,
+           {**labels, "preprocess": json.dumps({
+               "width": 8, "height": 8, "resize": "squash", "filter": "bilinear", "channels": "bgr",
+               "layout": "nchw", "scale": 0.5, "mean": [1, 2, 3], "std": [4, 5, 6]})})
+    w.save("conv_open_size", nodes, [("image", F32, ["N", 3, "H", "W"])], out, weights_in, labels)
+    nodes, weights_in = classifier("image", weights, channels=1)
+    w.save("conv_gray", nodes, [("image", F32, ["N", 1, 8, 8])], out, weights_in, labels)
+    nodes, weights_in = classifier("nchw", weights)
+    w.save("image_u8_nhwc",
+           [node("Cast", ["image"], ["f32"], to=F32), node("Transpose", ["f32"], ["nchw"], perm=[0, 3, 1, 2])] + nodes,
+           [("image", U8, ["N", 8, 8, 3])], out, weights_in,
+           {**labels, "preprocess": json.dumps({
+               "size": 8, "crop": "center", "crop_fraction": 0.875, "resize": "bicubic", "channels": "RGB",
+               "mean": 127.0, "std": 128.0, "layout": "NHWC u8"})})
+
+
+def tables(w):
+    weights = [const("W", RNG.standard_normal((20, 2)).astype("f4")), const("B", np.array([0.1, -0.1], "f4"))]
+    nodes = [node("Gemm", ["features", "W", "B"], ["logits"]),
+             node("Softmax", ["logits"], ["probabilities"], axis=1),
+             node("ArgMax", ["probabilities"], ["label"], axis=1, keepdims=0)]
+    features = [("features", F32, ["N", 20])]
+    w.save("tabular", nodes, features, [("label", I64, ["N"]), ("probabilities", F32, ["N", 2])], weights,
+           {"labels": json.dumps(["no", "yes"]), "feature_count": "20"})
+    w.save("tabular_no_label", nodes[:2], features, [("probabilities", F32, ["N", 2])], weights)
+    w.save("regressor", [node("ReduceMean", ["features"], ["y"], axes=[1])], features, [("y", F32, ["N", 1])])
+
+
+def outside(w):
+    """Weights in other files: beside the model, above it, anywhere, and inside a nested graph."""
+    io = [("x", F32, ["N", 4])], [("y", F32, ["N", 4])]
+    add = [node("Add", ["x", "w"], ["y"])]
+    for name, location in (("external_inside", "weights.bin"), ("external_escaping", "../../etc/passwd"),
+                           ("external_absolute", "/etc/passwd"), ("external_hidden_dots", "a/../../weights.bin")):
+        w.save(name, add, *io, [external("w", [4], location)], check=False)
+    (w.folder / "weights.bin").write_bytes(np.arange(4, dtype="<f4").tobytes())
+    constant = node("Constant", [], ["k"])
+    constant.attribute.append(onnx.AttributeProto(
+        name="value", type=onnx.AttributeProto.TENSOR, t=external("k", [4], "../secret.bin")))
+    branch = helper.make_graph([constant, node("Add", ["x", "k"], ["y2"])], "then", [],
+                               [helper.make_tensor_value_info("y2", F32, ["N", 4])])
+    w.save("external_nested", [node("If", ["yes"], ["y"], then_branch=branch, else_branch=branch)], *io,
+           [const("yes", np.array(True))], check=False)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder")
+    writer = Writer(parser.parse_args().folder)
+    for part in (plain, failing, images, tables, outside):
+        part(writer)
+
+
+if __name__ == "__main__":
+    main()

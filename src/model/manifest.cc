@@ -1,0 +1,251 @@
+#include "model/manifest.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "model/labels.h"
+#include "model/preprocess.h"
+#include "model/yaml_fields.h"
+
+namespace podsense::model {
+namespace {
+
+using Key = std::string_view;
+using Node = YAML::Node;
+
+constexpr std::array<std::string_view, 4> kTasks{"image-classification", "tabular-classification",
+                                                 "tensor", "simulated"};
+constexpr std::array<std::string_view, 3> kPolicies{"latest", "all", "list"};
+constexpr double kHourMs = 3'600'000;
+constexpr std::size_t kMaxListedVersions = 1000;
+
+struct Draft {
+  Manifest manifest;
+  const std::filesystem::path* folder = nullptr;
+};
+
+/// What `versions` said, before its keys are held against each other.
+struct Versions {
+  std::optional<std::string> policy;
+  std::optional<std::uint64_t> keep;
+  std::optional<std::vector<std::uint64_t>> list;
+};
+
+template <class T>
+auto into(T& out) {
+  return [&out](auto value) { out = static_cast<T>(std::move(value)); };
+}
+
+Result<void> read_task(Key key, const Node& node, Draft& out) {
+  const auto name = yaml_choice(key, node, kTasks);
+  if (!name) {
+    return fail(name.error());
+  }
+  out.manifest.task = static_cast<Task>(std::ranges::find(kTasks, *name) - kTasks.begin());
+  return {};
+}
+
+Result<void> read_labels(Key key, const Node& node, Draft& out) {
+  if (node.IsScalar()) {
+    auto labels = read_label_file(*out.folder, node.Scalar());
+    if (!labels) {
+      return fail_at(node, "'" + std::string(key) + "': " + labels.error().message);
+    }
+    out.manifest.labels = std::move(*labels);
+    return {};
+  }
+  if (!node.IsSequence() || node.size() == 0) {
+    return fail_at(node, "'" + std::string(key) + "' must be a file's name or a list of texts");
+  }
+  std::vector<std::string> labels;
+  for (const auto& item : node) {
+    auto label = yaml_text(key, item);
+    if (!label) {
+      return fail(label.error());
+    }
+    labels.push_back(std::move(*label));
+  }
+  out.manifest.labels = std::move(labels);
+  return {};
+}
+
+Result<void> read_preprocess_section(Key key, const Node& node, Draft& out) {
+  PreprocessSpec spec = out.manifest.preprocess.value_or(PreprocessSpec{});
+  return read_preprocess(key, node, spec).map([&] { out.manifest.preprocess = std::move(spec); });
+}
+
+Result<std::vector<std::uint64_t>> version_list(Key key, const Node& node) {
+  if (!node.IsSequence() || node.size() == 0 || node.size() > kMaxListedVersions) {
+    return fail_at(node, "'" + std::string(key) + "' must be a list of 1 to " +
+                             std::to_string(kMaxListedVersions) + " versions");
+  }
+  std::vector<std::uint64_t> versions;
+  for (const auto& item : node) {
+    const auto version = yaml_whole(key, item, {1, std::uint64_t{1} << 53U});
+    if (!version) {
+      return fail(version.error());
+    }
+    versions.push_back(*version);
+  }
+  std::ranges::sort(versions);
+  versions.erase(std::ranges::unique(versions).begin(), versions.end());
+  return versions;
+}
+
+Result<void> read_policy(Key key, const Node& node, Versions& out) {
+  return yaml_choice(key, node, kPolicies).map([&](std::string v) { out.policy = std::move(v); });
+}
+Result<void> read_keep(Key key, const Node& node, Versions& out) {
+  return yaml_whole(key, node, {1, 100}).map([&](std::uint64_t v) { out.keep = v; });
+}
+Result<void> read_list(Key key, const Node& node, Versions& out) {
+  return version_list(key, node).map([&](auto v) { out.list = std::move(v); });
+}
+
+constexpr std::array<YamlKey<Versions>, 3> kVersionKeys{{
+    {"policy", read_policy},
+    {"keep", read_keep},
+    {"list", read_list},
+}};
+
+Result<void> read_versions(Key key, const Node& node, Draft& out) {
+  Versions said;
+  if (auto done = read_map(key, node, kVersionKeys, said); !done) {
+    return done;
+  }
+  const std::string policy = said.policy.value_or(said.list ? "list" : "latest");
+  if (said.list.has_value() != (policy == "list")) {
+    return fail_at(node, said.list ? "'versions.list' goes with 'policy: list' only"
+                                   : "'versions.policy: list' needs 'list', e.g. [1, 3]");
+  }
+  if (said.keep && policy != "latest") {
+    return fail_at(node, "'versions.keep' goes with 'policy: latest' only");
+  }
+  Manifest& manifest = out.manifest;
+  manifest.version_policy = policy == "all"    ? VersionPolicy::kAll
+                            : policy == "list" ? VersionPolicy::kList
+                                               : VersionPolicy::kLatest;
+  manifest.keep_versions = static_cast<std::uint32_t>(said.keep.value_or(1));
+  manifest.listed_versions = std::move(said.list).value_or(std::vector<std::uint64_t>{});
+  return {};
+}
+
+Result<void> read_max_batch(Key key, const Node& node, Manifest& out) {
+  return yaml_whole(key, node, {1, 65'536}).map([&](std::uint64_t v) {
+    out.max_batch = static_cast<std::uint32_t>(v);
+  });
+}
+Result<void> read_max_delay(Key key, const Node& node, Manifest& out) {
+  return yaml_ms(key, node, {0, 10'000}).map(into(out.max_delay));
+}
+Result<void> read_warmup_runs(Key key, const Node& node, Manifest& out) {
+  return yaml_whole(key, node, {0, 10'000}).map(into(out.warmup_runs));
+}
+Result<void> read_warmup_limit(Key key, const Node& node, Manifest& out) {
+  return yaml_ms(key, node, {0.001, 600'000}).map(into(out.warmup_limit));
+}
+Result<void> read_max_bytes(Key key, const Node& node, Manifest& out) {
+  return yaml_whole(key, node, {1, std::uint64_t{1} << 40U}).map(into(out.max_file_bytes));
+}
+Result<void> read_cpu_ms(Key key, const Node& node, Manifest& out) {
+  return yaml_ms(key, node, {0.001, 60'000}).map(into(out.simulated_cpu));
+}
+
+constexpr std::array<YamlKey<Manifest>, 2> kBatchingKeys{{
+    {"max_batch", read_max_batch},
+    {"max_delay_ms", read_max_delay},
+}};
+constexpr std::array<YamlKey<Manifest>, 2> kWarmupKeys{{
+    {"runs", read_warmup_runs},
+    {"max_ms", read_warmup_limit},
+}};
+constexpr std::array<YamlKey<Manifest>, 1> kLimitKeys{{{"max_bytes", read_max_bytes}}};
+constexpr std::array<YamlKey<Manifest>, 1> kSimulatedKeys{{{"cpu_ms", read_cpu_ms}}};
+
+Result<void> read_batching(Key key, const Node& node, Draft& out) {
+  return read_map(key, node, kBatchingKeys, out.manifest);
+}
+Result<void> read_warmup(Key key, const Node& node, Draft& out) {
+  return read_map(key, node, kWarmupKeys, out.manifest);
+}
+Result<void> read_limits(Key key, const Node& node, Draft& out) {
+  return read_map(key, node, kLimitKeys, out.manifest);
+}
+Result<void> read_simulated(Key key, const Node& node, Draft& out) {
+  return read_map(key, node, kSimulatedKeys, out.manifest);
+}
+
+Result<void> read_instances(Key key, const Node& node, Draft& out) {
+  return yaml_whole(key, node, {1, 1024}).map([&](std::uint64_t v) {
+    out.manifest.instances = static_cast<std::uint32_t>(v);
+  });
+}
+Result<void> read_threads(Key key, const Node& node, Draft& out) {
+  out.manifest.threads_given = true;
+  return yaml_whole(key, node, {1, 256}).map(into(out.manifest.threads));
+}
+Result<void> read_timeout(Key key, const Node& node, Draft& out) {
+  return yaml_ms(key, node, {1, kHourMs}).map([&](Duration v) { out.manifest.timeout = v; });
+}
+
+Result<void> read_sha256(Key key, const Node& node, Draft& out) {
+  auto text = yaml_text(key, node);
+  if (!text) {
+    return fail(text.error());
+  }
+  std::ranges::transform(*text, text->begin(), [](char c) {
+    return c >= 'A' && c <= 'F' ? static_cast<char>(c + 32) : c;
+  });
+  constexpr std::size_t kHexDigits = 64;
+  if (text->size() != kHexDigits ||
+      text->find_first_not_of("0123456789abcdef") != std::string::npos) {
+    return fail_at(node, "'" + std::string(key) + "' must be 64 hexadecimal digits");
+  }
+  out.manifest.sha256 = std::move(*text);
+  return {};
+}
+
+constexpr std::array<YamlKey<Draft>, 12> kTopKeys{{
+    {"task", read_task},
+    {"labels", read_labels},
+    {"preprocess", read_preprocess_section},
+    {"versions", read_versions},
+    {"batching", read_batching},
+    {"instances", read_instances},
+    {"threads", read_threads},
+    {"warmup", read_warmup},
+    {"timeout_ms", read_timeout},
+    {"limits", read_limits},
+    {"sha256", read_sha256},
+    {"simulated", read_simulated},
+}};
+
+}  // namespace
+
+std::string_view task_name(Task task) {
+  return kTasks.at(static_cast<std::size_t>(task));
+}
+
+Result<Manifest> parse_manifest(std::string_view yaml, const std::filesystem::path& folder,
+                                const Manifest& base) {
+  auto node = load_yaml(yaml);
+  if (!node) {
+    return fail(node.error());
+  }
+  Draft draft{base, &folder};
+  if (node->IsNull()) {
+    return std::move(draft.manifest);
+  }
+  // Converting a node throws on shapes that the checks above let through only by a fault of ours.
+  try {
+    if (auto done = read_map("", *node, kTopKeys, draft); !done) {
+      return fail(done.error());
+    }
+  } catch (const YAML::Exception& e) {
+    return fail(ErrorCode::kInvalidArgument, "not valid YAML: " + e.msg);
+  }
+  return std::move(draft.manifest);
+}
+
+}  // namespace podsense::model

@@ -1,0 +1,92 @@
+#pragma once
+
+/// `model.yaml`: what the ONNX file alone does not say. Every key is optional; what is left out is
+/// read from the file's inputs, outputs and metadata (`labels`, `preprocess`). An unknown key is an
+/// error that names the nearest known one. The manifest lies beside the versions
+/// (`NAME/model.yaml`) and, for one version alone, inside it (`NAME/VERSION/model.yaml`, whose keys
+/// win).
+///
+///   task: image-classification        # tabular-classification, tensor, simulated
+///   labels: labels.txt                # or a list; one a line; relative, inside the model's folder
+///   preprocess: {width: 224, height: 224, resize: crop-then-resize, crop_fraction: 0.875,
+///                filter: bicubic, channels: rgb, layout: nchw, scale: 1, mean: [127, 127, 127],
+///                std: [128, 128, 128]}
+///   versions: {policy: latest, keep: 1}        # latest (newest `keep`), all, or list: {policy:
+///   list, list: [1, 3]} batching: {max_batch: 32, max_delay_ms: 0} instances: 2 # concurrent runs;
+///   default: the quota's cores threads: 1                        # per run warmup: {runs: 8,
+///   max_ms: 2000} timeout_ms: 10000 limits: {max_bytes: 2147483648} sha256: "…" # of model.onnx;
+///   refused when it differs simulated: {cpu_ms: 25}
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/error.h"
+
+namespace podsense::model {
+
+enum class Task { kImageClassification, kTabularClassification, kTensor, kSimulated };
+std::string_view task_name(Task task);
+
+enum class VersionPolicy { kLatest, kAll, kList };
+
+/// Names only: the values are those of image::TensorSpec (inference maps them, so that this room
+/// need not know the image room).
+struct PreprocessSpec {
+  std::optional<std::uint32_t> width, height;  ///< unset: the model's input shape
+  std::string resize = "crop-then-resize";     ///< resize-then-crop, squash, letterbox
+  double crop_fraction = 0.875;
+  std::string filter = "bicubic";     ///< bilinear, lanczos, box, nearest
+  std::string channels = "rgb";       ///< bgr, gray
+  std::optional<std::string> layout;  ///< nchw, nhwc; unset: the model's input shape
+  double scale = 1.0;
+  std::vector<double> mean{127, 127, 127};
+  std::vector<double> std{128, 128, 128};  ///< as `mean`: one for each of three channels
+
+  enum Given : std::uint32_t {
+    kWidth = 1U << 0U,
+    kHeight = 1U << 1U,
+    kResize = 1U << 2U,
+    kCropFraction = 1U << 3U,
+    kFilter = 1U << 4U,
+    kChannels = 1U << 5U,
+    kLayout = 1U << 6U,
+    kScale = 1U << 7U,
+    kMean = 1U << 8U,
+    kStd = 1U << 9U,
+  };
+  std::uint32_t given = 0;  ///< keys that were written down; the rest is told from the ONNX file
+};
+
+struct Manifest {
+  std::optional<Task> task;  ///< unset: told from the ONNX inputs and outputs
+  std::vector<std::string> labels;
+  std::optional<PreprocessSpec> preprocess;
+  VersionPolicy version_policy = VersionPolicy::kLatest;
+  std::uint32_t keep_versions = 1;
+  std::vector<std::uint64_t> listed_versions;
+  std::optional<std::uint32_t> max_batch;  ///< unset: the profile decides
+  Duration max_delay{};
+  std::optional<std::uint32_t> instances;
+  std::uint32_t threads = 1;
+  bool threads_given = false;  ///< else the runtime's own number holds
+  std::uint32_t warmup_runs = 8;
+  Duration warmup_limit = std::chrono::seconds(2);
+  std::optional<Duration> timeout;
+  std::uint64_t max_file_bytes = 2ULL << 30U;
+  std::string sha256;
+  Duration simulated_cpu = std::chrono::milliseconds(25);
+};
+
+/// Parses YAML text over `base` (the model's own manifest under a version's).
+/// `folder` is where label files are looked for; they may not leave it.
+/// @errors kInvalidArgument: syntax, unknown key (with the nearest known), wrong type or range;
+///         the message names the key and the line
+Result<Manifest> parse_manifest(std::string_view yaml, const std::filesystem::path& folder,
+                                const Manifest& base = {});
+
+}  // namespace podsense::model

@@ -1,0 +1,494 @@
+#include <dirent.h>
+
+#include <atomic>
+#include <thread>
+
+#include "base/digest.h"
+#include "model/model_testing.h"
+
+namespace podsense::model {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::bytes_of;
+using testing::candidate;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+using testing::TempFolder;
+using testing::tiny;
+using testing::values_of;
+
+class ModelTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() { runtime_ = std::move(*Runtime::create({})).release(); }
+  static void TearDownTestSuite() {
+    delete runtime_;
+    runtime_ = nullptr;
+  }
+
+  static std::shared_ptr<const Model> load(std::string_view file, Manifest manifest = {}) {
+    auto model = runtime_->load(candidate(file, std::move(manifest)));
+    EXPECT_TRUE(model) << file << ": " << model.error().message << " | " << model.error().detail;
+    return model.value_or(nullptr);
+  }
+  static Signature signature(std::string_view file, Manifest manifest = {}) {
+    const auto model = load(file, std::move(manifest));
+    return model == nullptr ? Signature{} : model->signature();
+  }
+  static std::string refused(const Candidate& what) {
+    const auto model = runtime_->load(what);
+    if (model) {
+      return "loaded";
+    }
+    EXPECT_EQ(model.error().code, ErrorCode::kInvalidArgument);
+    return model.error().message;
+  }
+  static std::string refused(std::string_view file, const Manifest& manifest = {}) {
+    return refused(candidate(file, manifest));
+  }
+  static Manifest yaml(std::string_view text) {
+    auto manifest = parse_manifest(text, "/nonexistent");
+    EXPECT_TRUE(manifest) << manifest.error().message;
+    return manifest.value_or(Manifest{});
+  }
+
+  static inline Runtime* runtime_ = nullptr;
+};
+
+TEST_F(ModelTest, ARunGivesTheGraphsAnswer) {
+  const auto model = load("add_one.onnx");
+  const std::vector<float> x{1, 2, 3, 4, 5, 6, 7, 8};
+  const std::vector<std::int64_t> shape{2, 4};
+  const TensorView input{DataType::kFp32, shape, bytes_of(x)};
+  Outputs outputs;
+  ASSERT_TRUE(model->run({&input, 1}, outputs));
+  ASSERT_EQ(outputs.size(), 1U);
+  EXPECT_EQ(outputs[0].type, DataType::kFp32);
+  EXPECT_THAT(outputs[0].shape, ElementsAre(2, 4));
+  EXPECT_THAT(values_of<float>(outputs[0]), ElementsAre(2, 3, 4, 5, 6, 7, 8, 9));
+}
+
+TEST_F(ModelTest, OutputsAreReusedAcrossModelsAndShapes) {
+  const auto one = load("add_one.onnx");
+  const auto two = load("sum_two_inputs.onnx");
+  Outputs outputs;
+  const std::vector<float> values{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+  for (const std::int64_t rows : {1, 3, 2}) {
+    const std::vector<std::int64_t> shape{rows, 4};
+    const TensorView input{DataType::kFp32, shape,
+                           bytes_of(values).first(static_cast<std::size_t>(rows) * 16)};
+    ASSERT_TRUE(one->run({&input, 1}, outputs));
+    ASSERT_EQ(outputs.size(), 1U);
+    EXPECT_THAT(outputs[0].shape, ElementsAre(rows, 4));
+  }
+  const std::vector<std::int64_t> shape{1, 3};
+  const std::vector<TensorView> inputs(2, {DataType::kFp32, shape, bytes_of(values).first(12)});
+  ASSERT_TRUE(two->run(inputs, outputs));
+  ASSERT_EQ(outputs.size(), 2U);
+  EXPECT_THAT(values_of<float>(outputs[0]), ElementsAre(2, 4, 6));
+  EXPECT_THAT(values_of<float>(outputs[1]), ElementsAre(1, 4, 9));
+  Outputs moved = std::move(outputs);
+  EXPECT_EQ(moved.size(), 2U);
+}
+
+TEST_F(ModelTest, OutputsOutliveTheirModel) {
+  auto model = load("add_one.onnx");
+  const std::vector<float> x{1, 2, 3, 4};
+  const std::vector<std::int64_t> shape{1, 4};
+  const TensorView input{DataType::kFp32, shape, bytes_of(x)};
+  Outputs outputs;
+  ASSERT_TRUE(model->run({&input, 1}, outputs));
+  model.reset();
+  EXPECT_THAT(values_of<float>(outputs[0]), ElementsAre(2, 3, 4, 5));
+}
+
+TEST_F(ModelTest, OtherTypesAndManyInputsRun) {
+  Outputs outputs;
+  const std::vector<std::int64_t> shape{2, 2};
+  const std::vector<std::int64_t> whole{1, -2, 3, std::int64_t{1} << 40};
+  const TensorView longs{DataType::kInt64, shape, bytes_of(whole)};
+  ASSERT_TRUE(load("int64_double.onnx")->run({&longs, 1}, outputs));
+  EXPECT_THAT(values_of<std::int64_t>(outputs[0]), ElementsAre(2, -4, 6, std::int64_t{1} << 41));
+
+  const std::vector<float> values{1, 2, 3, 4};
+  const std::vector<TensorView> many(12, {DataType::kFp32, shape, bytes_of(values)});
+  ASSERT_TRUE(load("many_inputs.onnx")->run(many, outputs));
+  EXPECT_THAT(values_of<float>(outputs[0]), ElementsAre(12, 24, 36, 48));
+
+  const TensorView matrix{DataType::kFp32, shape, bytes_of(values)};
+  ASSERT_TRUE(load("no_batch.onnx")->run({&matrix, 1}, outputs));
+  EXPECT_THAT(outputs[0].shape, ElementsAre());
+  EXPECT_THAT(values_of<float>(outputs[0]), ElementsAre(10));
+}
+
+TEST_F(ModelTest, UnalignedMemoryIsCopied) {
+  const auto model = load("add_one.onnx");
+  const std::vector<float> x{1, 2, 3, 4};
+  std::vector<std::byte> shifted(17);
+  std::memcpy(shifted.data() + 1, x.data(), 16);
+  const std::vector<std::int64_t> shape{1, 4};
+  const TensorView input{DataType::kFp32, shape, std::span(shifted).subspan(1)};
+  Outputs outputs;
+  ASSERT_TRUE(model->run({&input, 1}, outputs));
+  EXPECT_THAT(values_of<float>(outputs[0]), ElementsAre(2, 3, 4, 5));
+}
+
+TEST_F(ModelTest, InputsThatDoNotFitAreRefused) {
+  const auto model = load("add_one.onnx");
+  const std::vector<float> x(8);
+  using Shape = std::vector<std::int64_t>;
+  const auto run = [&](DataType type, const Shape& shape, std::size_t bytes) {
+    const TensorView input{type, shape, bytes_of(x).first(bytes)};
+    Outputs outputs;
+    const auto done = model->run({&input, 1}, outputs);
+    EXPECT_EQ(outputs.size(), done ? 1U : 0U);
+    return done ? "fine" : done.error().message;
+  };
+  EXPECT_EQ(run(DataType::kFp32, {2, 4}, 32), "fine");
+  EXPECT_EQ(run(DataType::kInt32, {2, 4}, 32), "input 'x' must be FP32, not INT32");
+  const std::string shape = "input 'x' must have shape [N, 4] (N: one or more), not ";
+  EXPECT_EQ(run(DataType::kFp32, {2, 3}, 24), shape + "[2, 3]");
+  EXPECT_EQ(run(DataType::kFp32, {8}, 32), shape + "[8]");
+  EXPECT_EQ(run(DataType::kFp32, {}, 4), shape + "[]");
+  EXPECT_EQ(run(DataType::kFp32, {0, 4}, 0), shape + "[0, 4]");
+  EXPECT_EQ(run(DataType::kFp32, {-1, 4}, 16), shape + "[N, 4]");
+  EXPECT_EQ(run(DataType::kFp32, {std::int64_t{1} << 62, 4}, 0),
+            shape + "[4611686018427387904, 4]");
+  EXPECT_EQ(run(DataType::kFp32, {2, 4}, 31), "input 'x' of shape [2, 4] takes 32 bytes, not 31");
+  Outputs outputs;
+  EXPECT_EQ(model->run({}, outputs).error().message, "the model takes 1 inputs, not 0");
+}
+
+TEST_F(ModelTest, BoolsAreZeroOrOne) {
+  const auto model = load("not_bool.onnx");
+  const std::vector<std::int64_t> shape{2};
+  std::vector<std::uint8_t> x{0, 1};
+  const TensorView input{DataType::kBool, shape, bytes_of(x)};
+  Outputs outputs;
+  ASSERT_TRUE(model->run({&input, 1}, outputs));
+  EXPECT_THAT(values_of<std::uint8_t>(outputs[0]), ElementsAre(1, 0));
+  x[0] = 2;
+  EXPECT_EQ(model->run({&input, 1}, outputs).error().message, "input 'x' must hold only 0 and 1");
+}
+
+TEST_F(ModelTest, ValuesTheGraphCannotTakeAreTheClientsFault) {
+  const auto model = load("gather_fail.onnx");
+  const std::vector<std::int64_t> shape{1};
+  const std::vector<std::int64_t> index{9};
+  const TensorView input{DataType::kInt64, shape, bytes_of(index)};
+  Outputs outputs;
+  const auto done = model->run({&input, 1}, outputs);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(done.error().message,
+            "the model cannot take these values: indices element out of data bounds, idx=9 must "
+            "be within the inclusive range [-4,3]");
+  EXPECT_THAT(done.error().detail, HasSubstr("Gather"));
+}
+
+TEST_F(ModelTest, TextIsDescribedAndNotServed) {
+  const auto model = load("strings.onnx");
+  EXPECT_EQ(model->signature().inputs[0].type, DataType::kBytes);
+  EXPECT_EQ(model->signature().outputs[0].type, DataType::kBytes);
+  const std::vector<std::int64_t> shape{1};
+  const TensorView input{DataType::kBytes, shape, {}};
+  Outputs outputs;
+  EXPECT_EQ(model->run({&input, 1}, outputs).error().code, ErrorCode::kUnimplemented);
+}
+
+TEST_F(ModelTest, ManyThreadsRunAtOnce) {
+  const auto model = load("tabular.onnx");
+  std::atomic<int> right{0};
+  constexpr int kThreads = 4;
+  constexpr int kRuns = 50;
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < kThreads; ++t) {
+      threads.emplace_back([&, t] {
+        const std::vector<float> x(20, 0.1F * static_cast<float>(t));
+        const std::vector<std::int64_t> shape{1, 20};
+        const TensorView input{DataType::kFp32, shape, bytes_of(x)};
+        Outputs outputs;
+        std::vector<float> first;
+        for (int i = 0; i < kRuns; ++i) {
+          if (model->run({&input, 1}, outputs)) {
+            const auto scores = values_of<float>(outputs[1]);
+            first = first.empty() ? scores : first;
+            right += scores == first ? 1 : 0;
+          }
+        }
+      });
+    }
+  }
+  EXPECT_EQ(right, kThreads * kRuns);
+}
+
+TEST_F(ModelTest, DescribesATensorModel) {
+  const Signature s = signature("sum_two_inputs.onnx");
+  EXPECT_EQ(s.task, Task::kTensor);
+  ASSERT_EQ(s.inputs.size(), 2U);
+  EXPECT_EQ(s.inputs[1].name, "b");
+  EXPECT_THAT(s.inputs[1].shape, ElementsAre(-1, 3));
+  EXPECT_EQ(s.outputs[1].name, "product");
+  EXPECT_TRUE(s.batchable);
+  EXPECT_FALSE(s.preprocess);
+  EXPECT_FALSE(signature("fixed_batch2.onnx").batchable);
+  EXPECT_FALSE(signature("no_batch.onnx").batchable);
+  EXPECT_EQ(signature("regressor.onnx").task, Task::kTensor);
+  EXPECT_EQ(signature("identity_dyn.onnx").task, Task::kTensor);
+}
+
+TEST_F(ModelTest, TellsAnImageClassifier) {
+  const auto model = load("conv_softmax.onnx");
+  const Signature& s = model->signature();
+  EXPECT_EQ(s.task, Task::kImageClassification);
+  EXPECT_THAT(s.labels, ElementsAre("a", "b", "c", "d"));
+  EXPECT_EQ(s.classes, 4U);
+  EXPECT_EQ(s.preprocess->width, 8U);
+  EXPECT_EQ(s.preprocess->height, 8U);
+  EXPECT_EQ(s.preprocess->layout, "nchw");
+  EXPECT_EQ(s.preprocess->channels, "rgb");
+  EXPECT_THAT(s.preprocess->mean, ElementsAre(127, 127, 127));
+  EXPECT_EQ(signature("conv_gray.onnx").preprocess->channels, "gray");
+}
+
+TEST_F(ModelTest, AByteImageModelNormalisesByItself) {
+  const Signature s = signature("image_u8_nhwc.onnx");
+  EXPECT_EQ(s.task, Task::kImageClassification);
+  EXPECT_EQ(s.preprocess->layout, "nhwc");
+  EXPECT_EQ(s.preprocess->resize, "crop-then-resize");
+  EXPECT_EQ(s.preprocess->scale, 1.0);
+  EXPECT_THAT(s.preprocess->mean, ElementsAre(0, 0, 0));
+  EXPECT_THAT(s.preprocess->std, ElementsAre(1, 1, 1));
+}
+
+TEST_F(ModelTest, MetadataGivesPreprocessingAndTheManifestWins) {
+  const PreprocessSpec file = *signature("conv_preprocess.onnx").preprocess;
+  EXPECT_EQ(file.resize, "squash");
+  EXPECT_EQ(file.filter, "bilinear");
+  EXPECT_EQ(file.channels, "bgr");
+  EXPECT_EQ(file.scale, 0.5);
+  EXPECT_THAT(file.mean, ElementsAre(1, 2, 3));
+  EXPECT_THAT(file.std, ElementsAre(4, 5, 6));
+  const PreprocessSpec both =
+      *signature("conv_preprocess.onnx", yaml("preprocess: {channels: rgb, mean: 9}")).preprocess;
+  EXPECT_EQ(both.channels, "rgb");
+  EXPECT_THAT(both.mean, ElementsAre(9, 9, 9));
+  EXPECT_EQ(both.filter, "bilinear");
+}
+
+TEST_F(ModelTest, OpenSizesNeedTheManifest) {
+  EXPECT_EQ(signature("conv_open_size.onnx").task, Task::kTensor);
+  const Signature s = signature("conv_open_size.onnx", yaml("preprocess: {width: 16, height: 12}"));
+  EXPECT_EQ(s.task, Task::kImageClassification);
+  EXPECT_EQ(s.preprocess->width, 16U);
+  EXPECT_EQ(s.preprocess->height, 12U);
+  EXPECT_EQ(refused("conv_open_size.onnx", yaml("task: image-classification")),
+            "the input's width is open; say 'preprocess: {width: …}' in model.yaml");
+}
+
+TEST_F(ModelTest, TellsATabularClassifier) {
+  const Signature s = signature("tabular.onnx");
+  EXPECT_EQ(s.task, Task::kTabularClassification);
+  EXPECT_EQ(s.features, 20U);
+  EXPECT_EQ(s.classes, 2U);
+  EXPECT_EQ(s.label_output, 0U);
+  EXPECT_EQ(s.probabilities_output, 1U);
+  EXPECT_THAT(s.labels, ElementsAre("no", "yes"));
+  EXPECT_TRUE(s.batchable);
+  const Signature bare = signature("tabular_no_label.onnx");
+  EXPECT_EQ(bare.task, Task::kTabularClassification);
+  EXPECT_FALSE(bare.label_output);
+  EXPECT_EQ(bare.probabilities_output, 0U);
+}
+
+TEST_F(ModelTest, TheManifestMustFitTheFile) {
+  EXPECT_EQ(signature("conv_softmax.onnx", yaml("task: tensor")).task, Task::kTensor);
+  EXPECT_THAT(signature("conv_softmax.onnx", yaml("labels: [w, x, y, z]")).labels,
+              ElementsAre("w", "x", "y", "z"));
+  EXPECT_EQ(refused("conv_softmax.onnx", yaml("labels: [w, x, y]")),
+            "there are 3 labels for 4 classes");
+  EXPECT_EQ(refused("tabular.onnx", yaml("labels: [a]")), "there are 1 labels for 2 classes");
+  EXPECT_EQ(refused("conv_softmax.onnx", yaml("preprocess: {width: 9}")),
+            "'preprocess.width' is 9, but the model's input has 8");
+  EXPECT_EQ(refused("conv_softmax.onnx", yaml("preprocess: {layout: nhwc}")),
+            "'preprocess.layout' is nhwc, but the model's input is nchw");
+  EXPECT_EQ(refused("conv_softmax.onnx", yaml("preprocess: {channels: gray}")),
+            "'preprocess.channels' is gray, but the model's input has 3 channels");
+  EXPECT_EQ(refused("conv_gray.onnx", yaml("preprocess: {channels: bgr}")),
+            "'preprocess.channels' is bgr, but the model's input has 1 channel");
+  EXPECT_EQ(refused("tabular.onnx", yaml("task: image-classification")),
+            "'task: image-classification' needs one input of FP32 or UINT8 [N, 3, H, W] or "
+            "[N, H, W, 3]; there is FP32 [N, 20]");
+  EXPECT_EQ(refused("sum_two_inputs.onnx", yaml("task: tabular-classification")),
+            "'task: tabular-classification' needs one input of FP32 [N, features]; there are 2");
+  EXPECT_EQ(refused("add_one.onnx", yaml("task: simulated")),
+            "'task: simulated' goes with a model without a model.onnx");
+  EXPECT_EQ(refused("float8.onnx"), "input 'x' has an element type that is not served");
+}
+
+TEST_F(ModelTest, SizeAndDigestAreCheckedFirst) {
+  EXPECT_EQ(refused("add_one.onnx", yaml("limits: {max_bytes: 10}")),
+            "model.onnx has " + std::to_string(fs::file_size(tiny("add_one.onnx"))) +
+                " bytes; 'limits.max_bytes' allows 10");
+  Manifest manifest;
+  manifest.sha256 = *sha256_file(tiny("add_one.onnx"));
+  EXPECT_EQ(load("add_one.onnx", manifest)->file_bytes(), fs::file_size(tiny("add_one.onnx")));
+  EXPECT_EQ(refused("int64_double.onnx", manifest), "the SHA-256 of model.onnx is " +
+                                                        *sha256_file(tiny("int64_double.onnx")) +
+                                                        ", but model.yaml says " + manifest.sha256);
+}
+
+TEST_F(ModelTest, ExternalDataStaysInsideTheFolder) {
+  const auto model = load("external_inside.onnx");
+  const std::vector<float> x(4);
+  const std::vector<std::int64_t> shape{1, 4};
+  const TensorView input{DataType::kFp32, shape, bytes_of(x)};
+  Outputs outputs;
+  ASSERT_TRUE(model->run({&input, 1}, outputs));
+  EXPECT_THAT(values_of<float>(outputs[0]), ElementsAre(0, 1, 2, 3));
+
+  const std::string end = " leaves the model's folder; name a file inside it";
+  EXPECT_EQ(refused("external_escaping.onnx"), "external data: '../../etc/passwd'" + end);
+  EXPECT_EQ(refused("external_absolute.onnx"), "external data: '/etc/passwd'" + end);
+  EXPECT_EQ(refused("external_hidden_dots.onnx"), "external data: 'a/../../weights.bin'" + end);
+  EXPECT_EQ(refused("external_nested.onnx"), "external data: '../secret.bin'" + end);
+}
+
+TEST_F(ModelTest, ExternalDataBehindALinkIsRefused) {
+  const TempFolder outside;
+  outside.write("secret", std::string(16, '\0'));
+  const TempFolder folder;
+  fs::copy(tiny("external_inside.onnx"), folder / "model.onnx");
+  Candidate c = candidate("add_one.onnx");
+  c.folder = folder.path();
+  c.file = folder / "model.onnx";
+  EXPECT_EQ(refused(c), "external data: there is no file 'weights.bin' in the model's folder");
+  fs::create_symlink(outside / "secret", folder / "weights.bin");
+  EXPECT_EQ(refused(c), "external data: 'weights.bin' is a link that leaves the model's folder");
+  fs::remove(folder / "weights.bin");
+  fs::copy(tiny("weights.bin"), folder / "weights.bin");
+  EXPECT_EQ(refused(c), "loaded");
+  c.manifest = yaml("limits: {max_bytes: 170}");
+  EXPECT_THAT(refused(c), StartsWith("model.onnx and its external data have "));
+}
+
+TEST_F(ModelTest, BrokenFilesAreRefusedWithAReason) {
+  const TempFolder folder;
+  const std::string whole = testing::read_file(tiny("conv_softmax.onnx"));
+  const auto reason = [&](std::string_view content) {
+    Candidate c = candidate("add_one.onnx");
+    c.folder = folder.path();
+    c.file = folder.write("model.onnx", content);
+    return refused(c);
+  };
+  EXPECT_EQ(reason(""), "model.onnx: the file is empty");
+  EXPECT_EQ(reason("version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 3\n"),
+            "model.onnx: a Git LFS pointer, not the model; run 'git lfs pull' and copy it again");
+  EXPECT_EQ(reason("<!DOCTYPE html>"),
+            "model.onnx: not an ONNX model, or cut short: broken at byte 0 of 15");
+  EXPECT_THAT(reason(std::string_view(whole).substr(0, whole.size() / 2)),
+              StartsWith("model.onnx: not an ONNX model, or cut short: broken at byte "));
+  EXPECT_EQ(reason(std::string_view("\x08\x08", 2)),
+            "model.onnx: not an ONNX model: it holds no graph");
+  std::string changed = whole;
+  const auto conv = changed.find("Conv");
+  changed.replace(conv, 4, "Cnov");
+  EXPECT_THAT(reason(changed), StartsWith("ONNX Runtime cannot open model.onnx: "));
+  EXPECT_THAT(reason(changed), ::testing::Not(HasSubstr("/onnxruntime_src")));
+  Candidate gone = candidate("add_one.onnx");
+  gone.file = folder / "none.onnx";
+  EXPECT_EQ(refused(gone), "model.onnx cannot be read: No such file or directory");
+}
+
+TEST_F(ModelTest, ASimulatedModelHasNoTensors) {
+  Candidate c = candidate("add_one.onnx", yaml("{task: simulated, simulated: {cpu_ms: 3}}"));
+  c.file.clear();
+  const auto model = runtime_->load(c);
+  ASSERT_TRUE(model);
+  EXPECT_EQ((*model)->name(), "tiny");
+  EXPECT_EQ((*model)->version(), 1U);
+  EXPECT_EQ((*model)->signature().task, Task::kSimulated);
+  EXPECT_EQ((*model)->manifest().simulated_cpu, std::chrono::milliseconds(3));
+  EXPECT_EQ((*model)->file_bytes(), 0U);
+  Outputs outputs;
+  EXPECT_EQ((*model)->run({}, outputs).error().code, ErrorCode::kUnimplemented);
+  c.manifest.task.reset();
+  EXPECT_EQ(refused(c), "there is no model.onnx");
+}
+
+TEST_F(ModelTest, ModelsOutliveTheRuntime) {
+  auto other = std::move(*Runtime::create({.memory_arena = false}));
+  EXPECT_THAT(std::string(other->version()), StartsWith("1."));
+  const auto model = *other->load(candidate("add_one.onnx"));
+  other.reset();
+  const std::vector<float> x(4);
+  const std::vector<std::int64_t> shape{1, 4};
+  const TensorView input{DataType::kFp32, shape, bytes_of(x)};
+  Outputs outputs;
+  EXPECT_TRUE(model->run({&input, 1}, outputs));
+}
+
+std::size_t open_sockets() {
+  std::size_t count = 0;
+  for (const auto& entry : fs::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    count += fs::read_symlink(entry.path(), gone).string().starts_with("socket:") ? 1U : 0U;
+  }
+  return count;
+}
+
+// Official builds report model and graph names from 1.29 on. A test of the whole process watches
+// its connections; here: the switch is set, and no socket and no store of events appears.
+TEST(Telemetry, IsOffBeforeTheLibraryIsUsed) {
+  const TempFolder home;
+  ::setenv("HOME", home.path().c_str(), 1);
+  ::setenv("XDG_CACHE_HOME", (home / "cache").c_str(), 1);
+  ::setenv("ORT_DISABLE_TELEMETRY", "0", 1);
+  // In a process of its own, in which no test before has used the library.
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      {
+        const std::size_t sockets = open_sockets();
+        const auto runtime = Runtime::create({});
+        const auto model = (*runtime)->load(candidate("add_one.onnx"));
+        const char* value = ::getenv("ORT_DISABLE_TELEMETRY");
+        const bool off = value != nullptr && std::string_view(value) == "1";
+        const bool quiet = open_sockets() == sockets && fs::is_empty(home.path());
+        fs::remove_all(home.path());
+        std::_Exit(model && off && quiet ? 0 : 1);
+      },
+      ::testing::ExitedWithCode(0), "");
+}
+
+TEST(BurnCpu, SpendsWhatItWasGiven) {
+  for (const auto amount : {std::chrono::microseconds(1000), std::chrono::microseconds(5000),
+                            std::chrono::microseconds(25000)}) {
+    timespec before{};
+    timespec after{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
+    const Duration spent = burn_cpu(amount);
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
+    const Duration seen = std::chrono::seconds(after.tv_sec - before.tv_sec) +
+                          std::chrono::nanoseconds(after.tv_nsec - before.tv_nsec);
+    EXPECT_GE(spent, amount);
+    EXPECT_GE(seen, spent);
+  }
+  EXPECT_EQ(burn_cpu(Duration::zero()), Duration::zero());
+}
+
+TEST(DataTypes, HaveTheProtocolsNames) {
+  EXPECT_EQ(data_type_name(DataType::kBool), "BOOL");
+  EXPECT_EQ(data_type_name(DataType::kUint8), "UINT8");
+  EXPECT_EQ(data_type_name(DataType::kInt64), "INT64");
+  EXPECT_EQ(data_type_name(DataType::kFp16), "FP16");
+  EXPECT_EQ(data_type_name(DataType::kFp32), "FP32");
+  EXPECT_EQ(data_type_name(DataType::kBytes), "BYTES");
+  EXPECT_EQ(element_size(DataType::kFp64), 8U);
+  EXPECT_EQ(element_size(DataType::kBf16), 2U);
+  EXPECT_EQ(element_size(DataType::kBytes), 0U);
+}
+
+}  // namespace
+}  // namespace podsense::model

@@ -1,0 +1,248 @@
+#include <sys/stat.h>
+
+#include <cstdlib>
+#include <system_error>
+#include <utility>
+
+#include "base/digest.h"
+#include "base/log.h"
+#include "model/external_data.h"
+#include "model/onnx_session.h"
+
+namespace podsense::model {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The format of saved copies holds offsets of 32 bits, with room left for what grows.
+constexpr std::uint64_t kMaxCachedBytes = std::uint64_t{1} << 30U;
+
+/// Telemetry is read from the environment when the library is first called, so this comes before
+/// anything else of it. Once: the environment is not touched again while threads run.
+bool start_library() {
+  static const bool started = [] {
+    ::setenv("ORT_DISABLE_TELEMETRY", "1",
+             1);  // NOLINT(concurrency-mt-unsafe): before any thread of the library
+    const OrtApiBase* base = OrtGetApiBase();
+    const OrtApi* api = base == nullptr ? nullptr : base->GetApi(ORT_API_VERSION);
+    if (api != nullptr) {
+      Ort::InitApi(api);
+    }
+    return api != nullptr;
+  }();
+  return started;
+}
+
+void ORT_API_CALL write_log(void* /*param*/, OrtLoggingLevel severity, const char* /*category*/,
+                            const char* logger, const char* where, const char* message) {
+  const std::string_view text(message);
+  // Said of every optimised copy; keys hold the CPU, so it is as it should be.
+  if (text.starts_with("Serializing optimized model")) {
+    return;
+  }
+  const auto level =
+      severity >= ORT_LOGGING_LEVEL_ERROR ? log::Level::kError : log::Level::kWarning;
+  log::write(level, "onnxruntime", {{"message", text}, {"at", where}, {"logger", logger}});
+}
+
+Error refused(std::string what, std::string detail = {}) {
+  return {ErrorCode::kInvalidArgument, std::move(what), std::move(detail)};
+}
+
+class OnnxRuntime final : public Runtime {
+ public:
+  OnnxRuntime(RuntimeOptions options, std::shared_ptr<const OrtContext> context)
+      : options_(std::move(options)),
+        context_(std::move(context)),
+        version_(OrtGetApiBase()->GetVersionString()),
+        cache_(options_.cache_dir, version_) {}
+
+  [[nodiscard]] std::string_view version() const override { return version_; }
+
+  Result<std::shared_ptr<const Model>> load(const Candidate& candidate) override {
+    if (candidate.file.empty()) {
+      if (candidate.manifest.task != Task::kSimulated) {
+        return fail(refused("there is no model.onnx"));
+      }
+      return make_simulated_model(candidate);
+    }
+    const auto bytes = check_file(candidate);
+    if (!bytes) {
+      return fail(bytes.error());
+    }
+    auto session = open(candidate, *bytes);
+    if (!session) {
+      return fail(session.error());
+    }
+    return make_onnx_model(std::move(*session), candidate);
+  }
+
+ private:
+  /// Size and, where the manifest has one, the digest.
+  static Result<std::uint64_t> check_file(const Candidate& candidate) {
+    std::error_code error;
+    const std::uint64_t bytes = fs::file_size(candidate.file, error);
+    if (error) {
+      return fail(refused("model.onnx cannot be read: " + error.message()));
+    }
+    if (bytes > candidate.manifest.max_file_bytes) {
+      return fail(refused("model.onnx has " + std::to_string(bytes) +
+                          " bytes; 'limits.max_bytes' allows " +
+                          std::to_string(candidate.manifest.max_file_bytes)));
+    }
+    if (const std::string& wanted = candidate.manifest.sha256; !wanted.empty()) {
+      const auto found = sha256_file(candidate.file);
+      if (!found) {
+        return fail(refused("model.onnx cannot be read: " + found.error().message));
+      }
+      if (*found != wanted) {
+        return fail(
+            refused("the SHA-256 of model.onnx is " + *found + ", but model.yaml says " + wanted));
+      }
+    }
+    return bytes;
+  }
+
+  /// All files of external data inside the folder, and with them still within the limit.
+  static Result<bool> has_external_data(const Candidate& candidate, std::uint64_t bytes) {
+    const auto external = find_external_data(candidate.file);
+    if (!external) {
+      return fail(refused("model.onnx: " + external.error().message, external.error().detail));
+    }
+    const auto files = resolve_external_data(*external, candidate.folder);
+    if (!files) {
+      return fail(files.error());
+    }
+    std::uint64_t total = bytes;
+    for (const fs::path& file : *files) {
+      std::error_code error;
+      const std::uint64_t size = fs::file_size(file, error);
+      total += error ? 0 : size;
+    }
+    if (total > candidate.manifest.max_file_bytes) {
+      return fail(refused("model.onnx and its external data have " + std::to_string(total) +
+                          " bytes; 'limits.max_bytes' allows " +
+                          std::to_string(candidate.manifest.max_file_bytes)));
+    }
+    return !files->empty();
+  }
+
+  [[nodiscard]] Ort::SessionOptions session_options(const Manifest& manifest) const {
+    Ort::SessionOptions out;
+    out.SetIntraOpNumThreads(
+        static_cast<int>(manifest.threads_given ? manifest.threads : options_.threads));
+    out.SetInterOpNumThreads(1);
+    out.SetExecutionMode(ORT_SEQUENTIAL);
+    out.SetGraphOptimizationLevel(ORT_ENABLE_ALL);
+    out.AddConfigEntry(kOrtSessionOptionsConfigAllowIntraOpSpinning, options_.spinning ? "1" : "0");
+    out.AddConfigEntry(kOrtSessionOptionsConfigAllowInterOpSpinning, "0");
+    if (!options_.memory_arena) {
+      out.DisableCpuMemArena();
+    }
+    return out;
+  }
+
+  Result<OpenSession> open(const Candidate& candidate, std::uint64_t bytes) {
+    std::string key;
+    if (cache_.enabled() && bytes <= kMaxCachedBytes) {
+      if (const auto content = fast_hash_file(candidate.file)) {
+        key = cache_.key(*content);
+        // Only files without external data are kept, so a hit needs no look for it.
+        if (auto hit = open_cached(candidate, key)) {
+          hit->file_bytes = bytes;
+          return std::move(*hit);
+        }
+      }
+    }
+    const auto external = has_external_data(candidate, bytes);
+    if (!external) {
+      return fail(external.error());
+    }
+    if (!key.empty() && !*external) {
+      if (auto made = open_and_keep(candidate, key)) {
+        made->file_bytes = bytes;
+        return std::move(*made);
+      }
+    }
+    try {
+      OpenSession out{.context = context_};
+      out.session =
+          Ort::Session(context_->env, candidate.file.c_str(), session_options(candidate.manifest));
+      out.file_bytes = bytes;
+      return out;
+    } catch (const std::exception& e) {
+      return fail(
+          refused("ONNX Runtime cannot open model.onnx: " + short_reason(e.what()), e.what()));
+    }
+  }
+
+  std::optional<OpenSession> open_cached(const Candidate& candidate, const std::string& key) {
+    auto entry = cache_.find(key);
+    if (!entry) {
+      return std::nullopt;
+    }
+    try {
+      Ort::SessionOptions options = session_options(candidate.manifest);
+      options.AddConfigEntry(kOrtSessionOptionsConfigLoadModelFormat, "ORT");
+      options.AddConfigEntry(kOrtSessionOptionsConfigUseORTModelBytesDirectly, "1");
+      options.AddConfigEntry(kOrtSessionOptionsConfigUseORTModelBytesForInitializers, "1");
+      OpenSession out{.context = context_};
+      out.session = Ort::Session(context_->env, entry->model.data(), entry->model.size(), options);
+      entry->file.forget_pages();
+      out.bytes = std::move(entry->file);
+      return out;
+    } catch (const std::exception& e) {
+      log::warning("model_cache_discarded",
+                   {{"model", candidate.name}, {"reason", short_reason(e.what())}});
+      cache_.discard(key);
+      return std::nullopt;
+    }
+  }
+
+  /// Opens the model and lets ONNX Runtime write its optimised copy on the way. Nothing where that
+  /// fails, for whatever reason: then the plain way says why.
+  std::optional<OpenSession> open_and_keep(const Candidate& candidate, const std::string& key) {
+    const fs::path scratch = cache_.scratch(key);
+    if (scratch.empty()) {
+      return std::nullopt;
+    }
+    std::error_code ignored;
+    try {
+      Ort::SessionOptions options = session_options(candidate.manifest);
+      options.SetOptimizedModelFilePath(scratch.c_str());
+      options.AddConfigEntry(kOrtSessionOptionsConfigSaveModelFormat, "ORT");
+      OpenSession out{.context = context_};
+      out.session = Ort::Session(context_->env, candidate.file.c_str(), options);
+      cache_.keep(scratch, key);
+      return out;
+    } catch (const std::exception&) {
+      fs::remove(scratch, ignored);
+      return std::nullopt;
+    }
+  }
+
+  RuntimeOptions options_;
+  std::shared_ptr<const OrtContext> context_;
+  std::string version_;
+  ModelCache cache_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Runtime>> Runtime::create(const RuntimeOptions& options) {
+  if (!start_library()) {
+    return fail(ErrorCode::kInternal, "ONNX Runtime is too old: its API " +
+                                          std::to_string(ORT_API_VERSION) + " is needed");
+  }
+  try {
+    auto context = std::make_shared<OrtContext>(
+        Ort::Env(ORT_LOGGING_LEVEL_WARNING, "podsense", write_log, nullptr),
+        Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault));
+    context->env.DisableTelemetryEvents();
+    return std::make_unique<OnnxRuntime>(options, std::move(context));
+  } catch (const std::exception& e) {
+    return fail(ErrorCode::kInternal, "ONNX Runtime cannot start", e.what());
+  }
+}
+
+}  // namespace podsense::model

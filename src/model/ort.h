@@ -1,0 +1,26 @@
+#pragma once
+
+/// ONNX Runtime's header, the one way it is included here. Without manual initialisation every
+/// including file would call into the library before `main`, before telemetry is switched off.
+
+#define ORT_API_MANUAL_INIT
+#include <onnxruntime_cxx_api.h>
+#include <onnxruntime_session_options_config_keys.h>
+
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+
+namespace podsense::model {
+
+/// What sessions share. Models hold it, so that it outlives them.
+struct OrtContext {
+  Ort::Env env;
+  Ort::MemoryInfo memory;
+};
+
+/// The first line of ONNX Runtime's text, without its source paths, at most 200 bytes.
+std::string short_reason(const char* ort_message);
+
+}  // namespace podsense::model

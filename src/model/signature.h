@@ -1,0 +1,23 @@
+#pragma once
+
+/// What a file's inputs, outputs, metadata and manifest say together. Private to this room.
+
+#include <string>
+
+#include "base/error.h"
+#include "model/model.h"
+
+namespace podsense::model {
+
+struct FileDescription {
+  std::vector<TensorInfo> inputs;
+  std::vector<TensorInfo> outputs;
+  std::string labels;      ///< metadata `labels`: JSON list, or empty
+  std::string preprocess;  ///< metadata `preprocess`: JSON object, or empty
+};
+
+/// @errors kInvalidArgument: the file does not fit the manifest's task, labels or preprocessing;
+///         one sentence
+Result<Signature> make_signature(FileDescription file, const Manifest& manifest);
+
+}  // namespace podsense::model

@@ -1,0 +1,242 @@
+#include "batching/scheduler.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <future>
+#include <latch>
+#include <optional>
+#include <semaphore>
+#include <string>
+
+namespace podsense::batching {
+namespace {
+
+using std::chrono::milliseconds;
+
+/// What became of one task.
+struct Fate {
+  std::promise<std::optional<ErrorCode>> promise;
+  std::future<std::optional<ErrorCode>> future = promise.get_future();
+  std::atomic<bool> gone{false};
+};
+
+class TestTask final : public Task {
+ public:
+  explicit TestTask(Fate& fate) : fate_(fate) {}
+  void drop(Error error) override { fate_.promise.set_value(error.code); }
+  [[nodiscard]] bool abandoned() const override { return fate_.gone; }
+  void answer() { fate_.promise.set_value(std::nullopt); }
+
+ private:
+  Fate& fate_;
+};
+
+void answer_all(const std::vector<TaskPtr>& batch) {
+  for (const TaskPtr& task : batch) {
+    static_cast<TestTask&>(*task).answer();
+  }
+}
+
+/// A run that says it began and waits until released.
+struct Gate {
+  std::counting_semaphore<> begun{0};
+  std::counting_semaphore<> release{0};
+  std::vector<std::size_t> sizes;
+  Queue::Run run() {
+    return [this](std::vector<TaskPtr> batch) {
+      sizes.push_back(batch.size());
+      begun.release();
+      release.acquire();
+      answer_all(batch);
+    };
+  }
+};
+
+/// Fates are declared before the queue: destroying a queue waits for whoever writes into them.
+class SchedulerTest : public testing::Test {
+ protected:
+  Result<void> submit(Queue& queue, Fate& fate, Deadline deadline = {}) {
+    TaskPtr task = std::make_unique<TestTask>(fate);
+    task->deadline = deadline;
+    return queue.submit(task);
+  }
+  [[nodiscard]] Deadline in(Duration d) const { return Deadline::after(clock_.now(), d); }
+
+  ManualClock clock_;
+  Scheduler scheduler_{{.executors = 1}, clock_};
+};
+
+TEST_F(SchedulerTest, RunsWhatIsSubmitted) {
+  Fate fate;
+  const auto queue = scheduler_.add_queue({}, answer_all);
+  ASSERT_TRUE(submit(*queue, fate));
+  EXPECT_EQ(fate.future.get(), std::nullopt);
+}
+
+TEST_F(SchedulerTest, TakesWhatWaitedAsOneBatch) {
+  Gate gate;
+  std::vector<Fate> fates(6);
+  const auto queue = scheduler_.add_queue({.max_batch = 4}, gate.run());
+  ASSERT_TRUE(submit(*queue, fates[0]));
+  gate.begun.acquire();
+  for (std::size_t i = 1; i < fates.size(); ++i) {
+    ASSERT_TRUE(submit(*queue, fates[i]));
+  }
+  EXPECT_EQ(queue->load().waiting, 5U);
+  gate.release.release(3);
+  for (Fate& fate : fates) {
+    EXPECT_EQ(fate.future.get(), std::nullopt);
+  }
+  EXPECT_THAT(gate.sizes, testing::ElementsAre(1, 4, 1));
+}
+
+TEST_F(SchedulerTest, RefusesAtArrivalWhatCannotMeetItsDeadline) {
+  Gate gate;
+  Fate running;
+  Fate refused;
+  Fate waiting;
+  const auto queue = scheduler_.add_queue({.service = milliseconds(100)}, gate.run());
+  ASSERT_TRUE(submit(*queue, running, in(milliseconds(500))));
+  gate.begun.acquire();
+  const auto result = submit(*queue, refused, in(milliseconds(120)));
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, ErrorCode::kOverloaded);
+  EXPECT_EQ(result.error().retry_after, milliseconds(30));
+  EXPECT_TRUE(submit(*queue, waiting, in(milliseconds(200))));
+  gate.release.release(2);
+  EXPECT_EQ(waiting.future.get(), std::nullopt);
+}
+
+TEST_F(SchedulerTest, RefusesBeyondItsLength) {
+  Gate gate;
+  std::vector<Fate> fates(3);
+  const auto queue = scheduler_.add_queue({.max_waiting = 1}, gate.run());
+  ASSERT_TRUE(submit(*queue, fates[0]));
+  gate.begun.acquire();
+  ASSERT_TRUE(submit(*queue, fates[1]));
+  EXPECT_EQ(submit(*queue, fates[2]).error().code, ErrorCode::kOverloaded);
+  gate.release.release(2);
+}
+
+TEST_F(SchedulerTest, DropsBeforeRunningWhatIsLateOrAbandoned) {
+  Gate gate;
+  Fate running;
+  Fate late;
+  Fate gone;
+  Fate good;
+  const auto queue = scheduler_.add_queue({.max_batch = 8}, gate.run());
+  ASSERT_TRUE(submit(*queue, running));
+  gate.begun.acquire();
+  ASSERT_TRUE(submit(*queue, late, in(milliseconds(10))));
+  ASSERT_TRUE(submit(*queue, gone));
+  ASSERT_TRUE(submit(*queue, good));
+  clock_.advance(milliseconds(10));
+  gone.gone = true;
+  gate.release.release(2);
+  EXPECT_EQ(late.future.get(), ErrorCode::kDeadlineExceeded);
+  EXPECT_EQ(gone.future.get(), ErrorCode::kCancelled);
+  EXPECT_EQ(good.future.get(), std::nullopt);
+  EXPECT_THAT(gate.sizes, testing::ElementsAre(1, 1));
+}
+
+TEST_F(SchedulerTest, RefusesWhatIsAlreadyLate) {
+  Fate fate;
+  const auto queue = scheduler_.add_queue({}, answer_all);
+  EXPECT_EQ(submit(*queue, fate, in(Duration::zero())).error().code, ErrorCode::kDeadlineExceeded);
+}
+
+TEST_F(SchedulerTest, RefusesWorkThatIsKnownNotToFitBeforeItsDeadline) {
+  Fate fate;
+  const auto queue = scheduler_.add_queue({}, answer_all);
+  TaskPtr task = std::make_unique<TestTask>(fate);
+  task->cost = milliseconds(20);
+  task->deadline = in(milliseconds(10));
+  EXPECT_EQ(queue->submit(task).error().code, ErrorCode::kDeadlineExceeded);
+  EXPECT_NE(task, nullptr);
+}
+
+TEST_F(SchedulerTest, AFloodOfOneModelDoesNotStarveAnother) {
+  Gate gate;
+  std::vector<std::string> order;
+  const auto note = [&](const char* name, Duration cost) {
+    return [&order, this, name, cost](const std::vector<TaskPtr>& batch) {
+      order.emplace_back(name);
+      clock_.advance(cost);
+      answer_all(batch);
+    };
+  };
+  Fate first;
+  std::vector<Fate> floods(6);
+  std::vector<Fate> others(2);
+  const auto blocker = scheduler_.add_queue({}, gate.run());
+  const auto flood = scheduler_.add_queue({}, note("flood", milliseconds(10)));
+  const auto other = scheduler_.add_queue({}, note("other", milliseconds(10)));
+  ASSERT_TRUE(submit(*blocker, first));
+  gate.begun.acquire();
+  for (Fate& fate : floods) {
+    ASSERT_TRUE(submit(*flood, fate));
+  }
+  for (Fate& fate : others) {
+    ASSERT_TRUE(submit(*other, fate));
+  }
+  gate.release.release();
+  for (Fate& fate : floods) {
+    fate.future.get();
+  }
+  EXPECT_THAT(order, testing::ElementsAre("flood", "other", "flood", "other", "flood", "flood",
+                                          "flood", "flood"));
+}
+
+TEST_F(SchedulerTest, DestroyingAQueueDropsWhatWaitsAndFinishesWhatRuns) {
+  Gate gate;
+  Fate running;
+  Fate waiting;
+  auto queue = scheduler_.add_queue({}, gate.run());
+  ASSERT_TRUE(submit(*queue, running));
+  gate.begun.acquire();
+  ASSERT_TRUE(submit(*queue, waiting));
+  auto destroyed = std::async(std::launch::async, [&] { queue.reset(); });
+  gate.release.release(2);
+  destroyed.get();
+  EXPECT_EQ(running.future.get(), std::nullopt);
+  waiting.future.get();  // run or dropped, but answered
+}
+
+TEST(SchedulerThreads, EveryTaskMeetsExactlyOneEndUnderManyProducers) {
+  const SteadyClock clock;
+  Scheduler scheduler({.executors = 3}, clock);
+  std::atomic<int> answered{0};
+  std::atomic<int> dropped{0};
+  class Counted final : public Task {
+   public:
+    Counted(std::atomic<int>& a, std::atomic<int>& d) : answered(a), dropped_(d) {}
+    void drop(Error) override { ++dropped_; }
+    std::atomic<int>& answered;
+
+   private:
+    std::atomic<int>& dropped_;
+  };
+  auto queue = scheduler.add_queue({.max_batch = 4, .instances = 2, .max_waiting = 100'000},
+                                   [](const std::vector<TaskPtr>& batch) {
+                                     for (const TaskPtr& task : batch) {
+                                       ++static_cast<Counted&>(*task).answered;
+                                     }
+                                   });
+  {
+    std::vector<std::jthread> producers;
+    for (int p = 0; p < 4; ++p) {
+      producers.emplace_back([&] {
+        for (int i = 0; i < 2000; ++i) {
+          TaskPtr task = std::make_unique<Counted>(answered, dropped);
+          ASSERT_TRUE(queue->submit(task));
+        }
+      });
+    }
+  }
+  queue.reset();
+  EXPECT_EQ(answered + dropped, 8000);
+}
+
+}  // namespace
+}  // namespace podsense::batching

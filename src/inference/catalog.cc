@@ -1,0 +1,371 @@
+#include "inference/catalog.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "base/log.h"
+
+namespace podsense::inference {
+namespace {
+
+std::string full_name(std::string_view name, std::string_view version) {
+  return std::string(name) + (version.empty() ? "" : "/") + std::string(version);
+}
+
+constexpr Duration kRetireCheck = std::chrono::milliseconds(20);
+
+}  // namespace
+
+/// The outcome of one candidate: a version, or why not.
+struct Catalog::Loaded {
+  const model::Candidate* candidate = nullptr;
+  std::shared_ptr<const ServedModel> served;
+  bool kept = false;  ///< as it was before
+  std::string reason;
+};
+
+Catalog::Catalog(CatalogOptions options, model::Runtime& runtime, batching::Scheduler& scheduler,
+                 metrics::Registry& registry, const Clock& clock)
+    : options_(std::move(options)),
+      runtime_(runtime),
+      scheduler_(scheduler),
+      registry_(registry),
+      clock_(clock),
+      snapshot_(std::make_shared<const Snapshot>()) {}
+
+Catalog::~Catalog() {
+  {
+    const MutexLock lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+}
+
+void Catalog::start() {
+  {
+    const MutexLock lock(mutex_);
+    reload_wanted_ = true;
+  }
+  thread_ = std::jthread([this] { run(); });
+}
+
+void Catalog::request_reload() {
+  {
+    const MutexLock lock(mutex_);
+    reload_wanted_ = true;
+  }
+  wake_.notify_all();
+}
+
+void Catalog::run() {
+  TimePoint next_poll = clock_.now() + options_.poll_interval;
+  for (;;) {
+    bool due = false;
+    {
+      const MutexLock lock(mutex_);
+      const bool polls = options_.poll_interval > Duration::zero();
+      while (!stopping_ && !reload_wanted_ && retired_.empty() &&
+             (!polls || clock_.now() < next_poll)) {
+        if (polls) {
+          wake_.wait_for(mutex_, next_poll - clock_.now());
+        } else {
+          wake_.wait(mutex_);
+        }
+      }
+      if (stopping_) {
+        return;
+      }
+      due = std::exchange(reload_wanted_, false) || (polls && clock_.now() >= next_poll);
+      if (!due) {
+        wake_.wait_for(mutex_, kRetireCheck);  // versions that still answer requests
+      }
+    }
+    if (due) {
+      next_poll = clock_.now() + options_.poll_interval;
+      if (auto report = reload(); !report) {
+        log::error("repository_unreadable", {{"reason", report.error().message}});
+      }
+    }
+    free_retired();
+  }
+}
+
+void Catalog::free_retired() {
+  std::vector<std::shared_ptr<const ServedModel>> free;
+  {
+    const MutexLock lock(mutex_);
+    // Nobody can take a new reference to a retired version, so 1 means: only this list.
+    auto idle = std::partition(retired_.begin(), retired_.end(),
+                               [](const auto& served) { return served.use_count() > 1; });
+    std::move(idle, retired_.end(), std::back_inserter(free));
+    retired_.erase(idle, retired_.end());
+  }
+  for (const auto& served : free) {
+    log::info("model_unloaded", {{"model", served->name()}, {"version", served->version}});
+  }
+}
+
+std::shared_ptr<const Catalog::Snapshot> Catalog::snapshot() const {
+  const MutexLock lock(mutex_);
+  return snapshot_;
+}
+
+Result<std::shared_ptr<const ServedModel>> Catalog::load_one(const model::Candidate& candidate) {
+  const TimePoint begin = clock_.now();
+  auto loaded = runtime_.load(candidate);
+  if (!loaded) {
+    return fail(std::move(loaded.error()));
+  }
+  const TimePoint opened = clock_.now();
+  auto served = serve(std::move(*loaded), scheduler_, registry_, clock_, options_.serve);
+  if (served) {
+    log::info("model_loaded", {{"model", candidate.name},
+                               {"version", candidate.version},
+                               {"task", model::task_name((*served)->model->signature().task)},
+                               {"plan", (*served)->plan == Plan::kInline ? "inline" : "executor"},
+                               {"service_ms", to_ms((*served)->service)},
+                               {"open_ms", to_ms(opened - begin)},
+                               {"warmup_ms", to_ms(clock_.now() - opened)}});
+  }
+  return served;
+}
+
+std::vector<Catalog::Loaded> Catalog::load_all(const std::vector<model::Candidate>& candidates,
+                                               const Snapshot& before) {
+  std::vector<Loaded> all(candidates.size());
+  std::atomic<std::size_t> next{0};
+  const auto work = [&] {
+    for (std::size_t i = next++; i < candidates.size(); i = next++) {
+      Loaded& mine = all[i];
+      mine.candidate = &candidates[i];
+      if (const auto model = before.models.find(candidates[i].name); model != before.models.end()) {
+        for (const Version& version : model->second) {
+          if (version.fingerprint == candidates[i].fingerprint) {
+            mine.served = version.served;
+            mine.kept = true;
+          }
+        }
+      }
+      if (mine.kept) {
+        continue;
+      }
+      if (auto served = load_one(candidates[i]); served) {
+        mine.served = std::move(*served);
+      } else {
+        mine.reason = served.error().message;
+        log::debug("model_refused_detail", {{"detail", served.error().detail}});
+      }
+    }
+  };
+  std::vector<std::jthread> helpers;
+  for (unsigned t = 1; t < options_.load_threads && t < candidates.size(); ++t) {
+    helpers.emplace_back(work);
+  }
+  work();
+  return all;
+}
+
+Result<ReloadReport> Catalog::reload() {
+  const MutexLock one_at_a_time(reload_mutex_);
+  const auto before = snapshot();
+  auto after = std::make_shared<Snapshot>();
+  after->loaded_once = true;
+  auto listing = model::scan(options_.repository);
+  if (!listing) {
+    if (!before->loaded_once) {
+      after->refusals.push_back({.reason = listing.error().message});
+      publish(before, std::move(after));
+    }
+    return fail(std::move(listing.error()));
+  }
+  for (model::Refused& refused : listing->refused) {
+    after->refusals.push_back({refused.name, refused.version, refused.reason, refused.fingerprint});
+  }
+  for (Loaded& loaded : load_all(listing->candidates, *before)) {
+    const model::Candidate& candidate = *loaded.candidate;
+    if (loaded.served) {
+      after->models[candidate.name].push_back(
+          {candidate.version, candidate.fingerprint, std::move(loaded.served)});
+    } else {
+      after->refusals.push_back({candidate.name, std::to_string(candidate.version), loaded.reason,
+                                 candidate.fingerprint});
+    }
+  }
+  // Still in the repository, but nothing of it can be served: what served before goes on.
+  for (const Refusal& refusal : after->refusals) {
+    const auto old = before->models.find(refusal.name);
+    if (old != before->models.end() && !after->models.contains(refusal.name)) {
+      after->models[refusal.name] = old->second;
+    }
+  }
+  return publish(before, std::move(after));
+}
+
+ReloadReport Catalog::publish(const std::shared_ptr<const Snapshot>& before,
+                              std::shared_ptr<Snapshot> after) {
+  ReloadReport report;
+  std::set<std::shared_ptr<const ServedModel>> old;
+  for (const auto& [name, versions] : before->models) {
+    for (const Version& version : versions) {
+      old.insert(version.served);
+    }
+  }
+  for (const auto& [name, versions] : after->models) {
+    for (const Version& version : versions) {
+      if (old.erase(version.served) == 0) {
+        report.loaded.push_back(full_name(name, version.served->version));
+        registry_.reload(true);
+      }
+    }
+  }
+  const auto known = [&](const Refusal& refusal) {
+    return std::ranges::any_of(before->refusals, [&](const Refusal& earlier) {
+      return earlier.name == refusal.name && earlier.version == refusal.version &&
+             earlier.fingerprint == refusal.fingerprint && earlier.reason == refusal.reason;
+    });
+  };
+  for (const Refusal& refusal : after->refusals) {
+    report.refused.push_back(full_name(refusal.name, refusal.version) + ": " + refusal.reason);
+    if (!known(refusal)) {
+      registry_.reload(false);
+      log::error(
+          "model_refused",
+          {{"model", refusal.name}, {"version", refusal.version}, {"reason", refusal.reason}});
+    }
+  }
+  for (const auto& served : old) {
+    report.retired.push_back(full_name(served->name(), served->version));
+  }
+  {
+    const MutexLock lock(mutex_);
+    snapshot_ = std::move(after);
+    retired_.insert(retired_.end(), old.begin(), old.end());
+  }
+  wake_.notify_all();
+  return report;
+}
+
+const std::string& Catalog::configured_default(model::Task task) const {
+  static const std::string kNone;
+  switch (task) {
+    case model::Task::kImageClassification:
+      return options_.default_image_model;
+    case model::Task::kTabularClassification:
+      return options_.default_tabular_model;
+    case model::Task::kSimulated:
+      return options_.default_simulated_model;
+    case model::Task::kTensor:
+      break;
+  }
+  return kNone;
+}
+
+std::string Catalog::default_model(model::Task task) const {
+  const auto now = snapshot();
+  if (const std::string& configured = configured_default(task); !configured.empty()) {
+    return configured;
+  }
+  for (const auto& [name, versions] : now->models) {
+    if (versions.back().served->model->signature().task == task) {
+      return name;
+    }
+  }
+  return {};
+}
+
+Result<std::shared_ptr<const ServedModel>> Catalog::find(const protocol::ModelRef& ref,
+                                                         model::Task task) const {
+  const auto now = snapshot();
+  const auto list = [](const auto& items, auto&& text) {
+    std::string names;
+    for (const auto& item : items) {
+      names += (names.empty() ? "" : ", ") + std::string(text(item));
+    }
+    return names.empty() ? std::string("none") : names;
+  };
+  const std::string name = ref.name.empty() ? default_model(task) : ref.name;
+  const auto model = now->models.find(name);
+  if (model == now->models.end()) {
+    if (!now->loaded_once) {
+      return fail(ErrorCode::kUnavailable, "models are still being loaded; ask again shortly");
+    }
+    if (name.empty()) {
+      return fail(
+          ErrorCode::kNotFound,
+          "no model for " + std::string(model::task_name(task)) +
+              " is served; there are: " + list(now->models, [](const auto& m) { return m.first; }));
+    }
+    return fail(ErrorCode::kNotFound, "no model '" + name + "' is served; there are: " +
+                                          list(now->models, [](const auto& m) { return m.first; }));
+  }
+  const auto& versions = model->second;
+  auto version = versions.end() - 1;
+  if (!ref.version.empty()) {
+    version = std::ranges::find_if(
+        versions, [&](const Version& v) { return v.served->version == ref.version; });
+  }
+  if (version == versions.end()) {
+    return fail(ErrorCode::kNotFound,
+                "model '" + name + "' has no version '" + ref.version +
+                    "' that is served; there are: " +
+                    list(versions, [](const Version& v) { return v.served->version; }));
+  }
+  if (const model::Task is = version->served->model->signature().task; is != task) {
+    return fail(ErrorCode::kInvalidArgument,
+                "model '" + name + "' is for " + std::string(model::task_name(is)) +
+                    ", this request is for " + std::string(model::task_name(task)));
+  }
+  return version->served;
+}
+
+std::vector<ModelStatus> Catalog::status() const {
+  const auto now = snapshot();
+  std::vector<ModelStatus> all;
+  for (const auto& [name, versions] : now->models) {
+    for (const Version& version : versions) {
+      all.push_back({.name = name,
+                     .version = version.served->version,
+                     .reason = {},
+                     .latest = &version == &versions.back(),
+                     .served = version.served});
+    }
+  }
+  for (const Refusal& refusal : now->refusals) {
+    all.push_back({.name = refusal.name,
+                   .version = refusal.version,
+                   .reason = refusal.reason,
+                   .served = nullptr});
+  }
+  return all;
+}
+
+bool Catalog::started() const {
+  return snapshot()->loaded_once;
+}
+
+std::vector<std::string> Catalog::problems() const {
+  const auto now = snapshot();
+  std::vector<std::string> problems;
+  if (!now->loaded_once) {
+    problems.emplace_back("models are still being loaded");
+  }
+  for (const Refusal& refusal : now->refusals) {
+    problems.push_back(full_name(refusal.name, refusal.version) +
+                       (refusal.name.empty() ? "" : ": ") + refusal.reason);
+  }
+  if (now->loaded_once && now->models.empty()) {
+    problems.emplace_back("no model is served");
+  }
+  return problems;
+}
+
+bool Catalog::ready() const {
+  const auto now = snapshot();
+  return now->loaded_once && !now->models.empty() &&
+         std::ranges::all_of(now->refusals, [&](const Refusal& refusal) {
+           return !refusal.name.empty() && now->models.contains(refusal.name);
+         });
+}
+
+}  // namespace podsense::inference

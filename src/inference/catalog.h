@@ -1,0 +1,126 @@
+#pragma once
+
+/// Which model versions serve now. `reload` compares the repository with what is loaded, by
+/// fingerprint: new or changed versions are loaded and warmed up beside the old ones and then take
+/// over in one step; versions no longer wanted end when their last request does. A version that
+/// cannot be loaded is refused with a reason, and what served before goes on serving: a model's old
+/// versions stay until at least one of its wanted versions is there.
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/mutex.h"
+#include "inference/served_model.h"
+#include "model/repository.h"
+#include "protocol/messages.h"
+
+namespace podsense::inference {
+
+struct CatalogOptions {
+  model::RepositoryOptions repository;
+  ServeOptions serve;
+  Duration poll_interval{};  ///< zero: reload only when told
+  unsigned load_threads = 1;
+  std::string default_image_model;  ///< empty: the only one, or the first by name
+  std::string default_tabular_model;
+  std::string default_simulated_model;
+};
+
+struct ModelStatus {
+  std::string name;
+  std::string version;
+  std::string reason;  ///< why it is not served; empty when it is
+  bool latest = false;
+  std::shared_ptr<const ServedModel> served;  ///< null when refused
+};
+
+struct ReloadReport {
+  std::vector<std::string> loaded;  ///< "name/version"
+  std::vector<std::string> retired;
+  std::vector<std::string> refused;  ///< "name/version: reason"
+};
+
+/// @threads thread-safe; one reload at a time
+class Catalog {
+ public:
+  Catalog(CatalogOptions options, model::Runtime& runtime, batching::Scheduler& scheduler,
+          metrics::Registry& registry, const Clock& clock);
+  ~Catalog();
+  Catalog(const Catalog&) = delete;
+  Catalog& operator=(const Catalog&) = delete;
+
+  /// Starts the thread that loads, polls and retires; the first load begins at once.
+  void start();
+  /// Asks that thread to reload soon. @threads any, never blocks
+  void request_reload();
+  /// Reloads now and waits. @errors kNotFound: the repository cannot be read
+  Result<ReloadReport> reload();
+
+  /// @errors kNotFound: no such model or version (naming those there are), or a model of another
+  ///         task; kUnavailable: still starting
+  [[nodiscard]] Result<std::shared_ptr<const ServedModel>> find(const protocol::ModelRef& ref,
+                                                                model::Task task) const;
+
+  [[nodiscard]] std::vector<ModelStatus> status() const;
+  [[nodiscard]] std::string default_model(model::Task task) const;
+  /// The first load has ended, well or not.
+  [[nodiscard]] bool started() const;
+  /// Why requests cannot be served as they should; empty when all is well.
+  [[nodiscard]] std::vector<std::string> problems() const;
+  /// Every model of the repository serves at least one version, and there is one.
+  [[nodiscard]] bool ready() const;
+
+ private:
+  struct Version {
+    std::uint64_t number = 0;
+    std::string fingerprint;
+    std::shared_ptr<const ServedModel> served;
+  };
+  struct Refusal {
+    std::string name;
+    std::string version;
+    std::string reason;
+    std::string fingerprint;
+  };
+  /// What serves: versions in rising order per model.
+  struct Snapshot {
+    std::map<std::string, std::vector<Version>, std::less<>> models;
+    std::vector<Refusal> refusals;
+    bool loaded_once = false;
+  };
+  struct Loaded;
+
+  void run();
+  std::vector<Loaded> load_all(const std::vector<model::Candidate>& candidates,
+                               const Snapshot& before);
+  Result<std::shared_ptr<const ServedModel>> load_one(const model::Candidate& candidate);
+  ReloadReport publish(const std::shared_ptr<const Snapshot>& before,
+                       std::shared_ptr<Snapshot> after);
+  void free_retired();
+  [[nodiscard]] std::shared_ptr<const Snapshot> snapshot() const;
+  [[nodiscard]] const std::string& configured_default(model::Task task) const;
+
+  const CatalogOptions options_;
+  model::Runtime& runtime_;
+  batching::Scheduler& scheduler_;
+  metrics::Registry& registry_;
+  const Clock& clock_;
+
+  mutable Mutex mutex_;
+  CondVar wake_;
+  std::shared_ptr<const Snapshot> snapshot_ GUARDED_BY(mutex_);
+  bool reload_wanted_ GUARDED_BY(mutex_) = false;
+  bool stopping_ GUARDED_BY(mutex_) = false;
+  std::vector<std::shared_ptr<const ServedModel>> retired_ GUARDED_BY(mutex_);
+
+  Mutex reload_mutex_;  ///< held for a whole reload
+  std::jthread thread_;
+};
+
+}  // namespace podsense::inference

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "metrics/metrics.h"
+
+namespace podsense::inference {
+
+/// What comes with a request beside its content.
+struct Context {
+  TimePoint received;  ///< when its first byte was read
+  Deadline deadline;
+  metrics::Protocol protocol = metrics::Protocol::kHttp;
+  std::string traceparent;                             ///< passed on to fetches when not empty
+  std::shared_ptr<const std::atomic<bool>> abandoned;  ///< turns true when the client has gone
+};
+
+/// Called exactly once, on the caller's thread or another; must not block.
+template <class Answer>
+using Done = std::move_only_function<void(Result<Answer>)>;
+
+}  // namespace podsense::inference

@@ -1,0 +1,224 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <optional>
+
+#include "inference/catalog.h"
+#include "inference/service.h"
+
+namespace podsense::inference {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::milliseconds;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+const fs::path kTiny = fs::path(PODSENSE_SOURCE_DIR) / "src/model/testdata/tiny";
+
+/// A repository of tiny real models in a folder of the test's own, and all that serves it.
+class InferenceTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
+    root_ = fs::path(testing::TempDir()) / (std::string("podsense_inference_") + test->name());
+    fs::remove_all(root_);
+    put_simulated("simulated", 2);
+    put_model("tabular", 1, "tabular.onnx");
+  }
+  void TearDown() override { fs::remove_all(root_); }
+
+  void write(const fs::path& path, const std::string& text) const {
+    fs::create_directories((root_ / path).parent_path());
+    std::ofstream(root_ / path) << text;
+  }
+  void put_simulated(const std::string& name, int cpu_ms) const {
+    write(name + "/model.yaml",
+          "task: simulated\nsimulated: {cpu_ms: " + std::to_string(cpu_ms) + "}\n");
+    write(name + "/1/.keep", "");
+  }
+  void put_model(const std::string& name, int version, const std::string& file) const {
+    const fs::path folder = root_ / name / std::to_string(version);
+    fs::create_directories(folder);
+    fs::copy_file(kTiny / file, folder / "model.onnx", fs::copy_options::overwrite_existing);
+  }
+
+  void open() {
+    runtime_ = std::move(*model::Runtime::create({}));
+    scheduler_.emplace(batching::Scheduler::Options{.executors = 2}, clock_);
+    catalog_.emplace(CatalogOptions{.repository = {.root = root_}}, *runtime_, *scheduler_,
+                     registry_, clock_);
+    service_.emplace(ServiceOptions{}, *catalog_, nullptr, registry_, clock_);
+  }
+  ReloadReport reload() { return catalog_->reload().value(); }
+
+  [[nodiscard]] Context context() const {
+    return {.received = clock_.now(), .deadline = Deadline::after(clock_.now(), milliseconds(20'000))};
+  }
+  Result<protocol::RowsAnswer> predict(std::size_t columns, std::string version = "") {
+    std::promise<Result<protocol::RowsAnswer>> promise;
+    auto answer = promise.get_future();
+    service_->predict({.model = {.name = "tabular", .version = std::move(version)},
+                       .values = std::vector<float>(columns, 0.5F),
+                       .rows = 1,
+                       .columns = columns},
+                      context(), [&](auto result) { promise.set_value(std::move(result)); });
+    return answer.get();
+  }
+  Result<protocol::SimulateAnswer> simulate(std::optional<Duration> cpu) {
+    auto promise = std::make_shared<std::promise<Result<protocol::SimulateAnswer>>>();
+    auto answer = promise->get_future();
+    service_->simulate({.cpu = cpu}, context(),
+                       [promise](auto result) { promise->set_value(std::move(result)); });
+    return answer.get();
+  }
+
+  fs::path root_;
+  SteadyClock clock_;
+  metrics::Registry registry_;
+  std::unique_ptr<model::Runtime> runtime_;
+  std::optional<batching::Scheduler> scheduler_;
+  std::optional<Catalog> catalog_;
+  std::optional<Service> service_;
+};
+
+TEST_F(InferenceTest, PredictsRowsInline) {
+  open();
+  EXPECT_THAT(reload().loaded, testing::ElementsAre("simulated/1", "tabular/1"));
+  const auto answer = predict(20);
+  ASSERT_TRUE(answer) << answer.error().message;
+  ASSERT_EQ(answer->rows.size(), 1U);
+  const auto& row = answer->rows[0];
+  ASSERT_EQ(row.probabilities.size(), 2U);
+  EXPECT_NEAR(row.probabilities[0] + row.probabilities[1], 1.0, 1e-5);
+  EXPECT_EQ(row.prediction, row.probabilities[1] > row.probabilities[0] ? 1 : 0);
+  EXPECT_EQ(answer->model, "tabular");
+  EXPECT_EQ(answer->version, "1");
+  EXPECT_TRUE(answer->timing.compute);
+}
+
+TEST_F(InferenceTest, NamesHowManyFeaturesTheModelTakes) {
+  open();
+  reload();
+  const auto answer = predict(19);
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().message, "features holds 19 numbers; model 'tabular' takes 20");
+}
+
+TEST_F(InferenceTest, SimulatesThroughTheQueueAndBurnsWhatWasAsked) {
+  open();
+  reload();
+  const auto asked = simulate(milliseconds(5));
+  ASSERT_TRUE(asked);
+  EXPECT_GE(asked->cpu, milliseconds(5));
+  EXPECT_TRUE(asked->timing.queue);
+  EXPECT_GE(simulate(std::nullopt)->cpu, milliseconds(2));
+}
+
+TEST_F(InferenceTest, RefusesSimulatedWorkThatCannotMeetTheDeadline) {
+  open();
+  reload();
+  EXPECT_EQ(simulate(std::chrono::seconds(60)).error().code, ErrorCode::kDeadlineExceeded);
+}
+
+TEST_F(InferenceTest, NamesTheModelsThereAre) {
+  open();
+  reload();
+  const auto missing = catalog_->find({.name = "tabula"}, model::Task::kTabularClassification);
+  EXPECT_EQ(missing.error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(missing.error().message,
+            "no model 'tabula' is served; there are: simulated, tabular");
+  const auto version = catalog_->find({.name = "tabular", .version = "7"},
+                                      model::Task::kTabularClassification);
+  EXPECT_THAT(version.error().message, HasSubstr("no version '7'"));
+  const auto task = catalog_->find({.name = "simulated"}, model::Task::kTabularClassification);
+  EXPECT_EQ(task.error().code, ErrorCode::kInvalidArgument);
+}
+
+TEST_F(InferenceTest, IsUnavailableBeforeTheFirstLoad) {
+  open();
+  EXPECT_FALSE(catalog_->started());
+  EXPECT_FALSE(catalog_->ready());
+  EXPECT_EQ(predict(20).error().code, ErrorCode::kUnavailable);
+}
+
+TEST_F(InferenceTest, ANewVersionTakesOver) {
+  open();
+  reload();
+  put_model("tabular", 2, "tabular.onnx");
+  const auto report = reload();
+  EXPECT_THAT(report.loaded, testing::ElementsAre("tabular/2"));
+  EXPECT_THAT(report.retired, testing::ElementsAre("tabular/1"));
+  EXPECT_EQ(predict(20)->version, "2");
+  EXPECT_THAT(reload().loaded, IsEmpty());
+}
+
+TEST_F(InferenceTest, ABrokenVersionIsRefusedAndTheOldGoesOn) {
+  open();
+  reload();
+  write("tabular/2/model.onnx", "this is no model");
+  const auto report = reload();
+  EXPECT_THAT(report.refused, testing::ElementsAre(HasSubstr("tabular/2: ")));
+  EXPECT_EQ(predict(20)->version, "1");
+  EXPECT_TRUE(catalog_->ready());
+  EXPECT_THAT(catalog_->problems(), testing::ElementsAre(HasSubstr("tabular/2")));
+  put_model("tabular", 2, "tabular.onnx");
+  reload();
+  EXPECT_EQ(predict(20)->version, "2");
+  EXPECT_THAT(catalog_->problems(), IsEmpty());
+}
+
+TEST_F(InferenceTest, IsNotReadyWhileAModelServesNoVersionAtAll) {
+  write("broken/1/model.onnx", "this is no model");
+  open();
+  reload();
+  EXPECT_TRUE(catalog_->started());
+  EXPECT_FALSE(catalog_->ready());
+  EXPECT_TRUE(predict(20));
+}
+
+TEST_F(InferenceTest, ARemovedModelIsGoneAndItsRequestsEndWell) {
+  open();
+  catalog_->start();
+  reload();
+  auto held = catalog_->find({}, model::Task::kSimulated).value();
+  fs::remove_all(root_ / "simulated");
+  EXPECT_THAT(reload().retired, testing::ElementsAre("simulated/1"));
+  EXPECT_EQ(simulate(milliseconds(1)).error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(held->name(), "simulated");  // whoever holds it may go on
+}
+
+TEST_F(InferenceTest, AnUnreadableRepositoryKeepsWhatServes) {
+  open();
+  reload();
+  fs::rename(root_, root_.string() + ".away");
+  EXPECT_EQ(catalog_->reload().error().code, ErrorCode::kNotFound);
+  EXPECT_TRUE(predict(20));
+  fs::rename(root_.string() + ".away", root_);
+}
+
+TEST_F(InferenceTest, RefusesWhatIsNoPictureBeforeItTakesAPlaceInTheQueue) {
+  put_model("picture", 1, "conv_softmax.onnx");
+  write("picture/model.yaml", "task: image-classification\npreprocess: {width: 8, height: 8}\n");
+  open();
+  const auto report = reload();
+  ASSERT_THAT(report.refused, IsEmpty());
+  std::promise<Result<protocol::ClassifyAnswer>> promise;
+  service_->classify({.image = "GIF89a"}, context(),
+                     [&](auto result) { promise.set_value(std::move(result)); });
+  const auto answer = promise.get_future().get();
+  EXPECT_EQ(answer.error().code, ErrorCode::kUnsupportedMedia);
+}
+
+TEST(TensorSpec, NamesWhatItAccepts) {
+  model::PreprocessSpec preprocess;
+  preprocess.filter = "cubic";
+  EXPECT_EQ(tensor_spec(preprocess).error().message,
+            "preprocess.filter is 'cubic'; accepted: bicubic, bilinear, lanczos, box, nearest");
+}
+
+}  // namespace
+}  // namespace podsense::inference

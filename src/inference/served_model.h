@@ -1,0 +1,59 @@
+#pragma once
+
+/// A model version as it is served: the loaded model, how it runs, its queue and its metrics.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "batching/scheduler.h"
+#include "image/image.h"
+#include "metrics/metrics.h"
+#include "model/model.h"
+
+namespace podsense::inference {
+
+/// kInline: on the calling thread, since a hand-over would cost more than the run.
+enum class Plan { kInline, kExecutor };
+
+/// Runs at least as short as this stay on the I/O thread.
+inline constexpr Duration kInlineLimit = std::chrono::microseconds(200);
+
+struct ServeOptions {
+  unsigned instances = 1;          ///< runs at the same time where the manifest says nothing
+  std::size_t max_waiting = 4096;  ///< tasks in a queue
+};
+
+/// @threads immutable after `serve`; `queue` is thread-safe
+struct ServedModel {
+  std::shared_ptr<const model::Model> model;
+  std::string version;
+  Plan plan = Plan::kExecutor;
+  Duration service{};       ///< one row, from warm-up
+  image::TensorSpec spec;   ///< image models
+  bool byte_input = false;  ///< image models that take uint8
+  std::shared_ptr<metrics::ModelMetrics> metrics;
+  std::vector<std::unique_ptr<metrics::Registry::Gauge>> gauges;
+  std::unique_ptr<batching::Queue> queue;  ///< null when inline
+
+  [[nodiscard]] const std::string& name() const { return model->name(); }
+  [[nodiscard]] std::string_view label(std::size_t class_index) const;
+};
+
+/// Warms the model up, measures it, chooses its plan and opens its queue.
+/// @errors kInvalidArgument: preprocessing that the image room does not know, or a warm-up run that
+///         failed
+/// @threads any; takes up to the manifest's warm-up limit
+Result<std::shared_ptr<const ServedModel>> serve(std::shared_ptr<const model::Model> model,
+                                                 batching::Scheduler& scheduler,
+                                                 metrics::Registry& registry, const Clock& clock,
+                                                 const ServeOptions& options);
+
+/// @errors kInvalidArgument: an unknown name (with the accepted ones)
+Result<image::TensorSpec> tensor_spec(const model::PreprocessSpec& preprocess);
+
+}  // namespace podsense::inference

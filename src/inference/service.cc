@@ -1,0 +1,119 @@
+#include "inference/service.h"
+
+#include <utility>
+
+#include "inference/tasks.h"
+
+namespace podsense::inference {
+namespace {
+
+std::string columns_message(std::size_t got, std::size_t wanted, const std::string& model) {
+  return "features holds " + std::to_string(got) + " numbers; model '" + model + "' takes " +
+         std::to_string(wanted);
+}
+
+}  // namespace
+
+Service::Service(ServiceOptions options, Catalog& catalog, fetch::Fetcher* fetcher,
+                 metrics::Registry& registry, const Clock& clock)
+    : options_(options), catalog_(catalog), fetcher_(fetcher), registry_(registry), clock_(clock) {}
+
+template <class Answer>
+void Service::refuse(const ServedModel* served, const Context& context, Error error,
+                     Done<Answer>& done) {
+  if (served != nullptr) {
+    served->metrics->failed(context.protocol, error.code, Duration::zero());
+  } else {
+    registry_.unrouted(context.protocol, error.code);
+  }
+  done(fail(std::move(error)));
+}
+
+void Service::run(std::shared_ptr<const ServedModel> served, batching::TaskPtr task) {
+  if (served->plan == Plan::kInline) {
+    std::vector<batching::TaskPtr> batch;
+    batch.push_back(std::move(task));
+    return run_batch(*served, clock_, std::move(batch));
+  }
+  if (auto queued = served->queue->submit(task); !queued) {
+    task->drop(std::move(queued.error()));
+  }
+}
+
+void Service::classify(protocol::ClassifyRequest request, const Context& context,
+                       Done<protocol::ClassifyAnswer> done) {
+  auto found = catalog_.find(request.model, model::Task::kImageClassification);
+  if (!found) {
+    return refuse(nullptr, context, std::move(found.error()), done);
+  }
+  if (request.url.empty()) {
+    return classify_bytes(std::move(*found), std::move(request), context, std::nullopt,
+                          std::move(done));
+  }
+  if (fetcher_ == nullptr) {
+    return refuse(found->get(), context,
+                  Error{.code = ErrorCode::kUnimplemented,
+                        .message = "this server does not fetch URLs; send the image itself"},
+                  done);
+  }
+  fetch::Request fetch{.url = std::move(request.url),
+                       .deadline = context.deadline,
+                       .traceparent = context.traceparent};
+  const TimePoint begin = clock_.now();
+  fetcher_->get(
+      std::move(fetch), [this, begin, served = std::move(*found), request = std::move(request),
+                         context, done = std::move(done)](Result<fetch::Response> got) mutable {
+        const Duration elapsed = clock_.now() - begin;
+        registry_.fetched(got ? "OK" : error_name(got.error().code), elapsed);
+        if (!got) {
+          return refuse(served.get(), context, std::move(got.error()), done);
+        }
+        request.image = std::move(got->body);
+        classify_bytes(std::move(served), std::move(request), context, elapsed, std::move(done));
+      });
+}
+
+void Service::classify_bytes(std::shared_ptr<const ServedModel> served,
+                             protocol::ClassifyRequest request, const Context& context,
+                             std::optional<Duration> fetched, Done<protocol::ClassifyAnswer> done) {
+  // What is no picture at all, or too large a one, takes no place in the queue.
+  if (auto info = image::inspect(std::as_bytes(std::span(request.image)), options_.image_limits);
+      !info) {
+    return refuse(served.get(), context, std::move(info.error()), done);
+  }
+  auto task = make_task(served, context, std::move(request), options_.image_limits, fetched,
+                        std::move(done));
+  run(std::move(served), std::move(task));
+}
+
+void Service::predict(protocol::RowsRequest request, const Context& context,
+                      Done<protocol::RowsAnswer> done) {
+  auto found = catalog_.find(request.model, model::Task::kTabularClassification);
+  if (!found) {
+    return refuse(nullptr, context, std::move(found.error()), done);
+  }
+  auto& served = *found;
+  if (const std::size_t wanted = served->model->signature().features; request.columns != wanted) {
+    return refuse(served.get(), context,
+                  Error{.code = ErrorCode::kInvalidArgument,
+                        .message = columns_message(request.columns, wanted, served->name())},
+                  done);
+  }
+  auto task = make_task(served, context, std::move(request), std::move(done));
+  run(std::move(served), std::move(task));
+}
+
+void Service::simulate(protocol::SimulateRequest request, const Context& context,
+                       Done<protocol::SimulateAnswer> done) {
+  auto found = catalog_.find(request.model, model::Task::kSimulated);
+  if (!found) {
+    return refuse(nullptr, context, std::move(found.error()), done);
+  }
+  auto& served = *found;
+  const Duration cpu = request.cpu.value_or(
+      options_.simulated_cpu.value_or(served->model->manifest().simulated_cpu));
+  auto task = make_task(served, context, cpu, std::move(done));
+  run(std::move(served), std::move(task));
+}
+
+}  // namespace podsense::inference

@@ -1,0 +1,309 @@
+#include "inference/tasks.h"
+
+#include <algorithm>
+#include <numeric>
+#include <span>
+#include <utility>
+
+namespace podsense::inference {
+namespace {
+
+using batching::TaskPtr;
+
+/// What a thread needs to run models; grows to the largest request and stays.
+struct WorkBuffers {
+  image::Scratch scratch;
+  std::vector<float> floats;
+  std::vector<std::uint8_t> bytes;
+  model::Outputs outputs;
+};
+WorkBuffers& buffers() {
+  thread_local WorkBuffers mine;
+  return mine;
+}
+
+template <class T>
+std::span<const T> elements(const model::TensorView& view) {
+  // ONNX Runtime aligns its tensors for any element type.
+  return {static_cast<const T*>(static_cast<const void*>(view.data.data())),
+          view.data.size() / sizeof(T)};
+}
+
+/// The best `k` of one row of scores, best first, ties by lower index.
+std::vector<protocol::ScoredClass> top(const ServedModel& served, std::span<const float> scores,
+                                       std::size_t k) {
+  std::vector<std::uint32_t> order(scores.size());
+  std::iota(order.begin(), order.end(), 0U);
+  k = std::min(k, order.size());
+  std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(k), order.end(),
+                    [&](std::uint32_t a, std::uint32_t b) {
+                      return scores[a] != scores[b] ? scores[a] > scores[b] : a < b;
+                    });
+  std::vector<protocol::ScoredClass> best;
+  best.reserve(k);
+  for (std::size_t i = 0; i < k; ++i) {
+    best.push_back({.index = order[i], .label = served.label(order[i]), .score = scores[order[i]]});
+  }
+  return best;
+}
+
+/// Ends a request: counts it, then hands the answer over.
+template <class Answer>
+class AnswerTask : public RequestTask {
+ public:
+  AnswerTask(std::shared_ptr<const ServedModel> served, const Context& context, Done<Answer> done)
+      : RequestTask(std::move(served), context), done_(std::move(done)) {}
+
+  void drop(Error error) override { finish(fail(std::move(error)), {}); }
+
+  void finish(Result<Answer> answer, TimePoint now) {
+    metrics::ModelMetrics& metrics = *served_->metrics;
+    if (answer) {
+      fill_head(*answer, now);
+      metrics.ok(context_.protocol, answer->timing.total);
+    } else {
+      metrics.failed(context_.protocol, answer.error().code, Duration::zero());
+    }
+    std::exchange(done_, nullptr)(std::move(answer));
+  }
+
+ private:
+  Done<Answer> done_;
+};
+
+class ClassifyTask final : public AnswerTask<protocol::ClassifyAnswer> {
+ public:
+  ClassifyTask(std::shared_ptr<const ServedModel> served, const Context& context,
+               protocol::ClassifyRequest wanted, Done<protocol::ClassifyAnswer> done)
+      : AnswerTask(std::move(served), context, std::move(done)), request(std::move(wanted)) {}
+  protocol::ClassifyRequest request;
+  image::Limits limits;
+};
+
+class RowsTask final : public AnswerTask<protocol::RowsAnswer> {
+ public:
+  RowsTask(std::shared_ptr<const ServedModel> served, const Context& context,
+           protocol::RowsRequest wanted, Done<protocol::RowsAnswer> done)
+      : AnswerTask(std::move(served), context, std::move(done)), request(std::move(wanted)) {}
+  protocol::RowsRequest request;
+};
+
+class SimulateTask final : public AnswerTask<protocol::SimulateAnswer> {
+ public:
+  SimulateTask(std::shared_ptr<const ServedModel> served, const Context& context, Duration wanted,
+               Done<protocol::SimulateAnswer> done)
+      : AnswerTask(std::move(served), context, std::move(done)), cpu(wanted) {
+    cost = wanted;
+  }
+  Duration cpu;
+};
+
+std::vector<std::int64_t> batch_shape(const ServedModel& served, std::size_t rows) {
+  const image::TensorSpec& spec = served.spec;
+  const auto n = static_cast<std::int64_t>(rows);
+  const auto c = static_cast<std::int64_t>(image::channel_count(spec.channels));
+  const std::int64_t h = spec.height;
+  const std::int64_t w = spec.width;
+  return spec.layout == image::Layout::kNchw ? std::vector{n, c, h, w} : std::vector{n, h, w, c};
+}
+
+/// Decodes each picture straight into its row of the batch. One that fails is answered and its row
+/// taken by the next. Returns the rows filled; `batch` keeps only their tasks.
+template <class Element>
+std::size_t decode_into(const ServedModel& served, const Clock& clock, std::vector<TaskPtr>& batch,
+                        std::vector<Element>& tensor) {
+  const std::size_t row = image::element_count(served.spec);
+  tensor.resize(std::max(tensor.size(), row * batch.size()));
+  std::size_t filled = 0;
+  for (TaskPtr& owned : batch) {
+    auto& task = static_cast<ClassifyTask&>(*owned);
+    const TimePoint begin = clock.now();
+    const auto decoded =
+        image::to_tensor(std::as_bytes(std::span(task.request.image)), served.spec, task.limits,
+                         std::span(tensor).subspan(filled * row, row), buffers().scratch);
+    const TimePoint end = clock.now();
+    if (!decoded) {
+      task.finish(fail(decoded.error()), end);
+      continue;
+    }
+    task.preprocess = end - begin;
+    served.metrics->preprocessed(end - begin);
+    std::swap(batch[filled++], owned);
+  }
+  batch.resize(filled);
+  return filled;
+}
+
+template <class Task>
+void fail_all(std::vector<TaskPtr>& batch, const Error& error, TimePoint now) {
+  for (TaskPtr& task : batch) {
+    static_cast<Task&>(*task).finish(fail(error), now);
+  }
+}
+
+void answer_classified(const ServedModel& served, std::vector<TaskPtr>& batch,
+                       const model::TensorView& output, Duration compute, TimePoint now) {
+  const auto scores = elements<float>(output);
+  const std::size_t classes = scores.size() / batch.size();
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    auto& task = static_cast<ClassifyTask&>(*batch[i]);
+    task.compute = compute;
+    protocol::ClassifyAnswer answer;
+    answer.predictions = top(served, scores.subspan(i * classes, classes), task.request.top_k);
+    task.finish(std::move(answer), now);
+  }
+}
+
+void run_classify(const ServedModel& served, const Clock& clock, std::vector<TaskPtr>& batch) {
+  WorkBuffers& mine = buffers();
+  const std::size_t rows = served.byte_input ? decode_into(served, clock, batch, mine.bytes)
+                                             : decode_into(served, clock, batch, mine.floats);
+  if (rows == 0) {
+    return;
+  }
+  const auto shape = batch_shape(served, rows);
+  const std::size_t count = rows * image::element_count(served.spec);
+  const model::TensorView input{
+      .type = served.byte_input ? model::DataType::kUint8 : model::DataType::kFp32,
+      .shape = shape,
+      .data = served.byte_input ? std::as_bytes(std::span(mine.bytes).first(count))
+                                : std::as_bytes(std::span(mine.floats).first(count))};
+  const TimePoint begin = clock.now();
+  const auto run = served.model->run({&input, 1}, mine.outputs);
+  const TimePoint end = clock.now();
+  if (!run) {
+    return fail_all<ClassifyTask>(batch, run.error(), end);
+  }
+  served.metrics->computed(end - begin, rows);
+  answer_classified(served, batch, mine.outputs[served.model->signature().probabilities_output],
+                    end - begin, end);
+}
+
+/// Class and probabilities of rows [first, first + count) of a run's outputs.
+protocol::RowsAnswer rows_answer(const ServedModel& served, const model::Outputs& outputs,
+                                 std::size_t first, std::size_t count, std::size_t all) {
+  const model::Signature& signature = served.model->signature();
+  const auto scores = elements<float>(outputs[signature.probabilities_output]);
+  const std::size_t classes = scores.size() / all;
+  std::span<const std::int64_t> labels;
+  if (signature.label_output) {
+    labels = elements<std::int64_t>(outputs[*signature.label_output]);
+  }
+  protocol::RowsAnswer answer;
+  answer.rows.reserve(count);
+  for (std::size_t i = first; i < first + count; ++i) {
+    const auto row = scores.subspan(i * classes, classes);
+    const auto best = static_cast<std::size_t>(std::ranges::max_element(row) - row.begin());
+    answer.rows.push_back(
+        {.prediction = labels.empty() ? static_cast<std::int64_t>(best) : labels[i],
+         .label = served.label(best),
+         .probabilities = {row.begin(), row.end()}});
+  }
+  return answer;
+}
+
+void run_rows(const ServedModel& served, const Clock& clock, std::vector<TaskPtr>& batch) {
+  WorkBuffers& mine = buffers();
+  std::size_t rows = 0;
+  for (const TaskPtr& task : batch) {
+    rows += static_cast<RowsTask&>(*task).request.rows;
+  }
+  const auto& first = static_cast<RowsTask&>(*batch[0]).request;
+  std::span<const float> values = first.values;
+  if (batch.size() > 1) {
+    mine.floats.clear();
+    for (const TaskPtr& task : batch) {
+      const auto& more = static_cast<RowsTask&>(*task).request.values;
+      mine.floats.insert(mine.floats.end(), more.begin(), more.end());
+    }
+    values = mine.floats;
+  }
+  const std::array<std::int64_t, 2> shape{static_cast<std::int64_t>(rows),
+                                          static_cast<std::int64_t>(first.columns)};
+  const model::TensorView input{
+      .type = model::DataType::kFp32, .shape = shape, .data = std::as_bytes(values)};
+  const TimePoint begin = clock.now();
+  const auto run = served.model->run({&input, 1}, mine.outputs);
+  const TimePoint end = clock.now();
+  if (!run) {
+    return fail_all<RowsTask>(batch, run.error(), end);
+  }
+  served.metrics->computed(end - begin, rows);
+  std::size_t at = 0;
+  for (TaskPtr& owned : batch) {
+    auto& task = static_cast<RowsTask&>(*owned);
+    task.compute = end - begin;
+    const std::size_t count = task.request.rows;
+    task.finish(rows_answer(served, mine.outputs, at, count, rows), end);
+    at += count;
+  }
+}
+
+void run_simulate(const ServedModel& served, const Clock& clock, std::vector<TaskPtr>& batch) {
+  for (TaskPtr& owned : batch) {
+    auto& task = static_cast<SimulateTask&>(*owned);
+    const TimePoint begin = clock.now();
+    protocol::SimulateAnswer answer;
+    answer.cpu = model::burn_cpu(task.cpu);
+    const TimePoint end = clock.now();
+    task.compute = end - begin;
+    served.metrics->computed(end - begin, 1);
+    task.finish(std::move(answer), end);
+  }
+}
+
+}  // namespace
+
+void RequestTask::fill_head(protocol::AnswerHead& head, TimePoint now) const {
+  head.model = served_->name();
+  head.version = served_->version;
+  head.owner = served_;
+  head.timing.fetch = fetch;
+  if (started != TimePoint()) {
+    head.timing.queue = started - enqueued;
+    served_->metrics->queued(started - enqueued);
+  }
+  head.timing.preprocess = preprocess;
+  head.timing.compute = compute;
+  head.timing.total = now - context_.received;
+}
+
+void run_batch(const ServedModel& served, const Clock& clock, std::vector<TaskPtr> batch) {
+  switch (served.model->signature().task) {
+    case model::Task::kImageClassification:
+      return run_classify(served, clock, batch);
+    case model::Task::kTabularClassification:
+      return run_rows(served, clock, batch);
+    case model::Task::kSimulated:
+      return run_simulate(served, clock, batch);
+    case model::Task::kTensor:
+      break;
+  }
+  for (TaskPtr& task : batch) {
+    task->drop(Error{.code = ErrorCode::kUnimplemented,
+                     .message = "tensor models take no requests of this kind"});
+  }
+}
+
+TaskPtr make_task(std::shared_ptr<const ServedModel> served, const Context& context,
+                  protocol::ClassifyRequest request, const image::Limits& limits,
+                  std::optional<Duration> fetched, Done<protocol::ClassifyAnswer> done) {
+  auto task = std::make_unique<ClassifyTask>(std::move(served), context, std::move(request),
+                                             std::move(done));
+  task->fetch = fetched;
+  task->limits = limits;
+  return task;
+}
+
+TaskPtr make_task(std::shared_ptr<const ServedModel> served, const Context& context,
+                  protocol::RowsRequest request, Done<protocol::RowsAnswer> done) {
+  return std::make_unique<RowsTask>(std::move(served), context, std::move(request),
+                                    std::move(done));
+}
+
+TaskPtr make_task(std::shared_ptr<const ServedModel> served, const Context& context, Duration cpu,
+                  Done<protocol::SimulateAnswer> done) {
+  return std::make_unique<SimulateTask>(std::move(served), context, cpu, std::move(done));
+}
+
+}  // namespace podsense::inference

@@ -1,0 +1,54 @@
+#pragma once
+
+/// What waits in a model's queue: a request, what is measured of it, and where its answer goes.
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "batching/scheduler.h"
+#include "inference/context.h"
+#include "inference/served_model.h"
+#include "protocol/messages.h"
+
+namespace podsense::inference {
+
+/// A queued request. Keeps its model version alive until it is answered.
+class RequestTask : public batching::Task {
+ public:
+  RequestTask(std::shared_ptr<const ServedModel> served, const Context& context)
+      : served_(std::move(served)), context_(context) {
+    deadline = context.deadline;
+  }
+  [[nodiscard]] bool abandoned() const override {
+    return context_.abandoned && context_.abandoned->load(std::memory_order_relaxed);
+  }
+  [[nodiscard]] const Context& context() const { return context_; }
+
+  /// Fills in what every answer carries and counts the phases.
+  void fill_head(protocol::AnswerHead& head, TimePoint now) const;
+
+  std::optional<Duration> fetch;
+  std::optional<Duration> preprocess;
+  std::optional<Duration> compute;
+
+ protected:
+  std::shared_ptr<const ServedModel> served_;
+  Context context_;
+};
+
+/// Runs a batch of tasks of the model's kind; every one is answered.
+/// @threads executor, or any for an inline model
+void run_batch(const ServedModel& served, const Clock& clock, std::vector<batching::TaskPtr> batch);
+
+batching::TaskPtr make_task(std::shared_ptr<const ServedModel> served, const Context& context,
+                            protocol::ClassifyRequest request, const image::Limits& limits,
+                            std::optional<Duration> fetched, Done<protocol::ClassifyAnswer> done);
+batching::TaskPtr make_task(std::shared_ptr<const ServedModel> served, const Context& context,
+                            protocol::RowsRequest request, Done<protocol::RowsAnswer> done);
+batching::TaskPtr make_task(std::shared_ptr<const ServedModel> served, const Context& context,
+                            Duration cpu, Done<protocol::SimulateAnswer> done);
+
+}  // namespace podsense::inference

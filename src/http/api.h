@@ -1,0 +1,21 @@
+#pragma once
+
+/// The endpoints for people: pictures, rows, the simulated model. Reads a request's forms, calls
+/// the use case, writes its answer.
+
+#include <cstdint>
+
+#include "http/router.h"
+#include "inference/service.h"
+
+namespace podsense::http {
+
+struct ApiLimits {
+  std::uint64_t max_image_bytes = 10ULL << 20U;  ///< a picture, raw or inside a form
+  std::uint64_t max_json_bytes = 16ULL << 20U;   ///< a JSON body; base64 takes a third more
+};
+
+/// `service` must outlive the router.
+void add_inference_routes(Router& router, inference::Service& service, const ApiLimits& limits);
+
+}  // namespace podsense::http

@@ -1,0 +1,601 @@
+#include "http/connection.h"
+
+#include <sys/socket.h>
+
+#include <array>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/rfc7230.hpp>
+
+#include "base/log.h"
+#include "http/gzip.h"
+#include "http/identity.h"
+
+namespace podsense::http {
+namespace {
+
+constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
+constexpr std::size_t kHeadChunk = 2U << 10U;
+constexpr std::size_t kBodyChunk = 64U << 10U;
+/// The rest of a refused request is read, so that the connection can be kept, up to this size.
+constexpr std::uint64_t kDiscard = 64U << 10U;
+constexpr Duration kLingerLimit = std::chrono::seconds(2);
+/// Answers up to this size are sent in one piece with their head.
+constexpr std::size_t kJoinLimit = 16U << 10U;
+
+using Field = beast_http::field;
+
+bool names_gzip(std::string_view coding) {
+  return boost::beast::iequals(coding, "gzip") || boost::beast::iequals(coding, "x-gzip");
+}
+
+}  // namespace
+
+Connection::Connection(Tcp::socket socket, std::string peer, Shared& shared, WorkerState& worker)
+    : socket_(std::move(socket)),
+      peer_(std::move(peer)),
+      shared_(shared),
+      worker_(worker),
+      answer_signal_(socket_.get_executor(), asio::steady_timer::time_point::max()) {
+  shared_.registry.connection_opened();
+}
+
+Connection::~Connection() {
+  end_request();
+  shared_.registry.connection_closed();
+}
+
+asio::awaitable<void> Connection::run() {
+  for (;;) {
+    const Step head = co_await read_head();
+    if (head == Step::kClose) {
+      break;
+    }
+    examine_head();
+    const Step body = co_await read_body();
+    if (body == Step::kClose) {
+      break;
+    }
+    if (!refusal_ && request_.method != beast_http::verb::options) {
+      answer_ = co_await handle();
+    } else {
+      answer_ = refusal_ ? error_response(*refusal_, request_.id) : preflight();
+      if (refusal_) {
+        shared_.registry.unrouted(metrics::Protocol::kHttp, refusal_->code);
+      }
+    }
+    if (!body_read_ || shared_.closing.load(std::memory_order_relaxed)) {
+      keep_alive_ = false;
+    }
+    const Step written = co_await write(request_.method == beast_http::verb::head);
+    end_request();
+    if (written == Step::kClose || !keep_alive_) {
+      break;
+    }
+  }
+  end_request();
+  co_await linger();
+}
+
+void Connection::enter(Phase phase, Duration limit) {
+  phase_ = phase;
+  expires_ = shared_.clock.now() + limit;
+}
+
+void Connection::check_time(TimePoint now) {
+  if (now < expires_) {
+    return;
+  }
+  timed_out_ = true;
+  expires_ = TimePoint::max();
+  boost::system::error_code ignored;
+  if (phase_ == Phase::kWriting || phase_ == Phase::kLingering) {
+    socket_.close(ignored);
+  } else {
+    socket_.cancel(ignored);
+  }
+}
+
+void Connection::end_if_idle() {
+  if (phase_ == Phase::kIdle) {
+    boost::system::error_code ignored;
+    socket_.cancel(ignored);
+  }
+}
+
+void Connection::begin_request() {
+  counted_ = true;
+  shared_.in_flight.fetch_add(1, std::memory_order_relaxed);
+}
+
+void Connection::end_request() {
+  if (!counted_) {
+    return;
+  }
+  counted_ = false;
+  if (shared_.in_flight.fetch_sub(1, std::memory_order_acq_rel) == 1 && shared_.stopping) {
+    shared_.on_idle();
+  }
+}
+
+/// Reads up to `most` bytes more. False: the peer is gone, or the phase's time is over.
+asio::awaitable<bool> Connection::fill(std::size_t most) {
+  const auto space = buffer_.prepare(most);
+  const auto [error, count] = co_await socket_.async_read_some(space, kToken);
+  buffer_.commit(count);
+  if (error == asio::error::operation_aborted && shared_.stopping && !timed_out_) {
+    // The drain ended the wait; a request that came in the same moment is still served.
+    const auto late = ::recv(socket_.native_handle(), space.data(), space.size(), MSG_DONTWAIT);
+    if (late > 0) {
+      buffer_.commit(static_cast<std::size_t>(late));
+      co_return true;
+    }
+  }
+  co_return !error && count > 0;
+}
+
+asio::awaitable<Connection::Step> Connection::read_head() {
+  parser_.emplace();
+  parser_->header_limit(shared_.options.max_header_bytes);
+  parser_->body_limit(boost::none);
+  refusal_.reset();
+  request_ = Request{};
+  route_ = nullptr;
+  handler_ = nullptr;
+  keep_alive_ = false;
+  bytes_in_ = 0;
+  if (buffer_.size() == 0) {
+    if (shared_.stopping) {
+      co_return Step::kClose;
+    }
+    buffer_.shrink_to_fit();
+    enter(Phase::kIdle, shared_.options.idle_timeout);
+    const bool more = co_await fill(kHeadChunk);
+    if (!more) {
+      co_return Step::kClose;
+    }
+  }
+  begin_request();
+  enter(Phase::kHeader, shared_.options.header_timeout);
+  request_.context.received = shared_.clock.now();
+  for (;;) {
+    boost::system::error_code error;
+    const std::size_t used = parser_->put(buffer_.data(), error);
+    buffer_.consume(used);
+    if (parser_->is_header_done()) {
+      co_return Step::kGo;
+    }
+    if (error && error != beast_http::error::need_more) {
+      refuse_parse(error);
+      co_return Step::kGo;
+    }
+    const bool more = co_await fill(kHeadChunk);
+    if (!more) {
+      if (!timed_out_) {
+        co_return Step::kClose;
+      }
+      refuse({.code = ErrorCode::kRequestTimeout,
+              .message = "the request's headers did not come in time"});
+      co_return Step::kGo;
+    }
+  }
+}
+
+void Connection::refuse(Error error) {
+  if (!refusal_) {
+    refusal_ = std::move(error);
+  }
+}
+
+void Connection::refuse_parse(const boost::system::error_code& error) {
+  using E = beast_http::error;
+  Error refused{.code = ErrorCode::kInvalidArgument, .detail = error.message()};
+  if (error == E::header_limit) {
+    refused.code = ErrorCode::kHeadersTooLarge;
+    refused.message = "request line and headers are over " +
+                      std::to_string(shared_.options.max_header_bytes) + " bytes";
+  } else if (error == E::body_limit) {
+    refused.code = ErrorCode::kPayloadTooLarge;
+    refused.message = "the body is over " + std::to_string(max_body_) + " bytes";
+  } else {
+    refused.message = "not a valid HTTP/1.1 request: " + error.message();
+  }
+  refuse(std::move(refused));
+}
+
+void Connection::examine_head() {
+  body_read_ = false;
+  if (refusal_) {
+    // The rest of the stream cannot be told apart from a next request: answer and close.
+    keep_alive_ = false;
+    request_.id = new_request_id();
+    return;
+  }
+  auto& head = parser_->get();
+  keep_alive_ = parser_->keep_alive();
+  request_.method = head.method();
+  request_.headers = &head.base();
+  request_.target.assign(head.target().data(), head.target().size());
+  std::string_view target = request_.target;
+  if (!target.starts_with('/') && target.find("://") != std::string_view::npos) {
+    const auto path = target.find('/', target.find("://") + 3);  // absolute-form, RFC 9112 3.2.2
+    target = path == std::string_view::npos ? "/" : target.substr(path);
+  }
+  const auto question = target.find('?');
+  request_.path = target.substr(0, question);
+  request_.query = question == std::string_view::npos ? "" : target.substr(question + 1);
+  const auto given = head["X-Request-Id"];
+  request_.id = valid_request_id({given.data(), given.size()})
+                    ? std::string(given.data(), given.size())
+                    : new_request_id();
+  const auto parent = head["traceparent"];
+  request_.context.traceparent = child_traceparent({parent.data(), parent.size()});
+  request_.context.deadline =
+      Deadline::after(request_.context.received, shared_.options.request_timeout);
+  request_.context.abandoned = gone_;
+  choose_handler();
+  check_body_headers();
+}
+
+void Connection::choose_handler() {
+  if (parser_->get().version() >= 11 && request_.headers->count(Field::host) != 1) {
+    return refuse({.code = ErrorCode::kInvalidArgument,
+                   .message = "an HTTP/1.1 request needs exactly one Host header"});
+  }
+  if (request_.method == beast_http::verb::options && request_.target == "*") {
+    return;
+  }
+  const auto route = shared_.router.find(request_.path);
+  if (!route) {
+    return refuse(route.error());
+  }
+  route_ = *route;
+  if (request_.method == beast_http::verb::options) {
+    return;
+  }
+  const auto handler = Router::handler(*route_, request_.method);
+  if (!handler) {
+    return refuse(handler.error());
+  }
+  handler_ = *handler;
+}
+
+void Connection::check_body_headers() {
+  const bool post = request_.method == beast_http::verb::post;
+  max_body_ = post && handler_ != nullptr ? route_->max_body : kDiscard;
+  const auto length = parser_->content_length();
+  const std::string_view expect = request_.header(Field::expect);
+  wants_continue_ = boost::beast::iequals(expect, "100-continue");
+  if (!expect.empty() && !wants_continue_) {
+    refuse({.code = ErrorCode::kInvalidArgument,
+            .message = "Expect takes no other value than 100-continue"});
+  }
+  if (request_.headers->count(Field::transfer_encoding) > 0 &&
+      !boost::beast::iequals(request_.header(Field::transfer_encoding), "chunked")) {
+    keep_alive_ = false;
+    refuse({.code = ErrorCode::kUnimplemented,
+            .message = "Transfer-Encoding takes no other value than chunked"});
+  }
+  if (post && handler_ != nullptr && route_->body_required && !length && !parser_->chunked()) {
+    refuse({.code = ErrorCode::kLengthRequired,
+            .message = "a body is needed: send Content-Length or Transfer-Encoding: chunked"});
+  }
+  if (length && *length > max_body_) {
+    refuse({.code = ErrorCode::kPayloadTooLarge,
+            .message = "the body has " + std::to_string(*length) + " bytes; accepted are up to " +
+                       std::to_string(max_body_)});
+  }
+  if (const std::string_view coding = request_.header(Field::content_encoding);
+      !coding.empty() && !boost::beast::iequals(coding, "identity") && !names_gzip(coding)) {
+    refuse({.code = ErrorCode::kUnsupportedMedia,
+            .message = "Content-Encoding may be gzip or identity"});
+  }
+}
+
+asio::awaitable<Connection::Step> Connection::read_body() {
+  if (request_.headers == nullptr) {
+    co_return Step::kGo;  // there was no head
+  }
+  const auto length = parser_->content_length();
+  if (!parser_->chunked() && length.value_or(0) == 0) {
+    body_read_ = true;
+    co_return Step::kGo;
+  }
+  // A refused request is read to its end only where that is cheap and nobody waits to send it.
+  const bool discards = refusal_.has_value();
+  if (discards && (wants_continue_ || !keep_alive_ || length.value_or(kDiscard + 1) > kDiscard)) {
+    co_return Step::kGo;
+  }
+  enter(Phase::kBody, shared_.options.body_timeout);
+  if (wants_continue_ && buffer_.size() == 0) {
+    const Step told = co_await write_all("HTTP/1.1 100 Continue\r\n\r\n", {});
+    if (told == Step::kClose) {
+      co_return Step::kClose;
+    }
+  }
+  Step step = Step::kGo;
+  if (parser_->chunked()) {
+    step = co_await read_chunked_body();
+  } else {
+    step = co_await read_sized_body(*length);
+  }
+  if (step == Step::kGo && body_read_ && !refusal_ &&
+      names_gzip(request_.header(Field::content_encoding))) {
+    step = co_await undo_gzip();
+  }
+  co_return step;
+}
+
+/// Straight into the body's own memory: the parser is done with this message.
+asio::awaitable<Connection::Step> Connection::read_sized_body(std::uint64_t size) {
+  const std::size_t have = std::min<std::size_t>(buffer_.size(), size);
+  request_.body.reserve(size);
+  request_.body.append(static_cast<const char*>(buffer_.data().data()), have);
+  buffer_.consume(have);
+  while (request_.body.size() < size) {
+    const std::size_t had = request_.body.size();
+    const std::size_t wanted = std::min<std::size_t>(size - had, kBodyChunk * 4);
+    request_.body.resize_and_overwrite(had + wanted, [](char*, std::size_t n) { return n; });
+    const auto [error, count] =
+        co_await socket_.async_read_some(asio::buffer(request_.body.data() + had, wanted), kToken);
+    request_.body.resize(had + count);
+    if (error || count == 0) {
+      if (!timed_out_) {
+        co_return Step::kClose;
+      }
+      refuse({.code = ErrorCode::kRequestTimeout,
+              .message = "the request's body did not come in time"});
+      co_return Step::kGo;
+    }
+  }
+  body_read_ = true;
+  co_return Step::kGo;
+}
+
+asio::awaitable<Connection::Step> Connection::read_chunked_body() {
+  parser_->body_limit(max_body_);
+  while (!parser_->is_done()) {
+    boost::system::error_code error;
+    const std::size_t used = parser_->put(buffer_.data(), error);
+    buffer_.consume(used);
+    if (error && error != beast_http::error::need_more) {
+      refuse_parse(error);
+      co_return Step::kGo;
+    }
+    if (parser_->is_done()) {
+      break;
+    }
+    if (used > 0 && !error) {
+      continue;
+    }
+    const bool more = co_await fill(kBodyChunk);
+    if (!more) {
+      if (!timed_out_) {
+        co_return Step::kClose;
+      }
+      refuse({.code = ErrorCode::kRequestTimeout,
+              .message = "the request's body did not come in time"});
+      co_return Step::kGo;
+    }
+  }
+  request_.body = std::move(parser_->get().body());
+  body_read_ = true;
+  co_return Step::kGo;
+}
+
+asio::awaitable<Connection::Step> Connection::undo_gzip() {
+  Inflater inflater(request_.body, shared_.options.max_inflated_bytes);
+  for (;;) {
+    const auto done = inflater.step();
+    if (!done) {
+      refuse(done.error());
+      co_return Step::kGo;
+    }
+    if (*done) {
+      break;
+    }
+    co_await asio::post(socket_.get_executor(), asio::use_awaitable);  // others' turn
+  }
+  request_.body = inflater.take();
+  co_return Step::kGo;
+}
+
+asio::awaitable<Response> Connection::handle() {
+  enter(Phase::kHandling, std::chrono::hours(24));  // the scheduler minds the deadline
+  answer_state_.store(kNone, std::memory_order_relaxed);
+  bytes_in_ = request_.body.size();
+  (*handler_)(request_, [this](Response response) { set_answer(std::move(response)); });
+  int expected = kNone;
+  if (answer_state_.compare_exchange_strong(expected, kAwaited, std::memory_order_acq_rel)) {
+    watch_for_close();
+    answer_signal_.expires_at(asio::steady_timer::time_point::max());
+    co_await answer_signal_.async_wait(kToken);
+    boost::system::error_code ignored;
+    socket_.cancel(ignored);  // ends the watch
+  }
+  co_return std::move(answer_);
+}
+
+void Connection::set_answer(Response response) {
+  answer_ = std::move(response);
+  if (answer_state_.exchange(kGiven, std::memory_order_acq_rel) == kAwaited) {
+    asio::post(socket_.get_executor(),
+               [self = shared_from_this()] { self->answer_signal_.cancel(); });
+  }
+}
+
+/// While the answer is being made: has the client gone? Bytes of a next request are left alone.
+void Connection::watch_for_close() {
+  socket_.async_wait(Tcp::socket::wait_read, [self = shared_from_this()](
+                                                 const boost::system::error_code& error) {
+    char byte = 0;
+    if (!error && ::recv(self->socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0) {
+      self->gone_->store(true, std::memory_order_relaxed);
+    }
+  });
+}
+
+Response Connection::preflight() const {
+  Response response{.status = 204, .content_type = {}};
+  response.headers.emplace_back(
+      "Allow", route_ != nullptr ? Router::allowed(*route_) : "GET, HEAD, POST, OPTIONS");
+  if (!shared_.options.cors_origins.empty() && route_ != nullptr && route_->api) {
+    response.headers.emplace_back("Access-Control-Allow-Methods", Router::allowed(*route_));
+    response.headers.emplace_back("Access-Control-Allow-Headers",
+                                  "Content-Type, Content-Encoding, X-Request-Id, traceparent");
+    const auto age = std::chrono::duration_cast<std::chrono::seconds>(shared_.options.cors_max_age);
+    response.headers.emplace_back("Access-Control-Max-Age", std::to_string(age.count()));
+  }
+  return response;
+}
+
+void Connection::add_cors(Response& response) const {
+  const auto& origins = shared_.options.cors_origins;
+  if (origins.empty() || route_ == nullptr || !route_->api || request_.headers == nullptr) {
+    return;
+  }
+  response.headers.emplace_back("Vary", "Origin");
+  const std::string_view origin = request_.header(Field::origin);
+  for (const std::string& allowed : origins) {
+    if (!origin.empty() && (allowed == "*" || allowed == origin)) {
+      response.headers.emplace_back("Access-Control-Allow-Origin",
+                                    allowed == "*" ? "*" : std::string(origin));
+      response.headers.emplace_back("Access-Control-Expose-Headers", "X-Request-Id, Retry-After");
+      return;
+    }
+  }
+}
+
+void Connection::build_head(const Response& response) {
+  out_.clear();
+  out_ += "HTTP/1.1 ";
+  out_ += std::to_string(response.status);
+  out_ += ' ';
+  out_ += reason_phrase(response.status);
+  out_ += "\r\nDate: ";
+  out_ += worker_.date;
+  if (!response.content_type.empty()) {
+    out_ += "\r\nContent-Type: ";
+    out_ += response.content_type;
+  }
+  if (response.status != 204 && response.status != 304) {
+    const std::size_t size =
+        response.static_body.empty() ? response.body.size() : response.static_body.size();
+    out_ += "\r\nContent-Length: ";
+    out_ += std::to_string(size);
+  }
+  out_ += "\r\nX-Request-Id: ";
+  out_ += request_.id;
+  if (!request_.context.traceparent.empty()) {
+    out_ += "\r\ntraceparent: ";
+    out_ += request_.context.traceparent;
+  }
+  for (const auto& [name, value] : response.headers) {
+    out_ += "\r\n";
+    out_ += name;
+    out_ += ": ";
+    out_ += value;
+  }
+  if (!keep_alive_) {
+    out_ += "\r\nConnection: close";
+  } else if (parser_->get().version() < 11) {
+    out_ += "\r\nConnection: keep-alive";
+  }
+  out_ += "\r\n\r\n";
+}
+
+asio::awaitable<Connection::Step> Connection::write(bool head_only) {
+  enter(Phase::kWriting, shared_.options.write_timeout);
+  add_cors(answer_);
+  if (answer_.status == 405 && route_ != nullptr) {
+    answer_.headers.emplace_back("Allow", Router::allowed(*route_));
+  }
+  build_head(answer_);
+  std::string_view body = answer_.static_body.empty() ? answer_.body : answer_.static_body;
+  if (head_only || answer_.status == 204 || answer_.status == 304) {
+    body = {};
+  }
+  const std::size_t total = out_.size() + body.size();
+  if (body.size() <= kJoinLimit) {
+    out_ += body;
+    body = {};
+  }
+  const Step written = co_await write_all(out_, body);
+  log_access(total);
+  co_return written;
+}
+
+/// Tries at once, since it nearly always fits the socket's buffer; waits only for the rest.
+asio::awaitable<Connection::Step> Connection::write_all(std::string_view first,
+                                                        std::string_view second) {
+  const std::array<asio::const_buffer, 2> both{asio::buffer(first), asio::buffer(second)};
+  boost::system::error_code error;
+  std::size_t sent = socket_.write_some(both, error);
+  if (error && error != asio::error::would_block) {
+    co_return Step::kClose;
+  }
+  if (sent < first.size() + second.size()) {
+    const std::size_t of_first = std::min(sent, first.size());
+    const std::array<asio::const_buffer, 2> rest{asio::buffer(first.substr(of_first)),
+                                                 asio::buffer(second.substr(sent - of_first))};
+    const auto [failed, count] = co_await asio::async_write(socket_, rest, kToken);
+    if (failed) {
+      co_return Step::kClose;
+    }
+  }
+  co_return Step::kGo;
+}
+
+/// Closing with unread bytes makes the kernel send a reset, which can take the answer with it: so
+/// say that no more will be sent, and read until the peer closes, for a short while.
+asio::awaitable<void> Connection::linger() {
+  boost::system::error_code ignored;
+  socket_.shutdown(Tcp::socket::shutdown_send, ignored);
+  if (!body_read_ && !ignored && !shared_.stopping) {
+    enter(Phase::kLingering, kLingerLimit);
+    std::string waste(kBodyChunk, '\0');
+    for (;;) {
+      const auto [error, count] = co_await socket_.async_read_some(asio::buffer(waste), kToken);
+      if (error || count == 0) {
+        break;
+      }
+    }
+  }
+  socket_.close(ignored);
+}
+
+void Connection::log_access(std::size_t bytes_out) {
+  const AccessLog mode = shared_.options.access_log;
+  const bool failed = answer_.status >= 400;
+  if (mode == AccessLog::kOff || (!failed && mode == AccessLog::kErrors)) {
+    return;
+  }
+  if (!failed && mode == AccessLog::kSampled) {
+    if (worker_.log_budget == 0) {
+      ++worker_.unlogged;
+      return;
+    }
+    --worker_.log_budget;
+  }
+  const log::Level level = answer_.status >= 500 ? log::Level::kError : log::Level::kInfo;
+  const auto total = shared_.clock.now() - request_.context.received;
+  const auto method = beast_http::to_string(request_.method);
+  log::write(level, "request",
+             {{"request_id", request_.id},
+              {"server", shared_.options.name},
+              {"peer", peer_},
+              {"method", std::string_view(method.data(), method.size())},
+              {"path", request_.path},
+              {"status", answer_.status},
+              {"code", answer_.code},
+              {"bytes_in", bytes_in_},
+              {"bytes_out", bytes_out},
+              {"total_ms", to_ms(total)},
+              {"trace", request_.context.traceparent},
+              {"detail", answer_.detail}});
+}
+
+}  // namespace podsense::http

@@ -1,0 +1,125 @@
+#pragma once
+
+/// One client connection: a coroutine that reads a request, hands it to its handler, waits for the
+/// answer, writes it, and begins again. Pipelined requests are answered one after the other.
+///
+/// Time limits cost nothing per request: a connection notes when its phase ends, and the worker's
+/// sweep looks at all of them a few times a second.
+/// @threads confined to its worker's thread, but for `set_answer`
+
+#include <atomic>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "http/message.h"
+#include "http/router.h"
+#include "http/server.h"
+
+namespace podsense::http {
+
+namespace asio = boost::asio;
+using Tcp = asio::ip::tcp;
+
+/// What connections share. Everything here outlives them.
+struct Shared {
+  const ServerOptions& options;
+  const Router& router;
+  metrics::Registry& registry;
+  const Clock& clock;
+  std::atomic<bool> closing{false};   ///< answers carry Connection: close
+  std::atomic<bool> stopping{false};  ///< idle connections end
+  std::atomic<std::size_t> in_flight{0};
+  std::function<void()> on_idle;  ///< called when in_flight falls to 0 while stopping
+};
+
+/// What connections of one thread share. @threads confined
+struct WorkerState {
+  std::string date;  ///< "Sun, 22 Nov 2026 10:00:00 GMT"
+  unsigned log_budget = kSampledPerSecond;
+  std::uint64_t unlogged = 0;
+};
+
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(Tcp::socket socket, std::string peer, Shared& shared, WorkerState& worker);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  /// The whole life; ends when the connection does. Keep a shared_ptr until then.
+  asio::awaitable<void> run();
+
+  /// From the worker's sweep.
+  void check_time(TimePoint now);
+  /// Ends the connection if it waits for a request.
+  void end_if_idle();
+
+ private:
+  enum class Phase { kIdle, kHeader, kBody, kHandling, kWriting, kLingering };
+  enum class Step { kGo, kClose };
+  using Parser = beast_http::request_parser<beast_http::string_body>;
+
+  asio::awaitable<Step> read_head();
+  asio::awaitable<Step> read_body();
+  asio::awaitable<Step> read_sized_body(std::uint64_t size);
+  asio::awaitable<Step> read_chunked_body();
+  asio::awaitable<Step> undo_gzip();
+  asio::awaitable<Step> write(bool head_only);
+  asio::awaitable<Step> write_all(std::string_view first, std::string_view second);
+  asio::awaitable<void> linger();
+  asio::awaitable<Response> handle();
+  asio::awaitable<bool> fill(std::size_t most);
+
+  void examine_head();
+  void choose_handler();
+  void check_body_headers();
+  void refuse(Error error);
+  void refuse_parse(const boost::system::error_code& error);
+  void enter(Phase phase, Duration limit);
+  void watch_for_close();
+  void set_answer(Response response);
+  void begin_request();
+  void end_request();
+  void add_cors(Response& response) const;
+  void build_head(const Response& response);
+  void log_access(std::size_t bytes_out);
+  [[nodiscard]] Response preflight() const;
+
+  Tcp::socket socket_;
+  const std::string peer_;
+  Shared& shared_;
+  WorkerState& worker_;
+  boost::beast::flat_buffer buffer_;
+  std::optional<Parser> parser_;
+  Request request_;
+  const Route* route_ = nullptr;
+  const Handler* handler_ = nullptr;
+  std::optional<Error> refusal_;  ///< found before the handler: answered instead of it
+  bool wants_continue_ = false;
+  bool body_read_ = false;
+  bool keep_alive_ = false;
+  std::uint64_t max_body_ = 0;
+  std::size_t bytes_in_ = 0;  ///< of the body; a handler may take it
+
+  Phase phase_ = Phase::kIdle;
+  TimePoint expires_ = TimePoint::max();
+  bool timed_out_ = false;
+  bool counted_ = false;  ///< in Shared::in_flight
+
+  /// The answer comes from any thread; `answer_state_` orders it against the waiting coroutine.
+  enum AnswerState : int { kNone, kAwaited, kGiven };
+  std::atomic<int> answer_state_{kNone};
+  Response answer_;
+  asio::steady_timer answer_signal_;
+  std::shared_ptr<std::atomic<bool>> gone_ = std::make_shared<std::atomic<bool>>(false);
+  std::string out_;
+};
+
+}  // namespace podsense::http

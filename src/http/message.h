@@ -1,0 +1,60 @@
+#pragma once
+
+/// One request and its answer as handlers see them.
+
+#include <boost/beast/http/fields.hpp>
+#include <boost/beast/http/verb.hpp>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "inference/context.h"
+
+namespace podsense::http {
+
+namespace beast_http = boost::beast::http;
+
+/// Read whole, decoded and within every limit. Lives until the answer is given.
+struct Request {
+  beast_http::verb method{};
+  std::string target;      ///< as received
+  std::string_view path;   ///< of target, without query
+  std::string_view query;  ///< of target, after '?'
+  const beast_http::fields* headers = nullptr;
+  std::string body;
+  std::string id;  ///< X-Request-Id, taken or made
+  inference::Context context;
+
+  [[nodiscard]] std::string_view header(beast_http::field name) const {
+    const auto value = (*headers)[name];
+    return {value.data(), value.size()};
+  }
+};
+
+struct Response {
+  int status = 200;
+  std::string_view content_type = "application/json";  ///< static text; empty: no body
+  std::string body;
+  std::string_view static_body;  ///< instead of body, for embedded files
+  /// Written as they are: names and values must be free of CR and LF.
+  std::vector<std::pair<std::string_view, std::string>> headers;
+  std::string_view code = "OK";  ///< for the log: error_name or OK
+  std::string detail;            ///< for the log
+};
+
+/// Gives the answer: exactly once, on any thread.
+using Reply = std::move_only_function<void(Response)>;
+/// `request` stays alive until `reply` was called. Must not block.
+using Handler = std::function<void(Request& request, Reply reply)>;
+
+/// The one JSON shape of every error, with its status and Retry-After.
+Response error_response(const Error& error, std::string_view request_id);
+Response json_response(std::string body, int status = 200);
+std::string_view reason_phrase(int status);
+
+}  // namespace podsense::http

@@ -1,0 +1,49 @@
+#pragma once
+
+/// Path and method → handler, with what is known of a request before its body is read. Exact paths
+/// only; a wrong one is told the nearest, a wrong method those that are allowed.
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "http/message.h"
+
+namespace podsense::http {
+
+struct Route {
+  std::string path;
+  Handler get;                 ///< also HEAD; empty: not offered
+  Handler post;                ///< empty: not offered
+  std::uint64_t max_body = 0;  ///< of a POST, as it is sent
+  bool body_required = true;   ///< of a POST: 411 without Content-Length and chunks
+  /// Of the inference API, to which CORS and the request deadline apply.
+  bool api = false;
+};
+
+/// @threads immutable once built
+class Router {
+ public:
+  void add(Route route);
+
+  /// @errors kNotFound with the nearest path
+  [[nodiscard]] Result<const Route*> find(std::string_view path) const;
+  /// "GET, HEAD, OPTIONS"
+  [[nodiscard]] static std::string allowed(const Route& route);
+  /// The handler for a method. @errors kMethodNotAllowed
+  [[nodiscard]] static Result<const Handler*> handler(const Route& route, beast_http::verb method);
+
+ private:
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const {
+      return std::hash<std::string_view>()(text);
+    }
+  };
+  std::unordered_map<std::string, Route, Hash, std::equal_to<>> routes_;
+};
+
+}  // namespace podsense::http

@@ -1,0 +1,293 @@
+#include "http/server.h"
+
+#include <fcntl.h>
+#include <fmt/chrono.h>
+#include <unistd.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <list>
+#include <map>
+#include <thread>
+
+#include "base/log.h"
+#include "base/mutex.h"
+#include "http/connection.h"
+
+namespace podsense::http {
+namespace {
+
+constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
+constexpr Duration kSweep = std::chrono::milliseconds(250);
+constexpr int kSweepsPerSecond = 4;
+constexpr Duration kAcceptPause = std::chrono::milliseconds(20);
+
+/// One I/O thread and the connections that live on it.
+class Worker {
+ public:
+  Worker(const Clock& clock, const std::string& name) : clock_(clock), name_(name) { set_date(); }
+
+  asio::io_context& context() { return context_; }
+  WorkerState& state() { return state_; }
+
+  void start() {
+    sweep();
+    thread_ = std::jthread([this] { context_.run(); });
+  }
+  void stop() { context_.stop(); }
+  void join() {
+    if (thread_.joinable()) {
+      thread_.join();
+    }
+  }
+
+  /// @threads this worker's
+  asio::awaitable<void> serve(std::shared_ptr<Connection> connection) {
+    const auto place = connections_.insert(connections_.end(), connection.get());
+    co_await connection->run();
+    connections_.erase(place);
+  }
+  void end_idle() {
+    for (Connection* connection : connections_) {
+      connection->end_if_idle();
+    }
+  }
+
+ private:
+  void sweep() {
+    sweeper_.expires_after(kSweep);
+    sweeper_.async_wait([this](const boost::system::error_code& error) {
+      if (error) {
+        return;
+      }
+      set_date();
+      const TimePoint now = clock_.now();
+      for (Connection* connection : connections_) {
+        connection->check_time(now);
+      }
+      if (++sweeps_ % kSweepsPerSecond == 0) {
+        if (state_.unlogged > 0) {
+          log::info("requests_not_logged", {{"server", name_}, {"count", state_.unlogged}});
+        }
+        state_.unlogged = 0;
+        state_.log_budget = kSampledPerSecond;
+      }
+      sweep();
+    });
+  }
+  void set_date() {
+    state_.date = fmt::format("{:%a, %d %b %Y %H:%M:%S GMT}", fmt::gmtime(std::time(nullptr)));
+  }
+
+  const Clock& clock_;
+  const std::string& name_;
+  asio::io_context context_{1};
+  asio::executor_work_guard<asio::io_context::executor_type> guard_{context_.get_executor()};
+  asio::steady_timer sweeper_{context_};
+  WorkerState state_;
+  std::list<Connection*> connections_;
+  int sweeps_ = 0;
+  std::jthread thread_;
+};
+
+/// How many connections each address has open.
+class AddressCounts {
+ public:
+  bool enter(const std::string& address, std::size_t most) {
+    const MutexLock lock(mutex_);
+    std::size_t& count = counts_[address];
+    if (most > 0 && count >= most) {
+      return false;
+    }
+    ++count;
+    return true;
+  }
+  void leave(const std::string& address) {
+    const MutexLock lock(mutex_);
+    const auto found = counts_.find(address);
+    if (--found->second == 0) {
+      counts_.erase(found);
+    }
+  }
+
+ private:
+  Mutex mutex_;
+  std::map<std::string, std::size_t> counts_ GUARDED_BY(mutex_);
+};
+
+class ServerImpl final : public Server {
+ public:
+  ServerImpl(ServerOptions options, const Router& router, metrics::Registry& registry,
+             const Clock& clock)
+      : options_(std::move(options)),
+        shared_{.options = options_, .router = router, .registry = registry, .clock = clock} {
+    shared_.on_idle = [this] {
+      const MutexLock lock(idle_mutex_);
+      idle_.notify_all();
+    };
+    for (unsigned i = 0; i < std::max(1U, options_.threads); ++i) {
+      workers_.push_back(std::make_unique<Worker>(clock, options_.name));
+    }
+    acceptor_.emplace(workers_[0]->context());
+    reserve_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  }
+  ~ServerImpl() override {
+    for (auto& worker : workers_) {
+      worker->stop();
+    }
+    for (auto& worker : workers_) {
+      worker->join();
+    }
+    if (reserve_ >= 0) {
+      ::close(reserve_);
+    }
+  }
+  ServerImpl(const ServerImpl&) = delete;
+  ServerImpl& operator=(const ServerImpl&) = delete;
+
+  Result<void> listen() {
+    boost::system::error_code error;
+    const auto address = asio::ip::make_address(options_.host, error);
+    if (error) {
+      return fail(ErrorCode::kUnavailable, "'" + options_.host + "' is no IP address to listen on");
+    }
+    const Tcp::endpoint endpoint(address, options_.port);
+    acceptor_->open(endpoint.protocol(), error);
+    if (!error) {
+      acceptor_->set_option(Tcp::acceptor::reuse_address(true), error);
+      acceptor_->bind(endpoint, error);
+    }
+    if (!error) {
+      acceptor_->listen(4096, error);
+    }
+    if (error) {
+      return fail(ErrorCode::kUnavailable, "cannot listen on " + options_.host + ":" +
+                                               std::to_string(options_.port) + ": " +
+                                               error.message());
+    }
+    port_ = acceptor_->local_endpoint(error).port();
+    return {};
+  }
+
+  void start() override {
+    asio::co_spawn(workers_[0]->context(), accept_all(), asio::detached);
+    for (auto& worker : workers_) {
+      worker->start();
+    }
+  }
+  [[nodiscard]] std::uint16_t port() const override { return port_; }
+
+  void announce_close() override { shared_.closing = true; }
+
+  void stop_accepting() override {
+    shared_.closing = true;
+    shared_.stopping = true;
+    asio::post(workers_[0]->context(), [this] {
+      boost::system::error_code ignored;
+      acceptor_->close(ignored);
+    });
+    for (auto& worker : workers_) {
+      asio::post(worker->context(), [mine = worker.get()] { mine->end_idle(); });
+    }
+  }
+
+  bool wait_idle(Duration timeout) override {
+    const Deadline deadline = Deadline::after(shared_.clock.now(), timeout);
+    const MutexLock lock(idle_mutex_);
+    while (shared_.in_flight > 0 && !deadline.passed(shared_.clock.now())) {
+      idle_.wait_for(idle_mutex_, deadline.left(shared_.clock.now()));
+    }
+    return shared_.in_flight == 0;
+  }
+  [[nodiscard]] std::size_t in_flight() const override { return shared_.in_flight; }
+
+ private:
+  asio::awaitable<void> accept_all() {
+    for (std::size_t next = 0;; ++next) {
+      Worker& worker = *workers_[next % workers_.size()];
+      auto [error, socket] = co_await acceptor_->async_accept(worker.context(), kToken);
+      if (!acceptor_->is_open()) {
+        co_return;
+      }
+      if (error) {
+        refuse_accept(error);
+        asio::steady_timer pause(workers_[0]->context(), kAcceptPause);
+        co_await pause.async_wait(kToken);
+        continue;
+      }
+      admit(worker, std::move(socket));
+    }
+  }
+
+  /// Out of descriptors the listener would spin on the same connection: the spare one is spent to
+  /// take it and close it, so that the client learns at once.
+  void refuse_accept(const boost::system::error_code& error) {
+    shared_.registry.connection_refused("descriptors");
+    log::error("accept_failed", {{"server", options_.name}, {"reason", error.message()}});
+    if (error == asio::error::no_descriptors && reserve_ >= 0) {
+      ::close(reserve_);
+      const int refused = ::accept(acceptor_->native_handle(), nullptr, nullptr);
+      if (refused >= 0) {
+        ::close(refused);
+      }
+      reserve_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    }
+  }
+
+  void admit(Worker& worker, Tcp::socket socket) {
+    boost::system::error_code error;
+    const std::string peer = socket.remote_endpoint(error).address().to_string();
+    if (error) {
+      return;  // already gone
+    }
+    if (open_.load() >= options_.max_connections) {
+      return shared_.registry.connection_refused("limit");
+    }
+    if (!addresses_.enter(peer, options_.max_connections_per_address)) {
+      return shared_.registry.connection_refused("per_address");
+    }
+    ++open_;
+    socket.set_option(Tcp::no_delay(true), error);
+    socket.non_blocking(true, error);
+    auto connection =
+        std::make_shared<Connection>(std::move(socket), peer, shared_, worker.state());
+    asio::co_spawn(worker.context(), worker.serve(std::move(connection)),
+                   [this, peer](const std::exception_ptr& thrown) {
+                     --open_;
+                     addresses_.leave(peer);
+                     if (thrown) {
+                       log::error("connection_ended_by_exception", {{"server", options_.name}});
+                     }
+                   });
+  }
+
+  const ServerOptions options_;
+  Shared shared_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::optional<Tcp::acceptor> acceptor_;  // on the first worker
+  std::uint16_t port_ = 0;
+  int reserve_ = -1;
+  std::atomic<std::size_t> open_{0};
+  AddressCounts addresses_;
+  Mutex idle_mutex_;
+  CondVar idle_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Server>> Server::create(ServerOptions options, const Router& router,
+                                               metrics::Registry& registry, const Clock& clock) {
+  auto server = std::make_unique<ServerImpl>(std::move(options), router, registry, clock);
+  if (auto listening = server->listen(); !listening) {
+    return fail(std::move(listening.error()));
+  }
+  return server;
+}
+
+}  // namespace podsense::http

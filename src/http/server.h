@@ -1,0 +1,65 @@
+#pragma once
+
+/// The HTTP/1.1 server: sockets, connections, limits, drain. What is answered is the Router's.
+///
+/// One io_context per I/O thread; a connection stays on the one that it was given. Handlers run on
+/// that thread and must not block; their answer may come from any thread.
+///
+/// Shutdown, called in this order: `announce_close` (answers carry Connection: close), then
+/// `stop_accepting` (no new connections, idle ones end), then `wait_idle`, then destruction.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "http/router.h"
+#include "metrics/metrics.h"
+
+namespace podsense::http {
+
+/// kSampled: every failure, and up to kSampledPerSecond successes a second and I/O thread.
+enum class AccessLog { kOff, kErrors, kSampled, kAll };
+inline constexpr unsigned kSampledPerSecond = 20;
+
+struct ServerOptions {
+  std::string name = "http";  ///< in log lines
+  std::string host = "0.0.0.0";
+  std::uint16_t port = 0;  ///< 0: any free one
+  unsigned threads = 1;
+  std::uint32_t max_header_bytes = 16U << 10U;
+  std::uint64_t max_inflated_bytes = 16ULL << 20U;  ///< of a body when its gzip is undone
+  std::size_t max_connections = 16'384;
+  std::size_t max_connections_per_address = 0;          ///< 0: no limit
+  Duration request_timeout = std::chrono::seconds(30);  ///< first byte to answer
+  Duration idle_timeout = std::chrono::seconds(75);     ///< between requests
+  Duration header_timeout = std::chrono::seconds(10);   ///< first byte to end of headers
+  Duration body_timeout = std::chrono::seconds(30);     ///< end of headers to end of body
+  Duration write_timeout = std::chrono::seconds(30);    ///< whole answer
+  std::vector<std::string> cors_origins;                ///< exact, or "*"; empty: no CORS
+  Duration cors_max_age = std::chrono::minutes(10);
+  AccessLog access_log = AccessLog::kSampled;
+};
+
+class Server {
+ public:
+  /// Binds and listens; nothing is accepted before `start`.
+  /// `router`, `registry` and `clock` must outlive the server.
+  /// @errors kUnavailable: the address cannot be bound, saying why
+  static Result<std::unique_ptr<Server>> create(ServerOptions options, const Router& router,
+                                                metrics::Registry& registry, const Clock& clock);
+  virtual ~Server() = default;
+
+  virtual void start() = 0;
+  [[nodiscard]] virtual std::uint16_t port() const = 0;
+
+  virtual void announce_close() = 0;
+  virtual void stop_accepting() = 0;
+  /// True when no request is in flight any more, false after `timeout`.
+  virtual bool wait_idle(Duration timeout) = 0;
+  [[nodiscard]] virtual std::size_t in_flight() const = 0;
+};
+
+}  // namespace podsense::http

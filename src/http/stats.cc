@@ -1,0 +1,129 @@
+#include "http/stats.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+namespace podsense::http {
+namespace {
+
+nlohmann::json latency_ms(const metrics::LatencyBuckets& latency) {
+  return {{"p50", latency.quantile(0.5) * 1e3},
+          {"p90", latency.quantile(0.9) * 1e3},
+          {"p99", latency.quantile(0.99) * 1e3}};
+}
+
+double per_second(double amount, Duration elapsed) {
+  return elapsed > Duration::zero() ? amount / to_seconds(elapsed) : 0;
+}
+
+}  // namespace
+
+Process process_now() {
+  Process process;
+  std::uint64_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages >> pages;
+  process.resident_bytes = pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto time = [](const timeval& t) {
+    return std::chrono::seconds(t.tv_sec) + std::chrono::microseconds(t.tv_usec);
+  };
+  process.cpu = time(usage.ru_utime) + time(usage.ru_stime);
+  std::error_code ignored;
+  for (auto entry = std::filesystem::directory_iterator("/proc/self/fd", ignored);
+       entry != std::filesystem::directory_iterator(); entry.increment(ignored)) {
+    ++process.descriptors;
+  }
+  return process;
+}
+
+Stats::Stats(const metrics::Registry& registry, const batching::Scheduler& scheduler,
+             const inference::Catalog& catalog, const Clock& clock)
+    : registry_(registry),
+      scheduler_(scheduler),
+      catalog_(catalog),
+      clock_(clock),
+      begun_(clock.now()) {
+  samples_.push_back(sample());
+}
+
+Stats::Sample Stats::sample() const {
+  return {.at = clock_.now(),
+          .totals = registry_.totals(),
+          .busy = scheduler_.busy(),
+          .cpu = process_now().cpu};
+}
+
+void Stats::tick() {
+  Sample now = sample();
+  const MutexLock lock(mutex_);
+  samples_.push_back(std::move(now));
+  if (samples_.size() > kWindow + 1) {
+    samples_.pop_front();
+  }
+}
+
+Load Stats::load() const {
+  const MutexLock lock(mutex_);
+  Load load;
+  const Sample& last = samples_.back();
+  const Sample& first = samples_.front();
+  const Sample& previous = samples_.size() > 1 ? samples_[samples_.size() - 2] : first;
+  load.rate = per_second(static_cast<double>(last.totals.requests - previous.totals.requests),
+                         last.at - previous.at);
+  load.latency = last.totals.latency.since(first.totals.latency);
+  const Duration elapsed = last.at - first.at;
+  load.cpu_cores = per_second(to_seconds(last.cpu - first.cpu), elapsed);
+  const double busy = per_second(to_seconds(last.busy - first.busy), elapsed) /
+                      static_cast<double>(scheduler_.executors());
+  load.saturation = std::clamp(std::max(busy, load.cpu_cores / limit_.cores), 0.0, 1.0);
+  return load;
+}
+
+std::string Stats::json() const {
+  const Load now = load();
+  const auto totals = registry_.totals();
+  const Process process = process_now();
+  std::size_t waiting = 0;
+  std::size_t running = 0;
+  nlohmann::json models = nlohmann::json::array();
+  for (const inference::ModelStatus& status : catalog_.status()) {
+    if (!status.served) {
+      continue;
+    }
+    const auto queue =
+        status.served->queue ? status.served->queue->load() : batching::Queue::Load{};
+    waiting += queue.waiting;
+    running += queue.running;
+    models.push_back(
+        {{"name", status.name},
+         {"version", status.version},
+         {"requests_total", status.served->metrics->requests()},
+         {"latency_ms", latency_ms(status.served->metrics->latency())},
+         {"service_ms", to_ms(status.served->queue ? queue.service : status.served->service)},
+         {"queue_depth", queue.waiting}});
+  }
+  const auto time = std::chrono::system_clock::now().time_since_epoch();
+  return nlohmann::json{{"time", std::chrono::duration<double>(time).count()},
+                        {"uptime_s", to_seconds(uptime())},
+                        {"requests_total", totals.requests},
+                        {"failed_total", totals.failed},
+                        {"rate", now.rate},
+                        {"latency_ms", latency_ms(now.latency)},
+                        {"in_flight", running},
+                        {"queue_depth", waiting},
+                        {"saturation", now.saturation},
+                        {"connections", totals.connections},
+                        {"rss_bytes", process.resident_bytes},
+                        {"cpu_cores_used", now.cpu_cores},
+                        {"cpu_cores", limit_.cores},
+                        {"models", std::move(models)}}
+      .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+}  // namespace podsense::http

@@ -1,0 +1,76 @@
+#pragma once
+
+/// What this process does right now, for people: rates and percentiles over the last seconds, read
+/// back from the same metrics that Prometheus scrapes.
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <string>
+
+#include "base/cgroup.h"
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "batching/scheduler.h"
+#include "inference/catalog.h"
+#include "metrics/metrics.h"
+
+namespace podsense::http {
+
+/// Over the last kWindow; rates over the last second.
+struct Load {
+  double rate = 0;  ///< answered requests a second
+  metrics::LatencyBuckets latency;
+  double cpu_cores = 0;   ///< used by this process
+  double saturation = 0;  ///< 0..1, see Stats::saturation
+};
+
+struct Process {
+  std::uint64_t resident_bytes = 0;
+  Duration cpu{};
+  std::uint64_t descriptors = 0;
+};
+/// @source /proc/self/statm, getrusage, /proc/self/fd
+Process process_now();
+
+/// @threads thread-safe
+class Stats {
+ public:
+  static constexpr std::size_t kWindow = 10;  ///< ticks
+
+  Stats(const metrics::Registry& registry, const batching::Scheduler& scheduler,
+        const inference::Catalog& catalog, const Clock& clock);
+
+  /// Takes a sample; call once a second.
+  void tick();
+  [[nodiscard]] Load load() const;
+  /// The share of what this pod can do that is now used: the larger of executor time over all
+  /// executors, and CPU time over the quota, during the window. 1 means that more load can only
+  /// wait.
+  [[nodiscard]] double saturation() const { return load().saturation; }
+
+  /// The body of GET /stats.
+  [[nodiscard]] std::string json() const;
+  [[nodiscard]] Duration uptime() const { return clock_.now() - begun_; }
+
+ private:
+  struct Sample {
+    TimePoint at;
+    metrics::Registry::Totals totals;
+    Duration busy{};
+    Duration cpu{};
+  };
+  [[nodiscard]] Sample sample() const;
+
+  const metrics::Registry& registry_;
+  const batching::Scheduler& scheduler_;
+  const inference::Catalog& catalog_;
+  const Clock& clock_;
+  const TimePoint begun_;
+  const cgroup::CpuLimit limit_ = cgroup::cpu_limit();
+  mutable Mutex mutex_;
+  std::deque<Sample> samples_ GUARDED_BY(mutex_);
+};
+
+}  // namespace podsense::http

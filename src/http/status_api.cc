@@ -1,0 +1,196 @@
+#include "http/status_api.h"
+
+#include <nlohmann/json.hpp>
+#include <thread>
+#include <utility>
+
+#include "http/assets.h"
+
+namespace podsense::http {
+namespace {
+
+using Field = beast_http::field;
+using nlohmann::json;
+
+/// Texts from outside (file names, reasons) may hold any bytes: what is not UTF-8 is replaced.
+Response reply_json(const json& body, int status = 200) {
+  return json_response(body.dump(-1, ' ', false, json::error_handler_t::replace), status);
+}
+
+json tensors(const std::vector<model::TensorInfo>& infos) {
+  json list = json::array();
+  for (const model::TensorInfo& info : infos) {
+    list.push_back({{"name", info.name},
+                    {"datatype", model::data_type_name(info.type)},
+                    {"shape", info.shape}});
+  }
+  return list;
+}
+
+json model_json(const inference::ModelStatus& status) {
+  json entry{{"name", status.name}, {"version", status.version}};
+  if (!status.served) {
+    entry["state"] = "failed";
+    entry["reason"] = status.reason;
+    return entry;
+  }
+  const model::Model& model = *status.served->model;
+  const model::Signature& signature = model.signature();
+  entry["task"] = model::task_name(signature.task);
+  entry["state"] = "ready";
+  entry["latest"] = status.latest;
+  entry["plan"] = status.served->plan == inference::Plan::kInline ? "inline" : "executor";
+  entry["inputs"] = tensors(signature.inputs);
+  entry["outputs"] = tensors(signature.outputs);
+  entry["labels"] = signature.labels.size();
+  entry["file_bytes"] = model.file_bytes();
+  if (signature.task == model::Task::kTabularClassification) {
+    entry["features"] = signature.features;
+  }
+  return entry;
+}
+
+json models_json(const inference::Catalog& catalog) {
+  json list = json::array();
+  for (const inference::ModelStatus& status : catalog.status()) {
+    list.push_back(model_json(status));
+  }
+  return list;
+}
+
+bool is_ready(const StatusSources& sources) {
+  return !sources.lifecycle.closed && sources.catalog.ready();
+}
+
+Response health(const StatusSources& sources) {
+  const bool ready = is_ready(sources);
+  json problems = sources.catalog.problems();
+  if (sources.lifecycle.draining) {
+    problems.push_back("shutting down");
+  }
+  json defaults = json::object();
+  for (const model::Task task : {model::Task::kImageClassification,
+                                 model::Task::kTabularClassification, model::Task::kSimulated}) {
+    if (const std::string name = sources.catalog.default_model(task); !name.empty()) {
+      defaults[std::string(model::task_name(task))] = name;
+    }
+  }
+  const char* status = ready ? (problems.empty() ? "ok" : "degraded") : "unavailable";
+  const json body{{"status", status},
+                  {"live", true},
+                  {"ready", ready},
+                  {"started", sources.catalog.started()},
+                  {"draining", sources.lifecycle.draining.load()},
+                  {"version", sources.build.version},
+                  {"uptime_s", to_seconds(sources.stats.uptime())},
+                  {"default_models", std::move(defaults)},
+                  {"models", models_json(sources.catalog)},
+                  {"problems", std::move(problems)}};
+  return reply_json(body, ready ? 200 : 503);
+}
+
+Response probe(const char* name, bool yes) {
+  return reply_json(json{{name, yes}}, yes ? 200 : 503);
+}
+
+/// A route whose answer takes no longer than it takes to write it.
+template <class Make>
+void add_get(Router& router, const char* path, Make make, bool api = false) {
+  router.add({.path = path,
+              .get = [make](Request& request, Reply reply) { reply(make(request)); },
+              .api = api});
+}
+
+bool names_gzip(std::string_view accepted) {
+  const auto at = accepted.find("gzip");
+  return at != std::string_view::npos && accepted.substr(at, 8) != "gzip;q=0";
+}
+
+Response asset_response(const Asset& asset, const Request& request) {
+  Response response{.content_type = asset.content_type};
+  response.headers = {{"ETag", std::string(asset.etag)},
+                      {"Cache-Control", "no-cache"},
+                      {"Vary", "Accept-Encoding"},
+                      {"X-Content-Type-Options", "nosniff"},
+                      {"Referrer-Policy", "no-referrer"}};
+  if (asset.content_type.starts_with("text/html")) {
+    response.headers.emplace_back("Content-Security-Policy", std::string(kPagePolicy));
+  }
+  if (request.header(Field::if_none_match).find(asset.etag) != std::string_view::npos) {
+    response.status = 304;
+    return response;
+  }
+  response.static_body = asset.body;
+  if (!asset.gzip_body.empty() && names_gzip(request.header(Field::accept_encoding))) {
+    response.static_body = asset.gzip_body;
+    response.headers.emplace_back("Content-Encoding", "gzip");
+  }
+  return response;
+}
+
+/// A reload opens files and runs models: never on an I/O thread.
+void reload(inference::Catalog& catalog, Request& request, Reply reply) {
+  std::thread([&catalog, &request, reply = std::move(reply)]() mutable {
+    const auto report = catalog.reload();
+    if (!report) {
+      return reply(error_response(report.error(), request.id));
+    }
+    const json body{
+        {"loaded", report->loaded}, {"retired", report->retired}, {"refused", report->refused}};
+    reply(reply_json(body, report->refused.empty() ? 200 : 409));
+  }).detach();
+}
+
+}  // namespace
+
+void add_status_routes(Router& router, StatusSources sources) {
+  add_get(router, "/health", [sources](const Request&) { return health(sources); }, true);
+  add_get(router, "/livez", [](const Request&) { return probe("live", true); });
+  add_get(router, "/readyz",
+          [sources](const Request&) { return probe("ready", is_ready(sources)); });
+  add_get(router, "/startupz",
+          [sources](const Request&) { return probe("started", sources.catalog.started()); });
+  add_get(
+      router, "/stats", [sources](const Request&) { return json_response(sources.stats.json()); },
+      true);
+  add_get(
+      router, "/version",
+      [sources](const Request&) {
+        return reply_json(json{{"name", "podsense"},
+                               {"version", sources.build.version},
+                               {"commit", sources.build.commit},
+                               {"compiler", sources.build.compiler},
+                               {"onnxruntime", sources.build.onnxruntime}});
+      },
+      true);
+}
+
+void add_metrics_route(Router& router, metrics::Registry& registry) {
+  add_get(router, "/metrics", [&registry](const Request&) {
+    return Response{.content_type = "text/plain; version=0.0.4; charset=utf-8",
+                    .body = registry.expose()};
+  });
+}
+
+void add_admin_routes(Router& router, StatusSources sources, bool reload_api) {
+  add_get(router, "/v1/models", [sources](const Request&) {
+    return reply_json(json{{"models", models_json(sources.catalog)}});
+  });
+  if (reload_api) {
+    router.add(
+        {.path = "/v1/reload",
+         .post = [&catalog = sources.catalog](
+                     Request& request, Reply reply) { reload(catalog, request, std::move(reply)); },
+         .max_body = 1024,
+         .body_required = false});
+  }
+}
+
+void add_page_routes(Router& router) {
+  for (const Asset& asset : assets()) {
+    add_get(router, std::string(asset.path).c_str(),
+            [&asset](const Request& request) { return asset_response(asset, request); });
+  }
+}
+
+}  // namespace podsense::http

@@ -1,0 +1,43 @@
+#pragma once
+
+/// Endpoints about the server itself: health, versions, statistics, metrics, reload, the web page.
+
+#include <atomic>
+#include <string>
+
+#include "http/router.h"
+#include "http/stats.h"
+#include "inference/catalog.h"
+#include "metrics/metrics.h"
+
+namespace podsense::http {
+
+/// Where this process is in its life. @threads thread-safe
+struct Lifecycle {
+  std::atomic<bool> draining{false};  ///< told to stop; still answers
+  std::atomic<bool> closed{false};    ///< no longer ready
+};
+
+struct BuildInfo {
+  std::string version, commit, compiler, onnxruntime;
+};
+
+/// What these endpoints read; all of it outlives the routers.
+struct StatusSources {
+  inference::Catalog& catalog;
+  metrics::Registry& registry;
+  Stats& stats;
+  Lifecycle& lifecycle;
+  BuildInfo build;
+};
+
+/// GET /health /livez /readyz /startupz /version /stats
+void add_status_routes(Router& router, StatusSources sources);
+/// GET /metrics
+void add_metrics_route(Router& router, metrics::Registry& registry);
+/// GET /v1/models, and POST /v1/reload where `reload_api`
+void add_admin_routes(Router& router, StatusSources sources, bool reload_api);
+/// GET / /docs /openapi.json and what the pages need
+void add_page_routes(Router& router);
+
+}  // namespace podsense::http

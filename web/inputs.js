@@ -1,0 +1,127 @@
+// What the page knows to ask: one entry for each tab, each able to make a request or to say what is
+// missing.
+
+import {jsonRequest} from './api.js';
+import {$, h} from './dom.js';
+
+/// For the person at the page; `field` is where to put the cursor.
+export class InputError extends Error {
+  constructor(message, field) {
+    super(message);
+    this.field = field;
+  }
+}
+
+// Two rows of the data that the default model was tested with: it answers 1, then 0.
+const kExamples = [
+  [-0.2, -3.11, 0.59, 1.49, -2.55, 1.92, -0.91, 0.61, 0.53, -0.13, -3.75, 0.89, 5.47, 0.39, 1.13,
+   2.32, 2.74, 0.04, -0.67, -0.81],
+  [2.71, 2.23, 2.89, -0.42, -0.87, -0.5, -1.53, -1.44, -4.27, 0.57, 3.04, 0.9, -2.6,
+   -0.17, 0.61, 0.15, 0.72, 0.63, 1.73, -1.8],
+];
+const kDefaultFeatures = 20;
+const kMostFields = 128;
+let nextExample = 0;
+
+const fields = () => [...$('numbers').querySelectorAll('input')];
+
+function spread(from, values) {
+  fields().slice(from).forEach((field, i) => {
+    if (i < values.length) field.value = values[i];
+    field.removeAttribute('aria-invalid');
+  });
+}
+
+function makeField(i) {
+  const field = h('input', {type: 'text', id: `x${i + 1}`, autocomplete: 'off', spellcheck: 'false',
+                            inputmode: 'text', enterkeyhint: 'next'});
+  field.addEventListener('paste', (event) => {
+    const values = event.clipboardData.getData('text').split(/[^-+.\deE]+/).filter((s) => s !== '');
+    if (values.length < 2) return;
+    event.preventDefault();
+    spread(i, values);
+  });
+  return h('div', {}, h('label', {for: field.id}, `x${i + 1}`), field);
+}
+
+export function makeNumbers(count) {
+  const wanted = Math.min(count ?? kDefaultFeatures, kMostFields);
+  if (fields().length === wanted) return;
+  const kept = fields().map((field) => field.value);
+  $('numbers').replaceChildren(...Array.from({length: wanted}, (_, i) => makeField(i)));
+  $('numbers-legend').textContent = `${wanted} numbers`;
+  spread(0, kept);
+}
+
+export function fillExample() {
+  const count = fields().length;
+  const row = kExamples[nextExample % kExamples.length];
+  nextExample += 1;
+  spread(0, Array.from({length: count}, (_, i) => row[i % row.length]));
+}
+
+export function clearNumbers() {
+  spread(0, fields().map(() => ''));
+  fields()[0].focus();
+}
+
+function features() {
+  return fields().map((field) => {
+    const value = field.value.trim() === '' ? NaN : Number(field.value);
+    const good = Number.isFinite(value);
+    if (good) field.removeAttribute('aria-invalid');
+    else field.setAttribute('aria-invalid', 'true');
+    return value;
+  });
+}
+
+function topK() {
+  const value = Number($('top-k').value);
+  if (!Number.isInteger(value) || value < 1 || value > 1000) {
+    throw new InputError('Labels: a whole number from 1 to 1000.', $('top-k'));
+  }
+  return value;
+}
+
+/// request(model, picture): model is {} or {model, version}, picture a File or null.
+export const kKinds = {
+  image: {
+    task: 'image-classification', verb: 'Classify', ranked: true,
+    request(model, picture) {
+      if (!picture) throw new InputError('Choose, drop or paste a picture first.', $('pick'));
+      return {method: 'POST', path: 'predict', query: {top_k: topK(), ...model},
+              type: picture.type || 'image/jpeg', file: picture};
+    },
+  },
+  url: {
+    task: 'image-classification', verb: 'Classify', ranked: true,
+    request(model) {
+      const url = $('url').value.trim();
+      if (url === '') throw new InputError('Give the address of a picture.', $('url'));
+      return jsonRequest('predict/url', {url, top_k: topK(), ...model});
+    },
+  },
+  numbers: {
+    task: 'tabular-classification', verb: 'Classify', ranked: false,
+    request(model) {
+      const values = features();
+      const wrong = values.findIndex((value) => !Number.isFinite(value));
+      if (wrong >= 0) {
+        const field = fields()[wrong];
+        const what = field.value.trim() === '' ? 'is empty' : 'is not a number';
+        throw new InputError(`x${wrong + 1} ${what}.`, field);
+      }
+      return jsonRequest('predict-single', {features: values, ...model});
+    },
+  },
+  simulated: {
+    task: 'simulated', verb: 'Run', ranked: false,
+    request(model) {
+      const cpu = Number($('cpu').value);
+      if ($('cpu').value === '' || !(cpu >= 0 && cpu <= 60000)) {
+        throw new InputError('CPU time: a number from 0 to 60000.', $('cpu'));
+      }
+      return {method: 'GET', path: 'infer', query: {cpu_ms: cpu, ...model}};
+    },
+  },
+};

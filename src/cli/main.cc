@@ -1,0 +1,89 @@
+#include <array>
+#include <cstdlib>
+#include <iostream>
+#include <span>
+#include <string_view>
+
+#include "base/text.h"
+#include "cli/commands.h"
+#include "server/app.h"
+#include "server/build_info.h"
+#include "server/config.h"
+
+namespace podsense::cli {
+namespace {
+
+constexpr std::string_view kUsage = R"(podsense: serves ONNX models
+
+  podsense serve [--models DIR] [--http-port N] [--admin-port N] …   the model server
+  podsense check [URL] [--models DIR]     probes a server; opens every model of a repository
+  podsense config-reference               every setting, as a Markdown page
+  podsense version
+
+`podsense serve --help` lists the settings, `--print-config` what is in force and why.
+)";
+
+int serve(std::span<const char* const> arguments) {
+  const auto environment = server::process_environment();
+  const auto loaded = server::load_config({.arguments = arguments, .environment = environment});
+  if (!loaded) {
+    std::cerr << loaded.error().message << '\n';
+    return 2;
+  }
+  if (loaded->action == server::Action::kHelp) {
+    std::cout << server::serve_help();
+    return 0;
+  }
+  if (loaded->action == server::Action::kPrintConfig) {
+    std::cout << server::print_config(*loaded);
+    return 0;
+  }
+  const auto ended = server::serve(*loaded);
+  if (!ended) {
+    std::cerr << "podsense: " << ended.error().message << '\n';
+    return 1;
+  }
+  return *ended;
+}
+
+int run(std::span<const char* const> arguments) {
+  const std::string_view command = arguments.empty() ? "help" : arguments[0];
+  const auto rest = arguments.empty() ? arguments : arguments.subspan(1);
+  if (command == "serve") {
+    return serve(rest);
+  }
+  if (command == "check") {
+    return check(rest);
+  }
+  if (command == "config-reference") {
+    std::cout << server::config_reference_markdown();
+    return 0;
+  }
+  if (command == "version" || command == "--version") {
+    std::cout << "podsense " << server::kVersion << " (" << server::kCommit << ", "
+              << server::kCompiler << ")\n";
+    return 0;
+  }
+  if (command == "help" || command == "--help" || command == "-h") {
+    std::cout << kUsage;
+    return arguments.empty() ? 2 : 0;
+  }
+  constexpr std::array<std::string_view, 5> kCommands{"serve", "check", "config-reference",
+                                                      "version", "help"};
+  const std::string_view near = nearest_name(command, kCommands);
+  std::cerr << "podsense: there is no command '" << command << "'"
+            << (near.empty() ? "" : "; did you mean ") << near << (near.empty() ? "" : "?")
+            << "\n\n"
+            << kUsage;
+  return 2;
+}
+
+}  // namespace
+}  // namespace podsense::cli
+
+int main(int argc, char** argv) {
+  // Before any thread exists and before the first call into ONNX Runtime, whose official builds
+  // otherwise report model names to their maker.
+  setenv("ORT_DISABLE_TELEMETRY", "1", 1);  // NOLINT(concurrency-mt-unsafe): no thread exists yet
+  return podsense::cli::run(std::span(argv + 1, static_cast<std::size_t>(argc > 0 ? argc - 1 : 0)));
+}

@@ -1,0 +1,406 @@
+#include "server/app.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <fstream>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "base/cgroup.h"
+#include "base/log.h"
+#include "batching/scheduler.h"
+#include "fetch/fetch.h"
+#include "http/api.h"
+#include "http/server.h"
+#include "http/stats.h"
+#include "http/status_api.h"
+#include "inference/catalog.h"
+#include "inference/service.h"
+#include "metrics/metrics.h"
+#include "model/model.h"
+#include "server/build_info.h"
+
+namespace podsense::server {
+namespace {
+
+using metrics::Registry;
+
+struct Threads {
+  unsigned io = 1;
+  unsigned executors = 1;
+};
+
+Threads plan_threads(const Config& config) {
+  const unsigned quota = cgroup::cpu_limit().threads();
+  return {.io = config.threads.io != 0 ? config.threads.io : quota,
+          .executors = config.threads.executors != 0 ? config.threads.executors : quota};
+}
+
+fetch::Options fetch_options(const Config::Fetch& fetch, const Config::Limits& limits) {
+  return {.enabled = fetch.enabled,
+          .max_bytes = limits.max_body_bytes,
+          .timeout = fetch.timeout,
+          .connect_timeout = fetch.connect_timeout,
+          .max_redirects = fetch.max_redirects,
+          .max_concurrent = fetch.max_concurrent,
+          .max_waiting = fetch.max_waiting,
+          .ports = fetch.ports,
+          .allow_hosts = fetch.allow_hosts,
+          .deny_hosts = fetch.deny_hosts,
+          .allow_cidrs = fetch.allow_cidrs,
+          .deny_cidrs = fetch.deny_cidrs,
+          .ca_file = fetch.ca_file,
+          .user_agent = std::string("podsense/") + kVersion};
+}
+
+inference::CatalogOptions catalog_options(const Config& config, const Threads& threads) {
+  const Config::Models& models = config.models;
+  return {
+      .repository = {.root = models.dir,
+                     .single_model_name = models.model_name.empty() ? "model" : models.model_name},
+      .serve = {.instances = threads.executors, .max_waiting = config.limits.max_queue_length},
+      .poll_interval = models.reload_interval,
+      .load_threads = threads.executors,
+      .default_image_model = models.default_image_model,
+      .default_tabular_model = models.default_tabular_model,
+      .default_simulated_model = models.default_simulated_model};
+}
+
+inference::ServiceOptions service_options(const Config& config) {
+  const Config::Limits& limits = config.limits;
+  inference::ServiceOptions options{.image_limits = {.max_bytes = limits.max_body_bytes,
+                                                     .max_pixels = limits.max_pixels,
+                                                     .max_side = limits.max_side,
+                                                     .max_frames = limits.max_frames,
+                                                     .max_time = limits.decode_timeout}};
+  if (config.simulated.infer_cpu_ms) {
+    options.simulated_cpu = std::chrono::duration_cast<Duration>(
+        std::chrono::duration<double, std::milli>(*config.simulated.infer_cpu_ms));
+  }
+  return options;
+}
+
+http::ServerOptions http_options(const Config& config, unsigned threads) {
+  const Config::Limits& limits = config.limits;
+  static_assert(static_cast<int>(AccessLog::kAll) == 0 && static_cast<int>(AccessLog::kOff) == 3);
+  constexpr http::AccessLog kModes[] = {http::AccessLog::kAll, http::AccessLog::kSampled,
+                                        http::AccessLog::kErrors, http::AccessLog::kOff};
+  return {.name = "http",
+          .host = config.listen.host,
+          .port = config.listen.http_port,
+          .threads = threads,
+          .max_header_bytes = static_cast<std::uint32_t>(limits.max_header_bytes),
+          .max_inflated_bytes = limits.max_inflated_bytes,
+          .max_connections = limits.max_connections,
+          .max_connections_per_address = limits.max_connections_per_address,
+          .request_timeout = limits.request_timeout,
+          .idle_timeout = limits.idle_timeout,
+          .header_timeout = limits.header_timeout,
+          .body_timeout = limits.body_timeout,
+          .write_timeout = limits.write_timeout,
+          .cors_origins = config.http.cors_origins,
+          .cors_max_age = config.http.cors_max_age,
+          .access_log = kModes[static_cast<int>(config.http.access_log)]};
+}
+
+http::ServerOptions admin_options(const Config& config) {
+  http::ServerOptions options = http_options(config, 1);
+  options.name = "admin";
+  options.host = config.listen.admin_host;
+  options.port = config.listen.admin_port;
+  options.cors_origins.clear();
+  options.max_connections = 1024;
+  options.access_log = http::AccessLog::kErrors;
+  return options;
+}
+
+/// Calls `tick` once a second on a thread of its own.
+class Ticker {
+ public:
+  explicit Ticker(std::function<void()> tick)
+      : thread_([this, tick = std::move(tick)](const std::stop_token& stop) {
+          std::unique_lock lock(mutex_);
+          while (!wake_.wait_for(lock, stop, std::chrono::seconds(1),
+                                 [&stop] { return stop.stop_requested(); })) {
+            tick();
+          }
+        }) {}
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable_any wake_;
+  std::jthread thread_;
+};
+
+/// Everything that serves. Members are destroyed in the reverse order: first the servers, so that
+/// no request comes any more, then what requests use, last what that uses.
+class App {
+ public:
+  static Result<std::unique_ptr<App>> create(const Config& config) {
+    auto app = std::unique_ptr<App>(new App(config));
+    if (auto built = app->build(); !built) {
+      return fail(std::move(built.error()));
+    }
+    return app;
+  }
+
+  void start() {
+    catalog_->start();
+    ticker_ = std::make_unique<Ticker>([this] { stats_->tick(); });
+    admin_->start();
+    http_->start();
+  }
+
+  [[nodiscard]] Result<void> write_ports_file() const {
+    const std::string& path = config_.listen.ports_file;
+    if (path.empty()) {
+      return {};
+    }
+    const std::string partial = path + ".partial";
+    std::ofstream(partial) << "{\"http\":" << http_->port() << ",\"admin\":" << admin_->port()
+                           << "}\n";
+    if (std::rename(partial.c_str(), path.c_str()) != 0) {
+      return fail(ErrorCode::kInternal, "cannot write the ports file " + path);
+    }
+    return {};
+  }
+
+  void reload() { catalog_->request_reload(); }
+
+  void announce() {
+    lifecycle_.draining = true;
+    http_->announce_close();
+  }
+  /// True when every request was answered.
+  bool drain(Duration timeout) {
+    lifecycle_.closed = true;
+    http_->stop_accepting();
+    return http_->wait_idle(timeout);
+  }
+  [[nodiscard]] std::size_t in_flight() const { return http_->in_flight(); }
+  [[nodiscard]] std::uint16_t http_port() const { return http_->port(); }
+  [[nodiscard]] std::uint16_t admin_port() const { return admin_->port(); }
+  [[nodiscard]] const Threads& threads() const { return threads_; }
+  [[nodiscard]] std::string onnxruntime() const { return std::string(runtime_->version()); }
+
+ private:
+  explicit App(const Config& config) : config_(config), threads_(plan_threads(config)) {}
+
+  Result<void> build() {
+    auto runtime = model::Runtime::create({.spinning = config_.onnxruntime.spinning,
+                                           .memory_arena = config_.onnxruntime.arena,
+                                           .cache_dir = config_.models.cache_dir});
+    if (!runtime) {
+      return fail(std::move(runtime.error()));
+    }
+    runtime_ = std::move(*runtime);
+    catalog_ = std::make_unique<inference::Catalog>(catalog_options(config_, threads_), *runtime_,
+                                                    scheduler_, registry_, clock_);
+    if (config_.fetch.enabled) {
+      auto fetcher = fetch::Fetcher::create(fetch_options(config_.fetch, config_.limits));
+      if (!fetcher) {
+        return fail(std::move(fetcher.error()));
+      }
+      fetcher_ = std::move(*fetcher);
+    }
+    service_ = std::make_unique<inference::Service>(service_options(config_), *catalog_,
+                                                    fetcher_.get(), registry_, clock_);
+    stats_ = std::make_unique<http::Stats>(registry_, scheduler_, *catalog_, clock_);
+    add_gauges();
+    add_routes();
+    return listen();
+  }
+
+  void add_routes() {
+    const http::StatusSources sources{.catalog = *catalog_,
+                                      .registry = registry_,
+                                      .stats = *stats_,
+                                      .lifecycle = lifecycle_,
+                                      .build = {.version = kVersion,
+                                                .commit = kCommit,
+                                                .compiler = kCompiler,
+                                                .onnxruntime = std::string(runtime_->version())}};
+    add_inference_routes(router_, *service_,
+                         {.max_image_bytes = config_.limits.max_body_bytes,
+                          .max_json_bytes = config_.limits.max_json_bytes});
+    add_status_routes(router_, sources);
+    if (config_.http.web_page) {
+      http::add_page_routes(router_);
+    }
+    if (config_.http.metrics_on_http) {
+      http::add_metrics_route(router_, registry_);
+    }
+    add_status_routes(admin_router_, sources);
+    http::add_metrics_route(admin_router_, registry_);
+    http::add_admin_routes(admin_router_, sources, config_.models.reload_api);
+  }
+
+  Result<void> listen() {
+    auto http =
+        http::Server::create(http_options(config_, threads_.io), router_, registry_, clock_);
+    if (!http) {
+      return fail(std::move(http.error()));
+    }
+    http_ = std::move(*http);
+    auto admin = http::Server::create(admin_options(config_), admin_router_, registry_, clock_);
+    if (!admin) {
+      return fail(std::move(admin.error()));
+    }
+    admin_ = std::move(*admin);
+    return {};
+  }
+
+  void add_gauges() {
+    const auto gauge = [this](const char* name, const char* help, std::function<double()> value,
+                              const Registry::Labels& labels = {}) {
+      gauges_.push_back(registry_.gauge(name, help, labels, std::move(value)));
+    };
+    const auto counter = [this](const char* name, const char* help, std::function<double()> value) {
+      gauges_.push_back(registry_.counter(name, help, {}, std::move(value)));
+    };
+    gauge("podsense_saturation", "Share of what this pod can do that is now used, 0 to 1",
+          [this] { return stats_->saturation(); });
+    gauge("podsense_cpu_cores", "CPU cores this process may use, by quota or affinity",
+          [cores = cgroup::cpu_limit().cores] { return cores; });
+    gauge("podsense_requests_in_flight", "Requests being read, worked on or answered",
+          [this] { return http_ ? static_cast<double>(http_->in_flight()) : 0.0; });
+    gauge("podsense_ready", "1 while readyz says yes",
+          [this] { return !lifecycle_.closed && catalog_->ready() ? 1.0 : 0.0; });
+    gauge("podsense_build_info", "What this binary is", [] { return 1.0; },
+          {{"version", kVersion},
+           {"commit", kCommit},
+           {"onnxruntime", std::string(runtime_->version())}});
+    counter(
+        "podsense_cpu_throttled_seconds_total", "Time the cgroup's CPU quota held threads back",
+        [] { return to_seconds(cgroup::cpu_throttling().value_or(cgroup::CpuThrottling{}).time); });
+    gauge("podsense_memory_working_set_bytes", "The container's, as the kubelet counts it", [] {
+      return static_cast<double>(cgroup::memory().value_or(cgroup::Memory{}).working_set_bytes);
+    });
+    counter("process_cpu_seconds_total", "User and system CPU time",
+            [] { return to_seconds(http::process_now().cpu); });
+    gauge("process_resident_memory_bytes", "Resident memory",
+          [] { return static_cast<double>(http::process_now().resident_bytes); });
+    gauge("process_open_fds", "Open file descriptors",
+          [] { return static_cast<double>(http::process_now().descriptors); });
+  }
+
+  const Config config_;
+  const Threads threads_;
+  const SteadyClock clock_;
+  http::Lifecycle lifecycle_;
+  Registry registry_;
+  std::unique_ptr<model::Runtime> runtime_;
+  batching::Scheduler scheduler_{{.executors = threads_.executors}, clock_};
+  std::unique_ptr<inference::Catalog> catalog_;
+  std::unique_ptr<fetch::Fetcher> fetcher_;
+  std::unique_ptr<inference::Service> service_;
+  std::unique_ptr<http::Stats> stats_;
+  std::vector<std::unique_ptr<Registry::Gauge>> gauges_;
+  std::unique_ptr<Ticker> ticker_;
+  http::Router router_;
+  http::Router admin_router_;
+  std::unique_ptr<http::Server> http_;
+  std::unique_ptr<http::Server> admin_;
+};
+
+sigset_t block_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  return set;
+}
+
+/// The next signal of the set, or 0 after `timeout`.
+int wait_signal(const sigset_t& set, Duration timeout) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(timeout);
+  const timespec limit{.tv_sec = seconds.count(), .tv_nsec = (timeout - seconds).count()};
+  const int got = sigtimedwait(&set, nullptr, &limit);
+  return std::max(got, 0);
+}
+
+/// Waits until told to stop; SIGHUP reloads.
+void wait_for_stop(App& app, const sigset_t& set, bool reload_signal) {
+  for (;;) {
+    const int got = wait_signal(set, std::chrono::hours(1));
+    if (got == SIGHUP) {
+      if (reload_signal) {
+        log::info("reload_requested", {{"by", "SIGHUP"}});
+        app.reload();
+      }
+    } else if (got != 0) {
+      log::info("shutdown_began",
+                {{"signal", got == SIGINT ? "SIGINT" : "SIGTERM"}, {"in_flight", app.in_flight()}});
+      return;
+    }
+  }
+}
+
+/// A second signal during the drain means: now.
+void watch_for_second_signal(const sigset_t& set) {
+  std::thread([set] {
+    for (;;) {
+      const int got = wait_signal(set, std::chrono::hours(1));
+      if (got == SIGTERM || got == SIGINT) {
+        log::warning("shutdown_forced");
+        _exit(1);
+      }
+    }
+  }).detach();
+}
+
+}  // namespace
+
+Result<int> serve(const LoadedConfig& loaded) {
+  const sigset_t signals = block_signals();
+  const Config& config = loaded.config;
+  log::configure(config.logging.level, config.logging.format);
+  for (const std::string& warning : loaded.warnings) {
+    log::warning("configuration", {{"message", warning}});
+  }
+  auto created = App::create(config);
+  if (!created) {
+    return fail(std::move(created.error()));
+  }
+  App& app = **created;
+  app.start();
+  log::info("serving",
+            {{"version", kVersion},
+             {"http", config.listen.host + ":" + std::to_string(app.http_port())},
+             {"admin", config.listen.admin_host + ":" + std::to_string(app.admin_port())},
+             {"models", config.models.dir},
+             {"io_threads", app.threads().io},
+             {"executors", app.threads().executors},
+             {"onnxruntime", app.onnxruntime()}});
+  if (auto written = app.write_ports_file(); !written) {
+    return fail(std::move(written.error()));
+  }
+  wait_for_stop(app, signals, config.models.reload_signal);
+
+  const SteadyClock clock;
+  const Deadline deadline = Deadline::after(clock.now(), config.shutdown.drain_timeout);
+  app.announce();
+  const Duration delay = std::min(config.shutdown.drain_delay, deadline.left(clock.now()));
+  if (const int again = wait_signal(signals, delay); again == SIGTERM || again == SIGINT) {
+    log::warning("shutdown_forced");
+    _exit(1);
+  }
+  watch_for_second_signal(signals);
+  const bool drained = app.drain(deadline.left(clock.now()));
+  log::info("shutdown_ended", {{"drained", drained}, {"cut_off", app.in_flight()}});
+  if (!drained) {
+    _exit(1);  // requests still hold what would be destroyed
+  }
+  created->reset();
+  return 0;
+}
+
+}  // namespace podsense::server

@@ -1,0 +1,176 @@
+#pragma once
+
+/// What a serving process is told to do. Sources, strongest first: flags, environment PODSENSE_*,
+/// environment names that people's ConfigMaps use (PORT, LOG_LEVEL, …), a YAML file, defaults.
+/// One table (settings.cc) drives all of them, `--print-config`, `--help` and the reference page:
+/// a new setting is a member here and one row there.
+///
+///   auto loaded = load_config({.arguments = args, .environment = process_environment()});
+///   if (!loaded) { std::cerr << loaded.error().message << '\n'; return 2; }
+///   if (loaded->action == Action::kPrintConfig) { std::cout << print_config(*loaded); return 0; }
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+
+namespace podsense::server {
+
+enum class AccessLog { kAll, kSampled, kErrors, kOff };
+
+/// The defaults stand here and nowhere else. Ranges and meanings: settings.cc.
+struct Config {
+  struct Listen {
+    std::string host = "0.0.0.0";
+    std::uint16_t http_port = 8080;  ///< 0: any free port
+    std::string admin_host = "0.0.0.0";
+    std::uint16_t admin_port = 8000;  ///< 0: any free port
+    std::string ports_file;           ///< empty: none is written
+    friend bool operator==(const Listen&, const Listen&) = default;
+  };
+  struct Models {
+    std::string dir;  ///< never empty after load_config
+    std::string model_name;
+    std::string default_image_model;  ///< empty, as the next two: the first of its task by name
+    std::string default_tabular_model;
+    std::string default_simulated_model;
+    Duration reload_interval{};  ///< 0: no polling
+    bool reload_api = true;
+    bool reload_signal = true;
+    std::string cache_dir;  ///< of optimised models; empty: none
+    friend bool operator==(const Models&, const Models&) = default;
+  };
+  struct Limits {
+    std::uint64_t max_body_bytes = 10ULL << 20U;
+    std::uint64_t max_json_bytes = 16ULL << 20U;  ///< base64 makes an image a third larger
+    std::uint64_t max_inflated_bytes = 16ULL << 20U;
+    std::uint64_t max_header_bytes = 16ULL << 10U;
+    std::uint64_t max_pixels = 50'000'000;
+    std::uint32_t max_side = 16'384;
+    std::uint32_t max_frames = 1;
+    Duration decode_timeout = std::chrono::seconds(5);
+    Duration request_timeout = std::chrono::seconds(30);
+    Duration header_timeout = std::chrono::seconds(10);
+    Duration body_timeout = std::chrono::seconds(30);
+    Duration idle_timeout = std::chrono::seconds(75);
+    Duration write_timeout = std::chrono::seconds(30);
+    std::uint32_t max_connections = 16'384;
+    std::uint32_t max_connections_per_address = 0;  ///< 0: no limit
+    std::uint32_t max_queue_length = 4'096;         ///< requests a model
+    friend bool operator==(const Limits&, const Limits&) = default;
+  };
+  struct Threads {
+    std::uint32_t io = 0;         ///< 0: from the cgroup quota
+    std::uint32_t executors = 0;  ///< 0: from the cgroup quota
+    friend bool operator==(const Threads&, const Threads&) = default;
+  };
+  struct Fetch {
+    bool enabled = true;
+    Duration timeout = std::chrono::seconds(10);
+    Duration connect_timeout = std::chrono::seconds(3);
+    std::uint32_t max_redirects = 0;
+    std::uint32_t max_concurrent = 64;
+    std::uint32_t max_waiting = 256;
+    std::vector<std::uint16_t> ports{80, 443};
+    std::vector<std::string> allow_hosts;
+    std::vector<std::string> deny_hosts;
+    std::vector<std::string> allow_cidrs;
+    std::vector<std::string> deny_cidrs;
+    std::string ca_file;  ///< empty: the system's
+    friend bool operator==(const Fetch&, const Fetch&) = default;
+  };
+  struct Http {
+    std::vector<std::string> cors_origins;  ///< empty: CORS is off
+    Duration cors_max_age = std::chrono::minutes(10);
+    bool metrics_on_http = false;
+    bool web_page = true;
+    AccessLog access_log = AccessLog::kSampled;
+    friend bool operator==(const Http&, const Http&) = default;
+  };
+  struct Logging {
+    log::Level level = log::Level::kInfo;
+    log::Format format = log::Format::kAuto;
+    friend bool operator==(const Logging&, const Logging&) = default;
+  };
+  struct Shutdown {
+    Duration drain_delay = std::chrono::seconds(5);
+    /// From the signal, drain_delay included: below Kubernetes' grace period, 30 s by default.
+    Duration drain_timeout = std::chrono::seconds(25);
+    friend bool operator==(const Shutdown&, const Shutdown&) = default;
+  };
+  struct Simulated {
+    std::optional<double> infer_cpu_ms;  ///< unset: the model's manifest decides
+    friend bool operator==(const Simulated&, const Simulated&) = default;
+  };
+  struct Onnxruntime {
+    bool arena = true;
+    bool spinning = false;
+    friend bool operator==(const Onnxruntime&, const Onnxruntime&) = default;
+  };
+
+  Listen listen;
+  Models models;
+  Limits limits;
+  Threads threads;
+  Fetch fetch;
+  Http http;
+  Logging logging;
+  Shutdown shutdown;
+  Simulated simulated;
+  Onnxruntime onnxruntime;
+
+  /// Faults between settings (ranges of single ones are load_config's), one a line.
+  [[nodiscard]] Result<void> validate() const;
+
+  friend bool operator==(const Config&, const Config&) = default;
+};
+
+enum class Action { kServe, kPrintConfig, kHelp };
+
+/// One setting as it came out. `text` is its YAML form.
+struct EffectiveSetting {
+  std::string_view key;  ///< "listen.http_port"
+  std::string text;
+  std::string origin;  ///< "default", "file FILE:LINE", "env NAME" or "flag --x"
+};
+
+struct LoadedConfig {
+  Config config;
+  Action action = Action::kServe;
+  std::string file;                        ///< the YAML file that was read; empty: none
+  std::vector<EffectiveSetting> settings;  ///< all of them, in the table's order
+  std::vector<std::string> warnings;       ///< for the log: what was ignored, and why
+};
+
+/// Where configuration comes from. Borrowed for the duration of the call.
+struct ConfigSources {
+  std::span<const char* const> arguments;    ///< those after `podsense serve`
+  std::span<const std::string> environment;  ///< NAME=VALUE
+  /// Unset: the file system. A file over 1 MiB is refused.
+  std::function<Result<std::string>(const std::filesystem::path&)> read_file = nullptr;
+  std::function<bool(const std::filesystem::path&)> is_folder = nullptr;
+};
+
+std::vector<std::string> process_environment();
+
+/// With `--help` nothing else is looked at. An empty environment variable counts as not set.
+/// Variables that Kubernetes makes for Services called `podsense` or `podsense-…` are ignored.
+/// @errors kInvalidArgument: every fault of every source, one a line, each opening with where it
+///         lies; the caller prints the message and exits with 2
+Result<LoadedConfig> load_config(const ConfigSources& sources);
+
+/// YAML with the origin of each value as a comment; given as a file, it yields the same Config.
+std::string print_config(const LoadedConfig& loaded);
+
+std::string config_reference_markdown();  ///< docs/reference/configuration.md
+std::string serve_help();                 ///< at most 100 columns
+
+}  // namespace podsense::server

@@ -1,0 +1,268 @@
+#pragma once
+
+/// The types that settings have: how each reads text, what it says about text it cannot read, and
+/// how it is written. Internal to this room; settings.h makes rows of them.
+
+#include <algorithm>
+#include <chrono>
+#include <concepts>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tl/expected.hpp>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "server/config.h"
+
+namespace podsense::server {
+
+/// A value, or what it must be ("must be true or false"), to which the caller adds the text.
+template <class T>
+using Parsed = tl::expected<T, std::string>;
+
+struct IntegerRange {
+  std::uint64_t min = 0;
+  std::uint64_t max = std::numeric_limits<std::uint64_t>::max();
+};
+struct SizeRange {
+  std::uint64_t min = 0;
+  std::uint64_t max = std::numeric_limits<std::uint64_t>::max();
+};
+struct DurationRange {
+  Duration min{};
+  Duration max = std::chrono::hours(24);
+};
+struct NumberRange {
+  double min = 0;
+  double max = 0;
+};
+
+Parsed<std::uint64_t> parse_integer(std::string_view text, const IntegerRange& range);
+Parsed<double> parse_number(std::string_view text, const NumberRange& range);
+/// "10485760", "10MB" (10^6), "10M", "10MiB" (2^20), "10Mi"; any case.
+Parsed<std::uint64_t> parse_size(std::string_view text, const SizeRange& range);
+/// "30" and "0.5" are seconds; "500ms", "1.5h", "1m30s"; units h m s ms us ns.
+Parsed<Duration> parse_duration(std::string_view text, const DurationRange& range);
+Parsed<bool> parse_boolean(std::string_view text);
+Parsed<std::string> parse_string(std::string_view text);
+
+/// Shortest exact forms, which the parsers read back to the same value.
+std::string format_size(std::uint64_t bytes);
+std::string format_duration(Duration duration);
+std::string format_number(double value);
+
+/// Cuts long text and replaces control characters, so that a message stays one line.
+std::string in_quotes(std::string_view text);
+std::string lower_case(std::string_view text);
+std::string_view trimmed(std::string_view text);
+
+/// A comma-separated list; blanks around items and empty items are dropped.
+std::vector<std::string> split_list(std::string_view text);
+
+/// Checks a string that parse_string took: nullopt, or what it must be.
+using StringCheck = std::optional<std::string> (*)(std::string_view text);
+std::optional<std::string> any_string(std::string_view text);
+std::optional<std::string> model_name_or_empty(std::string_view text);
+std::optional<std::string> cors_origin(std::string_view text);
+std::optional<std::string> listen_address(std::string_view text);
+
+/// How one setting is read and written, with its type erased.
+struct Accessor {
+  enum class Shape { kScalar, kBoolean, kList };
+  Shape shape = Shape::kScalar;
+  /// Written in quotes in YAML.
+  bool is_text = false;
+  std::string form;  ///< what stands behind the flag in the help: NUMBER, SIZE, json|text
+  /// nullopt, or what is wrong. A scalar gets exactly one word. On failure `config` is unchanged.
+  std::function<std::optional<std::string>(Config& config, std::span<const std::string> words)> set;
+  /// The words that `set` reads back to the same value; none for an unset optional or empty list.
+  std::function<std::vector<std::string>(const Config& config)> get;
+};
+
+/// An accessor from a parser and a formatter of one word.
+template <class Group, class T, class Parse, class Format>
+Accessor scalar(Group Config::* group, T Group::* member, const Parse& parse,
+                const Format& format) {
+  Accessor accessor;
+  accessor.set = [=](Config& config, std::span<const std::string> words) {
+    auto parsed = parse(words.front());
+    if (!parsed) {
+      return std::optional<std::string>(parsed.error() + ", not " + in_quotes(words.front()));
+    }
+    config.*group.*member = static_cast<T>(*std::move(parsed));
+    return std::optional<std::string>();
+  };
+  accessor.get = [=](const Config& config) {
+    return std::vector<std::string>{format(config.*group.*member)};
+  };
+  return accessor;
+}
+
+template <class Group, class T, class Parse, class Format>
+Accessor list(Group Config::* group, std::vector<T> Group::* member, const Parse& parse,
+              const Format& format) {
+  Accessor accessor;
+  accessor.shape = Accessor::Shape::kList;
+  accessor.set = [=](Config& config, std::span<const std::string> words) {
+    std::vector<T> values;
+    for (const std::string& word : words) {
+      auto parsed = parse(word);
+      if (!parsed) {
+        return std::optional<std::string>(parsed.error() + ", not " + in_quotes(word));
+      }
+      values.push_back(static_cast<T>(*std::move(parsed)));
+    }
+    config.*group.*member = std::move(values);
+    return std::optional<std::string>();
+  };
+  accessor.get = [=](const Config& config) {
+    std::vector<std::string> words;
+    for (const T& value : config.*group.*member) {
+      words.push_back(format(value));
+    }
+    return words;
+  };
+  return accessor;
+}
+
+template <class Group, std::unsigned_integral T>
+Accessor integer(Group Config::* group, T Group::* member, IntegerRange range) {
+  range.max = std::min<std::uint64_t>(range.max, std::numeric_limits<T>::max());
+  Accessor accessor = scalar(
+      group, member, [range](std::string_view text) { return parse_integer(text, range); },
+      [](T value) { return std::to_string(value); });
+  accessor.form = "NUMBER";
+  return accessor;
+}
+
+template <class Group>
+Accessor size(Group Config::* group, std::uint64_t Group::* member, SizeRange range) {
+  Accessor accessor = scalar(
+      group, member, [range](std::string_view text) { return parse_size(text, range); },
+      format_size);
+  accessor.form = "SIZE";
+  return accessor;
+}
+
+template <class Group>
+Accessor duration(Group Config::* group, Duration Group::* member, DurationRange range) {
+  Accessor accessor = scalar(
+      group, member, [range](std::string_view text) { return parse_duration(text, range); },
+      format_duration);
+  accessor.form = "DURATION";
+  return accessor;
+}
+
+template <class Group>
+Accessor boolean(Group Config::* group, bool Group::* member) {
+  Accessor accessor = scalar(group, member, parse_boolean,
+                             [](bool value) { return std::string(value ? "true" : "false"); });
+  accessor.shape = Accessor::Shape::kBoolean;
+  return accessor;
+}
+
+inline auto checked_string(StringCheck check) {
+  return [check](std::string_view text) -> Parsed<std::string> {
+    auto parsed = parse_string(text);
+    if (parsed) {
+      if (auto fault = check(*parsed)) {
+        return tl::unexpected(*std::move(fault));
+      }
+    }
+    return parsed;
+  };
+}
+
+template <class Group>
+Accessor text(Group Config::* group, std::string Group::* member, std::string form,
+              StringCheck check = any_string) {
+  Accessor accessor = scalar(group, member, checked_string(check), std::identity());
+  accessor.is_text = true;
+  accessor.form = std::move(form);
+  return accessor;
+}
+
+template <class Group>
+Accessor text_list(Group Config::* group, std::vector<std::string> Group::* member,
+                   std::string form, StringCheck check = any_string) {
+  Accessor accessor = list(group, member, checked_string(check), std::identity());
+  accessor.is_text = true;
+  accessor.form = std::move(form);
+  return accessor;
+}
+
+template <class Group>
+Accessor port_list(Group Config::* group, std::vector<std::uint16_t> Group::* member) {
+  Accessor accessor = list(
+      group, member,
+      [](std::string_view text) { return parse_integer(text, {.min = 1, .max = 65535}); },
+      [](std::uint16_t port) { return std::to_string(port); });
+  accessor.form = "PORTS";
+  return accessor;
+}
+
+/// An empty word unsets it.
+template <class Group>
+Accessor optional_number(Group Config::* group, std::optional<double> Group::* member,
+                         NumberRange range) {
+  Accessor accessor = scalar(
+      group, member,
+      [range](std::string_view text) -> Parsed<std::optional<double>> {
+        if (text.empty()) {
+          return std::optional<double>();
+        }
+        return parse_number(text, range).map([](double v) { return std::optional<double>(v); });
+      },
+      [](std::optional<double> value) { return value ? format_number(*value) : std::string(); });
+  accessor.get = [get = std::move(accessor.get)](const Config& config) {
+    auto words = get(config);
+    std::erase(words, std::string());
+    return words;
+  };
+  accessor.form = "NUMBER";
+  return accessor;
+}
+
+/// The first name of a value is the one written; those behind it are synonyms. Any case.
+template <class E>
+using Names = std::vector<std::pair<std::string_view, E>>;
+
+template <class Group, class E>
+Accessor choice(Group Config::* group, E Group::* member, Names<E> all_names,
+                std::size_t documented) {
+  std::string listed;
+  std::string form;
+  for (const auto& [name, value] : std::span(all_names).first(documented)) {
+    listed.append(listed.empty() ? "" : ", ").append(name);
+    form.append(form.empty() ? "" : "|").append(name);
+  }
+  Accessor accessor = scalar(
+      group, member,
+      [all_names, listed](std::string_view word) -> Parsed<E> {
+        const std::string lower = lower_case(word);
+        for (const auto& [name, value] : all_names) {
+          if (name == lower) {
+            return value;
+          }
+        }
+        return tl::unexpected("must be one of " + listed);
+      },
+      [all_names](E value) {
+        for (const auto& [name, candidate] : all_names) {
+          if (candidate == value) {
+            return std::string(name);
+          }
+        }
+        return std::string();
+      });
+  accessor.form = std::move(form);
+  return accessor;
+}
+
+}  // namespace podsense::server

@@ -1,0 +1,308 @@
+#include "server/settings.h"
+
+#include <array>
+#include <iterator>
+
+namespace podsense::server {
+
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+constexpr std::array<Section, 10> kSections{{{"listen", "Listening"},
+                                             {"models", "Models"},
+                                             {"limits", "Limits"},
+                                             {"threads", "Threads"},
+                                             {"fetch", "Fetching URLs"},
+                                             {"http", "HTTP"},
+                                             {"logging", "Logging"},
+                                             {"shutdown", "Shutdown"},
+                                             {"simulated", "Simulated model"},
+                                             {"onnxruntime", "ONNX Runtime"}}};
+
+constexpr IntegerRange kAnyPort{.min = 0, .max = 65'535};
+constexpr SizeRange kBody{.min = 1ULL << 10U, .max = 1ULL << 30U};
+constexpr DurationRange kTimeout{.min = milliseconds(1), .max = hours(1)};
+
+std::string environment_name(std::string_view flag) {
+  std::string name = "PODSENSE_";
+  for (const char c : flag) {
+    name.push_back(c == '-' ? '_' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c));
+  }
+  return name;
+}
+
+Setting row(std::string_view key, std::string_view flag, Accessor value, std::string_view meaning,
+            std::string_view alias = {}) {
+  return {.key = key,
+          .flag = flag,
+          .environment = environment_name(flag),
+          .alias = alias,
+          .meaning = meaning,
+          .value = std::move(value)};
+}
+
+std::vector<Setting> listen_settings() {
+  using L = Config::Listen;
+  constexpr auto kIn = &Config::listen;
+  return {
+      row("listen.host", "host", text(kIn, &L::host, "ADDRESS", listen_address),
+          "Address that HTTP listens on."),
+      row("listen.http_port", "http-port", integer(kIn, &L::http_port, kAnyPort),
+          "Port of HTTP. 0 picks a free one.", "PORT"),
+      row("listen.admin_host", "admin-host", text(kIn, &L::admin_host, "ADDRESS", listen_address),
+          "Address that metrics, health and the admin API listen on."),
+      row("listen.admin_port", "admin-port", integer(kIn, &L::admin_port, kAnyPort),
+          "Port of metrics, health and the admin API. 0 picks a free one."),
+      row("listen.ports_file", "ports-file", text(kIn, &L::ports_file, "FILE"),
+          "Write the ports in use to this file as JSON. Empty: no file."),
+  };
+}
+
+std::vector<Setting> models_settings() {
+  using M = Config::Models;
+  constexpr auto kIn = &Config::models;
+  return {
+      row("models.dir", "models", text(kIn, &M::dir, "DIR"),
+          "Model repository: NAME/VERSION/model.onnx, or a folder with one model.onnx. Empty: "
+          "/mnt/models where it exists, else models."),
+      row("models.model_name", "model-name", text(kIn, &M::model_name, "NAME", model_name_or_empty),
+          "Name of the one model of a folder without NAME/VERSION; in a repository, the default "
+          "model for its task.",
+          "MODEL_NAME"),
+      row("models.default_image_model", "default-image-model",
+          text(kIn, &M::default_image_model, "NAME", model_name_or_empty),
+          "Model that answers /predict when a request names none. Empty: the first "
+          "image-classification model by name."),
+      row("models.default_tabular_model", "default-tabular-model",
+          text(kIn, &M::default_tabular_model, "NAME", model_name_or_empty),
+          "Model that answers /predict-single and /predict-batch when a request names none. Empty: "
+          "the first tabular-classification model by name."),
+      row("models.default_simulated_model", "default-simulated-model",
+          text(kIn, &M::default_simulated_model, "NAME", model_name_or_empty),
+          "Model that answers /infer when a request names none. Empty: the first simulated model "
+          "by name."),
+      row("models.reload_interval", "reload-interval",
+          duration(kIn, &M::reload_interval, {.max = hours(24)}),
+          "Look for new, changed and removed versions this often. 0: never."),
+      row("models.reload_api", "reload-api", boolean(kIn, &M::reload_api),
+          "Reload when the admin API asks."),
+      row("models.reload_signal", "reload-signal", boolean(kIn, &M::reload_signal),
+          "Reload on SIGHUP."),
+      row("models.cache_dir", "model-cache", text(kIn, &M::cache_dir, "DIR"),
+          "Keep optimised copies of models here, so that the next start is faster. Empty: none."),
+  };
+}
+
+std::vector<Setting> size_limit_settings() {
+  using L = Config::Limits;
+  constexpr auto kIn = &Config::limits;
+  return {
+      row("limits.max_body_bytes", "max-body-bytes", size(kIn, &L::max_body_bytes, kBody),
+          "Largest request body, image and fetched file. Beyond: 413.", "MAX_FILE_SIZE"),
+      row("limits.max_json_bytes", "max-json-bytes", size(kIn, &L::max_json_bytes, kBody),
+          "Largest JSON body; base64 makes an image a third larger. Beyond: 413."),
+      row("limits.max_inflated_bytes", "max-inflated-bytes",
+          size(kIn, &L::max_inflated_bytes, kBody),
+          "Largest gzip body after decompression. Beyond: 413."),
+      row("limits.max_header_bytes", "max-header-bytes",
+          size(kIn, &L::max_header_bytes, {.min = 1ULL << 10U, .max = 1ULL << 20U}),
+          "Largest request line and headers together. Beyond: 431."),
+      row("limits.max_pixels", "max-pixels",
+          integer(kIn, &L::max_pixels, {.min = 1, .max = 1'000'000'000}),
+          "Largest width x height of an image, checked before decoding. Beyond: 413."),
+      row("limits.max_side", "max-side", integer(kIn, &L::max_side, {.min = 1, .max = 65'535}),
+          "Largest width or height of an image. Beyond: 413."),
+      row("limits.max_frames", "max-frames", integer(kIn, &L::max_frames, {.min = 1, .max = 1'000}),
+          "Most frames of an animated image; the first is used. Beyond: 413."),
+      row("limits.max_connections", "max-connections",
+          integer(kIn, &L::max_connections, {.min = 1, .max = 1'000'000}),
+          "Most open client connections."),
+      row("limits.max_connections_per_address", "max-connections-per-address",
+          integer(kIn, &L::max_connections_per_address, {.min = 0, .max = 1'000'000}),
+          "Most open connections from one client address. 0: no limit."),
+      row("limits.max_queue_length", "max-queue-length",
+          integer(kIn, &L::max_queue_length, {.min = 1, .max = 1'000'000}),
+          "Most requests that wait for one model, whatever their deadlines. Beyond: 503."),
+  };
+}
+
+std::vector<Setting> time_limit_settings() {
+  using L = Config::Limits;
+  constexpr auto kIn = &Config::limits;
+  return {
+      row("limits.request_timeout", "request-timeout", duration(kIn, &L::request_timeout, kTimeout),
+          "From the last byte of a request to its answer. Beyond: 504; refused at once with 503 "
+          "when the queue cannot meet it.",
+          "REQUEST_TIMEOUT"),
+      row("limits.decode_timeout", "decode-timeout", duration(kIn, &L::decode_timeout, kTimeout),
+          "Longest decoding of one image."),
+      row("limits.header_timeout", "header-timeout", duration(kIn, &L::header_timeout, kTimeout),
+          "From the first byte of a request to the end of its headers. Beyond: 408."),
+      row("limits.body_timeout", "body-timeout", duration(kIn, &L::body_timeout, kTimeout),
+          "From the end of the headers to the end of the body. Beyond: 408."),
+      row("limits.idle_timeout", "idle-timeout", duration(kIn, &L::idle_timeout, kTimeout),
+          "A kept-alive connection without a request is closed after this; keep it longer than "
+          "that of the load balancer in front."),
+      row("limits.write_timeout", "write-timeout", duration(kIn, &L::write_timeout, kTimeout),
+          "A client that has not taken its answer by then is disconnected."),
+  };
+}
+
+std::vector<Setting> thread_settings() {
+  using T = Config::Threads;
+  constexpr auto kIn = &Config::threads;
+  constexpr IntegerRange kThreads{.min = 0, .max = 1'024};
+  return {
+      row("threads.io", "io-threads", integer(kIn, &T::io, kThreads),
+          "Threads that read and write connections. 0: from the cgroup quota."),
+      row("threads.executors", "executors", integer(kIn, &T::executors, kThreads),
+          "Threads that decode images and run models. 0: from the cgroup quota."),
+  };
+}
+
+std::vector<Setting> fetch_settings() {
+  using F = Config::Fetch;
+  constexpr auto kIn = &Config::fetch;
+  return {
+      row("fetch.enabled", "fetch", boolean(kIn, &F::enabled),
+          "Accept image URLs. Off: 501 on /predict/url."),
+      row("fetch.timeout", "fetch-timeout", duration(kIn, &F::timeout, kTimeout),
+          "Longest fetch, redirects included. Beyond: 504."),
+      row("fetch.connect_timeout", "fetch-connect-timeout",
+          duration(kIn, &F::connect_timeout, kTimeout), "Longest connecting. Beyond: 502."),
+      row("fetch.max_redirects", "fetch-max-redirects",
+          integer(kIn, &F::max_redirects, {.min = 0, .max = 3}),
+          "Redirects followed, each checked like the first URL. 0: none."),
+      row("fetch.max_concurrent", "fetch-max-concurrent",
+          integer(kIn, &F::max_concurrent, {.min = 1, .max = 10'000}),
+          "Fetches under way at once; further ones wait."),
+      row("fetch.max_waiting", "fetch-max-waiting",
+          integer(kIn, &F::max_waiting, {.min = 0, .max = 100'000}),
+          "Fetches that may wait for their turn. Beyond: 503."),
+      row("fetch.ports", "fetch-ports", port_list(kIn, &F::ports), "Ports that URLs may name."),
+      row("fetch.allow_hosts", "fetch-allow-hosts", text_list(kIn, &F::allow_hosts, "HOSTS"),
+          "Only these hosts; .example.com stands for the domain and all below it. Empty: any."),
+      row("fetch.deny_hosts", "fetch-deny-hosts", text_list(kIn, &F::deny_hosts, "HOSTS"),
+          "Never these hosts."),
+      row("fetch.allow_cidrs", "fetch-allow-cidrs", text_list(kIn, &F::allow_cidrs, "CIDRS"),
+          "Addresses exempt from the built-in refusal of private, loopback, link-local, metadata "
+          "and reserved ones."),
+      row("fetch.deny_cidrs", "fetch-deny-cidrs", text_list(kIn, &F::deny_cidrs, "CIDRS"),
+          "Never these addresses; stronger than every allow list."),
+      row("fetch.ca_file", "fetch-ca-file", text(kIn, &F::ca_file, "FILE"),
+          "PEM bundle of trusted authorities. Empty: the system's."),
+  };
+}
+
+std::vector<Setting> http_settings() {
+  using H = Config::Http;
+  constexpr auto kIn = &Config::http;
+  return {
+      row("http.cors_origins", "cors-origins",
+          text_list(kIn, &H::cors_origins, "ORIGINS", cors_origin),
+          "Origins whose pages may call the API, or *. Empty: CORS is off."),
+      row("http.cors_max_age", "cors-max-age", duration(kIn, &H::cors_max_age, {.max = hours(24)}),
+          "How long a browser may remember the answer to a preflight request."),
+      row("http.metrics_on_http", "metrics-on-http", boolean(kIn, &H::metrics_on_http),
+          "Answer /metrics on the HTTP port, too."),
+      row("http.web_page", "web-page", boolean(kIn, &H::web_page),
+          "Answer / and /docs with the web pages."),
+      row("http.access_log", "access-log",
+          choice(kIn, &H::access_log,
+                 Names<AccessLog>{{"all", AccessLog::kAll},
+                                  {"sampled", AccessLog::kSampled},
+                                  {"errors", AccessLog::kErrors},
+                                  {"off", AccessLog::kOff},
+                                  // YAML 1.1 tools turn off into false, on into true.
+                                  {"false", AccessLog::kOff},
+                                  {"true", AccessLog::kAll}},
+                 4),
+          "Log lines for requests: all of them, failures and a sample, failures only, none."),
+  };
+}
+
+std::vector<Setting> logging_settings() {
+  using L = Config::Logging;
+  using log::Format;
+  using log::Level;
+  constexpr auto kIn = &Config::logging;
+  return {
+      row("logging.level", "log-level",
+          choice(kIn, &L::level,
+                 Names<Level>{{"trace", Level::kTrace},
+                              {"debug", Level::kDebug},
+                              {"info", Level::kInfo},
+                              {"warning", Level::kWarning},
+                              {"error", Level::kError},
+                              {"off", Level::kOff},
+                              {"warn", Level::kWarning},
+                              {"critical", Level::kError},
+                              {"fatal", Level::kError},
+                              {"false", Level::kOff}},
+                 6),
+          "Least severity that is logged; warn, critical and fatal are understood.", "LOG_LEVEL"),
+      row("logging.format", "log-format",
+          choice(kIn, &L::format,
+                 Names<Format>{
+                     {"auto", Format::kAuto}, {"json", Format::kJson}, {"text", Format::kText}},
+                 3),
+          "Form of log lines; auto is text on a terminal and JSON elsewhere."),
+  };
+}
+
+std::vector<Setting> shutdown_settings() {
+  using S = Config::Shutdown;
+  constexpr auto kIn = &Config::shutdown;
+  return {
+      row("shutdown.drain_delay", "drain-delay",
+          duration(kIn, &S::drain_delay, {.max = minutes(10)}),
+          "After SIGTERM, go on accepting this long, while load balancers take the pod out."),
+      row("shutdown.drain_timeout", "drain-timeout",
+          duration(kIn, &S::drain_timeout, {.max = hours(1)}),
+          "From SIGTERM to the end of waiting for requests in flight, the drain delay included; "
+          "keep it below terminationGracePeriodSeconds."),
+  };
+}
+
+std::vector<Setting> other_settings() {
+  using O = Config::Onnxruntime;
+  constexpr auto kIn = &Config::onnxruntime;
+  return {
+      row("simulated.infer_cpu_ms", "infer-cpu-ms",
+          optional_number(&Config::simulated, &Config::Simulated::infer_cpu_ms,
+                          {.min = 0, .max = 60'000}),
+          "CPU time in milliseconds that a request to a simulated model burns unless it says "
+          "otherwise. Unset: the model's manifest decides."),
+      row("onnxruntime.arena", "ort-arena", boolean(kIn, &O::arena),
+          "Keep freed tensor memory for the next run: faster, more resident memory."),
+      row("onnxruntime.spinning", "ort-spinning", boolean(kIn, &O::spinning),
+          "Let idle worker threads spin: a little faster alone, wasteful under a CPU quota."),
+  };
+}
+
+std::vector<Setting> make_settings() {
+  std::vector<Setting> all;
+  for (auto part :
+       {listen_settings, models_settings, size_limit_settings, time_limit_settings, thread_settings,
+        fetch_settings, http_settings, logging_settings, shutdown_settings, other_settings}) {
+    std::ranges::move(part(), std::back_inserter(all));
+  }
+  return all;
+}
+
+}  // namespace
+
+std::span<const Setting> settings() {
+  static const std::vector<Setting> table = make_settings();
+  return table;
+}
+
+std::span<const Section> sections() {
+  return kSections;
+}
+
+}  // namespace podsense::server

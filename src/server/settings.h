@@ -1,0 +1,39 @@
+#pragma once
+
+/// The table of settings. Everything that knows a setting's name or type reads it here: flags,
+/// environment, YAML, --print-config, --help, docs/reference/configuration.md. Internal to this
+/// room.
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "server/setting_types.h"
+
+namespace podsense::server {
+
+struct Setting {
+  std::string_view key;      ///< in YAML, "SECTION.NAME"
+  std::string_view flag;     ///< without the dashes
+  std::string environment;   ///< PODSENSE_ and the flag in capitals
+  std::string_view alias;    ///< a second, weaker environment name; mostly empty
+  std::string_view meaning;  ///< one or two sentences, plain text
+  Accessor value;
+
+  [[nodiscard]] std::string_view section() const { return key.substr(0, key.find('.')); }
+  [[nodiscard]] std::string_view name() const { return key.substr(key.find('.') + 1); }
+};
+
+struct Section {
+  std::string_view name;
+  std::string_view title;
+};
+
+/// Settings of one section stand together, in the order of `sections`. @threads any
+std::span<const Setting> settings();
+std::span<const Section> sections();
+
+/// The default as it stands in YAML; the same form in --print-config, help and reference.
+std::string yaml_text(const Setting& setting, const Config& config);
+
+}  // namespace podsense::server

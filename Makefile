@@ -1,0 +1,111 @@
+# PodSense: every task of a developer, a user of the source tree and CI. `make help` lists them.
+# Each target brings along what it needs; what is up to date is left alone, so that a second run
+# takes seconds. `make -s` prints only what matters.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+export PODSENSE_QUIET := $(if $(findstring s,$(firstword -$(MAKEFLAGS))),1,)
+MAKEFLAGS += -rR --no-print-directory
+
+# --- What one may set: make run HTTP_PORT=9090 ARGS='--log-level debug'
+PORT          ?= 8080# HTTP port of `make run`
+ADMIN_PORT    ?= 8000# metrics and health of `make run`
+ARGS          ?=# further arguments of `make run`
+JOBS          ?= $(shell nproc)# parallel compilers and tests; one a core
+FUZZ_SECONDS  ?= 30# for each fuzz target
+FUZZ          ?=# names of the fuzz targets; empty: all
+TEST          ?=# regular expression of test names; empty: all
+MODELS        := build/models
+BINARY        := build/release/podsense
+
+# --- Clones in different places share compiler results.
+export CCACHE_BASEDIR   := $(CURDIR)
+export CCACHE_NOHASHDIR := 1
+export CCACHE_SLOPPINESS ?= time_macros
+
+# Compiles TARGET (all if empty) with a preset; configures where that was not done yet (ninja itself
+# configures again when a CMake file has changed).
+# $(call build,PRESET,TARGET)
+define build
+	@[ -e build/$(1)/build.ninja ] || cmake --preset $(1) $(if $(PODSENSE_QUIET),--log-level=WARNING >/dev/null)
+	@ninja -C build/$(1) -j $(JOBS) $(if $(PODSENSE_QUIET),--quiet) $(2)
+endef
+
+# Runs the test suite of a preset and leaves JUnit results in build/PRESET/tests.xml.
+define run_tests
+	@ctest --preset $(1) -j $(JOBS) $(if $(TEST),-R '$(TEST)') --output-junit tests.xml
+endef
+
+.NOTPARALLEL:
+.PHONY: help setup setup-test models golden build run test test-asan test-tsan fuzz bench lint \
+        format check-rooms try-bare ci clean distclean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@awk '/^[A-Z_]+ +\?=/ { name = $$1; sub(/^[A-Z_]+ +\?= */, ""); split($$0, part, /# ?/); sub(/^\$$.*/, "", part[1]); \
+	      printf "%-12s %s%s\n", name, part[2], (part[1] == "" ? "" : " (default " part[1] ")") }' Makefile
+
+setup: ## Install what building needs (Debian 12 and 13); get ONNX Runtime into build/deps
+	@scripts/setup.sh
+	@scripts/get-onnxruntime.sh build/deps/onnxruntime
+
+setup-test: ## The same, and what the tests and lint need
+	@scripts/setup.sh --test
+	@scripts/get-onnxruntime.sh build/deps/onnxruntime
+
+models: setup ## Make the default models in build/models (RANDOM_STATE, N_ESTIMATORS)
+	@models/make_models.sh $(MODELS)
+
+build: setup ## Build the binary that ships: build/release/podsense
+	$(call build,release,podsense)
+
+run: models build ## Serve the default models on PORT and ADMIN_PORT
+	@exec $(BINARY) serve --models $(MODELS) --http-port $(PORT) --admin-port $(ADMIN_PORT) $(ARGS)
+
+golden: models ## Make the reference data of the golden tests in build/golden
+	@if [ -e tests/golden/make_golden.sh ]; then tests/golden/make_golden.sh build/golden; fi
+
+test: setup-test golden ## Build the release with its tests and run all of them (TEST)
+	$(call build,release,all)
+	$(call run_tests,release)
+
+test-asan: setup-test golden ## The same tests under AddressSanitizer and UBSan
+	$(call build,asan,all)
+	$(call run_tests,asan)
+
+test-tsan: setup-test golden ## The same tests under ThreadSanitizer
+	$(call build,tsan,all)
+	$(call run_tests,tsan)
+
+fuzz: setup-test ## Run each fuzz target for FUZZ_SECONDS (FUZZ)
+	$(call build,fuzz,all)
+	@JOBS=$(JOBS) scripts/fuzz.sh build/fuzz $(FUZZ_SECONDS) $(FUZZ)
+
+bench: setup-test models ## Build and run the micro benchmarks
+	$(call build,bench,all)
+	@scripts/bench.sh build/bench
+
+check-rooms: ## Check that rooms include only what the design lets them
+	@scripts/check-rooms.py
+
+lint: setup-test ## Check format, include graph, clang-tidy, shell, YAML, Python, spelling
+	@[ -e build/release/build.ninja ] || cmake --preset release >/dev/null
+	@scripts/lint.sh
+
+format: ## Format the C++ sources in place
+	@scripts/sources.sh cc | xargs -0 clang-format-19 -i
+
+try-bare: ## Run `make test` in a bare Debian root (SUITE=bookworm or trixie)
+	@scripts/try-bare.sh $(or $(SUITE),bookworm) make test
+
+ci: ## What CI runs
+	@.ci/run
+
+clean: ## Remove everything built, but not ONNX Runtime and the models
+	@find build -mindepth 1 -maxdepth 1 ! -name deps ! -name models ! -name .models.key \
+	  ! -name golden -exec rm -rf {} + 2>/dev/null || true
+
+distclean: ## Remove build/ (what was downloaded stays in ~/.cache/podsense)
+	@rm -rf build

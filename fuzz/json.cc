@@ -1,0 +1,145 @@
+// JSON bodies, by every parser of the room. What one accepts must be JSON to the room's own slow
+// checker and to another library as well, with the same numbers.
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "protocol/json_codec.h"
+#include "protocol/json_syntax.h"
+
+namespace {
+
+using nlohmann::json;
+namespace protocol = podsense::protocol;
+
+void require(bool holds) {
+  if (!holds) {
+    std::abort();
+  }
+}
+
+template <class T>
+bool is_refused(const podsense::Result<T>& result) {
+  if (!result) {
+    require(!result.error().message.empty() && result.error().message.size() < 1000);
+    require(result.error().message != "the body is not valid JSON");
+    std::string out;
+    protocol::write_error(out, result.error(), "r");
+    require(json::accept(out));
+  }
+  return !result;
+}
+
+json parse_as_others_do(std::string_view body) {
+  require(!protocol::json_fault(body));
+  return json::parse(body);
+}
+
+bool same_row(const json& row, const float* values, std::size_t columns) {
+  if (row.size() != columns) {
+    return false;
+  }
+  for (std::size_t i = 0; i < columns; ++i) {
+    const double number = row[i].get<double>();
+    if (std::abs(number) > std::numeric_limits<float>::max() ||
+        static_cast<float>(number) != values[i]) {
+      return false;
+    }
+  }
+  return true;
+}
+
+void check_model(const json& body, const protocol::ModelRef& model) {
+  require(body.value("model", "") == model.name);
+  if (body.contains("version")) {
+    const json& version = body["version"];
+    require(model.version == (version.is_string() ? version.get<std::string>() : version.dump()));
+  }
+}
+
+void check_features(std::string_view body) {
+  const auto request = protocol::parse_features(body);
+  if (is_refused(request)) {
+    return;
+  }
+  const json other = parse_as_others_do(body);
+  require(request->rows == 1 && request->values.size() == request->columns);
+  require(same_row(other.at("features"), request->values.data(), request->columns));
+  check_model(other, request->model);
+}
+
+void check_instances(std::string_view body) {
+  const auto request = protocol::parse_instances(body);
+  if (is_refused(request)) {
+    return;
+  }
+  const json other = parse_as_others_do(body);
+  require(request->rows == other.at("instances").size());
+  require(request->values.size() == request->rows * request->columns);
+  for (std::size_t i = 0; i < request->rows; ++i) {
+    require(same_row(other["instances"][i], request->values.data() + i * request->columns,
+                     request->columns));
+  }
+  check_model(other, request->model);
+}
+
+void check_simulate(std::string_view body) {
+  const auto request = protocol::parse_simulate(body);
+  if (is_refused(request) || body.find_first_not_of(" \t\r\n") == std::string_view::npos) {
+    return;
+  }
+  const json other = parse_as_others_do(body);
+  require(other.contains("cpu_ms") == request->cpu.has_value());
+  check_model(other, request->model);
+}
+
+void check_classify(std::string_view body) {
+  if (const auto request = protocol::parse_classify_image(body); !is_refused(request)) {
+    const json other = parse_as_others_do(body);
+    require(other.value("top_k", 5U) == request->top_k && !request->image.empty());
+    check_model(other, request->model);
+  }
+  if (const auto request = protocol::parse_classify_url(body); !is_refused(request)) {
+    const json other = parse_as_others_do(body);
+    require(other.at("url") == request->url && other.value("top_k", 5U) == request->top_k);
+    check_model(other, request->model);
+  }
+}
+
+/// The slow checker and the other library agree on what is JSON, but for depth, numbers beyond a
+/// double, a leading byte order mark and a NUL, which the other takes for the end.
+void check_checker(std::string_view body) {
+  const auto fault = protocol::json_fault(body);
+  const bool other = json::accept(body);
+  if (!other && !fault) {
+    try {
+      static_cast<void>(json::parse(body));
+    } catch (const json::out_of_range&) {
+      return;
+    } catch (const json::parse_error&) {
+      std::abort();
+    }
+  }
+  const bool is_special =
+      body.starts_with("\xEF\xBB\xBF") || body.find('\0') != std::string_view::npos;
+  require(!fault || fault->too_deep || !other || is_special);
+}
+
+}  // namespace
+
+// NOLINTNEXTLINE(readability-identifier-naming): the name is libFuzzer's
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view body(reinterpret_cast<const char*>(data), size);
+  check_features(body);
+  check_instances(body);
+  check_simulate(body);
+  check_classify(body);
+  check_checker(body);
+  return 0;
+}

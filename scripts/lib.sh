@@ -1,0 +1,53 @@
+# shellcheck shell=bash
+# Shared by the scripts in this folder; sourced, never run.
+#
+# podsense_cache: the folder that outlives clean clones. Everything in it can be made again.
+# say, die:       one line each; say is silent under `make -s` (PODSENSE_QUIET).
+
+podsense_cache=${PODSENSE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/podsense}
+# shellcheck disable=SC2034  # for those who source this
+python=${PYTHON:-python3}
+script_name=$(basename "$0" .sh)
+
+say() { [ -n "${PODSENSE_QUIET:-}" ] || echo "$script_name: $*"; }
+die() { echo "$script_name: $*" >&2; exit 1; }
+
+# hash_of FILE... : one hex digest over the contents (not the names) of the files, then of standard
+# input if that is not a terminal: 16 characters are plenty for a cache key.
+hash_of() { cat "$@" | sha256sum | cut -c1-16; }
+
+# with_lock NAME COMMAND... : one at a time over all clones that share the cache.
+with_lock() {
+  local name=$1
+  shift
+  mkdir -p "$podsense_cache"
+  (
+    flock 9
+    "$@"
+  ) 9>"$podsense_cache/$name.lock"
+}
+
+# install_tree FROM TO : a copy that appears whole or not at all; TO is replaced.
+install_tree() {
+  local from=$1 to=$2 fresh
+  mkdir -p "$(dirname "$to")"
+  fresh=$(mktemp -d "$to.XXXXXX")
+  cp -a "$from/." "$fresh/"
+  chmod 755 "$fresh"
+  if [ -L "$to" ]; then rm -f "$to"; fi
+  if [ -e "$to" ]; then
+    mv "$to" "$fresh.old"
+  fi
+  mv "$fresh" "$to"
+  rm -rf "$fresh.old"
+}
+
+# debian_mirror : the one that this machine itself uses, from whatever form its sources have.
+debian_mirror() {
+  {
+    # shellcheck disable=SC2016  # apt's own variable
+    apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null || true
+    cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources \
+      2>/dev/null | sed -nE 's/^deb (\[[^]]*\] )?([^ ]+) .*/\2/p; s/^URIs: *([^ ]+)( .*)?$/\1/p' || true
+  } | sed 's,/*$,,' | awk '/\/debian$/ && !found { print; found = 1 }'
+}

@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# Everything that can be held against the sources without running them. All checks run; the script
+# fails if one failed.
+#
+#   scripts/lint.sh                    all
+#   scripts/lint.sh --changed [REF]    clang-tidy only for what differs from REF (HEAD)
+#   scripts/lint.sh CHECK…             only these: format rooms tidy shell yaml docker python
+#                                      spelling text scripts
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/lib.sh
+. scripts/lib.sh
+
+all_checks=(text format rooms scripts python shell yaml docker spelling tidy)
+tidy_arguments=()
+checks=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    --changed)
+      tidy_arguments=(--changed "${2:-HEAD}")
+      [ $# -lt 2 ] || shift
+      ;;
+    -*) die "unknown argument $1" ;;
+    *)
+      declare -F "check_$1" >/dev/null 2>&1 || [[ " ${all_checks[*]} " == *" $1 "* ]] ||
+        die "no check $1; there are: ${all_checks[*]}"
+      checks+=("$1")
+      ;;
+  esac
+  shift
+done
+[ ${#checks[@]} -gt 0 ] || checks=("${all_checks[@]}")
+
+tools=$(scripts/venv.sh lint scripts/lint-requirements.txt)/bin
+PATH=$tools:$PATH
+
+sources() { scripts/sources.sh "$1"; }
+
+check_text() { sources all | scripts/check-text.py; }
+
+check_format() { sources cc | xargs -0 -r clang-format-19 --dry-run -Werror; }
+
+check_rooms() { scripts/check-rooms.py; }
+
+# The checkers have tests of their own.
+check_scripts() {
+  "$python" -m unittest discover -q -s tests/scripts -p '*_test.py' 2>&1
+}
+
+check_python() { sources python | xargs -0 -r ruff check --quiet --no-cache; }
+
+check_shell() { sources shell | xargs -0 -r shellcheck --external-sources --source-path=.; }
+
+# Helm's templates are no YAML before they are rendered.
+check_yaml() {
+  sources yaml | grep -zv '^helm/.*/templates/' | xargs -0 -r yamllint --strict -c .yamllint.yaml
+}
+
+check_docker() {
+  local files=()
+  mapfile -d '' -t files < <(sources all | grep -zE '(^|/)Dockerfile(\.[a-z]+)?$')
+  [ ${#files[@]} = 0 ] || hadolint "${files[@]}"
+}
+
+check_spelling() { sources all | xargs -0 -r codespell --config .codespellrc; }
+
+check_tidy() { scripts/tidy.py ${tidy_arguments[@]+"${tidy_arguments[@]}"}; }
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+failed=()
+for check in "${checks[@]}"; do
+  SECONDS=0
+  if ("check_$check") >"$log" 2>&1; then
+    say "$check: ok ($SECONDS s)$([ "$check" != tidy ] || echo ", $(tail -n 1 "$log")")"
+  else
+    failed+=("$check")
+    echo "lint: $check: FAILED ($SECONDS s)" >&2
+    head -n 200 "$log" >&2
+  fi
+done
+[ ${#failed[@]} = 0 ] || die "failed: ${failed[*]}"

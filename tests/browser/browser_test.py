@@ -1,0 +1,477 @@
+#!/usr/bin/env python3
+"""Tries the web page of a running server in headless Chromium. Needs Python alone, chromium and
+chromium-driver; exits 1 when anything is wrong.
+
+    browser_test.py --base http://127.0.0.1:8080 --image espresso.jpg --expect-label espresso \
+                    --screenshots DIR
+
+Every test starts from a freshly loaded page. Whatever the browser writes to its console as an error,
+and any violation of the page's Content-Security-Policy, fails the test that caused it.
+"""
+
+import argparse
+import base64
+import json
+import mimetypes
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import traceback
+import urllib.request
+
+from webdriver import Browser, WebDriverError
+
+IN_PAGE = (pathlib.Path(__file__).parent / "in_page.js").read_text()
+POLICY = {"default-src": "'none'", "script-src": "'self'", "style-src": "'self'",
+          "connect-src": "'self'", "base-uri": "'none'", "form-action": "'none'",
+          "frame-ancestors": "'none'"}
+ANSWERED = "document.querySelector('#answer[aria-busy=false] .timing')"
+FAILED = "document.querySelector('#answer[aria-busy=false] .error')"
+TESTS = []
+
+
+def test(function):
+    TESTS.append(function)
+    return function
+
+
+def check(condition, message):
+    if not condition:
+        raise AssertionError(message)
+
+
+class Page:
+    """The browser, what it is pointed at, and steps that several tests take."""
+
+    def __init__(self, browser, options):
+        self.browser = browser
+        self.options = options
+        self.base = options.base.rstrip("/")
+        self.image = pathlib.Path(options.image)
+
+    def fetch(self, path):
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(self.base + path, timeout=20) as answer:
+            return answer.headers, answer.read()
+
+    def load(self, path="/"):
+        self.browser.open("about:blank")  # so that a change of the fragment alone also loads
+        self.browser.open(self.base + path)
+        if not path.startswith("/docs"):
+            self.browser.until("document.querySelectorAll('#health[data-state=ok], "
+                               "#health[data-state=degraded]').length", "the server's state")
+
+    def js(self, expression):
+        return self.browser.run(f"return {expression};")
+
+    def in_page(self, call, *args):
+        return self.browser.run(f"{IN_PAGE}\nreturn {call};", *args)
+
+    def give(self, how, path=None, data=None, name=None):
+        data = data if data is not None else path.read_bytes()
+        kind = mimetypes.guess_type(name or path.name)[0]
+        return self.in_page("transfer(...arguments)", how, name or path.name, kind,
+                            base64.b64encode(data).decode())
+
+    def bars(self):
+        return self.js("[...document.querySelectorAll('.bars .label')].map((e) => e.textContent)")
+
+    def text(self, css):
+        return self.js(f"document.querySelector({json.dumps(css)})?.textContent ?? ''")
+
+    def shot(self, name):
+        self.browser.screenshot(pathlib.Path(self.options.screenshots) / f"{name}.png")
+
+    def classify(self):
+        self.browser.attach("#file", self.image)
+        self.browser.until(ANSWERED, "an answer to the picture")
+
+    def check_label(self):
+        wanted = self.options.expect_label.lower()
+        check(any(wanted in bar.lower() for bar in self.bars()), f"no {wanted!r} in {self.bars()}")
+
+
+# ---- documents
+
+
+@test
+def policy_is_strict_and_documents_are_typed(page):
+    for path in ("/", "/docs"):
+        headers, body = page.fetch(path)
+        check(headers["Content-Type"].startswith("text/html"), f"{path}: {headers['Content-Type']}")
+        policy = dict(part.strip().partition(" ")[::2]
+                      for part in headers.get("Content-Security-Policy", "").split(";"))
+        for name, value in POLICY.items():
+            check(policy.get(name) == value, f"{path}: {name} is {policy.get(name)!r}, not {value}")
+        check(b"<style" not in body and b"style=" not in body, f"{path}: inline style")
+        check(re.search(rb"<script(?![^>]*\ssrc=)", body) is None, f"{path}: inline script")
+
+
+@test
+def nothing_comes_from_elsewhere(page):
+    for path in ("/", "/docs"):
+        page.load(path)
+        origins = page.js("[...new Set(performance.getEntriesByType('resource')"
+                          ".map((e) => new URL(e.name).origin))]")
+        check(origins == [page.js("location.origin")], f"{path}: loaded from {origins}")
+
+
+# ---- pictures
+
+
+@test
+def upload_shows_picture_bars_timings_and_curl(page):
+    page.load()
+    page.classify()
+    check(len(page.bars()) == 5, f"5 bars expected: {page.bars()}")
+    page.check_label()
+    page.browser.until("document.querySelector('#preview').naturalWidth > 0", "the preview")
+    page.browser.until("document.querySelector('.asked').naturalWidth > 0", "the picture asked about")
+    widths = page.js("[...document.querySelectorAll('.bar .fill')].map((e) => e.getBoundingClientRect().width)")
+    check(widths == sorted(widths, reverse=True) and widths[0] > widths[-1], f"bars' widths: {widths}")
+    legend = page.js("[...document.querySelectorAll('.timing .legend dt')].map((e) => e.textContent)")
+    check({"Queue", "Preprocess", "Compute"} <= set(legend), f"timings: {legend}")
+    check(page.js("document.querySelectorAll('.stack .piece').length") == len(legend), "a piece each")
+    check(page.text(".facts .mono") != "", "no request id")
+    check("%" in page.text("#announce"), f"announced: {page.text('#announce')!r}")
+    command = page.text(".command code")
+    check("--data-binary @'" in command and "/predict?top_k=5" in command, command)
+    if shutil.which("curl"):
+        done = subprocess.run([*shlex.split(command), "-sS", "--noproxy", "*"], cwd=page.image.parent,
+                              capture_output=True, check=True, timeout=60)
+        labels = [one["label"] for one in json.loads(done.stdout)["predictions"]]
+        check(len(labels) == 5 and page.bars()[0].startswith(labels[0]), f"curl said {labels}")
+
+
+@test
+def curl_command_can_be_copied(page):
+    page.load()
+    page.classify()
+    page.browser.click(".copy")
+    page.browser.until("document.querySelector('.copy').textContent === 'Copied'", "the copy")
+
+
+@test
+def paste_and_drop_work(page):
+    for how in ("paste", "drop"):
+        page.load("/#numbers")
+        check(page.give(how, page.image), f"{how} was not taken")
+        page.browser.until(ANSWERED, f"an answer after {how}")
+        page.check_label()
+        check(page.js("document.querySelector('#panel-image').checkVisibility()"), "the image tab is not shown")
+
+
+@test
+def pasted_address_goes_to_the_url_tab(page):
+    page.load()
+    page.in_page("pasteText('ask', 'https://example.com/a.jpg')")
+    check(page.js("document.querySelector('#url').value") == "https://example.com/a.jpg", "not taken")
+    check(page.js("document.querySelector('#panel-url').checkVisibility()"), "the URL tab is not shown")
+
+
+@test
+def number_of_labels_is_asked_for(page):
+    page.load()
+    page.browser.type("#top-k", "3")
+    page.classify()
+    check(len(page.bars()) == 3, f"3 bars expected: {page.bars()}")
+    page.browser.type("#top-k", "0")
+    page.browser.click("#send")
+    page.browser.until(FAILED, "the refusal of 0")
+
+
+@test
+def drawn_sample_is_classified(page):
+    page.load()
+    page.browser.click("#sample")
+    page.browser.until(ANSWERED, "an answer to the sample")
+    check(any("clock" in bar.lower() for bar in page.bars()), f"the drawn clock is {page.bars()}")
+
+
+@test
+def file_that_is_no_picture_shows_the_servers_error(page):
+    page.load()
+    page.give("drop", data=b"this is no picture", name="broken.jpg")
+    page.browser.until(FAILED, "the error")
+    code = page.text(".error .facts .mono")
+    check(re.fullmatch(r"4\d\d [A-Z_]+", code), f"code: {code!r}")
+    check(len(page.text(".error .message")) > 10, "no message")
+    check(page.js("document.querySelectorAll('.error .mono').length") == 2, "no request id")
+
+
+@test
+def version_can_be_picked(page):
+    page.load()
+    health = json.loads(page.fetch("/health")[1])
+    known = [m for m in health["models"] if m["task"] == "image-classification" and m["state"] == "ready"]
+    options = page.js("[...document.querySelectorAll('#model option')].map((e) => e.textContent)")
+    for model in known:
+        wanted = f"{model['name']}, version {model['version']}"
+        check(any(option.startswith(wanted) for option in options), f"{wanted} is not in {options}")
+    page.browser.run("const s = document.querySelector('#model'); s.selectedIndex = 1;"
+                     "s.dispatchEvent(new Event('change', {bubbles: true}));")
+    page.classify()
+    picked = json.loads(page.js("document.querySelector('#model').value"))
+    shown = page.js("[...document.querySelectorAll('.answer .facts dd')].slice(0, 2).map((e) => e.textContent)")
+    check(shown == picked, f"picked {picked}, answered by {shown}")
+
+
+# ---- the other tabs
+
+
+@test
+def url_error_is_shown(page):
+    page.load("/#url")
+    page.browser.click("#send")
+    page.browser.until(FAILED, "the wish for an address")
+    page.browser.type("#url", "http://127.0.0.1:1/picture.jpg")
+    page.browser.click("#send")
+    page.browser.until("/PERMISSION_DENIED|INVALID_ARGUMENT/.test(document.querySelector("
+                       "'#answer[aria-busy=false] .error')?.textContent)", "the server's refusal")
+    check("predict/url" in page.text(".command code"), "no curl command beside the error")
+
+
+@test
+def numbers_predict(page):
+    page.load("/#numbers")
+    count = page.js("document.querySelectorAll('#numbers input').length")
+    check(count == 20, f"{count} fields")
+    page.browser.click("#send")
+    page.browser.until(FAILED, "the wish for numbers")
+    check(page.js("document.activeElement.id") == "x1", "the first empty field has no focus")
+    seen = set()
+    for _ in range(2):
+        page.browser.click("#example")
+        page.browser.click("#send")
+        page.browser.until(ANSWERED, "an answer to the numbers")
+        check(len(page.bars()) >= 2, f"bars: {page.bars()}")
+        seen.add(page.text(".verdict .display"))
+        page.browser.run("document.querySelector('#answer-body').replaceChildren();")
+    check(all(re.match(r"Class \S", title) for title in seen), f"titles: {seen}")
+
+
+@test
+def list_of_numbers_can_be_pasted(page):
+    page.load()
+    page.browser.run("location.hash = '#numbers';")
+    page.browser.until("document.querySelector('#panel-numbers').checkVisibility()", "the tab in the address")
+    page.in_page("pasteText('x2', '[-1, 2.5e-3\t+3; 4]')")
+    values = page.js("[...document.querySelectorAll('#numbers input')].slice(0, 6).map((e) => e.value)")
+    check(values == ["", "-1", "2.5e-3", "+3", "4", ""], f"values: {values}")
+
+
+@test
+def simulated_burst_is_counted(page):
+    page.load("/#simulated")
+    page.browser.type("#cpu", "2")
+    page.browser.run("document.querySelector('#burst').value = '20';")
+    page.browser.click("#send")
+    page.browser.until(ANSWERED, "the burst's end")
+    check("20 answered, 0 failed" in page.text(".verdict"), page.text(".verdict"))
+
+
+# ---- live
+
+
+@test
+def charts_draw_points(page):
+    page.load()
+    page.classify()
+    page.browser.until("[...document.querySelectorAll('.line:not([data-series^=p])')]"
+                       ".every((line) => Number(line.dataset.points) >= 3)", "three points a line")
+    page.browser.until("Number(document.querySelector('.line[data-series=p99]').dataset.points) >= 1",
+                       "a point of the latency")
+    check(page.js("document.querySelectorAll('.plot').length") == 4, "four charts")
+    paths = page.js("[...document.querySelectorAll('.line:not([data-series^=p])')].map((e) => e.getAttribute('d'))")
+    check(all(re.match(r"M[\d.]+ [\d.]+h0L", path) for path in paths), f"paths: {paths}")
+    check(not any("NaN" in path for path in paths), "NaN in a path")
+    check(page.js("document.querySelectorAll('#models tr').length") >= 1, "no models in the table")
+    check(page.js("document.querySelectorAll('#figures dd').length") == 6, "six figures")
+
+
+@test
+def charts_pause(page):
+    """By the button and while the tab is hidden: no request for 2.5 s, then again."""
+    page.load()
+    polls = ("performance.getEntriesByType('resource')"
+             ".filter((e) => e.name.endsWith('/stats')).length")
+    hide = ("Object.defineProperty(document, 'hidden', {value: %s, configurable: true});"
+            "document.dispatchEvent(new Event('visibilitychange'));")
+    for stop, go in (("document.querySelector('#pause').click();",) * 2, (hide % "true", hide % "false")):
+        page.browser.until(f"{polls} >= 1", "a poll")
+        page.browser.run(stop)
+        page.browser.run("window.pausedAt = performance.now();")
+        page.browser.until("performance.now() > window.pausedAt + 200", "answers under way")
+        before = page.js(polls)
+        page.browser.until("performance.now() > window.pausedAt + 2700", "the pause")
+        check(page.js(polls) == before, "polled while paused")
+        page.browser.run(go)
+        page.browser.until(f"{polls} > {before}", "a poll after the pause")
+
+
+@test
+def lost_connection_is_shown_and_found_again(page):
+    page.load()
+    try:
+        page.browser.offline(True)
+        page.browser.until("document.querySelector('#banner').checkVisibility() && "
+                           "document.querySelector('#health').dataset.state === 'away'", "no connection")
+        check("No connection" in page.text("#banner"), page.text("#banner"))
+        page.shot("no-connection")
+        page.give("drop", page.image)
+        page.browser.until(FAILED, "the error")
+    finally:
+        page.browser.offline(False)
+    page.browser.run("document.querySelector('#retry-now').click();")  # it may be gone already
+    page.browser.until("document.querySelector('#health').dataset.state !== 'away'", "the connection")
+    page.browser.until("!document.querySelector('#banner[data-kind=away]')?.checkVisibility()", "no banner")
+
+
+# ---- keyboard, names, looks
+
+
+def tab_to(page, css, limit=60):
+    for _ in range(limit):
+        page.browser.press("Tab")
+        if page.js(f"document.activeElement.matches({json.dumps(css)})"):
+            outline = page.js("getComputedStyle(document.activeElement).outlineStyle")
+            check(outline != "none", f"{css}: no focus ring")
+            return
+    raise AssertionError(f"Tab never reaches {css}")
+
+
+@test
+def keyboard_alone_is_enough(page):
+    page.load()
+    tab_to(page, ".skip", limit=1)
+    page.browser.press("Enter")
+    tab_to(page, "#tab-image", limit=1)
+    page.browser.press("Right", "Right")
+    check(page.js("document.activeElement.id") == "tab-numbers", "arrow keys do not move between tabs")
+    check(page.js("document.querySelector('#panel-numbers').checkVisibility()"), "the panel is not shown")
+    tab_to(page, "#x1", limit=1)
+    tab_to(page, "#example")
+    page.browser.press("Space")
+    tab_to(page, "#send")
+    page.browser.press("Enter")
+    page.browser.until(ANSWERED, "an answer")
+    tab_to(page, ".copy")
+    tab_to(page, "#pause")
+    page.browser.press("Enter")
+    check(page.js("document.querySelector('#pause').getAttribute('aria-pressed')") == "true", "not paused")
+
+
+def check_looks(page, where):
+    faults = page.in_page("lowContrast()")
+    check(not faults, f"{where}: contrast {faults[:8]}")
+    faults = page.in_page("nameless()")
+    check(not faults, f"{where}: {faults[:8]}")
+    wide = page.js("document.scrollingElement.scrollWidth - innerWidth")
+    check(wide <= 0, f"{where}: {wide} px wider than the screen")
+
+
+LOOKS = [("desktop-light", 1280, 900, False, False), ("desktop-dark", 1280, 900, True, False),
+         ("tablet-light", 820, 1100, False, True), ("phone-light", 390, 844, False, True),
+         ("phone-dark", 390, 844, True, True), ("phone-small", 320, 640, False, True)]
+
+
+@test
+def looks_right_on_every_screen(page):
+    for name, width, height, dark, phone in LOOKS:
+        page.browser.look(width, height, dark, phone)
+        page.load()
+        check_looks(page, f"{name}, empty")
+        page.classify()
+        page.browser.until("Number(document.querySelector('.line').dataset.points) >= 4", "the charts")
+        check_looks(page, name)
+        page.shot(f"page-{name}")
+        for tab in ("url", "numbers", "simulated"):
+            page.browser.click(f"#tab-{tab}")
+            check_looks(page, f"{name}, {tab}")
+            if tab == "numbers":
+                page.browser.click("#send")  # shows an error
+                page.browser.until(FAILED, "the error")
+                check_looks(page, f"{name}, error")
+                page.shot(f"numbers-{name}")
+        page.load("/docs")
+        page.browser.until("document.querySelector('.operation')", "the documentation")
+        check_looks(page, f"{name}, docs")
+        page.shot(f"docs-{name}")
+
+
+@test
+def docs_list_every_endpoint(page):
+    document = json.loads(page.fetch("/openapi.json")[1])
+    wanted = {f"{method.upper()} {path}" for path, item in document["paths"].items() for method in item
+              if method in ("get", "post", "put", "patch", "delete")}
+    page.load("/docs")
+    page.browser.until("document.querySelector('.operation')", "the documentation")
+    shown = page.js("[...document.querySelectorAll('.operation h2')].map((e) => e.textContent)")
+    check(set(shown) == wanted, f"differ: {set(shown) ^ wanted}")
+    check(page.js("document.querySelectorAll('#toc a').length") == len(wanted), "not all in the list")
+    for card in page.js("[...document.querySelectorAll('.operation')].map((e) => e.textContent)"):
+        check("undefined" not in card and "[object" not in card, f"a hole in: {card[:80]}")
+    page.browser.type("#search", "top_k")
+    left = page.js("[...document.querySelectorAll('.operation')].filter((e) => e.checkVisibility()).length")
+    check(0 < left < len(wanted), f"the search leaves {left}")
+    page.browser.type("#search", "zzzz")
+    check(page.js("document.querySelector('#nothing').checkVisibility()"), "nothing matches, unsaid")
+    page.browser.type("#search", "/version")
+    page.browser.click("#get-version button:not(.copy)")
+    page.browser.until("document.querySelector('#get-version').textContent.includes('200')", "a try")
+
+
+def console_faults(browser):
+    """Refused requests are also written to the console; those the tests ask for are no fault, a
+    missing file is."""
+    entries = [entry for entry in browser.console() if entry["level"] in ("SEVERE", "WARNING")]
+    return [entry["message"] for entry in entries
+            if entry["source"] != "network" or "404" in entry["message"]
+            or "Content Security Policy" in entry["message"]]
+
+
+def run(page, function):
+    browser = page.browser
+    try:
+        browser.look(1280, 900)
+        browser.console()
+        function(page)
+        faults = console_faults(browser)
+        check(not faults, f"console: {faults}")
+        return None
+    except (AssertionError, WebDriverError, OSError, KeyError, ValueError) as error:
+        if not isinstance(error, AssertionError):
+            traceback.print_exc()
+        try:
+            page.shot(f"failed-{function.__name__}")
+        except WebDriverError:
+            pass  # the first failure is the one to report
+        return error
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--base", required=True, help="the server, e.g. http://127.0.0.1:8080")
+    parser.add_argument("--image", required=True, help="a photograph")
+    parser.add_argument("--expect-label", required=True, help="part of a label among its first five")
+    parser.add_argument("--screenshots", required=True, help="folder to write PNGs to")
+    parser.add_argument("--only", default="", help="run tests whose name contains this")
+    options = parser.parse_args()
+    pathlib.Path(options.screenshots).mkdir(parents=True, exist_ok=True)
+    chosen = [function for function in TESTS if options.only in function.__name__]
+    failed = 0
+    with Browser() as browser:
+        page = Page(browser, options)
+        for function in chosen:
+            error = run(page, function)
+            failed += error is not None
+            print(f"{'FAIL' if error else 'ok  '} {function.__name__}{f': {error}' if error else ''}", flush=True)
+    print(f"{len(chosen) - failed} of {len(chosen)} passed")
+    return 1 if failed or not chosen else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

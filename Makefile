@@ -15,6 +15,7 @@ ARGS          ?=# further arguments of `make run`
 JOBS          ?= $(shell nproc)# parallel compilers and tests; one a core
 FUZZ_SECONDS  ?= 30# for each fuzz target
 FUZZ          ?=# names of the fuzz targets; empty: all
+BENCH_ARGS    ?=# arguments of bench/compare.py
 TEST          ?=# regular expression of test names; empty: all
 MODELS        := build/models
 BINARY        := build/release/podsense
@@ -38,7 +39,7 @@ define run_tests
 endef
 
 .NOTPARALLEL:
-.PHONY: help setup setup-test models golden build run test test-asan test-tsan fuzz bench lint \
+.PHONY: help setup setup-test models golden build run test test-asan test-tsan fuzz bench bench-compare lint \
         format check-rooms try-bare ci clean distclean
 
 help: ## List the targets
@@ -86,6 +87,11 @@ fuzz: setup-test ## Run each fuzz target for FUZZ_SECONDS (FUZZ)
 bench: setup-test models ## Build and run the micro benchmarks
 	$(call build,bench,all)
 	@scripts/bench.sh build/bench
+
+bench-compare: build golden ## Compare with nginx and a bare ONNX Runtime loop, as ratios (BENCH_ARGS)
+	@scripts/setup.sh --bench
+	$(call build,bench,bare_loop)
+	@bench/compare.py $(BENCH_ARGS)
 
 check-rooms: ## Check that rooms include only what the design lets them
 	@scripts/check-rooms.py

@@ -37,7 +37,7 @@ LAYERS = {
         "grpc",
     },
     "load": {"base", "metrics", "protocol"},
-    "cli": {"base", "server", "load", "model", "protocol"},
+    "cli": {"base", "server", "load", "model", "protocol", "http"},
 }  # fmt: skip
 
 # Third-party headers (patterns of what stands between the angle brackets), and the files under
@@ -64,7 +64,7 @@ OWNERS = [
     ("stb", ["stb/*", "stb_*.h"], ["image/*.cc"]),
     ("prometheus-cpp", ["prometheus/*"], ["metrics/*.cc"]),
     ("zlib", ["zlib.h"], ["http/*"]),
-    ("GoogleTest", ["gtest/*", "gmock/*"], ["*_test.cc", "*_testing.h", "*_testing.cc"]),
+    ("GoogleTest", ["gtest/*", "gmock/*"], ["*_test.cc", "*test*.h", "*_testing.cc"]),
     ("Google Benchmark", ["benchmark/*"], ["*_bench.cc"]),
 ]  # fmt: skip
 

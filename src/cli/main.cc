@@ -60,8 +60,9 @@ int run(std::span<const char* const> arguments) {
     return 0;
   }
   if (command == "version" || command == "--version") {
-    std::cout << "podsense " << server::kVersion << " (" << server::kCommit << ", "
-              << server::kCompiler << ")\n";
+    const server::BuildInfo build = server::build_info();
+    std::cout << "podsense " << build.version << " (" << build.commit << ", " << build.compiler
+              << ")\n";
     return 0;
   }
   if (command == "help" || command == "--help" || command == "-h") {

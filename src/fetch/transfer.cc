@@ -14,6 +14,8 @@ constexpr std::size_t kMaxHeaderBytes = std::size_t{32} << 10U;
 /// The body of a redirect is read to its end up to here, so that the connection can be kept.
 constexpr std::size_t kMaxIgnoredBytes = std::size_t{16} << 10U;
 
+constexpr std::string_view kCompressed = "the answer is compressed, which was not asked for";
+
 /// Remembers whether every option was taken: one that was not might be the one that protects.
 class OptionSetter {
  public:
@@ -358,7 +360,7 @@ Error Transfer::failure(CURLcode code, TimePoint now) const {
     case Stop::kHeadersTooLarge:
       return gateway("the answer has more than 32768 bytes of headers");
     case Stop::kEncoded:
-      return gateway("the answer is compressed, which was not asked for");
+      return gateway(std::string(kCompressed));
     case Stop::kNotWanted:
       return status_error(status);
     case Stop::kNone:
@@ -386,6 +388,8 @@ Error Transfer::failure(CURLcode code, TimePoint now) const {
       return gateway("the host's certificate could not be verified");
     case CURLE_SSL_CONNECT_ERROR:
       return gateway("the TLS handshake with the host failed");
+    case CURLE_BAD_CONTENT_ENCODING:  // newer libcurl sees it before take_header does
+      return gateway(std::string(kCompressed));
     case CURLE_GOT_NOTHING:
       return gateway("the host closed the connection without an answer");
     case CURLE_PARTIAL_FILE:

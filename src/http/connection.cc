@@ -9,6 +9,7 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/rfc7230.hpp>
+#include <cerrno>
 
 #include "base/log.h"
 #include "http/gzip.h"
@@ -23,6 +24,9 @@ constexpr std::size_t kBodyChunk = 64U << 10U;
 /// The rest of a refused request is read, so that the connection can be kept, up to this size.
 constexpr std::uint64_t kDiscard = 64U << 10U;
 constexpr Duration kLingerLimit = std::chrono::seconds(2);
+/// A connection on which no request has come yet may bring its first one this long after the drain
+/// began: its client could not know.
+constexpr Duration kFreshGrace = std::chrono::milliseconds(250);
 /// Answers up to this size are sent in one piece with their head.
 constexpr std::size_t kJoinLimit = 16U << 10U;
 
@@ -59,6 +63,8 @@ asio::awaitable<void> Connection::run() {
     if (body == Step::kClose) {
       break;
     }
+    request_.context.deadline =
+        Deadline::after(shared_.clock.now(), shared_.options.request_timeout);
     if (!refusal_ && request_.method != beast_http::verb::options) {
       answer_ = co_await handle();
     } else {
@@ -100,13 +106,19 @@ void Connection::check_time(TimePoint now) {
 }
 
 void Connection::end_if_idle() {
-  if (phase_ == Phase::kIdle) {
-    boost::system::error_code ignored;
-    socket_.cancel(ignored);
+  if (phase_ != Phase::kIdle) {
+    return;
   }
+  if (fresh_) {
+    expires_ = std::min(expires_, shared_.clock.now() + kFreshGrace);
+    return;
+  }
+  boost::system::error_code ignored;
+  socket_.cancel(ignored);
 }
 
 void Connection::begin_request() {
+  fresh_ = false;
   counted_ = true;
   shared_.in_flight.fetch_add(1, std::memory_order_relaxed);
 }
@@ -116,9 +128,7 @@ void Connection::end_request() {
     return;
   }
   counted_ = false;
-  if (shared_.in_flight.fetch_sub(1, std::memory_order_acq_rel) == 1 && shared_.stopping) {
-    shared_.on_idle();
-  }
+  shared_.in_flight.fetch_sub(1, std::memory_order_relaxed);
 }
 
 /// Reads up to `most` bytes more. False: the peer is gone, or the phase's time is over.
@@ -137,6 +147,28 @@ asio::awaitable<bool> Connection::fill(std::size_t most) {
   co_return !error && count > 0;
 }
 
+/// Until there is a first byte that is not part of an empty line: some clients end a body with one,
+/// RFC 9112 2.2.
+asio::awaitable<Connection::Step> Connection::wait_for_request() {
+  for (;;) {
+    const auto* at = static_cast<const char*>(buffer_.data().data());
+    const std::string_view have(at, buffer_.size());
+    buffer_.consume(std::min(have.find_first_not_of("\r\n"), have.size()));
+    if (buffer_.size() > 0) {
+      co_return Step::kGo;
+    }
+    if (shared_.stopping && !fresh_) {
+      co_return Step::kClose;
+    }
+    buffer_.shrink_to_fit();
+    enter(Phase::kIdle, shared_.stopping ? kFreshGrace : shared_.options.idle_timeout);
+    const bool more = co_await fill(kHeadChunk);
+    if (!more) {
+      co_return Step::kClose;
+    }
+  }
+}
+
 asio::awaitable<Connection::Step> Connection::read_head() {
   parser_.emplace();
   parser_->header_limit(shared_.options.max_header_bytes);
@@ -147,16 +179,9 @@ asio::awaitable<Connection::Step> Connection::read_head() {
   handler_ = nullptr;
   keep_alive_ = false;
   bytes_in_ = 0;
-  if (buffer_.size() == 0) {
-    if (shared_.stopping) {
-      co_return Step::kClose;
-    }
-    buffer_.shrink_to_fit();
-    enter(Phase::kIdle, shared_.options.idle_timeout);
-    const bool more = co_await fill(kHeadChunk);
-    if (!more) {
-      co_return Step::kClose;
-    }
+  const Step came = co_await wait_for_request();
+  if (came == Step::kClose) {
+    co_return Step::kClose;
   }
   begin_request();
   enter(Phase::kHeader, shared_.options.header_timeout);
@@ -233,8 +258,6 @@ void Connection::examine_head() {
                     : new_request_id();
   const auto parent = head["traceparent"];
   request_.context.traceparent = child_traceparent({parent.data(), parent.size()});
-  request_.context.deadline =
-      Deadline::after(request_.context.received, shared_.options.request_timeout);
   request_.context.abandoned = gone_;
   choose_handler();
   check_body_headers();
@@ -268,10 +291,16 @@ void Connection::check_body_headers() {
   max_body_ = post && handler_ != nullptr ? route_->max_body : kDiscard;
   const auto length = parser_->content_length();
   const std::string_view expect = request_.header(Field::expect);
-  wants_continue_ = boost::beast::iequals(expect, "100-continue");
-  if (!expect.empty() && !wants_continue_) {
+  const bool knows_continue = parser_->get().version() >= 11;
+  wants_continue_ = knows_continue && boost::beast::iequals(expect, "100-continue");
+  if (knows_continue && !expect.empty() && !wants_continue_) {
     refuse({.code = ErrorCode::kInvalidArgument,
             .message = "Expect takes no other value than 100-continue"});
+  }
+  if (length && (request_.headers->count(Field::content_length) > 1 ||
+                 request_.header(Field::content_length).contains(','))) {
+    keep_alive_ = false;  // equal ones, even: what stands in front may have read another one
+    refuse({.code = ErrorCode::kInvalidArgument, .message = "Content-Length is given twice"});
   }
   if (request_.headers->count(Field::transfer_encoding) > 0 &&
       !boost::beast::iequals(request_.header(Field::transfer_encoding), "chunked")) {
@@ -371,6 +400,13 @@ asio::awaitable<Connection::Step> Connection::read_chunked_body() {
     if (used > 0 && !error) {
       continue;
     }
+    // What the parser leaves is a line of a chunk, or trailers, whose end it has not seen.
+    if (buffer_.size() > shared_.options.max_header_bytes) {
+      refuse({.code = ErrorCode::kHeadersTooLarge,
+              .message = "a chunk's extensions or the trailers are over " +
+                         std::to_string(shared_.options.max_header_bytes) + " bytes"});
+      co_return Step::kGo;
+    }
     const bool more = co_await fill(kBodyChunk);
     if (!more) {
       if (!timed_out_) {
@@ -429,13 +465,15 @@ void Connection::set_answer(Response response) {
 
 /// While the answer is being made: has the client gone? Bytes of a next request are left alone.
 void Connection::watch_for_close() {
-  socket_.async_wait(Tcp::socket::wait_read, [self = shared_from_this()](
-                                                 const boost::system::error_code& error) {
-    char byte = 0;
-    if (!error && ::recv(self->socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0) {
-      self->gone_->store(true, std::memory_order_relaxed);
-    }
-  });
+  socket_.async_wait(
+      Tcp::socket::wait_read, [self = shared_from_this()](const boost::system::error_code& error) {
+        char byte = 0;
+        const auto got =
+            error ? 1 : ::recv(self->socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+        if (got == 0 || (got < 0 && errno == ECONNRESET)) {
+          self->gone_->store(true, std::memory_order_relaxed);
+        }
+      });
 }
 
 Response Connection::preflight() const {
@@ -554,7 +592,7 @@ asio::awaitable<Connection::Step> Connection::write_all(std::string_view first,
 asio::awaitable<void> Connection::linger() {
   boost::system::error_code ignored;
   socket_.shutdown(Tcp::socket::shutdown_send, ignored);
-  if (!body_read_ && !ignored && !shared_.stopping) {
+  if (!ignored && (!body_read_ || socket_.available(ignored) > 0)) {
     enter(Phase::kLingering, kLingerLimit);
     std::string waste(kBodyChunk, '\0');
     for (;;) {

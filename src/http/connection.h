@@ -36,7 +36,6 @@ struct Shared {
   std::atomic<bool> closing{false};   ///< answers carry Connection: close
   std::atomic<bool> stopping{false};  ///< idle connections end
   std::atomic<std::size_t> in_flight{0};
-  std::function<void()> on_idle;  ///< called when in_flight falls to 0 while stopping
 };
 
 /// What connections of one thread share. @threads confined
@@ -58,7 +57,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   /// From the worker's sweep.
   void check_time(TimePoint now);
-  /// Ends the connection if it waits for a request.
+  /// Ends the connection if it waits for a request; soon, if it waits for its first.
   void end_if_idle();
 
  private:
@@ -66,6 +65,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   enum class Step { kGo, kClose };
   using Parser = beast_http::request_parser<beast_http::string_body>;
 
+  asio::awaitable<Step> wait_for_request();
   asio::awaitable<Step> read_head();
   asio::awaitable<Step> read_body();
   asio::awaitable<Step> read_sized_body(std::uint64_t size);
@@ -112,6 +112,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   TimePoint expires_ = TimePoint::max();
   bool timed_out_ = false;
   bool counted_ = false;  ///< in Shared::in_flight
+  bool fresh_ = true;     ///< no request came yet
 
   /// The answer comes from any thread; `answer_state_` orders it against the waiting coroutine.
   enum AnswerState : int { kNone, kAwaited, kGiven };

@@ -38,11 +38,12 @@ Result<bool> Inflater::step() {
   }
   z_stream& z = stream_->z;
   const std::size_t had = out_.size();
-  out_.resize(had + kSlice);
+  // Not resize: zeros written for each member of a body of empty ones would be an attack's gain.
+  out_.resize_and_overwrite(had + kSlice, [](char*, std::size_t size) { return size; });
   z.next_out = reinterpret_cast<Bytef*>(out_.data() + had);
   z.avail_out = static_cast<uInt>(kSlice);
   const int status = inflate(&z, Z_NO_FLUSH);
-  out_.resize(out_.size() - z.avail_out);
+  out_.resize(had + kSlice - z.avail_out);
   if (out_.size() > max_bytes_) {
     return fail(
         ErrorCode::kPayloadTooLarge,

@@ -105,9 +105,10 @@ TEST(Router, NamesTheNearestPathAndTheAllowedMethods) {
 }
 
 TEST(ErrorResponse, CarriesStatusCodeAndRetryAfter) {
-  const auto response = error_response(
-      {.code = ErrorCode::kOverloaded, .message = "full", .retry_after = std::chrono::milliseconds(1500)},
-      "id-1");
+  const auto response = error_response({.code = ErrorCode::kOverloaded,
+                                        .message = "full",
+                                        .retry_after = std::chrono::milliseconds(1500)},
+                                       "id-1");
   EXPECT_EQ(response.status, 503);
   EXPECT_EQ(response.body, R"({"error":"full","code":"OVERLOADED","request_id":"id-1"})");
   ASSERT_EQ(response.headers.size(), 1U);

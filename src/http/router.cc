@@ -42,8 +42,12 @@ Result<const Handler*> Router::handler(const Route& route, beast_http::verb meth
   if (route.post && method == beast_http::verb::post) {
     return &route.post;
   }
+  const auto name = beast_http::to_string(method);
   return fail(ErrorCode::kMethodNotAllowed,
-              route.path + " does not take this method; accepted: " + allowed(route));
+              route.path + " does not take " +
+                  (method == beast_http::verb::unknown ? std::string("this method")
+                                                       : std::string(name.data(), name.size())) +
+                  "; accepted: " + allowed(route));
 }
 
 }  // namespace podsense::http

@@ -1,9 +1,9 @@
 #include "http/server.h"
 
 #include <fcntl.h>
-#include <fmt/chrono.h>
 #include <unistd.h>
 
+#include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -12,6 +12,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <ctime>
 #include <list>
 #include <map>
 #include <thread>
@@ -82,7 +83,12 @@ class Worker {
     });
   }
   void set_date() {
-    state_.date = fmt::format("{:%a, %d %b %Y %H:%M:%S GMT}", fmt::gmtime(std::time(nullptr)));
+    const std::time_t now = std::time(nullptr);
+    std::tm parts{};
+    gmtime_r(&now, &parts);
+    std::array<char, 64> text;  // names of days and months as in the C locale, which we never leave
+    state_.date.assign(
+        text.data(), std::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT", &parts));
   }
 
   const Clock& clock_;
@@ -127,10 +133,6 @@ class ServerImpl final : public Server {
              const Clock& clock)
       : options_(std::move(options)),
         shared_{.options = options_, .router = router, .registry = registry, .clock = clock} {
-    shared_.on_idle = [this] {
-      const MutexLock lock(idle_mutex_);
-      idle_.notify_all();
-    };
     for (unsigned i = 0; i < std::max(1U, options_.threads); ++i) {
       workers_.push_back(std::make_unique<Worker>(clock, options_.name));
     }
@@ -189,8 +191,11 @@ class ServerImpl final : public Server {
     shared_.closing = true;
     shared_.stopping = true;
     asio::post(workers_[0]->context(), [this] {
+      accept_rest();
       boost::system::error_code ignored;
       acceptor_->close(ignored);
+      accepting_ = false;
+      tell_idle();
     });
     for (auto& worker : workers_) {
       asio::post(worker->context(), [mine = worker.get()] { mine->end_idle(); });
@@ -200,7 +205,8 @@ class ServerImpl final : public Server {
   bool wait_idle(Duration timeout) override {
     const Deadline deadline = Deadline::after(shared_.clock.now(), timeout);
     const MutexLock lock(idle_mutex_);
-    while (shared_.in_flight > 0 && !deadline.passed(shared_.clock.now())) {
+    // Connections, not requests: one may have come whose first byte is not read yet.
+    while ((accepting_ || open_ > 0) && !deadline.passed(shared_.clock.now())) {
       idle_.wait_for(idle_mutex_, deadline.left(shared_.clock.now()));
     }
     return shared_.in_flight == 0;
@@ -212,7 +218,7 @@ class ServerImpl final : public Server {
     for (std::size_t next = 0;; ++next) {
       Worker& worker = *workers_[next % workers_.size()];
       auto [error, socket] = co_await acceptor_->async_accept(worker.context(), kToken);
-      if (!acceptor_->is_open()) {
+      if (error && !acceptor_->is_open()) {
         co_return;
       }
       if (error) {
@@ -222,7 +228,28 @@ class ServerImpl final : public Server {
         continue;
       }
       admit(worker, std::move(socket));
+      if (!acceptor_->is_open()) {
+        co_return;
+      }
     }
+  }
+
+  /// What the kernel has accepted already would be reset when the listener closes.
+  void accept_rest() {
+    boost::system::error_code error;
+    acceptor_->non_blocking(true, error);
+    for (std::size_t next = 0; !error; ++next) {
+      Worker& worker = *workers_[next % workers_.size()];
+      Tcp::socket socket = acceptor_->accept(worker.context(), error);
+      if (!error) {
+        admit(worker, std::move(socket));
+      }
+    }
+  }
+
+  void tell_idle() {
+    const MutexLock lock(idle_mutex_);
+    idle_.notify_all();
   }
 
   /// Out of descriptors the listener would spin on the same connection: the spare one is spent to
@@ -259,8 +286,10 @@ class ServerImpl final : public Server {
         std::make_shared<Connection>(std::move(socket), peer, shared_, worker.state());
     asio::co_spawn(worker.context(), worker.serve(std::move(connection)),
                    [this, peer](const std::exception_ptr& thrown) {
-                     --open_;
                      addresses_.leave(peer);
+                     if (--open_ == 0 && shared_.stopping) {
+                       tell_idle();
+                     }
                      if (thrown) {
                        log::error("connection_ended_by_exception", {{"server", options_.name}});
                      }
@@ -274,6 +303,7 @@ class ServerImpl final : public Server {
   std::uint16_t port_ = 0;
   int reserve_ = -1;
   std::atomic<std::size_t> open_{0};
+  std::atomic<bool> accepting_{true};
   AddressCounts addresses_;
   Mutex idle_mutex_;
   CondVar idle_;

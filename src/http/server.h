@@ -57,7 +57,8 @@ class Server {
 
   virtual void announce_close() = 0;
   virtual void stop_accepting() = 0;
-  /// True when no request is in flight any more, false after `timeout`.
+  /// After `stop_accepting`. True when every connection has ended and with them every request;
+  /// false when a request is in flight after `timeout`.
   virtual bool wait_idle(Duration timeout) = 0;
   [[nodiscard]] virtual std::size_t in_flight() const = 0;
 };

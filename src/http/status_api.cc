@@ -58,6 +58,40 @@ json models_json(const inference::Catalog& catalog) {
   return list;
 }
 
+json latency_ms(const metrics::LatencyBuckets& latency) {
+  return {{"p50", latency.quantile(0.5) * 1e3},
+          {"p90", latency.quantile(0.9) * 1e3},
+          {"p99", latency.quantile(0.99) * 1e3}};
+}
+
+Response stats(const inference::Stats& source) {
+  const inference::Report report = source.report();
+  json models = json::array();
+  for (const inference::ModelReport& model : report.models) {
+    models.push_back({{"name", model.name},
+                      {"version", model.version},
+                      {"requests_total", model.requests},
+                      {"latency_ms", latency_ms(model.latency)},
+                      {"service_ms", to_ms(model.queue.service)},
+                      {"queue_depth", model.queue.waiting}});
+  }
+  const auto time = std::chrono::system_clock::now().time_since_epoch();
+  return reply_json({{"time", std::chrono::duration<double>(time).count()},
+                     {"uptime_s", to_seconds(report.uptime)},
+                     {"requests_total", report.totals.requests},
+                     {"failed_total", report.totals.failed},
+                     {"rate", report.load.rate},
+                     {"latency_ms", latency_ms(report.load.latency)},
+                     {"in_flight", report.running},
+                     {"queue_depth", report.waiting},
+                     {"saturation", report.load.saturation},
+                     {"connections", report.totals.connections},
+                     {"rss_bytes", report.process.resident_bytes},
+                     {"cpu_cores_used", report.load.cpu_cores},
+                     {"cpu_cores", report.cpu_cores},
+                     {"models", std::move(models)}});
+}
+
 bool is_ready(const StatusSources& sources) {
   return !sources.lifecycle.closed && sources.catalog.ready();
 }
@@ -150,9 +184,7 @@ void add_status_routes(Router& router, StatusSources sources) {
           [sources](const Request&) { return probe("ready", is_ready(sources)); });
   add_get(router, "/startupz",
           [sources](const Request&) { return probe("started", sources.catalog.started()); });
-  add_get(
-      router, "/stats", [sources](const Request&) { return json_response(sources.stats.json()); },
-      true);
+  add_get(router, "/stats", [sources](const Request&) { return stats(sources.stats); }, true);
   add_get(
       router, "/version",
       [sources](const Request&) {

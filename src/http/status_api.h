@@ -6,8 +6,8 @@
 #include <string>
 
 #include "http/router.h"
-#include "http/stats.h"
 #include "inference/catalog.h"
+#include "inference/stats.h"
 #include "metrics/metrics.h"
 
 namespace podsense::http {
@@ -26,7 +26,7 @@ struct BuildInfo {
 struct StatusSources {
   inference::Catalog& catalog;
   metrics::Registry& registry;
-  Stats& stats;
+  inference::Stats& stats;
   Lifecycle& lifecycle;
   BuildInfo build;
 };

@@ -6,30 +6,16 @@
 
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <vector>
 
 #include "image/image.h"
+#include "image/test_files.h"
 
 namespace podsense::image {
 namespace {
 
 using Bytes = std::vector<std::byte>;
-
-const std::filesystem::path kTestData =
-    std::filesystem::path(PODSENSE_SOURCE_DIR) / "src/image/testdata";
-
-Bytes read_file(const std::filesystem::path& name) {
-  std::ifstream file(kTestData / name, std::ios::binary);
-  EXPECT_TRUE(file.good()) << name;
-  const std::vector<char> chars{std::istreambuf_iterator<char>(file), {}};
-  Bytes bytes(chars.size());
-  std::ranges::transform(chars, bytes.begin(), [](char c) { return static_cast<std::byte>(c); });
-  return bytes;
-}
 
 const TensorSpec kSmall{.width = 16, .height = 16};
 

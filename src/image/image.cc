@@ -19,6 +19,9 @@ Scratch::Scratch() : impl_(std::make_unique<Impl>()) {}
 Scratch::~Scratch() = default;
 Scratch::Scratch(Scratch&&) noexcept = default;
 Scratch& Scratch::operator=(Scratch&&) noexcept = default;
+std::size_t Scratch::bytes() const {
+  return impl_->workspace.bytes();
+}
 
 namespace {
 

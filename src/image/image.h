@@ -91,6 +91,7 @@ class Scratch {
   ~Scratch();
   Scratch(Scratch&&) noexcept;
   Scratch& operator=(Scratch&&) noexcept;
+  [[nodiscard]] std::size_t bytes() const;  ///< held now
   struct Impl;
   Impl& impl() { return *impl_; }
 
@@ -109,7 +110,9 @@ Result<Info> inspect(std::span<const std::byte> bytes, const Limits& limits);
 /// Decodes, orients, resizes, normalises into `out`.
 /// @shape  out: element_count(spec) values, [C,H,W] or [H,W,C]
 /// @errors kUnsupportedMedia; kPayloadTooLarge: bytes, pixels, side or frames over the limit;
-///         kUnprocessable: truncated or corrupt; kDeadlineExceeded: over max_time
+///         kUnprocessable: truncated or corrupt; kDeadlineExceeded: over max_time (WebP: looked at
+///         every 256 KB, so a small file's time is bounded by its pixels); kUnavailable: no memory;
+///         kInternal: `out` or `spec` out of range
 /// @threads any; takes 1 to 60 ms of CPU, never call it from an I/O thread
 /// @source Pillow's Image.resize (support, a = −0.5 for bicubic, renormalised at the borders)
 Result<void> to_tensor(std::span<const std::byte> bytes, const TensorSpec& spec,

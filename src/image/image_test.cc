@@ -4,35 +4,20 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <fstream>
-#include <iterator>
 #include <map>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "image/test_files.h"
+
 namespace podsense::image {
 namespace {
 
 using testing::HasSubstr;
-
-const std::string kTestData = std::string(PODSENSE_SOURCE_DIR) + "/src/image/testdata/";
-
-std::vector<std::byte> read_file(const std::string& name) {
-  std::ifstream file(kTestData + name, std::ios::binary);
-  EXPECT_TRUE(file.good()) << name;
-  const std::vector<char> chars{std::istreambuf_iterator<char>(file), {}};
-  std::vector<std::byte> bytes(chars.size());
-  std::ranges::transform(chars, bytes.begin(), [](char c) { return static_cast<std::byte>(c); });
-  return bytes;
-}
-
-std::vector<std::byte> bytes_of(std::string_view text) {
-  std::vector<std::byte> bytes(text.size());
-  std::ranges::transform(text, bytes.begin(), [](char c) { return static_cast<std::byte>(c); });
-  return bytes;
-}
 
 struct Case {
   std::string name;
@@ -231,6 +216,20 @@ TEST(Image, ScratchGivesTheSameAnswersInAnyOrder) {
     ASSERT_TRUE(done.has_value()) << done.error().message;
     ASSERT_LE(difference(out, c.expected).most, c.tolerance) << c.name;
   }
+}
+
+TEST(Scratch, GivesBackWhatAHugePictureNeeded) {
+  Scratch scratch;
+  const auto run = [&](const std::string& file, const TensorSpec& spec) {
+    std::vector<std::uint8_t> out(element_count(spec));
+    ASSERT_TRUE(to_tensor(read_file(file), spec, {}, std::span<std::uint8_t>(out), scratch));
+  };
+  run("scene.png", {});
+  EXPECT_GT(scratch.bytes(), 0U);
+  EXPECT_LT(scratch.bytes(), 1U << 20U);
+  // 8192 rows, each widened to 4096 pixels of 4 bytes before they are narrowed: 134 MB on the way
+  run("tall.png", {.width = 4096, .height = 1, .resize = Resize::kSquash});
+  EXPECT_LE(scratch.bytes(), 64U << 20U);
 }
 
 TEST(Inspect, TellsFormatSizeFramesAndOrientation) {

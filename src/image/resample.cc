@@ -336,4 +336,20 @@ void resample_column(const std::uint8_t* rows, std::size_t stride, const std::in
   kernels().column(rows, stride, coefficients, taps, row_bytes, out);
 }
 
+namespace portable {
+
+void resample_row(const std::uint8_t* source, const Axis& axis, Pixels pixels, std::uint8_t* out) {
+  if (pixels == Pixels::kRgbx) {
+    kBase.row_rgbx(source, axis, out);
+  } else {
+    kBase.row_gray(source, axis, out);
+  }
+}
+
+void resample_column(const std::uint8_t* rows, std::size_t stride, const std::int32_t* coefficients,
+                     std::uint32_t taps, std::size_t row_bytes, std::uint8_t* out) {
+  kBase.column(rows, stride, coefficients, taps, row_bytes, out);
+}
+
+}  // namespace portable
 }  // namespace podsense::image

@@ -80,4 +80,11 @@ void resample_row(const std::uint8_t* source, const Axis& axis, Pixels pixels, s
 void resample_column(const std::uint8_t* rows, std::size_t stride, const std::int32_t* coefficients,
                      std::uint32_t taps, std::size_t row_bytes, std::uint8_t* out);
 
+/// The versions for any CPU, so that tests can hold the chosen ones against them.
+namespace portable {
+void resample_row(const std::uint8_t* source, const Axis& axis, Pixels pixels, std::uint8_t* out);
+void resample_column(const std::uint8_t* rows, std::size_t stride, const std::int32_t* coefficients,
+                     std::uint32_t taps, std::size_t row_bytes, std::uint8_t* out);
+}  // namespace portable
+
 }  // namespace podsense::image

@@ -56,7 +56,8 @@ class InferenceTest : public testing::Test {
   ReloadReport reload() { return catalog_->reload().value(); }
 
   [[nodiscard]] Context context() const {
-    return {.received = clock_.now(), .deadline = Deadline::after(clock_.now(), milliseconds(20'000))};
+    return {.received = clock_.now(),
+            .deadline = Deadline::after(clock_.now(), milliseconds(20'000))};
   }
   Result<protocol::RowsAnswer> predict(std::size_t columns, std::string version = "") {
     std::promise<Result<protocol::RowsAnswer>> promise;
@@ -129,10 +130,9 @@ TEST_F(InferenceTest, NamesTheModelsThereAre) {
   reload();
   const auto missing = catalog_->find({.name = "tabula"}, model::Task::kTabularClassification);
   EXPECT_EQ(missing.error().code, ErrorCode::kNotFound);
-  EXPECT_EQ(missing.error().message,
-            "no model 'tabula' is served; there are: simulated, tabular");
-  const auto version = catalog_->find({.name = "tabular", .version = "7"},
-                                      model::Task::kTabularClassification);
+  EXPECT_EQ(missing.error().message, "no model 'tabula' is served; there are: simulated, tabular");
+  const auto version =
+      catalog_->find({.name = "tabular", .version = "7"}, model::Task::kTabularClassification);
   EXPECT_THAT(version.error().message, HasSubstr("no version '7'"));
   const auto task = catalog_->find({.name = "simulated"}, model::Task::kTabularClassification);
   EXPECT_EQ(task.error().code, ErrorCode::kInvalidArgument);

@@ -111,7 +111,7 @@ std::optional<ModelCache::Entry> ModelCache::find(const std::string& key) const 
   }
   const auto bytes = file->bytes();
   Seal seal;
-  if (bytes.size() > sizeof seal) {
+  if (bytes.size() >= sizeof seal) {
     const auto model = bytes.first(bytes.size() - sizeof seal);
     std::memcpy(&seal, bytes.data() + model.size(), sizeof seal);
     const Seal wanted = seal_for(model);
@@ -155,6 +155,19 @@ bool ModelCache::keep(const fs::path& scratch, const std::string& key) const {
 void ModelCache::discard(const std::string& key) const {
   std::error_code error;
   fs::remove(folder_ / (key + std::string(kSuffix)), error);
+}
+
+void ModelCache::bar(const std::string& key) const {
+  const fs::path path = scratch(key);
+  std::error_code error;
+  if (path.empty() || !std::ofstream(path, std::ios::binary)) {
+    return;
+  }
+  if (append_seal(path, seal_for({}))) {
+    fs::rename(path, folder_ / (key + std::string(kSuffix)), error);
+  } else {
+    fs::remove(path, error);
+  }
 }
 
 /// Oldest first, beyond kMaxEntries; and what processes left that died while writing. A mapped

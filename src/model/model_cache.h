@@ -47,7 +47,8 @@ class ModelCache {
 
   struct Entry {
     MappedFile file;
-    std::span<const std::byte> model;  ///< borrowed from `file`
+    std::span<const std::byte> model;  ///< borrowed from `file`; empty: barred
+    [[nodiscard]] bool barred() const { return model.empty(); }
   };
   /// Empty where there is none. An entry that is not whole is removed.
   [[nodiscard]] std::optional<Entry> find(const std::string& key) const;
@@ -57,6 +58,9 @@ class ModelCache {
   /// Seals what was written there and gives it its name. False where that failed.
   bool keep(const std::filesystem::path& scratch, const std::string& key) const;
   void discard(const std::string& key) const;
+  /// Notes that ONNX Runtime writes copies of this model that it cannot read (1.31 does so with
+  /// tensors in attributes), so that they are not made anew at every start.
+  void bar(const std::string& key) const;
 
  private:
   void make_room() const;

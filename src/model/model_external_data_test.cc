@@ -92,6 +92,22 @@ TEST(ExternalData, FileAndMemoryAgreeAcrossWindows) {
   EXPECT_EQ(locations(model).size(), 2000U);
 }
 
+TEST(ExternalData, IsFoundBetweenManyNumbers) {
+  // Single numbers of every length, over several windows: 8 is a varint field, 2 a fixed one.
+  std::string numbers;
+  for (int i = 0; i < 5000; ++i) {
+    numbers += "\x40" + std::string(static_cast<std::size_t>(i % 10), '\xff') + '\x01';
+    numbers += std::string("\x15") + "abcd";
+  }
+  const std::string attribute = numbers + field(5, tensor("a")) + numbers + field(5, tensor("b"));
+  const std::string model = field(7, field(1, field(5, attribute)));
+  EXPECT_THAT(locations(model), ElementsAre("a", "b"));
+  const testing::TempFolder folder;
+  EXPECT_THAT(find_external_data(folder.write("m.onnx", model))->locations, ElementsAre("a", "b"));
+  const std::string endless = "\x40" + std::string(11, '\xff') + '\x01' + numbers;
+  EXPECT_FALSE(walk(field(7, field(1, field(5, endless)))));
+}
+
 TEST(ExternalData, EveryCutIsBrokenOrShorter) {
   const std::string whole = testing::read_file(tiny("external_nested.onnx"));
   for (std::size_t size = 0; size < whole.size(); ++size) {

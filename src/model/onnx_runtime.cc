@@ -176,9 +176,14 @@ class OnnxRuntime final : public Runtime {
     }
   }
 
-  std::optional<OpenSession> open_cached(const Candidate& candidate, const std::string& key) {
+  /// Clears `key` where no copy shall be made either.
+  std::optional<OpenSession> open_cached(const Candidate& candidate, std::string& key) {
     auto entry = cache_.find(key);
     if (!entry) {
+      return std::nullopt;
+    }
+    if (entry->barred()) {
+      key.clear();
       return std::nullopt;
     }
     try {
@@ -192,9 +197,10 @@ class OnnxRuntime final : public Runtime {
       out.bytes = std::move(entry->file);
       return out;
     } catch (const std::exception& e) {
-      log::warning("model_cache_discarded",
+      log::warning("model_cache_barred",
                    {{"model", candidate.name}, {"reason", short_reason(e.what())}});
-      cache_.discard(key);
+      cache_.bar(key);
+      key.clear();
       return std::nullopt;
     }
   }

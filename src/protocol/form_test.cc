@@ -6,7 +6,7 @@
 #include <random>
 #include <string>
 
-#include "protocol/refusals.h"
+#include "protocol/refusals_testing.h"
 
 namespace podsense::protocol {
 namespace {

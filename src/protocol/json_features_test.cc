@@ -5,7 +5,7 @@
 
 #include "protocol/json_codec.h"
 #include "protocol/json_syntax.h"
-#include "protocol/refusals.h"
+#include "protocol/refusals_testing.h"
 
 namespace podsense::protocol {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "protocol/form.h"
 #include "protocol/json_codec.h"
-#include "protocol/refusals.h"
+#include "protocol/refusals_testing.h"
 
 namespace podsense::protocol {
 namespace {

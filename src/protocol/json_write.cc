@@ -44,12 +44,10 @@ void append_timing(std::string& out, const Timing& timing) {
   out += "}}";
 }
 
-void append_model(std::string& out, const AnswerHead& head) {
+/// `{"model":…,"version":…,"request_id":…`: the beginning of every answer.
+void append_head(std::string& out, const AnswerHead& head, std::string_view request_id) {
   out += R"({"model":)";
   append_json_string(out, head.model);
-}
-
-void append_version_and_id(std::string& out, const AnswerHead& head, std::string_view request_id) {
   out += R"(,"version":)";
   append_json_string(out, head.version);
   out += R"(,"request_id":)";
@@ -83,8 +81,7 @@ void reserve_more(std::string& out, std::size_t entries, std::size_t bytes_each)
 
 void write_classify(std::string& out, const ClassifyAnswer& answer, std::string_view request_id) {
   reserve_more(out, answer.predictions.size(), 80);
-  append_model(out, answer);
-  append_version_and_id(out, answer, request_id);
+  append_head(out, answer, request_id);
   out += R"(,"predictions":[)";
   std::string_view comma;
   for (const ScoredClass& entry : answer.predictions) {
@@ -106,8 +103,7 @@ void write_features(std::string& out, const RowsAnswer& answer, std::string_view
   assert(answer.rows.size() == 1);
   const RowAnswer& row = answer.rows.front();
   reserve_more(out, row.probabilities.size(), 14);
-  append_model(out, answer);
-  append_version_and_id(out, answer, request_id);
+  append_head(out, answer, request_id);
   out += ',';
   append_row(out, row);
   append_timing(out, answer.timing);
@@ -116,8 +112,7 @@ void write_features(std::string& out, const RowsAnswer& answer, std::string_view
 void write_instances(std::string& out, const RowsAnswer& answer, std::string_view request_id) {
   const std::size_t classes = answer.rows.empty() ? 0 : answer.rows.front().probabilities.size();
   reserve_more(out, answer.rows.size(), 64 + classes * 14);
-  append_model(out, answer);
-  append_version_and_id(out, answer, request_id);
+  append_head(out, answer, request_id);
   out += R"(,"predictions":[)";
   std::string_view comma;
   for (const RowAnswer& row : answer.rows) {
@@ -133,10 +128,7 @@ void write_instances(std::string& out, const RowsAnswer& answer, std::string_vie
 
 void write_simulate(std::string& out, const SimulateAnswer& answer, std::string_view request_id) {
   reserve_more(out, 0, 0);
-  append_model(out, answer);
-  // The simulated model has one version; the answer's shape leaves it out.
-  out += R"(,"request_id":)";
-  append_json_string(out, request_id);
+  append_head(out, answer, request_id);
   out += R"(,"cpu_ms":)";
   append_ms(out, answer.cpu);
   append_timing(out, answer.timing);

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "protocol/form.h"
-#include "protocol/refusals.h"
+#include "protocol/refusals_testing.h"
 
 namespace podsense::protocol {
 namespace {

@@ -17,10 +17,10 @@
 #include "fetch/fetch.h"
 #include "http/api.h"
 #include "http/server.h"
-#include "http/stats.h"
 #include "http/status_api.h"
 #include "inference/catalog.h"
 #include "inference/service.h"
+#include "inference/stats.h"
 #include "metrics/metrics.h"
 #include "model/model.h"
 #include "server/build_info.h"
@@ -55,7 +55,7 @@ fetch::Options fetch_options(const Config::Fetch& fetch, const Config::Limits& l
           .allow_cidrs = fetch.allow_cidrs,
           .deny_cidrs = fetch.deny_cidrs,
           .ca_file = fetch.ca_file,
-          .user_agent = std::string("podsense/") + kVersion};
+          .user_agent = std::string("podsense/") + build_info().version};
 }
 
 inference::CatalogOptions catalog_options(const Config& config, const Threads& threads) {
@@ -210,7 +210,7 @@ class App {
     }
     service_ = std::make_unique<inference::Service>(service_options(config_), *catalog_,
                                                     fetcher_.get(), registry_, clock_);
-    stats_ = std::make_unique<http::Stats>(registry_, scheduler_, *catalog_, clock_);
+    stats_ = std::make_unique<inference::Stats>(registry_, scheduler_, *catalog_, clock_);
     add_gauges();
     add_routes();
     return listen();
@@ -221,9 +221,9 @@ class App {
                                       .registry = registry_,
                                       .stats = *stats_,
                                       .lifecycle = lifecycle_,
-                                      .build = {.version = kVersion,
-                                                .commit = kCommit,
-                                                .compiler = kCompiler,
+                                      .build = {.version = build_info().version,
+                                                .commit = build_info().commit,
+                                                .compiler = build_info().compiler,
                                                 .onnxruntime = std::string(runtime_->version())}};
     add_inference_routes(router_, *service_,
                          {.max_image_bytes = config_.limits.max_body_bytes,
@@ -272,8 +272,8 @@ class App {
     gauge("podsense_ready", "1 while readyz says yes",
           [this] { return !lifecycle_.closed && catalog_->ready() ? 1.0 : 0.0; });
     gauge("podsense_build_info", "What this binary is", [] { return 1.0; },
-          {{"version", kVersion},
-           {"commit", kCommit},
+          {{"version", build_info().version},
+           {"commit", build_info().commit},
            {"onnxruntime", std::string(runtime_->version())}});
     counter(
         "podsense_cpu_throttled_seconds_total", "Time the cgroup's CPU quota held threads back",
@@ -282,11 +282,11 @@ class App {
       return static_cast<double>(cgroup::memory().value_or(cgroup::Memory{}).working_set_bytes);
     });
     counter("process_cpu_seconds_total", "User and system CPU time",
-            [] { return to_seconds(http::process_now().cpu); });
+            [] { return to_seconds(inference::process_now().cpu); });
     gauge("process_resident_memory_bytes", "Resident memory",
-          [] { return static_cast<double>(http::process_now().resident_bytes); });
+          [] { return static_cast<double>(inference::process_now().resident_bytes); });
     gauge("process_open_fds", "Open file descriptors",
-          [] { return static_cast<double>(http::process_now().descriptors); });
+          [] { return static_cast<double>(inference::process_now().descriptors); });
   }
 
   const Config config_;
@@ -299,7 +299,7 @@ class App {
   std::unique_ptr<inference::Catalog> catalog_;
   std::unique_ptr<fetch::Fetcher> fetcher_;
   std::unique_ptr<inference::Service> service_;
-  std::unique_ptr<http::Stats> stats_;
+  std::unique_ptr<inference::Stats> stats_;
   std::vector<std::unique_ptr<Registry::Gauge>> gauges_;
   std::unique_ptr<Ticker> ticker_;
   http::Router router_;
@@ -373,7 +373,7 @@ Result<int> serve(const LoadedConfig& loaded) {
   App& app = **created;
   app.start();
   log::info("serving",
-            {{"version", kVersion},
+            {{"version", build_info().version},
              {"http", config.listen.host + ":" + std::to_string(app.http_port())},
              {"admin", config.listen.admin_host + ":" + std::to_string(app.admin_port())},
              {"models", config.models.dir},

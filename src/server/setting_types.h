@@ -13,11 +13,11 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <tl/expected.hpp>
 #include <utility>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "server/config.h"
 
 namespace podsense::server {

@@ -335,6 +335,7 @@ def other_files(cases):
     small = Image.fromarray(np.round(scene(20, 16)[:, :, :3] * 255).astype(np.uint8))
     turned = small.transpose(Image.Transpose.ROTATE_180)
     data = encoded(small, format="PNG", save_all=True, append_images=[turned])
+    cases.file("tall.png", png(np.full((8192, 1, 3), 90, np.uint16), RGB, 8))
     cases.add("apng_two_frames", cases.file("apng_two_frames.png", data), small)
 
 

@@ -3,11 +3,10 @@
 /// What this process does right now, for people: rates and percentiles over the last seconds, read
 /// back from the same metrics that Prometheus scrapes.
 
-#include <array>
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <string>
+#include <vector>
 
 #include "base/cgroup.h"
 #include "base/clock.h"
@@ -16,7 +15,7 @@
 #include "inference/catalog.h"
 #include "metrics/metrics.h"
 
-namespace podsense::http {
+namespace podsense::inference {
 
 /// Over the last kWindow; rates over the last second.
 struct Load {
@@ -34,6 +33,25 @@ struct Process {
 /// @source /proc/self/statm, getrusage, /proc/self/fd
 Process process_now();
 
+/// Of one model version, since it was loaded.
+struct ModelReport {
+  std::string name, version;
+  std::uint64_t requests = 0;
+  metrics::LatencyBuckets latency;
+  batching::Queue::Load queue;  ///< service time alone when the plan is inline
+};
+
+struct Report {
+  Load load;
+  metrics::Registry::Totals totals;
+  Process process;
+  Duration uptime{};
+  double cpu_cores = 0;  ///< by quota or affinity
+  std::size_t waiting = 0;
+  std::size_t running = 0;
+  std::vector<ModelReport> models;
+};
+
 /// @threads thread-safe
 class Stats {
  public:
@@ -50,8 +68,7 @@ class Stats {
   /// wait.
   [[nodiscard]] double saturation() const { return load().saturation; }
 
-  /// The body of GET /stats.
-  [[nodiscard]] std::string json() const;
+  [[nodiscard]] Report report() const;
   [[nodiscard]] Duration uptime() const { return clock_.now() - begun_; }
 
  private:
@@ -73,4 +90,4 @@ class Stats {
   std::deque<Sample> samples_ GUARDED_BY(mutex_);
 };
 
-}  // namespace podsense::http
+}  // namespace podsense::inference

@@ -1,4 +1,4 @@
-#include "http/stats.h"
+#include "inference/stats.h"
 
 #include <sys/resource.h>
 #include <unistd.h>
@@ -6,16 +6,9 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
 
-namespace podsense::http {
+namespace podsense::inference {
 namespace {
-
-nlohmann::json latency_ms(const metrics::LatencyBuckets& latency) {
-  return {{"p50", latency.quantile(0.5) * 1e3},
-          {"p90", latency.quantile(0.9) * 1e3},
-          {"p99", latency.quantile(0.99) * 1e3}};
-}
 
 double per_second(double amount, Duration elapsed) {
   return elapsed > Duration::zero() ? amount / to_seconds(elapsed) : 0;
@@ -85,45 +78,28 @@ Load Stats::load() const {
   return load;
 }
 
-std::string Stats::json() const {
-  const Load now = load();
-  const auto totals = registry_.totals();
-  const Process process = process_now();
-  std::size_t waiting = 0;
-  std::size_t running = 0;
-  nlohmann::json models = nlohmann::json::array();
-  for (const inference::ModelStatus& status : catalog_.status()) {
+Report Stats::report() const {
+  Report report{.load = load(),
+                .totals = registry_.totals(),
+                .process = process_now(),
+                .uptime = uptime(),
+                .cpu_cores = limit_.cores};
+  for (const ModelStatus& status : catalog_.status()) {
     if (!status.served) {
       continue;
     }
+    const ServedModel& served = *status.served;
     const auto queue =
-        status.served->queue ? status.served->queue->load() : batching::Queue::Load{};
-    waiting += queue.waiting;
-    running += queue.running;
-    models.push_back(
-        {{"name", status.name},
-         {"version", status.version},
-         {"requests_total", status.served->metrics->requests()},
-         {"latency_ms", latency_ms(status.served->metrics->latency())},
-         {"service_ms", to_ms(status.served->queue ? queue.service : status.served->service)},
-         {"queue_depth", queue.waiting}});
+        served.queue ? served.queue->load() : batching::Queue::Load{.service = served.service};
+    report.waiting += queue.waiting;
+    report.running += queue.running;
+    report.models.push_back({.name = status.name,
+                             .version = status.version,
+                             .requests = served.metrics->requests(),
+                             .latency = served.metrics->latency(),
+                             .queue = queue});
   }
-  const auto time = std::chrono::system_clock::now().time_since_epoch();
-  return nlohmann::json{{"time", std::chrono::duration<double>(time).count()},
-                        {"uptime_s", to_seconds(uptime())},
-                        {"requests_total", totals.requests},
-                        {"failed_total", totals.failed},
-                        {"rate", now.rate},
-                        {"latency_ms", latency_ms(now.latency)},
-                        {"in_flight", running},
-                        {"queue_depth", waiting},
-                        {"saturation", now.saturation},
-                        {"connections", totals.connections},
-                        {"rss_bytes", process.resident_bytes},
-                        {"cpu_cores_used", now.cpu_cores},
-                        {"cpu_cores", limit_.cores},
-                        {"models", std::move(models)}}
-      .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return report;
 }
 
-}  // namespace podsense::http
+}  // namespace podsense::inference

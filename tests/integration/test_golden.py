@@ -1,0 +1,48 @@
+"""The whole server agrees with the reference pipeline (Pillow, ONNX Runtime in Python)."""
+
+import json
+import tempfile
+import unittest
+from pathlib import Path
+
+from harness import GOLDEN, RawClient, Server, copy_models, post
+
+AGREEMENT = 0.98
+
+
+class Golden(unittest.TestCase):
+    def test_top_1_agrees_on_real_photographs(self):
+        if not (GOLDEN / "golden.json").exists():
+            self.fail(f"no golden set in {GOLDEN}: run `make golden`")
+        photos = json.loads((GOLDEN / "golden.json").read_text())["photos"]
+        self.assertGreater(len(photos), 20)
+        with tempfile.TemporaryDirectory() as folder:
+            models = copy_models(Path(folder), "efficientnet-lite0")
+            manifest = models / "efficientnet-lite0/model.yaml"
+            manifest.write_text(manifest.read_text().replace("policy: latest", "policy: all"))
+            with Server("--max-body-bytes", "50MB", models=models) as server, \
+                    RawClient(server.http_port) as client:
+                for version, which in (("1", "fp32"), ("2", "int8")):
+                    self.compare(client, photos, version, which)
+
+    def compare(self, client, photos, version, which):
+        different = []
+        for entry in photos:
+            data = (GOLDEN / entry["file"]).read_bytes()
+            answer = client.exchange(post(f"/predict?version={version}", data))
+            self.assertEqual(answer.status, 200, (entry["file"], answer))
+            self.assertEqual(answer.json["version"], version)
+            ours, theirs = answer.json["predictions"], entry["top5"][which]
+            if ours[0]["class"] != theirs[0]["class"]:
+                scores = [(p["class"], round(p["score"], 4)) for p in ours[:3]]
+                wanted = [(p["class"], round(p["score"], 4)) for p in theirs[:3]]
+                different.append(f"{entry['file']}: server {scores}, reference {wanted}")
+        agreed = 1 - len(different) / len(photos)
+        print(f"{which}: top-1 agrees on {len(photos) - len(different)} of {len(photos)}")
+        for line in different:
+            print(" ", line)
+        self.assertGreaterEqual(agreed, AGREEMENT, different)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -132,6 +132,7 @@ def tables(w):
     w.save("tabular", nodes, features, [("label", I64, ["N"]), ("probabilities", F32, ["N", 2])], weights,
            {"labels": json.dumps(["no", "yes"]), "feature_count": "20"})
     w.save("tabular_no_label", nodes[:2], features, [("probabilities", F32, ["N", 2])], weights)
+    w.save("tabular_label_only", nodes, features, [("label", I64, ["N"])], weights)
     w.save("regressor", [node("ReduceMean", ["features"], ["y"], axes=[1])], features, [("y", F32, ["N", 1])])
 
 

@@ -50,7 +50,8 @@ Result<void> Queue::submit(TaskPtr& task) {
     return fail(ErrorCode::kDeadlineExceeded, "the deadline passed before the request was queued");
   }
   if (task->cost > task->deadline.left(now)) {
-    return fail(ErrorCode::kDeadlineExceeded, "the work asked for takes longer than the deadline allows");
+    return fail(ErrorCode::kDeadlineExceeded,
+                "the work asked for takes longer than the deadline allows");
   }
   {
     const MutexLock lock(scheduler_.mutex_);
@@ -91,11 +92,20 @@ Scheduler::Scheduler(Options options, const Clock& clock) : clock_(clock) {
 }
 
 Scheduler::~Scheduler() {
+  stop();
+}
+
+void Scheduler::stop() {
   {
     const MutexLock lock(mutex_);
     stopping_ = true;
   }
   work_came_.notify_all();
+  for (std::jthread& thread : threads_) {
+    if (thread.joinable()) {
+      thread.join();
+    }
+  }
 }
 
 std::unique_ptr<Queue> Scheduler::add_queue(Queue::Options options, Queue::Run run) {

@@ -608,7 +608,8 @@ asio::awaitable<void> Connection::linger() {
 void Connection::log_access(std::size_t bytes_out) {
   const AccessLog mode = shared_.options.access_log;
   const bool failed = answer_.status >= 400;
-  if (mode == AccessLog::kOff || (!failed && mode == AccessLog::kErrors)) {
+  const bool quiet = route_ != nullptr && route_->quiet && mode != AccessLog::kAll;
+  if (mode == AccessLog::kOff || quiet || (!failed && mode == AccessLog::kErrors)) {
     return;
   }
   if (!failed && mode == AccessLog::kSampled) {

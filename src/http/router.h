@@ -22,6 +22,8 @@ struct Route {
   bool body_required = true;   ///< of a POST: 411 without Content-Length and chunks
   /// Of the inference API, to which CORS and the request deadline apply.
   bool api = false;
+  /// Asked again and again by machines (probes, scrapes): logged only where everything is.
+  bool quiet = false;
 };
 
 /// @threads immutable once built

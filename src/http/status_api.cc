@@ -123,16 +123,27 @@ Response health(const StatusSources& sources) {
   return reply_json(body, ready ? 200 : 503);
 }
 
+/// For whom a route is: scripts of other origins, where CORS allows it; probes and scrapers.
+struct Audience {
+  bool scripts = false;
+  bool machines = false;
+};
+constexpr Audience kMachines{.machines = true};
+constexpr Audience kScriptsAndMachines{.scripts = true, .machines = true};
+
 Response probe(const char* name, bool yes) {
-  return reply_json(json{{name, yes}}, yes ? 200 : 503);
+  Response response = reply_json(json{{name, yes}}, yes ? 200 : 503);
+  response.code = yes ? "OK" : error_name(ErrorCode::kUnavailable);
+  return response;
 }
 
 /// A route whose answer takes no longer than it takes to write it.
 template <class Make>
-void add_get(Router& router, const char* path, Make make, bool api = false) {
-  router.add({.path = path,
+void add_get(Router& router, std::string path, Make make, Audience audience) {
+  router.add({.path = std::move(path),
               .get = [make](Request& request, Reply reply) { reply(make(request)); },
-              .api = api});
+              .api = audience.scripts,
+              .quiet = audience.machines});
 }
 
 bool names_gzip(std::string_view accepted) {
@@ -178,36 +189,46 @@ void reload(inference::Catalog& catalog, Request& request, Reply reply) {
 }  // namespace
 
 void add_status_routes(Router& router, StatusSources sources) {
-  add_get(router, "/health", [sources](const Request&) { return health(sources); }, true);
-  add_get(router, "/livez", [](const Request&) { return probe("live", true); });
-  add_get(router, "/readyz",
-          [sources](const Request&) { return probe("ready", is_ready(sources)); });
-  add_get(router, "/startupz",
-          [sources](const Request&) { return probe("started", sources.catalog.started()); });
-  add_get(router, "/stats", [sources](const Request&) { return stats(sources.stats); }, true);
   add_get(
-      router, "/version",
-      [sources](const Request&) {
-        return reply_json(json{{"name", "podsense"},
-                               {"version", sources.build.version},
-                               {"commit", sources.build.commit},
-                               {"compiler", sources.build.compiler},
-                               {"onnxruntime", sources.build.onnxruntime}});
-      },
-      true);
+      router, "/health", [sources](const Request&) { return health(sources); },
+      kScriptsAndMachines);
+  add_get(router, "/livez", [](const Request&) { return probe("live", true); }, kMachines);
+  add_get(
+      router, "/readyz", [sources](const Request&) { return probe("ready", is_ready(sources)); },
+      kMachines);
+  add_get(
+      router, "/startupz",
+      [sources](const Request&) { return probe("started", sources.catalog.started()); }, kMachines);
+  add_get(
+      router, "/stats", [sources](const Request&) { return stats(sources.stats); },
+      kScriptsAndMachines);
+  add_get(router, "/version",
+          [sources](const Request&) {
+            return reply_json(json{{"name", "podsense"},
+                                   {"version", sources.build.version},
+                                   {"commit", sources.build.commit},
+                                   {"compiler", sources.build.compiler},
+                                   {"onnxruntime", sources.build.onnxruntime}});
+          },
+          {.scripts = true});
 }
 
 void add_metrics_route(Router& router, metrics::Registry& registry) {
-  add_get(router, "/metrics", [&registry](const Request&) {
-    return Response{.content_type = "text/plain; version=0.0.4; charset=utf-8",
-                    .body = registry.expose()};
-  });
+  add_get(
+      router, "/metrics",
+      [&registry](const Request&) {
+        return Response{.content_type = "text/plain; version=0.0.4; charset=utf-8",
+                        .body = registry.expose()};
+      },
+      kMachines);
 }
 
 void add_admin_routes(Router& router, StatusSources sources, bool reload_api) {
-  add_get(router, "/v1/models", [sources](const Request&) {
-    return reply_json(json{{"models", models_json(sources.catalog)}});
-  });
+  add_get(router, "/v1/models",
+          [sources](const Request&) {
+            return reply_json(json{{"models", models_json(sources.catalog)}});
+          },
+          {});
   if (reload_api) {
     router.add(
         {.path = "/v1/reload",
@@ -220,8 +241,8 @@ void add_admin_routes(Router& router, StatusSources sources, bool reload_api) {
 
 void add_page_routes(Router& router) {
   for (const Asset& asset : assets()) {
-    add_get(router, std::string(asset.path).c_str(),
-            [&asset](const Request& request) { return asset_response(asset, request); });
+    add_get(router, std::string(asset.path),
+            [&asset](const Request& request) { return asset_response(asset, request); }, {});
   }
 }
 

@@ -149,11 +149,9 @@ TEST(Bomb, DeclaredSizeIsRefusedBeforeDecoding) {
   std::fill_n(webp.begin() + static_cast<std::ptrdiff_t>(canvas), 3, std::byte{0xFF});
   for (const auto& bytes : {png_of_size(50'000, 50'000), png_of_size(0x7FFFFFFF, 1),
                             png_of_size(16'000, 16'000), jpeg, webp}) {
-    const auto before = std::chrono::steady_clock::now();
     for (const auto code : {inspect(bytes, {}).error().code, convert(bytes).error().code}) {
       EXPECT_EQ(code, ErrorCode::kPayloadTooLarge);
     }
-    EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(1));
   }
 }
 

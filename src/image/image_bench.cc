@@ -4,6 +4,7 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -26,7 +27,7 @@ std::vector<std::byte> read_file(const std::string& name) {
   return bytes;
 }
 
-constexpr Limits kLimits{.max_bytes = 64U << 20U};
+constexpr Limits kLimits{.max_bytes = 64U << 20U, .max_time = std::chrono::hours(1)};
 
 void convert(benchmark::State& state, const std::string& name, const TensorSpec& spec) {
   const auto bytes = read_file(name);
@@ -36,7 +37,7 @@ void convert(benchmark::State& state, const std::string& name, const TensorSpec&
   }
   Scratch scratch;
   std::vector<float> tensor(element_count(spec));
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     const auto done = to_tensor(bytes, spec, kLimits, std::span<float>(tensor), scratch);
     if (!done) {
       state.SkipWithError(done.error().message.c_str());
@@ -48,7 +49,7 @@ void convert(benchmark::State& state, const std::string& name, const TensorSpec&
 
 void inspect_header(benchmark::State& state, const std::string& name) {
   const auto bytes = read_file(name);
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     benchmark::DoNotOptimize(inspect(bytes, kLimits));
   }
 }

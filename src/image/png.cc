@@ -27,6 +27,9 @@ tl::unexpected<Error> spng_error(int code) {
   if (code == SPNG_EMEM) {
     return fail(ErrorCode::kUnavailable, "not enough memory to decode this picture now");
   }
+  if (code == SPNG_EBADSTATE) {  // after a chunk that spng had refused
+    return corrupt(kName, "a chunk of it is corrupt");
+  }
   return corrupt(kName, code == SPNG_IO_EOF ? "it is truncated" : spng_strerror(code));
 }
 

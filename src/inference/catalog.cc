@@ -266,8 +266,15 @@ std::string Catalog::default_model(model::Task task) const {
   if (const std::string& configured = configured_default(task); !configured.empty()) {
     return configured;
   }
+  const auto fits = [task](const std::vector<Version>& versions) {
+    return versions.back().served->model->signature().task == task;
+  };
+  const auto preferred = now->models.find(options_.preferred_model);
+  if (preferred != now->models.end() && fits(preferred->second)) {
+    return preferred->first;
+  }
   for (const auto& [name, versions] : now->models) {
-    if (versions.back().served->model->signature().task == task) {
+    if (fits(versions)) {
       return name;
     }
   }

@@ -27,7 +27,8 @@ struct CatalogOptions {
   ServeOptions serve;
   Duration poll_interval{};  ///< zero: reload only when told
   unsigned load_threads = 1;
-  std::string default_image_model;  ///< empty: the only one, or the first by name
+  std::string preferred_model;      ///< default of its task, where it is served
+  std::string default_image_model;  ///< empty: preferred_model, or the first by name
   std::string default_tabular_model;
   std::string default_simulated_model;
 };

@@ -59,10 +59,11 @@ class InferenceTest : public testing::Test {
     return {.received = clock_.now(),
             .deadline = Deadline::after(clock_.now(), milliseconds(20'000))};
   }
-  Result<protocol::RowsAnswer> predict(std::size_t columns, std::string version = "") {
+  Result<protocol::RowsAnswer> predict(std::size_t columns, std::string version = "",
+                                       std::string name = "tabular") {
     std::promise<Result<protocol::RowsAnswer>> promise;
     auto answer = promise.get_future();
-    service_->predict({.model = {.name = "tabular", .version = std::move(version)},
+    service_->predict({.model = {.name = std::move(name), .version = std::move(version)},
                        .values = std::vector<float>(columns, 0.5F),
                        .rows = 1,
                        .columns = columns},
@@ -101,12 +102,28 @@ TEST_F(InferenceTest, PredictsRowsInline) {
   EXPECT_TRUE(answer->timing.compute);
 }
 
+TEST_F(InferenceTest, ServesTabularModelsThatGiveOnlyHalfTheAnswer) {
+  put_model("scores", 1, "tabular_no_label.onnx");
+  put_model("labels", 1, "tabular_label_only.onnx");
+  write("labels/model.yaml", "task: tabular-classification\nlabels: [no, yes]\n");
+  open();
+  ASSERT_THAT(reload().refused, IsEmpty());
+  const auto whole = predict(20)->rows[0];
+  const auto scores = predict(20, "", "scores")->rows[0];
+  EXPECT_EQ(scores.prediction, whole.prediction);
+  EXPECT_EQ(scores.probabilities, whole.probabilities);
+  const auto labels = predict(20, "", "labels")->rows[0];
+  EXPECT_EQ(labels.prediction, whole.prediction);
+  EXPECT_EQ(labels.label, whole.label);
+  EXPECT_THAT(labels.probabilities, IsEmpty());
+}
+
 TEST_F(InferenceTest, NamesHowManyFeaturesTheModelTakes) {
   open();
   reload();
   const auto answer = predict(19);
   ASSERT_FALSE(answer);
-  EXPECT_EQ(answer.error().message, "features holds 19 numbers; model 'tabular' takes 20");
+  EXPECT_EQ(answer.error().message, "model 'tabular' takes 20 features; got 19");
 }
 
 TEST_F(InferenceTest, SimulatesThroughTheQueueAndBurnsWhatWasAsked) {
@@ -136,6 +153,18 @@ TEST_F(InferenceTest, NamesTheModelsThereAre) {
   EXPECT_THAT(version.error().message, HasSubstr("no version '7'"));
   const auto task = catalog_->find({.name = "simulated"}, model::Task::kTabularClassification);
   EXPECT_EQ(task.error().code, ErrorCode::kInvalidArgument);
+}
+
+TEST_F(InferenceTest, ThePreferredModelIsTheDefaultOfItsTask) {
+  put_model("another", 1, "tabular.onnx");
+  open();
+  reload();
+  EXPECT_EQ(catalog_->default_model(model::Task::kTabularClassification), "another");
+  Catalog preferring({.repository = {.root = root_}, .preferred_model = "tabular"}, *runtime_,
+                     *scheduler_, registry_, clock_);
+  ASSERT_TRUE(preferring.reload());
+  EXPECT_EQ(preferring.default_model(model::Task::kTabularClassification), "tabular");
+  EXPECT_EQ(preferring.default_model(model::Task::kSimulated), "simulated");
 }
 
 TEST_F(InferenceTest, IsUnavailableBeforeTheFirstLoad) {

@@ -8,8 +8,8 @@ namespace podsense::inference {
 namespace {
 
 std::string columns_message(std::size_t got, std::size_t wanted, const std::string& model) {
-  return "features holds " + std::to_string(got) + " numbers; model '" + model + "' takes " +
-         std::to_string(wanted);
+  return "model '" + model + "' takes " + std::to_string(wanted) + " features; got " +
+         std::to_string(got);
 }
 
 }  // namespace

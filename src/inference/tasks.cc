@@ -179,25 +179,37 @@ void run_classify(const ServedModel& served, const Clock& clock, std::vector<Tas
                     end - begin, end);
 }
 
-/// Class and probabilities of rows [first, first + count) of a run's outputs.
+/// One row: its label where the model gives labels, else the class of the highest probability.
+protocol::RowAnswer row_answer(const ServedModel& served, std::span<const float> probabilities,
+                               std::optional<std::int64_t> label) {
+  const auto best =
+      static_cast<std::size_t>(std::ranges::max_element(probabilities) - probabilities.begin());
+  // Without probabilities a label is all there is: it names itself.
+  const std::size_t name =
+      probabilities.empty() ? static_cast<std::size_t>(label.value_or(-1)) : best;
+  return {.prediction = label.value_or(static_cast<std::int64_t>(best)),
+          .label = served.label(name),
+          .probabilities = {probabilities.begin(), probabilities.end()}};
+}
+
+/// Rows [first, first + count) of the `all` that a run answered.
 protocol::RowsAnswer rows_answer(const ServedModel& served, const model::Outputs& outputs,
                                  std::size_t first, std::size_t count, std::size_t all) {
   const model::Signature& signature = served.model->signature();
-  const auto scores = elements<float>(outputs[signature.probabilities_output]);
-  const std::size_t classes = scores.size() / all;
+  std::span<const float> scores;
+  if (signature.probabilities_output < signature.outputs.size()) {
+    scores = elements<float>(outputs[signature.probabilities_output]);
+  }
   std::span<const std::int64_t> labels;
   if (signature.label_output) {
     labels = elements<std::int64_t>(outputs[*signature.label_output]);
   }
+  const std::size_t classes = scores.size() / all;
   protocol::RowsAnswer answer;
   answer.rows.reserve(count);
   for (std::size_t i = first; i < first + count; ++i) {
-    const auto row = scores.subspan(i * classes, classes);
-    const auto best = static_cast<std::size_t>(std::ranges::max_element(row) - row.begin());
-    answer.rows.push_back(
-        {.prediction = labels.empty() ? static_cast<std::int64_t>(best) : labels[i],
-         .label = served.label(best),
-         .probabilities = {row.begin(), row.end()}});
+    answer.rows.push_back(row_answer(served, scores.subspan(i * classes, classes),
+                                     i < labels.size() ? std::optional(labels[i]) : std::nullopt));
   }
   return answer;
 }

@@ -120,10 +120,18 @@ constexpr std::array<Child, 20> kChildren{{
     {Message::kTensor, 13, Message::kEntry},
 }};
 
+constexpr std::size_t kMessages = 9;
+constexpr std::uint32_t kFields = 32;
+constexpr auto kChildTable = [] {
+  std::array<std::array<std::optional<Message>, kFields>, kMessages> table{};
+  for (const Child& c : kChildren) {
+    table[static_cast<std::size_t>(c.parent)][c.field] = c.child;
+  }
+  return table;
+}();
+
 std::optional<Message> child_of(Message parent, std::uint32_t field) {
-  const auto at = std::ranges::find_if(
-      kChildren, [&](const Child& c) { return c.parent == parent && c.field == field; });
-  return at == kChildren.end() ? std::nullopt : std::optional(at->child);
+  return field < kFields ? kChildTable[static_cast<std::size_t>(parent)][field] : std::nullopt;
 }
 
 struct Range {

@@ -76,7 +76,7 @@ TEST(WriteSimulate, HasTheFieldsInOrder) {
   auto answer = answered<SimulateAnswer>();
   answer.cpu = nanoseconds(25'000'400);
   EXPECT_EQ(written(write_simulate, answer),
-            R"({"model":"m","request_id":"r","cpu_ms":25.000,"timing_ms":{"total":0.000}})");
+            R"({"model":"m","version":"1","request_id":"r","cpu_ms":25.000,"timing_ms":{"total":0.000}})");
 }
 
 TEST(WriteError, HasMessageCodeAndRequestId) {

@@ -66,6 +66,7 @@ inference::CatalogOptions catalog_options(const Config& config, const Threads& t
       .serve = {.instances = threads.executors, .max_waiting = config.limits.max_queue_length},
       .poll_interval = models.reload_interval,
       .load_threads = threads.executors,
+      .preferred_model = models.model_name,
       .default_image_model = models.default_image_model,
       .default_tabular_model = models.default_tabular_model,
       .default_simulated_model = models.default_simulated_model};
@@ -149,6 +150,16 @@ class App {
     return app;
   }
 
+  ~App() {
+    http_.reset();
+    admin_.reset();
+    // An executor may still be letting go of what it ran: before the catalog does, since whoever
+    // lets go of a model last destroys it.
+    scheduler_.stop();
+  }
+  App(const App&) = delete;
+  App& operator=(const App&) = delete;
+
   void start() {
     catalog_->start();
     ticker_ = std::make_unique<Ticker>([this] { stats_->tick(); });
@@ -177,10 +188,16 @@ class App {
     http_->announce_close();
   }
   /// True when every request was answered.
-  bool drain(Duration timeout) {
+  bool drain(Deadline deadline) {
     lifecycle_.closed = true;
     http_->stop_accepting();
-    return http_->wait_idle(timeout);
+    return http_->wait_idle(deadline.left(clock_.now()));
+  }
+  /// After `drain`, so that liveness holds to the last moment. False: a request, such as a reload,
+  /// still uses what would be destroyed.
+  bool close_admin() {
+    admin_->stop_accepting();
+    return admin_->wait_idle(std::chrono::seconds(2));
   }
   [[nodiscard]] std::size_t in_flight() const { return http_->in_flight(); }
   [[nodiscard]] std::uint16_t http_port() const { return http_->port(); }
@@ -388,16 +405,23 @@ Result<int> serve(const LoadedConfig& loaded) {
   const SteadyClock clock;
   const Deadline deadline = Deadline::after(clock.now(), config.shutdown.drain_timeout);
   app.announce();
-  const Duration delay = std::min(config.shutdown.drain_delay, deadline.left(clock.now()));
-  if (const int again = wait_signal(signals, delay); again == SIGTERM || again == SIGINT) {
-    log::warning("shutdown_forced");
-    _exit(1);
+  const Deadline delay = Deadline::after(
+      clock.now(), std::min(config.shutdown.drain_delay, deadline.left(clock.now())));
+  for (;;) {
+    const int again = wait_signal(signals, delay.left(clock.now()));
+    if (again == SIGTERM || again == SIGINT) {
+      log::warning("shutdown_forced");
+      _exit(1);
+    }
+    if (delay.passed(clock.now())) {
+      break;  // not for SIGHUP, which means nothing any more
+    }
   }
   watch_for_second_signal(signals);
-  const bool drained = app.drain(deadline.left(clock.now()));
+  const bool drained = app.drain(deadline);
   log::info("shutdown_ended", {{"drained", drained}, {"cut_off", app.in_flight()}});
-  if (!drained) {
-    _exit(1);  // requests still hold what would be destroyed
+  if (!drained || !app.close_admin()) {
+    _exit(drained ? 0 : 1);  // requests still hold what would be destroyed
   }
   created->reset();
   return 0;

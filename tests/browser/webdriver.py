@@ -38,14 +38,19 @@ class Browser:
     """One headless Chromium. Use as a context manager: it ends what it started."""
 
     def __enter__(self):
-        self._process = subprocess.Popen([_find("chromedriver"), "--port=0"],
-                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        try:
-            self._base = f"http://127.0.0.1:{self._read_port()}"
-            self._open_session()
-        except BaseException:
-            self._process.kill()
-            raise
+        for attempt in range(3):  # a driver that loses a race for its port ends at once
+            self._process = subprocess.Popen([_find("chromedriver"), "--port=0"],
+                                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                             text=True)
+            try:
+                self._base = f"http://127.0.0.1:{self._read_port()}"
+                self._open_session()
+                return self
+            except BaseException as error:
+                self._process.kill()
+                self._process.wait()
+                if attempt == 2 or not isinstance(error, WebDriverError):
+                    raise
         return self
 
     def __exit__(self, *_):
@@ -57,11 +62,13 @@ class Browser:
         self._process.wait(timeout=20)
 
     def _read_port(self):
+        said = []
         for line in self._process.stdout:
+            said.append(line.strip())
             found = re.search(r"successfully on port (\d+)", line)
             if found:
                 return found.group(1)
-        raise WebDriverError("chromedriver ended before it listened")
+        raise WebDriverError("chromedriver ended before it listened: " + " / ".join(said))
 
     def _open_session(self):
         options = {"binary": _find("chromium", "chromium-browser", "google-chrome"),

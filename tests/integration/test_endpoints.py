@@ -200,7 +200,8 @@ class Infer(ServerCase):
             (self.server.get("/infer?cpu_ms=2.5&model=simulated&version=1"), 2.5),
         ):
             self.assertEqual(answer.status, 200, answer)
-            self.assertEqual(list(answer.json), ["model", "request_id", "cpu_ms", "timing_ms"])
+            self.assertEqual(list(answer.json),
+                             ["model", "version", "request_id", "cpu_ms", "timing_ms"])
             self.assertEqual(answer.json["model"], "simulated")
             self.assertGreaterEqual(answer.json["cpu_ms"], cpu)
             self.assertLess(answer.json["cpu_ms"], cpu + 5)

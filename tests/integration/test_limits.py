@@ -183,6 +183,8 @@ class Deadlines(OneExecutor):
     FLAGS = (*OneExecutor.FLAGS, "--request-timeout", "3s")
 
     def test_a_deadline_the_queue_cannot_meet_is_503_with_retry_after(self):
+        while self.server.metric("podsense_service_seconds", model="simulated") < 0.5:
+            self.assertEqual(self.server.post("/infer?cpu_ms=700").status, 200)
         busy = self.occupied(1000)
         waiting = []
         refused = None

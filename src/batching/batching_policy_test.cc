@@ -1,6 +1,6 @@
-#include "batching/policy.h"
-
 #include <gtest/gtest.h>
+
+#include "batching/policy.h"
 
 namespace podsense::batching {
 namespace {

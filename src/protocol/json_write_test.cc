@@ -75,8 +75,9 @@ TEST(WriteInstances, HasOneEntryPerRow) {
 TEST(WriteSimulate, HasTheFieldsInOrder) {
   auto answer = answered<SimulateAnswer>();
   answer.cpu = nanoseconds(25'000'400);
-  EXPECT_EQ(written(write_simulate, answer),
-            R"({"model":"m","version":"1","request_id":"r","cpu_ms":25.000,"timing_ms":{"total":0.000}})");
+  EXPECT_EQ(
+      written(write_simulate, answer),
+      R"({"model":"m","version":"1","request_id":"r","cpu_ms":25.000,"timing_ms":{"total":0.000}})");
 }
 
 TEST(WriteError, HasMessageCodeAndRequestId) {

@@ -238,7 +238,7 @@ def geometry_cases(cases):
         block = exif_block(orientation, "<" if orientation % 2 else ">")
         where = "before" if orientation in (1, 3, 6, 7) else "after"  # the picture's data
         turned = np.round(scene(23, 17)[:, :, :3] * 255).astype(np.uint16)
-        data = cases.file(name + ".png", png(turned, RGB, 8, **{where: [chunk(b"eXIf", block)]}))
+        cases.file(name + ".png", png(turned, RGB, 8, **{where: [chunk(b"eXIf", block)]}))
         shown = Image.fromarray(turned.astype(np.uint8))
         shown.getexif()[0x0112] = orientation
         shown = ImageOps.exif_transpose(shown)

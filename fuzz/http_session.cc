@@ -1,0 +1,93 @@
+// Any bytes on a connection to the real server: no crash, and what comes back is HTTP/1.1.
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "http/server.h"
+
+namespace {
+
+using namespace podsense;  // NOLINT(google-build-using-namespace): a fuzz target
+
+/// One server for the whole run, on a loopback port of its own.
+class Target {
+ public:
+  Target() {
+    log::configure(log::Level::kOff, log::Format::kJson);
+    const auto answer = [](http::Request& request, http::Reply reply) {
+      reply(http::json_response("{\"bytes\":" + std::to_string(request.body.size()) + "}"));
+    };
+    router_.add({.path = "/echo", .post = answer, .max_body = 4096, .api = true});
+    router_.add({.path = "/health", .get = answer});
+    server_ = std::move(*http::Server::create({.host = "127.0.0.1",
+                                               .max_header_bytes = 2048,
+                                               .max_inflated_bytes = 8192,
+                                               .cors_origins = {"https://example.com"}},
+                                              router_, registry_, clock_));
+    server_->start();
+  }
+
+  std::string exchange(const std::uint8_t* data, std::size_t size) const {
+    const int peer = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const timeval limit{.tv_sec = 10, .tv_usec = 0};
+    ::setsockopt(peer, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(server_->port());
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (::connect(peer, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+      std::abort();
+    }
+    while (size > 0) {
+      const ssize_t sent = ::send(peer, data, size, MSG_NOSIGNAL);
+      if (sent <= 0) {
+        break;  // refused half-way: the answer is still to be read
+      }
+      data += sent;
+      size -= static_cast<std::size_t>(sent);
+    }
+    ::shutdown(peer, SHUT_WR);
+    std::string answer;
+    char piece[4096];
+    for (ssize_t got = 0; (got = ::recv(peer, piece, sizeof piece, 0)) != 0;) {
+      if (got < 0) {
+        if (errno == EAGAIN) {
+          std::abort();  // a connection that never ends
+        }
+        break;
+      }
+      answer.append(piece, static_cast<std::size_t>(got));
+    }
+    ::close(peer);
+    return answer;
+  }
+
+ private:
+  SteadyClock clock_;
+  metrics::Registry registry_;
+  http::Router router_;
+  std::unique_ptr<http::Server> server_;
+};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static const Target& target = *new Target;  // outlives libFuzzer's exit handlers
+  if (size > 16'384) {
+    return 0;
+  }
+  const std::string answer = target.exchange(data, size);
+  if (!answer.empty() && !std::string_view(answer).starts_with("HTTP/1.1 ")) {
+    std::abort();
+  }
+  return 0;
+}

@@ -262,18 +262,21 @@ const std::string& Catalog::configured_default(model::Task task) const {
 }
 
 std::string Catalog::default_model(model::Task task) const {
-  const auto now = snapshot();
+  return default_model(*snapshot(), task);
+}
+
+std::string Catalog::default_model(const Snapshot& now, model::Task task) const {
   if (const std::string& configured = configured_default(task); !configured.empty()) {
     return configured;
   }
   const auto fits = [task](const std::vector<Version>& versions) {
     return versions.back().served->model->signature().task == task;
   };
-  const auto preferred = now->models.find(options_.preferred_model);
-  if (preferred != now->models.end() && fits(preferred->second)) {
+  const auto preferred = now.models.find(options_.preferred_model);
+  if (preferred != now.models.end() && fits(preferred->second)) {
     return preferred->first;
   }
-  for (const auto& [name, versions] : now->models) {
+  for (const auto& [name, versions] : now.models) {
     if (fits(versions)) {
       return name;
     }
@@ -291,7 +294,7 @@ Result<std::shared_ptr<const ServedModel>> Catalog::find(const protocol::ModelRe
     }
     return names.empty() ? std::string("none") : names;
   };
-  const std::string name = ref.name.empty() ? default_model(task) : ref.name;
+  const std::string name = ref.name.empty() ? default_model(*now, task) : ref.name;
   const auto model = now->models.find(name);
   if (model == now->models.end()) {
     if (!now->loaded_once) {

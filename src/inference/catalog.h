@@ -105,6 +105,7 @@ class Catalog {
                        std::shared_ptr<Snapshot> after);
   void free_retired();
   [[nodiscard]] std::shared_ptr<const Snapshot> snapshot() const;
+  [[nodiscard]] std::string default_model(const Snapshot& now, model::Task task) const;
   [[nodiscard]] const std::string& configured_default(model::Task task) const;
 
   const CatalogOptions options_;

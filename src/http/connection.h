@@ -45,6 +45,10 @@ struct WorkerState {
   std::uint64_t unlogged = 0;
 };
 
+/// A connection on which no request has come yet may bring its first one this long after the drain
+/// began: its client could not know.
+inline constexpr Duration kFreshGrace = std::chrono::milliseconds(250);
+
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   Connection(Tcp::socket socket, std::string peer, Shared& shared, WorkerState& worker);

@@ -1,0 +1,340 @@
+// How a connection reads a request: head, what can be refused before a body, body, gzip.
+#include <sys/socket.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/rfc7230.hpp>
+#include <cerrno>
+
+#include "http/connection.h"
+#include "http/gzip.h"
+#include "http/identity.h"
+
+namespace podsense::http {
+namespace {
+
+constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
+constexpr std::size_t kHeadChunk = 2U << 10U;
+constexpr std::size_t kBodyChunk = 64U << 10U;
+/// The rest of a refused request is read, so that the connection can be kept, up to this size.
+constexpr std::uint64_t kDiscard = 64U << 10U;
+
+using Field = beast_http::field;
+
+bool names_gzip(std::string_view coding) {
+  return boost::beast::iequals(coding, "gzip") || boost::beast::iequals(coding, "x-gzip");
+}
+
+}  // namespace
+
+/// Reads up to `most` bytes more. False: the peer is gone, or the phase's time is over.
+asio::awaitable<bool> Connection::fill(std::size_t most) {
+  const auto space = buffer_.prepare(most);
+  const auto [error, count] = co_await socket_.async_read_some(space, kToken);
+  buffer_.commit(count);
+  if (error == asio::error::operation_aborted && shared_.stopping && !timed_out_) {
+    // The drain ended the wait; a request that came in the same moment is still served.
+    const auto late = ::recv(socket_.native_handle(), space.data(), space.size(), MSG_DONTWAIT);
+    if (late > 0) {
+      buffer_.commit(static_cast<std::size_t>(late));
+      co_return true;
+    }
+  }
+  co_return !error && count > 0;
+}
+
+/// Until there is a first byte that is not part of an empty line: some clients end a body with one,
+/// RFC 9112 2.2.
+asio::awaitable<Connection::Step> Connection::wait_for_request() {
+  for (;;) {
+    const auto* at = static_cast<const char*>(buffer_.data().data());
+    const std::string_view have(at, buffer_.size());
+    buffer_.consume(std::min(have.find_first_not_of("\r\n"), have.size()));
+    if (buffer_.size() > 0) {
+      co_return Step::kGo;
+    }
+    if (shared_.stopping && !fresh_) {
+      co_return Step::kClose;
+    }
+    buffer_.shrink_to_fit();
+    enter(Phase::kIdle, shared_.stopping ? kFreshGrace : shared_.options.idle_timeout);
+    const bool more = co_await fill(kHeadChunk);
+    if (!more) {
+      co_return Step::kClose;
+    }
+  }
+}
+
+asio::awaitable<Connection::Step> Connection::read_head() {
+  parser_.emplace();
+  parser_->header_limit(shared_.options.max_header_bytes);
+  parser_->body_limit(boost::none);
+  refusal_.reset();
+  request_ = Request{};
+  route_ = nullptr;
+  handler_ = nullptr;
+  keep_alive_ = false;
+  bytes_in_ = 0;
+  const Step came = co_await wait_for_request();
+  if (came == Step::kClose) {
+    co_return Step::kClose;
+  }
+  begin_request();
+  enter(Phase::kHeader, shared_.options.header_timeout);
+  request_.context.received = shared_.clock.now();
+  for (;;) {
+    boost::system::error_code error;
+    const std::size_t used = parser_->put(buffer_.data(), error);
+    buffer_.consume(used);
+    if (parser_->is_header_done()) {
+      co_return Step::kGo;
+    }
+    if (error && error != beast_http::error::need_more) {
+      refuse_parse(error);
+      co_return Step::kGo;
+    }
+    const bool more = co_await fill(kHeadChunk);
+    if (!more) {
+      if (!timed_out_) {
+        co_return Step::kClose;
+      }
+      refuse({.code = ErrorCode::kRequestTimeout,
+              .message = "the request's headers did not come in time"});
+      co_return Step::kGo;
+    }
+  }
+}
+
+void Connection::refuse(Error error) {
+  if (!refusal_) {
+    refusal_ = std::move(error);
+  }
+}
+
+void Connection::refuse_parse(const boost::system::error_code& error) {
+  using E = beast_http::error;
+  Error refused{.code = ErrorCode::kInvalidArgument, .detail = error.message()};
+  if (error == E::header_limit) {
+    refused.code = ErrorCode::kHeadersTooLarge;
+    refused.message = "request line and headers are over " +
+                      std::to_string(shared_.options.max_header_bytes) + " bytes";
+  } else if (error == E::body_limit) {
+    refused.code = ErrorCode::kPayloadTooLarge;
+    refused.message = "the body is over " + std::to_string(max_body_) + " bytes";
+  } else {
+    refused.message = "not a valid HTTP/1.1 request: " + error.message();
+  }
+  refuse(std::move(refused));
+}
+
+void Connection::examine_head() {
+  body_read_ = false;
+  if (refusal_) {
+    // The rest of the stream cannot be told apart from a next request: answer and close.
+    keep_alive_ = false;
+    request_.id = new_request_id();
+    return;
+  }
+  auto& head = parser_->get();
+  keep_alive_ = parser_->keep_alive();
+  request_.method = head.method();
+  request_.headers = &head.base();
+  request_.target.assign(head.target().data(), head.target().size());
+  std::string_view target = request_.target;
+  if (!target.starts_with('/') && target.find("://") != std::string_view::npos) {
+    const auto path = target.find('/', target.find("://") + 3);  // absolute-form, RFC 9112 3.2.2
+    target = path == std::string_view::npos ? "/" : target.substr(path);
+  }
+  const auto question = target.find('?');
+  request_.path = target.substr(0, question);
+  request_.query = question == std::string_view::npos ? "" : target.substr(question + 1);
+  const auto given = head["X-Request-Id"];
+  request_.id = valid_request_id({given.data(), given.size()})
+                    ? std::string(given.data(), given.size())
+                    : new_request_id();
+  const auto parent = head["traceparent"];
+  request_.context.traceparent = child_traceparent({parent.data(), parent.size()});
+  request_.context.abandoned = gone_;
+  choose_handler();
+  check_body_headers();
+}
+
+void Connection::choose_handler() {
+  if (parser_->get().version() >= 11 && request_.headers->count(Field::host) != 1) {
+    return refuse({.code = ErrorCode::kInvalidArgument,
+                   .message = "an HTTP/1.1 request needs exactly one Host header"});
+  }
+  if (request_.method == beast_http::verb::options && request_.target == "*") {
+    return;
+  }
+  const auto route = shared_.router.find(request_.path);
+  if (!route) {
+    return refuse(route.error());
+  }
+  route_ = *route;
+  if (request_.method == beast_http::verb::options) {
+    return;
+  }
+  const auto handler = Router::handler(*route_, request_.method);
+  if (!handler) {
+    return refuse(handler.error());
+  }
+  handler_ = *handler;
+}
+
+void Connection::check_body_headers() {
+  const bool post = request_.method == beast_http::verb::post;
+  max_body_ = post && handler_ != nullptr ? route_->max_body : kDiscard;
+  const auto length = parser_->content_length();
+  const std::string_view expect = request_.header(Field::expect);
+  const bool knows_continue = parser_->get().version() >= 11;
+  wants_continue_ = knows_continue && boost::beast::iequals(expect, "100-continue");
+  if (knows_continue && !expect.empty() && !wants_continue_) {
+    refuse({.code = ErrorCode::kInvalidArgument,
+            .message = "Expect takes no other value than 100-continue"});
+  }
+  if (length && (request_.headers->count(Field::content_length) > 1 ||
+                 request_.header(Field::content_length).contains(','))) {
+    keep_alive_ = false;  // equal ones, even: what stands in front may have read another one
+    refuse({.code = ErrorCode::kInvalidArgument, .message = "Content-Length is given twice"});
+  }
+  if (request_.headers->count(Field::transfer_encoding) > 0 &&
+      !boost::beast::iequals(request_.header(Field::transfer_encoding), "chunked")) {
+    keep_alive_ = false;
+    refuse({.code = ErrorCode::kUnimplemented,
+            .message = "Transfer-Encoding takes no other value than chunked"});
+  }
+  if (post && handler_ != nullptr && route_->body_required && !length && !parser_->chunked()) {
+    refuse({.code = ErrorCode::kLengthRequired,
+            .message = "a body is needed: send Content-Length or Transfer-Encoding: chunked"});
+  }
+  if (length && *length > max_body_) {
+    refuse({.code = ErrorCode::kPayloadTooLarge,
+            .message = "the body has " + std::to_string(*length) + " bytes; accepted are up to " +
+                       std::to_string(max_body_)});
+  }
+  if (const std::string_view coding = request_.header(Field::content_encoding);
+      !coding.empty() && !boost::beast::iequals(coding, "identity") && !names_gzip(coding)) {
+    refuse({.code = ErrorCode::kUnsupportedMedia,
+            .message = "Content-Encoding may be gzip or identity"});
+  }
+}
+
+asio::awaitable<Connection::Step> Connection::read_body() {
+  if (request_.headers == nullptr) {
+    co_return Step::kGo;  // there was no head
+  }
+  const auto length = parser_->content_length();
+  if (!parser_->chunked() && length.value_or(0) == 0) {
+    body_read_ = true;
+    co_return Step::kGo;
+  }
+  // A refused request is read to its end only where that is cheap and nobody waits to send it.
+  const bool discards = refusal_.has_value();
+  if (discards && (wants_continue_ || !keep_alive_ || length.value_or(kDiscard + 1) > kDiscard)) {
+    co_return Step::kGo;
+  }
+  enter(Phase::kBody, shared_.options.body_timeout);
+  if (wants_continue_ && buffer_.size() == 0) {
+    const Step told = co_await write_all("HTTP/1.1 100 Continue\r\n\r\n", {});
+    if (told == Step::kClose) {
+      co_return Step::kClose;
+    }
+  }
+  Step step = Step::kGo;
+  if (parser_->chunked()) {
+    step = co_await read_chunked_body();
+  } else {
+    step = co_await read_sized_body(*length);
+  }
+  if (step == Step::kGo && body_read_ && !refusal_ &&
+      names_gzip(request_.header(Field::content_encoding))) {
+    step = co_await undo_gzip();
+  }
+  co_return step;
+}
+
+/// Straight into the body's own memory: the parser is done with this message.
+asio::awaitable<Connection::Step> Connection::read_sized_body(std::uint64_t size) {
+  const std::size_t have = std::min<std::size_t>(buffer_.size(), size);
+  request_.body.reserve(size);
+  request_.body.append(static_cast<const char*>(buffer_.data().data()), have);
+  buffer_.consume(have);
+  while (request_.body.size() < size) {
+    const std::size_t had = request_.body.size();
+    const std::size_t wanted = std::min<std::size_t>(size - had, kBodyChunk * 4);
+    request_.body.resize_and_overwrite(had + wanted, [](char*, std::size_t n) { return n; });
+    const auto [error, count] =
+        co_await socket_.async_read_some(asio::buffer(request_.body.data() + had, wanted), kToken);
+    request_.body.resize(had + count);
+    if (error || count == 0) {
+      if (!timed_out_) {
+        co_return Step::kClose;
+      }
+      refuse({.code = ErrorCode::kRequestTimeout,
+              .message = "the request's body did not come in time"});
+      co_return Step::kGo;
+    }
+  }
+  body_read_ = true;
+  co_return Step::kGo;
+}
+
+asio::awaitable<Connection::Step> Connection::read_chunked_body() {
+  parser_->body_limit(max_body_);
+  while (!parser_->is_done()) {
+    boost::system::error_code error;
+    const std::size_t used = parser_->put(buffer_.data(), error);
+    buffer_.consume(used);
+    if (error && error != beast_http::error::need_more) {
+      refuse_parse(error);
+      co_return Step::kGo;
+    }
+    if (parser_->is_done()) {
+      break;
+    }
+    if (used > 0 && !error) {
+      continue;
+    }
+    // What the parser leaves is a line of a chunk, or trailers, whose end it has not seen.
+    if (buffer_.size() > shared_.options.max_header_bytes) {
+      refuse({.code = ErrorCode::kHeadersTooLarge,
+              .message = "a chunk's extensions or the trailers are over " +
+                         std::to_string(shared_.options.max_header_bytes) + " bytes"});
+      co_return Step::kGo;
+    }
+    const bool more = co_await fill(kBodyChunk);
+    if (!more) {
+      if (!timed_out_) {
+        co_return Step::kClose;
+      }
+      refuse({.code = ErrorCode::kRequestTimeout,
+              .message = "the request's body did not come in time"});
+      co_return Step::kGo;
+    }
+  }
+  request_.body = std::move(parser_->get().body());
+  body_read_ = true;
+  co_return Step::kGo;
+}
+
+asio::awaitable<Connection::Step> Connection::undo_gzip() {
+  Inflater inflater(request_.body, shared_.options.max_inflated_bytes);
+  for (;;) {
+    const auto done = inflater.step();
+    if (!done) {
+      refuse(done.error());
+      co_return Step::kGo;
+    }
+    if (*done) {
+      break;
+    }
+    co_await asio::post(socket_.get_executor(), asio::use_awaitable);  // others' turn
+  }
+  request_.body = inflater.take();
+  co_return Step::kGo;
+}
+
+}  // namespace podsense::http

@@ -118,6 +118,13 @@ TEST_F(InferenceTest, ServesTabularModelsThatGiveOnlyHalfTheAnswer) {
   EXPECT_THAT(labels.probabilities, IsEmpty());
 }
 
+TEST_F(InferenceTest, TheMetricsNameWhatIsLoaded) {
+  open();
+  reload();
+  EXPECT_THAT(registry_.expose(), HasSubstr(R"(podsense_model_info{model="tabular",version="1",)"
+                                            R"(task="tabular-classification",plan="inline"} 1)"));
+}
+
 TEST_F(InferenceTest, NamesHowManyFeaturesTheModelTakes) {
   open();
   reload();

@@ -71,8 +71,9 @@ class Answer:
 class RawClient:
     """One connection on which a test sends exactly the bytes it wants."""
 
-    def __init__(self, port, timeout=LIMIT):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
+    def __init__(self, port, timeout=LIMIT, connect_timeout=LIMIT):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=connect_timeout)
+        self.socket.settimeout(timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
 
@@ -178,7 +179,8 @@ class Server:
         command = [*self.wrapper, str(BINARY), "serve", "--models", str(self.models),
                    "--host", "127.0.0.1", "--admin-host", "127.0.0.1",
                    "--http-port", "0", "--admin-port", "0", "--ports-file", str(ports_file),
-                   "--drain-delay", "0s", "--access-log", "all", *self.flags]
+                   "--drain-delay", "0s", "--drain-timeout", "300s", "--access-log", "all",
+                   *self.flags]
         clean = {k: v for k, v in os.environ.items() if not k.startswith("PODSENSE_")}
         self.log_path = self.folder / "log"
         with open(self.log_path, "wb") as log:
@@ -274,7 +276,8 @@ class Server:
         return self.log_path.read_text(errors="replace")
 
     def log_lines(self, event=None):
-        lines = [json.loads(line) for line in self.log_text().splitlines() if line.startswith("{")]
+        whole = self.log_text().rpartition("\n")[0]  # the last line may be half written
+        lines = [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
         return [line for line in lines if event is None or line["event"] == event]
 
     def metric(self, name, **labels):

@@ -4,9 +4,11 @@ import json
 import sys
 import unittest
 
-from bad_input_cases import CASES
+from bad_image_cases import IMAGE_CASES
+from bad_value_cases import VALUE_CASES
 from harness import RawClient, ServerCase, post
 
+CASES = IMAGE_CASES + VALUE_CASES
 CODES = {400: "INVALID_ARGUMENT", 403: "PERMISSION_DENIED", 404: "NOT_FOUND",
          405: "METHOD_NOT_ALLOWED", 413: "PAYLOAD_TOO_LARGE", 415: "UNSUPPORTED_MEDIA_TYPE",
          422: "UNPROCESSABLE_CONTENT", 504: "DEADLINE_EXCEEDED"}
@@ -54,7 +56,7 @@ class BadInput(ServerCase):
 
     @classmethod
     def show(cls):
-        """`test_bad_input.py --show` prints the table's answers, to read and to bring up to date."""
+        """`test_bad_input.py --show` prints the table's answers, to read and to bring it up."""
         cls.setUpClass()
         for case in CASES:
             answer = cls().ask(case)

@@ -6,7 +6,7 @@ import re
 import unittest
 import urllib.parse
 
-from harness import Origin, RawClient, Server, ServerCase, get, multipart, photo
+from harness import Origin, RawClient, Server, ServerCase, get, multipart, photo, wait_until
 
 ESPRESSO = 967
 HEX_ID = re.compile(r"[0-9a-f]{32}")
@@ -340,20 +340,27 @@ class Identity(ServerCase):
             made.add(answer.headers["x-request-id"])
         self.assertEqual(len(made), 5)
 
+    def logged(self, request_id):
+        """Its one line, which is written just after the answer."""
+        def lines():
+            return [line for line in self.server.log_lines("request")
+                    if line["request_id"] == request_id]
+
+        (line,) = wait_until(lines, what="the log line")
+        return line
+
     def test_request_ids_are_in_the_answer_and_the_log(self):
         answer = self.server.post_json("/predict-single", {"features": [0.5] * 20},
                                        {"X-Request-Id": "find-me", "traceparent": PARENT})
         self.assertEqual(answer.json["request_id"], "find-me")
-        (line,) = [line for line in self.server.log_lines("request")
-                   if line["request_id"] == "find-me"]
+        line = self.logged("find-me")
         self.assertEqual((line["method"], line["path"], line["status"], line["code"]),
                          ("POST", "/predict-single", 200, "OK"))
         self.assertEqual(line["trace"], answer.headers["traceparent"])
         error = self.server.post("/predict-single?model=secret", b"{",
                                  headers={"X-Request-Id": "bad-one"})
         self.assertEqual(error.json["request_id"], "bad-one")
-        (line,) = [line for line in self.server.log_lines("request")
-                   if line["request_id"] == "bad-one"]
+        line = self.logged("bad-one")
         self.assertEqual((line["status"], line["code"]), (400, "INVALID_ARGUMENT"))
         self.assertNotIn("secret", json.dumps(line))  # no queries in the log
 

@@ -35,7 +35,7 @@ class Traffic(threading.Thread):
                         self.failures.append(repr(answer))
                     elif not self.versions or self.versions[-1] != answer.json["version"]:
                         self.versions.append(answer.json["version"])
-        except Exception as error:  # noqa: BLE001: must reach the test
+        except Exception as error:  # must reach the test
             self.failures.append(repr(error))
 
 
@@ -189,7 +189,8 @@ class Reload(unittest.TestCase):
         cases = (("junk", b"this is no model", None, r".*(ONNX|model)"),
                  ("empty", b"", None, r".*(empty|0 bytes)"),
                  ("cut short", whole[:len(whole) // 2], None, r".*(ONNX|model)"),
-                 ("wrong sha256", None, f"sha256: {'0' * 64}\n", r".*SHA-256.*model\.yaml says 0000"),
+                 ("wrong sha256", None, f"sha256: {'0' * 64}\n",
+                  r".*SHA-256.*model\.yaml says 0000"),
                  ("too large", None, "limits: {max_bytes: 1000}\n", r".*1000"),
                  ("unknown key", None, "tsk: tabular-classification\n", r".*'tsk'.*task"),
                  ("bad YAML", None, "task: [\n", r".*line"),

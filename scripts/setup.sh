@@ -3,6 +3,7 @@
 #
 #   scripts/setup.sh           what building needs
 #   scripts/setup.sh --test    also what `make test` and `make lint` need
+#   scripts/setup.sh --bench   also what bench/compare.py needs
 #   scripts/setup.sh --list    only print the names, one a line (with --test: all of them)
 #
 # Idempotent: where every package is there, nothing is run but one query of dpkg's database.
@@ -21,16 +22,20 @@ build_packages=(
 )
 test_packages=(
   clang-tidy-19 clang-format-19 libbenchmark-dev
-  chromium chromium-driver fonts-dejavu-core nginx-light file git procps
+  chromium chromium-driver fonts-dejavu-core file git procps strace
 )
 
+bench_packages=(nginx-light wrk)
+
 with_tests=0
+with_bench=0
 list_only=0
 for argument in "$@"; do
   case $argument in
     --test) with_tests=1 ;;
+    --bench) with_bench=1 ;;
     --list) list_only=1 ;;
-    *) echo "setup: unknown argument $argument (accepted: --test, --list)" >&2; exit 2 ;;
+    *) echo "setup: unknown argument $argument (accepted: --test, --bench, --list)" >&2; exit 2 ;;
   esac
 done
 
@@ -43,6 +48,7 @@ case $distribution-$release in
 esac
 packages=("${build_packages[@]}")
 [ $with_tests = 0 ] || packages+=("${test_packages[@]}")
+[ $with_bench = 0 ] || packages+=("${bench_packages[@]}")
 
 if [ $list_only = 1 ]; then
   printf '%s\n' "${packages[@]}"

@@ -14,6 +14,7 @@ Result<const Route*> Router::find(std::string_view path) const {
     return &found->second;
   }
   std::vector<std::string_view> known;
+  known.reserve(routes_.size());
   for (const auto& [name, route] : routes_) {
     known.push_back(name);
   }

@@ -139,8 +139,8 @@ Response probe(const char* name, bool yes) {
 
 /// A route whose answer takes no longer than it takes to write it.
 template <class Make>
-void add_get(Router& router, std::string path, Make make, Audience audience) {
-  router.add({.path = std::move(path),
+void add_get(Router& router, std::string_view path, const Make& make, Audience audience) {
+  router.add({.path = std::string(path),
               .get = [make](Request& request, Reply reply) { reply(make(request)); },
               .api = audience.scripts,
               .quiet = audience.machines});
@@ -241,7 +241,7 @@ void add_admin_routes(Router& router, StatusSources sources, bool reload_api) {
 
 void add_page_routes(Router& router) {
   for (const Asset& asset : assets()) {
-    add_get(router, std::string(asset.path),
+    add_get(router, asset.path,
             [&asset](const Request& request) { return asset_response(asset, request); }, {});
   }
 }

@@ -104,7 +104,7 @@ void Axis::compute(const AxisSpec& spec, unsigned replicate) {
     source_end_ = std::max(source_end_, start(i) + taps(i));
   }
   for (std::uint32_t i = 0; i < count_; ++i) {
-    bounds_.data()[2 * i] -= source_begin_;
+    bounds_.data()[std::size_t{2} * i] -= source_begin_;
   }
   identity_ =
       spec.box.end - spec.box.begin == spec.scaled && spec.box.begin == std::floor(spec.box.begin);
@@ -113,8 +113,8 @@ void Axis::compute(const AxisSpec& spec, unsigned replicate) {
     source_begin_ = static_cast<std::uint32_t>(spec.box.begin) + spec.first;
     source_end_ = source_begin_ + spec.count;
     for (std::uint32_t i = 0; i < count_; ++i) {
-      bounds_.data()[2 * i] = i;
-      bounds_.data()[2 * i + 1] = 1;
+      bounds_.data()[std::size_t{2} * i] = i;
+      bounds_.data()[std::size_t{2} * i + 1] = 1;
       auto* const k = coefficients_.data() + i * stride_;
       std::fill_n(k, stride_, 0);
       std::fill_n(k, replicate, kOne);
@@ -128,8 +128,9 @@ void Axis::compute_nearest(const AxisSpec& spec) {
   double at = spec.box.begin + scale * 0.5;  // summed up, as Pillow does, not multiplied
   for (std::uint32_t i = 0; i < spec.first + spec.count; ++i, at += scale) {
     if (i >= spec.first) {
-      bounds_.data()[2 * (i - spec.first)] = std::min(static_cast<std::uint32_t>(at), last);
-      bounds_.data()[2 * (i - spec.first) + 1] = 1;
+      bounds_.data()[std::size_t{2} * (i - spec.first)] =
+          std::min(static_cast<std::uint32_t>(at), last);
+      bounds_.data()[std::size_t{2} * (i - spec.first) + 1] = 1;
     }
   }
 }
@@ -151,8 +152,10 @@ void Axis::compute_filtered(const AxisSpec& spec, unsigned replicate) {
   double* const weights = weights_.reserve(most);
   for (std::uint32_t i = 0; i < spec.count; ++i) {
     const double centre = offset + (spec.first + i + 0.5) * scale;
+    // NOLINTBEGIN(bugprone-incorrect-roundings): Pillow rounds so, and we have to agree with it
     const int begin = std::max(0, static_cast<int>(centre - support + 0.5));
     const int end = std::min(size, static_cast<int>(centre + support + 0.5));
+    // NOLINTEND(bugprone-incorrect-roundings)
     const int taps = std::max(0, end - begin);
     double sum = 0;
     for (int t = 0; t < taps; ++t) {
@@ -165,8 +168,8 @@ void Axis::compute_filtered(const AxisSpec& spec, unsigned replicate) {
       std::fill_n(out + std::size_t{replicate} * static_cast<unsigned>(t), replicate,
                   to_fixed(weight));
     }
-    bounds_.data()[2 * i] = origin + static_cast<std::uint32_t>(begin);
-    bounds_.data()[2 * i + 1] = static_cast<std::uint32_t>(taps);
+    bounds_.data()[std::size_t{2} * i] = origin + static_cast<std::uint32_t>(begin);
+    bounds_.data()[std::size_t{2} * i + 1] = static_cast<std::uint32_t>(taps);
   }
 }
 

@@ -44,8 +44,12 @@ class Axis {
   /// Source pixels in use: [begin, end).
   [[nodiscard]] std::uint32_t source_begin() const { return source_begin_; }
   [[nodiscard]] std::uint32_t source_end() const { return source_end_; }
-  [[nodiscard]] std::uint32_t start(std::uint32_t i) const { return bounds_.data()[2 * i]; }
-  [[nodiscard]] std::uint32_t taps(std::uint32_t i) const { return bounds_.data()[2 * i + 1]; }
+  [[nodiscard]] std::uint32_t start(std::uint32_t i) const {
+    return bounds_.data()[std::size_t{2} * i];
+  }
+  [[nodiscard]] std::uint32_t taps(std::uint32_t i) const {
+    return bounds_.data()[std::size_t{2} * i + 1];
+  }
   [[nodiscard]] const std::int32_t* coefficients(std::uint32_t i) const {
     return coefficients_.data() + std::size_t{i} * stride_;
   }

@@ -201,13 +201,13 @@ Result<std::shared_ptr<const ServedModel>> serve(std::shared_ptr<const model::Mo
   served->service = *service;
   served->plan = choose_plan(signature, *service);
   served->metrics = registry.for_model(served->name(), served->version);
-  served->gauges.push_back(registry.gauge(
-      "podsense_model_info", "Model versions that are loaded",
-      {{"model", served->name()},
-       {"version", served->version},
-       {"task", std::string(model::task_name(signature.task))},
-       {"plan", served->plan == Plan::kInline ? "inline" : "executor"}},
-      [] { return 1.0; }));
+  served->gauges.push_back(
+      registry.gauge("podsense_model_info", "Model versions that are loaded",
+                     {{"model", served->name()},
+                      {"version", served->version},
+                      {"task", std::string(model::task_name(signature.task))},
+                      {"plan", served->plan == Plan::kInline ? "inline" : "executor"}},
+                     [] { return 1.0; }));
   if (served->plan == Plan::kExecutor) {
     open_queue(*served, scheduler, registry, clock, options);
   }

@@ -29,13 +29,13 @@ void Service::refuse(const ServedModel* served, const Context& context, Error er
   done(fail(std::move(error)));
 }
 
-void Service::run(std::shared_ptr<const ServedModel> served, batching::TaskPtr task) {
-  if (served->plan == Plan::kInline) {
+void Service::run(const ServedModel& served, batching::TaskPtr task) {
+  if (served.plan == Plan::kInline) {
     std::vector<batching::TaskPtr> batch;
     batch.push_back(std::move(task));
-    return run_batch(*served, clock_, std::move(batch));
+    return run_batch(served, clock_, std::move(batch));
   }
-  if (auto queued = served->queue->submit(task); !queued) {
+  if (auto queued = served.queue->submit(task); !queued) {
     task->drop(std::move(queued.error()));
   }
 }
@@ -83,7 +83,7 @@ void Service::classify_bytes(std::shared_ptr<const ServedModel> served,
   }
   auto task = make_task(served, context, std::move(request), options_.image_limits, fetched,
                         std::move(done));
-  run(std::move(served), std::move(task));
+  run(*served, std::move(task));
 }
 
 void Service::predict(protocol::RowsRequest request, const Context& context,
@@ -100,10 +100,10 @@ void Service::predict(protocol::RowsRequest request, const Context& context,
                   done);
   }
   auto task = make_task(served, context, std::move(request), std::move(done));
-  run(std::move(served), std::move(task));
+  run(*served, std::move(task));
 }
 
-void Service::simulate(protocol::SimulateRequest request, const Context& context,
+void Service::simulate(const protocol::SimulateRequest& request, const Context& context,
                        Done<protocol::SimulateAnswer> done) {
   auto found = catalog_.find(request.model, model::Task::kSimulated);
   if (!found) {
@@ -113,7 +113,7 @@ void Service::simulate(protocol::SimulateRequest request, const Context& context
   const Duration cpu = request.cpu.value_or(
       options_.simulated_cpu.value_or(served->model->manifest().simulated_cpu));
   auto task = make_task(served, context, cpu, std::move(done));
-  run(std::move(served), std::move(task));
+  run(*served, std::move(task));
 }
 
 }  // namespace podsense::inference

@@ -37,7 +37,7 @@ class Service {
                Done<protocol::RowsAnswer> done);
 
   /// Burns CPU time through the same queue as any model.
-  void simulate(protocol::SimulateRequest request, const Context& context,
+  void simulate(const protocol::SimulateRequest& request, const Context& context,
                 Done<protocol::SimulateAnswer> done);
 
   /// Counts a request that could not be read, so that it reached no model.
@@ -52,7 +52,8 @@ class Service {
                       const Context& context, std::optional<Duration> fetched,
                       Done<protocol::ClassifyAnswer> done);
   /// Inline, or into the queue; a refused task is answered.
-  void run(std::shared_ptr<const ServedModel> served, batching::TaskPtr task);
+  /// @requires the task, or the caller, keeps `served` alive
+  void run(const ServedModel& served, batching::TaskPtr task);
   template <class Answer>
   void refuse(const ServedModel* served, const Context& context, Error error, Done<Answer>& done);
 

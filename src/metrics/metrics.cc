@@ -205,6 +205,7 @@ struct Registry::Impl final : prometheus::Collectable {
       family.metric.push_back(std::move(metric));
     }
     std::vector<prometheus::MetricFamily> list;
+    list.reserve(families.size());
     for (auto& [name, family] : families) {
       list.push_back(std::move(family));
     }

@@ -377,7 +377,8 @@ Result<ExternalData> find_external_data(std::span<const std::byte> onnx) {
 Result<ExternalData> find_external_data(const std::filesystem::path& file) {
   FileSource source(file);
   if (!source.usable()) {
-    return fail(ErrorCode::kInvalidArgument, "the file cannot be read", std::strerror(errno));
+    return fail(ErrorCode::kInvalidArgument, "the file cannot be read",
+                std::generic_category().message(errno));
   }
   if (is_git_lfs_pointer(source)) {
     return fail(ErrorCode::kInvalidArgument,

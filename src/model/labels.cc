@@ -163,7 +163,7 @@ Result<fs::path> resolve_inside(const fs::path& folder, std::string_view relativ
   if (error) {
     return fail(ErrorCode::kInvalidArgument, "the model's folder cannot be read", error.message());
   }
-  const fs::path file = fs::weakly_canonical(root / path, error);
+  fs::path file = fs::weakly_canonical(root / path, error);
   if (error) {
     return fail(ErrorCode::kInvalidArgument, name + " cannot be read", error.message());
   }

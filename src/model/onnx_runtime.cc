@@ -21,8 +21,8 @@ constexpr std::uint64_t kMaxCachedBytes = std::uint64_t{1} << 30U;
 /// anything else of it. Once: the environment is not touched again while threads run.
 bool start_library() {
   static const bool started = [] {
-    ::setenv("ORT_DISABLE_TELEMETRY", "1",
-             1);  // NOLINT(concurrency-mt-unsafe): before any thread of the library
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): before any thread of the library
+    ::setenv("ORT_DISABLE_TELEMETRY", "1", 1);
     const OrtApiBase* base = OrtGetApiBase();
     const OrtApi* api = base == nullptr ? nullptr : base->GetApi(ORT_API_VERSION);
     if (api != nullptr) {

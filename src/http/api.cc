@@ -141,10 +141,11 @@ void infer(Service& service, Request& request, Reply reply) {
       request.body.empty()
           ? with_query(request, Result<protocol::SimulateRequest>(protocol::SimulateRequest{}))
           : read_json(request, &protocol::parse_simulate);
-  proceed(service, request, reply, std::move(wanted), [&](protocol::SimulateRequest simulated) {
-    service.simulate(std::move(simulated), request.context,
-                     answer_with(request, std::move(reply), &protocol::write_simulate));
-  });
+  proceed(service, request, reply, std::move(wanted),
+          [&](const protocol::SimulateRequest& simulated) {
+            service.simulate(simulated, request.context,
+                             answer_with(request, std::move(reply), &protocol::write_simulate));
+          });
 }
 
 }  // namespace

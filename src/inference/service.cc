@@ -47,8 +47,7 @@ void Service::classify(protocol::ClassifyRequest request, const Context& context
     return refuse(nullptr, context, std::move(found.error()), done);
   }
   if (request.url.empty()) {
-    return classify_bytes(std::move(*found), std::move(request), context, std::nullopt,
-                          std::move(done));
+    return classify_bytes(*found, std::move(request), context, std::nullopt, std::move(done));
   }
   if (fetcher_ == nullptr) {
     return refuse(found->get(), context,
@@ -60,20 +59,20 @@ void Service::classify(protocol::ClassifyRequest request, const Context& context
                        .deadline = context.deadline,
                        .traceparent = context.traceparent};
   const TimePoint begin = clock_.now();
-  fetcher_->get(
-      std::move(fetch), [this, begin, served = std::move(*found), request = std::move(request),
-                         context, done = std::move(done)](Result<fetch::Response> got) mutable {
-        const Duration elapsed = clock_.now() - begin;
-        registry_.fetched(got ? "OK" : error_name(got.error().code), elapsed);
-        if (!got) {
-          return refuse(served.get(), context, std::move(got.error()), done);
-        }
-        request.image = std::move(got->body);
-        classify_bytes(std::move(served), std::move(request), context, elapsed, std::move(done));
-      });
+  fetcher_->get(std::move(fetch),
+                [this, begin, served = std::move(*found), request = std::move(request), context,
+                 done = std::move(done)](Result<fetch::Response> got) mutable {
+                  const Duration elapsed = clock_.now() - begin;
+                  registry_.fetched(got ? "OK" : error_name(got.error().code), elapsed);
+                  if (!got) {
+                    return refuse(served.get(), context, std::move(got.error()), done);
+                  }
+                  request.image = std::move(got->body);
+                  classify_bytes(served, std::move(request), context, elapsed, std::move(done));
+                });
 }
 
-void Service::classify_bytes(std::shared_ptr<const ServedModel> served,
+void Service::classify_bytes(const std::shared_ptr<const ServedModel>& served,
                              protocol::ClassifyRequest request, const Context& context,
                              std::optional<Duration> fetched, Done<protocol::ClassifyAnswer> done) {
   // What is no picture at all, or too large a one, takes no place in the queue.

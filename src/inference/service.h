@@ -48,9 +48,9 @@ class Service {
   [[nodiscard]] Catalog& catalog() { return catalog_; }
 
  private:
-  void classify_bytes(std::shared_ptr<const ServedModel> served, protocol::ClassifyRequest request,
-                      const Context& context, std::optional<Duration> fetched,
-                      Done<protocol::ClassifyAnswer> done);
+  void classify_bytes(const std::shared_ptr<const ServedModel>& served,
+                      protocol::ClassifyRequest request, const Context& context,
+                      std::optional<Duration> fetched, Done<protocol::ClassifyAnswer> done);
   /// Inline, or into the queue; a refused task is answered.
   /// @requires the task, or the caller, keeps `served` alive
   void run(const ServedModel& served, batching::TaskPtr task);

@@ -122,7 +122,7 @@ def wrk(port: int, path: str, seconds: float, connections: int, script: str) -> 
         lua.write(script)
         lua.flush()
         out = subprocess.run(
-            ["wrk", "-t", "1", "-c", str(connections), "-d", f"{seconds}s", "-s", lua.name,
+            ["wrk", "-t", "1", "-c", str(connections), "-d", f"{seconds:.0f}s", "-s", lua.name,
              f"http://127.0.0.1:{port}{path}"], check=True, capture_output=True, text=True).stdout
     if "Non-2xx" in out or "Socket errors" in out:
         raise SystemExit(out)
@@ -145,14 +145,13 @@ def bare_loop(version: int, seconds: float) -> dict:
     return json.loads(out)
 
 
-def only(folder: str, *models: str) -> Path:
-    """A repository of these models alone, every version of them."""
-    root = Path(folder) / "-".join(models)
-    for model in models:
-        shutil.copytree(MODELS / model, root / model, symlinks=False)
-        manifest = root / model / "model.yaml"
-        text = re.sub(r"(?m)^versions:.*\n", "", manifest.read_text())
-        manifest.write_text(text + "versions: {policy: all}\n")
+def only(folder: str, model: str, policy: str = "latest") -> Path:
+    """A repository of this model alone."""
+    root = Path(folder) / f"{model}-{policy}"
+    shutil.copytree(MODELS / model, root / model)
+    manifest = root / model / "model.yaml"
+    text = re.sub(r"(?m)^versions:.*\n", "", manifest.read_text())
+    manifest.write_text(text + f"versions: {{policy: {policy}}}\n")
     return root
 
 
@@ -171,7 +170,7 @@ def compare_rows(seconds: float, rounds: int) -> list[dict]:
 def compare_images(folder: str, seconds: float, rounds: int) -> dict[int, list[dict]]:
     """Closed loop with twice as many connections as executors, so that none is ever idle."""
     result: dict[int, list[dict]] = {1: [], 2: []}
-    with Podsense(only(folder, "efficientnet-lite0")) as server:
+    with Podsense(only(folder, "efficientnet-lite0", "all")) as server:
         for _ in range(rounds):
             for version in (1, 2):
                 path = f"/predict?version={version}"

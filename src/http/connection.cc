@@ -24,11 +24,13 @@ using Field = beast_http::field;
 
 }  // namespace
 
-Connection::Connection(Tcp::socket socket, std::string peer, Shared& shared, WorkerState& worker)
+Connection::Connection(Tcp::socket socket, std::string peer, Shared& shared, WorkerState& worker,
+                       std::optional<Error> turned_away)
     : socket_(std::move(socket)),
       peer_(std::move(peer)),
       shared_(shared),
       worker_(worker),
+      turned_away_(std::move(turned_away)),
       answer_signal_(socket_.get_executor(), asio::steady_timer::time_point::max()) {
   shared_.registry.connection_opened();
 }

@@ -51,7 +51,9 @@ inline constexpr Duration kFreshGrace = std::chrono::milliseconds(250);
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(Tcp::socket socket, std::string peer, Shared& shared, WorkerState& worker);
+  /// `turned_away`: the answer to its first request, whatever that is, after which it ends.
+  Connection(Tcp::socket socket, std::string peer, Shared& shared, WorkerState& worker,
+             std::optional<Error> turned_away);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -82,6 +84,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   asio::awaitable<bool> fill(std::size_t most);
 
   void examine_head();
+  [[nodiscard]] Duration idle_limit() const;
   void choose_handler();
   void check_body_headers();
   void refuse(Error error);
@@ -100,6 +103,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   const std::string peer_;
   Shared& shared_;
   WorkerState& worker_;
+  const std::optional<Error> turned_away_;
   boost::beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
   Request request_;

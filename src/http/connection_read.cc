@@ -45,6 +45,13 @@ asio::awaitable<bool> Connection::fill(std::size_t most) {
   co_return !error && count > 0;
 }
 
+Duration Connection::idle_limit() const {
+  if (shared_.stopping) {
+    return kFreshGrace;
+  }
+  return turned_away_ ? shared_.options.header_timeout : shared_.options.idle_timeout;
+}
+
 /// Until there is a first byte that is not part of an empty line: some clients end a body with one,
 /// RFC 9112 2.2.
 asio::awaitable<Connection::Step> Connection::wait_for_request() {
@@ -59,7 +66,7 @@ asio::awaitable<Connection::Step> Connection::wait_for_request() {
       co_return Step::kClose;
     }
     buffer_.shrink_to_fit();
-    enter(Phase::kIdle, shared_.stopping ? kFreshGrace : shared_.options.idle_timeout);
+    enter(Phase::kIdle, idle_limit());
     const bool more = co_await fill(kHeadChunk);
     if (!more) {
       co_return Step::kClose;
@@ -157,6 +164,10 @@ void Connection::examine_head() {
   const auto parent = head["traceparent"];
   request_.context.traceparent = child_traceparent({parent.data(), parent.size()});
   request_.context.abandoned = gone_;
+  if (turned_away_) {
+    keep_alive_ = false;
+    return refuse(*turned_away_);
+  }
   choose_handler();
   check_body_headers();
 }

@@ -304,17 +304,24 @@ class ServerImpl final : public Server {
     if (open_.load() >= options_.max_connections) {
       return shared_.registry.connection_refused("limit");
     }
+    std::optional<Error> turned_away;
     if (!addresses_.enter(peer, options_.max_connections_per_address)) {
-      return shared_.registry.connection_refused("per_address");
+      shared_.registry.connection_refused("per_address");
+      turned_away = Error{.code = ErrorCode::kRateLimited,
+                          .message = "this address has " +
+                                     std::to_string(options_.max_connections_per_address) +
+                                     " connections open, and no more are accepted"};
     }
     ++open_;
     socket.set_option(Tcp::no_delay(true), error);
     socket.non_blocking(true, error);
     auto connection =
-        std::make_shared<Connection>(std::move(socket), peer, shared_, worker.state());
+        std::make_shared<Connection>(std::move(socket), peer, shared_, worker.state(), turned_away);
     asio::co_spawn(worker.context(), worker.serve(std::move(connection)),
-                   [this, peer](const std::exception_ptr& thrown) {
-                     addresses_.leave(peer);
+                   [this, peer, entered = !turned_away](const std::exception_ptr& thrown) {
+                     if (entered) {
+                       addresses_.leave(peer);
+                     }
                      if (--open_ == 0 && shared_.stopping) {
                        tell_idle();
                      }

@@ -285,6 +285,9 @@ class Connections(unittest.TestCase):
             for client in clients:
                 self.assertEqual(client.exchange(SINGLE).status, 200)
             with server.raw() as more:
+                answer = more.exchange(SINGLE)
+                self.assertEqual((answer.status, answer.json["code"]), (429, "RATE_LIMITED"))
+                self.assertEqual(answer.headers["retry-after"], "1")
                 self.assertTrue(more.is_closed())
             self.assertEqual(refused(), before + 1)
             clients.pop().socket.close()

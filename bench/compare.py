@@ -8,7 +8,8 @@ What is compared, each pair in turn, round by round, so that a drift of the mach
   image    POST /predict with a 640x480 JPEG over a bare loop of decode + resize + ONNX Runtime
   int8     the same with the int8 model over the fp32 model, and each over its own bare loop
   start    exec to ready: the random forest alone, and all default models
-  memory   resident when idle, over the bare loop's
+  memory   resident when idle and after the image load, the first over the bare loop's
+  size     what a container has to carry
 
 Needs wrk and nginx (Debian packages), build/release/podsense, build/bench/bare_loop, build/models
 and build/golden: `make bench-compare` brings all of it. Load goes to loopback only.
@@ -192,13 +193,24 @@ def start_times(models: Path, runs: int, *flags: str) -> list[float]:
     return times
 
 
-def idle_memory(models: Path) -> float:
-    """After a few requests on every executor, as the bare loop after its own warm-up."""
+def memory_use(models: Path, seconds: float) -> tuple[float, float]:
+    """Idle: after a few requests, as the bare loop after its own warm-up. Loaded: after a load."""
     photo = PHOTO.read_bytes()
     with Podsense(models) as server:
         for _ in range(10):
             server.post("/predict", photo)
-        return server.resident_mib()
+        idle = server.resident_mib()
+        wrk(server.port, "/predict", seconds, 32, post_photo())
+        return idle, server.resident_mib()
+
+
+def sizes_mib(folder: str) -> dict[str, float]:
+    stripped = Path(folder) / "podsense"
+    subprocess.run(["llvm-strip-19", "-o", stripped, PODSENSE], check=True)
+    library = (ROOT / "build/deps/onnxruntime/lib/libonnxruntime.so").resolve()
+    models = sum(file.stat().st_size for file in MODELS.rglob("*") if file.is_file())
+    return {"binary": stripped.stat().st_size / 2**20, "ONNX Runtime": library.stat().st_size / 2**20,
+            "default models": models / 2**20}
 
 
 def middle(values: list[float]) -> float:
@@ -233,7 +245,8 @@ def main() -> None:
         starts = {"random forest alone": start_times(forest, 7),
                   "all default models": start_times(MODELS, 5),
                   "all, with --model-cache": start_times(MODELS, 5, "--model-cache", cache)}
-        memory = idle_memory(only(folder, "efficientnet-lite0")), bare_loop(2, 1)["idle_mib"]
+        memory = *memory_use(only(folder, "efficientnet-lite0"), arguments.seconds), bare_loop(2, 1)["idle_mib"]
+        sizes = sizes_mib(folder)
 
     print(f"{machine['cpu']}, {CORES} cores shared with the client, commit {machine['commit']}; "
           f"medians of {arguments.rounds} rounds of {arguments.seconds:g} s\n")
@@ -251,12 +264,15 @@ def main() -> None:
     print(f"| int8 over fp32 | | | {middle(faster):.2f} |")
     for name, times in starts.items():
         print(f"| exec to ready, {name} | {min(times):.0f} ms (median {middle(times):.0f}) | | |")
-    print(f"| resident when idle, image model | {memory[0]:.0f} MiB | bare loop: {memory[1]:.0f} MiB | "
-          f"{memory[0] - memory[1]:+.0f} MiB |")
+    print(f"| resident when idle, int8 image model | {memory[0]:.0f} MiB | bare loop: {memory[2]:.0f} MiB | "
+          f"{memory[0] - memory[2]:+.0f} MiB |")
+    print(f"| resident after 32 connections of photographs | {memory[1]:.0f} MiB | | |")
+    print(f"| size: {', '.join(sizes)} | {' + '.join(f'{size:.1f}' for size in sizes.values())} MiB | | |")
     if arguments.json:
         arguments.json.write_text(json.dumps(
             {"machine": machine, "rows": rows, "images": images, "start_ms": starts,
-             "idle_mib": {"podsense": memory[0], "bare_loop": memory[1]}}, indent=1) + "\n")
+             "resident_mib": {"idle": memory[0], "loaded": memory[1], "bare_loop": memory[2]},
+             "size_mib": sizes}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ TEST(OpenApi, NamesEveryErrorCodeAndItsStatus) {
   const auto& names = document["components"]["schemas"]["Error"]["properties"]["code"]["enum"];
   std::set<std::string> documented(names.begin(), names.end());
   for (const protocol::ErrorMapping& row : protocol::kErrorTable) {
-    EXPECT_EQ(documented.erase(std::string(row.name)), 1U) << row.name;
+    EXPECT_EQ(documented.erase(std::string(row.name())), 1U) << row.name();
   }
   EXPECT_TRUE(documented.empty()) << *documented.begin();
 }
@@ -102,7 +102,7 @@ TEST(OpenApi, GivesEachStatusTheCodesThatMapToIt) {
              document.at(where)["content"]["application/json"]["examples"].items()) {
           bool found = false;
           for (const protocol::ErrorMapping& row : protocol::kErrorTable) {
-            found |= row.name == code && std::to_string(row.http_status) == status;
+            found |= row.name() == code && std::to_string(row.http_status) == status;
           }
           EXPECT_TRUE(found) << path << " " << method << " " << status << " " << code;
         }

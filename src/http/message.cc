@@ -11,7 +11,7 @@ namespace podsense::http {
 
 Response error_response(const Error& error, std::string_view request_id) {
   const protocol::ErrorMapping& row = protocol::mapping(error.code);
-  Response response{.status = row.http_status, .code = row.name, .detail = error.detail};
+  Response response{.status = row.http_status, .code = row.name(), .detail = error.detail};
   protocol::write_error(response.body, error, request_id);
   if (row.retry == protocol::Retry::kAfterWait || row.retry == protocol::Retry::kElsewhere) {
     const auto seconds = std::chrono::ceil<std::chrono::seconds>(error.retry_after).count();

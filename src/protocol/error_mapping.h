@@ -30,48 +30,35 @@ enum class GrpcCode {
 
 struct ErrorMapping {
   ErrorCode code;
-  std::string_view name;  ///< in the JSON field "code"
   int http_status;
   GrpcCode grpc;
   Retry retry;
+  /// In the JSON field "code".
+  [[nodiscard]] constexpr std::string_view name() const { return error_name(code); }
 };
 
 inline constexpr std::array kErrorTable{
-    ErrorMapping{ErrorCode::kInvalidArgument, "INVALID_ARGUMENT", 400, GrpcCode::kInvalidArgument,
-                 Retry::kNo},
-    ErrorMapping{ErrorCode::kUnauthenticated, "UNAUTHENTICATED", 401, GrpcCode::kUnauthenticated,
-                 Retry::kNo},
-    ErrorMapping{ErrorCode::kPermissionDenied, "PERMISSION_DENIED", 403,
-                 GrpcCode::kPermissionDenied, Retry::kNo},
-    ErrorMapping{ErrorCode::kNotFound, "NOT_FOUND", 404, GrpcCode::kNotFound, Retry::kNo},
-    ErrorMapping{ErrorCode::kMethodNotAllowed, "METHOD_NOT_ALLOWED", 405, GrpcCode::kUnimplemented,
-                 Retry::kNo},
-    ErrorMapping{ErrorCode::kRequestTimeout, "REQUEST_TIMEOUT", 408, GrpcCode::kDeadlineExceeded,
+    ErrorMapping{ErrorCode::kInvalidArgument, 400, GrpcCode::kInvalidArgument, Retry::kNo},
+    ErrorMapping{ErrorCode::kUnauthenticated, 401, GrpcCode::kUnauthenticated, Retry::kNo},
+    ErrorMapping{ErrorCode::kPermissionDenied, 403, GrpcCode::kPermissionDenied, Retry::kNo},
+    ErrorMapping{ErrorCode::kNotFound, 404, GrpcCode::kNotFound, Retry::kNo},
+    ErrorMapping{ErrorCode::kMethodNotAllowed, 405, GrpcCode::kUnimplemented, Retry::kNo},
+    ErrorMapping{ErrorCode::kRequestTimeout, 408, GrpcCode::kDeadlineExceeded,
                  Retry::kCallerDecides},
-    ErrorMapping{ErrorCode::kLengthRequired, "LENGTH_REQUIRED", 411, GrpcCode::kInvalidArgument,
-                 Retry::kNo},
-    ErrorMapping{ErrorCode::kPayloadTooLarge, "PAYLOAD_TOO_LARGE", 413, GrpcCode::kInvalidArgument,
-                 Retry::kNo},
-    ErrorMapping{ErrorCode::kUnsupportedMedia, "UNSUPPORTED_MEDIA_TYPE", 415,
-                 GrpcCode::kInvalidArgument, Retry::kNo},
-    ErrorMapping{ErrorCode::kUnprocessable, "UNPROCESSABLE_CONTENT", 422,
-                 GrpcCode::kInvalidArgument, Retry::kNo},
-    ErrorMapping{ErrorCode::kRateLimited, "RATE_LIMITED", 429, GrpcCode::kResourceExhausted,
-                 Retry::kAfterWait},
-    ErrorMapping{ErrorCode::kHeadersTooLarge, "HEADERS_TOO_LARGE", 431, GrpcCode::kInvalidArgument,
-                 Retry::kNo},
-    ErrorMapping{ErrorCode::kCancelled, "CANCELLED", 499, GrpcCode::kCancelled, Retry::kNo},
-    ErrorMapping{ErrorCode::kOverloaded, "OVERLOADED", 503, GrpcCode::kUnavailable,
-                 Retry::kElsewhere},
-    ErrorMapping{ErrorCode::kUnavailable, "UNAVAILABLE", 503, GrpcCode::kUnavailable,
-                 Retry::kElsewhere},
-    ErrorMapping{ErrorCode::kBadGateway, "BAD_GATEWAY", 502, GrpcCode::kUnavailable,
+    ErrorMapping{ErrorCode::kLengthRequired, 411, GrpcCode::kInvalidArgument, Retry::kNo},
+    ErrorMapping{ErrorCode::kPayloadTooLarge, 413, GrpcCode::kInvalidArgument, Retry::kNo},
+    ErrorMapping{ErrorCode::kUnsupportedMedia, 415, GrpcCode::kInvalidArgument, Retry::kNo},
+    ErrorMapping{ErrorCode::kUnprocessable, 422, GrpcCode::kInvalidArgument, Retry::kNo},
+    ErrorMapping{ErrorCode::kRateLimited, 429, GrpcCode::kResourceExhausted, Retry::kAfterWait},
+    ErrorMapping{ErrorCode::kHeadersTooLarge, 431, GrpcCode::kInvalidArgument, Retry::kNo},
+    ErrorMapping{ErrorCode::kCancelled, 499, GrpcCode::kCancelled, Retry::kNo},
+    ErrorMapping{ErrorCode::kOverloaded, 503, GrpcCode::kUnavailable, Retry::kElsewhere},
+    ErrorMapping{ErrorCode::kUnavailable, 503, GrpcCode::kUnavailable, Retry::kElsewhere},
+    ErrorMapping{ErrorCode::kBadGateway, 502, GrpcCode::kUnavailable, Retry::kCallerDecides},
+    ErrorMapping{ErrorCode::kDeadlineExceeded, 504, GrpcCode::kDeadlineExceeded,
                  Retry::kCallerDecides},
-    ErrorMapping{ErrorCode::kDeadlineExceeded, "DEADLINE_EXCEEDED", 504,
-                 GrpcCode::kDeadlineExceeded, Retry::kCallerDecides},
-    ErrorMapping{ErrorCode::kUnimplemented, "UNIMPLEMENTED", 501, GrpcCode::kUnimplemented,
-                 Retry::kNo},
-    ErrorMapping{ErrorCode::kInternal, "INTERNAL", 500, GrpcCode::kInternal, Retry::kNo},
+    ErrorMapping{ErrorCode::kUnimplemented, 501, GrpcCode::kUnimplemented, Retry::kNo},
+    ErrorMapping{ErrorCode::kInternal, 500, GrpcCode::kInternal, Retry::kNo},
 };
 
 constexpr const ErrorMapping& mapping(ErrorCode code) {

@@ -3,7 +3,6 @@
 #include <cassert>
 
 #include "base/text.h"
-#include "protocol/error_mapping.h"
 #include "protocol/json_codec.h"
 
 namespace podsense::protocol {
@@ -139,7 +138,7 @@ void write_error(std::string& out, const Error& error, std::string_view request_
   out += R"({"error":)";
   append_json_string(out, error.message);
   out += R"(,"code":")";
-  out += mapping(error.code).name;
+  out += error_name(error.code);
   out += R"(","request_id":)";
   append_json_string(out, request_id);
   out += '}';

@@ -90,7 +90,7 @@ TEST(WriteError, KnowsEveryCode) {
   for (const ErrorMapping& row : kErrorTable) {
     std::string out;
     write_error(out, {row.code, "m", {}}, "r");
-    EXPECT_EQ(Json::parse(out).at("code"), row.name);
+    EXPECT_EQ(Json::parse(out).at("code"), row.name());
   }
 }
 
@@ -131,7 +131,7 @@ TEST(ErrorMapping, HasOneRowPerCodeWithDistinctNames) {
   std::set<std::string_view> names;
   for (const ErrorMapping& row : kErrorTable) {
     EXPECT_EQ(&mapping(row.code), &row);
-    EXPECT_TRUE(names.insert(row.name).second) << row.name;
+    EXPECT_TRUE(names.insert(row.name()).second) << row.name();
     EXPECT_GE(row.http_status, 400);
     EXPECT_LT(row.http_status, 600);
   }

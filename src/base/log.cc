@@ -23,15 +23,15 @@ std::atomic<bool> g_json{true};
 
 /// spdlog owns the locked, line-at-a-time writing to stdout; the line itself is made here.
 spdlog::logger& sink() {
-  static const std::shared_ptr<spdlog::logger> logger = [] {
-    auto made = std::make_shared<spdlog::logger>("podsense",
-                                                 std::make_shared<spdlog::sinks::stdout_sink_mt>());
+  // Never destroyed: a thread that outlives `main` may still have something to say.
+  static spdlog::logger& logger = *[] {
+    auto* made = new spdlog::logger("podsense", std::make_shared<spdlog::sinks::stdout_sink_mt>());
     made->set_pattern("%v");
     made->set_level(spdlog::level::trace);
     made->flush_on(spdlog::level::trace);
     return made;
   }();
-  return *logger;
+  return logger;
 }
 
 void append_time(std::string& out) {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <fstream>
 #include <memory>
@@ -362,14 +363,21 @@ void wait_for_stop(App& app, const sigset_t& set, bool reload_signal) {
 }
 
 /// A second signal during the drain means: now.
-void watch_for_second_signal(const sigset_t& set) {
-  std::thread([set] {
+/// Once all is `answered` there is nothing left to force: the thread outlives `main`, and then must
+/// touch nothing that its end destroys.
+void watch_for_second_signal(const sigset_t& set,
+                             std::shared_ptr<const std::atomic<bool>> answered) {
+  std::thread([set, answered = std::move(answered)] {
     for (;;) {
       const int got = wait_signal(set, std::chrono::hours(1));
-      if (got == SIGTERM || got == SIGINT) {
-        log::warning("shutdown_forced");
-        _exit(1);
+      if (got != SIGTERM && got != SIGINT) {
+        continue;
       }
+      if (*answered) {
+        _exit(0);
+      }
+      log::warning("shutdown_forced");
+      _exit(1);
     }
   }).detach();
 }
@@ -417,8 +425,10 @@ Result<int> serve(const LoadedConfig& loaded) {
       break;  // not for SIGHUP, which means nothing any more
     }
   }
-  watch_for_second_signal(signals);
+  const auto answered = std::make_shared<std::atomic<bool>>(false);
+  watch_for_second_signal(signals, answered);
   const bool drained = app.drain(deadline);
+  *answered = drained;
   log::info("shutdown_ended", {{"drained", drained}, {"cut_off", app.in_flight()}});
   if (!drained || !app.close_admin()) {
     _exit(drained ? 0 : 1);  // requests still hold what would be destroyed

@@ -63,7 +63,7 @@ build: setup ## Build the binary that ships: build/release/podsense
 	$(call build,release,podsense)
 
 run: models build ## Serve the default models on PORT and ADMIN_PORT
-	@exec $(BINARY) serve --models $(MODELS) --http-port $(PORT) --admin-port $(ADMIN_PORT) $(ARGS)
+	@exec env -u PODSENSE_QUIET -u PODSENSE_CACHE $(BINARY) serve --models $(MODELS) --http-port $(PORT) --admin-port $(ADMIN_PORT) $(ARGS)
 
 golden: models ## Make the reference data of the golden tests in build/golden
 	@if [ -e tests/golden/make_golden.sh ]; then tests/golden/make_golden.sh build/golden; fi

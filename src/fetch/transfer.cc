@@ -372,7 +372,8 @@ Error Transfer::failure(CURLcode code, TimePoint now) const {
     case CURLE_OPERATION_TIMEDOUT: {
       curl_off_t connected = 0;
       curl_easy_getinfo(easy_.get(), CURLINFO_PRETRANSFER_TIME_T, &connected);
-      return connected > 0 || deadline_.passed(now)
+      // libcurl counts whole milliseconds, so its limit may end just before ours does.
+      return connected > 0 || deadline_.passed(now + std::chrono::milliseconds(5))
                  ? too_late()
                  : gateway("no connection to the host within " +
                            seconds_text(environment_.options.connect_timeout));

@@ -137,7 +137,7 @@ class Drain(unittest.TestCase):
     def test_queued_requests_are_answered_too(self):
         with Server("--executors", "1") as server:
             clients = [server.raw() for _ in range(6)]
-            for client, cpu_ms in zip(clients, (600, 20, 20, 20, 20, 20)):
+            for client, cpu_ms in zip(clients, (3000, 20, 20, 20, 20, 20)):
                 client.send(post(f"/infer?cpu_ms={cpu_ms}", b""))
             wait_until(lambda: server.metric("podsense_requests_in_flight") == 6, what="requests")
             server.signal(signal.SIGTERM)

@@ -33,7 +33,7 @@ struct ServerOptions {
   std::uint64_t max_inflated_bytes = 16ULL << 20U;  ///< of a body when its gzip is undone
   std::size_t max_connections = 16'384;
   std::size_t max_connections_per_address = 0;          ///< 0: no limit
-  Duration request_timeout = std::chrono::seconds(30);  ///< first byte to answer
+  Duration request_timeout = std::chrono::seconds(30);  ///< last byte of a request to its answer
   Duration idle_timeout = std::chrono::seconds(75);     ///< between requests
   Duration header_timeout = std::chrono::seconds(10);   ///< first byte to end of headers
   Duration body_timeout = std::chrono::seconds(30);     ///< end of headers to end of body

@@ -22,7 +22,7 @@ template <class Answer>
 void Service::refuse(const ServedModel* served, const Context& context, Error error,
                      Done<Answer>& done) {
   if (served != nullptr) {
-    served->metrics->failed(context.protocol, error.code, Duration::zero());
+    served->metrics->failed(context.protocol, error.code);
   } else {
     registry_.unrouted(context.protocol, error.code);
   }

@@ -62,7 +62,7 @@ class AnswerTask : public RequestTask {
       fill_head(*answer, now);
       metrics.ok(context_.protocol, answer->timing.total);
     } else {
-      metrics.failed(context_.protocol, answer.error().code, Duration::zero());
+      metrics.failed(context_.protocol, answer.error().code);
     }
     std::exchange(done_, nullptr)(std::move(answer));
   }

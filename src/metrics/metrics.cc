@@ -131,7 +131,7 @@ void ModelMetrics::ok(Protocol protocol, Duration total) {
   impl_->outcomes.increment(protocol, kOkOutcome, "OK");
   impl_->request.Observe(to_seconds(total));
 }
-void ModelMetrics::failed(Protocol protocol, ErrorCode code, Duration /*total*/) {
+void ModelMetrics::failed(Protocol protocol, ErrorCode code) {
   impl_->outcomes.increment(protocol, static_cast<std::size_t>(code), error_name(code));
 }
 void ModelMetrics::queued(Duration d) {

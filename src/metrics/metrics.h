@@ -41,7 +41,7 @@ class ModelMetrics {
   ModelMetrics& operator=(const ModelMetrics&) = delete;
 
   void ok(Protocol protocol, Duration total);
-  void failed(Protocol protocol, ErrorCode code, Duration total);
+  void failed(Protocol protocol, ErrorCode code);
   void queued(Duration d);
   void preprocessed(Duration d);
   void computed(Duration d, std::size_t batch);

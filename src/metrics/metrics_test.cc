@@ -14,7 +14,7 @@ TEST(Metrics, ExposesOutcomesByModelAndCode) {
   Registry registry;
   const auto model = registry.for_model("m", "1");
   model->ok(Protocol::kHttp, milliseconds(4));
-  model->failed(Protocol::kGrpc, ErrorCode::kOverloaded, milliseconds(1));
+  model->failed(Protocol::kGrpc, ErrorCode::kOverloaded);
   registry.unrouted(Protocol::kHttp, ErrorCode::kNotFound);
   const std::string text = registry.expose();
   EXPECT_THAT(
@@ -47,7 +47,7 @@ TEST(Metrics, TotalsCountFailuresAndSuccessesOfAllModels) {
   Registry registry;
   registry.for_model("a", "1")->ok(Protocol::kHttp, milliseconds(1));
   registry.for_model("b", "1")->ok(Protocol::kHttp, milliseconds(100));
-  registry.for_model("b", "1")->failed(Protocol::kHttp, ErrorCode::kInternal, milliseconds(1));
+  registry.for_model("b", "1")->failed(Protocol::kHttp, ErrorCode::kInternal);
   registry.unrouted(Protocol::kHttp, ErrorCode::kNotFound);
   const auto totals = registry.totals();
   EXPECT_EQ(totals.requests, 4U);

@@ -218,11 +218,11 @@ TEST_F(InferenceTest, IsNotReadyWhileAModelServesNoVersionAtAll) {
 
 TEST_F(InferenceTest, ARemovedModelIsGoneAndItsRequestsEndWell) {
   open();
-  catalog_->start();
   reload();
   auto held = catalog_->find({}, model::Task::kSimulated).value();
   fs::remove_all(root_ / "simulated");
   EXPECT_THAT(reload().retired, testing::ElementsAre("simulated/1"));
+  catalog_->start();  // only now: its own first load would have reported the removal
   EXPECT_EQ(simulate(milliseconds(1)).error().code, ErrorCode::kNotFound);
   EXPECT_EQ(held->name(), "simulated");  // whoever holds it may go on
 }

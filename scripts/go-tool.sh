@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Builds (once) a Go program named in scripts/go-tools.txt, in the cache that clean clones share, and
+# prints the path of its binary. Where the machine has no Go from 1.24 on, one is brought along.
+#
+#   helm=$(scripts/go-tool.sh helm)
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+# shellcheck source=scripts/lib.sh
+. ./lib.sh
+
+[ $# = 1 ] || die "usage: go-tool.sh NAME; names: $(awk '!/^#/ { printf "%s ", $1 }' go-tools.txt)"
+read -r name package version < <(awk -v name="$1" '$1 == name' go-tools.txt) ||
+  die "no tool $1; there are: $(awk '!/^#/ { printf "%s ", $1 }' go-tools.txt)"
+binary=$podsense_cache/go-tools/$name-$version/$name
+
+go_program() {
+  local found
+  if found=$(go env GOVERSION 2>/dev/null) && [[ $found =~ ^go1\.([0-9]+) ]] &&
+    [ "${BASH_REMATCH[1]}" -ge 24 ]; then
+    command -v go
+  else
+    echo "$(./venv.sh go go-tools-requirements.txt)/bin/go"
+  fi
+}
+
+make_tool() {
+  if [ -e "$binary" ]; then return; fi
+  local go scratch
+  go=$(go_program)
+  scratch=$(mktemp -d "$podsense_cache/go-tool.XXXXXX")
+  say "building $package $version" >&2
+  # The program's own name comes from its package, which may end in a major version.
+  if GOBIN=$scratch GOFLAGS=-trimpath CGO_ENABLED=0 "$go" install -ldflags=-s "$package@$version" >&2; then
+    mkdir -p "$(dirname "$binary")"
+    mv "$scratch"/* "$binary"
+    rm -rf "$scratch"
+  else
+    rm -rf "$scratch"
+    die "cannot build $package $version with $("$go" version)"
+  fi
+}
+[ -e "$binary" ] || with_lock "go-tool-$name" make_tool
+echo "$binary"

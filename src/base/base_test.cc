@@ -6,6 +6,7 @@
 
 #include "base/cgroup.h"
 #include "base/clock.h"
+#include "base/data_type.h"
 #include "base/digest.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -144,6 +145,22 @@ TEST_F(Cgroup, WithoutAQuotaCountsTheCoresItMayUse) {
   EXPECT_FALSE(limit.from_quota);
   EXPECT_GE(limit.cores, 1.0);
   EXPECT_FALSE(cgroup::memory(roots()));
+}
+
+TEST(DataTypes, HaveTheProtocolsNames) {
+  EXPECT_EQ(data_type_name(DataType::kBool), "BOOL");
+  EXPECT_EQ(data_type_name(DataType::kUint8), "UINT8");
+  EXPECT_EQ(data_type_name(DataType::kInt64), "INT64");
+  EXPECT_EQ(data_type_name(DataType::kFp16), "FP16");
+  EXPECT_EQ(data_type_name(DataType::kFp32), "FP32");
+  EXPECT_EQ(data_type_name(DataType::kBytes), "BYTES");
+  EXPECT_EQ(element_size(DataType::kFp64), 8U);
+  EXPECT_EQ(element_size(DataType::kBf16), 2U);
+  EXPECT_EQ(element_size(DataType::kBytes), 0U);
+  for (const char* name : {"BOOL", "UINT16", "BF16", "FP64", "BYTES"}) {
+    EXPECT_EQ(data_type_name(data_type_of(name).value()), name);
+  }
+  EXPECT_EQ(data_type_of("fp32"), std::nullopt);
 }
 
 }  // namespace

@@ -67,4 +67,8 @@ inline double to_seconds(Duration d) {
   return std::chrono::duration<double>(d).count();
 }
 
+inline Duration from_seconds(double seconds) {
+  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+}
+
 }  // namespace podsense

@@ -36,7 +36,7 @@ inline Duration expected_wait(const QueueState& queue, const Profile& profile) {
       static_cast<double>(queue.waiting) + 0.5 * static_cast<double>(queue.running);
   const double seconds =
       ahead * to_seconds(profile.service) / static_cast<double>(profile.executors);
-  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+  return from_seconds(seconds);
 }
 
 struct Admission {

@@ -20,9 +20,8 @@ Response reply_json(const json& body, int status = 200) {
 json tensors(const std::vector<model::TensorInfo>& infos) {
   json list = json::array();
   for (const model::TensorInfo& info : infos) {
-    list.push_back({{"name", info.name},
-                    {"datatype", model::data_type_name(info.type)},
-                    {"shape", info.shape}});
+    list.push_back(
+        {{"name", info.name}, {"datatype", data_type_name(info.type)}, {"shape", info.shape}});
   }
   return list;
 }

@@ -284,9 +284,9 @@ std::string Catalog::default_model(const Snapshot& now, model::Task task) const 
   return {};
 }
 
-Result<std::shared_ptr<const ServedModel>> Catalog::find(const protocol::ModelRef& ref,
-                                                         model::Task task) const {
-  const auto now = snapshot();
+Result<std::shared_ptr<const ServedModel>> Catalog::find(const Snapshot& now,
+                                                         const std::string& name,
+                                                         const std::string& version) {
   const auto list = [](const auto& items, auto&& text) {
     std::string names;
     for (const auto& item : items) {
@@ -294,39 +294,56 @@ Result<std::shared_ptr<const ServedModel>> Catalog::find(const protocol::ModelRe
     }
     return names.empty() ? std::string("none") : names;
   };
-  const std::string name = ref.name.empty() ? default_model(*now, task) : ref.name;
-  const auto model = now->models.find(name);
-  if (model == now->models.end()) {
-    if (!now->loaded_once) {
+  const auto model = now.models.find(name);
+  if (model == now.models.end()) {
+    if (!now.loaded_once) {
       return fail(ErrorCode::kUnavailable, "models are still being loaded; ask again shortly");
     }
-    if (name.empty()) {
-      return fail(
-          ErrorCode::kNotFound,
-          "no model for " + std::string(model::task_name(task)) +
-              " is served; there are: " + list(now->models, [](const auto& m) { return m.first; }));
-    }
     return fail(ErrorCode::kNotFound, "no model '" + name + "' is served; there are: " +
-                                          list(now->models, [](const auto& m) { return m.first; }));
+                                          list(now.models, [](const auto& m) { return m.first; }));
   }
   const auto& versions = model->second;
-  auto version = versions.end() - 1;
-  if (!ref.version.empty()) {
-    version = std::ranges::find_if(
-        versions, [&](const Version& v) { return v.served->version == ref.version; });
+  auto found = versions.end() - 1;
+  if (!version.empty()) {
+    found = std::ranges::find_if(versions,
+                                 [&](const Version& v) { return v.served->version == version; });
   }
-  if (version == versions.end()) {
+  if (found == versions.end()) {
     return fail(ErrorCode::kNotFound,
-                "model '" + name + "' has no version '" + ref.version +
+                "model '" + name + "' has no version '" + version +
                     "' that is served; there are: " +
                     list(versions, [](const Version& v) { return v.served->version; }));
   }
-  if (const model::Task is = version->served->model->signature().task; is != task) {
+  return found->served;
+}
+
+Result<std::shared_ptr<const ServedModel>> Catalog::find(const protocol::ModelRef& ref) const {
+  return find(*snapshot(), ref.name, ref.version);
+}
+
+Result<std::shared_ptr<const ServedModel>> Catalog::find(const protocol::ModelRef& ref,
+                                                         model::Task task) const {
+  const auto now = snapshot();
+  const std::string name = ref.name.empty() ? default_model(*now, task) : ref.name;
+  if (name.empty() && now->loaded_once) {
+    std::string names;
+    for (const auto& [each, versions] : now->models) {
+      names += (names.empty() ? "" : ", ") + each;
+    }
+    return fail(ErrorCode::kNotFound,
+                "no model for " + std::string(model::task_name(task)) +
+                    " is served; there are: " + (names.empty() ? "none" : names));
+  }
+  auto found = find(*now, name, ref.version);
+  if (!found) {
+    return found;
+  }
+  if (const model::Task is = (*found)->model->signature().task; is != task) {
     return fail(ErrorCode::kInvalidArgument,
                 "model '" + name + "' is for " + std::string(model::task_name(is)) +
                     ", this request is for " + std::string(model::task_name(task)));
   }
-  return version->served;
+  return found;
 }
 
 std::vector<ModelStatus> Catalog::status() const {

@@ -68,6 +68,10 @@ class Catalog {
   [[nodiscard]] Result<std::shared_ptr<const ServedModel>> find(const protocol::ModelRef& ref,
                                                                 model::Task task) const;
 
+  /// Of any task; `ref.name` must not be empty. @errors kNotFound, kUnavailable as above
+  [[nodiscard]] Result<std::shared_ptr<const ServedModel>> find(
+      const protocol::ModelRef& ref) const;
+
   [[nodiscard]] std::vector<ModelStatus> status() const;
   [[nodiscard]] std::string default_model(model::Task task) const;
   /// The first load has ended, well or not.
@@ -105,6 +109,9 @@ class Catalog {
                        std::shared_ptr<Snapshot> after);
   void free_retired();
   [[nodiscard]] std::shared_ptr<const Snapshot> snapshot() const;
+  static Result<std::shared_ptr<const ServedModel>> find(const Snapshot& now,
+                                                         const std::string& name,
+                                                         const std::string& version);
   [[nodiscard]] std::string default_model(const Snapshot& now, model::Task task) const;
   [[nodiscard]] const std::string& configured_default(model::Task task) const;
 

@@ -1,13 +1,4 @@
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include <filesystem>
-#include <fstream>
-#include <future>
-#include <optional>
-
-#include "inference/catalog.h"
-#include "inference/service.h"
+#include "inference/test_fixture.h"
 
 namespace podsense::inference {
 namespace {
@@ -16,76 +7,6 @@ namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-const fs::path kTiny = fs::path(PODSENSE_SOURCE_DIR) / "src/model/testdata/tiny";
-
-/// A repository of tiny real models in a folder of the test's own, and all that serves it.
-class InferenceTest : public testing::Test {
- protected:
-  void SetUp() override {
-    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    root_ = fs::path(testing::TempDir()) / (std::string("podsense_inference_") + test->name());
-    fs::remove_all(root_);
-    put_simulated("simulated", 2);
-    put_model("tabular", 1, "tabular.onnx");
-  }
-  void TearDown() override { fs::remove_all(root_); }
-
-  void write(const fs::path& path, const std::string& text) const {
-    fs::create_directories((root_ / path).parent_path());
-    std::ofstream(root_ / path) << text;
-  }
-  void put_simulated(const std::string& name, int cpu_ms) const {
-    write(name + "/model.yaml",
-          "task: simulated\nsimulated: {cpu_ms: " + std::to_string(cpu_ms) + "}\n");
-    write(name + "/1/.keep", "");
-  }
-  void put_model(const std::string& name, int version, const std::string& file) const {
-    const fs::path folder = root_ / name / std::to_string(version);
-    fs::create_directories(folder);
-    fs::copy_file(kTiny / file, folder / "model.onnx", fs::copy_options::overwrite_existing);
-  }
-
-  void open() {
-    runtime_ = std::move(*model::Runtime::create({}));
-    scheduler_.emplace(batching::Scheduler::Options{.executors = 2}, clock_);
-    catalog_.emplace(CatalogOptions{.repository = {.root = root_}}, *runtime_, *scheduler_,
-                     registry_, clock_);
-    service_.emplace(ServiceOptions{}, *catalog_, nullptr, registry_, clock_);
-  }
-  ReloadReport reload() { return catalog_->reload().value(); }
-
-  [[nodiscard]] Context context() const {
-    return {.received = clock_.now(),
-            .deadline = Deadline::after(clock_.now(), milliseconds(20'000))};
-  }
-  Result<protocol::RowsAnswer> predict(std::size_t columns, std::string version = "",
-                                       std::string name = "tabular") {
-    std::promise<Result<protocol::RowsAnswer>> promise;
-    auto answer = promise.get_future();
-    service_->predict({.model = {.name = std::move(name), .version = std::move(version)},
-                       .values = std::vector<float>(columns, 0.5F),
-                       .rows = 1,
-                       .columns = columns},
-                      context(), [&](auto result) { promise.set_value(std::move(result)); });
-    return answer.get();
-  }
-  Result<protocol::SimulateAnswer> simulate(std::optional<Duration> cpu) {
-    auto promise = std::make_shared<std::promise<Result<protocol::SimulateAnswer>>>();
-    auto answer = promise->get_future();
-    service_->simulate({.cpu = cpu}, context(),
-                       [promise](auto result) { promise->set_value(std::move(result)); });
-    return answer.get();
-  }
-
-  fs::path root_;
-  SteadyClock clock_;
-  metrics::Registry registry_;
-  std::unique_ptr<model::Runtime> runtime_;
-  std::optional<batching::Scheduler> scheduler_;
-  std::optional<Catalog> catalog_;
-  std::optional<Service> service_;
-};
 
 TEST_F(InferenceTest, PredictsRowsInline) {
   open();

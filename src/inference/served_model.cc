@@ -33,7 +33,8 @@ struct ZeroInputs {
   explicit ZeroInputs(const model::Signature& signature) {
     for (const model::TensorInfo& input : signature.inputs) {
       auto& shape = shapes.emplace_back(input.shape);
-      std::size_t count = model::element_size(input.type);
+      // A text is its length alone: four zeros say that it is empty.
+      std::size_t count = input.type == DataType::kBytes ? 4 : element_size(input.type);
       for (std::int64_t& dimension : shape) {
         dimension = std::max<std::int64_t>(dimension, 1);
         count *= static_cast<std::size_t>(dimension);
@@ -74,26 +75,18 @@ Result<Duration> warm_up(const model::Model& model, const Clock& clock) {
   return times[times.size() / 2];
 }
 
-bool can_warm_up(const model::Signature& signature) {
-  return signature.task != model::Task::kSimulated &&
-         std::ranges::none_of(signature.inputs, [](const model::TensorInfo& input) {
-           return input.type == model::DataType::kBytes;
-         });
-}
-
 Result<Duration> service_time(const model::Model& model, const Clock& clock) {
   if (model.signature().task == model::Task::kSimulated) {
     return model.manifest().simulated_cpu;
   }
-  return can_warm_up(model.signature()) ? warm_up(model, clock) : Duration::zero();
+  return warm_up(model, clock);
 }
 
 Plan choose_plan(const model::Signature& signature, Duration service) {
   // Pictures are decoded where they run: that alone is too long for an I/O thread.
   const bool small = signature.task == model::Task::kTabularClassification ||
                      signature.task == model::Task::kTensor;
-  return small && service > Duration::zero() && service <= kInlineLimit ? Plan::kInline
-                                                                        : Plan::kExecutor;
+  return small && service <= kInlineLimit ? Plan::kInline : Plan::kExecutor;
 }
 
 void open_queue(ServedModel& served, batching::Scheduler& scheduler, metrics::Registry& registry,
@@ -129,6 +122,23 @@ void open_queue(ServedModel& served, batching::Scheduler& scheduler, metrics::Re
 std::string_view ServedModel::label(std::size_t class_index) const {
   const auto& labels = model->signature().labels;
   return class_index < labels.size() ? std::string_view(labels[class_index]) : std::string_view();
+}
+
+protocol::ModelStatistics ServedModel::statistics() const {
+  const metrics::ModelMetrics::Phases seen = metrics->phases();
+  const auto phase = [](const metrics::ModelMetrics::Phase& p) {
+    return protocol::ModelStatistics::Phase{.count = p.count, .total = p.total};
+  };
+  return {.name = name(),
+          .version = version,
+          .last_inference_ms = last_inference_ms.load(std::memory_order_relaxed),
+          .inference_count = seen.rows,
+          .execution_count = seen.compute.count,
+          .success = phase(seen.request),
+          .fail = {.count = seen.failed, .total = {}},
+          .queue = phase(seen.queue),
+          .compute_input = phase(seen.preprocess),
+          .compute_infer = phase(seen.compute)};
 }
 
 Result<image::TensorSpec> tensor_spec(const model::PreprocessSpec& preprocess) {
@@ -192,7 +202,7 @@ Result<std::shared_ptr<const ServedModel>> serve(std::shared_ptr<const model::Mo
       return fail(std::move(spec.error()));
     }
     served->spec = *spec;
-    served->byte_input = signature.inputs[0].type == model::DataType::kUint8;
+    served->byte_input = signature.inputs[0].type == DataType::kUint8;
   }
   const auto service = service_time(*served->model, clock);
   if (!service) {
@@ -208,9 +218,7 @@ Result<std::shared_ptr<const ServedModel>> serve(std::shared_ptr<const model::Mo
                       {"task", std::string(model::task_name(signature.task))},
                       {"plan", served->plan == Plan::kInline ? "inline" : "executor"}},
                      [] { return 1.0; }));
-  if (served->plan == Plan::kExecutor) {
-    open_queue(*served, scheduler, registry, clock, options);
-  }
+  open_queue(*served, scheduler, registry, clock, options);
   return served;
 }
 

@@ -2,6 +2,7 @@
 
 /// A model version as it is served: the loaded model, how it runs, its queue and its metrics.
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -14,13 +15,15 @@
 #include "image/image.h"
 #include "metrics/metrics.h"
 #include "model/model.h"
+#include "protocol/tensor.h"
 
 namespace podsense::inference {
 
 /// kInline: on the calling thread, since a hand-over would cost more than the run.
 enum class Plan { kInline, kExecutor };
 
-/// Runs at least as short as this stay on the I/O thread.
+/// Runs of all of a request's rows at least as short as this stay on the I/O thread; what takes
+/// longer goes through the queue, also of a model with this plan.
 inline constexpr Duration kInlineLimit = std::chrono::microseconds(200);
 
 struct ServeOptions {
@@ -38,10 +41,13 @@ struct ServedModel {
   bool byte_input = false;  ///< image models that take uint8
   std::shared_ptr<metrics::ModelMetrics> metrics;
   std::vector<std::unique_ptr<metrics::Registry::Gauge>> gauges;
-  std::unique_ptr<batching::Queue> queue;  ///< null when inline
+  std::unique_ptr<batching::Queue> queue;
+  /// Unix time of the last run in milliseconds, to a few of them; 0: none yet.
+  alignas(64) mutable std::atomic<std::uint64_t> last_inference_ms{0};
 
   [[nodiscard]] const std::string& name() const { return model->name(); }
   [[nodiscard]] std::string_view label(std::size_t class_index) const;
+  [[nodiscard]] protocol::ModelStatistics statistics() const;
 };
 
 /// Warms the model up, measures it, chooses its plan and opens its queue.

@@ -29,8 +29,10 @@ void Service::refuse(const ServedModel* served, const Context& context, Error er
   done(fail(std::move(error)));
 }
 
-void Service::run(const ServedModel& served, batching::TaskPtr task) {
-  if (served.plan == Plan::kInline) {
+void Service::run(const ServedModel& served, std::unique_ptr<RequestTask> request) {
+  const Duration expected = served.service * static_cast<Duration::rep>(request->rows);
+  batching::TaskPtr task = std::move(request);
+  if (served.plan == Plan::kInline && expected <= kInlineLimit) {
     std::vector<batching::TaskPtr> batch;
     batch.push_back(std::move(task));
     return run_batch(served, clock_, std::move(batch));
@@ -113,6 +115,23 @@ void Service::simulate(const protocol::SimulateRequest& request, const Context& 
       options_.simulated_cpu.value_or(served->model->manifest().simulated_cpu));
   auto task = make_task(served, context, cpu, std::move(done));
   run(*served, std::move(task));
+}
+
+void Service::infer(protocol::InferRequest request, const Context& context,
+                    Done<protocol::InferAnswer> done) {
+  auto found = catalog_.find(request.model);
+  if (!found) {
+    return refuse(nullptr, context, std::move(found.error()), done);
+  }
+  Context limited = context;
+  if (request.timeout) {
+    limited.deadline = std::min(context.deadline, Deadline::after(clock_.now(), *request.timeout));
+  }
+  auto task = make_task(*found, limited, std::move(request), done);
+  if (!task) {
+    return refuse(found->get(), context, std::move(task.error()), done);
+  }
+  run(**found, std::move(*task));
 }
 
 }  // namespace podsense::inference

@@ -12,8 +12,11 @@
 #include "inference/catalog.h"
 #include "inference/context.h"
 #include "protocol/messages.h"
+#include "protocol/tensor.h"
 
 namespace podsense::inference {
+
+class RequestTask;
 
 struct ServiceOptions {
   image::Limits image_limits;
@@ -40,6 +43,14 @@ class Service {
   void simulate(const protocol::SimulateRequest& request, const Context& context,
                 Done<protocol::SimulateAnswer> done);
 
+  /// Tensors in, tensors out, of any model with an ONNX file; those of pictures and rows too.
+  /// Inputs may come in any order; a batchable model runs the rows of several requests together.
+  /// @errors kInvalidArgument: an unknown, missing or doubled input or output, a type or shape that
+  ///         differs from the model's, or values that the model cannot take; kUnimplemented: a
+  ///         simulated model; those of Catalog::find, Queue::submit
+  void infer(protocol::InferRequest request, const Context& context,
+             Done<protocol::InferAnswer> done);
+
   /// Counts a request that could not be read, so that it reached no model.
   void reject(const Context& context, ErrorCode code) {
     registry_.unrouted(context.protocol, code);
@@ -53,7 +64,7 @@ class Service {
                       std::optional<Duration> fetched, Done<protocol::ClassifyAnswer> done);
   /// Inline, or into the queue; a refused task is answered.
   /// @requires the task, or the caller, keeps `served` alive
-  void run(const ServedModel& served, batching::TaskPtr task);
+  void run(const ServedModel& served, std::unique_ptr<RequestTask> task);
   template <class Answer>
   void refuse(const ServedModel* served, const Context& context, Error error, Done<Answer>& done);
 

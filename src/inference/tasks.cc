@@ -5,6 +5,9 @@
 #include <span>
 #include <utility>
 
+#include "inference/answer_task.h"
+#include "inference/tensor_task.h"
+
 namespace podsense::inference {
 namespace {
 
@@ -47,30 +50,6 @@ std::vector<protocol::ScoredClass> top(const ServedModel& served, std::span<cons
   return best;
 }
 
-/// Ends a request: counts it, then hands the answer over.
-template <class Answer>
-class AnswerTask : public RequestTask {
- public:
-  AnswerTask(std::shared_ptr<const ServedModel> served, const Context& context, Done<Answer> done)
-      : RequestTask(std::move(served), context), done_(std::move(done)) {}
-
-  void drop(Error error) override { finish(fail(std::move(error)), {}); }
-
-  void finish(Result<Answer> answer, TimePoint now) {
-    metrics::ModelMetrics& metrics = *served_->metrics;
-    if (answer) {
-      fill_head(*answer, now);
-      metrics.ok(context_.protocol, answer->timing.total);
-    } else {
-      metrics.failed(context_.protocol, answer.error().code);
-    }
-    std::exchange(done_, nullptr)(std::move(answer));
-  }
-
- private:
-  Done<Answer> done_;
-};
-
 class ClassifyTask final : public AnswerTask<protocol::ClassifyAnswer> {
  public:
   ClassifyTask(std::shared_ptr<const ServedModel> served, const Context& context,
@@ -84,7 +63,9 @@ class RowsTask final : public AnswerTask<protocol::RowsAnswer> {
  public:
   RowsTask(std::shared_ptr<const ServedModel> served, const Context& context,
            protocol::RowsRequest wanted, Done<protocol::RowsAnswer> done)
-      : AnswerTask(std::move(served), context, std::move(done)), request(std::move(wanted)) {}
+      : AnswerTask(std::move(served), context, std::move(done)), request(std::move(wanted)) {
+    rows = request.rows;
+  }
   protocol::RowsRequest request;
 };
 
@@ -134,13 +115,6 @@ std::size_t decode_into(const ServedModel& served, const Clock& clock, std::vect
   return filled;
 }
 
-template <class Task>
-void fail_all(std::vector<TaskPtr>& batch, const Error& error, TimePoint now) {
-  for (TaskPtr& task : batch) {
-    static_cast<Task&>(*task).finish(fail(error), now);
-  }
-}
-
 void answer_classified(const ServedModel& served, std::vector<TaskPtr>& batch,
                        const model::TensorView& output, Duration compute, TimePoint now) {
   const auto scores = elements<float>(output);
@@ -163,11 +137,11 @@ void run_classify(const ServedModel& served, const Clock& clock, std::vector<Tas
   }
   const auto shape = batch_shape(served, rows);
   const std::size_t count = rows * image::element_count(served.spec);
-  const model::TensorView input{
-      .type = served.byte_input ? model::DataType::kUint8 : model::DataType::kFp32,
-      .shape = shape,
-      .data = served.byte_input ? std::as_bytes(std::span(mine.bytes).first(count))
-                                : std::as_bytes(std::span(mine.floats).first(count))};
+  const model::TensorView input{.type = served.byte_input ? DataType::kUint8 : DataType::kFp32,
+                                .shape = shape,
+                                .data = served.byte_input
+                                            ? std::as_bytes(std::span(mine.bytes).first(count))
+                                            : std::as_bytes(std::span(mine.floats).first(count))};
   const TimePoint begin = clock.now();
   const auto run = served.model->run({&input, 1}, mine.outputs);
   const TimePoint end = clock.now();
@@ -233,7 +207,7 @@ void run_rows(const ServedModel& served, const Clock& clock, std::vector<TaskPtr
   const std::array<std::int64_t, 2> shape{static_cast<std::int64_t>(rows),
                                           static_cast<std::int64_t>(first.columns)};
   const model::TensorView input{
-      .type = model::DataType::kFp32, .shape = shape, .data = std::as_bytes(values)};
+      .type = DataType::kFp32, .shape = shape, .data = std::as_bytes(values)};
   const TimePoint begin = clock.now();
   const auto run = served.model->run({&input, 1}, mine.outputs);
   const TimePoint end = clock.now();
@@ -264,6 +238,19 @@ void run_simulate(const ServedModel& served, const Clock& clock, std::vector<Tas
   }
 }
 
+void run_task(const ServedModel& served, const Clock& clock, std::vector<TaskPtr>& batch) {
+  switch (served.model->signature().task) {
+    case model::Task::kImageClassification:
+      return run_classify(served, clock, batch);
+    case model::Task::kTabularClassification:
+      return run_rows(served, clock, batch);
+    case model::Task::kSimulated:
+      return run_simulate(served, clock, batch);
+    case model::Task::kTensor:  // takes tensors only, which are run already
+      break;
+  }
+}
+
 }  // namespace
 
 void RequestTask::fill_head(protocol::AnswerHead& head, TimePoint now) const {
@@ -281,25 +268,27 @@ void RequestTask::fill_head(protocol::AnswerHead& head, TimePoint now) const {
 }
 
 void run_batch(const ServedModel& served, const Clock& clock, std::vector<TaskPtr> batch) {
-  switch (served.model->signature().task) {
-    case model::Task::kImageClassification:
-      return run_classify(served, clock, batch);
-    case model::Task::kTabularClassification:
-      return run_rows(served, clock, batch);
-    case model::Task::kSimulated:
-      return run_simulate(served, clock, batch);
-    case model::Task::kTensor:
-      break;
+  const auto tensors = std::ranges::partition(batch, [](const TaskPtr& task) {
+    return static_cast<const RequestTask&>(*task).kind == RequestTask::Kind::kTask;
+  });
+  if (!tensors.empty()) {
+    run_tensors(served, clock, tensors);
+    batch.erase(tensors.begin(), tensors.end());
   }
-  for (TaskPtr& task : batch) {
-    task->drop(Error{.code = ErrorCode::kUnimplemented,
-                     .message = "tensor models take no requests of this kind"});
+  if (!batch.empty()) {
+    run_task(served, clock, batch);
   }
+  const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
+  served.last_inference_ms.store(
+      static_cast<std::uint64_t>(
+          std::chrono::duration_cast<std::chrono::milliseconds>(since_epoch).count()),
+      std::memory_order_relaxed);
 }
 
-TaskPtr make_task(std::shared_ptr<const ServedModel> served, const Context& context,
-                  protocol::ClassifyRequest request, const image::Limits& limits,
-                  std::optional<Duration> fetched, Done<protocol::ClassifyAnswer> done) {
+std::unique_ptr<RequestTask> make_task(std::shared_ptr<const ServedModel> served,
+                                       const Context& context, protocol::ClassifyRequest request,
+                                       const image::Limits& limits, std::optional<Duration> fetched,
+                                       Done<protocol::ClassifyAnswer> done) {
   auto task = std::make_unique<ClassifyTask>(std::move(served), context, std::move(request),
                                              std::move(done));
   task->fetch = fetched;
@@ -307,14 +296,16 @@ TaskPtr make_task(std::shared_ptr<const ServedModel> served, const Context& cont
   return task;
 }
 
-TaskPtr make_task(std::shared_ptr<const ServedModel> served, const Context& context,
-                  protocol::RowsRequest request, Done<protocol::RowsAnswer> done) {
+std::unique_ptr<RequestTask> make_task(std::shared_ptr<const ServedModel> served,
+                                       const Context& context, protocol::RowsRequest request,
+                                       Done<protocol::RowsAnswer> done) {
   return std::make_unique<RowsTask>(std::move(served), context, std::move(request),
                                     std::move(done));
 }
 
-TaskPtr make_task(std::shared_ptr<const ServedModel> served, const Context& context, Duration cpu,
-                  Done<protocol::SimulateAnswer> done) {
+std::unique_ptr<RequestTask> make_task(std::shared_ptr<const ServedModel> served,
+                                       const Context& context, Duration cpu,
+                                       Done<protocol::SimulateAnswer> done) {
   return std::make_unique<SimulateTask>(std::move(served), context, cpu, std::move(done));
 }
 

@@ -12,12 +12,16 @@
 #include "inference/context.h"
 #include "inference/served_model.h"
 #include "protocol/messages.h"
+#include "protocol/tensor.h"
 
 namespace podsense::inference {
 
 /// A queued request. Keeps its model version alive until it is answered.
 class RequestTask : public batching::Task {
  public:
+  /// kTask: of the kind that the model's task says. Models of any task take plain tensors too.
+  enum class Kind { kTask, kTensor };
+
   RequestTask(std::shared_ptr<const ServedModel> served, const Context& context)
       : served_(std::move(served)), context_(context) {
     deadline = context.deadline;
@@ -33,22 +37,32 @@ class RequestTask : public batching::Task {
   std::optional<Duration> fetch;
   std::optional<Duration> preprocess;
   std::optional<Duration> compute;
+  Kind kind = Kind::kTask;
+  std::size_t rows = 1;  ///< first dimension of what is run
 
  protected:
   std::shared_ptr<const ServedModel> served_;
   Context context_;
 };
 
-/// Runs a batch of tasks of the model's kind; every one is answered.
+/// Runs a batch of tasks; every one is answered.
 /// @threads executor, or any for an inline model
 void run_batch(const ServedModel& served, const Clock& clock, std::vector<batching::TaskPtr> batch);
 
-batching::TaskPtr make_task(std::shared_ptr<const ServedModel> served, const Context& context,
-                            protocol::ClassifyRequest request, const image::Limits& limits,
-                            std::optional<Duration> fetched, Done<protocol::ClassifyAnswer> done);
-batching::TaskPtr make_task(std::shared_ptr<const ServedModel> served, const Context& context,
-                            protocol::RowsRequest request, Done<protocol::RowsAnswer> done);
-batching::TaskPtr make_task(std::shared_ptr<const ServedModel> served, const Context& context,
-                            Duration cpu, Done<protocol::SimulateAnswer> done);
+std::unique_ptr<RequestTask> make_task(std::shared_ptr<const ServedModel> served,
+                                       const Context& context, protocol::ClassifyRequest request,
+                                       const image::Limits& limits, std::optional<Duration> fetched,
+                                       Done<protocol::ClassifyAnswer> done);
+std::unique_ptr<RequestTask> make_task(std::shared_ptr<const ServedModel> served,
+                                       const Context& context, protocol::RowsRequest request,
+                                       Done<protocol::RowsAnswer> done);
+std::unique_ptr<RequestTask> make_task(std::shared_ptr<const ServedModel> served,
+                                       const Context& context, Duration cpu,
+                                       Done<protocol::SimulateAnswer> done);
+/// @errors kInvalidArgument: inputs or outputs that are not the model's; `done` is then untouched
+Result<std::unique_ptr<RequestTask>> make_task(std::shared_ptr<const ServedModel> served,
+                                               const Context& context,
+                                               protocol::InferRequest request,
+                                               Done<protocol::InferAnswer>& done);
 
 }  // namespace podsense::inference

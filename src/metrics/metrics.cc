@@ -153,6 +153,21 @@ std::uint64_t ModelMetrics::requests() const {
   return impl_->outcomes.sum();
 }
 
+ModelMetrics::Phases ModelMetrics::phases() const {
+  const auto phase = [](const Histogram& histogram) {
+    const auto now = histogram.Collect().histogram;
+    return Phase{.count = now.sample_count, .total = from_seconds(now.sample_sum)};
+  };
+  Phases out{.request = phase(impl_->request),
+             .queue = phase(impl_->queue),
+             .preprocess = phase(impl_->preprocess),
+             .compute = phase(impl_->compute)};
+  out.rows = static_cast<std::uint64_t>(impl_->batch.Collect().histogram.sample_sum);
+  const std::uint64_t all = requests();
+  out.failed = all - std::min(all, out.request.count);
+  return out;
+}
+
 /// A gauge or counter whose value is asked for at each scrape.
 struct Registry::Impl final : prometheus::Collectable {
   struct Asked {

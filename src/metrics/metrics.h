@@ -50,6 +50,18 @@ class ModelMetrics {
   [[nodiscard]] LatencyBuckets latency() const;
   [[nodiscard]] std::uint64_t requests() const;
 
+  /// How often and how long in all, since start.
+  struct Phase {
+    std::uint64_t count = 0;
+    Duration total{};
+  };
+  struct Phases {
+    Phase request, queue, preprocess, compute;  ///< request: successful ones
+    std::uint64_t rows = 0;                     ///< in all runs together
+    std::uint64_t failed = 0;                   ///< requests
+  };
+  [[nodiscard]] Phases phases() const;
+
  private:
   std::unique_ptr<Impl> impl_;
 };

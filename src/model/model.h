@@ -19,30 +19,11 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/data_type.h"
 #include "base/error.h"
 #include "model/repository.h"
 
 namespace podsense::model {
-
-/// Names as in the Open Inference Protocol.
-enum class DataType {
-  kBool,
-  kUint8,
-  kUint16,
-  kUint32,
-  kUint64,
-  kInt8,
-  kInt16,
-  kInt32,
-  kInt64,
-  kFp16,
-  kBf16,
-  kFp32,
-  kFp64,
-  kBytes,
-};
-std::string_view data_type_name(DataType type);  ///< "FP32"
-std::size_t element_size(DataType type);         ///< bytes; 0 for kBytes
 
 struct TensorInfo {
   std::string name;
@@ -51,7 +32,7 @@ struct TensorInfo {
 };
 
 /// Borrowed memory, row-major, packed. Must outlive the run. Best aligned to its element's size:
-/// what is not gets copied. Of texts (kBytes) a run gives the shape, no data.
+/// what is not gets copied.
 struct TensorView {
   DataType type = DataType::kFp32;
   std::span<const std::int64_t> shape;
@@ -68,12 +49,19 @@ class Outputs {
   [[nodiscard]] std::size_t size() const;
   /// @shape as the run gave it; valid until the next run or destruction
   [[nodiscard]] TensorView operator[](std::size_t index) const;
+  /// Until it is called, outputs of texts (kBytes) have a shape but no data: few want them.
+  Result<void> read_texts();
   struct Impl;
   Impl& impl() { return *impl_; }
 
  private:
   std::unique_ptr<Impl> impl_;
 };
+
+/// @errors kInvalidArgument: another type, or a shape that `info` has no room for; no dimension may
+///         be 0
+Result<void> check_shape(const TensorInfo& info, DataType type,
+                         std::span<const std::int64_t> shape);
 
 /// What kind of answers a model gives, told from manifest and file, checked at load.
 struct Signature {
@@ -100,8 +88,7 @@ class Model {
 
   /// Inputs in the order of the signature.
   /// @errors kInvalidArgument: count, type or shape differ from the signature, or the model itself
-  ///         refused the values; kUnimplemented: simulated models, text inputs, text outputs of
-  ///         plain tensor models; kInternal
+  ///         refused the values; kUnimplemented: simulated models; kInternal
   /// @threads any; blocks for the whole run
   virtual Result<void> run(std::span<const TensorView> inputs, Outputs& outputs) const = 0;
 

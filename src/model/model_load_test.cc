@@ -187,14 +187,37 @@ TEST_F(ModelTest, ValuesTheGraphCannotTakeAreTheClientsFault) {
   EXPECT_THAT(done.error().detail, HasSubstr("Gather"));
 }
 
-TEST_F(ModelTest, TextIsDescribedAndNotServed) {
+TEST_F(ModelTest, TextsGoThroughByteForByte) {
+  using namespace std::string_literals;
   const auto model = load("strings.onnx");
   EXPECT_EQ(model->signature().inputs[0].type, DataType::kBytes);
-  EXPECT_EQ(model->signature().outputs[0].type, DataType::kBytes);
-  const std::vector<std::int64_t> shape{1};
-  const TensorView input{DataType::kBytes, shape, {}};
+  const std::string texts = "\3\0\0\0abc\0\0\0\0\2\0\0\0\0\xff"s;
+  const std::vector<std::int64_t> shape{3};
+  const TensorView input{DataType::kBytes, shape, std::as_bytes(std::span(texts))};
   Outputs outputs;
-  EXPECT_EQ(model->run({&input, 1}, outputs).error().code, ErrorCode::kUnimplemented);
+  ASSERT_TRUE(model->run({&input, 1}, outputs));
+  EXPECT_TRUE(outputs[0].data.empty());
+  ASSERT_TRUE(outputs.read_texts());
+  EXPECT_EQ(values_of<char>(outputs[0]), std::vector<char>(texts.begin(), texts.end()));
+  EXPECT_EQ(std::vector(outputs[0].shape.begin(), outputs[0].shape.end()), shape);
+}
+
+TEST_F(ModelTest, RefusesTextsThatAreNotWhole) {
+  using namespace std::string_literals;
+  const auto model = load("strings.onnx");
+  const auto refusal = [&](const std::string& texts, std::int64_t count) {
+    const TensorView input{DataType::kBytes, {&count, 1}, std::as_bytes(std::span(texts))};
+    Outputs outputs;
+    return model->run({&input, 1}, outputs).error().message;
+  };
+  EXPECT_EQ(refusal("\1\0\0\0a"s, 2),
+            "input 'x' of shape [2] takes 2 texts, each behind its length; got 1");
+  EXPECT_EQ(
+      refusal("\1\0\0\0a\2\0\0\0b"s, 2),
+      "input 'x' of shape [2] takes 2 texts, each behind its length; got 1 and a part of one");
+  EXPECT_EQ(
+      refusal("\1\0"s, 1),
+      "input 'x' of shape [1] takes 1 texts, each behind its length; got 0 and a part of one");
 }
 
 TEST_F(ModelTest, ManyThreadsRunAtOnce) {
@@ -476,18 +499,6 @@ TEST(BurnCpu, SpendsWhatItWasGiven) {
     EXPECT_GE(seen, spent);
   }
   EXPECT_EQ(burn_cpu(Duration::zero()), Duration::zero());
-}
-
-TEST(DataTypes, HaveTheProtocolsNames) {
-  EXPECT_EQ(data_type_name(DataType::kBool), "BOOL");
-  EXPECT_EQ(data_type_name(DataType::kUint8), "UINT8");
-  EXPECT_EQ(data_type_name(DataType::kInt64), "INT64");
-  EXPECT_EQ(data_type_name(DataType::kFp16), "FP16");
-  EXPECT_EQ(data_type_name(DataType::kFp32), "FP32");
-  EXPECT_EQ(data_type_name(DataType::kBytes), "BYTES");
-  EXPECT_EQ(element_size(DataType::kFp64), 8U);
-  EXPECT_EQ(element_size(DataType::kBf16), 2U);
-  EXPECT_EQ(element_size(DataType::kBytes), 0U);
 }
 
 }  // namespace

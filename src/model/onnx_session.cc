@@ -118,17 +118,27 @@ std::optional<std::uint64_t> count_elements(const TensorInfo& info,
   return count;
 }
 
+/// Whole texts, as many as the shape asks for.
+Result<void> check_texts(const TensorInfo& info, const TensorView& view, std::uint64_t count) {
+  std::uint64_t seen = 0;
+  const bool whole = for_each_text(view.data, [&](std::string_view) { ++seen; });
+  if (!whole || seen != count) {
+    return fail(misfit(info, "of shape " + shape_text(view.shape) + " takes " +
+                                 std::to_string(count) + " texts, each behind its length; got " +
+                                 std::to_string(seen) + (whole ? "" : " and a part of one")));
+  }
+  return {};
+}
+
 Result<void> check_input(const TensorInfo& info, const TensorView& view) {
-  if (view.type != info.type) {
-    return fail(misfit(info, "must be " + std::string(data_type_name(info.type)) + ", not " +
-                                 std::string(data_type_name(view.type))));
+  if (auto fine = check_shape(info, view.type, view.shape); !fine) {
+    return fine;
   }
-  const auto count = count_elements(info, view.shape);
-  if (!count) {
-    return fail(misfit(info, "must have shape " + shape_text(info.shape) +
-                                 " (N: one or more), not " + shape_text(view.shape)));
+  const std::uint64_t count = *count_elements(info, view.shape);
+  if (info.type == DataType::kBytes) {
+    return check_texts(info, view, count);
   }
-  const std::uint64_t bytes = *count * element_size(info.type);
+  const std::uint64_t bytes = count * element_size(info.type);
   if (view.data.size() != bytes) {
     return fail(misfit(info, "of shape " + shape_text(view.shape) + " takes " +
                                  std::to_string(bytes) + " bytes, not " +
@@ -146,7 +156,75 @@ bool is_aligned(const TensorView& view) {
   return reinterpret_cast<std::uintptr_t>(view.data.data()) % element_size(view.type) == 0;
 }
 
+/// A new tensor of texts, copied from `view`. Null where all is well.
+OrtStatus* make_texts(const TensorView& view, Value& made) {
+  const OrtApi& api = Ort::GetApi();
+  OrtAllocator* allocator = nullptr;
+  if (OrtStatus* failed = api.GetAllocatorWithDefaultOptions(&allocator)) {
+    return failed;
+  }
+  OrtValue* raw = nullptr;
+  if (OrtStatus* failed =
+          api.CreateTensorAsOrtValue(allocator, view.shape.data(), view.shape.size(),
+                                     ONNX_TENSOR_ELEMENT_DATA_TYPE_STRING, &raw)) {
+    return failed;
+  }
+  made.reset(raw);
+  OrtStatus* failed = nullptr;
+  std::size_t at = 0;
+  for_each_text(view.data, [&](std::string_view text) {
+    char* buffer = nullptr;
+    if (failed == nullptr) {
+      failed = api.GetResizedStringTensorElementBuffer(raw, at++, text.size(), &buffer);
+    }
+    if (failed == nullptr && !text.empty()) {
+      std::memcpy(buffer, text.data(), text.size());
+    }
+  });
+  return failed;
+}
+
+/// The texts of a tensor, each behind its length. Null where all is well.
+OrtStatus* copy_texts(OrtValue* value, std::size_t count, std::vector<std::byte>& out) {
+  const OrtApi& api = Ort::GetApi();
+  std::size_t length = 0;
+  if (OrtStatus* failed = api.GetStringTensorDataLength(value, &length)) {
+    return failed;
+  }
+  std::vector<char> characters(length);
+  std::vector<std::size_t> starts(count);
+  if (OrtStatus* failed = api.GetStringTensorContent(value, characters.data(), length,
+                                                     starts.data(), starts.size())) {
+    return failed;
+  }
+  starts.push_back(length);
+  out.resize(length + 4 * count);
+  std::byte* to = out.data();
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto size = static_cast<std::uint32_t>(starts[i + 1] - starts[i]);
+    std::memcpy(to, &size, sizeof(size));
+    if (size > 0) {
+      std::memcpy(to + sizeof(size), characters.data() + starts[i], size);
+    }
+    to += sizeof(size) + size;
+  }
+  return nullptr;
+}
+
 }  // namespace
+
+Result<void> check_shape(const TensorInfo& info, DataType type,
+                         std::span<const std::int64_t> shape) {
+  if (type != info.type) {
+    return fail(misfit(info, "must be " + std::string(data_type_name(info.type)) + ", not " +
+                                 std::string(data_type_name(type))));
+  }
+  if (!count_elements(info, shape)) {
+    return fail(misfit(info, "must have shape " + shape_text(info.shape) +
+                                 " (N: one or more), not " + shape_text(shape)));
+  }
+  return {};
+}
 
 struct Outputs::Impl {
   struct Made {
@@ -154,6 +232,7 @@ struct Outputs::Impl {
     DataType type = DataType::kFp32;
     std::vector<std::int64_t> shape;  // keeps its memory from run to run
     std::span<const std::byte> data;
+    std::vector<std::byte> texts;  // what `data` is of kBytes, once asked for
   };
   std::vector<Made> made;
   std::size_t size = 0;  // of `made`, how many the last run filled
@@ -173,6 +252,23 @@ Outputs& Outputs::operator=(Outputs&&) noexcept = default;
 
 std::size_t Outputs::size() const {
   return impl_->size;
+}
+
+Result<void> Outputs::read_texts() {
+  for (Impl::Made& made : std::span(impl_->made).first(impl_->size)) {
+    if (made.type != DataType::kBytes) {
+      continue;
+    }
+    std::size_t count = 1;
+    for (const std::int64_t dimension : made.shape) {
+      count *= static_cast<std::size_t>(dimension);
+    }
+    if (OrtStatus* failed = copy_texts(made.value.get(), count, made.texts)) {
+      return fail(internal_error(failed));
+    }
+    made.data = made.texts;
+  }
+  return {};
 }
 
 TensorView Outputs::operator[](std::size_t index) const {
@@ -196,11 +292,9 @@ class OnnxModel final : public Model {
     for (const TensorInfo& input : signature_.inputs) {
       input_names_.push_back(input.name.c_str());
       ort_types_.push_back(ort_type(input.type));
-      text_inputs_ = text_inputs_ || input.type == DataType::kBytes;
     }
     for (const TensorInfo& output : signature_.outputs) {
       output_names_.push_back(output.name.c_str());
-      text_outputs_ = text_outputs_ || output.type == DataType::kBytes;
     }
   }
 
@@ -228,9 +322,6 @@ class OnnxModel final : public Model {
 
  private:
   Result<void> check(std::span<const TensorView> inputs) const {
-    if (text_inputs_ || (text_outputs_ && signature_.task == Task::kTensor)) {
-      return fail(ErrorCode::kUnimplemented, "tensors of text (BYTES) are not served");
-    }
     if (inputs.size() != signature_.inputs.size()) {
       return fail(ErrorCode::kInvalidArgument, "the model takes " +
                                                    std::to_string(signature_.inputs.size()) +
@@ -250,6 +341,13 @@ class OnnxModel final : public Model {
     const OrtApi& api = Ort::GetApi();
     std::vector<std::vector<std::byte>> aligned;
     for (std::size_t i = 0; i < inputs.size(); ++i) {
+      if (inputs[i].type == DataType::kBytes) {
+        if (OrtStatus* failed = make_texts(inputs[i], values[i])) {
+          return fail(internal_error(failed));
+        }
+        raw_inputs[i] = values[i].get();
+        continue;
+      }
       std::span<const std::byte> data = inputs[i].data;
       if (!is_aligned(inputs[i])) {
         data = aligned.emplace_back(data.begin(), data.end());  // vectors keep their memory
@@ -332,8 +430,6 @@ class OnnxModel final : public Model {
   std::vector<const char*> input_names_;
   std::vector<const char*> output_names_;
   std::vector<ONNXTensorElementDataType> ort_types_;
-  bool text_inputs_ = false;
-  bool text_outputs_ = false;
 };
 
 std::string metadata(const Ort::ModelMetadata& all, const char* key) {

@@ -1,0 +1,47 @@
+#pragma once
+
+/// What all kinds of requests have in common while they wait and when they end. Private to this
+/// room.
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "inference/tasks.h"
+
+namespace podsense::inference {
+
+/// Ends a request: counts it, then hands the answer over.
+template <class Answer>
+class AnswerTask : public RequestTask {
+ public:
+  AnswerTask(std::shared_ptr<const ServedModel> served, const Context& context, Done<Answer> done)
+      : RequestTask(std::move(served), context), done_(std::move(done)) {}
+
+  void drop(Error error) override { finish(fail(std::move(error)), {}); }
+
+  void finish(Result<Answer> answer, TimePoint now) {
+    metrics::ModelMetrics& metrics = *served_->metrics;
+    if (answer) {
+      fill_head(*answer, now);
+      metrics.ok(context_.protocol, answer->timing.total);
+    } else {
+      metrics.failed(context_.protocol, answer.error().code);
+    }
+    std::exchange(done_, nullptr)(std::move(answer));
+  }
+
+ private:
+  Done<Answer> done_;
+};
+
+template <class Task>
+void fail_all(std::span<batching::TaskPtr> batch, const Error& error, TimePoint now) {
+  for (batching::TaskPtr& task : batch) {
+    static_cast<Task&>(*task).finish(fail(error), now);
+  }
+}
+
+}  // namespace podsense::inference

@@ -1,0 +1,36 @@
+#pragma once
+
+/// Requests of plain tensors. Private to this room.
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "inference/answer_task.h"
+#include "protocol/tensor.h"
+
+namespace podsense::inference {
+
+class TensorTask final : public AnswerTask<protocol::InferAnswer> {
+ public:
+  TensorTask(std::shared_ptr<const ServedModel> served, const Context& context,
+             protocol::InferRequest wanted, Done<protocol::InferAnswer> done)
+      : AnswerTask(std::move(served), context, std::move(done)), request(std::move(wanted)) {
+    kind = Kind::kTensor;
+  }
+  /// Inputs in the order of the model's signature.
+  protocol::InferRequest request;
+  /// Index into the signature's outputs of each output asked for.
+  std::vector<std::size_t> outputs;
+};
+
+/// Puts inputs into the signature's order and finds the outputs; changes nothing where it fails.
+/// @errors kInvalidArgument: an unknown, missing or doubled input or output, a type or shape that
+///         differs, classification of texts
+Result<std::vector<std::size_t>> fit_to_signature(const ServedModel& served,
+                                                  protocol::InferRequest& request);
+
+/// Runs the tasks, all of this kind; those whose inputs differ only in their rows run together.
+void run_tensors(const ServedModel& served, const Clock& clock, std::span<batching::TaskPtr> batch);
+
+}  // namespace podsense::inference

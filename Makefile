@@ -40,7 +40,7 @@ endef
 
 .NOTPARALLEL:
 .PHONY: help setup setup-test models golden build run test test-asan test-tsan fuzz bench bench-compare lint \
-        format check-rooms try-bare ci clean distclean
+        format manifests check-rooms try-bare ci clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -99,6 +99,9 @@ check-rooms: ## Check that rooms include only what the design lets them
 lint: setup-test ## Check format, include graph, clang-tidy, shell, YAML, Python, spelling
 	@[ -e build/release/build.ninja ] || cmake --preset release >/dev/null
 	@scripts/lint.sh
+
+manifests: ## Render k8s/ and the chart's README from helm/podsense
+	@scripts/render-manifests.sh
 
 format: ## Format the C++ sources in place
 	@scripts/sources.sh cc | xargs -0 clang-format-19 -i

@@ -1,0 +1,182 @@
+{{- define "podsense.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 53 | trimSuffix "-" }}
+{{- end }}
+
+{{- /* At most 53 characters, which leaves room for the suffixes. */}}
+{{- define "podsense.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 53 | trimSuffix "-" }}
+{{- else if contains (include "podsense.name" .) .Release.Name }}
+{{- .Release.Name | trunc 53 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name (include "podsense.name" .) | trunc 53 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{- define "podsense.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride }}
+{{- end }}
+
+{{- /* [root, name, component, annotations, labels (may be left out)].
+     Without an override no namespace is written: Helm puts objects into the release's, and rendered
+     manifests stay usable with `kubectl apply -n`. */}}
+{{- define "podsense.metadata" -}}
+{{- $root := index . 0 }}{{ $name := index . 1 }}{{ $component := index . 2 }}{{ $annotations := index . 3 }}
+{{- $labels := dict }}{{ if gt (len .) 4 }}{{ $labels = index . 4 }}{{ end -}}
+name: {{ $name }}
+{{- with $root.Values.namespaceOverride }}
+namespace: {{ . }}
+{{- end }}
+labels:
+  {{- include "podsense.labels" $root | nindent 2 }}
+  app.kubernetes.io/component: {{ $component }}
+  {{- with $labels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with merge (dict) (default (dict) $annotations) $root.Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "podsense.instanceLabels" -}}
+app.kubernetes.io/name: {{ include "podsense.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "podsense.labels" -}}
+{{- include "podsense.instanceLabels" . }}
+{{- if .Chart.AppVersion }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+{{- end }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "podsense.selector" -}}
+{{- include "podsense.instanceLabels" . }}
+app.kubernetes.io/component: server
+{{- end }}
+
+{{- define "podsense.envoySelector" -}}
+{{- include "podsense.instanceLabels" . }}
+app.kubernetes.io/component: envoy
+{{- end }}
+
+{{- define "podsense.serviceName" -}}
+{{- default (include "podsense.fullname" .) .Values.service.name }}
+{{- end }}
+
+{{- define "podsense.headlessName" -}}
+{{- default (printf "%s-headless" (include "podsense.fullname" .)) .Values.headlessService.name }}
+{{- end }}
+
+{{- define "podsense.envoyName" -}}
+{{- default (printf "%s-envoy" (include "podsense.fullname" .)) .Values.envoy.name }}
+{{- end }}
+
+{{- /* The Service that clients outside the chart should use, and its HTTP port. */}}
+{{- define "podsense.frontName" -}}
+{{- if eq (include "podsense.envoyMode" .) "deployment" }}{{ include "podsense.envoyName" . }}
+{{- else }}{{ include "podsense.serviceName" . }}{{ end }}
+{{- end }}
+
+{{- define "podsense.frontPort" -}}
+{{- if eq (include "podsense.envoyMode" .) "deployment" }}{{ .Values.envoy.servicePort }}
+{{- else }}{{ .Values.service.port }}{{ end }}
+{{- end }}
+
+{{- define "podsense.envoyMode" -}}
+{{- if .Values.envoy.enabled }}{{ .Values.envoy.mode }}{{ end }}
+{{- end }}
+
+{{- define "podsense.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "podsense.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- default "default" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{- define "podsense.image" -}}
+{{- $repository := .Values.image.repository }}
+{{- with .Values.image.registry }}{{ $repository = printf "%s/%s" (trimSuffix "/" .) $repository }}{{ end }}
+{{- if .Values.image.digest }}
+{{- printf "%s@%s" $repository .Values.image.digest }}
+{{- else }}
+{{- printf "%s:%s" $repository (include "podsense.tag" .) }}
+{{- end }}
+{{- end }}
+
+{{- define "podsense.tag" -}}
+{{- default .Chart.AppVersion .Values.image.tag }}
+{{- end }}
+
+{{- /* An image of ours beside the server's: the same registry and, by default, the same tag. */}}
+{{- define "podsense.siblingImage" -}}
+{{- $root := index . 0 }}{{ $repository := index . 1 }}{{ $tag := index . 2 }}
+{{- with $root.Values.image.registry }}{{ $repository = printf "%s/%s" (trimSuffix "/" .) $repository }}{{ end }}
+{{- printf "%s:%s" $repository (default (include "podsense.tag" $root) $tag) }}
+{{- end }}
+
+{{- define "podsense.secretName" -}}
+{{- if .Values.secret.existingSecret }}{{ .Values.secret.existingSecret }}
+{{- else if .Values.secret.create }}{{ include "podsense.fullname" . }}
+{{- end }}
+{{- end }}
+
+{{- define "podsense.modelsPath" -}}
+{{- default (ternary "/models" "/mnt/models" (eq .Values.models.source "image")) .Values.models.path }}
+{{- end }}
+
+{{- define "podsense.saturationQuery" -}}
+{{- default (printf "sum(podsense_saturation{namespace=%q,pod=~%q})" (include "podsense.namespace" .) (printf "%s-.*" (include "podsense.fullname" .))) .Values.keda.prometheus.query }}
+{{- end }}
+
+{{- /* What values.schema.json cannot say. */}}
+{{- define "podsense.validate" -}}
+{{- $v := .Values }}
+{{- if and $v.autoscaling.enabled $v.keda.enabled }}
+{{- fail "autoscaling.enabled and keda.enabled: KEDA makes an HPA of its own; switch one off" }}
+{{- end }}
+{{- if and $v.autoscaling.enabled (gt (int $v.autoscaling.minReplicas) (int $v.autoscaling.maxReplicas)) }}
+{{- fail "autoscaling.minReplicas is above autoscaling.maxReplicas" }}
+{{- end }}
+{{- if and $v.keda.enabled (gt (int $v.keda.minReplicas) (int $v.keda.maxReplicas)) }}
+{{- fail "keda.minReplicas is above keda.maxReplicas" }}
+{{- end }}
+{{- if and $v.verticalPodAutoscaler.enabled (ne $v.verticalPodAutoscaler.updateMode "Off") $v.autoscaling.enabled }}
+{{- if or (and $v.autoscaling.targetCPUUtilizationPercentage (has "cpu" $v.verticalPodAutoscaler.controlledResources)) (and $v.autoscaling.targetMemoryUtilizationPercentage (has "memory" $v.verticalPodAutoscaler.controlledResources)) }}
+{{- fail "verticalPodAutoscaler.updateMode: the HPA scales on the same resource; use Off, or other controlledResources" }}
+{{- end }}
+{{- end }}
+{{- if and $v.podDisruptionBudget.enabled (not (kindIs "invalid" $v.podDisruptionBudget.minAvailable)) (not (kindIs "invalid" $v.podDisruptionBudget.maxUnavailable)) }}
+{{- fail "podDisruptionBudget: set minAvailable or maxUnavailable, and the other to null" }}
+{{- end }}
+{{- if and (eq $v.models.source "download") (not $v.models.download.files) }}
+{{- fail "models.source is download, but models.download.files is empty" }}
+{{- end }}
+{{- if and (eq $v.models.source "oci") (not $v.models.oci.reference) }}
+{{- fail "models.source is oci, but models.oci.reference is empty" }}
+{{- end }}
+{{- if and $v.secret.create $v.secret.existingSecret }}
+{{- fail "secret.create and secret.existingSecret: set one" }}
+{{- end }}
+{{- if and $v.secret.asEnv (not (include "podsense.secretName" .)) }}
+{{- fail "secret.asEnv needs secret.create or secret.existingSecret" }}
+{{- end }}
+{{- with dig "shutdown" "drain_timeout" "" $v.config | toString }}
+{{- if and (regexMatch "^[0-9]+s?$" .) (ge (int (trimSuffix "s" .)) (int $v.terminationGracePeriodSeconds)) }}
+{{- fail (printf "config.shutdown.drain_timeout (%s) must be below terminationGracePeriodSeconds (%d), or requests are cut off" . (int $v.terminationGracePeriodSeconds)) }}
+{{- end }}
+{{- end }}
+{{- if or (dig "listen" "http_port" "" $v.config) (dig "listen" "grpc_port" "" $v.config) (dig "listen" "admin_port" "" $v.config) }}
+{{- fail "config.listen: set ports by the values ports.http, ports.grpc and ports.admin" }}
+{{- end }}
+{{- if dig "models" "dir" "" $v.config }}
+{{- fail "config.models.dir: set it by the value models.path" }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,208 @@
+{{- define "podsense.probe" -}}
+{{- $root := index . 0 }}{{ $p := index . 1 -}}
+{{- $port := index $root.Values.ports $root.Values.probes.port -}}
+{{- if eq $root.Values.probes.type "grpc" }}
+grpc:
+  port: {{ $root.Values.ports.grpc }}
+{{- else if eq $root.Values.probes.type "exec" }}
+exec:
+  command: [/usr/bin/podsense, check, "http://127.0.0.1:{{ $port }}{{ $p.path }}"]
+{{- else }}
+httpGet:
+  path: {{ $p.path }}
+  port: {{ $root.Values.probes.port }}
+{{- end }}
+{{- range $key, $value := omit $p "enabled" "path" }}
+{{ $key }}: {{ $value }}
+{{- end }}
+{{- end }}
+
+{{- define "podsense.probes" -}}
+{{- $root := . }}
+{{- range $name := list "startup" "liveness" "readiness" }}
+{{- $p := index $root.Values.probes $name }}
+{{- if $p.enabled }}
+{{ $name }}Probe:
+  {{- include "podsense.probe" (list $root $p) | trim | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "podsense.args" -}}
+- serve
+- --models={{ include "podsense.modelsPath" . }}
+- --http-port={{ .Values.ports.http }}
+- --admin-port={{ .Values.ports.admin }}
+{{- if ne (int .Values.ports.grpc) 9000 }}
+- --grpc-port={{ .Values.ports.grpc }}
+{{- end }}
+{{- if .Values.modelCache.enabled }}
+- --model-cache=/var/cache/podsense
+{{- end }}
+{{- if .Values.config }}
+- --config=/etc/podsense/podsense.yaml
+{{- end }}
+{{- with .Values.extraArgs }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- /* Of the server, and of the test that reads its configuration. */}}
+{{- define "podsense.environment" -}}
+{{- if or .Values.configEnv .Values.envFrom .Values.secret.asEnv }}
+envFrom:
+  {{- if .Values.configEnv }}
+  - configMapRef:
+      name: {{ include "podsense.fullname" . }}
+  {{- end }}
+  {{- if .Values.secret.asEnv }}
+  - secretRef:
+      name: {{ include "podsense.secretName" . }}
+  {{- end }}
+  {{- with .Values.envFrom }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+{{- with .Values.env }}
+env:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "podsense.mounts" -}}
+{{- if .Values.config }}
+- name: config
+  mountPath: /etc/podsense/podsense.yaml
+  subPath: podsense.yaml
+  readOnly: true
+{{- end }}
+{{- if and .Values.secret.mountPath (include "podsense.secretName" .) }}
+- name: secret
+  mountPath: {{ .Values.secret.mountPath }}
+  readOnly: true
+{{- end }}
+{{- if not (has .Values.models.source (list "image" "none")) }}
+- name: models
+  mountPath: {{ include "podsense.modelsPath" . }}
+  readOnly: true
+  {{- $subPath := dict "pvc" .Values.models.pvc.subPath "oci" .Values.models.oci.subPath }}
+  {{- with get $subPath .Values.models.source }}
+  subPath: {{ . }}
+  {{- end }}
+{{- end }}
+{{- if .Values.modelCache.enabled }}
+- name: model-cache
+  mountPath: /var/cache/podsense
+{{- end }}
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "podsense.volumes" -}}
+{{- if .Values.config }}
+- name: config
+  configMap:
+    name: {{ include "podsense.fullname" . }}-config
+{{- end }}
+{{- if and .Values.secret.mountPath (include "podsense.secretName" .) }}
+- name: secret
+  secret:
+    secretName: {{ include "podsense.secretName" . }}
+    defaultMode: 0440
+{{- end }}
+{{- if eq .Values.models.source "pvc" }}
+- name: models
+  persistentVolumeClaim:
+    claimName: {{ default (printf "%s-models" (include "podsense.fullname" .)) .Values.models.pvc.existingClaim }}
+    readOnly: true
+{{- else if eq .Values.models.source "oci" }}
+- name: models
+  image:
+    reference: {{ .Values.models.oci.reference }}
+    pullPolicy: {{ .Values.models.oci.pullPolicy }}
+{{- else if has .Values.models.source (list "recipe" "download") }}
+- name: models
+  emptyDir:
+    sizeLimit: {{ .Values.models.sizeLimit }}
+- name: models-work
+  emptyDir:
+    sizeLimit: 256Mi
+{{- if .Values.models.manifests }}
+- name: manifests
+  configMap:
+    name: {{ include "podsense.fullname" . }}-manifests
+{{- end }}
+{{- end }}
+{{- if .Values.modelCache.enabled }}
+- name: model-cache
+  emptyDir:
+    sizeLimit: {{ .Values.modelCache.sizeLimit }}
+{{- end }}
+{{- if eq (include "podsense.envoyMode" .) "sidecar" }}
+- name: envoy-config
+  configMap:
+    name: {{ include "podsense.envoyName" . }}
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "podsense.affinity" -}}
+{{- if not (kindIs "invalid" .Values.affinity) }}
+{{- toYaml .Values.affinity }}
+{{- else if eq .Values.podAntiAffinity.mode "preferred" }}
+podAntiAffinity:
+  preferredDuringSchedulingIgnoredDuringExecution:
+    - weight: 100
+      podAffinityTerm:
+        topologyKey: {{ .Values.podAntiAffinity.topologyKey }}
+        labelSelector:
+          matchLabels:
+            {{- include "podsense.selector" . | nindent 12 }}
+{{- else if eq .Values.podAntiAffinity.mode "required" }}
+podAntiAffinity:
+  requiredDuringSchedulingIgnoredDuringExecution:
+    - topologyKey: {{ .Values.podAntiAffinity.topologyKey }}
+      labelSelector:
+        matchLabels:
+          {{- include "podsense.selector" . | nindent 10 }}
+{{- end }}
+{{- end }}
+
+{{- /* What decides where any pod of the chart runs. */}}
+{{- define "podsense.placement" -}}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .Values.runtimeClassName }}
+runtimeClassName: {{ . }}
+{{- end }}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "podsense.spread" -}}
+{{- with .Values.topologySpread }}
+{{- if .enabled }}
+topologySpreadConstraints:
+  - topologyKey: {{ .topologyKey }}
+    maxSkew: {{ .maxSkew }}
+    whenUnsatisfiable: {{ .whenUnsatisfiable }}
+    labelSelector:
+      matchLabels:
+        {{- include "podsense.selector" $ | nindent 8 }}
+{{- end }}
+{{- end }}
+{{- end }}

@@ -21,6 +21,7 @@ import sys
 # Which rooms a room may use. Leaf rooms never see each other.
 LAYERS = {
     "base": set(),
+    "access": {"base"},
     "metrics": {"base"},
     "image": {"base"},
     "fetch": {"base"},
@@ -30,10 +31,10 @@ LAYERS = {
     "inference": {
         "base", "metrics", "image", "fetch", "model", "batching", "protocol",
     },
-    "http": {"base", "metrics", "protocol", "inference"},
-    "grpc": {"base", "metrics", "protocol", "inference"},
+    "http": {"access", "base", "metrics", "protocol", "inference"},
+    "grpc": {"access", "base", "metrics", "protocol", "inference"},
     "server": {
-        "base", "metrics", "image", "fetch", "model", "batching", "protocol", "inference", "http",
+        "access", "base", "metrics", "image", "fetch", "model", "batching", "protocol", "inference", "http",
         "grpc",
     },
     "load": {"base", "metrics", "protocol"},
@@ -50,14 +51,14 @@ OWNERS = [
     ("protobuf", ["google/*", "*.pb.h"], ["grpc/*"]),
     ("simdjson", ["simdjson.h"], ["protocol/*.cc"]),
     ("nlohmann-json", ["nlohmann/*"],
-     ["protocol/*.cc", "server/*.cc", "http/*.cc", "load/*.cc", "cli/*.cc"]),
+     ["access/*.cc", "protocol/*.cc", "server/*.cc", "http/*.cc", "load/*.cc", "cli/*.cc"]),
     ("libcurl", ["curl/*"], ["fetch/*"]),
     ("yaml-cpp", ["yaml-cpp/*"], ["model/*.cc", "server/*.cc"]),
     ("CLI11", ["CLI/*"], ["server/*", "cli/*"]),
     ("spdlog", ["spdlog/*"], ["base/log.cc"]),
     ("fmt", ["fmt/*"], ["base/*.cc"]),
     ("tl::expected", ["tl/*"], ["base/error.h"]),
-    ("OpenSSL", ["openssl/*"], ["base/*.cc", "fetch/*_test.cc"]),
+    ("OpenSSL", ["openssl/*"], ["access/*.cc", "base/*.cc", "fetch/*_test.cc"]),
     ("libjpeg", ["jpeglib.h", "jerror.h", "turbojpeg.h"], ["image/*.cc"]),
     ("libspng", ["spng.h"], ["image/*.cc"]),
     ("libwebp", ["webp/*"], ["image/*.cc"]),

@@ -163,7 +163,8 @@ Response Connection::preflight() const {
   if (!shared_.options.cors_origins.empty() && route_ != nullptr && route_->api) {
     response.headers.emplace_back("Access-Control-Allow-Methods", Router::allowed(*route_));
     response.headers.emplace_back("Access-Control-Allow-Headers",
-                                  "Content-Type, Content-Encoding, X-Request-Id, traceparent");
+                                  "Authorization, Content-Type, Content-Encoding, X-Api-Key, "
+                                  "X-Request-Id, traceparent");
     const auto age = std::chrono::duration_cast<std::chrono::seconds>(shared_.options.cors_max_age);
     response.headers.emplace_back("Access-Control-Max-Age", std::to_string(age.count()));
   }
@@ -306,6 +307,7 @@ void Connection::log_access(std::size_t bytes_out) {
              {{"request_id", request_.id},
               {"server", shared_.options.name},
               {"peer", peer_},
+              {"client", request_.context.client},
               {"method", std::string_view(method.data(), method.size())},
               {"path", request_.path},
               {"status", answer_.status},

@@ -86,6 +86,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void examine_head();
   [[nodiscard]] Duration idle_limit() const;
   void choose_handler();
+  void check_access();
   void check_body_headers();
   void refuse(Error error);
   void refuse_parse(const boost::system::error_code& error);

@@ -164,6 +164,7 @@ void Connection::examine_head() {
   const auto parent = head["traceparent"];
   request_.context.traceparent = child_traceparent({parent.data(), parent.size()});
   request_.context.abandoned = gone_;
+  request_.context.client.clear();
   if (turned_away_) {
     keep_alive_ = false;
     return refuse(*turned_away_);
@@ -193,6 +194,28 @@ void Connection::choose_handler() {
     return refuse(handler.error());
   }
   handler_ = *handler;
+  check_access();
+}
+
+/// Before the body: whoever may not ask does not make the server read.
+void Connection::check_access() {
+  access::Guard* const guard = shared_.options.guard;
+  if (guard == nullptr || route_->open || (!route_->api && !route_->control)) {
+    return;
+  }
+  const auto area = route_->control ? access::Area::kControl : access::Area::kInference;
+  if (guard->open(area)) {
+    return;
+  }
+  const auto key = (*request_.headers)["X-Api-Key"];
+  auto name = guard->admit(
+      area,
+      {.authorization = request_.header(Field::authorization), .api_key = {key.data(), key.size()}},
+      shared_.clock.now());
+  if (!name) {
+    return refuse(std::move(name.error()));
+  }
+  request_.context.client = std::move(*name);
 }
 
 void Connection::check_body_headers() {

@@ -18,6 +18,9 @@ Response error_response(const Error& error, std::string_view request_id) {
     response.headers.emplace_back("Retry-After",
                                   std::to_string(std::max<decltype(seconds)>(1, seconds)));
   }
+  if (error.code == ErrorCode::kUnauthenticated) {
+    response.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"podsense\"");
+  }
   return response;
 }
 

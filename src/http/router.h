@@ -22,6 +22,10 @@ struct Route {
   bool body_required = true;   ///< of a POST: 411 without Content-Length and chunks
   /// Of the inference API, to which CORS and the request deadline apply.
   bool api = false;
+  /// Of the inference API, and free for everybody also where the server asks for keys: health.
+  bool open = false;
+  /// Changes what is served: asks for a control token where the server has some.
+  bool control = false;
   /// Asked again and again by machines (probes, scrapes): logged only where everything is.
   bool quiet = false;
 };

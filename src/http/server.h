@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "access/access.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "http/router.h"
@@ -41,6 +42,7 @@ struct ServerOptions {
   std::vector<std::string> cors_origins;                ///< exact, or "*"; empty: no CORS
   Duration cors_max_age = std::chrono::minutes(10);
   AccessLog access_log = AccessLog::kSampled;
+  access::Guard* guard = nullptr;  ///< outlives the server; null: everybody may come
 };
 
 class Server {

@@ -142,6 +142,7 @@ void add_get(Router& router, std::string_view path, const Make& make, Audience a
   router.add({.path = std::string(path),
               .get = [make](Request& request, Reply reply) { reply(make(request)); },
               .api = audience.scripts,
+              .open = true,
               .quiet = audience.machines});
 }
 
@@ -234,7 +235,8 @@ void add_admin_routes(Router& router, StatusSources sources, bool reload_api) {
          .post = [&catalog = sources.catalog](
                      Request& request, Reply reply) { reload(catalog, request, std::move(reply)); },
          .max_body = 1024,
-         .body_required = false});
+         .body_required = false,
+         .control = true});
   }
 }
 

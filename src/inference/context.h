@@ -16,6 +16,7 @@ struct Context {
   TimePoint received;  ///< when its first byte was read
   Deadline deadline;
   metrics::Protocol protocol = metrics::Protocol::kHttp;
+  std::string client;                                  ///< who asks, "key:NAME"; empty: anybody
   std::string traceparent;                             ///< passed on to fetches when not empty
   std::shared_ptr<const std::atomic<bool>> abandoned;  ///< turns true when the client has gone
 };

@@ -25,6 +25,7 @@
 #include "metrics/metrics.h"
 #include "model/model.h"
 #include "server/build_info.h"
+#include "server/guard.h"
 
 namespace podsense::server {
 namespace {
@@ -163,7 +164,7 @@ class App {
 
   void start() {
     catalog_->start();
-    ticker_ = std::make_unique<Ticker>([this] { stats_->tick(); });
+    ticker_ = std::make_unique<Ticker>([this] { tick(); });
     admin_->start();
     http_->start();
   }
@@ -203,13 +204,28 @@ class App {
   [[nodiscard]] std::size_t in_flight() const { return http_->in_flight(); }
   [[nodiscard]] std::uint16_t http_port() const { return http_->port(); }
   [[nodiscard]] std::uint16_t admin_port() const { return admin_->port(); }
+  [[nodiscard]] const access::Guard& guard() const { return *guard_; }
   [[nodiscard]] const Threads& threads() const { return threads_; }
   [[nodiscard]] std::string onnxruntime() const { return std::string(runtime_->version()); }
 
  private:
   explicit App(const Config& config) : config_(config), threads_(plan_threads(config)) {}
 
+  /// Once a second.
+  void tick() {
+    stats_->tick();
+    if (const TimePoint now = clock_.now(); now >= next_refresh_) {
+      refresh(*guard_);
+      next_refresh_ = now + config_.auth.refresh_interval;
+    }
+  }
+
   Result<void> build() {
+    auto guard = make_guard(config_);
+    if (!guard) {
+      return fail(std::move(guard.error()));
+    }
+    guard_ = std::move(*guard);
     auto runtime = model::Runtime::create({.spinning = config_.onnxruntime.spinning,
                                            .memory_arena = config_.onnxruntime.arena,
                                            .cache_dir = config_.models.cache_dir});
@@ -259,13 +275,16 @@ class App {
   }
 
   Result<void> listen() {
-    auto http =
-        http::Server::create(http_options(config_, threads_.io), router_, registry_, clock_);
+    http::ServerOptions options = http_options(config_, threads_.io);
+    options.guard = guard_.get();
+    auto http = http::Server::create(std::move(options), router_, registry_, clock_);
     if (!http) {
       return fail(std::move(http.error()));
     }
     http_ = std::move(*http);
-    auto admin = http::Server::create(admin_options(config_), admin_router_, registry_, clock_);
+    http::ServerOptions control = admin_options(config_);
+    control.guard = guard_.get();
+    auto admin = http::Server::create(std::move(control), admin_router_, registry_, clock_);
     if (!admin) {
       return fail(std::move(admin.error()));
     }
@@ -311,6 +330,8 @@ class App {
   const Threads threads_;
   const SteadyClock clock_;
   http::Lifecycle lifecycle_;
+  std::unique_ptr<access::Guard> guard_;
+  TimePoint next_refresh_{};  ///< the ticker's own
   Registry registry_;
   std::unique_ptr<model::Runtime> runtime_;
   batching::Scheduler scheduler_{{.executors = threads_.executors}, clock_};
@@ -405,6 +426,7 @@ Result<int> serve(const LoadedConfig& loaded) {
              {"io_threads", app.threads().io},
              {"executors", app.threads().executors},
              {"onnxruntime", app.onnxruntime()}});
+  warn_of_open_doors(config, app.guard());
   if (auto written = app.write_ports_file(); !written) {
     return fail(std::move(written.error()));
   }

@@ -95,6 +95,18 @@ struct Config {
     AccessLog access_log = AccessLog::kSampled;
     friend bool operator==(const Http&, const Http&) = default;
   };
+  /// Paths of secrets, never secrets: environment and --print-config show this.
+  struct Auth {
+    std::string api_keys;  ///< empty, as the next two: none
+    std::string control_tokens;
+    std::string jwks;
+    std::string jwt_issuer;
+    std::string jwt_audience;
+    std::optional<double> rate;  ///< requests a second for each key; unset: no limit
+    std::optional<double> burst;
+    Duration refresh_interval = std::chrono::seconds(5);
+    friend bool operator==(const Auth&, const Auth&) = default;
+  };
   struct Logging {
     log::Level level = log::Level::kInfo;
     log::Format format = log::Format::kAuto;
@@ -122,6 +134,7 @@ struct Config {
   Threads threads;
   Fetch fetch;
   Http http;
+  Auth auth;
   Logging logging;
   Shutdown shutdown;
   Simulated simulated;

@@ -149,6 +149,10 @@ Result<void> Config::validate() const {
         .append("), which it includes, not ")
         .append(format_duration(shutdown.drain_timeout));
   }
+  if (auth.rate && auth.api_keys.empty() && auth.jwks.empty()) {
+    faults.append(faults.empty() ? "" : "\n")
+        .append("auth.rate: limits each key, and needs auth.api_keys or auth.jwks");
+  }
   if (!faults.empty()) {
     return fail(ErrorCode::kInvalidArgument, std::move(faults));
   }

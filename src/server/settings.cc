@@ -12,12 +12,13 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-constexpr std::array<Section, 10> kSections{{{"listen", "Listening"},
+constexpr std::array<Section, 11> kSections{{{"listen", "Listening"},
                                              {"models", "Models"},
                                              {"limits", "Limits"},
                                              {"threads", "Threads"},
                                              {"fetch", "Fetching URLs"},
                                              {"http", "HTTP"},
+                                             {"auth", "Authentication and rate limits"},
                                              {"logging", "Logging"},
                                              {"shutdown", "Shutdown"},
                                              {"simulated", "Simulated model"},
@@ -225,6 +226,35 @@ std::vector<Setting> http_settings() {
   };
 }
 
+std::vector<Setting> auth_settings() {
+  using A = Config::Auth;
+  constexpr auto kIn = &Config::auth;
+  constexpr NumberRange kRate{.min = 0.001, .max = 1'000'000};
+  return {
+      row("auth.api_keys", "auth-api-keys", text(kIn, &A::api_keys, "PATH"),
+          "Keys that may infer: a file of NAME:KEY lines, or a folder (a mounted Secret) with a "
+          "file for each. Sent as Authorization: Bearer KEY or X-Api-Key. Empty: none."),
+      row("auth.jwks", "auth-jwks", text(kIn, &A::jwks, "FILE"),
+          "JSON Web Key Set whose keys sign tokens that may infer (RS256, ES256, EdDSA). Empty: "
+          "none."),
+      row("auth.jwt_issuer", "auth-jwt-issuer", text(kIn, &A::jwt_issuer, "ISSUER"),
+          "Required iss of tokens. Empty: any."),
+      row("auth.jwt_audience", "auth-jwt-audience", text(kIn, &A::jwt_audience, "AUDIENCE"),
+          "Required aud of tokens. Empty: any."),
+      row("auth.control_tokens", "auth-control-tokens", text(kIn, &A::control_tokens, "PATH"),
+          "Keys, in the same form, that may reload and change what is served. Empty: whoever "
+          "reaches the admin port."),
+      row("auth.rate", "auth-rate", optional_number(kIn, &A::rate, kRate),
+          "Requests a second that each key or token's subject may send. Beyond: 429. Unset: no "
+          "limit."),
+      row("auth.burst", "auth-burst", optional_number(kIn, &A::burst, kRate),
+          "Requests that may come at once within the rate. Unset: one second's worth."),
+      row("auth.refresh_interval", "auth-refresh-interval",
+          duration(kIn, &A::refresh_interval, {.min = seconds(1), .max = hours(1)}),
+          "Look this often whether the files above have changed."),
+  };
+}
+
 std::vector<Setting> logging_settings() {
   using L = Config::Logging;
   using log::Format;
@@ -286,9 +316,9 @@ std::vector<Setting> other_settings() {
 
 std::vector<Setting> make_settings() {
   std::vector<Setting> all;
-  for (auto part :
-       {listen_settings, models_settings, size_limit_settings, time_limit_settings, thread_settings,
-        fetch_settings, http_settings, logging_settings, shutdown_settings, other_settings}) {
+  for (auto part : {listen_settings, models_settings, size_limit_settings, time_limit_settings,
+                    thread_settings, fetch_settings, http_settings, auth_settings, logging_settings,
+                    shutdown_settings, other_settings}) {
     std::ranges::move(part(), std::back_inserter(all));
   }
   return all;

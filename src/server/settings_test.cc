@@ -229,7 +229,7 @@ std::vector<std::string> unusual_flags() {
     } else if (form == "SIZE") {
       flags.push_back(flag + "=123456");
     } else if (form == "DURATION") {
-      flags.push_back(flag + "=77777us");
+      flags.push_back(flag + "=1777777us");
     } else if (form == "PORTS") {
       flags.push_back(flag + "=1,2");
     } else if (form == "ORIGINS") {

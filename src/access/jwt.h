@@ -1,0 +1,62 @@
+#pragma once
+
+/// JSON Web Tokens signed by one of a set of public keys. Private to this room.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+
+struct evp_pkey_st;
+
+namespace podsense::access {
+
+/// Longer tokens are refused unread.
+inline constexpr std::size_t kMaxToken = 8U << 10U;
+/// Clocks of issuer and server may differ by this many seconds.
+inline constexpr std::int64_t kLeeway = 30;
+
+/// A JSON Web Key Set. Takes RSA keys from 2048 bits (RS256), EC keys on P-256 (ES256) and OKP keys
+/// on Ed25519 (EdDSA); others are passed over, since a set may be shared with other services.
+class KeySet {
+ public:
+  enum class Kind { kRs256, kEs256, kEdDsa };
+  struct Release {
+    void operator()(evp_pkey_st* key) const;
+  };
+  struct Key {
+    std::string id;
+    Kind kind = Kind::kRs256;
+    std::unique_ptr<evp_pkey_st, Release> key;
+  };
+
+  /// @errors kInvalidArgument: not a key set, a key of these kinds with a fault, or none usable
+  static Result<KeySet> parse(std::string_view json);
+  [[nodiscard]] const std::vector<Key>& keys() const { return keys_; }
+
+ private:
+  std::vector<Key> keys_;
+};
+
+struct Expectation {
+  std::string issuer;    ///< empty: any
+  std::string audience;  ///< empty: any
+};
+
+struct Claims {
+  std::string subject;
+  std::int64_t expires = 0;  ///< Unix time
+};
+
+/// Checks signature first, then times, issuer and audience. `exp` and `sub` are needed.
+/// @errors kUnauthenticated, saying what is wrong
+Result<Claims> verify_token(std::string_view token, const KeySet& keys, const Expectation& expected,
+                            std::int64_t now);
+
+/// Bytes of base64url without padding; nothing when it is not that.
+bool decode_base64url(std::string_view text, std::string& out);
+
+}  // namespace podsense::access

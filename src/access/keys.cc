@@ -1,0 +1,166 @@
+#include "access/keys.h"
+
+#include <openssl/crypto.h>
+#include <openssl/sha.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+
+namespace podsense::access {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kMaxFile = 1U << 20U;
+constexpr std::size_t kMinKey = 16;
+constexpr std::size_t kMaxKey = 512;
+
+std::string_view trim(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\r\n";
+  const auto first = text.find_first_not_of(kSpace);
+  if (first == std::string_view::npos) {
+    return {};
+  }
+  return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
+}
+
+tl::unexpected<Error> fault(const std::string& where, const std::string& what) {
+  return fail(ErrorCode::kInvalidArgument, where + ": " + what);
+}
+
+/// The folder's files in order, without what starts with a dot: Kubernetes keeps the mounted
+/// Secret's versions there.
+std::vector<fs::path> files_of(const fs::path& folder) {
+  std::vector<fs::path> files;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+    std::error_code ignored;
+    if (!entry.path().filename().string().starts_with('.') && entry.is_regular_file(ignored)) {
+      files.push_back(entry.path());
+    }
+  }
+  std::ranges::sort(files);
+  return files;
+}
+
+std::string stat_text(const fs::path& path) {
+  struct stat seen{};
+  if (::stat(path.c_str(), &seen) != 0) {
+    return {};
+  }
+  return path.string() + ' ' + std::to_string(seen.st_ino) + ' ' + std::to_string(seen.st_size) +
+         ' ' + std::to_string(seen.st_mtim.tv_sec) + '.' + std::to_string(seen.st_mtim.tv_nsec) +
+         '\n';
+}
+
+}  // namespace
+
+Digest digest_of(std::string_view text) {
+  Digest digest{};
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): bytes of characters
+  SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data());
+  return digest;
+}
+
+Result<std::string> read_small_file(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text(std::istreambuf_iterator<char>(file), {});
+  if (!file.is_open() || file.bad()) {
+    return fault(path.string(), "cannot be read");
+  }
+  if (text.size() > kMaxFile) {
+    return fault(path.string(), "is larger than 1 MiB");
+  }
+  return text;
+}
+
+std::string fingerprint(const fs::path& path) {
+  std::error_code ignored;
+  if (!fs::is_directory(path, ignored)) {
+    return stat_text(path);
+  }
+  std::string all = stat_text(path);
+  for (const fs::path& file : files_of(path)) {
+    all += stat_text(file);
+  }
+  return all;
+}
+
+Result<void> Keys::add(std::string_view name, std::string_view key, const std::string& where) {
+  if (name.empty() || name.size() > 128 ||
+      std::ranges::any_of(name, [](char c) { return c <= ' ' || c > '~'; })) {
+    return fault(where, "a name has 1 to 128 printable characters without spaces");
+  }
+  if (key.size() < kMinKey || key.size() > kMaxKey) {
+    return fault(where, "key '" + std::string(name) + "' has " + std::to_string(key.size()) +
+                            " characters; accepted: " + std::to_string(kMinKey) + " to " +
+                            std::to_string(kMaxKey));
+  }
+  const Digest digest = digest_of(key);
+  for (const Entry& entry : entries_) {
+    if (entry.name == name) {
+      return fault(where, "the name '" + entry.name + "' is given twice");
+    }
+    if (entry.digest == digest) {
+      return fault(where, "'" + std::string(name) + "' has the same key as '" + entry.name + "'");
+    }
+  }
+  entries_.push_back({.name = std::string(name), .digest = digest});
+  return {};
+}
+
+Result<Keys> Keys::read(const fs::path& path) {
+  Keys keys;
+  std::error_code ignored;
+  const bool folder = fs::is_directory(path, ignored);
+  for (const fs::path& file : folder ? files_of(path) : std::vector{path}) {
+    const auto text = read_small_file(file);
+    if (!text) {
+      return fail(text.error());
+    }
+    if (folder) {
+      if (auto added = keys.add(file.filename().string(), trim(*text), file.string()); !added) {
+        return fail(std::move(added.error()));
+      }
+      continue;
+    }
+    std::size_t number = 0;
+    for (std::size_t at = 0; at < text->size();) {
+      const std::size_t end = std::min(text->find('\n', at), text->size());
+      const std::string_view line = trim(std::string_view(*text).substr(at, end - at));
+      at = end + 1;
+      ++number;
+      if (line.empty() || line.starts_with('#')) {
+        continue;
+      }
+      const std::string where = file.string() + ":" + std::to_string(number);
+      const auto colon = line.find(':');
+      if (colon == std::string_view::npos) {
+        return fault(where, "a line is NAME:KEY");
+      }
+      if (auto added = keys.add(trim(line.substr(0, colon)), trim(line.substr(colon + 1)), where);
+          !added) {
+        return fail(std::move(added.error()));
+      }
+    }
+  }
+  if (keys.entries_.empty()) {
+    return fault(path.string(), "holds no keys; a line is NAME:KEY, a folder has a file for each");
+  }
+  return keys;
+}
+
+std::string_view Keys::find(std::string_view key) const {
+  const Digest digest = digest_of(key);
+  std::string_view found;
+  for (const Entry& entry : entries_) {
+    if (CRYPTO_memcmp(entry.digest.data(), digest.data(), digest.size()) == 0) {
+      found = entry.name;  // and on: when one stops tells where it stood
+    }
+  }
+  return found;
+}
+
+}  // namespace podsense::access

@@ -38,7 +38,7 @@ LAYERS = {
         "grpc",
     },
     "load": {"base", "metrics", "protocol"},
-    "cli": {"base", "server", "load", "model", "protocol", "http"},
+    "cli": {"base", "server", "load", "metrics", "model", "protocol", "http"},
 }  # fmt: skip
 
 # Third-party headers (patterns of what stands between the angle brackets), and the files under

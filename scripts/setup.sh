@@ -22,7 +22,7 @@ build_packages=(
 )
 test_packages=(
   clang-tidy-19 clang-format-19 libbenchmark-dev
-  chromium chromium-driver fonts-dejavu-core file git procps strace
+  chromium chromium-driver fonts-dejavu-core file git procps prometheus strace
 )
 
 bench_packages=(nginx-light wrk)

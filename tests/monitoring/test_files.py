@@ -1,0 +1,137 @@
+"""Rules, runbooks and dashboards as files: promtool's checks and tests, and what belongs together."""
+
+import json
+import re
+import subprocess
+import sys
+import unittest
+
+import panels
+
+ROOT = panels.ROOT
+RULES = ROOT / "monitoring/rules/podsense.rules.yaml"
+RULE_TESTS = sorted((ROOT / "monitoring/rules/tests").glob("*.test.yaml"))
+
+
+def alerts():
+    return set(re.findall(r"^ +- alert: (\w+)$", RULES.read_text(), re.MULTILINE))
+
+
+class Rules(unittest.TestCase):
+    def promtool(self, *arguments):
+        done = subprocess.run(["promtool", *arguments], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_promtool_accepts_them(self):
+        self.promtool("check", "rules", "--lint=all", "--lint-fatal", str(RULES))
+
+    def test_alerts_fire_when_they_should_and_only_then(self):
+        self.promtool("test", "rules", *map(str, RULE_TESTS))
+
+    def test_each_alert_has_a_case_that_fires_and_one_that_must_not(self):
+        fires, quiet = set(), set()
+        for file in RULE_TESTS:
+            for case in re.split(r"- (?:\{ )?eval_time:", file.read_text())[1:]:
+                name = re.search(r"alertname: (\w+)", case)
+                if name:
+                    (quiet if "exp_alerts: []" in case else fires).add(name.group(1))
+        self.assertEqual(alerts() - fires, set(), "never seen firing")
+        self.assertEqual(alerts() - quiet, set(), "never seen quiet")
+
+    def test_each_alert_has_a_severity_a_runbook_and_a_dashboard(self):
+        text = RULES.read_text()
+        dashboards = {json.loads(f.read_text())["uid"] for f in panels.DASHBOARDS}
+        blocks = re.split(r"^ +- (?=alert: |record: )", text, flags=re.MULTILINE)
+        blocks = [block for block in blocks if block.startswith("alert: ")]
+        self.assertGreater(len(blocks), 15)
+        for block in blocks:
+            name = re.match(r"alert: (\w+)", block).group(1)
+            with self.subTest(alert=name):
+                self.assertRegex(block, r"severity: (critical|warning)\b")
+                page = re.search(r"runbook_url: (\S+)", block).group(1)
+                self.assertEqual(page, f"docs/runbooks/{name}.md")
+                self.assertIn(re.search(r"dashboard: (\S+)", block).group(1), dashboards)
+
+    def test_each_alert_has_a_page_and_each_page_an_alert(self):
+        folder = ROOT / "docs/runbooks"
+        pages = {page.stem for page in folder.glob("PodSense*.md")}
+        self.assertEqual(pages, alerts())
+        for name in pages:
+            text = (folder / f"{name}.md").read_text()
+            with self.subTest(page=name):
+                self.assertEqual(text.splitlines()[0], f"# {name}")
+                self.assertIn("\n## Look\n", text)
+                self.assertIn("\n## Do\n", text)
+                for link in re.findall(r"\]\(([^)#]+)\)", text):
+                    self.assertTrue((folder / link).exists(), f"{link} does not exist")
+
+
+class Dashboards(unittest.TestCase):
+    def test_they_are_what_the_generator_writes(self):
+        made = subprocess.run(
+            [sys.executable, ROOT / "monitoring/dashboards/generate.py", "--check"],
+            capture_output=True,
+            text=True,
+        )
+        self.assertEqual(made.returncode, 0, made.stderr)
+
+    def test_they_can_be_told_apart_and_stand_on_a_chosen_data_source(self):
+        self.assertEqual(len(panels.DASHBOARDS), 6)
+        uids = set()
+        for file in panels.DASHBOARDS:
+            board = json.loads(file.read_text())
+            with self.subTest(dashboard=file.name):
+                self.assertNotIn(board["uid"], uids)
+                uids.add(board["uid"])
+                self.assertEqual(file.stem, board["uid"])
+                self.assertGreaterEqual(board["schemaVersion"], 39)
+                self.assertIn("podsense", board["tags"])
+                variables = {v["name"]: v for v in board["templating"]["list"]}
+                self.assertEqual(variables["datasource"]["type"], "datasource")
+                ids = [panel["id"] for panel in board["panels"]]
+                self.assertEqual(len(ids), len(set(ids)))
+
+    def test_panels_say_what_they_show_and_do_not_overlap(self):
+        for file in panels.DASHBOARDS:
+            taken = {}
+            for panel in json.loads(file.read_text())["panels"]:
+                with self.subTest(dashboard=file.name, panel=panel["title"]):
+                    self.assertTrue(panel["title"])
+                    place = panel["gridPos"]
+                    self.assertLessEqual(place["x"] + place["w"], 24)
+                    for x in range(place["x"], place["x"] + place["w"]):
+                        for y in range(place["y"], place["y"] + place["h"]):
+                            self.assertIsNone(taken.get((x, y)), "lies on another panel")
+                            taken[x, y] = panel["title"]
+
+    def test_queries_use_only_variables_that_there_are(self):
+        for file in panels.DASHBOARDS:
+            board = json.loads(file.read_text())
+            known = {v["name"] for v in board["templating"]["list"]} | panels.BUILT_IN
+            for where, query in panels.queries(board):
+                with self.subTest(dashboard=file.name, panel=where):
+                    self.assertEqual(set(re.findall(r"\$\{?([a-z_]\w*)", query)) - known, set())
+
+    def test_promtool_can_read_every_query(self):
+        rules, names = [], []
+        for file in panels.DASHBOARDS:
+            board = json.loads(file.read_text())
+            for where, query in panels.queries(board, kind="prometheus"):
+                names.append(f"{file.name}: {where}")
+                expr = panels.filled_in(board, query)
+                rules.append({"record": f"query:{len(rules)}", "expr": expr})
+        self.assertGreater(len(rules), 80)
+        document = json.dumps({"groups": [{"name": "all", "rules": rules}]})
+        done = subprocess.run(
+            ["promtool", "check", "rules", "/dev/stdin"],
+            input=document,
+            capture_output=True,
+            text=True,
+        )
+        faults = re.findall(r"rule (\d+), .*", done.stdout + done.stderr)
+        named = [names[int(number) - 1] for number in faults]
+        self.assertEqual(done.returncode, 0, f"{named}\n{done.stdout}{done.stderr}")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -10,7 +10,7 @@ import panels
 
 ROOT = panels.ROOT
 RULES = ROOT / "monitoring/rules/podsense.rules.yaml"
-RULE_TESTS = sorted((ROOT / "monitoring/rules/tests").glob("*.test.yaml"))
+RULE_TESTS = sorted((ROOT / "tests/monitoring/rules").glob("*.test.yaml"))
 
 
 def alerts():

@@ -8,46 +8,54 @@ namespace {
 using std::chrono::milliseconds;
 
 const TimePoint kNow{std::chrono::hours(1)};
-constexpr Profile kOneByOne{.service = milliseconds(10), .executors = 2};
+constexpr Profile kTwo{.executors = 2};
+/// 30 ms wait, 20 ms run: 40 ms of work ahead of a newcomer, on two executors.
+constexpr QueueState kBusy{
+    .rows = 3, .ahead = milliseconds(30), .running = milliseconds(20), .executor_free = false};
 
 TEST(Policy, AnIdleExecutorMeansNoWait) {
-  EXPECT_EQ(expected_wait({.waiting = 0, .running = 1}, kOneByOne), Duration::zero());
+  EXPECT_EQ(expected_wait({.running = milliseconds(10)}, kTwo), Duration::zero());
 }
 
 TEST(Policy, TheWaitIsWhatIsAheadSpreadOverTheExecutors) {
-  EXPECT_EQ(expected_wait({.waiting = 3, .running = 2}, kOneByOne), milliseconds(20));
+  EXPECT_EQ(expected_wait(kBusy, kTwo), milliseconds(20));
+  EXPECT_EQ(expected_wait(kBusy, {.executors = 0.5}), milliseconds(80));
 }
 
 TEST(Policy, AdmitsWhatCanBeDoneByItsDeadline) {
-  const QueueState queue{.waiting = 3, .running = 2};
   EXPECT_TRUE(
-      admit(kNow, queue, kOneByOne, Deadline(kNow + milliseconds(30)), milliseconds(10)).admitted);
-  const auto late =
-      admit(kNow, queue, kOneByOne, Deadline(kNow + milliseconds(25)), milliseconds(10));
+      admit(kNow, kBusy, kTwo, Deadline(kNow + milliseconds(30)), milliseconds(10)).admitted);
+  const auto late = admit(kNow, kBusy, kTwo, Deadline(kNow + milliseconds(25)), milliseconds(10));
   EXPECT_FALSE(late.admitted);
   EXPECT_EQ(late.retry_after, milliseconds(5));
-  EXPECT_TRUE(admit(kNow, queue, kOneByOne, Deadline(), milliseconds(10)).admitted);
+  EXPECT_TRUE(admit(kNow, kBusy, kTwo, Deadline(), milliseconds(10)).admitted);
 }
 
 TEST(Policy, AnEmptyQueueAdmitsWhateverTheEstimateSays) {
-  EXPECT_TRUE(
-      admit(kNow, {}, kOneByOne, Deadline(kNow + milliseconds(1)), milliseconds(900)).admitted);
+  EXPECT_TRUE(admit(kNow, {}, kTwo, Deadline(kNow + milliseconds(1)), milliseconds(900)).admitted);
 }
 
-TEST(Policy, BatchesNaturallyUpToTheBound) {
-  const Profile profile{.service = milliseconds(1), .max_batch = 4};
-  EXPECT_EQ(take(kNow, {.waiting = 0}, profile).tasks, 0U);
-  EXPECT_EQ(take(kNow, {.waiting = 1, .oldest = kNow}, profile).tasks, 1U);
-  EXPECT_EQ(take(kNow, {.waiting = 9, .oldest = kNow}, profile).tasks, 4U);
+TEST(Policy, BatchesNaturally) {
+  const Profile profile{.max_batch = 4};
+  EXPECT_FALSE(take(kNow, {.rows = 0}, profile).run);
+  EXPECT_TRUE(take(kNow, {.rows = 1, .oldest = kNow}, profile).run);
+  EXPECT_TRUE(take(kNow, {.rows = 9, .oldest = kNow}, profile).run);
 }
 
 TEST(Policy, WaitsForCompanyOnlyWhereAskedAndOnlySoLong) {
-  const Profile profile{.service = milliseconds(1), .max_batch = 4, .max_delay = milliseconds(5)};
-  const QueueState queue{.waiting = 2, .oldest = kNow};
-  EXPECT_EQ(take(kNow, queue, profile).tasks, 0U);
+  const Profile profile{.max_batch = 4, .max_delay = milliseconds(5)};
+  const QueueState queue{.rows = 2, .oldest = kNow};
+  EXPECT_FALSE(take(kNow, queue, profile).run);
   EXPECT_EQ(take(kNow, queue, profile).again, kNow + milliseconds(5));
-  EXPECT_EQ(take(kNow + milliseconds(5), queue, profile).tasks, 2U);
-  EXPECT_EQ(take(kNow, {.waiting = 4, .oldest = kNow}, profile).tasks, 4U);
+  EXPECT_TRUE(take(kNow + milliseconds(5), queue, profile).run);
+  EXPECT_TRUE(take(kNow, {.rows = 4, .oldest = kNow}, profile).run);
+}
+
+TEST(Policy, SharesExecutorsByWeight) {
+  EXPECT_DOUBLE_EQ(executor_share(4, 1, 1, 8), 4);
+  EXPECT_DOUBLE_EQ(executor_share(4, 1, 4, 8), 1);
+  EXPECT_DOUBLE_EQ(executor_share(4, 3, 4, 8), 3);
+  EXPECT_DOUBLE_EQ(executor_share(4, 3, 4, 2), 2) << "no more than it can use at once";
 }
 
 TEST(Policy, TheEstimateFollowsTheObserved) {

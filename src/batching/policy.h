@@ -4,7 +4,6 @@
 /// and read no clock, so that the server and a simulation decide alike.
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 
 #include "base/clock.h"
@@ -13,30 +12,30 @@ namespace podsense::batching {
 
 /// What the policy knows of one model's cost.
 struct Profile {
-  Duration service{};         ///< one executor, per task, at the batch size now usual
-  std::size_t max_batch = 1;  ///< tasks in one run at most, ≥ 1
+  std::size_t max_batch = 1;  ///< rows in one run at most, ≥ 1
   Duration max_delay{};       ///< how long a task may wait for company; zero: never
-  std::size_t executors = 1;  ///< runs of this model at the same time, ≥ 1
+  /// Executors that this model can count on: the number of its runs at the same time, or its share
+  /// of the threads while other models want them too. > 0
+  double executors = 1;
 };
 
-/// One model's queue at one moment.
+/// One model's queue at one moment, as a newcomer finds it.
 struct QueueState {
-  std::size_t waiting = 0;
-  std::size_t running = 0;  ///< tasks inside runs
-  TimePoint oldest;         ///< when the first waiting task came; meaningless when none waits
+  std::size_t rows = 0;  ///< that wait
+  Duration ahead{};      ///< executor time of what waits and would run before the newcomer
+  Duration running{};    ///< executor time of what runs
+  bool executor_free = true;
+  TimePoint oldest;  ///< when the first waiting task came; meaningless when none waits
 };
 
 /// Time until a task that came now would start: what is ahead of it, spread over the executors.
-/// A running task counts half: on average it is half done.
+/// What runs counts half: on average it is half done.
 inline Duration expected_wait(const QueueState& queue, const Profile& profile) {
-  if (queue.waiting == 0 && queue.running < profile.executors) {
+  if (queue.ahead == Duration::zero() && queue.executor_free) {
     return Duration::zero();
   }
-  const double ahead =
-      static_cast<double>(queue.waiting) + 0.5 * static_cast<double>(queue.running);
-  const double seconds =
-      ahead * to_seconds(profile.service) / static_cast<double>(profile.executors);
-  return from_seconds(seconds);
+  return from_seconds((to_seconds(queue.ahead) + 0.5 * to_seconds(queue.running)) /
+                      profile.executors);
 }
 
 struct Admission {
@@ -58,21 +57,28 @@ inline Admission admit(TimePoint now, const QueueState& queue, const Profile& pr
 }
 
 struct Take {
-  std::size_t tasks = 0;  ///< how many of the waiting ones to run now
-  TimePoint again;        ///< with 0 tasks and some waiting: when to ask again
+  bool run = false;
+  TimePoint again;  ///< when something waits and does not run yet: when to ask again
 };
 
-/// Natural batching: a free executor takes what waits, up to max_batch. Only where max_delay is set
-/// does a batch that is not full wait, and then no longer than that after its oldest task came.
+/// Natural batching: a free executor takes what waits, up to max_batch rows. Only where max_delay
+/// is set does a batch that is not full wait, and then no longer than that after its oldest task
+/// came.
 inline Take take(TimePoint now, const QueueState& queue, const Profile& profile) {
-  const std::size_t full = std::max<std::size_t>(profile.max_batch, 1);
-  if (queue.waiting == 0) {
+  if (queue.rows == 0) {
     return {};
   }
-  if (queue.waiting < full && now < queue.oldest + profile.max_delay) {
-    return {.tasks = 0, .again = queue.oldest + profile.max_delay};
+  if (queue.rows < profile.max_batch && now < queue.oldest + profile.max_delay) {
+    return {.run = false, .again = queue.oldest + profile.max_delay};
   }
-  return {.tasks = std::min(queue.waiting, full), .again = {}};
+  return {.run = true, .again = {}};
+}
+
+/// Of several models that want an executor: its weight's share, not more than it can use at once.
+inline double executor_share(std::size_t threads, double weight, double weights,
+                             std::size_t instances) {
+  return std::min(static_cast<double>(instances),
+                  static_cast<double>(threads) * weight / std::max(weight, weights));
 }
 
 /// Exponentially weighted: the estimate follows a change within some twenty runs.

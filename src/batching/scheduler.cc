@@ -18,12 +18,6 @@ void drop_all(std::vector<TaskPtr>& tasks, ErrorCode code, const char* message) 
 Queue::Queue(Scheduler& scheduler, Options options, Run run)
     : scheduler_(scheduler), options_(options), run_(std::move(run)), service_(options.service) {
   const MutexLock lock(scheduler_.mutex_);
-  // A newcomer starts level with the least served, not with a claim on all the past.
-  bool first = true;
-  for (const Queue* other : scheduler_.queues_) {
-    consumed_ = first ? other->consumed_ : std::min(consumed_, other->consumed_);
-    first = false;
-  }
   scheduler_.queues_.push_back(this);
 }
 
@@ -32,10 +26,7 @@ Queue::~Queue() {
   {
     const MutexLock lock(scheduler_.mutex_);
     closed_ = true;
-    for (TaskPtr& task : waiting_) {
-      left.push_back(std::move(task));
-    }
-    waiting_.clear();
+    left = waiting_.drain();
     while (running_batches_ > 0) {
       scheduler_.batch_ended_.wait(scheduler_.mutex_);
     }
@@ -55,14 +46,20 @@ Result<void> Queue::submit(TaskPtr& task) {
   }
   {
     const MutexLock lock(scheduler_.mutex_);
+    const bool known = task->cost != Duration::zero();
+    if (!known) {
+      task->cost = service_ * static_cast<Duration::rep>(task->rows);
+    }
     const Profile profile = scheduler_.profile_of(*this);
-    const QueueState state = scheduler_.state_of(*this);
-    const Duration cost = task->cost == Duration::zero() ? profile.service : task->cost;
-    Admission admission = admit(now, state, profile, task->deadline, cost);
-    if (admission.admitted && waiting_.size() >= options_.max_waiting) {
+    const QueueState state = scheduler_.state_of(*this, *task);
+    Admission admission = admit(now, state, profile, task->deadline, task->cost);
+    if (admission.admitted && waiting_.tasks() >= options_.max_waiting) {
       admission = {.admitted = false, .retry_after = expected_wait(state, profile)};
     }
     if (!admission.admitted) {
+      if (!known) {
+        task->cost = {};
+      }
       Error error{.code = ErrorCode::kOverloaded,
                   .message =
                       "the queue is too long to answer within the deadline; ask again later "
@@ -70,8 +67,12 @@ Result<void> Queue::submit(TaskPtr& task) {
       error.retry_after = std::chrono::ceil<std::chrono::milliseconds>(admission.retry_after);
       return fail(std::move(error));
     }
+    if (waiting_.empty() && running_batches_ == 0) {
+      // It has no claim on the time in which it wanted nothing.
+      consumed_ = std::max(consumed_, scheduler_.virtual_time_);
+    }
     task->enqueued = now;
-    waiting_.push_back(std::move(task));
+    waiting_.push(std::move(task));
   }
   scheduler_.work_came_.notify_one();
   return {};
@@ -79,15 +80,22 @@ Result<void> Queue::submit(TaskPtr& task) {
 
 Queue::Load Queue::load() const {
   const MutexLock lock(scheduler_.mutex_);
-  return {.waiting = waiting_.size(),
+  // Of a client of its own: what it would find is the longest that a fair newcomer waits.
+  class Newcomer final : public Task {
+    void drop(Error) override {}
+  } newcomer;
+  newcomer.cost = service_;
+  const QueueState state = scheduler_.state_of(*this, newcomer);
+  return {.waiting = waiting_.tasks(),
           .running = running_tasks_,
-          .expected_wait = expected_wait(scheduler_.state_of(*this), scheduler_.profile_of(*this)),
+          .expected_wait = expected_wait(state, scheduler_.profile_of(*this)),
           .service = service_};
 }
 
-Scheduler::Scheduler(Options options, const Clock& clock) : clock_(clock) {
-  for (unsigned i = 0; i < std::max(1U, options.executors); ++i) {
-    threads_.emplace_back([this] { work(); });
+Scheduler::Scheduler(Options options, const Clock& clock)
+    : clock_(clock), began_(std::max(1U, options.executors)) {
+  for (auto& began : began_) {
+    threads_.emplace_back([this, &began] { work(began); });
   }
 }
 
@@ -112,17 +120,38 @@ std::unique_ptr<Queue> Scheduler::add_queue(Queue::Options options, Queue::Run r
   return std::make_unique<Queue>(*this, options, std::move(run));
 }
 
-QueueState Scheduler::state_of(const Queue& queue) const {
-  return {.waiting = queue.waiting_.size(),
-          .running = queue.running_tasks_,
-          .oldest = queue.waiting_.empty() ? TimePoint() : queue.waiting_.front()->enqueued};
+QueueState Scheduler::state_of(const Queue& queue, const Task& newcomer) const {
+  return {
+      .rows = queue.waiting_.rows(),
+      .ahead = queue.waiting_.ahead_of(newcomer),
+      .running = queue.running_cost_,
+      .executor_free = queue.running_batches_ < std::min(queue.options_.instances, began_.size()),
+      .oldest = {}};
 }
 
+/// The threads are shared with those queues that have work now.
 Profile Scheduler::profile_of(const Queue& queue) const {
-  return {.service = queue.service_,
-          .max_batch = queue.options_.max_batch,
+  double weights = queue.options_.weight;
+  for (const Queue* other : queues_) {
+    if (other != &queue && (!other->waiting_.empty() || other->running_batches_ > 0)) {
+      weights += other->options_.weight;
+    }
+  }
+  return {.max_batch = queue.options_.max_batch,
           .max_delay = queue.options_.max_delay,
-          .executors = std::min<std::size_t>(queue.options_.instances, threads_.size())};
+          .executors = executor_share(began_.size(), queue.options_.weight, weights,
+                                      queue.options_.instances)};
+}
+
+Duration Scheduler::longest_run() const {
+  const TimePoint::rep now = clock_.now().time_since_epoch().count();
+  Duration longest{};
+  for (const auto& began : began_) {
+    if (const auto at = began.load(std::memory_order_relaxed); at != 0) {
+      longest = std::max(longest, Duration(now - at));
+    }
+  }
+  return longest;
 }
 
 Queue* Scheduler::pick(TimePoint now, TimePoint& wait_until) {
@@ -132,48 +161,59 @@ Queue* Scheduler::pick(TimePoint now, TimePoint& wait_until) {
     if (queue->closed_ || queue->running_batches_ >= queue->options_.instances) {
       continue;
     }
-    const Take decision = take(now, state_of(*queue), profile_of(*queue));
-    if (decision.tasks > 0) {
-      if (best == nullptr || queue->consumed_ < best->consumed_) {
-        best = queue;
-      }
-    } else if (!queue->waiting_.empty()) {
+    if (queue->waiting_.empty()) {
+      continue;
+    }
+    const bool delayed = queue->options_.max_delay > Duration::zero();
+    const QueueState state{.rows = queue->waiting_.rows(),
+                           .oldest = delayed ? queue->waiting_.oldest() : now};
+    const Take decision =
+        take(now, state,
+             {.max_batch = queue->options_.max_batch, .max_delay = queue->options_.max_delay});
+    if (!decision.run) {
       wait_until = std::min(wait_until, decision.again);
+    } else if (best == nullptr || queue->consumed_ < best->consumed_) {
+      best = queue;
     }
   }
   return best;
 }
 
 Scheduler::Work Scheduler::collect(Queue& queue, TimePoint now) {
+  virtual_time_ = std::max(virtual_time_, queue.consumed_);
   Work work{.queue = &queue};
   const std::size_t most = std::max<std::size_t>(1, queue.options_.max_batch);
-  while (!queue.waiting_.empty() && work.batch.size() < most) {
-    TaskPtr task = std::move(queue.waiting_.front());
-    queue.waiting_.pop_front();
+  while (!queue.waiting_.empty() && work.rows < most) {
+    TaskPtr task = queue.waiting_.pop();
     if (task->abandoned()) {
       work.gone.push_back(std::move(task));
     } else if (task->deadline.passed(now)) {
       work.late.push_back(std::move(task));
     } else {
       task->started = now;
+      work.rows += task->rows;
+      work.cost += task->cost;
       work.batch.push_back(std::move(task));
     }
   }
   queue.running_tasks_ += work.batch.size();
+  queue.running_cost_ += work.cost;
   ++queue.running_batches_;
   return work;
 }
 
-void Scheduler::finish(Queue& queue, std::size_t tasks, Duration elapsed) {
+void Scheduler::finish(const Work& work, std::size_t tasks, Duration elapsed) {
+  Queue& queue = *work.queue;
   queue.running_tasks_ -= tasks;
+  queue.running_cost_ -= work.cost;
   --queue.running_batches_;
-  queue.consumed_ += elapsed;
-  if (tasks > 0) {
-    queue.service_ = follow(queue.service_, elapsed / static_cast<Duration::rep>(tasks));
+  queue.consumed_ += from_seconds(to_seconds(elapsed) / queue.options_.weight);
+  if (work.rows > 0) {
+    queue.service_ = follow(queue.service_, elapsed / static_cast<Duration::rep>(work.rows));
   }
 }
 
-void Scheduler::work() {
+void Scheduler::work(std::atomic<TimePoint::rep>& began) {
   mutex_.lock();
   while (!stopping_) {
     const TimePoint now = clock_.now();
@@ -197,13 +237,15 @@ void Scheduler::work() {
     const std::size_t tasks = work.batch.size();
     Duration elapsed{};
     if (tasks > 0) {
+      began.store(now.time_since_epoch().count(), std::memory_order_relaxed);
       queue->run_(std::move(work.batch));
+      began.store(0, std::memory_order_relaxed);
       elapsed = clock_.now() - now;
       busy_.fetch_add(elapsed.count(), std::memory_order_relaxed);
     }
 
     mutex_.lock();
-    finish(*queue, tasks, elapsed);
+    finish(work, tasks, elapsed);
     if (queue->closed_) {
       batch_ended_.notify_all();
     }

@@ -6,17 +6,17 @@
 ///   auto queue = scheduler.add_queue({.max_batch = 8}, run);
 ///   auto refused = queue->submit(std::move(task));    // never blocks
 ///
-/// A free executor serves the queue that has had the least executor time, so that one model's flood
-/// does not starve another. Admission is bounded in time (policy.h): a task whose deadline cannot
-/// be met is refused at arrival. A task past its deadline, or whose client has gone, is dropped
-/// before it runs, never after.
+/// A free executor serves the queue that has had the least executor time for its weight, so that
+/// one model's flood does not starve another; within a queue, tasks run by priority and client
+/// (waiting.h). Admission is bounded in time (policy.h): a task whose deadline cannot be met is
+/// refused at arrival. A task past its deadline, or whose client has gone, is dropped before it
+/// runs, never after.
 ///
 /// Who owns a task: the caller until `submit` succeeds, then the scheduler until it hands it to
 /// `Run`, or back to it by `drop`. Each task meets exactly one of the two.
 
 #include <atomic>
 #include <cstddef>
-#include <deque>
 #include <functional>
 #include <list>
 #include <memory>
@@ -27,28 +27,10 @@
 #include "base/error.h"
 #include "base/mutex.h"
 #include "batching/policy.h"
+#include "batching/task.h"
+#include "batching/waiting.h"
 
 namespace podsense::batching {
-
-/// A request on its way through a queue.
-class Task {
- public:
-  Task() = default;
-  Task(const Task&) = delete;
-  Task& operator=(const Task&) = delete;
-  virtual ~Task() = default;
-
-  /// Answers a task that will not run. Called once, outside any lock; must not block.
-  virtual void drop(Error error) = 0;
-  /// Nobody waits for the answer any more. @threads any
-  [[nodiscard]] virtual bool abandoned() const { return false; }
-
-  Deadline deadline;
-  Duration cost{};     ///< own service time where known beforehand, else zero
-  TimePoint enqueued;  ///< set by submit
-  TimePoint started;   ///< set when taken
-};
-using TaskPtr = std::unique_ptr<Task>;
 
 class Scheduler;
 
@@ -57,13 +39,15 @@ class Scheduler;
 class Queue {
  public:
   struct Options {
-    std::size_t max_batch = 1;
+    std::size_t max_batch = 1;  ///< rows
     Duration max_delay{};
+    double weight = 1;               ///< of its share of the executors, > 0
     std::size_t instances = 1;       ///< runs of this queue at the same time
     std::size_t max_waiting = 4096;  ///< tasks; a second bound beside the one in time
-    Duration service{};              ///< first estimate per task, from warm-up
+    Duration service{};              ///< first estimate per row, from warm-up
   };
-  /// Answers every task of the batch (1..max_batch). @threads executor
+  /// Answers every task of the batch: max_batch rows at most, or one task that has more.
+  /// @threads executor
   using Run = std::function<void(std::vector<TaskPtr> batch)>;
 
   Queue(Scheduler& scheduler, Options options, Run run);
@@ -79,8 +63,8 @@ class Queue {
   struct Load {
     std::size_t waiting = 0;
     std::size_t running = 0;
-    Duration expected_wait{};
-    Duration service{};
+    Duration expected_wait{};  ///< of a newcomer of usual priority
+    Duration service{};        ///< per row
   };
   [[nodiscard]] Load load() const;
 
@@ -90,11 +74,12 @@ class Queue {
   const Options options_;
   const Run run_;
   // Protected by Scheduler::mutex_.
-  std::deque<TaskPtr> waiting_;
+  Waiting waiting_;
   std::size_t running_tasks_ = 0;
   std::size_t running_batches_ = 0;
+  Duration running_cost_{};
   Duration service_;
-  Duration consumed_{};  ///< executor time had, for fairness
+  Duration consumed_{};  ///< executor time had, by weight, for fairness
   bool closed_ = false;
 };
 
@@ -118,6 +103,8 @@ class Scheduler {
   [[nodiscard]] unsigned executors() const { return static_cast<unsigned>(threads_.size()); }
   /// Executor time spent since start, all threads together.
   [[nodiscard]] Duration busy() const { return Duration(busy_.load(std::memory_order_relaxed)); }
+  /// How long the run that began first has been going on; zero when nothing runs.
+  [[nodiscard]] Duration longest_run() const;
 
  private:
   friend class Queue;
@@ -125,15 +112,18 @@ class Scheduler {
     Queue* queue = nullptr;
     std::vector<TaskPtr> batch;
     std::vector<TaskPtr> late, gone;
+    std::size_t rows = 0;
+    Duration cost{};
   };
 
-  void work();
-  [[nodiscard]] QueueState state_of(const Queue& queue) const REQUIRES(mutex_);
+  void work(std::atomic<TimePoint::rep>& began);
+  [[nodiscard]] QueueState state_of(const Queue& queue, const Task& newcomer) const
+      REQUIRES(mutex_);
   [[nodiscard]] Profile profile_of(const Queue& queue) const REQUIRES(mutex_);
   /// The queue to serve now, or null with `wait_until` set when one only waits for company.
   Queue* pick(TimePoint now, TimePoint& wait_until) REQUIRES(mutex_);
   Work collect(Queue& queue, TimePoint now) REQUIRES(mutex_);
-  void finish(Queue& queue, std::size_t tasks, Duration elapsed) REQUIRES(mutex_);
+  void finish(const Work& work, std::size_t tasks, Duration elapsed) REQUIRES(mutex_);
 
   const Clock& clock_;
   mutable Mutex mutex_;
@@ -141,7 +131,11 @@ class Scheduler {
   CondVar batch_ended_;  ///< for queues being destroyed
   std::list<Queue*> queues_ GUARDED_BY(mutex_);
   bool stopping_ GUARDED_BY(mutex_) = false;
+  /// What the queue served last had had by then: where queues begin that were idle.
+  Duration virtual_time_ GUARDED_BY(mutex_){};
   std::atomic<Duration::rep> busy_{0};
+  /// When each executor's present run began; 0: it has none.
+  std::vector<std::atomic<TimePoint::rep>> began_;
   std::vector<std::jthread> threads_;
 };
 

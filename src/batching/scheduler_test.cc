@@ -188,6 +188,142 @@ TEST_F(SchedulerTest, AFloodOfOneModelDoesNotStarveAnother) {
                                           "flood", "flood"));
 }
 
+TEST_F(SchedulerTest, BatchesAreBoundedInRows) {
+  Gate gate;
+  std::vector<Fate> fates(5);
+  const auto queue = scheduler_.add_queue({.max_batch = 4}, gate.run());
+  ASSERT_TRUE(submit(*queue, fates[0]));
+  gate.begun.acquire();
+  for (const std::size_t rows : {2U, 2U, 9U, 1U}) {
+    TaskPtr task = std::make_unique<TestTask>(fates[gate.sizes.size() + queue->load().waiting]);
+    task->rows = rows;
+    ASSERT_TRUE(queue->submit(task));
+  }
+  gate.release.release(4);
+  for (Fate& fate : fates) {
+    EXPECT_EQ(fate.future.get(), std::nullopt);
+  }
+  EXPECT_THAT(gate.sizes, testing::ElementsAre(1, 2, 1, 1));
+}
+
+TEST_F(SchedulerTest, KnownCostsOfWhatWaitsAreCounted) {
+  Gate gate;
+  std::vector<Fate> fates(3);
+  const auto queue = scheduler_.add_queue({.service = milliseconds(1)}, gate.run());
+  const auto submit_costing = [&](Fate& fate, Duration cost, Duration limit) {
+    TaskPtr task = std::make_unique<TestTask>(fate);
+    task->cost = cost;
+    task->deadline = in(limit);
+    return queue->submit(task);
+  };
+  ASSERT_TRUE(submit_costing(fates[0], milliseconds(100), milliseconds(500)));
+  gate.begun.acquire();
+  ASSERT_TRUE(submit_costing(fates[1], milliseconds(300), milliseconds(500)));
+  const auto refused = submit_costing(fates[2], milliseconds(1), milliseconds(200));
+  EXPECT_EQ(refused.error().code, ErrorCode::kOverloaded);
+  EXPECT_EQ(refused.error().retry_after, milliseconds(50 + 300 + 1 - 200));
+  gate.release.release(2);
+  EXPECT_EQ(fates[1].future.get(), std::nullopt);
+}
+
+TEST_F(SchedulerTest, AFloodingClientIsRefusedWhileOthersAreLetIn) {
+  Gate gate;
+  std::vector<Fate> fates(20);
+  const auto queue = scheduler_.add_queue({.service = milliseconds(10)}, gate.run());
+  std::size_t next = 0;
+  const auto submit_as = [&](std::uint64_t client) {
+    TaskPtr task = std::make_unique<TestTask>(fates[next++]);
+    task->client = client;
+    task->deadline = in(milliseconds(50));
+    return queue->submit(task).has_value();
+  };
+  ASSERT_TRUE(submit_as(1));
+  gate.begun.acquire();
+  std::size_t admitted = 0;
+  while (submit_as(1)) {
+    ++admitted;
+  }
+  EXPECT_EQ(admitted, 4U);
+  EXPECT_FALSE(submit_as(1));
+  EXPECT_TRUE(submit_as(2));
+  gate.release.release(6);
+}
+
+TEST_F(SchedulerTest, WeightsShareTheExecutors) {
+  Gate gate;
+  std::string order;
+  const auto note = [&](char name) {
+    return [&order, this, name](const std::vector<TaskPtr>& batch) {
+      order += name;
+      clock_.advance(milliseconds(10));
+      answer_all(batch);
+    };
+  };
+  std::vector<Fate> fates(13);
+  const auto blocker = scheduler_.add_queue({}, gate.run());
+  const auto heavy = scheduler_.add_queue({.weight = 3}, note('h'));
+  const auto light = scheduler_.add_queue({}, note('l'));
+  ASSERT_TRUE(submit(*blocker, fates[0]));
+  gate.begun.acquire();
+  for (std::size_t i = 1; i <= 6; ++i) {
+    ASSERT_TRUE(submit(*heavy, fates[i]));
+    ASSERT_TRUE(submit(*light, fates[6 + i]));
+  }
+  gate.release.release();
+  for (Fate& fate : fates) {
+    fate.future.get();
+  }
+  EXPECT_EQ(std::ranges::count(order.substr(0, 8), 'h'), 6) << order;
+}
+
+TEST_F(SchedulerTest, AnIdleModelSavesNoTimeUp) {
+  Gate gate;
+  std::string order;
+  const auto note = [&](char name) {
+    return [&order, this, name](const std::vector<TaskPtr>& batch) {
+      order += name;
+      clock_.advance(milliseconds(10));
+      answer_all(batch);
+    };
+  };
+  const auto busy = scheduler_.add_queue({}, note('b'));
+  const auto idle = scheduler_.add_queue({}, note('i'));
+  std::vector<Fate> before(5);
+  for (Fate& fate : before) {
+    ASSERT_TRUE(submit(*busy, fate));
+    fate.future.get();
+  }
+  const auto blocker = scheduler_.add_queue({}, gate.run());
+  std::vector<Fate> fates(9);
+  ASSERT_TRUE(submit(*blocker, fates[0]));
+  gate.begun.acquire();
+  for (std::size_t i = 1; i <= 4; ++i) {
+    ASSERT_TRUE(submit(*busy, fates[i]));
+  }
+  for (std::size_t i = 5; i <= 8; ++i) {
+    ASSERT_TRUE(submit(*idle, fates[i]));
+  }
+  order.clear();
+  gate.release.release();
+  for (Fate& fate : fates) {
+    fate.future.get();
+  }
+  EXPECT_EQ(std::ranges::count(order.substr(0, 4), 'b'), 2) << order;
+}
+
+TEST_F(SchedulerTest, KnowsHowLongARunHasBeenGoingOn) {
+  Gate gate;
+  Fate fate;
+  const auto queue = scheduler_.add_queue({}, gate.run());
+  EXPECT_EQ(scheduler_.longest_run(), Duration::zero());
+  ASSERT_TRUE(submit(*queue, fate));
+  gate.begun.acquire();
+  clock_.advance(milliseconds(70));
+  EXPECT_EQ(scheduler_.longest_run(), milliseconds(70));
+  gate.release.release();
+  fate.future.get();
+}
+
 TEST_F(SchedulerTest, DestroyingAQueueDropsWhatWaitsAndFinishesWhatRuns) {
   Gate gate;
   Fate running;

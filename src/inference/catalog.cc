@@ -125,6 +125,7 @@ Result<std::shared_ptr<const ServedModel>> Catalog::load_one(const model::Candid
                                {"task", model::task_name((*served)->model->signature().task)},
                                {"plan", (*served)->plan == Plan::kInline ? "inline" : "executor"},
                                {"service_ms", to_ms((*served)->service)},
+                               {"max_batch", (*served)->max_batch},
                                {"open_ms", to_ms(opened - begin)},
                                {"warmup_ms", to_ms(clock_.now() - opened)}});
   }

@@ -24,64 +24,6 @@ Result<Value> named(std::string_view key, const std::string& name,
               "preprocess." + std::string(key) + " is '" + name + "'; accepted: " + accepted);
 }
 
-/// One row of zeros for each input, as a warm-up request. A dynamic dimension becomes 1.
-struct ZeroInputs {
-  std::vector<std::vector<std::int64_t>> shapes;
-  std::vector<std::vector<std::byte>> data;
-  std::vector<model::TensorView> views;
-
-  explicit ZeroInputs(const model::Signature& signature) {
-    for (const model::TensorInfo& input : signature.inputs) {
-      auto& shape = shapes.emplace_back(input.shape);
-      // A text is its length alone: four zeros say that it is empty.
-      std::size_t count = input.type == DataType::kBytes ? 4 : element_size(input.type);
-      for (std::int64_t& dimension : shape) {
-        dimension = std::max<std::int64_t>(dimension, 1);
-        count *= static_cast<std::size_t>(dimension);
-      }
-      data.emplace_back(count);
-    }
-    for (std::size_t i = 0; i < shapes.size(); ++i) {
-      views.push_back({.type = signature.inputs[i].type, .shape = shapes[i], .data = data[i]});
-    }
-  }
-};
-
-/// Runs until the number or the time given is reached; the median of what it saw, without the
-/// first run, which pays for allocation.
-Result<Duration> warm_up(const model::Model& model, const Clock& clock) {
-  const ZeroInputs inputs(model.signature());
-  model::Outputs outputs;
-  std::vector<Duration> times;
-  const Deadline limit = Deadline::after(clock.now(), model.manifest().warmup_limit);
-  for (std::uint32_t i = 0; i < model.manifest().warmup_runs; ++i) {
-    const TimePoint begin = clock.now();
-    if (auto run = model.run(inputs.views, outputs); !run) {
-      return fail(ErrorCode::kInvalidArgument, "the warm-up run failed: " + run.error().message,
-                  run.error().detail);
-    }
-    times.push_back(clock.now() - begin);
-    if (limit.passed(clock.now())) {
-      break;
-    }
-  }
-  if (times.size() > 1) {
-    times.erase(times.begin());
-  }
-  if (times.empty()) {
-    return Duration::zero();
-  }
-  std::ranges::nth_element(times, times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2));
-  return times[times.size() / 2];
-}
-
-Result<Duration> service_time(const model::Model& model, const Clock& clock) {
-  if (model.signature().task == model::Task::kSimulated) {
-    return model.manifest().simulated_cpu;
-  }
-  return warm_up(model, clock);
-}
-
 Plan choose_plan(const model::Signature& signature, Duration service) {
   // Pictures are decoded where they run: that alone is too long for an I/O thread.
   const bool small = signature.task == model::Task::kTabularClassification ||
@@ -93,8 +35,9 @@ void open_queue(ServedModel& served, batching::Scheduler& scheduler, metrics::Re
                 const Clock& clock, const ServeOptions& options) {
   const model::Manifest& manifest = served.model->manifest();
   const batching::Queue::Options queue_options{
-      .max_batch = served.model->signature().batchable ? manifest.max_batch.value_or(1) : 1,
+      .max_batch = served.max_batch,
       .max_delay = manifest.max_delay,
+      .weight = manifest.weight,
       .instances = manifest.instances.value_or(options.instances),
       .max_waiting = options.max_waiting,
       .service = served.service};
@@ -204,12 +147,17 @@ Result<std::shared_ptr<const ServedModel>> serve(std::shared_ptr<const model::Mo
     served->spec = *spec;
     served->byte_input = signature.inputs[0].type == DataType::kUint8;
   }
-  const auto service = service_time(*served->model, clock);
-  if (!service) {
-    return fail(service.error());
+  auto profile = measure(*served->model, clock);
+  if (!profile) {
+    return fail(std::move(profile.error()));
   }
-  served->service = *service;
-  served->plan = choose_plan(signature, *service);
+  served->profile = std::move(*profile);
+  served->service = served->profile.front().time;
+  served->plan = choose_plan(signature, served->service);
+  served->max_batch =
+      signature.batchable
+          ? served->model->manifest().max_batch.value_or(best_batch(served->profile))
+          : 1;
   served->metrics = registry.for_model(served->name(), served->version);
   served->gauges.push_back(
       registry.gauge("podsense_model_info", "Model versions that are loaded",
@@ -218,6 +166,14 @@ Result<std::shared_ptr<const ServedModel>> serve(std::shared_ptr<const model::Mo
                       {"task", std::string(model::task_name(signature.task))},
                       {"plan", served->plan == Plan::kInline ? "inline" : "executor"}},
                      [] { return 1.0; }));
+  for (const ProfilePoint& point : served->profile) {
+    served->gauges.push_back(registry.gauge(
+        "podsense_profile_seconds", "Time of one run by its rows, measured when it was loaded",
+        {{"model", served->name()},
+         {"version", served->version},
+         {"rows", std::to_string(point.rows)}},
+        [time = to_seconds(point.time)] { return time; }));
+  }
   open_queue(*served, scheduler, registry, clock, options);
   return served;
 }

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "batching/scheduler.h"
 #include "image/image.h"
+#include "inference/profile.h"
 #include "metrics/metrics.h"
 #include "model/model.h"
 #include "protocol/tensor.h"
@@ -36,9 +37,11 @@ struct ServedModel {
   std::shared_ptr<const model::Model> model;
   std::string version;
   Plan plan = Plan::kExecutor;
-  Duration service{};       ///< one row, from warm-up
-  image::TensorSpec spec;   ///< image models
-  bool byte_input = false;  ///< image models that take uint8
+  Profile profile;
+  Duration service{};         ///< one row, from the profile
+  std::size_t max_batch = 1;  ///< rows in one run: the manifest's, else what the profile found
+  image::TensorSpec spec;     ///< image models
+  bool byte_input = false;    ///< image models that take uint8
   std::shared_ptr<metrics::ModelMetrics> metrics;
   std::vector<std::unique_ptr<metrics::Registry::Gauge>> gauges;
   std::unique_ptr<batching::Queue> queue;

@@ -24,7 +24,10 @@ class RequestTask : public batching::Task {
 
   RequestTask(std::shared_ptr<const ServedModel> served, const Context& context)
       : served_(std::move(served)), context_(context) {
-    deadline = context.deadline;
+    const auto& own = served_->model->manifest().timeout;
+    deadline = own ? std::min(context.deadline, Deadline::after(context.received, *own))
+                   : context.deadline;
+    client = context.client.empty() ? 0 : std::hash<std::string>()(context.client);
   }
   [[nodiscard]] bool abandoned() const override {
     return context_.abandoned && context_.abandoned->load(std::memory_order_relaxed);
@@ -38,7 +41,6 @@ class RequestTask : public batching::Task {
   std::optional<Duration> preprocess;
   std::optional<Duration> compute;
   Kind kind = Kind::kTask;
-  std::size_t rows = 1;  ///< first dimension of what is run
 
  protected:
   std::shared_ptr<const ServedModel> served_;

@@ -17,6 +17,9 @@ class TensorTask final : public AnswerTask<protocol::InferAnswer> {
              protocol::InferRequest wanted, Done<protocol::InferAnswer> done)
       : AnswerTask(std::move(served), context, std::move(done)), request(std::move(wanted)) {
     kind = Kind::kTensor;
+    if (request.priority > 0) {
+      priority = static_cast<std::uint32_t>(std::min<std::uint64_t>(request.priority, 1U << 16U));
+    }
   }
   /// Inputs in the order of the model's signature.
   protocol::InferRequest request;

@@ -185,6 +185,9 @@ Result<void> read_threads(Key key, const Node& node, Draft& out) {
   out.manifest.threads_given = true;
   return yaml_whole(key, node, {1, 256}).map(into(out.manifest.threads));
 }
+Result<void> read_weight(Key key, const Node& node, Draft& out) {
+  return yaml_real(key, node, {0.01, 1000}).map(into(out.manifest.weight));
+}
 Result<void> read_timeout(Key key, const Node& node, Draft& out) {
   return yaml_ms(key, node, {1, kHourMs}).map([&](Duration v) { out.manifest.timeout = v; });
 }
@@ -206,7 +209,7 @@ Result<void> read_sha256(Key key, const Node& node, Draft& out) {
   return {};
 }
 
-constexpr std::array<YamlKey<Draft>, 12> kTopKeys{{
+constexpr std::array<YamlKey<Draft>, 13> kTopKeys{{
     {"task", read_task},
     {"labels", read_labels},
     {"preprocess", read_preprocess_section},
@@ -214,6 +217,7 @@ constexpr std::array<YamlKey<Draft>, 12> kTopKeys{{
     {"batching", read_batching},
     {"instances", read_instances},
     {"threads", read_threads},
+    {"weight", read_weight},
     {"warmup", read_warmup},
     {"timeout_ms", read_timeout},
     {"limits", read_limits},

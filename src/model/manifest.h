@@ -11,11 +11,17 @@
 ///   preprocess: {width: 224, height: 224, resize: crop-then-resize, crop_fraction: 0.875,
 ///                filter: bicubic, channels: rgb, layout: nchw, scale: 1, mean: [127, 127, 127],
 ///                std: [128, 128, 128]}
-///   versions: {policy: latest, keep: 1}        # latest (newest `keep`), all, or list: {policy:
-///   list, list: [1, 3]} batching: {max_batch: 32, max_delay_ms: 0} instances: 2 # concurrent runs;
-///   default: the quota's cores threads: 1                        # per run warmup: {runs: 8,
-///   max_ms: 2000} timeout_ms: 10000 limits: {max_bytes: 2147483648} sha256: "…" # of model.onnx;
-///   refused when it differs simulated: {cpu_ms: 25}
+///   versions: {policy: latest, keep: 1}        # newest `keep`; or all; or
+///                                              # {policy: list, list: [1, 3]}
+///   batching: {max_batch: 32, max_delay_ms: 0} # rows in one run
+///   instances: 2                               # concurrent runs; default: the quota's cores
+///   threads: 1                                 # per run
+///   weight: 1                                  # of its share of the executors
+///   warmup: {runs: 8, max_ms: 2000}
+///   timeout_ms: 10000                          # from a request's first byte
+///   limits: {max_bytes: 2147483648}
+///   sha256: "…"                                # of model.onnx; refused when it differs
+///   simulated: {cpu_ms: 25}
 
 #include <cstdint>
 #include <filesystem>
@@ -72,6 +78,7 @@ struct Manifest {
   std::optional<std::uint32_t> max_batch;  ///< unset: the profile decides
   Duration max_delay{};
   std::optional<std::uint32_t> instances;
+  double weight = 1;
   std::uint32_t threads = 1;
   bool threads_given = false;  ///< else the runtime's own number holds
   std::uint32_t warmup_runs = 8;

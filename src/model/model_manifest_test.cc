@@ -33,6 +33,7 @@ versions: {policy: list, list: [3, 1, 3]}
 batching: {max_batch: 32, max_delay_ms: 1.5}
 instances: 2
 threads: 4
+weight: 2.5
 warmup: {runs: 3, max_ms: 500}
 timeout_ms: 10000
 limits: {max_bytes: 1000}
@@ -59,6 +60,7 @@ simulated: {cpu_ms: 12.5}
   EXPECT_EQ(manifest->instances, 2U);
   EXPECT_EQ(manifest->threads, 4U);
   EXPECT_TRUE(manifest->threads_given);
+  EXPECT_EQ(manifest->weight, 2.5);
   EXPECT_EQ(manifest->warmup_runs, 3U);
   EXPECT_EQ(manifest->warmup_limit, std::chrono::milliseconds(500));
   EXPECT_EQ(manifest->timeout, std::chrono::seconds(10));
@@ -112,7 +114,7 @@ TEST(Manifest, SaysWhatIsWrongAndWhere) {
        "line 2: unknown key 'zzzzzzzz' in 'simulated'; known are cpu_ms"},
       {"[1]: 2",
        "line 1: unknown key a list; known are task, labels, preprocess, versions, "
-       "batching, instances, threads, warmup, timeout_ms, limits, sha256, simulated"},
+       "batching, instances, threads, weight, warmup, timeout_ms, limits, sha256, simulated"},
       {"threads: 1\nthreads: 2", "line 2: 'threads' stands twice"},
       {"[]", "line 1: the manifest must be a map of keys to values"},
       {"just text", "line 1: the manifest must be a map of keys to values"},
@@ -135,6 +137,7 @@ TEST(Manifest, SaysWhatIsWrongAndWhere) {
       {"threads: 99999999999999999999",
        "line 1: 'threads' must be a whole number from 1 to 256, not '99999999999999999999'"},
       {"instances: 2000", "line 1: 'instances' must be a whole number from 1 to 1024, not '2000'"},
+      {"weight: 0", "line 1: 'weight' must be a number from 0.01 to 1000, not '0'"},
       {"timeout_ms: 0", "line 1: 'timeout_ms' must be a number from 1 to 3600000, not '0'"},
       {"timeout_ms: .inf", "line 1: 'timeout_ms' must be a number from 1 to 3600000, not '.inf'"},
       {"timeout_ms: nan", "line 1: 'timeout_ms' must be a number from 1 to 3600000, not 'nan'"},

@@ -1,0 +1,39 @@
+#pragma once
+
+/// A request on its way through a queue.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "base/clock.h"
+#include "base/error.h"
+
+namespace podsense::batching {
+
+/// What tasks without a priority of their own have; 1 is the highest.
+inline constexpr std::uint32_t kDefaultPriority = 8;
+
+class Task {
+ public:
+  Task() = default;
+  Task(const Task&) = delete;
+  Task& operator=(const Task&) = delete;
+  virtual ~Task() = default;
+
+  /// Answers a task that will not run. Called once, outside any lock; must not block.
+  virtual void drop(Error error) = 0;
+  /// Nobody waits for the answer any more. @threads any
+  [[nodiscard]] virtual bool abandoned() const { return false; }
+
+  Deadline deadline;
+  Duration cost{};       ///< own service time where known beforehand; else the queue estimates it
+  std::size_t rows = 1;  ///< of the batch that it takes, ≥ 1
+  std::uint32_t priority = kDefaultPriority;  ///< lower runs first
+  std::uint64_t client = 0;  ///< who shares fairly with whom; a hash, 0: nobody in particular
+  TimePoint enqueued;        ///< set by submit
+  TimePoint started;         ///< set when taken
+};
+using TaskPtr = std::unique_ptr<Task>;
+
+}  // namespace podsense::batching

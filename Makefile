@@ -40,7 +40,7 @@ endef
 
 .NOTPARALLEL:
 .PHONY: help setup setup-test models golden build run test test-asan test-tsan fuzz bench bench-compare lint \
-        format manifests check-rooms try-bare ci clean distclean
+        infra-test format manifests check-rooms try-bare ci clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -92,6 +92,9 @@ bench-compare: build golden ## Compare with nginx and a bare ONNX Runtime loop, 
 	@scripts/setup.sh --bench
 	$(call build,bench,bare_loop)
 	@bench/compare.py $(BENCH_ARGS)
+
+infra-test: ## Check infra/ without an AWS account: plans, tests, lint, policy
+	@scripts/check-terraform.sh
 
 check-rooms: ## Check that rooms include only what the design lets them
 	@scripts/check-rooms.py

@@ -3,16 +3,13 @@
 # prints the path of its binary. Where the machine has no Go from 1.24 on, one is brought along.
 #
 #   helm=$(scripts/go-tool.sh helm)
+#   go=$(scripts/go-tool.sh --go)       the Go that it builds with
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 # shellcheck source=scripts/lib.sh
 . ./lib.sh
 
 [ $# = 1 ] || die "usage: go-tool.sh NAME; names: $(awk '!/^#/ { printf "%s ", $1 }' go-tools.txt)"
-read -r name package version < <(awk -v name="$1" '$1 == name' go-tools.txt) ||
-  die "no tool $1; there are: $(awk '!/^#/ { printf "%s ", $1 }' go-tools.txt)"
-binary=$podsense_cache/go-tools/$name-$version/$name
-
 go_program() {
   local found
   if found=$(go env GOVERSION 2>/dev/null) && [[ $found =~ ^go1\.([0-9]+) ]] &&
@@ -22,6 +19,15 @@ go_program() {
     echo "$(./venv.sh go go-tools-requirements.txt)/bin/go"
   fi
 }
+
+if [ "$1" = --go ]; then
+  go_program
+  exit 0
+fi
+
+read -r name package version < <(awk -v name="$1" '$1 == name' go-tools.txt) ||
+  die "no tool $1; there are: $(awk '!/^#/ { printf "%s ", $1 }' go-tools.txt)"
+binary=$podsense_cache/go-tools/$name-$version/$name
 
 make_tool() {
   if [ -e "$binary" ]; then return; fi

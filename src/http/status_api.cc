@@ -92,7 +92,7 @@ Response stats(const inference::Stats& source) {
 }
 
 bool is_ready(const StatusSources& sources) {
-  return !sources.lifecycle.closed && sources.catalog.ready();
+  return !sources.lifecycle.closed && !sources.lifecycle.unready && sources.catalog.ready();
 }
 
 Response health(const StatusSources& sources) {
@@ -100,6 +100,12 @@ Response health(const StatusSources& sources) {
   json problems = sources.catalog.problems();
   if (sources.lifecycle.draining) {
     problems.push_back("shutting down");
+  }
+  if (sources.lifecycle.unready) {
+    problems.push_back("unready on purpose: a fault was set by the admin API");
+  }
+  if (sources.lifecycle.stuck) {
+    problems.push_back("an executor is stuck: one run goes on past limits.stuck_timeout");
   }
   json defaults = json::object();
   for (const model::Task task : {model::Task::kImageClassification,
@@ -110,7 +116,7 @@ Response health(const StatusSources& sources) {
   }
   const char* status = ready ? (problems.empty() ? "ok" : "degraded") : "unavailable";
   const json body{{"status", status},
-                  {"live", true},
+                  {"live", !sources.lifecycle.stuck},
                   {"ready", ready},
                   {"started", sources.catalog.started()},
                   {"draining", sources.lifecycle.draining.load()},
@@ -192,7 +198,9 @@ void add_status_routes(Router& router, StatusSources sources) {
   add_get(
       router, "/health", [sources](const Request&) { return health(sources); },
       kScriptsAndMachines);
-  add_get(router, "/livez", [](const Request&) { return probe("live", true); }, kMachines);
+  add_get(
+      router, "/livez",
+      [sources](const Request&) { return probe("live", !sources.lifecycle.stuck); }, kMachines);
   add_get(
       router, "/readyz", [sources](const Request&) { return probe("ready", is_ready(sources)); },
       kMachines);

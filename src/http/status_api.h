@@ -16,6 +16,10 @@ namespace podsense::http {
 struct Lifecycle {
   std::atomic<bool> draining{false};  ///< told to stop; still answers
   std::atomic<bool> closed{false};    ///< no longer ready
+  std::atomic<bool> unready{false};   ///< says so on purpose
+  /// A run has gone on for so long that it will not end: only a restart helps. Nothing else makes
+  /// liveness fail.
+  std::atomic<bool> stuck{false};
 };
 
 struct BuildInfo {

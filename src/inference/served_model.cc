@@ -136,6 +136,7 @@ Result<std::shared_ptr<const ServedModel>> serve(std::shared_ptr<const model::Mo
   served->model = std::move(model);
   const model::Signature& signature = served->model->signature();
   served->version = std::to_string(served->model->version());
+  served->faults = options.faults;
   if (signature.task == model::Task::kImageClassification) {
     if (!signature.preprocess) {
       return fail(ErrorCode::kInternal, "an image model without preprocessing");

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "batching/scheduler.h"
 #include "image/image.h"
+#include "inference/faults.h"
 #include "inference/profile.h"
 #include "metrics/metrics.h"
 #include "model/model.h"
@@ -30,6 +31,7 @@ inline constexpr Duration kInlineLimit = std::chrono::microseconds(200);
 struct ServeOptions {
   unsigned instances = 1;          ///< runs at the same time where the manifest says nothing
   std::size_t max_waiting = 4096;  ///< tasks in a queue
+  Faults* faults = nullptr;        ///< outlives the models; null: none can be set
 };
 
 /// @threads immutable after `serve`; `queue` is thread-safe
@@ -42,6 +44,7 @@ struct ServedModel {
   std::size_t max_batch = 1;  ///< rows in one run: the manifest's, else what the profile found
   image::TensorSpec spec;     ///< image models
   bool byte_input = false;    ///< image models that take uint8
+  Faults* faults = nullptr;
   std::shared_ptr<metrics::ModelMetrics> metrics;
   std::vector<std::unique_ptr<metrics::Registry::Gauge>> gauges;
   std::unique_ptr<batching::Queue> queue;

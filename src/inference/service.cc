@@ -32,7 +32,8 @@ void Service::refuse(const ServedModel* served, const Context& context, Error er
 void Service::run(const ServedModel& served, std::unique_ptr<RequestTask> request) {
   const Duration expected = served.service * static_cast<Duration::rep>(request->rows);
   batching::TaskPtr task = std::move(request);
-  if (served.plan == Plan::kInline && expected <= kInlineLimit) {
+  const bool faulty = served.faults != nullptr && served.faults->hits(served.name());
+  if (served.plan == Plan::kInline && expected <= kInlineLimit && !faulty) {
     std::vector<batching::TaskPtr> batch;
     batch.push_back(std::move(task));
     return run_batch(served, clock_, std::move(batch));

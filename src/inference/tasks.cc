@@ -268,6 +268,14 @@ void RequestTask::fill_head(protocol::AnswerHead& head, TimePoint now) const {
 }
 
 void run_batch(const ServedModel& served, const Clock& clock, std::vector<TaskPtr> batch) {
+  if (served.faults != nullptr) {
+    if (const auto error = served.faults->before_run(served.name())) {
+      for (TaskPtr& task : batch) {
+        task->drop(*error);
+      }
+      return;
+    }
+  }
   const auto tensors = std::ranges::partition(batch, [](const TaskPtr& task) {
     return static_cast<const RequestTask&>(*task).kind == RequestTask::Kind::kTask;
   });

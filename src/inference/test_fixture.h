@@ -48,8 +48,8 @@ class InferenceTest : public testing::Test {
   void open() {
     runtime_ = std::move(*model::Runtime::create({}));
     scheduler_.emplace(batching::Scheduler::Options{.executors = 2}, clock_);
-    catalog_.emplace(CatalogOptions{.repository = {.root = root_}}, *runtime_, *scheduler_,
-                     registry_, clock_);
+    catalog_.emplace(CatalogOptions{.repository = {.root = root_}, .serve = serve_}, *runtime_,
+                     *scheduler_, registry_, clock_);
     service_.emplace(ServiceOptions{}, *catalog_, nullptr, registry_, clock_);
   }
   ReloadReport reload() { return catalog_->reload().value(); }
@@ -80,6 +80,7 @@ class InferenceTest : public testing::Test {
   std::filesystem::path root_;
   SteadyClock clock_;
   metrics::Registry registry_;
+  ServeOptions serve_;
   std::unique_ptr<model::Runtime> runtime_;
   std::optional<batching::Scheduler> scheduler_;
   std::optional<Catalog> catalog_;

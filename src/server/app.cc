@@ -17,6 +17,7 @@
 #include "batching/scheduler.h"
 #include "fetch/fetch.h"
 #include "http/api.h"
+#include "http/fault_api.h"
 #include "http/server.h"
 #include "http/status_api.h"
 #include "inference/catalog.h"
@@ -155,6 +156,9 @@ class App {
   ~App() {
     http_.reset();
     admin_.reset();
+    if (faults_) {
+      faults_->set({});  // whoever is stuck goes on
+    }
     // An executor may still be letting go of what it ran: before the catalog does, since whoever
     // lets go of a model last destroys it.
     scheduler_.stop();
@@ -214,9 +218,22 @@ class App {
   /// Once a second.
   void tick() {
     stats_->tick();
+    note_stuck();
+    if (faults_) {
+      lifecycle_.unready = faults_->unready();
+    }
     if (const TimePoint now = clock_.now(); now >= next_refresh_) {
       refresh(*guard_);
       next_refresh_ = now + config_.auth.refresh_interval;
+    }
+  }
+
+  void note_stuck() {
+    const Duration limit = config_.limits.stuck_timeout;
+    const Duration longest = scheduler_.longest_run();
+    const bool stuck = limit > Duration::zero() && longest > limit;
+    if (stuck != lifecycle_.stuck.exchange(stuck)) {
+      log::error(stuck ? "executor_stuck" : "executor_free", {{"run_ms", to_ms(longest)}});
     }
   }
 
@@ -233,8 +250,13 @@ class App {
       return fail(std::move(runtime.error()));
     }
     runtime_ = std::move(*runtime);
-    catalog_ = std::make_unique<inference::Catalog>(catalog_options(config_, threads_), *runtime_,
-                                                    scheduler_, registry_, clock_);
+    inference::CatalogOptions options = catalog_options(config_, threads_);
+    if (config_.models.fault_api) {
+      faults_ = std::make_unique<inference::Faults>();
+      options.serve.faults = faults_.get();
+    }
+    catalog_ = std::make_unique<inference::Catalog>(std::move(options), *runtime_, scheduler_,
+                                                    registry_, clock_);
     if (config_.fetch.enabled) {
       auto fetcher = fetch::Fetcher::create(fetch_options(config_.fetch, config_.limits));
       if (!fetcher) {
@@ -272,6 +294,9 @@ class App {
     add_status_routes(admin_router_, sources);
     http::add_metrics_route(admin_router_, registry_);
     http::add_admin_routes(admin_router_, sources, config_.models.reload_api);
+    if (faults_) {
+      http::add_fault_routes(admin_router_, *faults_);
+    }
   }
 
   Result<void> listen() {
@@ -334,6 +359,7 @@ class App {
   TimePoint next_refresh_{};  ///< the ticker's own
   Registry registry_;
   std::unique_ptr<model::Runtime> runtime_;
+  std::unique_ptr<inference::Faults> faults_;
   batching::Scheduler scheduler_{{.executors = threads_.executors}, clock_};
   std::unique_ptr<inference::Catalog> catalog_;
   std::unique_ptr<fetch::Fetcher> fetcher_;

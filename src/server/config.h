@@ -45,6 +45,7 @@ struct Config {
     Duration reload_interval{};  ///< 0: no polling
     bool reload_api = true;
     bool reload_signal = true;
+    bool fault_api = false;
     std::string cache_dir;  ///< of optimised models; empty: none
     friend bool operator==(const Models&, const Models&) = default;
   };
@@ -61,6 +62,7 @@ struct Config {
     Duration header_timeout = std::chrono::seconds(10);
     Duration body_timeout = std::chrono::seconds(30);
     Duration idle_timeout = std::chrono::seconds(75);
+    Duration stuck_timeout = std::chrono::minutes(5);  ///< 0: never
     Duration write_timeout = std::chrono::seconds(30);
     std::uint32_t max_connections = 16'384;
     std::uint32_t max_connections_per_address = 0;  ///< 0: no limit

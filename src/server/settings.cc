@@ -93,6 +93,10 @@ std::vector<Setting> models_settings() {
           "Reload when the admin API asks."),
       row("models.reload_signal", "reload-signal", boolean(kIn, &M::reload_signal),
           "Reload on SIGHUP."),
+      row("models.fault_api", "fault-api", boolean(kIn, &M::fault_api),
+          "Let the admin API set faults on purpose: slow, failing and stuck models, unreadiness. "
+          "For "
+          "tests and demonstrations."),
       row("models.cache_dir", "model-cache", text(kIn, &M::cache_dir, "DIR"),
           "Keep optimised copies of models here, so that the next start is faster. Empty: none."),
   };
@@ -148,6 +152,11 @@ std::vector<Setting> time_limit_settings() {
       row("limits.idle_timeout", "idle-timeout", duration(kIn, &L::idle_timeout, kTimeout),
           "A kept-alive connection without a request is closed after this; keep it longer than "
           "that of the load balancer in front."),
+      row("limits.stuck_timeout", "stuck-timeout",
+          duration(kIn, &L::stuck_timeout, {.max = hours(24)}),
+          "A run of a model that goes on for longer is taken for stuck: liveness fails, so that "
+          "the "
+          "pod is restarted. 0: never."),
       row("limits.write_timeout", "write-timeout", duration(kIn, &L::write_timeout, kTimeout),
           "A client that has not taken its answer by then is disconnected."),
   };

@@ -1,0 +1,13 @@
+#pragma once
+
+/// GET and POST /v1/faults on the admin port: faults on purpose. See inference/faults.h.
+
+#include "http/router.h"
+#include "inference/faults.h"
+
+namespace podsense::http {
+
+/// `faults` must outlive the router.
+void add_fault_routes(Router& router, inference::Faults& faults);
+
+}  // namespace podsense::http

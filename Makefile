@@ -8,6 +8,8 @@ SHELL := /bin/bash
 export PODSENSE_QUIET := $(if $(findstring s,$(firstword -$(MAKEFLAGS))),1,)
 MAKEFLAGS += -rR --no-print-directory
 
+VERSION := $(shell bash -c '. scripts/lib.sh; project_version')
+
 # --- What one may set: make run HTTP_PORT=9090 ARGS='--log-level debug'
 PORT          ?= 8080# HTTP port of `make run`
 ADMIN_PORT    ?= 8000# metrics and health of `make run`
@@ -17,6 +19,8 @@ FUZZ_SECONDS  ?= 30# for each fuzz target
 FUZZ          ?=# names of the fuzz targets; empty: all
 BENCH_ARGS    ?=# arguments of bench/compare.py
 TEST          ?=# regular expression of test names; empty: all
+OVERLAY       ?= dev# kustomize overlay of `make deploy` and `make undeploy`
+IMAGES        ?= podsense:$(VERSION) k8s-inference-sim:local# names of `make image` and `make kind-load`
 MODELS        := build/models
 BINARY        := build/release/podsense
 
@@ -41,9 +45,10 @@ endef
 .NOTPARALLEL:
 .PHONY: help setup setup-test models golden build run test test-asan test-tsan fuzz bench bench-compare lint \
         infra-test format manifests check-rooms try-bare ci clean distclean
+.PHONY: image test-image kind-up kind-load deploy undeploy kind-down cluster-up cluster-down e2e
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@awk '/^[A-Z_]+ +\?=/ { name = $$1; sub(/^[A-Z_]+ +\?= */, ""); split($$0, part, /# ?/); sub(/^\$$.*/, "", part[1]); \
 	      printf "%-12s %s%s\n", name, part[2], (part[1] == "" ? "" : " (default " part[1] ")") }' Makefile
@@ -95,6 +100,35 @@ bench-compare: build golden ## Compare with nginx and a bare ONNX Runtime loop, 
 
 infra-test: ## Check infra/ without an AWS account: plans, tests, lint, policy
 	@scripts/check-terraform.sh
+
+image: ## Build the container image (IMAGES): by Docker, else by buildah
+	@docker info >/dev/null 2>&1 || scripts/setup.sh --image
+	@scripts/image.sh $(IMAGES)
+	@scripts/image.sh --size $(firstword $(IMAGES))
+
+test-image: golden image ## Check that the image is small and whole, and runs read-only without a shell
+	@tests/image/image_test.py $(firstword $(IMAGES))
+
+kind-up: ## Create the kind cluster k8s-inference-sim, or reuse it (without Docker: as cluster-up)
+	@scripts/cluster.sh up
+
+kind-load: ## Load the images (IMAGES) into the cluster's nodes
+	@scripts/cluster.sh load $(IMAGES)
+
+deploy: ## Apply a kustomize overlay (OVERLAY) and wait for its rollout: dev-inference-sim
+	@scripts/deploy.sh apply $(OVERLAY)
+
+undeploy: ## Remove what the overlay made
+	@scripts/deploy.sh delete $(OVERLAY)
+
+kind-down: ## Delete the kind cluster (without Docker: as cluster-down)
+	@scripts/cluster.sh down
+
+cluster-up: ## Bring up the cluster kit that KUBEKIT names, for machines without Docker
+	@PLATFORM=kit scripts/cluster.sh up
+
+cluster-down: ## End the cluster kit's cluster
+	@PLATFORM=kit scripts/cluster.sh down
 
 check-rooms: ## Check that rooms include only what the design lets them
 	@scripts/check-rooms.py

@@ -51,3 +51,25 @@ debian_mirror() {
       2>/dev/null | sed -nE 's/^deb (\[[^]]*\] )?([^ ]+) .*/\2/p; s/^URIs: *([^ ]+)( .*)?$/\1/p' || true
   } | sed 's,/*$,,' | awk '/\/debian$/ && !found { print; found = 1 }'
 }
+
+# make_debian SUITE TAR [PACKAGE,PACKAGE] : a bare Debian root file system, from this machine's mirror
+# and with its apt settings about proxies. Needs root and mmdebstrap.
+make_debian() {
+  local suite=$1 tar=$2 include=${3:-} options=() line mirror=${DEBIAN_URI:-$(debian_mirror)}
+  while IFS= read -r line; do
+    options+=("--aptopt=$line")
+  done < <(apt-config dump Acquire 2>/dev/null | grep -iE 'proxy|Check-(Date|Valid)' || true)
+  mmdebstrap --quiet --variant=minbase ${include:+"--include=$include"} \
+    ${options[@]+"${options[@]}"} "$suite" "$tar" ${mirror:+"$mirror"}
+}
+
+# pip_setting NAME : one of pip's settings on this machine, from the environment or its files
+pip_setting() {
+  "$python" -m pip config list 2>/dev/null |
+    sed -nE "s/^(:env:|global|install|download)\.$1='(.*)'\$/\2/p" | head -n 1
+}
+
+# project_version : the one that CMakeLists.txt names
+project_version() {
+  sed -nE 's/^project\(podsense VERSION ([0-9.]+).*/\1/p' "$(dirname "${BASH_SOURCE[0]}")/../CMakeLists.txt"
+}

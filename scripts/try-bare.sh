@@ -37,38 +37,23 @@ trap 'rm -rf --one-file-system "$work"' EXIT
 root=$work/root
 keep=$podsense_cache/bare/$suite-$(uname -m)
 
-make_base() {
-  local options=() line
-  while IFS= read -r line; do
-    options+=("--aptopt=$line")
-  done < <(apt-config dump Acquire 2>/dev/null | grep -iE 'proxy|Check-(Date|Valid)' || true)
-  local mirror=${DEBIAN_URI:-$(debian_mirror)}
-  mmdebstrap --quiet --variant=minbase --include=make,git ${options[@]+"${options[@]}"} \
-    "$suite" "$1" ${mirror:+"$mirror"}
-}
-
 if [ $share_cache = 1 ]; then
   mkdir -p "$keep/archives/partial" "$keep/podsense" "$keep/ccache"
   if [ ! -e "$keep/base.tar" ]; then
-    make_base "$work/base.tar"
+    make_debian "$suite" "$work/base.tar" make,git
     mv "$work/base.tar" "$keep/base.tar"
   fi
   mkdir "$root"
   tar -C "$root" -xf "$keep/base.tar" --exclude='./dev/*'
 else
   say "making a bare $suite"
-  make_base "$work/base.tar"
+  make_debian "$suite" "$work/base.tar" make,git
   mkdir "$root"
   tar -C "$root" -xf "$work/base.tar" --exclude='./dev/*'
   rm "$work/base.tar"
 fi
 cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
 
-# pip_setting NAME : from the environment or pip's configuration files
-pip_setting() {
-  "$python" -m pip config list 2>/dev/null |
-    sed -nE "s/^(:env:|global|install|download)\.$1='(.*)'\$/\2/p" | head -n 1
-}
 certificate=$(pip_setting cert)
 index=$(pip_setting index-url)
 {

@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Lays out what the container image consists of. Runs in the Dockerfile's build stage.
+#
+#   scripts/image-root.sh BUILD OUT
+#
+# OUT/system   shared libraries, certificates, users, licence texts: changes with Debian and ONNX Runtime
+# OUT/app      the binary and its SBOM (SPDX 2.3, JSON): changes with each build
+# OUT/symbols  the binary's debug information
+# OUT/models   is only read: what the SBOM says about the models
+#
+# The libraries are those that the loader finds for the binary, under the paths where it looks.
+# Every file gets one time stamp, so that equal contents are equal layers.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/lib.sh
+. scripts/lib.sh
+
+[ $# = 2 ] || die "usage: image-root.sh BUILD OUT"
+build=$1 out=$2
+ort=build/deps/onnxruntime/lib
+system=$out/system app=$out/app
+packages=()
+
+# put FILE TO : a copy of what FILE points to, at TO in the system tree; its package's licence text
+put() {
+  local file=$1 to=$2 real package
+  real=$(readlink -f "$file")
+  install -D "$real" "$system$to"
+  # Debian moved /lib to /usr/lib, and dpkg may know either.
+  package=$({ dpkg-query -S "$real" "${real#/usr}" 2>/dev/null || true; } | head -n 1 | cut -d: -f1)
+  [ -n "$package" ] || die "$file belongs to no package"
+  packages+=("$package")
+  install -D -m 644 "/usr/share/doc/$package/copyright" "$system/usr/share/doc/$package/copyright"
+}
+
+rm -rf "$system" "$app" "$out/symbols"
+mkdir -p "$app/usr/bin" "$out/symbols" "$system"/{etc,usr/lib,usr/share/doc/onnxruntime}
+
+llvm-objcopy-19 --only-keep-debug "$build/podsense" "$out/symbols/podsense.debug"
+llvm-objcopy-19 --strip-all "$build/podsense" "$app/usr/bin/podsense"
+
+cp -L "$ort/libonnxruntime.so.1" "$system/usr/lib/"
+cp "$ort/LICENSE.onnxruntime" "$ort/ThirdPartyNotices.onnxruntime.txt" \
+  "$system/usr/share/doc/onnxruntime/"
+install -D -m 644 LICENSE "$system/usr/share/doc/podsense/LICENSE"
+
+# "name => path (address)", or "path (address)" for the loader itself; the kernel's vdso has no path.
+loaded=$(LD_LIBRARY_PATH=$ort ldd "$build/podsense")
+if grep -F 'not found' <<<"$loaded"; then die "the loader does not find these"; fi
+while read -r library; do
+  case $library in
+    */libonnxruntime.so.1) ;;
+    *) put "$library" "$library" ;;
+  esac
+done < <(sed -nE 's,^(.* => |\s+)(/[^ ]+) \(0x.*,\2,p' <<<"$loaded")
+
+packages+=(ca-certificates)
+install -D -m 644 -t "$system/etc/ssl/certs" /etc/ssl/certs/ca-certificates.crt
+install -D -m 644 -t "$system/usr/share/doc/ca-certificates" /usr/share/doc/ca-certificates/copyright
+echo 'podsense:x:1000:1000::/:/nonexistent' >"$system/etc/passwd"
+echo 'podsense:x:1000:' >"$system/etc/group"
+echo 'hosts: files dns' >"$system/etc/nsswitch.conf"
+install -d -m 1777 "$system/tmp"
+
+mkdir -p "$app/usr/share/podsense"
+scripts/make-sbom.py --build "$build" --root "$app" --models "$out/models" \
+  --output "$app/usr/share/podsense/sbom.spdx.json" "${packages[@]}"
+
+find "$system" "$app" -exec touch --no-dereference --date=@0 {} +
+say "$(find "$system" "$app" -type f | wc -l) files, $(du -sm "$system" "$app" | awk '{ sum += $1 } END { print sum }') MB"

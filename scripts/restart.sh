@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Everything from nothing to answering, as often as you like: a local cluster if there is none, images
+# if sources changed, an overlay applied anew, then where it answers.
+#
+#   scripts/restart.sh [OVERLAY]      default: platform (Envoy in front: JSON to gRPC)
+#
+# SKIP_IMAGE=1  take the images that are there
+set -eu
+# Also started as `sh scripts/restart.sh`, where sh may be any POSIX shell.
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
+set -o pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/lib.sh
+. scripts/lib.sh
+# shellcheck source=scripts/kube-lib.sh
+. scripts/kube-lib.sh
+
+overlay=${1:-platform}
+[ -e "k8s/overlays/$overlay/kustomization.yaml" ] ||
+  die "no overlay $overlay; there are: $(cd k8s/overlays && echo *)"
+
+on=$(platform)
+say "1/5 cluster ($on)"
+scripts/cluster.sh up
+
+# The images that the overlay's pods name are the ones to have.
+mapfile -t images < <(grep -rhoE '^ +image: *[^ ]+' k8s/base k8s/components "k8s/overlays/$overlay" 2>/dev/null |
+  awk '{ print $2 }' | tr -d '"' | sort -u | grep -E '^(podsense|podsense-envoy|k8s-inference-sim)(:|$)' || true)
+if [ "${SKIP_IMAGE:-0}" = 1 ]; then
+  say "2/5 images: taken as they are"
+else
+  say "2/5 images"
+  scripts/image.sh
+fi
+if [ "$on" = current ]; then
+  say "3/5 images: the nodes pull them"
+else
+  say "3/5 loading images into the cluster"
+  scripts/cluster.sh load "${images[@]}"
+fi
+
+say "4/5 applying overlay $overlay, then restarting its pods"
+use_cluster
+existed=$(kubectl get -k "k8s/overlays/$overlay" --ignore-not-found -o name 2>/dev/null | grep -c '^deployment' || true)
+scripts/deploy.sh apply "$overlay"
+if [ "$existed" -gt 0 ]; then
+  # The same tag may be another image now.
+  kubectl get -k "k8s/overlays/$overlay" -o go-template='{{range .items}}{{if eq .kind "Deployment"}}{{.metadata.namespace}} {{.metadata.name}}{{"\n"}}{{end}}{{end}}' |
+    while read -r namespace name; do
+      kubectl -n "$namespace" rollout restart "deployment/$name" >/dev/null
+      wait_rollout "$namespace" "$name"
+    done
+fi
+
+say "5/5 where it answers"
+./info.sh

@@ -45,7 +45,7 @@ endef
 .NOTPARALLEL:
 .PHONY: help setup setup-test models golden build run test test-asan test-tsan fuzz bench bench-compare lint \
         infra-test format manifests check-rooms try-bare ci clean distclean
-.PHONY: image test-image kind-up kind-load deploy undeploy kind-down cluster-up cluster-down e2e
+.PHONY: image test-image kind-up kind-load deploy undeploy kind-down cluster-up cluster-down
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile

@@ -93,10 +93,32 @@ Queue::Load Queue::load() const {
 }
 
 Scheduler::Scheduler(Options options, const Clock& clock)
-    : clock_(clock), began_(std::max(1U, options.executors)) {
-  for (auto& began : began_) {
-    threads_.emplace_back([this, &began] { work(began); });
+    : clock_(clock),
+      executors_(std::max(1U, options.executors)),
+      began_(std::max({1U, options.executors, options.most_executors})) {
+  for (unsigned i = 0; i < executors_; ++i) {
+    threads_.emplace_back([this, i] { work(i); });
   }
+}
+
+void Scheduler::resize(unsigned executors) {
+  {
+    const MutexLock lock(mutex_);
+    if (stopping_) {
+      return;
+    }
+    executors_ = std::clamp(executors, 1U, static_cast<unsigned>(began_.size()));
+    while (threads_.size() < executors_) {
+      threads_.emplace_back([this, i = static_cast<unsigned>(threads_.size())] { work(i); });
+    }
+  }
+  resized_.notify_all();
+  work_came_.notify_all();
+}
+
+std::size_t Scheduler::instances_of(const Queue& queue) const {
+  const std::size_t wanted = queue.options_.instances;
+  return wanted == 0 ? executors() : std::min<std::size_t>(wanted, executors());
 }
 
 Scheduler::~Scheduler() {
@@ -109,6 +131,7 @@ void Scheduler::stop() {
     stopping_ = true;
   }
   work_came_.notify_all();
+  resized_.notify_all();
   for (std::jthread& thread : threads_) {
     if (thread.joinable()) {
       thread.join();
@@ -139,8 +162,8 @@ Profile Scheduler::profile_of(const Queue& queue) const {
   }
   return {.max_batch = queue.options_.max_batch,
           .max_delay = queue.options_.max_delay,
-          .executors = executor_share(began_.size(), queue.options_.weight, weights,
-                                      queue.options_.instances)};
+          .executors =
+              executor_share(executors(), queue.options_.weight, weights, instances_of(queue))};
 }
 
 Duration Scheduler::longest_run() const {
@@ -158,7 +181,7 @@ Queue* Scheduler::pick(TimePoint now, TimePoint& wait_until) {
   Queue* best = nullptr;
   wait_until = TimePoint::max();
   for (Queue* queue : queues_) {
-    if (queue->closed_ || queue->running_batches_ >= queue->options_.instances) {
+    if (queue->closed_ || queue->running_batches_ >= instances_of(*queue)) {
       continue;
     }
     if (queue->waiting_.empty()) {
@@ -213,9 +236,15 @@ void Scheduler::finish(const Work& work, std::size_t tasks, Duration elapsed) {
   }
 }
 
-void Scheduler::work(std::atomic<TimePoint::rep>& began) {
+void Scheduler::work(unsigned index) {
+  std::atomic<TimePoint::rep>& began = began_[index];
   mutex_.lock();
   while (!stopping_) {
+    if (index >= executors()) {
+      work_came_.notify_one();  // the signal that woke this thread may have been for another
+      resized_.wait(mutex_);
+      continue;
+    }
     const TimePoint now = clock_.now();
     TimePoint wait_until;
     Queue* queue = pick(now, wait_until);

@@ -42,7 +42,7 @@ class Queue {
     std::size_t max_batch = 1;  ///< rows
     Duration max_delay{};
     double weight = 1;               ///< of its share of the executors, > 0
-    std::size_t instances = 1;       ///< runs of this queue at the same time
+    std::size_t instances = 1;       ///< runs of this queue at the same time; 0: all executors
     std::size_t max_waiting = 4096;  ///< tasks; a second bound beside the one in time
     Duration service{};              ///< first estimate per row, from warm-up
   };
@@ -88,6 +88,7 @@ class Scheduler {
  public:
   struct Options {
     unsigned executors = 1;
+    unsigned most_executors = 0;  ///< that `resize` may ask for; 0: the same
   };
   Scheduler(Options options, const Clock& clock);
   /// Every queue must be gone.
@@ -100,7 +101,10 @@ class Scheduler {
 
   [[nodiscard]] std::unique_ptr<Queue> add_queue(Queue::Options options, Queue::Run run);
 
-  [[nodiscard]] unsigned executors() const { return static_cast<unsigned>(threads_.size()); }
+  /// Takes effect as runs end; none is cut short, nothing that waits is lost. Clamped to
+  /// 1..most_executors.
+  void resize(unsigned executors);
+  [[nodiscard]] unsigned executors() const { return executors_.load(std::memory_order_relaxed); }
   /// Executor time spent since start, all threads together.
   [[nodiscard]] Duration busy() const { return Duration(busy_.load(std::memory_order_relaxed)); }
   /// How long the run that began first has been going on; zero when nothing runs.
@@ -116,7 +120,8 @@ class Scheduler {
     Duration cost{};
   };
 
-  void work(std::atomic<TimePoint::rep>& began);
+  void work(unsigned index);
+  [[nodiscard]] std::size_t instances_of(const Queue& queue) const;
   [[nodiscard]] QueueState state_of(const Queue& queue, const Task& newcomer) const
       REQUIRES(mutex_);
   [[nodiscard]] Profile profile_of(const Queue& queue) const REQUIRES(mutex_);
@@ -128,13 +133,15 @@ class Scheduler {
   const Clock& clock_;
   mutable Mutex mutex_;
   CondVar work_came_;    ///< for executors: something waits, or stopping
+  CondVar resized_;      ///< for threads that are more than the executors wanted
   CondVar batch_ended_;  ///< for queues being destroyed
   std::list<Queue*> queues_ GUARDED_BY(mutex_);
   bool stopping_ GUARDED_BY(mutex_) = false;
   /// What the queue served last had had by then: where queues begin that were idle.
   Duration virtual_time_ GUARDED_BY(mutex_){};
   std::atomic<Duration::rep> busy_{0};
-  /// When each executor's present run began; 0: it has none.
+  std::atomic<unsigned> executors_;  ///< changed under mutex_
+  /// When each executor's present run began; 0: it has none. As many as may ever be.
   std::vector<std::atomic<TimePoint::rep>> began_;
   std::vector<std::jthread> threads_;
 };

@@ -339,6 +339,56 @@ TEST_F(SchedulerTest, DestroyingAQueueDropsWhatWaitsAndFinishesWhatRuns) {
   waiting.future.get();  // run or dropped, but answered
 }
 
+TEST_F(SchedulerTest, GrowsAndShrinksWhileItWorks) {
+  Scheduler scheduler({.executors = 1, .most_executors = 3}, clock_);
+  Gate gate;
+  std::vector<Fate> fates(8);
+  const auto queue = scheduler.add_queue({.instances = 0}, [&](const std::vector<TaskPtr>& batch) {
+    gate.begun.release();
+    gate.release.acquire();
+    answer_all(batch);
+  });
+  for (Fate& fate : fates) {
+    ASSERT_TRUE(submit(*queue, fate));
+  }
+  gate.begun.acquire();
+  EXPECT_EQ(queue->load().running, 1U);
+  scheduler.resize(7);
+  EXPECT_EQ(scheduler.executors(), 3U);
+  gate.begun.acquire();
+  gate.begun.acquire();
+  EXPECT_EQ(queue->load().running, 3U);
+  scheduler.resize(1);
+  gate.release.release(static_cast<std::ptrdiff_t>(fates.size()));
+  for (Fate& fate : fates) {
+    EXPECT_EQ(fate.future.get(), std::nullopt);
+  }
+  scheduler.resize(2);
+  Fate last;
+  ASSERT_TRUE(submit(*queue, last));
+  gate.release.release();
+  EXPECT_EQ(last.future.get(), std::nullopt);
+}
+
+TEST(SchedulerThreads, NoTaskIsForgottenWhileExecutorsComeAndGo) {
+  const SteadyClock clock;
+  Scheduler scheduler({.executors = 2, .most_executors = 4}, clock);
+  const auto queue = scheduler.add_queue({.instances = 0, .max_waiting = 100'000}, answer_all);
+  std::vector<Fate> fates(4000);
+  std::jthread resizing([&](const std::stop_token& stop) {
+    for (unsigned n = 0; !stop.stop_requested(); ++n) {
+      scheduler.resize(1 + n % 4);
+    }
+  });
+  for (Fate& fate : fates) {
+    TaskPtr task = std::make_unique<TestTask>(fate);
+    ASSERT_TRUE(queue->submit(task));
+  }
+  for (Fate& fate : fates) {
+    EXPECT_EQ(fate.future.get(), std::nullopt);
+  }
+}
+
 TEST(SchedulerThreads, EveryTaskMeetsExactlyOneEndUnderManyProducers) {
   const SteadyClock clock;
   Scheduler scheduler({.executors = 3}, clock);

@@ -29,7 +29,7 @@ enum class Plan { kInline, kExecutor };
 inline constexpr Duration kInlineLimit = std::chrono::microseconds(200);
 
 struct ServeOptions {
-  unsigned instances = 1;          ///< runs at the same time where the manifest says nothing
+  unsigned instances = 1;  ///< runs at the same time where the manifest says nothing; 0: executors
   std::size_t max_waiting = 4096;  ///< tasks in a queue
   Faults* faults = nullptr;        ///< outlives the models; null: none can be set
 };

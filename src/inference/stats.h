@@ -85,7 +85,6 @@ class Stats {
   const inference::Catalog& catalog_;
   const Clock& clock_;
   const TimePoint begun_;
-  const cgroup::CpuLimit limit_ = cgroup::cpu_limit();
   mutable Mutex mutex_;
   std::deque<Sample> samples_ GUARDED_BY(mutex_);
 };

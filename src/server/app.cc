@@ -66,7 +66,7 @@ inference::CatalogOptions catalog_options(const Config& config, const Threads& t
   return {
       .repository = {.root = models.dir,
                      .single_model_name = models.model_name.empty() ? "model" : models.model_name},
-      .serve = {.instances = threads.executors, .max_waiting = config.limits.max_queue_length},
+      .serve = {.instances = 0, .max_waiting = config.limits.max_queue_length},
       .poll_interval = models.reload_interval,
       .load_threads = threads.executors,
       .preferred_model = models.model_name,
@@ -219,6 +219,7 @@ class App {
   void tick() {
     stats_->tick();
     note_stuck();
+    follow_quota();
     if (faults_) {
       lifecycle_.unready = faults_->unready();
     }
@@ -234,6 +235,17 @@ class App {
     const bool stuck = limit > Duration::zero() && longest > limit;
     if (stuck != lifecycle_.stuck.exchange(stuck)) {
       log::error(stuck ? "executor_stuck" : "executor_free", {{"run_ms", to_ms(longest)}});
+    }
+  }
+
+  /// The quota of a running pod can be changed in place. I/O threads stay as they are: they cost
+  /// nothing while idle.
+  void follow_quota() {
+    const unsigned wanted = plan_threads(config_).executors;
+    const unsigned before = scheduler_.executors();
+    if (wanted != before) {
+      scheduler_.resize(wanted);
+      log::info("threads_replanned", {{"executors", wanted}, {"before", before}});
     }
   }
 
@@ -328,7 +340,7 @@ class App {
     gauge("podsense_saturation", "Share of what this pod can do that is now used, 0 to 1",
           [this] { return stats_->saturation(); });
     gauge("podsense_cpu_cores", "CPU cores this process may use, by quota or affinity",
-          [cores = cgroup::cpu_limit().cores] { return cores; });
+          [] { return cgroup::cpu_limit().cores; });
     gauge("podsense_requests_in_flight", "Requests being read, worked on or answered",
           [this] { return http_ ? static_cast<double>(http_->in_flight()) : 0.0; });
     gauge("podsense_ready", "1 while readyz says yes",
@@ -360,7 +372,10 @@ class App {
   Registry registry_;
   std::unique_ptr<model::Runtime> runtime_;
   std::unique_ptr<inference::Faults> faults_;
-  batching::Scheduler scheduler_{{.executors = threads_.executors}, clock_};
+  batching::Scheduler scheduler_{
+      {.executors = threads_.executors,
+       .most_executors = std::max(threads_.executors, std::thread::hardware_concurrency())},
+      clock_};
   std::unique_ptr<inference::Catalog> catalog_;
   std::unique_ptr<fetch::Fetcher> fetcher_;
   std::unique_ptr<inference::Service> service_;

@@ -161,12 +161,14 @@ class Server:
     """`podsense serve` as a child. Leaving the block stops it by SIGTERM, unless the test did, and
     wants its exit code."""
 
-    def __init__(self, *flags, models=None, env=None, ready=True, wrapper=(), exit_code=0):
+    def __init__(self, *flags, models=None, env=None, ready=True, wrapper=(), executable=(),
+                 exit_code=0):
         self.flags = list(flags)
         self.models = MODELS if models is None else models
         self.env = env or {}
         self.ready = ready
         self.wrapper = list(wrapper)
+        self.executable = list(executable)  # becomes the binary by exec
         self.exit_code = exit_code
         self.process = None
         self.told_to_stop = False
@@ -176,7 +178,7 @@ class Server:
             raise AssertionError(f"no binary at {BINARY}: build it, or set PODSENSE_BINARY")
         self.folder = Path(tempfile.mkdtemp(prefix="podsense-test-"))
         ports_file = self.folder / "ports.json"
-        command = [*self.wrapper, str(BINARY), "serve", "--models", str(self.models),
+        command = [*self.wrapper, *self.executable, str(BINARY), "serve", "--models", str(self.models),
                    "--host", "127.0.0.1", "--admin-host", "127.0.0.1",
                    "--http-port", "0", "--admin-port", "0", "--ports-file", str(ports_file),
                    "--drain-delay", "0s", "--drain-timeout", "300s", "--access-log", "all",

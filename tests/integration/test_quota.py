@@ -37,7 +37,7 @@ class CpuGroup:
         self.quota.write_text(f"{text} {PERIOD}" if self.quota.name == "cpu.max" else text)
 
     def enter_command(self):
-        return ["sh", "-c", f'echo $$ > {self.folder}/cgroup.procs; exec "$@"', "sh"]
+        return ["sh", "-c", f'echo $$ > {self.folder}/cgroup.procs && exec "$@"', "sh"]
 
 
 class Quota(unittest.TestCase):

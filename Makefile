@@ -133,7 +133,7 @@ cluster-down: ## End the cluster kit's cluster
 check-rooms: ## Check that rooms include only what the design lets them
 	@scripts/check-rooms.py
 
-lint: setup-test ## Check format, include graph, clang-tidy, shell, YAML, Python, spelling
+lint: setup-test ## Check format, include graph, clang-tidy, shell, YAML, Python, spelling, chart, manifests
 	@[ -e build/release/build.ninja ] || cmake --preset release >/dev/null
 	@scripts/lint.sh
 

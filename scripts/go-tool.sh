@@ -10,16 +10,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 . ./lib.sh
 
 [ $# = 1 ] || die "usage: go-tool.sh NAME; names: $(awk '!/^#/ { printf "%s ", $1 }' go-tools.txt)"
-go_program() {
-  local found
-  if found=$(go env GOVERSION 2>/dev/null) && [[ $found =~ ^go1\.([0-9]+) ]] &&
-    [ "${BASH_REMATCH[1]}" -ge 24 ]; then
-    command -v go
-  else
-    echo "$(./venv.sh go go-tools-requirements.txt)/bin/go"
-  fi
-}
-
 if [ "$1" = --go ]; then
   go_program
   exit 0

@@ -8,6 +8,7 @@ podsense_cache=${PODSENSE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/podsens
 # shellcheck disable=SC2034  # for those who source this
 python=${PYTHON:-python3}
 script_name=$(basename "$0" .sh)
+scripts_folder=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 say() { [ -n "${PODSENSE_QUIET:-}" ] || echo "$script_name: $*"; }
 die() { echo "$script_name: $*" >&2; exit 1; }
@@ -40,6 +41,17 @@ install_tree() {
   fi
   mv "$fresh" "$to"
   rm -rf "$fresh.old"
+}
+
+# go_program : path of a Go from 1.24 on; where the machine has none, one is brought along.
+go_program() {
+  local found
+  if found=$(go env GOVERSION 2>/dev/null) && [[ $found =~ ^go1\.([0-9]+) ]] &&
+    [ "${BASH_REMATCH[1]}" -ge 24 ]; then
+    command -v go
+  else
+    echo "$("$scripts_folder/venv.sh" go "$scripts_folder/go-tools-requirements.txt")/bin/go"
+  fi
 }
 
 # debian_mirror : the one that this machine itself uses, from whatever form its sources have.

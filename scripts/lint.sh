@@ -5,13 +5,13 @@
 #   scripts/lint.sh                    all
 #   scripts/lint.sh --changed [REF]    clang-tidy only for what differs from REF (HEAD)
 #   scripts/lint.sh CHECK…             only these: format rooms tidy shell yaml docker python
-#                                      spelling text scripts
+#                                      spelling text scripts helm manifests
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
 . scripts/lib.sh
 
-all_checks=(text format rooms scripts python shell yaml docker spelling tidy)
+all_checks=(text format rooms scripts python shell yaml docker spelling helm manifests tidy)
 tidy_arguments=()
 checks=()
 while [ $# -gt 0 ]; do
@@ -65,6 +65,10 @@ check_docker() {
 check_spelling() {
   sources all | grep -zvE '^fuzz/seeds/|/testdata/' | xargs -0 -r codespell --config .codespellrc
 }
+
+check_helm() { scripts/check-chart.sh; }
+
+check_manifests() { scripts/check-manifests.sh; }
 
 check_tidy() { scripts/tidy.py ${tidy_arguments[@]+"${tidy_arguments[@]}"}; }
 

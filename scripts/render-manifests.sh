@@ -110,7 +110,9 @@ mv "$work/kustomization.yaml" "$out/components/monitoring/kustomization.yaml"
 component networkpolicy networkpolicy --set networkPolicy.enabled=true
 component ingress ingress --set ingress.enabled=true
 component gateway gateway --set gateway.enabled=true
-component keda scaledobject --set autoscaling.enabled=false --set keda.enabled=true
+# Names inside PromQL are out of kustomize's reach, so it takes any prefix and any namespace.
+component keda scaledobject --set autoscaling.enabled=false --set keda.enabled=true \
+  --set-string 'keda.prometheus.query=sum(podsense_saturation{pod=~"(.+-)?inference-sim-.*"})'
 component envoy envoy --set envoy.enabled=true --set envoy.mode=sidecar
 chart -f "$chart/values-simulator.yaml" --set envoy.enabled=true --set envoy.mode=sidecar \
   --show-only templates/deployment.yaml | manifests sidecar-patch >"$out/components/envoy/sidecar.yaml"

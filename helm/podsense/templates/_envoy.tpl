@@ -30,7 +30,7 @@
     periodSeconds: 1
     failureThreshold: 60
   livenessProbe:
-    httpGet: {path: /ready, port: {{ .Values.envoy.statsPort }}}
+    httpGet: {path: /live, port: {{ .Values.envoy.statsPort }}}
     periodSeconds: 10
     timeoutSeconds: 5
   readinessProbe:

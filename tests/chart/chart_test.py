@@ -1,0 +1,349 @@
+"""What the chart promises, whatever the values are."""
+
+import functools
+import hashlib
+import http.server
+import ipaddress
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import threading
+import unittest
+
+import yaml
+from render import CHART, CI_VALUES, PRESETS, helm, kinds, pods, refusal, render, server
+
+
+def annotations(objects):
+    return server(objects)["spec"]["template"]["metadata"]["annotations"]
+
+
+def changed_annotations(before, after):
+    one, other = annotations(render(before)), annotations(render(after))
+    return {key for key in one.keys() | other.keys() if one.get(key) != other.get(key)}
+
+
+def restricted_faults(spec):
+    """What the Pod Security Standard `restricted` objects to."""
+    context = spec.get("securityContext", {})
+    for container in spec.get("initContainers", []) + spec["containers"]:
+        own = container.get("securityContext", {})
+        wanted = {
+            "privilege escalation": own.get("allowPrivilegeEscalation") is False,
+            "capabilities": "ALL" in own.get("capabilities", {}).get("drop", []),
+            "root": (own.get("runAsNonRoot") or context.get("runAsNonRoot")) is True,
+            "seccomp": (own.get("seccompProfile") or context.get("seccompProfile") or {}).get("type")
+            == "RuntimeDefault",
+            "writable root": own.get("readOnlyRootFilesystem") is True,
+        }
+        yield from (f"{container['name']}: {what}" for what, good in wanted.items() if not good)
+    for volume in spec.get("volumes", []):
+        if "hostPath" in volume:
+            yield f"hostPath {volume['name']}"
+
+
+class EveryRendering(unittest.TestCase):
+    def each(self):
+        for file in [CHART / "values.yaml", *PRESETS, *CI_VALUES]:
+            with self.subTest(file=file.name):
+                yield render(None, file, arguments=("--api-versions", "monitoring.coreos.com/v1"))
+
+    def test_passes_the_restricted_standard_without_a_token(self):
+        for objects in self.each():
+            for name, spec in pods(objects):
+                self.assertEqual([], list(restricted_faults(spec)), name)
+                self.assertIs(spec["automountServiceAccountToken"], False, name)
+
+    def test_every_container_has_requests_and_limits(self):
+        for objects in self.each():
+            for name, spec in pods(objects):
+                for container in spec.get("initContainers", []) + spec["containers"]:
+                    for part in ("requests", "limits"):
+                        self.assertLessEqual({"cpu", "memory"}, container["resources"][part].keys(), name)
+
+    def test_selectors_meet_exactly_the_servers_pods(self):
+        for objects in self.each():
+            labels = server(objects)["spec"]["template"]["metadata"]["labels"]
+            others = [
+                d["spec"]["template"]["metadata"]["labels"]
+                for d in kinds(objects, "Deployment")
+                if d is not server(objects)
+            ] + [p["metadata"]["labels"] for p in kinds(objects, "Pod")]
+            for service in kinds(objects, "Service"):
+                selector = service["spec"].get("selector")
+                if not selector or selector["app.kubernetes.io/component"] != "server":
+                    continue
+                self.assertLessEqual(selector.items(), labels.items())
+                for other in others:
+                    self.assertFalse(selector.items() <= other.items())
+
+    def test_ends_in_time(self):
+        for objects in self.each():
+            spec = server(objects)["spec"]["template"]["spec"]
+            config = next(
+                (c for (k, n), c in objects.items() if k == "ConfigMap" and n.endswith("-config")), None
+            )
+            drain = 25
+            if config:
+                settings = yaml.safe_load(config["data"]["podsense.yaml"])
+                drain = int(settings.get("shutdown", {}).get("drain_timeout", "25s").rstrip("s"))
+            self.assertGreater(spec["terminationGracePeriodSeconds"], drain)
+
+
+class Replicas(unittest.TestCase):
+    def test_are_the_autoscalers_where_there_is_one(self):
+        self.assertNotIn("replicas", server(render())["spec"])
+        keda = {"autoscaling": {"enabled": False}, "keda": {"enabled": True}}
+        objects = render(keda)
+        self.assertNotIn("replicas", server(objects)["spec"])
+        self.assertEqual([], kinds(objects, "HorizontalPodAutoscaler"))
+        self.assertEqual(1, len(kinds(objects, "ScaledObject")))
+        fixed = {"autoscaling": {"enabled": False}, "replicaCount": 3}
+        self.assertEqual(3, server(render(fixed))["spec"]["replicas"])
+
+    def test_one_pod_has_no_disruption_budget(self):
+        one = {"autoscaling": {"enabled": False}, "replicaCount": 1}
+        self.assertEqual([], kinds(render(one), "PodDisruptionBudget"))
+        self.assertEqual(1, len(kinds(render(), "PodDisruptionBudget")))
+
+    def test_pods_metrics_reach_the_hpa(self):
+        hpa = render({"autoscaling": {"targetSaturation": 0.7}})["HorizontalPodAutoscaler", "podsense"]
+        names = [m["pods"]["metric"]["name"] for m in hpa["spec"]["metrics"] if m["type"] == "Pods"]
+        self.assertEqual(["podsense_saturation"], names)
+
+
+class Configuration(unittest.TestCase):
+    def test_a_change_rolls_the_pods_and_nothing_else_does(self):
+        self.assertEqual(
+            {"checksum/config"},
+            changed_annotations({"config": {"logging": {"level": "info"}}}, {"config": {"logging": {"level": "debug"}}}),
+        )
+        self.assertEqual(
+            {"checksum/env"}, changed_annotations({"configEnv": {"LOG_LEVEL": "a"}}, {"configEnv": {"LOG_LEVEL": "b"}})
+        )
+        secret = {"create": True, "data": {"key": "a"}}
+        self.assertEqual(
+            {"checksum/secret"},
+            changed_annotations({"secret": secret}, {"secret": {**secret, "data": {"key": "b"}}}),
+        )
+        self.assertEqual(set(), changed_annotations({}, {"autoscaling": {"maxReplicas": 12}}))
+
+    def test_the_file_reaches_the_server(self):
+        objects = render({"config": {"logging": {"level": "debug"}}})
+        container = server(objects)["spec"]["template"]["spec"]["containers"][0]
+        self.assertIn("--config=/etc/podsense/podsense.yaml", container["args"])
+        mounts = {m["mountPath"] for m in container["volumeMounts"]}
+        self.assertIn("/etc/podsense/podsense.yaml", mounts)
+        written = yaml.safe_load(objects["ConfigMap", "podsense-config"]["data"]["podsense.yaml"])
+        self.assertEqual({"logging": {"level": "debug"}}, written)
+
+    def test_a_secret_is_mounted_or_offered_as_environment(self):
+        objects = render({"secret": {"existingSecret": "keys", "asEnv": True}})
+        spec = server(objects)["spec"]["template"]["spec"]
+        self.assertEqual([], kinds(objects, "Secret"))
+        self.assertIn({"secretRef": {"name": "keys"}}, spec["containers"][0]["envFrom"])
+        self.assertEqual(["keys"], [v["secret"]["secretName"] for v in spec["volumes"] if "secret" in v])
+
+
+class Refusals(unittest.TestCase):
+    def test_unknown_and_wrong_values_are_named(self):
+        for values, words in [
+            ({"replicas": 3}, ["replicas", "not allowed"]),
+            ({"service": {"prot": 80}}, ["/service", "prot"]),
+            ({"service": {"port": 70000}}, ["/service/port"]),
+            ({"service": {"type": "Nodeport"}}, ["/service/type", "NodePort"]),
+            ({"image": {"digest": "abc"}}, ["/image/digest"]),
+            ({"models": {"source": "ftp"}}, ["/models/source", "download"]),
+            ({"models": {"download": {"files": [{"url": "https://a/b", "path": "x"}]}}}, ["sha256"]),
+            (
+                {"models": {"download": {"files": [{"url": "https://a/'b", "path": "x", "sha256": "0" * 64}]}}},
+                ["/models/download/files/0/url"],
+            ),
+            (
+                {"models": {"download": {"files": [{"url": "https://a/b", "path": "../x", "sha256": "0" * 64}]}}},
+                ["/models/download/files/0/path"],
+            ),
+            ({"configEnv": {"not-a-name": "1"}}, ["not-a-name"]),
+            ({"resources": {"limits": {"cpu": "lots"}}}, ["/resources/limits/cpu"]),
+            ({"keda": {"enabled": True}}, ["autoscaling.enabled and keda.enabled"]),
+            ({"autoscaling": {"minReplicas": 11}}, ["minReplicas", "maxReplicas"]),
+            ({"secret": {"asEnv": True}}, ["secret.existingSecret"]),
+            ({"models": {"source": "download"}}, ["models.download.files is empty"]),
+            ({"models": {"source": "oci"}}, ["models.oci.reference is empty"]),
+            ({"config": {"listen": {"http_port": 1}}}, ["ports.http"]),
+            ({"config": {"models": {"dir": "/x"}}}, ["models.path"]),
+            ({"config": {"shutdown": {"drain_timeout": "40s"}}}, ["terminationGracePeriodSeconds"]),
+            ({"podDisruptionBudget": {"minAvailable": 1}}, ["minAvailable or maxUnavailable"]),
+            (
+                {"verticalPodAutoscaler": {"enabled": True, "updateMode": "Recreate"}},
+                ["the HPA scales on the same resource"],
+            ),
+        ]:
+            with self.subTest(values=values):
+                said = refusal(values)
+                for word in words:
+                    self.assertIn(word, said)
+
+
+class Network(unittest.TestCase):
+    @functools.cached_property
+    def public(self):
+        policy = render()["NetworkPolicy", "podsense"]["spec"]
+        self.assertEqual(["Ingress", "Egress"], policy["policyTypes"])
+        return [to["ipBlock"] for rule in policy["egress"] for to in rule["to"] if "ipBlock" in to]
+
+    def allowed(self, address):
+        address = ipaddress.ip_address(address)
+        return any(
+            address in ipaddress.ip_network(block["cidr"])
+            and not any(address in ipaddress.ip_network(e) for e in block.get("except", []))
+            for block in self.public
+        )
+
+    def test_public_addresses_can_be_fetched_from(self):
+        for address in ("93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c"):
+            self.assertTrue(self.allowed(address), address)
+
+    def test_metadata_and_private_networks_cannot(self):
+        for address in (
+            "169.254.169.254", "169.254.170.2", "fd00:ec2::254", "10.0.0.1", "172.20.0.10", "192.168.1.1",
+            "127.0.0.1", "100.100.100.200", "::1", "fe80::1", "64:ff9b::a9fe:a9fe",
+        ):  # fmt: skip
+            self.assertFalse(self.allowed(address), address)
+
+    def test_the_admin_port_is_never_behind_an_ingress_or_a_load_balancer(self):
+        objects = render({"loadBalancer": {"enabled": True}, "ingress": {"enabled": True}})
+        ports = objects["Service", "podsense-lb"]["spec"]["ports"]
+        self.assertEqual(["http"], [p["name"] for p in ports])
+        admin = objects["NetworkPolicy", "podsense"]["spec"]["ingress"][1]
+        self.assertEqual("admin", admin["ports"][0]["port"])
+        self.assertTrue(admin["from"])
+
+
+class Models(unittest.TestCase):
+    def downloader(self, files):
+        spec = server(render({"models": {"source": "download", "download": {"files": files}}}))
+        container = spec["spec"]["template"]["spec"]["initContainers"][0]
+        return container["command"]
+
+    def run_downloader(self, folder, sha256):
+        """The rendered script itself, against a server on loopback."""
+        served = pathlib.Path(folder, "served")
+        served.mkdir(exist_ok=True)
+        (served / "model.onnx").write_bytes(b"a model")
+        handler = functools.partial(Quiet, directory=served)
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as host:
+            threading.Thread(target=host.serve_forever, daemon=True).start()
+            url = f"http://127.0.0.1:{host.server_port}/model.onnx"
+            shell, flags, script = self.downloader([{"url": url, "path": "m/1/model.onnx", "sha256": sha256}])
+            script = script.replace("/mnt/models", f"{folder}/models")
+            result = subprocess.run([shell, flags, script], capture_output=True, text=True, env=no_proxy())
+            host.shutdown()
+        return result, pathlib.Path(folder, "models/m/1/model.onnx")
+
+    def test_a_download_with_the_right_sum_is_kept_and_not_repeated(self):
+        good = hashlib.sha256(b"a model").hexdigest()
+        with tempfile.TemporaryDirectory() as folder:
+            result, file = self.run_downloader(folder, good)
+            self.assertEqual((0, b"a model"), (result.returncode, file.read_bytes()), result.stderr)
+            again, _ = self.run_downloader(folder, good)
+            self.assertIn("is there", again.stdout)
+
+    def test_a_download_with_another_sum_is_refused_and_removed(self):
+        with tempfile.TemporaryDirectory() as folder:
+            result, file = self.run_downloader(folder, "0" * 64)
+            self.assertNotEqual(0, result.returncode)
+            self.assertIn("expected 0000", result.stderr)
+            self.assertEqual([], [p for p in file.parent.rglob("*") if p.is_file()])
+
+    def test_the_recipe_gets_its_numbers(self):
+        values = {"models": {"source": "recipe", "recipe": {"randomState": 7, "nEstimators": 50}}}
+        container = server(render(values))["spec"]["template"]["spec"]["initContainers"][0]
+        env = {e["name"]: e["value"] for e in container["env"]}
+        self.assertEqual(("7", "50"), (env["RANDOM_STATE"], env["N_ESTIMATORS"]))
+
+    def test_each_source_is_where_the_server_looks(self):
+        for source, extra in [
+            ("recipe", {}),
+            ("pvc", {}),
+            ("oci", {"oci": {"reference": "registry/models:1"}}),
+        ]:
+            with self.subTest(source=source):
+                objects = render({"models": {"source": source, **extra}})
+                spec = server(objects)["spec"]["template"]["spec"]
+                self.assertIn("--models=/mnt/models", spec["containers"][0]["args"])
+                mounts = {m["name"]: m["mountPath"] for m in spec["containers"][0]["volumeMounts"]}
+                self.assertEqual("/mnt/models", mounts["models"])
+                self.assertIn("models", {v["name"] for v in spec["volumes"]})
+
+
+class Helpful(unittest.TestCase):
+    def test_there_is_one_test_pod_for_each_promise(self):
+        objects = render({"config": {"logging": {"level": "info"}}, "tests": {"path": "/infer?cpu_ms=1"}})
+        names = {p["metadata"]["name"].removeprefix("podsense-test-") for p in kinds(objects, "Pod")}
+        self.assertEqual({"ready", "health", "metrics", "answer", "models", "config"}, names)
+
+    def notes(self, *files):
+        """Helm prints NOTES.txt only when it installs: here it is a template like others."""
+        with tempfile.TemporaryDirectory() as folder:
+            chart = pathlib.Path(folder, "podsense")
+            shutil.copytree(CHART, chart)
+            (chart / "templates/NOTES.txt").rename(chart / "NOTES.txt")
+            wrapper = '{{ toYaml (dict "notes" (tpl (.Files.Get "NOTES.txt") .)) }}'
+            (chart / "templates/notes.yaml").write_text(wrapper, encoding="utf-8")
+            command = [helm(), "template", "podsense", str(chart), "--kube-version", "1.34.0"]
+            command += ["--namespace", "podsense", "--show-only", "templates/notes.yaml"]
+            for file in files:
+                command += ["-f", str(CHART / file)]
+            done = subprocess.run(command, capture_output=True, text=True)
+            self.assertEqual(0, done.returncode, done.stderr)
+            return yaml.safe_load(done.stdout)["notes"]
+
+    def test_notes_give_the_next_command_for_the_way_in(self):
+        for files, words in [
+            ([], ["-n podsense port-forward service/podsense 8080:80", "helm -n podsense test podsense"]),
+            (["values-nodeport.yaml"], ["PORT=30001"]),
+            (["values-ml-inference.yaml"], ["get service ml-inference-lb", "ml-inference/ml-inference-api"]),
+            (["values-ingress.yaml"], ["INGRESS-CONTROLLER/health", "March 2026"]),
+            (["values-simulator.yaml"], ["service/inference-sim 8080:80"]),
+            (["ci/everything-values.yaml"], ["https://api.example.com/health", "secret.existingSecret"]),
+        ]:
+            with self.subTest(files=files):
+                notes = self.notes(*files)
+                for word in words:
+                    self.assertIn(word, notes)
+
+    def test_every_value_is_described(self):
+        readme = (CHART / "README.md").read_text(encoding="utf-8")
+        rows = re.findall(r"^\| ([\w.]+) \| \S+ \|.*\| (.*) \|$", readme, re.MULTILINE)
+        self.assertGreater(len(rows), 150)
+        self.assertEqual([], [name for name, text in rows if not text.strip()])
+
+    def test_rules_and_dashboards_are_those_of_monitoring(self):
+        objects = render(
+            {"metrics": {"prometheusRule": {"enabled": True}, "dashboards": {"enabled": True}}}
+        )
+        rules = sorted((CHART / "files/rules").glob("*.yaml"))
+        wanted = {g["name"] for f in rules for g in yaml.safe_load(f.read_text(encoding="utf-8"))["groups"]}
+        got = {g["name"] for g in kinds(objects, "PrometheusRule")[0]["spec"]["groups"]}
+        self.assertTrue(wanted)
+        self.assertEqual(wanted, got)
+        boards = {f.name for f in (CHART / "files/dashboards").glob("*.json")}
+        maps = [o["data"] for (k, n), o in objects.items() if k == "ConfigMap" and "-dashboard-" in n]
+        self.assertEqual(boards, {name for data in maps for name in data})
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+def no_proxy():
+    return {**os.environ, "no_proxy": "127.0.0.1", "NO_PROXY": "127.0.0.1"}
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -39,6 +39,16 @@ mkdir -p "$app/usr/bin" "$out/symbols" "$system"/{etc,usr/lib,usr/share/doc/onnx
 llvm-objcopy-19 --only-keep-debug "$build/podsense" "$out/symbols/podsense.debug"
 llvm-objcopy-19 --strip-all "$build/podsense" "$app/usr/bin/podsense"
 
+# Built in place, the binary looks for ONNX Runtime in the build folder.
+cat >"$out/symbols/rpath.cmake" <<'CMAKE'
+file(READ_ELF "${BINARY}" RUNPATH found)
+if(found AND NOT found STREQUAL "$ORIGIN/../lib")
+  file(RPATH_CHANGE FILE "${BINARY}" OLD_RPATH "${found}" NEW_RPATH "$ORIGIN/../lib")
+endif()
+CMAKE
+cmake -DBINARY="$app/usr/bin/podsense" -P "$out/symbols/rpath.cmake"
+rm "$out/symbols/rpath.cmake"
+
 cp -L "$ort/libonnxruntime.so.1" "$system/usr/lib/"
 cp "$ort/LICENSE.onnxruntime" "$ort/ThirdPartyNotices.onnxruntime.txt" \
   "$system/usr/share/doc/onnxruntime/"

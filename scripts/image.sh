@@ -2,6 +2,7 @@
 # Builds the container image from the Dockerfile: with Docker where it answers, else with buildah.
 #
 #   scripts/image.sh [NAME:TAG…]              default: podsense:VERSION k8s-inference-sim:local
+#   scripts/image.sh --from-build [NAME…]     of build/release and build/models, on Debian: compiles nothing
 #   scripts/image.sh --size [NAME]            only prints how large the image is
 #   TARGET=recipes scripts/image.sh podsense-models:local    another stage of the Dockerfile
 #
@@ -17,14 +18,18 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/lib.sh
 
 base=docker.io/library/debian:bookworm-slim
-only_size=0
+only_size=0 from_build=0
 while [[ ${1:-} == --* ]]; do
   case $1 in
+    --from-build)
+      from_build=1
+      shift
+      ;;
     --size)
       only_size=1
       shift
       ;;
-    *) die "unknown argument $1 (accepted: --size)" ;;
+    *) die "unknown argument $1 (accepted: --from-build, --size)" ;;
   esac
 done
 names=("$@")
@@ -139,6 +144,16 @@ build_with_buildah() {
 
 lent=$(mktemp -d)
 trap 'rm -rf "$lent"' EXIT
+if [ $from_build = 1 ]; then
+  [ -x build/release/podsense ] && [ -d build/models ] || die "--from-build needs make build models"
+  # Stands for the stages of these names: what they would leave is laid out here.
+  mkdir -p "$lent/stage/out"
+  cp -R build/models "$lent/stage/out/models"
+  [[ ${BUILD_ARGS:-} == *WITH_FP32=1* ]] || rm -rf "$lent/stage/out/models/efficientnet-lite0/1"
+  find "$lent/stage/out/models" -exec touch --no-dereference --date=@0 {} +
+  scripts/image-root.sh build/release "$lent/stage/out"
+  arguments+=(--build-context "build=$lent/stage" --build-context "models=$lent/stage")
+fi
 case $builder in
   docker) build_with_docker ;;
   buildah) build_with_buildah ;;

@@ -45,6 +45,7 @@ endef
 .NOTPARALLEL:
 .PHONY: help setup setup-test models golden build run test test-asan test-tsan fuzz bench bench-compare lint \
         infra-test format manifests check-rooms try-bare ci clean distclean
+.PHONY: monitoring-up monitoring-local
 .PHONY: image test-image kind-up kind-load deploy undeploy kind-down cluster-up cluster-down
 
 help: ## List the targets
@@ -129,6 +130,12 @@ cluster-up: ## Bring up the cluster kit that KUBEKIT names, for machines without
 
 cluster-down: ## End the cluster kit's cluster
 	@PLATFORM=kit scripts/cluster.sh down
+
+monitoring-up: ## Install Prometheus, Grafana (NodePort 30090), Loki and Alloy in kubectl's cluster
+	@scripts/monitoring-up.sh
+
+monitoring-local: setup-test ## Run Prometheus (and Grafana, if any) beside `make run`
+	@scripts/monitoring-local.sh localhost:$(ADMIN_PORT)
 
 check-rooms: ## Check that rooms include only what the design lets them
 	@scripts/check-rooms.py

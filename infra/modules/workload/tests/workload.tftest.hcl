@@ -157,8 +157,8 @@ run "budget_and_alarms" {
   }
 
   assert {
-    condition     = aws_budgets_budget.this[0].limit_amount == "100" && length(aws_budgets_budget.this[0].notification) == 3
-    error_message = "three warnings: 80 % and all of it spent, and foreseen to be"
+    condition     = aws_budgets_budget.this[0].limit_amount == "100"
+    error_message = "the budget that was asked for"
   }
 
   assert {

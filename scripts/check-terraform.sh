@@ -72,7 +72,7 @@ check_test() {
 rm -rf "$scratch"
 mkdir -p "$scratch"
 : >"$TF_CLI_CONFIG_FILE"
-cp -r infra "$scratch/infra"
+cp -r infra helm "$scratch/"
 log=$scratch/check.log
 failed=()
 for check in "${checks[@]}"; do

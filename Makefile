@@ -101,6 +101,7 @@ bench-compare: build golden ## Compare with nginx and a bare ONNX Runtime loop, 
 
 infra-test: ## Check infra/ without an AWS account: plans, tests, lint, policy
 	@scripts/check-terraform.sh
+	@"$$(scripts/venv.sh infra tests/infra/requirements.txt)/bin/python" -m unittest discover -q -b -s tests/infra -p '*_test.py'
 
 image: ## Build the container image (IMAGES): by Docker, else by buildah
 	@docker info >/dev/null 2>&1 || scripts/setup.sh --image

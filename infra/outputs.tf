@@ -33,6 +33,11 @@ output "pod_policy" {
   value       = jsonencode(module.workload.pod_policy)
 }
 
+output "node_role_name" {
+  description = "Role of the nodes, which Karpenter's EC2NodeClass names."
+  value       = module.cluster.node_role_name
+}
+
 output "models_bucket" {
   description = "S3 bucket of models."
   value       = module.workload.models_bucket
@@ -68,7 +73,6 @@ output "install" {
     vpc_id                = module.network.vpc_id
     autoscaler            = var.autoscaler
     karpenter_queue       = module.cluster.karpenter_queue
-    node_role_name        = module.cluster.node_role_name
     secrets_delivery      = var.secrets_delivery
     secret_name           = module.workload.secret_name
     namespace             = var.workload.namespace
@@ -76,7 +80,6 @@ output "install" {
     preset                = var.workload.preset
     image_repository      = module.registry.urls[var.workload.repository]
     pod_role_arn          = var.identity == "irsa" ? module.workload.pod_role_arn : null
-    models_bucket         = module.workload.models_bucket
     public_subnet_ids     = module.network.public_subnet_ids
     host_name             = var.host_name
     zone_name             = var.zone_name

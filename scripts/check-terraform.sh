@@ -4,13 +4,14 @@
 # Nothing here talks to AWS.
 #
 #   scripts/check-terraform.sh            all
-#   scripts/check-terraform.sh CHECK…     only these: fmt validate plan test
+#   scripts/check-terraform.sh CHECK…     only these: fmt validate plan chart test tflint checkov
+#                                         rendered
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
 . scripts/lib.sh
 
-all_checks=(fmt validate plan test)
+all_checks=(fmt validate plan chart test tflint checkov rendered)
 checks=("$@")
 [ $# -gt 0 ] || checks=("${all_checks[@]}")
 for check in "${checks[@]}"; do
@@ -68,6 +69,50 @@ check_test() {
     grep -E '^Success' "$log" | sed "s,^,$folder: ,"
   done < <(roots)
 }
+
+check_tflint() { "$(scripts/go-tool.sh tflint)" --chdir=infra --recursive --config="$PWD/infra/.tflint.hcl" --no-color; }
+
+check_checkov() {
+  local venv
+  venv=$(scripts/venv.sh terraform scripts/terraform-requirements.txt)
+  LOG_LEVEL=ERROR "$venv/bin/checkov" --config-file infra/.checkov.yaml
+}
+
+# PodSense's chart with the values that infra/install gives it, once for each way to the world.
+check_chart() {
+  local helm exposure
+  helm=$(scripts/go-tool.sh helm)
+  for exposure in nlb alb none; do
+    in_copy infra/install plan -no-color -input=false -lock=false -refresh=false -out="$scratch/install.plan" \
+      -var-file="$PWD/tests/infra/install.tfvars" -var "exposure=$exposure" >"$scratch/plan.log" 2>&1 ||
+      { cat "$scratch/plan.log"; return 1; }
+    in_copy infra/install show -json "$scratch/install.plan" |
+      "$python" -c 'import json, sys
+for resource in json.load(sys.stdin)["planned_values"]["root_module"]["resources"]:
+    if resource["name"] == "podsense":
+        for number, text in enumerate(resource["values"]["values"]):
+            open(f"{sys.argv[1]}/values-{number}.yaml", "w").write(text)' "$scratch"
+    "$helm" template podsense helm/podsense -n ml-inference -f "$scratch/values-0.yaml" -f "$scratch/values-1.yaml" \
+      --api-versions monitoring.coreos.com/v1 >"$scratch/chart-$exposure.yaml"
+  done
+  grep -q 'eks.amazonaws.com/role-arn: arn:aws:iam::111122223333:role/ml-inference-pod-role' "$scratch/chart-nlb.yaml"
+  grep -q 'loadBalancerClass: service.k8s.aws/nlb' "$scratch/chart-nlb.yaml"
+  grep -q 'ingressClassName: alb' "$scratch/chart-alb.yaml"
+  grep -q 'kind: ExternalSecret' "$scratch/chart-nlb.yaml"
+  if grep -q 'type: LoadBalancer' "$scratch/chart-none.yaml"; then return 1; fi
+
+  # The commands of docs/how-to/gke.md and minikube.md.
+  "$helm" template model-api helm/podsense -n ml-serving -f helm/podsense/values-model-api.yaml \
+    --set image.registry=us-central1-docker.pkg.dev --set image.repository=PROJECT_ID/podsense/podsense \
+    --set image.tag=1.0.0 >"$scratch/gke.yaml"
+  grep -q 'image: "\?us-central1-docker.pkg.dev/PROJECT_ID/podsense/podsense:1.0.0' "$scratch/gke.yaml"
+  grep -q 'name: model-api-lb' "$scratch/gke.yaml"
+  "$helm" template model-api helm/podsense -n ml-serving -f helm/podsense/values-model-api.yaml \
+    --set image.tag=local --set image.pullPolicy=Never >"$scratch/minikube.yaml"
+  grep -q 'imagePullPolicy: Never' "$scratch/minikube.yaml"
+}
+
+check_rendered() { scripts/render-infra.py --check; }
 
 rm -rf "$scratch"
 mkdir -p "$scratch"

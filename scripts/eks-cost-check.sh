@@ -40,23 +40,19 @@ list() {
   for name in $found; do
     [ "$name" != None ] || continue
     left=$((left + 1))
-    printf '%-22s %-44s %s\n' "$what" "$name" "$price"
+    printf '%-26s %-44s %s\n' "$what" "$name" "$price"
   done
 }
 
 # What Terraform made carries Cluster=NAME, what Kubernetes made kubernetes.io/cluster/NAME.
-untagged=
-for filter in "Name=tag:Cluster,Values=$cluster" "Name=tag-key,Values=kubernetes.io/cluster/$cluster"; do
-  # shellcheck disable=SC2016  # back quotes are JMESPath's
-  [[ $filter == *tag:Cluster* ]] || untagged='&& !not_null(Tags[?Key==`Cluster`]|[0])'
-  list instance 'by the hour' ec2 describe-instances --filters "$filter" \
-    Name=instance-state-name,Values=pending,running,stopping,stopped \
-    --query "Reservations[].Instances[?InstanceId${untagged:+ $untagged}][].InstanceId"
-  list volume 'by GiB and month' ec2 describe-volumes --filters "$filter" \
-    --query "Volumes[?VolumeId${untagged:+ $untagged}].VolumeId"
-  list snapshot 'by GiB and month' ec2 describe-snapshots --owner-ids self --filters "$filter" \
-    --query "Snapshots[?SnapshotId${untagged:+ $untagged}].SnapshotId"
-done
+with_tag=Name=tag-key,Values=Cluster,kubernetes.io/cluster/$cluster
+ours="Tags[?(Key=='Cluster' && Value=='$cluster') || Key=='kubernetes.io/cluster/$cluster']"
+list instance 'by the hour' ec2 describe-instances \
+  --filters "$with_tag" Name=instance-state-name,Values=pending,running,stopping,stopped \
+  --query "Reservations[].Instances[?$ours][].InstanceId"
+list volume 'by GiB and month' ec2 describe-volumes --filters "$with_tag" --query "Volumes[?$ours].VolumeId"
+list snapshot 'by GiB and month' ec2 describe-snapshots --owner-ids self --filters "$with_tag" \
+  --query "Snapshots[?$ours].SnapshotId"
 list cluster 'by the hour' eks list-clusters --query "clusters[?@=='$cluster']"
 list nat-gateway 'by the hour and GB' ec2 describe-nat-gateways \
   --filter "Name=tag:Cluster,Values=$cluster" Name=state,Values=pending,available --query 'NatGateways[].NatGatewayId'
@@ -65,16 +61,13 @@ list public-address 'by the hour' ec2 describe-addresses --filters "Name=tag:Clu
 list private-link 'by the hour and zone' ec2 describe-vpc-endpoints --filters "Name=tag:Cluster,Values=$cluster" \
   --query "VpcEndpoints[?VpcEndpointType=='Interface'].VpcEndpointId"
 
-# By tag, over all other services. The index forgets what is gone only after a while.
-tagged() {
-  list "$1" "$2" resourcegroupstaggingapi get-resources --resource-type-filters "$3" \
-    --tag-filters "Key=${4:-Cluster},Values=$cluster" --query 'ResourceTagMappingList[].ResourceARN'
-}
-tagged load-balancer 'by the hour' elasticloadbalancing:loadbalancer elbv2.k8s.aws/cluster
-tagged bucket 'by GB and month' s3
-tagged secret 'by the month' secretsmanager:secret
-tagged key 'by the month' kms:key
-tagged log-group 'by GB and month' logs:log-group
+# By tag, over other services. The index forgets what is gone only after a while.
+list load-balancer 'by the hour' resourcegroupstaggingapi get-resources \
+  --resource-type-filters elasticloadbalancing:loadbalancer \
+  --tag-filters "Key=elbv2.k8s.aws/cluster,Values=$cluster" --query 'ResourceTagMappingList[].ResourceARN'
+list 'bucket, secret, key, log' 'by the month' resourcegroupstaggingapi get-resources \
+  --resource-type-filters s3 secretsmanager:secret kms:key logs:log-group \
+  --tag-filters "Key=Cluster,Values=$cluster" --query 'ResourceTagMappingList[].ResourceARN'
 list image-repository 'by GB and month' ecr describe-repositories \
   --query "repositories[?repositoryName=='podsense' || repositoryName=='ml-inference-service'].repositoryName"
 

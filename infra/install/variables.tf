@@ -57,12 +57,6 @@ variable "karpenter_queue" {
   }
 }
 
-variable "node_role_name" {
-  description = "Role that Karpenter gives to nodes."
-  type        = string
-  default     = null
-}
-
 variable "secrets_delivery" {
   description = "`external-secrets`, `csi` or `none`."
   type        = string
@@ -113,12 +107,6 @@ variable "image_repository" {
 
 variable "pod_role_arn" {
   description = "Role for the ServiceAccount's annotation (IRSA); null with Pod Identity."
-  type        = string
-  default     = null
-}
-
-variable "models_bucket" {
-  description = "S3 bucket of models."
   type        = string
   default     = null
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Renders everything that comes from the chart: k8s/ (but for what is written by hand: the
-# kustomization.yaml of k8s/overlays/dev and of the components), the chart's copies of dashboards and
-# rules, and its README.
+# kustomization.yaml of k8s/overlays/dev and of the components), the chart's copies of dashboards,
+# rules and Envoy's configuration, and its README.
 #
 #   scripts/render-manifests.sh            writes
 #   scripts/render-manifests.sh --check    writes nothing; fails and shows where the tree differs
@@ -66,6 +66,7 @@ component() {
 }
 
 # What others own and the chart has to carry: a chart cannot read files outside its folder.
+copy_envoy() { [ ! -e envoy/envoy.yaml ] || cp envoy/envoy.yaml "$chart/files/envoy.yaml"; }
 copy_monitoring() {
   rm -rf "$chart/files/dashboards" "$chart/files/rules"
   [ ! -d monitoring/dashboards ] || cp -R monitoring/dashboards "$chart/files/dashboards"
@@ -73,6 +74,7 @@ copy_monitoring() {
   find "$chart/files" -type f ! -name '*.json' ! -name '*.yaml' -delete
 }
 
+copy_envoy
 copy_monitoring
 "$helm_docs" --chart-search-root "$work/helm" --template-files README.md.gotmpl \
   --sort-values-order file --log-level warning

@@ -280,6 +280,40 @@ class Models(unittest.TestCase):
                 self.assertIn("models", {v["name"] for v in spec["volumes"]})
 
 
+class Envoy(unittest.TestCase):
+    def config(self, **values):
+        objects = render({"envoy": {"enabled": True, **values}, "ports": {"grpc": 9009, "http": 8088}})
+        return yaml.safe_load(objects["ConfigMap", "podsense-envoy"]["data"]["envoy.yaml"])
+
+    def addresses(self, config):
+        for cluster in config["static_resources"]["clusters"]:
+            for group in cluster["load_assignment"]["endpoints"]:
+                for endpoint in group["lb_endpoints"]:
+                    address = endpoint["endpoint"]["address"]["socket_address"]
+                    yield cluster["name"], address["address"], address["port_value"]
+
+    def test_pods_of_its_own_reach_each_server_a_sidecar_its_own(self):
+        for mode, upstream in [("deployment", "podsense-headless"), ("sidecar", "127.0.0.1")]:
+            with self.subTest(mode=mode):
+                self.assertEqual(
+                    {("grpc", upstream, 9009), ("http", upstream, 8088), ("admin", "127.0.0.1", 9901)},
+                    set(self.addresses(self.config(mode=mode))),
+                )
+
+    def test_its_admin_port_stays_inside_and_three_paths_come_out(self):
+        config = self.config()
+        self.assertEqual("127.0.0.1", config["admin"]["address"]["socket_address"]["address"])
+        stats = next(x for x in config["static_resources"]["listeners"] if x["name"] == "stats")
+        manager = stats["filter_chains"][0]["filters"][0]["typed_config"]
+        routes = manager["route_config"]["virtual_hosts"][0]["routes"]
+        self.assertEqual({"/live", "/ready", "/stats/prometheus"}, {r["match"].get("path") for r in routes})
+
+    def test_values_reach_its_configuration(self):
+        text = str(self.config(port=8443, descriptor="/d.pb", timeout="7s", maxRequests=11, maxBodyBytes=1234))
+        for word in ("8443", "/d.pb", "'7s'", "'max_requests': 11", "'max_request_body_size': 1234"):
+            self.assertIn(word, text)
+
+
 class Helpful(unittest.TestCase):
     def test_there_is_one_test_pod_for_each_promise(self):
         objects = render({"config": {"logging": {"level": "info"}}, "tests": {"path": "/infer?cpu_ms=1"}})

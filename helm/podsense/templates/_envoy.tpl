@@ -3,12 +3,66 @@
 {{- if eq .Values.envoy.mode "sidecar" }}127.0.0.1{{ else }}{{ include "podsense.headlessName" . }}{{ end }}
 {{- end }}
 
+{{- /* files/envoy.yaml is a configuration that runs as it is, beside one server. Here its places that a
+     deployment changes get their values; a place that is not found is a fault of the chart. */}}
 {{- define "podsense.envoyConfig" -}}
 {{- if .Values.envoy.config }}
 {{- tpl .Values.envoy.config . }}
 {{- else }}
-{{- tpl (.Files.Get "files/envoy.yaml") . }}
+{{- $v := .Values }}
+{{- $text := .Files.Get "files/envoy.yaml" }}
+{{- $upstream := include "podsense.envoyUpstream" . }}
+{{- $requests := int $v.envoy.maxRequests }}
+{{- range list
+  (list "port_value: 8081}" (printf "port_value: %d}" (int $v.envoy.port)))
+  (list "address: 127.0.0.1, port_value: 9000}" (printf "address: %s, port_value: %d}" $upstream (int $v.ports.grpc)))
+  (list "address: 127.0.0.1, port_value: 8080}" (printf "address: %s, port_value: %d}" $upstream (int $v.ports.http)))
+  (list "proto_descriptor: podsense.pb" (printf "proto_descriptor: %s" $v.envoy.descriptor))
+  (list "timeout: 30s  # here" (printf "timeout: %s" $v.envoy.timeout))
+  (list "grpc_timeout_header_max: 30s" (printf "grpc_timeout_header_max: %s" $v.envoy.timeout))
+  (list "_body_size: 16777216" (printf "_body_size: %d" (int $v.envoy.maxBodyBytes)))
+  (list "max_requests: 4096, max_pending_requests: 4096" (printf "max_requests: %d, max_pending_requests: %d" $requests $requests))
+  (list "\n  clusters:\n" (printf "\n%s\n  clusters:\n" (include "podsense.envoyStatsListener" $)))
+}}
+{{- if not (contains (first .) $text) }}{{ fail (printf "files/envoy.yaml has no %q" (first .)) }}{{ end }}
+{{- $text = replace (first .) (last .) $text }}
 {{- end }}
+{{- $text | replace "  # here" "" | trim }}
+    - name: admin
+      type: STATIC
+      load_assignment:
+        cluster_name: admin
+        endpoints:
+          - lb_endpoints:
+              - endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 9901}}}
+{{- end }}
+{{- end }}
+
+{{- /* Probes and scrapers reach these three paths, and nothing else of the admin port. */}}
+{{- define "podsense.envoyStatsListener" }}
+    - name: stats
+      address: {socket_address: {address: 0.0.0.0, port_value: {{ .Values.envoy.statsPort }}}}
+      filter_chains:
+        - filters:
+            - name: envoy.filters.network.http_connection_manager
+              typed_config:
+                "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+                stat_prefix: stats
+                route_config:
+                  virtual_hosts:
+                    - name: stats
+                      domains: ["*"]
+                      routes:
+                        - match: {path: /live}
+                          direct_response: {status: 200, body: {inline_string: "live"}}
+                        - match: {path: /ready}
+                          route: {cluster: admin}
+                        - match: {path: /stats/prometheus}
+                          route: {cluster: admin}
+                http_filters:
+                  - name: envoy.filters.http.router
+                    typed_config:
+                      "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
 {{- end }}
 
 {{- define "podsense.envoyContainer" -}}

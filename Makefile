@@ -21,6 +21,7 @@ BENCH_ARGS    ?=# arguments of bench/compare.py
 TEST          ?=# regular expression of test names; empty: all
 OVERLAY       ?= dev# kustomize overlay of `make deploy` and `make undeploy`
 IMAGES        ?= podsense:$(VERSION) k8s-inference-sim:local# names of `make image` and `make kind-load`
+E2E           ?=# scenarios of `make e2e`: quick, or names (tests/e2e/run.py --list); empty: all
 MODELS        := build/models
 BINARY        := build/release/podsense
 
@@ -46,7 +47,7 @@ endef
 .PHONY: help setup setup-test models golden build run test test-asan test-tsan fuzz bench bench-compare lint \
         infra-test format manifests check-rooms try-bare ci clean distclean
 .PHONY: monitoring-up monitoring-local
-.PHONY: image test-image kind-up kind-load deploy undeploy kind-down cluster-up cluster-down
+.PHONY: image test-image kind-up kind-load deploy undeploy kind-down cluster-up cluster-down e2e
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -137,6 +138,11 @@ monitoring-up: ## Install Prometheus, Grafana (NodePort 30090), Loki and Alloy i
 
 monitoring-local: setup-test ## Run Prometheus (and Grafana, if any) beside `make run`
 	@scripts/monitoring-local.sh localhost:$(ADMIN_PORT)
+
+e2e: build golden ## End-to-end tests on a real cluster (E2E=quick: six minutes); results in build/e2e/latest
+	@docker info >/dev/null 2>&1 || scripts/setup.sh --image
+	@scripts/image.sh --from-build $(IMAGES)
+	@tests/e2e/run.py $(E2E)
 
 check-rooms: ## Check that rooms include only what the design lets them
 	@scripts/check-rooms.py

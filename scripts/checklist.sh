@@ -112,7 +112,7 @@ balances() {
   [ ${#list[@]} -ge 2 ] || { untried "$item" "it has ${#list[@]} pod: kubectl -n $namespace scale deployment $deployment --replicas=2"; return; }
   for pod in "${list[@]}"; do before+=("$(requests_of "$pod")"); done
   # Each asks by a connection of its own; the Service chooses a pod for each connection.
-  client balance load "http://$service/health" -n 60 -c 4 --disable-keepalive
+  client balance load "http://$service/health" -n 60 -c 4 --disable-keepalive --i-may-load-this-host
   client_succeeds balance 90 || { missed "$item" "$(kube logs checklist-balance 2>&1 | tail -n 2 | paste -sd' ')"; return; }
   forget_client balance
   for index in "${!list[@]}"; do
@@ -166,7 +166,7 @@ autoscaling() {
     return
   fi
   base=$(ready_count) begun=$SECONDS
-  client autoscaling load "http://$service/infer?cpu_ms=25" --qps 60 --seconds 240
+  client autoscaling load "http://$service/infer?cpu_ms=25" --qps 60 --seconds 240 --i-may-load-this-host
   if wait_count -gt "$base" 240; then
     ticked "$up" "from $base to $(ready_count) pods after $((SECONDS - begun)) s"
   else

@@ -7,5 +7,6 @@
 namespace podsense::cli {
 
 int check(std::span<const char* const> arguments);
+int load(std::span<const char* const> arguments);
 
 }  // namespace podsense::cli

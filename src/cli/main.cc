@@ -16,6 +16,7 @@ namespace {
 constexpr std::string_view kUsage = R"(podsense: serves ONNX models
 
   podsense serve [--models DIR] [--http-port N] [--admin-port N] …   the model server
+  podsense load URL --qps N --seconds N …                            the load generator
   podsense check [URL] [--models DIR]     probes a server; opens every model of a repository
   podsense config-reference               every setting, as a Markdown page
   podsense version
@@ -55,6 +56,9 @@ int run(std::span<const char* const> arguments) {
   if (command == "check") {
     return check(rest);
   }
+  if (command == "load") {
+    return load(rest);
+  }
   if (command == "config-reference") {
     std::cout << server::config_reference_markdown();
     return 0;
@@ -69,8 +73,8 @@ int run(std::span<const char* const> arguments) {
     std::cout << kUsage;
     return arguments.empty() ? 2 : 0;
   }
-  constexpr std::array<std::string_view, 5> kCommands{"serve", "check", "config-reference",
-                                                      "version", "help"};
+  constexpr std::array<std::string_view, 6> kCommands{
+      "serve", "load", "check", "config-reference", "version", "help"};
   const std::string_view near = nearest_name(command, kCommands);
   std::cerr << "podsense: there is no command '" << command << "'"
             << (near.empty() ? "" : "; did you mean ") << near << (near.empty() ? "" : "?")

@@ -1,0 +1,179 @@
+#include "load/arrivals.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "load/trace.h"
+
+namespace podsense::load {
+namespace {
+
+using std::chrono::seconds;
+
+std::shared_ptr<const Shape> shape_of(std::string_view text, Duration run = seconds(10)) {
+  auto shape = parse_shape(text, run);
+  EXPECT_TRUE(shape) << (shape ? "" : shape.error().message);
+  return shape ? std::shared_ptr<const Shape>(std::move(*shape)) : nullptr;
+}
+
+std::vector<double> moments_of(std::shared_ptr<const Shape> shape, ScheduleOptions options) {
+  std::vector<double> found;
+  Schedule schedule(std::move(shape), options);
+  while (const auto next = schedule.next()) {
+    found.push_back(to_seconds(next->at));
+  }
+  return found;
+}
+
+TEST(Arrivals, ConstantRateSendsRateTimesSeconds) {
+  const auto found = moments_of(shape_of("constant:30"), {.end = seconds(180)});
+  ASSERT_EQ(found.size(), 5400U);
+  EXPECT_EQ(found.front(), 0);
+  EXPECT_NEAR(found[1], 1 / 30.0, 1e-9);
+  EXPECT_NEAR(found.back(), 180 - 1 / 30.0, 1e-6);
+}
+
+TEST(Arrivals, MomentOfInvertsDueByForEveryShape) {
+  for (const char* text : {"constant:7", "ramp:0..100", "ramp:80..3", "steps:5,50,1",
+                           "sine:50,50,3s", "sine:20,5,700ms"}) {
+    const auto shape = shape_of(text);
+    for (double number = 0.5; number < shape->due_by(9.9); number += 1.7) {
+      EXPECT_NEAR(shape->due_by(shape->moment_of(number)), number, 1e-6) << text << " " << number;
+    }
+  }
+}
+
+TEST(Arrivals, RampSendsMoreAndMore) {
+  const auto found = moments_of(shape_of("ramp:0..100"), {.end = seconds(10)});
+  ASSERT_EQ(found.size(), 500U);
+  const auto first_half = std::ranges::count_if(found, [](double at) { return at < 5; });
+  EXPECT_EQ(first_half, 125);
+}
+
+TEST(Arrivals, StepsTakeEqualPartsOfTheRun) {
+  const auto found = moments_of(shape_of("steps:10,0,30", seconds(6)), {.end = seconds(6)});
+  const auto between = [&](double low, double high) {
+    return std::ranges::count_if(found, [&](double at) { return at >= low && at < high; });
+  };
+  EXPECT_EQ(between(0, 2), 20);
+  EXPECT_LE(between(2, 4), 1);  // the one that opens the third step is due at its very begin
+  EXPECT_EQ(found.size(), 80U);
+}
+
+TEST(Arrivals, BurstsComeAtOnce) {
+  const auto found = moments_of(shape_of("burst:3,2s"), {.end = seconds(5)});
+  EXPECT_EQ(found, (std::vector<double>{0, 0, 0, 2, 2, 2, 4, 4, 4}));
+}
+
+TEST(Arrivals, PoissonGapsAreExponential) {
+  const auto found = moments_of(shape_of("constant:1000"),
+                                {.arrivals = Arrivals::kPoisson, .seed = 3, .end = seconds(20)});
+  EXPECT_NEAR(static_cast<double>(found.size()), 20000, 3 * std::sqrt(20000));
+  double sum = 0;
+  double squares = 0;
+  for (std::size_t i = 1; i < found.size(); ++i) {
+    const double gap = found[i] - found[i - 1];
+    EXPECT_GE(gap, 0);
+    sum += gap;
+    squares += gap * gap;
+  }
+  const auto n = static_cast<double>(found.size() - 1);
+  const double mean = sum / n;
+  // An exponential distribution's deviation equals its mean.
+  EXPECT_NEAR(std::sqrt(squares / n - mean * mean), mean, mean * 0.05);
+}
+
+TEST(Arrivals, OneSeedGivesOneSchedule) {
+  const ScheduleOptions options{.arrivals = Arrivals::kPoisson, .seed = 5, .end = seconds(1)};
+  const auto shape = shape_of("constant:100");
+  EXPECT_EQ(moments_of(shape, options), moments_of(shape, options));
+  ScheduleOptions other = options;
+  other.seed = 6;
+  EXPECT_NE(moments_of(shape, options), moments_of(shape, other));
+}
+
+TEST(Arrivals, PartsTogetherAreTheWhole) {
+  for (const Arrivals arrivals : {Arrivals::kEven, Arrivals::kPoisson}) {
+    const auto shape = shape_of("ramp:10..50");
+    const ScheduleOptions whole{.arrivals = arrivals, .end = seconds(10)};
+    std::vector<double> joined;
+    for (unsigned part = 0; part < 3; ++part) {
+      ScheduleOptions mine = whole;
+      mine.part = part;
+      mine.parts = 3;
+      const auto found = moments_of(shape, mine);
+      joined.insert(joined.end(), found.begin(), found.end());
+    }
+    std::ranges::sort(joined);
+    EXPECT_EQ(joined, moments_of(shape, whole));
+  }
+}
+
+TEST(Arrivals, RefusesWhatIsNoShapeAndSaysWhatIs) {
+  for (const char* text : {"", "30", "ramp:1", "ramp:1..x", "steps:", "steps:1,,2", "sine:1,2,3",
+                           "sine:10,20,5s", "burst:0,1s", "burst:1.5,1s", "burst:5", "constant:-1",
+                           "constant:0", "wave:1", "sine:10,5,0s"}) {
+    const auto shape = parse_shape(text, seconds(10));
+    ASSERT_FALSE(shape) << text;
+    EXPECT_EQ(shape.error().code, ErrorCode::kInvalidArgument) << text;
+    EXPECT_NE(shape.error().message.find(text), std::string::npos) << text;
+  }
+}
+
+Trace trace_of(std::string_view csv, TraceOptions options = {}) {
+  auto trace = parse_trace(csv, options);
+  EXPECT_TRUE(trace) << (trace ? "" : trace.error().message);
+  return trace ? std::move(*trace) : Trace{};
+}
+
+TEST(Trace, ReadsSecondsAsMoments) {
+  Trace trace = trace_of("timestamp,who\n0.5,a\n0.25,b\n2,c\n");
+  const std::shared_ptr<const Shape> shape(std::move(trace.shape));
+  EXPECT_EQ(moments_of(shape, {.end = trace.length}), (std::vector<double>{0.25, 0.5, 2}));
+}
+
+TEST(Trace, ReadsDatesFromTheFirstOn) {
+  Trace trace = trace_of("2021-01-31T23:59:59Z\n2021-02-01 00:00:00.5\n");
+  const std::shared_ptr<const Shape> shape(std::move(trace.shape));
+  EXPECT_EQ(moments_of(shape, {.end = trace.length}), (std::vector<double>{0, 1.5}));
+}
+
+TEST(Trace, SpeedsUpAndScales) {
+  Trace fast = trace_of("0\n10\n", {.speed = 10});
+  EXPECT_EQ(fast.shape->moment_of(2), 1);
+  Trace many = trace_of("minute,count\n0,60\n1,0\n2,120\n", {.scale = 2});
+  EXPECT_EQ(many.length, Duration(seconds(180)));
+  EXPECT_DOUBLE_EQ(many.shape->due_by(60), 120);
+  EXPECT_DOUBLE_EQ(many.shape->due_by(120), 120);
+  EXPECT_DOUBLE_EQ(many.shape->due_by(180), 360);
+}
+
+TEST(Trace, AddsUpTheFunctionsOfTheAzureDataset) {
+  const Trace trace = trace_of(
+      "HashOwner,HashApp,HashFunction,Trigger,1,2,3\n"
+      "a,b,c,http,6,0,60\n"
+      "a,b,d,timer,0,12,0\n");
+  EXPECT_EQ(trace.length, Duration(seconds(180)));
+  EXPECT_DOUBLE_EQ(trace.shape->due_by(60), 6);
+  EXPECT_DOUBLE_EQ(trace.shape->due_by(120), 18);
+  EXPECT_DOUBLE_EQ(trace.shape->due_by(180), 78);
+}
+
+TEST(Trace, NamesTheLineThatIsWrong) {
+  for (const auto& [csv, line] : {std::pair{"0\n1\nx\n", "line 3"},
+                                  {"minute,count\n0,1\n1\n", "line 3"},
+                                  {"minute,count\n-1,5\n", "line 2"},
+                                  {"minute,count\n", "line 1"},
+                                  {"h,1,2\nf,1,x\n", "line 2"},
+                                  {"", "line 1"},
+                                  {"time\n", "line 1"}}) {
+    const auto trace = parse_trace(csv, {});
+    ASSERT_FALSE(trace) << csv;
+    EXPECT_NE(trace.error().message.find(line), std::string::npos) << trace.error().message;
+  }
+}
+
+}  // namespace
+}  // namespace podsense::load

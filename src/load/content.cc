@@ -1,0 +1,174 @@
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+#include "load/job.h"
+#include "load/quantity.h"
+
+namespace podsense::load {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct ImageType {
+  std::string_view begin;
+  std::string_view type;
+};
+constexpr std::array<ImageType, 3> kImageTypes{{{.begin = "\xFF\xD8\xFF", .type = "image/jpeg"},
+                                                {.begin = "\x89PNG", .type = "image/png"},
+                                                {.begin = "RIFF", .type = "image/webp"}}};
+
+std::string_view image_type(std::string_view bytes) {
+  for (const ImageType& known : kImageTypes) {
+    if (bytes.starts_with(known.begin)) {
+      return known.type;
+    }
+  }
+  return {};
+}
+
+HttpRequestOptions::Body image_body(const std::string& bytes, const std::string& name,
+                                    bool multipart) {
+  const std::string type(image_type(bytes));
+  if (!multipart) {
+    return {.content = BodyTemplate::fixed(bytes), .content_type = type};
+  }
+  const std::string boundary = "podsense-load-5f1c9a7e";
+  std::string form =
+      "--" + boundary + "\r\nContent-Disposition: form-data; name=\"file\"; filename=\"" + name +
+      "\"\r\nContent-Type: " + type + "\r\n\r\n" + bytes + "\r\n--" + boundary + "--\r\n";
+  return {.content = BodyTemplate::fixed(std::move(form)),
+          .content_type = "multipart/form-data; boundary=" + boundary};
+}
+
+Result<Content> image_content(const Options& options) {
+  std::vector<fs::path> files{options.image};
+  std::error_code error;
+  if (fs::is_directory(options.image, error)) {
+    files.clear();
+    for (const auto& entry : fs::directory_iterator(options.image, error)) {
+      if (entry.is_regular_file(error)) {
+        files.push_back(entry.path());
+      }
+    }
+    std::ranges::sort(files);
+  }
+  Content content{.path = "/predict"};
+  for (const fs::path& file : files) {
+    auto bytes = read_file(file);
+    if (!bytes) {
+      return fail(std::move(bytes.error()));
+    }
+    if (!image_type(*bytes).empty()) {
+      content.bodies.push_back(image_body(*bytes, file.filename().string(), options.multipart));
+    }
+  }
+  if (content.bodies.empty()) {
+    return fail(ErrorCode::kInvalidArgument,
+                "--image " + options.image.string() + ": there is no JPEG, PNG or WebP");
+  }
+  return content;
+}
+
+bool is_number_list(std::string_view text) {
+  return std::ranges::all_of(split(text, ','),
+                             [](std::string_view part) { return parse_number(part).has_value(); });
+}
+
+Result<Content> features_content(const Options& options) {
+  Content content{.path = "/predict-single"};
+  if (is_number_list(options.features)) {
+    content.bodies.push_back(
+        {.content = BodyTemplate::fixed(R"({"features": [)" + options.features + "]}"),
+         .content_type = "application/json"});
+    return content;
+  }
+  auto csv = read_file(options.features);
+  if (!csv) {
+    return fail(ErrorCode::kInvalidArgument,
+                "--features " + options.features +
+                    ": neither numbers with commas nor a CSV file that can be read");
+  }
+  auto table = parse_table(*csv);
+  if (!table) {
+    return fail(ErrorCode::kInvalidArgument,
+                "--features " + options.features + ": " + table.error().message);
+  }
+  auto body = BodyTemplate::parse(R"({"features": [{{row}}]})",
+                                  std::make_shared<const Table>(std::move(*table)), options.seed);
+  if (!body) {
+    return fail(std::move(body.error()));
+  }
+  content.bodies.push_back({.content = std::move(*body), .content_type = "application/json"});
+  return content;
+}
+
+/// JSON where it looks like it, as most bodies here are.
+std::string guessed_type(std::string_view body) {
+  const std::string_view start = trim(body.substr(0, 100));
+  return start.starts_with('{') || start.starts_with('[') ? "application/json" : "";
+}
+
+Result<Content> file_content(const Options& options) {
+  std::shared_ptr<const Table> rows;
+  if (!options.rows.empty()) {
+    auto csv = read_file(options.rows);
+    if (!csv) {
+      return fail(std::move(csv.error()));
+    }
+    auto table = parse_table(*csv);
+    if (!table) {
+      return fail(ErrorCode::kInvalidArgument,
+                  "--rows " + options.rows.string() + ": " + table.error().message);
+    }
+    rows = std::make_shared<const Table>(std::move(*table));
+  }
+  auto text = read_file(options.body_file);
+  if (!text) {
+    return fail(std::move(text.error()));
+  }
+  const std::string type = guessed_type(*text);
+  // Bytes that are no text are sent as they are: "{{" in a picture is no placeholder.
+  if (text->find('\0') != std::string::npos) {
+    return Content{.bodies = {{.content = BodyTemplate::fixed(std::move(*text))}}};
+  }
+  auto body = BodyTemplate::parse(*text, std::move(rows), options.seed);
+  if (!body) {
+    return fail(ErrorCode::kInvalidArgument,
+                "--body-file " + options.body_file.string() + ": " + body.error().message);
+  }
+  return Content{.bodies = {{.content = std::move(*body), .content_type = type}}};
+}
+
+}  // namespace
+
+Result<std::string> read_file(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::error_code error;
+  if (!file || fs::is_directory(path, error)) {
+    return fail(ErrorCode::kNotFound, "cannot read " + path.string());
+  }
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+Result<Content> make_content(const Options& options) {
+  if (!options.image.empty()) {
+    return image_content(options);
+  }
+  if (!options.features.empty()) {
+    return features_content(options);
+  }
+  if (!options.body_file.empty()) {
+    return file_content(options);
+  }
+  if (options.body) {
+    return Content{.bodies = {{.content = BodyTemplate::fixed(*options.body),
+                               .content_type = guessed_type(*options.body)}},
+                   .path = {}};
+  }
+  return Content{.path = "/infer"};
+}
+
+}  // namespace podsense::load

@@ -1,0 +1,76 @@
+#pragma once
+
+/// Sends requests when they are due and records what becomes of them. One thread and one event loop
+/// per part; each has its own share of the schedule, its own connections and its own Results.
+///
+/// Open loop: a request goes out at its moment, whatever became of those before it. Closed loop: a
+/// number of workers each send the next request when the last one was answered.
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "load/arrivals.h"
+#include "load/results.h"
+#include "load/transport.h"
+
+namespace podsense::load {
+
+struct Plan {
+  /// Open loop if set.
+  std::shared_ptr<const Shape> shape;
+  Arrivals arrivals = Arrivals::kEven;
+  std::uint64_t seed = 1;
+
+  unsigned workers = 1;    ///< closed loop
+  double worker_rate = 0;  ///< closed loop: at most so many a second each; 0: no limit
+
+  Duration duration{};                  ///< when the last request may be due
+  std::uint64_t requests = UINT64_MAX;  ///< at most
+  Duration warm_up{};                   ///< at the begin: not measured
+  Duration cool_down{};                 ///< at the end: not measured
+  Duration slice_width = std::chrono::seconds(1);
+  unsigned threads = 1;
+};
+
+/// @threads one caller
+class Engine {
+ public:
+  /// `make` is called once per thread, with that thread's number of connections left to it.
+  static Result<std::unique_ptr<Engine>> create(const Plan& plan, const MakeTransport& make);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  /// Opens the first connections; blocks, at most for their time limit.
+  /// @errors kUnavailable, kDeadlineExceeded: why there is no connection
+  Result<void> open();
+  void start();
+  /// Waits for the end of the run, or for `at_most`; true when it has ended.
+  bool wait(Duration at_most);
+  /// Sends nothing more and gives up what is under way.
+  void interrupt();
+  /// Sends nothing more; what is under way is waited for.
+  void stop_sending();
+
+  [[nodiscard]] TimePoint started() const { return start_; }
+  /// What happened since the last call.
+  Recorder::Recent recent();
+  [[nodiscard]] std::size_t in_flight() const;
+  /// After the end.
+  Results results();
+
+ private:
+  class Part;
+  explicit Engine(const Plan& plan);
+
+  const Plan plan_;
+  TimePoint start_;
+  TimePoint ended_ = TimePoint::max();
+  bool interrupted_ = false;
+  std::vector<std::unique_ptr<Part>> parts_;
+};
+
+}  // namespace podsense::load

@@ -1,0 +1,337 @@
+#include "load/http_connection.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/ssl/error.hpp>
+#include <boost/asio/ssl/host_name_verification.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/http/error.hpp>
+#include <cstring>
+#include <limits>
+
+namespace podsense::load {
+namespace {
+
+namespace asio = boost::asio;
+constexpr std::size_t kBuffer = 16 * 1024;
+constexpr std::size_t kMostHead = 256 * 1024;
+/// A connection that was free for longer is looked at before it is used again.
+constexpr Duration kStale = std::chrono::milliseconds(1);
+
+TimePoint now() {
+  return std::chrono::steady_clock::now();
+}
+
+std::string tls_reason(SSL* ssl, const boost::system::error_code& code) {
+  if (const long verdict = SSL_get_verify_result(ssl); verdict != X509_V_OK) {
+    return std::string("the certificate is refused: ") + X509_verify_cert_error_string(verdict);
+  }
+  if (code == asio::ssl::error::stream_truncated || code == asio::error::eof) {
+    return "the server closed the connection during the TLS handshake";
+  }
+  return "TLS handshake failed: " + code.message();
+}
+
+}  // namespace
+
+HttpConnection::HttpConnection(asio::io_context& context, HttpShared& shared, Owner& owner)
+    : shared_(shared), owner_(owner), socket_(context), in_(kBuffer) {}
+
+void HttpConnection::connect(const Ticket* ticket) {
+  connect_began_ = now();
+  expires_ = connect_began_ + shared_.timeout;
+  if (ticket != nullptr) {
+    ticket_ = *ticket;
+  }
+  try_endpoint();
+}
+
+void HttpConnection::try_endpoint() {
+  const std::size_t index = (shared_.endpoint + tried_) % shared_.endpoints.size();
+  Code ignored;
+  socket_.close(ignored);
+  socket_.async_connect(shared_.endpoints[index],
+                        [self = shared_from_this(), index](const Code& code) {
+                          if (self->state_ != State::kConnecting) {
+                            return;
+                          }
+                          if (!code) {
+                            self->shared_.endpoint = index;
+                            self->handshake();
+                          } else if (++self->tried_ < self->shared_.endpoints.size()) {
+                            self->try_endpoint();
+                          } else {
+                            self->connect_failed(ErrorKind::kConnect, code.message());
+                          }
+                        });
+}
+
+void HttpConnection::handshake() {
+  Code ignored;
+  socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+  socket_.non_blocking(true, ignored);
+  if (!shared_.tls) {
+    connected();
+    return;
+  }
+  tls_.emplace(socket_, *shared_.tls);
+  SSL* const ssl = tls_->native_handle();
+  if (asio::ip::make_address(shared_.host, ignored); ignored) {  // a name, no address
+    SSL_set_tlsext_host_name(ssl, shared_.host.c_str());
+  }
+  if (shared_.verify) {
+    tls_->set_verify_mode(asio::ssl::verify_peer, ignored);
+    tls_->set_verify_callback(asio::ssl::host_name_verification(shared_.host), ignored);
+  }
+  tls_->async_handshake(asio::ssl::stream_base::client,
+                        [self = shared_from_this(), ssl](const Code& code) {
+                          if (self->state_ != State::kConnecting) {
+                            return;
+                          }
+                          if (code) {
+                            self->connect_failed(ErrorKind::kTls, tls_reason(ssl, code));
+                          } else {
+                            self->connected();
+                          }
+                        });
+}
+
+void HttpConnection::connected() {
+  expires_ = TimePoint::max();
+  state_ = ticket_ ? State::kBusy : State::kFree;
+  last_used_ = now();
+  owner_.connection_open(*this, last_used_ - connect_began_);
+  if (ticket_ && !is_closed()) {
+    write();
+  }
+  if (!is_closed()) {
+    read();
+  }
+}
+
+void HttpConnection::connect_failed(ErrorKind kind, const std::string& why) {
+  const auto self = shared_from_this();
+  close();
+  owner_.connection_refused(*this, kind, why);
+  if (ticket_) {
+    owner_.request_finished(*this, failed_as(kind, why));
+  }
+}
+
+bool HttpConnection::is_alive(TimePoint at) {
+  if (at - last_used_ < kStale) {
+    return true;
+  }
+  char byte = 0;
+  const auto got = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return got > 0 || (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR));
+}
+
+void HttpConnection::send(const Ticket& ticket) {
+  ticket_ = ticket;
+  if (state_ == State::kConnecting) {
+    expires_ = ticket.started + shared_.timeout;
+    return;
+  }
+  state_ = State::kBusy;
+  write();
+}
+
+void HttpConnection::write() {
+  expires_ = ticket_->started + shared_.timeout;
+  bytes_in_ = 0;
+  first_byte_ = {};
+  new_reader();
+  out_ = shared_.requests.request(ticket_->index, scratch_);
+  std::size_t done = 0;
+  if (!tls_) {
+    Code code;
+    done = socket_.write_some(asio::buffer(out_), code);
+    // An error shows again, and is told, in the asynchronous write.
+    done = code ? 0 : done;
+  }
+  if (done < out_.size()) {
+    write_rest(done);
+  }
+}
+
+void HttpConnection::write_rest(std::size_t done) {
+  const auto rest = asio::buffer(out_.substr(done));
+  auto handler = [self = shared_from_this(), index = ticket_->index](const Code& code,
+                                                                     std::size_t) {
+    // The answer may have come, or the server have closed, before all was written: reading tells.
+    if (code && self->state_ == State::kBusy && self->ticket_->index == index) {
+      self->ended(code);
+    }
+  };
+  if (tls_) {
+    asio::async_write(*tls_, rest, std::move(handler));
+  } else {
+    asio::async_write(socket_, rest, std::move(handler));
+  }
+}
+
+void HttpConnection::read() {
+  if (held_ == in_.size()) {
+    in_.resize(in_.size() * 2);
+  }
+  const auto room = asio::buffer(in_.data() + held_, in_.size() - held_);
+  auto handler = [self = shared_from_this()](const Code& code, std::size_t bytes) {
+    if (self->is_closed()) {
+      return;
+    }
+    if (code) {
+      self->ended(code);
+    } else {
+      self->received(bytes);
+    }
+  };
+  if (tls_) {
+    tls_->async_read_some(room, std::move(handler));
+  } else {
+    socket_.async_read_some(room, std::move(handler));
+  }
+}
+
+void HttpConnection::received(std::size_t bytes) {
+  if (state_ != State::kBusy) {
+    end(ErrorKind::kProtocol, {});  // bytes that nobody asked for
+    return;
+  }
+  if (bytes_in_ == 0) {
+    first_byte_ = now();
+  }
+  bytes_in_ += bytes;
+  held_ += bytes;
+  if (Code code; !feed(code)) {
+    end(ErrorKind::kProtocol, "not an HTTP answer: " + code.message());
+    return;
+  }
+  if (reader_->is_done()) {
+    answered();
+  }
+  if (!is_closed()) {
+    read();
+  }
+}
+
+void HttpConnection::new_reader() {
+  reader_.emplace();
+  reader_->body_limit(std::numeric_limits<std::uint64_t>::max());
+  reader_->header_limit(kMostHead);
+  reader_->skip(shared_.requests.is_head());
+}
+
+/// False, with the reason: what came is no answer.
+bool HttpConnection::feed(Code& code) {
+  std::size_t used = 0;
+  while (used < held_ && !reader_->is_done()) {
+    const std::size_t taken = reader_->put(asio::buffer(in_.data() + used, held_ - used), code);
+    used += taken;
+    if (code == boost::beast::http::error::need_more) {
+      code = {};
+      break;
+    }
+    if (code) {
+      return false;
+    }
+    if (reader_->is_done() && reader_->status() / 100 == 1) {
+      new_reader();  // 100 Continue and the like come before the answer
+    } else if (taken == 0) {
+      break;
+    }
+  }
+  held_ -= used;
+  std::memmove(in_.data(), in_.data() + used, held_);
+  return true;
+}
+
+void HttpConnection::ended(const Code& code) {
+  const bool closed = code == asio::error::eof || code == asio::ssl::error::stream_truncated;
+  if (state_ == State::kBusy && closed && reader_->is_header_done() && !reader_->is_done()) {
+    Code finish;
+    reader_->put_eof(finish);
+    if (!finish && reader_->is_done()) {
+      answered();
+      return;
+    }
+  }
+  end(closed ? ErrorKind::kClosed : ErrorKind::kReset,
+      closed ? "the server closed the connection before the answer was complete" : code.message());
+}
+
+void HttpConnection::answered() {
+  const int status = reader_->status();
+  const Outcome outcome{.ticket = *ticket_,
+                        .ok = status >= 200 && status < 300,
+                        .status = status,
+                        .first_byte = first_byte_,
+                        .finished = now(),
+                        .bytes_out = out_.size(),
+                        .bytes_in = bytes_in_,
+                        .sample = reader_->sample()};
+  const bool again =
+      shared_.keep_alive && reader_->keep_alive() && !reader_->need_eof() && held_ == 0;
+  const auto self = shared_from_this();
+  ticket_.reset();
+  expires_ = TimePoint::max();
+  last_used_ = outcome.finished;
+  if (again) {
+    state_ = State::kFree;
+  } else {
+    close();
+    owner_.connection_closed(*this);
+  }
+  owner_.request_finished(*this, outcome);
+}
+
+Outcome HttpConnection::failed_as(ErrorKind kind, std::string_view why) {
+  const TimePoint at = now();
+  const Outcome outcome{.ticket = *ticket_,
+                        .error = kind,
+                        .first_byte = at,
+                        .finished = at,
+                        .bytes_out = out_.size(),
+                        .bytes_in = bytes_in_,
+                        .sample = why};
+  ticket_.reset();
+  return outcome;
+}
+
+void HttpConnection::end(ErrorKind kind, std::string_view why) {
+  if (is_closed()) {
+    return;
+  }
+  const auto self = shared_from_this();
+  close();
+  owner_.connection_closed(*this);
+  if (ticket_) {
+    owner_.request_finished(*this, failed_as(kind, why));
+  }
+}
+
+void HttpConnection::check_time(TimePoint at) {
+  if (at < expires_) {
+    return;
+  }
+  if (state_ == State::kConnecting) {
+    connect_failed(ErrorKind::kTimeout, "no connection within the time limit");
+  } else {
+    end(ErrorKind::kTimeout, "no answer within the time limit");
+  }
+}
+
+void HttpConnection::close() {
+  state_ = State::kClosed;
+  expires_ = TimePoint::max();
+  Code ignored;
+  socket_.close(ignored);
+}
+
+}  // namespace podsense::load

@@ -1,0 +1,109 @@
+#include "load/http_request.h"
+
+#include <algorithm>
+#include <cctype>
+
+namespace podsense::load {
+namespace {
+
+bool is_token(std::string_view text) {
+  constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
+  return !text.empty() && std::ranges::all_of(text, [&](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || kMarks.find(c) != kMarks.npos;
+  });
+}
+
+bool same_name(std::string_view a, std::string_view b) {
+  return std::ranges::equal(
+      a, b, [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
+}
+
+Result<void> validate(const HttpRequestOptions& options) {
+  if (!is_token(options.method)) {
+    return fail(ErrorCode::kInvalidArgument, "'" + options.method + "' is no HTTP method");
+  }
+  for (const auto& [name, value] : options.headers) {
+    if (!is_token(name) ||
+        std::ranges::any_of(value, [](char c) { return c == '\r' || c == '\n' || c == '\0'; })) {
+      return fail(ErrorCode::kInvalidArgument,
+                  "'" + name + ": " + value + "' is no header; accepted: 'Name: value'");
+    }
+    if (same_name(name, "Content-Length") || same_name(name, "Transfer-Encoding")) {
+      return fail(ErrorCode::kInvalidArgument,
+                  "the header " + name + " is set from the body and cannot be given");
+    }
+  }
+  return {};
+}
+
+bool has_header(const HttpRequestOptions& options, std::string_view name) {
+  return std::ranges::any_of(options.headers,
+                             [name](const auto& header) { return same_name(header.first, name); });
+}
+
+std::string make_head(const HttpRequestOptions& options, std::string_view content_type) {
+  std::string head = options.method + " " + options.url.target + " HTTP/1.1\r\n";
+  if (!has_header(options, "Host")) {
+    head += "Host: " + options.url.authority() + "\r\n";
+  }
+  for (const auto& [name, value] : options.headers) {
+    head.append(name).append(": ").append(value).append("\r\n");
+  }
+  if (!has_header(options, "User-Agent")) {
+    head += "User-Agent: podsense-load\r\n";
+  }
+  if (!content_type.empty() && !has_header(options, "Content-Type")) {
+    head.append("Content-Type: ").append(content_type).append("\r\n");
+  }
+  if (!options.keep_alive && !has_header(options, "Connection")) {
+    head += "Connection: close\r\n";
+  }
+  return head;
+}
+
+bool wants_length(std::string_view method) {
+  return method != "GET" && method != "HEAD" && method != "OPTIONS" && method != "DELETE";
+}
+
+}  // namespace
+
+Result<HttpRequests> HttpRequests::create(const HttpRequestOptions& options) {
+  if (auto valid = validate(options); !valid) {
+    return fail(std::move(valid.error()));
+  }
+  HttpRequests requests;
+  requests.is_head_ = options.method == "HEAD";
+  if (options.bodies.empty()) {
+    std::string head = make_head(options, {});
+    head += wants_length(options.method) ? "Content-Length: 0\r\n\r\n" : "\r\n";
+    requests.forms_.push_back({.head = std::move(head)});
+  }
+  for (const auto& body : options.bodies) {
+    Form form{.head = make_head(options, body.content_type) + "Content-Length: ",
+              .body = body.content,
+              .whole = body.content.is_fixed()};
+    if (form.whole) {
+      const std::string& bytes = body.content.fixed_bytes();
+      form.head += std::to_string(bytes.size()) + "\r\n\r\n" + bytes;
+      form.body = BodyTemplate();
+    }
+    requests.forms_.push_back(std::move(form));
+  }
+  return requests;
+}
+
+std::string_view HttpRequests::request(std::uint64_t index, std::string& scratch) const {
+  const Form& form = forms_[index % forms_.size()];
+  if (form.whole) {
+    return form.head;
+  }
+  std::string body;
+  form.body.append(index, body);
+  scratch = form.head;
+  scratch += std::to_string(body.size());
+  scratch += "\r\n\r\n";
+  scratch += body;
+  return scratch;
+}
+
+}  // namespace podsense::load

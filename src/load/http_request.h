@@ -1,0 +1,49 @@
+#pragma once
+
+/// The bytes of each request: head and body. Where all requests are equal they are made once.
+/// @threads immutable once made
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "load/body_template.h"
+#include "load/url.h"
+
+namespace podsense::load {
+
+struct HttpRequestOptions {
+  Url url;
+  std::string method = "GET";
+  std::vector<std::pair<std::string, std::string>> headers;  ///< beside Host and Content-Length
+  bool keep_alive = true;
+  /// Used in turn; none: no body.
+  struct Body {
+    BodyTemplate content;
+    std::string content_type;  ///< empty: none, or one among `headers`
+  };
+  std::vector<Body> bodies;
+};
+
+class HttpRequests {
+ public:
+  /// @errors kInvalidArgument: a method or header that HTTP does not allow
+  static Result<HttpRequests> create(const HttpRequestOptions& options);
+
+  /// The whole request with this number. The view lasts until `scratch` is touched.
+  std::string_view request(std::uint64_t index, std::string& scratch) const;
+  [[nodiscard]] bool is_head() const { return is_head_; }
+
+ private:
+  struct Form {
+    std::string head;  ///< up to "Content-Length: ", or the whole request when `whole`
+    BodyTemplate body;
+    bool whole = true;
+  };
+  std::vector<Form> forms_;
+  bool is_head_ = false;
+};
+
+}  // namespace podsense::load

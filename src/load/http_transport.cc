@@ -1,0 +1,178 @@
+#include "load/http_transport.h"
+
+#include <algorithm>
+
+namespace podsense::load {
+namespace {
+
+namespace ssl = boost::asio::ssl;
+
+Result<ssl::context> make_tls(const HttpTransportOptions& options) {
+  ssl::context context(ssl::context::tls_client);
+  boost::system::error_code error;
+  if (options.ca_file.empty()) {
+    context.set_default_verify_paths(error);
+  } else {
+    context.load_verify_file(options.ca_file, error);
+  }
+  if (error) {
+    return fail(ErrorCode::kNotFound,
+                "cannot read certificates from '" + options.ca_file + "': " + error.message());
+  }
+  return context;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Transport>> HttpTransport::create(const HttpTransportOptions& options,
+                                                         boost::asio::io_context& context,
+                                                         Sink& sink) {
+  auto requests = HttpRequests::create(options.request);
+  if (!requests) {
+    return fail(std::move(requests.error()));
+  }
+  std::unique_ptr<HttpTransport> transport(
+      new HttpTransport(options, std::move(*requests), context, sink));
+  if (options.request.url.tls) {
+    auto tls = make_tls(options);
+    if (!tls) {
+      return fail(std::move(tls.error()));
+    }
+    transport->shared_.tls.emplace(std::move(*tls));
+  }
+  return transport;
+}
+
+HttpTransport::HttpTransport(const HttpTransportOptions& options, HttpRequests requests,
+                             boost::asio::io_context& context, Sink& sink)
+    : context_(context),
+      sink_(sink),
+      shared_{.requests = std::move(requests),
+              .endpoints = options.endpoints,
+              .host = options.request.url.host,
+              .tls = std::nullopt,
+              .verify = options.verify,
+              .keep_alive = options.request.keep_alive,
+              .timeout = options.timeout},
+      wanted_(options.request.keep_alive ? options.connections : 0),
+      most_(options.max_connections) {}
+
+HttpTransport::~HttpTransport() = default;
+
+void HttpTransport::open(std::function<void(Result<void>)> ready) {
+  ready_ = std::move(ready);
+  // Without keep-alive one connection shows that the server is there; it is not used.
+  opening_ = std::max(1U, wanted_);
+  const unsigned count = opening_;
+  for (unsigned i = 0; i < count; ++i) {
+    add(nullptr);
+  }
+}
+
+void HttpTransport::opened_one(Result<void> result) {
+  if (!ready_) {
+    return;
+  }
+  if (!result || --opening_ == 0) {
+    const auto ready = std::exchange(ready_, nullptr);
+    ready(std::move(result));
+  }
+}
+
+void HttpTransport::add(const Ticket* ticket) {
+  auto connection = std::make_shared<HttpConnection>(context_, shared_, *this);
+  connection->place = all_.size();
+  all_.push_back(connection);
+  if (ticket == nullptr) {
+    spare_.push_back(connection.get());
+  }
+  connection->connect(ticket);
+}
+
+void HttpTransport::remove(HttpConnection& connection) {
+  std::erase(free_, &connection);
+  std::erase(spare_, &connection);
+  all_.back()->place = connection.place;
+  std::swap(all_[connection.place], all_.back());
+  all_.pop_back();
+}
+
+bool HttpTransport::send(const Ticket& ticket) {
+  if (closing_) {
+    return false;
+  }
+  while (!free_.empty()) {
+    HttpConnection* const connection = free_.back();
+    if (connection->is_alive(ticket.started)) {
+      free_.pop_back();
+      ++in_flight_;
+      connection->send(ticket);
+      return true;
+    }
+    connection->end(ErrorKind::kClosed, {});
+  }
+  // One that is on its way will be there sooner than one that is begun now.
+  if (!spare_.empty()) {
+    HttpConnection* const connection = spare_.back();
+    spare_.pop_back();
+    ++in_flight_;
+    connection->send(ticket);
+    return true;
+  }
+  if (all_.size() >= most_) {
+    return false;
+  }
+  ++in_flight_;
+  add(&ticket);
+  return true;
+}
+
+void HttpTransport::check_time(TimePoint now) {
+  // Backwards, since one that ends puts the last into its place.
+  for (std::size_t i = all_.size(); i-- > 0;) {
+    if (i < all_.size()) {
+      all_[i]->check_time(now);
+    }
+  }
+}
+
+void HttpTransport::close() {
+  closing_ = true;
+  while (!all_.empty()) {
+    all_.back()->end(ErrorKind::kCanceled, {});
+  }
+}
+
+void HttpTransport::connection_open(HttpConnection& connection, Duration took) {
+  sink_.connected(took);
+  std::erase(spare_, &connection);
+  if (connection.is_free()) {
+    free_.push_back(&connection);
+  }
+  opened_one({});
+}
+
+void HttpTransport::connection_refused(HttpConnection& connection, ErrorKind kind,
+                                       const std::string& why) {
+  remove(connection);
+  opened_one(fail(
+      kind == ErrorKind::kTimeout ? ErrorCode::kDeadlineExceeded : ErrorCode::kUnavailable, why));
+}
+
+void HttpTransport::request_finished(HttpConnection& connection, const Outcome& outcome) {
+  --in_flight_;
+  if (connection.is_free()) {
+    free_.push_back(&connection);
+  }
+  sink_.finished(outcome);
+}
+
+// What the server closes is opened again at once, so that the next request need not wait for it.
+void HttpTransport::connection_closed(HttpConnection& connection) {
+  remove(connection);
+  if (!closing_ && all_.size() < wanted_) {
+    add(nullptr);
+  }
+}
+
+}  // namespace podsense::load

@@ -1,0 +1,260 @@
+#include "load/job.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <ctime>
+
+#include "base/cgroup.h"
+#include "load/http_transport.h"
+#include "load/quantity.h"
+#include "load/target.h"
+#include "load/trace.h"
+
+namespace podsense::load {
+namespace {
+
+constexpr Duration kForever = std::chrono::hours(1000);
+constexpr double kSlices = 240;
+constexpr unsigned kMostThreads = 4;
+/// One thread sends this much with ease; more threads cost the server its cores.
+constexpr double kRateOfThread = 20000;
+
+std::string timestamp() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  gmtime_r(&now, &parts);
+  std::array<char, 64> text;
+  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
+}
+
+/// The shortest of the usual widths that gives at most `kSlices`.
+Duration slice_width(Duration run) {
+  constexpr std::array<double, 12> kWidths{0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 300, 900, 3600};
+  const auto* const fits = std::ranges::find_if(
+      kWidths, [run](double width) { return to_seconds(run) / width <= kSlices; });
+  const double width = fits == kWidths.end() ? kWidths.back() : *fits;
+  return Duration(std::llround(width * 1e9));
+}
+
+bool is_open_loop(const Options& options) {
+  return options.rate || !options.shape.empty() || !options.trace.empty() || options.find_max;
+}
+
+Result<void> make_shape(const Options& options, Job& job) {
+  Plan& plan = job.plan;
+  if (!options.trace.empty()) {
+    auto text = read_file(options.trace);
+    if (!text) {
+      return fail(std::move(text.error()));
+    }
+    auto trace = parse_trace(*text, {.speed = options.trace_speed, .scale = options.trace_scale});
+    if (!trace) {
+      return fail(ErrorCode::kInvalidArgument,
+                  "--trace " + options.trace.string() + ": " + trace.error().message);
+    }
+    plan.shape = std::move(trace->shape);
+    plan.duration = options.duration.value_or(trace->length);
+    job.circumstances.shape = "trace:" + options.trace.filename().string();
+    return {};
+  }
+  if (options.find_max) {  // each step of the search has its own rate and length
+    plan.shape = constant_rate(options.search_from);
+    plan.duration = options.window * 12;
+    return {};
+  }
+  plan.duration = options.duration.value_or(options.requests ? kForever : std::chrono::seconds(10));
+  const std::string text = options.rate ? "constant:" + format_rate(*options.rate) : options.shape;
+  auto shape = parse_shape(text, plan.duration);
+  if (!shape) {
+    return fail(std::move(shape.error()));
+  }
+  plan.shape = std::move(*shape);
+  job.circumstances.shape = text;
+  return {};
+}
+
+/// Connections that a constant rate needs if an answer takes 100 ms.
+unsigned guess_connections(const Plan& plan) {
+  const double rate = plan.shape->due_by(1);
+  return static_cast<unsigned>(std::clamp(std::ceil(rate / 10), 4.0, 128.0));
+}
+
+/// Descriptors: each connection needs one.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+}
+
+unsigned choose_threads(const Options& options, const Plan& plan) {
+  if (options.threads > 0) {
+    return options.threads;
+  }
+  const unsigned cores = std::min(kMostThreads, cgroup::cpu_limit().threads());
+  const double wish = plan.shape ? plan.shape->due_by(1) / kRateOfThread : cores;
+  unsigned threads = static_cast<unsigned>(std::clamp(std::ceil(wish), 1.0, double{1} * cores));
+  if (!plan.shape) {
+    threads = std::min(threads, plan.workers);
+  }
+  return threads;
+}
+
+Result<HttpTransportOptions> make_transport_options(const Options& options, Job& job) {
+  auto content = make_content(options);
+  auto url = parse_url(options.url);
+  if (!content || !url) {
+    return fail(std::move(content ? url.error() : content.error()));
+  }
+  if (url->target == "/" && !options.url.ends_with('/') && !content->path.empty()) {
+    url->target = content->path;
+  }
+  auto endpoints = resolve(*url);
+  if (!endpoints) {
+    return fail(std::move(endpoints.error()));
+  }
+  for (const Endpoint& endpoint : *endpoints) {
+    if (!options.public_host_allowed && !is_private(endpoint.address())) {
+      return fail(
+          ErrorCode::kPermissionDenied,
+          url->host + " (" + endpoint.address().to_string() +
+              ") has a public address: a load test looks like an attack to whoever runs it. If "
+              "it is yours to load, say --i-may-load-this-host");
+    }
+  }
+  HttpTransportOptions transport{.request = {.url = *url,
+                                             .method = options.method,
+                                             .headers = options.headers,
+                                             .keep_alive = options.keep_alive,
+                                             .bodies = std::move(content->bodies)},
+                                 .endpoints = std::move(*endpoints),
+                                 .timeout = options.timeout,
+                                 .verify = options.verify_tls,
+                                 .ca_file = options.ca_file};
+  if (transport.request.method.empty()) {
+    transport.request.method = transport.request.bodies.empty() ? "GET" : "POST";
+  }
+  for (auto& body : transport.request.bodies) {
+    if (!options.content_type.empty()) {
+      body.content_type = options.content_type;
+    }
+  }
+  job.circumstances.url = url->text();
+  job.circumstances.method = transport.request.method;
+  job.circumstances.protocol = "http/1.1";
+  return transport;
+}
+
+void describe(const Options& options, Job& job) {
+  Circumstances& how = job.circumstances;
+  const Plan& plan = job.plan;
+  how.tool = options.tool;
+  how.open_loop = plan.shape != nullptr;
+  how.arrivals = plan.arrivals == Arrivals::kEven ? "even" : "poisson";
+  how.seconds = plan.duration == kForever ? 0 : to_seconds(plan.duration);
+  how.warm_up_seconds = to_seconds(plan.warm_up);
+  how.cool_down_seconds = to_seconds(plan.cool_down);
+  how.requests = plan.requests == UINT64_MAX ? 0 : plan.requests;
+  how.threads = plan.threads;
+  how.timeout_seconds = to_seconds(options.timeout);
+  how.seed = plan.seed;
+  how.keep_alive = options.keep_alive;
+  how.started_at = timestamp();
+}
+
+}  // namespace
+
+Result<Job> make_job(const Options& options) {
+  if (auto valid = options.validate(); !valid) {
+    return fail(std::move(valid.error()));
+  }
+  Job job;
+  Plan& plan = job.plan;
+  plan.arrivals = options.arrivals;
+  plan.seed = options.seed;
+  plan.warm_up = options.warm_up;
+  plan.cool_down = options.cool_down;
+  plan.worker_rate = options.worker_rate;
+  auto transport = make_transport_options(options, job);
+  if (!transport) {
+    return fail(std::move(transport.error()));
+  }
+  if (is_open_loop(options)) {
+    if (auto made = make_shape(options, job); !made) {
+      return fail(std::move(made.error()));
+    }
+    plan.requests = options.requests.value_or(UINT64_MAX);
+  } else {
+    plan.workers = options.connections.value_or(50);
+    plan.duration = options.duration.value_or(kForever);
+    plan.requests = options.requests.value_or(options.duration ? UINT64_MAX : 200);
+  }
+  if (plan.warm_up + plan.cool_down >= plan.duration) {
+    return fail(ErrorCode::kInvalidArgument, "warm-up and cool-down leave nothing of a run of " +
+                                                 format_duration(plan.duration));
+  }
+  plan.slice_width = slice_width(plan.duration == kForever ? Duration() : plan.duration);
+  plan.threads = choose_threads(options, plan);
+  raise_descriptor_limit();
+  const unsigned connections =
+      plan.shape
+          ? std::min(options.max_connections, options.connections.value_or(guess_connections(plan)))
+          : plan.workers;
+  const unsigned most = plan.shape ? options.max_connections : plan.workers;
+  job.circumstances.connections = connections;
+  job.circumstances.max_connections = most;
+  describe(options, job);
+  job.make = [shared = std::move(*transport), connections, most, threads = plan.threads, next = 0U](
+                 boost::asio::io_context& context, Sink& sink) mutable {
+    HttpTransportOptions mine = shared;
+    const unsigned part = next++ % threads;
+    mine.connections = connections / threads + (part < connections % threads ? 1 : 0);
+    mine.max_connections = std::max(1U, most / threads + (part < most % threads ? 1 : 0));
+    return HttpTransport::create(mine, context, sink);
+  };
+  return job;
+}
+
+Result<void> Options::validate() const {
+  std::string faults;
+  const auto require = [&faults](bool good, std::string_view message) {
+    if (!good) {
+      faults += (faults.empty() ? "" : "; ") + std::string(message);
+    }
+  };
+  const int kinds = (rate ? 1 : 0) + (shape.empty() ? 0 : 1) + (trace.empty() ? 0 : 1);
+  const int bodies = (body ? 1 : 0) + (body_file.empty() ? 0 : 1) + (image.empty() ? 0 : 1) +
+                     (features.empty() ? 0 : 1);
+  require(!url.empty(), "no target: give a URL, or --host");
+  require(kinds <= 1, "--qps, --shape and --trace exclude each other");
+  require(bodies <= 1, "-d, -D, --body-file, --image and --features exclude each other");
+  require(!rate || (*rate > 0 && *rate <= 1e6), "--qps must lie between 0 and 1,000,000");
+  require(!duration || *duration > Duration::zero(), "the duration must be above 0");
+  require(!requests || *requests > 0, "-n must be at least 1");
+  require(!connections || *connections > 0, "-c must be at least 1");
+  require(max_connections > 0, "--max-connections must be at least 1");
+  require(timeout > Duration::zero(), "the time limit must be above 0");
+  require(threads <= 64, "--threads must be at most 64");
+  require(worker_rate >= 0, "-q must not be negative");
+  require(kinds == 0 || worker_rate == 0, "-q limits closed loops; for an open loop say --qps");
+  require(!find_max || kinds == 0,
+          "--find-max-qps finds the rate: leave out --qps, --shape, --trace");
+  require(search_from > 0 && search_to >= search_from && search_to <= 1e6,
+          "--search-from must be above 0 and at most --search-to, that at most 1,000,000");
+  require(window >= std::chrono::milliseconds(100), "--window must be at least 100ms");
+  require(rows.empty() || !body_file.empty(), "--rows belongs to --body-file");
+  require(!multipart || !image.empty(), "--multipart belongs to --image");
+  require(trace_speed > 0 && trace_scale > 0, "--trace-speed and --trace-scale must be above 0");
+  require(arrivals == Arrivals::kEven || kinds == 1 || find_max,
+          "--arrivals poisson needs --qps, --shape or --trace");
+  if (!faults.empty()) {
+    return fail(ErrorCode::kInvalidArgument, std::move(faults));
+  }
+  return {};
+}
+
+}  // namespace podsense::load

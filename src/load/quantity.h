@@ -1,0 +1,34 @@
+#pragma once
+
+/// Numbers with units as people write them on a command line, and as a report prints them.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+
+namespace podsense::load {
+
+/// The whole text as a finite decimal number.
+std::optional<double> parse_number(std::string_view text);
+/// 250us, 50ms, 1.5s, 3m, 1h, 2m30s; a bare number is seconds. Not negative, at most 1,000 hours.
+std::optional<Duration> parse_duration(std::string_view text);
+/// At least one field.
+std::vector<std::string_view> split(std::string_view text, char separator);
+std::string_view trim(std::string_view text);
+
+/// Three digits with the unit that suits: 812 µs, 49.6 ms, 1.20 s.
+std::string format_duration(Duration duration);
+/// 1,234,567
+std::string format_count(std::uint64_t count);
+/// A rate or number with as many decimals as it needs for three digits.
+std::string format_number(double value);
+/// The shortest decimal that reads back to the same number.
+std::string format_rate(double value);
+/// 1.25 MB (decimal units)
+std::string format_bytes(std::uint64_t bytes);
+
+}  // namespace podsense::load

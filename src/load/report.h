@@ -1,0 +1,85 @@
+#pragma once
+
+/// What a run leaves: a table for people, JSON for programs and for merging, CSV, and one HTML
+/// page.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "load/results.h"
+#include "load/threshold.h"
+
+namespace podsense::load {
+
+/// How the load was made, for whoever reads the report later.
+struct Circumstances {
+  std::string tool;  ///< name and version
+  std::string url;
+  std::string method;
+  std::string protocol;  ///< http/1.1, grpc
+  bool open_loop = true;
+  std::string shape;     ///< as one writes it: constant:30
+  std::string arrivals;  ///< even, poisson
+  double seconds = 0;    ///< planned length; 0: until the requests are through
+  double warm_up_seconds = 0;
+  double cool_down_seconds = 0;
+  std::uint64_t requests = 0;  ///< planned number; 0: as many as there is time for
+  unsigned connections = 0;
+  unsigned max_connections = 0;
+  unsigned threads = 0;
+  unsigned generators = 1;
+  double timeout_seconds = 0;
+  std::uint64_t seed = 0;
+  bool keep_alive = true;
+  std::string started_at;  ///< RFC 3339, UTC
+};
+
+/// One rate that a search tried.
+struct SearchStep {
+  double rate = 0;
+  double achieved = 0;
+  bool stable = false;
+  bool met = false;  ///< the objective, with nothing in the way
+  unsigned windows = 0;
+  Duration p50{};
+  Duration p99{};
+  double errors = 0;  ///< share
+  std::string reason;
+};
+struct Search {
+  std::string objective;
+  double best = 0;                ///< 0: not even the lowest rate
+  bool limited = false;           ///< the upper bound of the search still met the objective
+  std::vector<SearchStep> steps;  ///< in the order of trying
+};
+
+struct Report {
+  Circumstances circumstances;
+  Results results;
+  bool interrupted = false;
+  std::vector<std::pair<Threshold, Threshold::Verdict>> thresholds;
+  std::optional<Search> search;
+
+  /// An open loop that sent everything that was due, within the meaning of its send lag.
+  [[nodiscard]] bool rate_applied() const;
+};
+
+std::string text_report(const Report& report);
+std::string json_report(const Report& report);
+/// One line per slice of the run.
+std::string csv_report(const Report& report);
+std::string html_report(const Report& report);
+
+/// Reads what `json_report` wrote. @errors kInvalidArgument: not such a file
+Result<Report> read_report(std::string_view json);
+/// One report as if one generator had sent it all.
+/// @errors kInvalidArgument: none, or slices of different width
+Result<Report> merge_reports(std::vector<Report> reports);
+
+/// The shares that reports show: 0.5 … 0.9999.
+std::vector<double> reported_quantiles(const Histogram& histogram);
+std::string percent_name(double quantile);  ///< p99.9
+
+}  // namespace podsense::load

@@ -1,0 +1,265 @@
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "load/quantity.h"
+#include "load/report.h"
+
+namespace podsense::load {
+namespace {
+
+constexpr std::size_t kBars = 12;
+constexpr std::size_t kBarWidth = 40;
+
+/// Cells of one width, counted in characters rather than bytes.
+std::string pad(std::string_view text, std::size_t width, bool right = true) {
+  const auto shown = static_cast<std::size_t>(std::ranges::count_if(
+      text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80; }));
+  const std::string blanks(width > shown ? width - shown : 0, ' ');
+  return right ? blanks + std::string(text) : std::string(text) + blanks;
+}
+
+std::string percent(double share) {
+  return (share > 0 && share < 0.0001 ? "< 0.01" : format_number(share * 100)) + " %";
+}
+
+void line(std::string& out, std::string_view name, const std::string& value) {
+  out += "  " + pad(name, 14, false) + value + "\n";
+}
+
+std::string headline(const Report& report) {
+  const Counts& counts = report.results.counts;
+  if (counts.dropped > 0) {
+    return "RATE NOT APPLIED: " + format_count(counts.dropped) + " of " +
+           format_count(counts.planned) + " requests were not sent, since all " +
+           std::to_string(report.circumstances.max_connections) +
+           " connections were busy (--max-connections)\n";
+  }
+  return report.interrupted ? "INTERRUPTED: this is what was measured until then\n" : "";
+}
+
+void counts_table(const Report& report, std::string& out) {
+  const Results& results = report.results;
+  const Counts& counts = results.counts;
+  const double seconds = to_seconds(results.measured);
+  const Duration late = results.last_answer - results.measured;
+  line(out, "requests",
+       format_count(counts.sent) + " sent, OK=" + std::to_string(counts.ok) +
+           " failed=" + std::to_string(counts.failed) +
+           (counts.dropped > 0 ? " dropped=" + std::to_string(counts.dropped) : "") +
+           (counts.canceled > 0 ? " canceled=" + std::to_string(counts.canceled) : ""));
+  line(out, "rate",
+       (report.circumstances.open_loop ? format_number(offered_rate(results)) + "/s offered, "
+                                       : "") +
+           format_number(achieved_rate(results)) + "/s answered well, over " +
+           format_number(seconds) + " s" +
+           (late > std::chrono::milliseconds(100)
+                ? "; the last answer came " + format_duration(late) + " after that"
+                : ""));
+  if (counts.failed + counts.dropped > 0) {
+    line(out, "errors", percent(error_share(counts)) + " of what was due");
+  }
+  if (counts.outside > 0) {
+    line(out, "not counted", format_count(counts.outside) + " in warm-up and cool-down");
+  }
+  line(out, "bytes",
+       format_bytes(counts.bytes_out) + " sent, " + format_bytes(counts.bytes_in) + " received");
+  line(out, "connections",
+       format_count(counts.connections) + " opened" +
+           (results.connect.count() > 0
+                ? ", in " + format_duration(results.connect.quantile(0.5)) + " (p50), " +
+                      format_duration(results.connect.max()) + " (max)"
+                : ""));
+}
+
+/// A tenth of what is reported is the generator's own doing.
+bool generator_was_late(const Report& report) {
+  const Results& results = report.results;
+  const Duration limit = std::max(Duration(std::chrono::milliseconds(1)),
+                                  Duration(results.latency.quantile(0.99) / 10));
+  return report.circumstances.open_loop && results.latency.count() > 0 &&
+         results.send_lag.quantile(0.99) > limit;
+}
+
+void latency_table(const Report& report, std::string& out) {
+  const Results& results = report.results;
+  if (results.latency.count() == 0) {
+    out += "\n  no successful answer, so no latency\n";
+    return;
+  }
+  const bool open = report.circumstances.open_loop;
+  out += "\n  " + pad("", 8) + pad("latency", 11) + pad("95 % between", 24) + pad("service", 11) +
+         pad("first byte", 12) + pad("send lag", 11) + "\n";
+  const auto row = [&](const std::string& name, Duration latency, const std::string& range,
+                       Duration service, Duration first, Duration lag) {
+    out += "  " + pad(name, 8, false) + pad(format_duration(latency), 11) + pad(range, 24) +
+           pad(format_duration(service), 11) + pad(format_duration(first), 12) +
+           pad(open ? format_duration(lag) : "–", 11) + "\n";
+  };
+  row("min", results.latency.min(), "", results.service.min(), results.first_byte.min(),
+      results.send_lag.min());
+  row("mean", results.latency.mean(), "", results.service.mean(), results.first_byte.mean(),
+      results.send_lag.mean());
+  for (const double q : reported_quantiles(results.latency)) {
+    const auto between = results.latency.confidence(q);
+    row(percent_name(q), results.latency.quantile(q),
+        format_duration(between.low) + " – " + format_duration(between.high),
+        results.service.quantile(q), results.first_byte.quantile(q), results.send_lag.quantile(q));
+  }
+  row("max", results.latency.max(), "", results.service.max(), results.first_byte.max(),
+      results.send_lag.max());
+  out += open ? "  latency: from the time a request was due; service: from the time it was sent\n"
+              : "  closed loop: a slow answer delays the requests after it, and that wait is in no "
+                "number here\n";
+}
+
+/// Bars over equal ratios between p0.1 and p99.9.
+void bars(const Histogram& latency, std::string& out) {
+  if (latency.count() < 2 || latency.max() <= latency.min()) {
+    return;
+  }
+  const double low = std::max(1.0, static_cast<double>(latency.min().count()));
+  const double high = static_cast<double>(latency.max().count()) + 1;
+  std::array<std::uint64_t, kBars> counts{};
+  std::array<Duration, kBars> limits{};
+  std::uint64_t below = 0;
+  for (std::size_t i = 0; i < kBars; ++i) {
+    const double end = low * std::pow(high / low, static_cast<double>(i + 1) / kBars);
+    limits[i] = i + 1 == kBars ? latency.max() : Duration(static_cast<Duration::rep>(end));
+    const std::uint64_t to = i + 1 == kBars ? latency.count() : latency.count_to(limits[i]);
+    counts[i] = to - std::min(below, to);
+    below = std::max(below, to);
+  }
+  const std::uint64_t most = *std::ranges::max_element(counts);
+  out += "\n";
+  for (std::size_t i = 0; i < kBars; ++i) {
+    const auto length = (counts[i] * kBarWidth + most - 1) / most;
+    std::string bar;
+    for (std::uint64_t k = 0; k < length; ++k) {
+      bar += "█";
+    }
+    out += "  ≤ " + pad(format_duration(limits[i]), 8) + "  " + pad(bar, kBarWidth, false) + " " +
+           format_count(counts[i]) + "\n";
+  }
+}
+
+void answers(const Results& results, std::string& out) {
+  if (results.counts.failed == 0) {
+    return;
+  }
+  out += "\n  what failed\n";
+  const auto add = [&](const std::string& name, std::uint64_t count) {
+    const auto sample = results.samples.find(name);
+    std::string said = sample == results.samples.end() ? "" : sample->second;
+    std::ranges::replace_if(said, [](unsigned char c) { return c < ' '; }, ' ');
+    out += "  " + pad(format_count(count), 10) + "  " + pad(name, 9, false) + " " +
+           std::string(trim(said)) + "\n";
+  };
+  for (const auto& [code, status] : results.status) {
+    if (code < 200 || code >= 300) {
+      add(std::to_string(code), status.count);
+    }
+  }
+  for (std::size_t i = 1; i < kErrorKinds; ++i) {
+    if (results.errors[i] > 0) {
+      add(std::string(error_kind_name(static_cast<ErrorKind>(i))), results.errors[i]);
+    }
+  }
+}
+
+void verdicts(const Report& report, std::string& out) {
+  if (!report.thresholds.empty()) {
+    out += "\n  thresholds\n";
+  }
+  for (const auto& [threshold, verdict] : report.thresholds) {
+    out += std::string(verdict.holds ? "  FAIL  " : "  ok    ") + pad(threshold.text(), 20, false) +
+           " " + verdict.measured + "\n";
+  }
+}
+
+void search_table(const Search& search, std::string& out) {
+  auto steps = search.steps;
+  std::ranges::sort(steps, {}, &SearchStep::rate);
+  out += "\n  " + pad("rate", 10) + pad("achieved", 11) + pad("p50", 10) + pad("p99", 10) +
+         pad("errors", 10) + "  " + search.objective + "\n";
+  for (const SearchStep& step : steps) {
+    out += "  " + pad(format_number(step.rate), 10) + pad(format_number(step.achieved), 11) +
+           pad(format_duration(step.p50), 10) + pad(format_duration(step.p99), 10) +
+           pad(percent(step.errors), 10) + "  " + (step.met ? "met" : "not met: " + step.reason) +
+           "\n";
+  }
+  out += search.best > 0
+             ? "\n  highest rate that meets the objective: " + format_number(search.best) + "/s" +
+                   (search.limited ? " (the search's upper bound)" : "") + "\n"
+             : "\n  no rate that was tried meets the objective\n";
+}
+
+}  // namespace
+
+std::vector<double> reported_quantiles(const Histogram& histogram) {
+  std::vector<double> quantiles{0.5, 0.75, 0.9, 0.95, 0.99};
+  if (histogram.count() >= 1000) {
+    quantiles.push_back(0.999);
+  }
+  if (histogram.count() >= 10000) {
+    quantiles.push_back(0.9999);
+  }
+  return quantiles;
+}
+
+std::string percent_name(double quantile) {
+  std::string text = std::to_string(quantile * 100);
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.back() == '.') {
+    text.pop_back();
+  }
+  return "p" + text;
+}
+
+bool Report::rate_applied() const {
+  return results.counts.dropped == 0;
+}
+
+std::string text_report(const Report& report) {
+  std::string out = headline(report);
+  const Circumstances& how = report.circumstances;
+  out += how.method + " " + how.url + ", " +
+         (how.open_loop
+              ? "open loop, " + how.shape + (how.arrivals == "even" ? "" : ", " + how.arrivals)
+              : "closed loop, " + std::to_string(how.connections) + " workers") +
+         (how.generators > 1 ? ", " + std::to_string(how.generators) + " generators" : "") + "\n\n";
+  counts_table(report, out);
+  latency_table(report, out);
+  if (generator_was_late(report)) {
+    out +=
+        "  the generator itself was late (see send lag): use a calmer machine, or more "
+        "generators\n";
+  }
+  bars(report.results.latency, out);
+  answers(report.results, out);
+  if (report.search) {
+    search_table(*report.search, out);
+  }
+  verdicts(report, out);
+  return out;
+}
+
+std::string csv_report(const Report& report) {
+  std::string out =
+      "start_seconds,offered,sent,done,failed,dropped,p50_ms,p90_ms,p99_ms,max_ms,"
+      "worst_send_lag_ms\n";
+  const Results& results = report.results;
+  for (std::size_t i = 0; i < results.slices.size(); ++i) {
+    const Slice& slice = results.slices[i];
+    const auto ms = [](Duration d) { return std::to_string(to_ms(d)); };
+    out += std::to_string(to_seconds(results.slice_width) * static_cast<double>(i)) + "," +
+           std::to_string(slice.offered) + "," + std::to_string(slice.sent) + "," +
+           std::to_string(slice.done) + "," + std::to_string(slice.failed) + "," +
+           std::to_string(slice.dropped) + "," + ms(slice.latency.quantile(0.5)) + "," +
+           ms(slice.latency.quantile(0.9)) + "," + ms(slice.latency.quantile(0.99)) + "," +
+           ms(slice.latency.max()) + "," + ms(slice.worst_lag) + "\n";
+  }
+  return out;
+}
+
+}  // namespace podsense::load

@@ -1,0 +1,286 @@
+// What is sent: URLs, bodies, whole requests; and the small languages of the command line.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "load/body_template.h"
+#include "load/http_request.h"
+#include "load/quantity.h"
+#include "load/report.h"
+#include "load/target.h"
+#include "load/threshold.h"
+#include "load/url.h"
+
+namespace podsense::load {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(Url, IsReadAsBrowsersDo) {
+  struct Case {
+    const char* text;
+    const char* authority;
+    const char* target;
+    bool tls;
+  };
+  for (const Case& one : {Case{"http://localhost:8080", "localhost:8080", "/", false},
+                          Case{"localhost:8080/infer", "localhost:8080", "/infer", false},
+                          Case{"https://h/x?a=b#c", "h", "/x?a=b", true},
+                          Case{"http://[::1]:81?q", "[::1]:81", "/?q", false}}) {
+    const auto url = parse_url(one.text);
+    ASSERT_TRUE(url) << one.text;
+    EXPECT_EQ(url->authority(), one.authority);
+    EXPECT_EQ(url->target, one.target);
+    EXPECT_EQ(url->tls, one.tls);
+  }
+}
+
+TEST(Url, RefusesWhatIsNone) {
+  for (const char* text : {"", "ftp://x", "http://", "http://h:0", "http://h:99999", "http://h:x",
+                           "http://a@h/", "http://[::1", "http://h/a b", "http://[::1]x"}) {
+    EXPECT_FALSE(parse_url(text)) << text;
+  }
+}
+
+TEST(Target, KnowsOwnAddressesFromPublicOnes) {
+  const auto own = [](const char* text) { return is_private(boost::asio::ip::make_address(text)); };
+  for (const char* text :
+       {"127.0.0.1", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1", "169.254.1.1",
+        "100.64.0.1", "::1", "fe80::1", "fd00::1", "::ffff:10.0.0.1"}) {
+    EXPECT_TRUE(own(text)) << text;
+  }
+  for (const char* text : {"8.8.8.8", "172.32.0.1", "172.15.0.1", "192.169.0.1", "100.128.0.1",
+                           "2001:db8::1", "::ffff:8.8.8.8", "0.0.0.0"}) {
+    EXPECT_FALSE(own(text)) << text;
+  }
+}
+
+std::string rendered(std::string_view text, std::uint64_t index,
+                     std::shared_ptr<const Table> rows = nullptr) {
+  const auto body = BodyTemplate::parse(text, std::move(rows), 1);
+  EXPECT_TRUE(body) << (body ? "" : body.error().message);
+  std::string out;
+  if (body) {
+    body->append(index, out);
+  }
+  return out;
+}
+
+TEST(BodyTemplate, CountsAndQuotes) {
+  EXPECT_EQ(rendered(R"({"id": {{counter}}, "n": {{ counter }}})", 7), R"({"id": 7, "n": 7})");
+  EXPECT_EQ(rendered("a{{{{b}}", 0), "a{{b}}");
+  EXPECT_EQ(rendered("{\"a\": {\"b\": 1}}", 0), "{\"a\": {\"b\": 1}}");
+}
+
+TEST(BodyTemplate, RandomNumbersStayInRangeAndDependOnlyOnTheRequest) {
+  std::set<std::string> seen;
+  for (std::uint64_t i = 0; i < 300; ++i) {
+    const std::string text = rendered("{{random_int -2 2}}", i);
+    EXPECT_EQ(text, rendered("{{random_int -2 2}}", i));
+    seen.insert(text);
+    const double real = std::stod(rendered("{{random 0.5 0.75}}", i));
+    EXPECT_GE(real, 0.5);
+    EXPECT_LE(real, 0.75);
+  }
+  EXPECT_EQ(seen, (std::set<std::string>{"-2", "-1", "0", "1", "2"}));
+  EXPECT_NE(rendered("{{random 0 1}}{{random 0 1}}", 0).substr(0, 8),
+            rendered("{{random 0 1}}{{random 0 1}}", 0).substr(8));
+}
+
+TEST(BodyTemplate, TakesRowsInTurn) {
+  const auto table = parse_table("a,b\n1,2\n3,4\n");
+  ASSERT_TRUE(table);
+  const auto rows = std::make_shared<const Table>(*table);
+  EXPECT_EQ(rendered("[{{row}}] {{row b}}", 0, rows), "[1,2] 2");
+  EXPECT_EQ(rendered("[{{row}}] {{row b}}", 3, rows), "[3,4] 4");
+}
+
+TEST(BodyTemplate, SaysWhatIsWrongWithAPlaceholder) {
+  const auto error = [](std::string_view text) {
+    const auto body = BodyTemplate::parse(text, nullptr, 1);
+    EXPECT_FALSE(body) << text;
+    return body ? std::string() : body.error().message;
+  };
+  EXPECT_THAT(error("{{countr}}"), HasSubstr("unknown placeholder"));
+  EXPECT_THAT(error("{{counter"), HasSubstr("without"));
+  EXPECT_THAT(error("{{random_int 5 1}}"), HasSubstr("smaller first"));
+  EXPECT_THAT(error("{{row}}"), HasSubstr("--rows"));
+}
+
+TEST(Table, RefusesRaggedRows) {
+  EXPECT_FALSE(parse_table("1,2\n3\n"));
+  EXPECT_FALSE(parse_table("a,b\n"));
+  EXPECT_FALSE(parse_table(""));
+}
+
+HttpRequestOptions to_host(std::string method) {
+  return {.url = *parse_url("http://h:1/x"), .method = std::move(method)};
+}
+
+TEST(HttpRequests, WritesHeadAndBody) {
+  HttpRequestOptions options = to_host("POST");
+  options.headers = {{"X-A", "b"}};
+  options.bodies = {{.content = BodyTemplate::fixed("{}"), .content_type = "application/json"}};
+  const auto requests = HttpRequests::create(options);
+  ASSERT_TRUE(requests);
+  std::string scratch;
+  EXPECT_EQ(requests->request(0, scratch),
+            "POST /x HTTP/1.1\r\nHost: h:1\r\nX-A: b\r\nUser-Agent: podsense-load\r\n"
+            "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}");
+}
+
+TEST(HttpRequests, LengthFollowsTheTemplate) {
+  HttpRequestOptions options = to_host("POST");
+  auto body = BodyTemplate::parse("n={{counter}}", nullptr, 1);
+  ASSERT_TRUE(body);
+  options.bodies = {{.content = *body, .content_type = ""}};
+  const auto requests = HttpRequests::create(options);
+  ASSERT_TRUE(requests);
+  std::string scratch;
+  EXPECT_TRUE(requests->request(5, scratch).ends_with("Content-Length: 3\r\n\r\nn=5"));
+  EXPECT_TRUE(requests->request(1234, scratch).ends_with("Content-Length: 6\r\n\r\nn=1234"));
+}
+
+TEST(HttpRequests, ClosesAndCountsOnlyWhereAsked) {
+  HttpRequestOptions options = to_host("GET");
+  options.keep_alive = false;
+  std::string scratch;
+  EXPECT_THAT(std::string(HttpRequests::create(options)->request(0, scratch)),
+              HasSubstr("Connection: close\r\n\r\n"));
+  EXPECT_THAT(std::string(HttpRequests::create(to_host("POST"))->request(0, scratch)),
+              HasSubstr("Content-Length: 0\r\n\r\n"));
+}
+
+TEST(HttpRequests, RefusesHeadersThatSplitARequest) {
+  HttpRequestOptions options = to_host("GET");
+  options.headers = {{"X-A", "b\r\nX-B: c"}};
+  EXPECT_FALSE(HttpRequests::create(options));
+  options.headers = {{"Content-Length", "5"}};
+  EXPECT_FALSE(HttpRequests::create(options));
+  EXPECT_FALSE(HttpRequests::create(to_host("G ET")));
+}
+
+TEST(Quantity, ReadsDurations) {
+  EXPECT_EQ(parse_duration("180"), Duration(std::chrono::seconds(180)));
+  EXPECT_EQ(parse_duration("250us"), Duration(std::chrono::microseconds(250)));
+  EXPECT_EQ(parse_duration("1m30s"), Duration(std::chrono::seconds(90)));
+  EXPECT_EQ(parse_duration("1.5ms"), Duration(std::chrono::microseconds(1500)));
+  for (const char* text : {"", "s", "1x", "-1s", "1s2", "nan", "1e9h", "5 s"}) {
+    EXPECT_FALSE(parse_duration(text)) << text;
+  }
+}
+
+TEST(Quantity, PrintsThreeDigits) {
+  EXPECT_EQ(format_duration(std::chrono::microseconds(812)), "812 µs");
+  EXPECT_EQ(format_duration(std::chrono::microseconds(49630)), "49.6 ms");
+  EXPECT_EQ(format_duration(std::chrono::milliseconds(1200)), "1.20 s");
+  EXPECT_EQ(format_count(1234567), "1,234,567");
+  EXPECT_EQ(format_number(30), "30");
+  EXPECT_EQ(format_number(0.25), "0.25");
+  EXPECT_EQ(format_bytes(1500000), "1.50 MB");
+}
+
+Results results_with(std::uint64_t ok, std::uint64_t failed, Duration latency) {
+  Results results;
+  results.counts = {.planned = ok + failed, .sent = ok + failed, .ok = ok, .failed = failed};
+  for (std::uint64_t i = 0; i < ok; ++i) {
+    results.latency.record(latency);
+  }
+  results.status[503].count = failed;
+  results.measured = std::chrono::seconds(10);
+  return results;
+}
+
+TEST(Threshold, HoldsOrNot) {
+  const Results results = results_with(990, 10, std::chrono::milliseconds(150));
+  const auto holds = [&](std::string_view text) {
+    const auto threshold = Threshold::parse(text);
+    EXPECT_TRUE(threshold) << text << (threshold ? "" : threshold.error().message);
+    return threshold && threshold->check(results).holds;
+  };
+  EXPECT_TRUE(holds("p99>100ms"));
+  EXPECT_FALSE(holds("p99>200ms"));
+  EXPECT_TRUE(holds("errors>0.9%"));
+  EXPECT_FALSE(holds("errors>1%"));
+  EXPECT_TRUE(holds("errors>=1%"));
+  EXPECT_TRUE(holds("failed>9"));
+  EXPECT_TRUE(holds("status_503>0"));
+  EXPECT_FALSE(holds("status_404>0"));
+  EXPECT_TRUE(holds("rps<100"));
+  EXPECT_FALSE(holds("rps<99"));
+  EXPECT_FALSE(holds("dropped > 0"));
+  EXPECT_TRUE(holds("mean<=150ms"));
+}
+
+TEST(Threshold, LatencyWithoutAnswersIsAFailure) {
+  EXPECT_TRUE(Threshold::parse("p99>200ms")->check(results_with(0, 5, {})).holds);
+}
+
+TEST(Threshold, RefusesNonsenseAndSaysWhatIsAccepted) {
+  for (const char* text : {"", "p99", "p99>", "p99>fast", "p0>1ms", "p101>1ms", "error>1%",
+                           "errors>x", "rps<5%", "status_x>0", "errors>-1"}) {
+    const auto threshold = Threshold::parse(text);
+    ASSERT_FALSE(threshold) << text;
+    EXPECT_THAT(threshold.error().message, HasSubstr("accepted")) << text;
+  }
+  EXPECT_THAT(Threshold::parse("error>1%").error().message, HasSubstr("errors?"));
+  EXPECT_FALSE(Threshold::parse_objective("p99"));
+  EXPECT_EQ(Threshold::parse_objective("p99=50ms,errors=0.1%")->size(), 2U);
+}
+
+Report report_with(std::uint64_t ok, Duration latency) {
+  Report report{.circumstances = {.tool = "t",
+                                  .url = "http://h/",
+                                  .method = "GET",
+                                  .shape = "constant:1",
+                                  .arrivals = "even",
+                                  .started_at = "x"},
+                .results = results_with(ok, 3, latency)};
+  report.results.slices.resize(2);
+  report.results.slices[1].offered = ok;
+  report.results.slices[1].latency.record(latency);
+  report.results.samples["503"] = "busy";
+  report.results.errors[2] = 4;
+  return report;
+}
+
+TEST(Report, ComesBackFromJson) {
+  const Report report = report_with(100, std::chrono::milliseconds(20));
+  const std::string json = json_report(report);
+  const auto read = read_report(json);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(json_report(*read), json);
+}
+
+TEST(Report, MergesExactly) {
+  const auto merged = merge_reports({report_with(100, std::chrono::milliseconds(20)),
+                                     report_with(50, std::chrono::milliseconds(90))});
+  ASSERT_TRUE(merged);
+  EXPECT_EQ(merged->results.counts.ok, 150U);
+  EXPECT_EQ(merged->results.latency.count(), 150U);
+  EXPECT_LT(merged->results.latency.at_rank(100), Duration(std::chrono::milliseconds(21)));
+  EXPECT_EQ(merged->results.latency.at_rank(101), Duration(std::chrono::milliseconds(90)));
+  EXPECT_EQ(merged->results.latency.max(), Duration(std::chrono::milliseconds(90)));
+  EXPECT_EQ(merged->results.slices[1].offered, 150U);
+  EXPECT_EQ(merged->circumstances.generators, 2U);
+}
+
+TEST(Report, RefusesFilesThatAreNone) {
+  for (const char* text :
+       {"", "[]", "{}", R"({"format": "podsense.load/1"})", R"({"format": 5})"}) {
+    EXPECT_FALSE(read_report(text)) << text;
+  }
+}
+
+TEST(Report, TellsFirstThatTheRateWasNotApplied) {
+  Report report = report_with(10, std::chrono::milliseconds(1));
+  report.results.counts.dropped = 5;
+  report.results.counts.planned += 5;
+  EXPECT_TRUE(text_report(report).starts_with("RATE NOT APPLIED: 5 of 18"));
+  EXPECT_THAT(json_report(report), HasSubstr(R"("rate_applied":false)"));
+}
+
+}  // namespace
+}  // namespace podsense::load

@@ -1,0 +1,146 @@
+#pragma once
+
+/// What a run measured. One Results per generator thread, merged at the end; results of several
+/// generators merge the same way and lose nothing.
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "load/histogram.h"
+
+namespace podsense::load {
+
+/// Why a request has no answer, or an answer that is none.
+enum class ErrorKind {
+  kNone,
+  kConnect,   ///< no connection: refused, unreachable, reset while connecting
+  kTls,       ///< the handshake or the certificate
+  kTimeout,   ///< no complete answer within the time limit
+  kClosed,    ///< the server closed the connection before the answer was complete
+  kReset,     ///< the connection broke
+  kProtocol,  ///< what came is no HTTP answer
+  kCanceled,  ///< not finished when the run was interrupted
+};
+inline constexpr std::size_t kErrorKinds = 8;
+std::string_view error_kind_name(ErrorKind kind);
+
+/// One request on its way. `intended` is when the schedule wanted it sent, `started` when the
+/// generator acted.
+struct Ticket {
+  std::uint64_t index = 0;
+  std::uint32_t worker = 0;  ///< of a closed loop
+  TimePoint intended;
+  TimePoint started;
+};
+
+/// Its end. `status` is the HTTP status or, for gRPC, the status code; 0 without an answer.
+struct Outcome {
+  Ticket ticket;
+  ErrorKind error = ErrorKind::kNone;
+  bool ok = false;
+  int status = 0;
+  TimePoint first_byte;  ///< equal to `finished` where nothing came
+  TimePoint finished;
+  std::uint64_t bytes_out = 0;
+  std::uint64_t bytes_in = 0;
+  std::string_view sample;  ///< begin of what a failed answer said, or why there is none; borrowed
+};
+
+struct StatusResult {
+  std::uint64_t count = 0;
+  Histogram latency;  ///< from the intended time
+};
+
+/// A slice of the run, by intended time (offered … latency) and by the time of the answer (done).
+struct Slice {
+  std::uint64_t offered = 0;
+  std::uint64_t sent = 0;
+  std::uint64_t failed = 0;
+  std::uint64_t dropped = 0;
+  std::uint64_t done = 0;  ///< successful answers that came in this slice
+  Histogram latency{Histogram::kCoarse};
+  Duration worst_lag{};
+};
+
+/// Counts cover the measured window, unless said otherwise.
+struct Counts {
+  std::uint64_t planned = 0;  ///< due in the window: sent + dropped
+  std::uint64_t sent = 0;     ///< ok + failed + canceled
+  std::uint64_t ok = 0;
+  std::uint64_t failed = 0;
+  std::uint64_t dropped = 0;   ///< not sent, since no connection was free and no more were allowed
+  std::uint64_t canceled = 0;  ///< not finished at an interrupt
+  std::uint64_t outside = 0;   ///< due in warm-up or cool-down: in no other number
+  std::uint64_t connections = 0;  ///< opened, the whole run
+  std::uint64_t bytes_out = 0;
+  std::uint64_t bytes_in = 0;
+};
+
+struct Results {
+  Counts counts;
+  Histogram latency;     ///< intended time → last byte, successful answers
+  Histogram service;     ///< actual time → last byte, successful answers
+  Histogram first_byte;  ///< actual time → first byte, successful answers
+  Histogram connect;     ///< TCP and TLS, every connection of the run
+  Histogram send_lag;    ///< intended → actual time, everything sent
+  Histogram failed;      ///< intended time → end, failed requests
+  std::map<int, StatusResult> status;
+  std::array<std::uint64_t, kErrorKinds> errors{};
+  std::map<std::string, std::string> samples;  ///< status or error → what the first of them said
+  std::vector<Slice> slices;
+  Duration slice_width = std::chrono::seconds(1);
+  Duration measured{};     ///< length of the window, cut short by an interrupt
+  Duration last_answer{};  ///< from its begin to the last successful answer; at least `measured`
+
+  void merge(const Results& other);
+};
+
+/// Turns outcomes into Results. Requests are attributed by their intended time.
+class Recorder {
+ public:
+  struct Window {
+    TimePoint start;   ///< of the run
+    Duration begin{};  ///< of the measured window, after the start
+    Duration end{};
+    Duration slice_width = std::chrono::seconds(1);
+  };
+  explicit Recorder(Window window);
+
+  void dropped(TimePoint intended);
+  void sent(const Ticket& ticket);
+  void finished(const Outcome& outcome);
+  void connected(Duration took);
+
+  [[nodiscard]] const Results& results() const { return results_; }
+  [[nodiscard]] Results take() { return std::move(results_); }
+  /// Takes over the connections that were opened before the run.
+  void connections_from(const Results& before);
+
+  /// What happened since the last call, for a live view; includes warm-up and cool-down.
+  struct Recent {
+    std::uint64_t offered = 0;
+    std::uint64_t ok = 0;
+    std::uint64_t failed = 0;
+    std::uint64_t dropped = 0;
+    Histogram latency{Histogram::kCoarse};
+    Histogram send_lag{Histogram::kCoarse};
+    void merge(const Recent& other);
+  };
+  Recent take_recent();
+
+ private:
+  [[nodiscard]] bool measured(TimePoint intended) const;
+  Slice& slice_at(TimePoint moment);
+  void note_sample(const Outcome& outcome);
+
+  Window window_;
+  Results results_;
+  Recent recent_;
+};
+
+}  // namespace podsense::load

@@ -1,0 +1,44 @@
+#pragma once
+
+/// What every kind of run shares: signals, the first connections, the loop that watches an engine.
+/// Private to the room.
+
+#include <csignal>
+#include <functional>
+#include <memory>
+
+#include "load/engine.h"
+#include "load/job.h"
+
+namespace podsense::load {
+
+/// SIGINT and SIGTERM, taken up by whoever waits instead of by a handler.
+/// @threads made before any other thread, used by one
+class Signals {
+ public:
+  Signals();
+  /// True when one came within the time, or before: then every later call returns true at once.
+  bool wait(Duration at_most);
+  [[nodiscard]] bool came() const { return came_; }
+
+ private:
+  sigset_t set_{};
+  bool came_ = false;
+};
+
+/// Connects, for as long as the options allow the target to come up.
+/// @errors kUnavailable and others, in one line with the URL
+Result<std::unique_ptr<Engine>> open_engine(const Options& options, const Job& job,
+                                            Signals& signals);
+
+/// The highest rate that holds the objective: doubles the rate until it does not hold, then halves
+/// the distance until 5 % are left. `results` are those of the best rate.
+struct Found {
+  Search search;
+  Results results;
+  Circumstances circumstances;
+  bool interrupted = false;
+};
+Result<Found> find_max(const Options& options, const Job& job, Signals& signals);
+
+}  // namespace podsense::load

@@ -1,0 +1,202 @@
+#include "load/threshold.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "base/text.h"
+#include "load/quantity.h"
+
+namespace podsense::load {
+namespace {
+
+constexpr std::string_view kAccepted =
+    "accepted: METRIC>VALUE (also >= < <=) with p50 … p99.99, min, mean, max, service_p99, lag_p99 "
+    "(durations: 50ms), errors, drops (0.1% or a number), failed, dropped, ok, sent, rps, "
+    "status_503";
+
+tl::unexpected<Error> bad(std::string_view text, std::string_view why) {
+  return fail(ErrorCode::kInvalidArgument, "'" + std::string(text) + "' is no threshold: " +
+                                               std::string(why) + "; " + std::string(kAccepted));
+}
+
+double share(std::uint64_t part, std::uint64_t whole) {
+  return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+double per_second(std::uint64_t count, Duration time) {
+  return time <= Duration::zero() ? 0 : static_cast<double>(count) / to_seconds(time);
+}
+
+struct LatencyMetric {
+  enum class Which { kLatency, kService, kLag } which = Which::kLatency;
+  double quantile = -1;  ///< negative: `name`
+  std::string_view name;
+};
+
+std::optional<LatencyMetric> latency_metric(std::string_view metric) {
+  LatencyMetric found;
+  if (metric.starts_with("service_")) {
+    found.which = LatencyMetric::Which::kService;
+    metric.remove_prefix(8);
+  } else if (metric.starts_with("lag_")) {
+    found.which = LatencyMetric::Which::kLag;
+    metric.remove_prefix(4);
+  }
+  if (metric == "min" || metric == "mean" || metric == "max") {
+    found.name = metric;
+    return found;
+  }
+  const auto percent = metric.starts_with('p') ? parse_number(metric.substr(1)) : std::nullopt;
+  if (!percent || *percent <= 0 || *percent > 100) {
+    return std::nullopt;
+  }
+  found.quantile = *percent / 100;
+  return found;
+}
+
+Duration measure_latency(const LatencyMetric& metric, const Results& results) {
+  const Histogram& histogram = metric.which == LatencyMetric::Which::kLatency   ? results.latency
+                               : metric.which == LatencyMetric::Which::kService ? results.service
+                                                                                : results.send_lag;
+  if (metric.quantile >= 0) {
+    return histogram.quantile(metric.quantile);
+  }
+  return metric.name == "min"   ? histogram.min()
+         : metric.name == "max" ? histogram.max()
+                                : histogram.mean();
+}
+
+constexpr std::array<std::string_view, 7> kCounts{"errors", "drops", "failed", "dropped",
+                                                  "ok",     "sent",  "rps"};
+
+bool is_count(std::string_view metric) {
+  if (metric.starts_with("status_")) {
+    const auto code = parse_number(metric.substr(7));
+    return code && *code == std::floor(*code) && *code >= 0 && *code <= 999;
+  }
+  return std::ranges::find(kCounts, metric) != kCounts.end();
+}
+
+}  // namespace
+
+double error_share(const Counts& counts) {
+  return share(counts.failed + counts.dropped, counts.planned - counts.canceled);
+}
+double achieved_rate(const Results& results) {
+  return per_second(results.counts.ok, std::max(results.measured, results.last_answer));
+}
+double offered_rate(const Results& results) {
+  return per_second(results.counts.planned, results.measured);
+}
+
+Result<Threshold> Threshold::parse(std::string_view text) {
+  const std::size_t at = text.find_first_of("<>");
+  if (at == std::string_view::npos) {
+    return bad(text, "there is no comparison");
+  }
+  Threshold threshold;
+  threshold.text_ = trim(text);
+  threshold.metric_ = trim(text.substr(0, at));
+  const bool equal = at + 1 < text.size() && text[at + 1] == '=';
+  threshold.op_ =
+      text[at] == '>' ? (equal ? Op::kAtLeast : Op::kAbove) : (equal ? Op::kAtMost : Op::kBelow);
+  std::string_view value = trim(text.substr(at + (equal ? 2 : 1)));
+  if (latency_metric(threshold.metric_)) {
+    const auto limit = parse_duration(value);
+    if (!limit) {
+      return bad(text, "'" + std::string(value) + "' is no duration");
+    }
+    threshold.kind_ = Kind::kDuration;
+    threshold.limit_ = to_seconds(*limit);
+    return threshold;
+  }
+  if (!is_count(threshold.metric_)) {
+    const std::string_view near = nearest_name(threshold.metric_, kCounts);
+    return bad(text, "there is no metric '" + threshold.metric_ + "'" +
+                         (near.empty() ? "" : " (did you mean " + std::string(near) + "?)"));
+  }
+  const bool percent = value.ends_with('%');
+  if (percent) {
+    value.remove_suffix(1);
+    if (threshold.metric_ == "rps") {
+      return bad(text, "a rate is no share");
+    }
+    threshold.kind_ = Kind::kShare;
+  }
+  const auto limit = parse_number(trim(value));
+  if (!limit || *limit < 0) {
+    return bad(text, "the value is no number");
+  }
+  threshold.limit_ = percent ? *limit / 100 : *limit;
+  return threshold;
+}
+
+Result<std::vector<Threshold>> Threshold::parse_objective(std::string_view text) {
+  std::vector<Threshold> all;
+  for (const std::string_view one : split(text, ',')) {
+    const std::size_t at = one.find('=');
+    if (at == std::string_view::npos || one.find_first_of("<>") != std::string_view::npos) {
+      return fail(ErrorCode::kInvalidArgument,
+                  "'" + std::string(one) +
+                      "' is no objective; accepted: METRIC=LIMIT,… as p99=50ms,errors=0.1%");
+    }
+    auto threshold = parse(std::string(one.substr(0, at)) + ">" + std::string(one.substr(at + 1)));
+    if (!threshold) {
+      return fail(std::move(threshold.error()));
+    }
+    all.push_back(std::move(*threshold));
+  }
+  return all;
+}
+
+double Threshold::quantile() const {
+  const auto metric = latency_metric(metric_);
+  return metric ? metric->quantile : -1;
+}
+
+double Threshold::measure(const Results& results) const {
+  if (const auto metric = latency_metric(metric_)) {
+    return to_seconds(measure_latency(*metric, results));
+  }
+  const Counts& counts = results.counts;
+  if (metric_ == "rps") {
+    return achieved_rate(results);
+  }
+  std::uint64_t count = 0;
+  if (metric_.starts_with("status_")) {
+    const auto found = results.status.find(static_cast<int>(*parse_number(metric_.substr(7))));
+    count = found == results.status.end() ? 0 : found->second.count;
+  } else {
+    count = metric_ == "errors"                          ? counts.failed + counts.dropped
+            : metric_ == "drops" || metric_ == "dropped" ? counts.dropped
+            : metric_ == "failed"                        ? counts.failed
+            : metric_ == "ok"                            ? counts.ok
+                                                         : counts.sent;
+  }
+  return kind_ == Kind::kShare ? share(count, counts.planned - counts.canceled)
+                               : static_cast<double>(count);
+}
+
+Threshold::Verdict Threshold::check(const Results& results) const {
+  Verdict verdict{.value = measure(results)};
+  if (kind_ == Kind::kDuration && results.latency.count() == 0) {
+    verdict.holds = true;
+    verdict.measured = "no answer";
+    return verdict;
+  }
+  verdict.holds = op_ == Op::kAbove     ? verdict.value > limit_
+                  : op_ == Op::kAtLeast ? verdict.value >= limit_
+                  : op_ == Op::kBelow   ? verdict.value < limit_
+                                        : verdict.value <= limit_;
+  if (kind_ == Kind::kDuration) {
+    verdict.measured = format_duration(Duration(std::llround(verdict.value * 1e9)));
+  } else if (kind_ == Kind::kShare) {
+    verdict.measured = format_number(verdict.value * 100) + " %";
+  } else {
+    verdict.measured = format_number(verdict.value);
+  }
+  return verdict;
+}
+
+}  // namespace podsense::load

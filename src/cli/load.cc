@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/load_oip.h"
 #include "load/quantity.h"
 #include "server/build_info.h"
 
@@ -62,6 +63,7 @@ struct Flags {
   std::string output;
   bool disable_keepalive = false;
   bool insecure = false;
+  OipFlags oip;
   bool http2 = false;
   std::string proxy;
 };
@@ -96,6 +98,12 @@ void add_body(CLI::App& app, Flags& flags) {
   body->add_option("--image", flags.options.image, "a picture, or a folder of them, to /predict");
   body->add_flag("--multipart", flags.options.multipart, "the picture as a form's file");
   body->add_option("--features", flags.options.features, "1,2,3 or a CSV file, to /predict-single");
+  body->add_option("--oip", flags.oip.form,
+                   "json or binary: random tensors of --model's shapes, to /v2/models/NAME/infer")
+      ->check(CLI::IsMember({"json", "binary"}));
+  body->add_option("--model", flags.oip.model, "for --oip");
+  body->add_option("--batch", flags.oip.batch, "for --oip: the first dimension where it is open")
+      ->check(CLI::Range(1, 4096));
 }
 
 void add_rate(CLI::App& app, Flags& flags) {
@@ -326,6 +334,9 @@ int run_load(std::span<const char* const> arguments) {
   auto options = finish(flags);
   if (!options) {
     return report_error(options.error());
+  }
+  if (auto made = use_oip(flags.oip, *options); !made) {
+    return report_error(made.error());
   }
   const auto ending = load::run(*options);
   return ending ? static_cast<int>(*ending) : report_error(ending.error());

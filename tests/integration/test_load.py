@@ -192,6 +192,19 @@ class Known(unittest.TestCase):
         self.assertEqual([json.loads(text) for text in double.bodies],
                          [{"n": n, "city": ("Bonn", "Ulm")[n % 2]} for n in range(4)])
 
+    def test_open_inference_requests_follow_the_metadata(self):
+        metadata = {"name": "m", "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 3]}]}
+        with Double(body=json.dumps(metadata).encode()) as double:
+            for form in ("json", "binary"):
+                run = Run("--host", double.url, "--oip", form, "--model", "m", "--batch", 2,
+                          "-n", 3, "-c", 1)
+                self.assertEqual((run.code, run.counts["ok"]), (0, 3), run)
+                self.assertTrue(run.report["target"]["url"].endswith("/v2/models/m/infer"))
+        as_json, binary = double.bodies[1], double.bodies[-1]  # the first asks for the metadata
+        self.assertEqual(json.loads(as_json)["inputs"][0]["shape"], [2, 3])
+        self.assertEqual(len(json.loads(as_json)["inputs"][0]["data"]), 6)
+        self.assertTrue(binary.startswith(b'{"inputs":[{"name":"x"'))
+
     def test_arrivals_of_every_kind(self):
         with Double() as double, tempfile.TemporaryDirectory() as folder:
             trace = Path(folder) / "trace.csv"

@@ -1,0 +1,53 @@
+#include "cli/load_oip.h"
+
+#include "http/probe.h"
+#include "load/oip.h"
+
+namespace podsense::cli {
+namespace {
+
+constexpr Duration kTimeout = std::chrono::seconds(5);
+
+}  // namespace
+
+Result<void> use_oip(const OipFlags& flags, load::Options& options) {
+  if (flags.form.empty()) {
+    if (!flags.model.empty()) {
+      return fail(ErrorCode::kInvalidArgument, "--model belongs to --oip");
+    }
+    return {};
+  }
+  if (flags.model.empty()) {
+    return fail(ErrorCode::kInvalidArgument, "--oip needs --model NAME");
+  }
+  if (options.body || !options.body_file.empty() || !options.image.empty() ||
+      !options.features.empty()) {
+    return fail(ErrorCode::kInvalidArgument, "--oip makes the body: leave out the other");
+  }
+  std::string base =
+      options.url.find("://") == std::string::npos ? "http://" + options.url : options.url;
+  while (base.ends_with('/')) {
+    base.pop_back();
+  }
+  base += "/v2/models/" + flags.model;
+  const auto metadata = http::probe(base, kTimeout);
+  if (!metadata) {
+    return fail(metadata.error().code, base + ": " + metadata.error().message);
+  }
+  if (metadata->status != 200) {
+    return fail(ErrorCode::kNotFound, base + " answers " + std::to_string(metadata->status) + ": " +
+                                          metadata->body.substr(0, 300));
+  }
+  auto request = load::make_oip_request(
+      metadata->body,
+      {.binary = flags.form == "binary", .batch = flags.batch, .seed = options.seed});
+  if (!request) {
+    return fail(std::move(request.error()));
+  }
+  options.url = base + "/infer";
+  options.body = std::move(request->body);
+  options.headers.insert(options.headers.end(), request->headers.begin(), request->headers.end());
+  return {};
+}
+
+}  // namespace podsense::cli

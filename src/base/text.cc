@@ -8,6 +8,8 @@
 #include <numeric>
 #include <vector>
 
+#include "base/float_text.h"
+
 namespace podsense {
 namespace {
 
@@ -76,14 +78,17 @@ constexpr bool is_plain(unsigned char c) {
 }
 
 template <class Float>
-void append_float(std::string& out, Float value) {
+char* write_float(char* at, Float value) {
   if (!std::isfinite(value)) {
-    out += "null";
-    return;
+    return std::ranges::copy(std::string_view("null"), at).out;
   }
-  std::array<char, 32> buffer;
-  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr;
-  out.append(buffer.data(), end);
+  return std::to_chars(at, at + kJsonNumberSize, value).ptr;
+}
+
+template <class Float>
+void append_float(std::string& out, Float value) {
+  std::array<char, kJsonNumberSize> buffer;
+  out.append(buffer.data(), write_float(buffer.data(), value));
 }
 
 }  // namespace
@@ -117,6 +122,13 @@ void append_json_number(std::string& out, double value) {
 }
 void append_json_number(std::string& out, float value) {
   append_float(out, value);
+}
+
+char* write_json_number(char* at, double value) {
+  return write_float(at, value);
+}
+char* write_json_number(char* at, float value) {
+  return std::isfinite(value) ? write_shortest(at, value) : write_float(at, value);
 }
 
 std::string_view nearest_name(std::string_view name, std::span<const std::string_view> candidates) {

@@ -4,6 +4,7 @@
 
 #include <charconv>
 #include <concepts>
+#include <cstddef>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,6 +21,14 @@ void append_json_number(std::string& out, std::integral auto value) {
   char buffer[24];
   const auto end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
   out.append(buffer, end);
+}
+
+/// The same at `at`, which has room for kJsonNumberSize bytes; returns the end.
+inline constexpr std::size_t kJsonNumberSize = 25;
+char* write_json_number(char* at, double value);
+char* write_json_number(char* at, float value);
+char* write_json_number(char* at, std::integral auto value) {
+  return std::to_chars(at, at + kJsonNumberSize, value).ptr;
 }
 
 /// The candidate with the smallest edit distance when it is near enough to be a slip, else "".

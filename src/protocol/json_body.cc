@@ -53,10 +53,9 @@ tl::unexpected<Error> syntax_error(std::string_view json) {
   return invalid(fault ? std::move(fault->message) : "the body is not valid JSON");
 }
 
-tl::unexpected<Error> refuse(std::string_view json, ondemand::value& value, const Place& place,
-                             std::string_view rule, char wanted) {
-  const char* at = value.raw_json_token().data();
-  const std::string_view rest = json.substr(static_cast<std::size_t>(at - json.data()));
+tl::unexpected<Error> refuse_at(std::string_view json, std::size_t at, const std::string& where,
+                                std::string_view rule, char wanted) {
+  const std::string_view rest = json.substr(at);
   const char first = rest.empty() ? '\0' : rest.front();
   std::string noun;
   if (first == wanted) {
@@ -77,7 +76,13 @@ tl::unexpected<Error> refuse(std::string_view json, ondemand::value& value, cons
     }
     noun = token.size() <= 40 ? std::string(token) : std::string(token.substr(0, 37)) + "...";
   }
-  return invalid(place.text() + " is " + noun + "; " + std::string(rule));
+  return invalid(where + " is " + noun + "; " + std::string(rule));
+}
+
+tl::unexpected<Error> refuse(std::string_view json, ondemand::value& value, const Place& place,
+                             std::string_view rule, char wanted) {
+  const char* at = value.raw_json_token().data();
+  return refuse_at(json, static_cast<std::size_t>(at - json.data()), place.text(), rule, wanted);
 }
 
 tl::unexpected<Error> refuse_number(std::string_view json, ondemand::value& value,

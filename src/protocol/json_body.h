@@ -86,6 +86,9 @@ struct Place {
 /// error, as is what is no JSON value at all.
 tl::unexpected<Error> refuse(std::string_view json, ondemand::value& value, const Place& place,
                              std::string_view rule, char wanted = '\0');
+/// The same for a value that starts at byte `at` of `json`.
+tl::unexpected<Error> refuse_at(std::string_view json, std::size_t at, const std::string& where,
+                                std::string_view rule, char wanted = '\0');
 /// For a number that must fit a float.
 tl::unexpected<Error> refuse_number(std::string_view json, ondemand::value& value,
                                     const Place& place);

@@ -7,6 +7,7 @@
 
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include "base/error.h"
 #include "protocol/messages.h"
@@ -29,6 +30,9 @@ Result<RowsRequest> parse_features(std::string_view json);
 /// `{"instances": [[numbers], …], "model"?, "version"?}`: rows of equal length, 1..kMaxRows.
 /// @errors as parse_features; kPayloadTooLarge: more than kMaxRows
 Result<RowsRequest> parse_instances(std::string_view json);
+/// `{"image": "<base64>"}`, `{"image_url": "https://…"}` or `{"features": [numbers]}`, each with
+/// "model"? and "version"?, the first two with "top_k"?. Exactly one of the three must be there.
+Result<std::variant<ClassifyRequest, RowsRequest>> parse_infer(std::string_view json);
 /// `{"cpu_ms"?: number, "model"?, "version"?}`; an empty body is an empty object.
 Result<SimulateRequest> parse_simulate(std::string_view json);
 

@@ -26,17 +26,21 @@ constexpr std::array<std::string_view, 4> kImageFields{"image", "model", "versio
 constexpr std::array<std::string_view, 4> kUrlFields{"url", "model", "version", "top_k"};
 constexpr std::array<std::string_view, 3> kFeaturesFields{"features", "model", "version"};
 constexpr std::array<std::string_view, 3> kInstancesFields{"instances", "model", "version"};
+constexpr std::array<std::string_view, 6> kInferFields{"image", "model",     "version",
+                                                       "top_k", "image_url", "features"};
 constexpr std::array<std::string_view, 3> kSimulateFields{"cpu_ms", "model", "version"};
 
 constexpr Shape kImageShape{kImageFields, R"({"image": "<base64>"})"};
 constexpr Shape kUrlShape{kUrlFields, R"({"url": "https://example.com/cat.jpg"})"};
 constexpr Shape kFeaturesShape{kFeaturesFields, R"({"features": [0.5, 1, 2]})"};
 constexpr Shape kInstancesShape{kInstancesFields, R"({"instances": [[0.5, 1], [2, 3]]})"};
+constexpr Shape kInferShape{kInferFields, R"({"features": [0.5, 1, 2]})"};
 constexpr Shape kSimulateShape{kSimulateFields, R"({"cpu_ms": 25})"};
 
 constexpr std::size_t kMainField = 0;
 constexpr std::size_t kModelField = 1;
 constexpr std::size_t kTopKField = 3;
+constexpr std::size_t kImageUrlField = 4;
 
 tl::unexpected<Error> missing(const Shape& shape) {
   return invalid("the field '" + std::string(shape.fields[kMainField]) + "' is missing; send " +
@@ -187,25 +191,53 @@ Result<void> read_rows(std::string_view json, ondemand::value& value, RowsReques
   return {};
 }
 
+Result<void> read_image_field(std::string_view json, ondemand::value& value,
+                              ClassifyRequest& request) {
+  std::string_view encoded;
+  if (value.get_string().get(encoded) != simdjson::SUCCESS) {
+    return refuse(json, value, {"image"}, "it must be a string of base64", '"');
+  }
+  auto image = read_image(encoded);
+  if (!image) {
+    return tl::unexpected(std::move(image.error()));
+  }
+  request.image = std::move(*image);
+  return {};
+}
+
+Result<void> read_url_field(std::string_view json, ondemand::value& value, std::string_view field,
+                            ClassifyRequest& request) {
+  std::string_view url;
+  if (value.get_string().get(url) != simdjson::SUCCESS) {
+    return refuse(json, value, {field}, "it must be a string", '"');
+  }
+  if (url.empty() || url.size() > kMaxUrl) {
+    return invalid(std::string(field) + " is " + std::to_string(url.size()) +
+                   " bytes long; it must be 1 to " + std::to_string(kMaxUrl));
+  }
+  request.url = url;
+  return {};
+}
+
+Result<void> read_features_field(std::string_view json, ondemand::value& value,
+                                 RowsRequest& request) {
+  reserve_for(json, request.values);
+  const auto columns = read_row(json, value, {"features"}, request.values);
+  if (!columns) {
+    return tl::unexpected(columns.error());
+  }
+  request.rows = 1;
+  request.columns = *columns;
+  return {};
+}
+
 }  // namespace
 
 Result<ClassifyRequest> parse_classify_image(std::string_view json) {
   ClassifyRequest request;
-  const auto on_field = [&](std::size_t index, ondemand::value value,
-                            std::string_view text) -> Result<void> {
-    if (index != kMainField) {
-      return read_classify_option(text, value, index, request);
-    }
-    std::string_view encoded;
-    if (value.get_string().get(encoded) != simdjson::SUCCESS) {
-      return refuse(text, value, {"image"}, "it must be a string of base64", '"');
-    }
-    auto image = read_image(encoded);
-    if (!image) {
-      return tl::unexpected(std::move(image.error()));
-    }
-    request.image = std::move(*image);
-    return {};
+  const auto on_field = [&](std::size_t index, ondemand::value value, std::string_view text) {
+    return index == kMainField ? read_image_field(text, value, request)
+                               : read_classify_option(text, value, index, request);
   };
   if (auto read = read_object(json, kImageShape, on_field); !read) {
     return tl::unexpected(std::move(read.error()));
@@ -218,21 +250,9 @@ Result<ClassifyRequest> parse_classify_image(std::string_view json) {
 
 Result<ClassifyRequest> parse_classify_url(std::string_view json) {
   ClassifyRequest request;
-  const auto on_field = [&](std::size_t index, ondemand::value value,
-                            std::string_view text) -> Result<void> {
-    if (index != kMainField) {
-      return read_classify_option(text, value, index, request);
-    }
-    std::string_view url;
-    if (value.get_string().get(url) != simdjson::SUCCESS) {
-      return refuse(text, value, {"url"}, "it must be a string", '"');
-    }
-    if (url.empty() || url.size() > kMaxUrl) {
-      return invalid("url is " + std::to_string(url.size()) + " bytes long; it must be 1 to " +
-                     std::to_string(kMaxUrl));
-    }
-    request.url = url;
-    return {};
+  const auto on_field = [&](std::size_t index, ondemand::value value, std::string_view text) {
+    return index == kMainField ? read_url_field(text, value, "url", request)
+                               : read_classify_option(text, value, index, request);
   };
   if (auto read = read_object(json, kUrlShape, on_field); !read) {
     return tl::unexpected(std::move(read.error()));
@@ -245,19 +265,9 @@ Result<ClassifyRequest> parse_classify_url(std::string_view json) {
 
 Result<RowsRequest> parse_features(std::string_view json) {
   RowsRequest request;
-  const auto on_field = [&](std::size_t index, ondemand::value value,
-                            std::string_view text) -> Result<void> {
-    if (index != kMainField) {
-      return read_model(text, value, index, request.model);
-    }
-    reserve_for(text, request.values);
-    const auto columns = read_row(text, value, {"features"}, request.values);
-    if (!columns) {
-      return tl::unexpected(columns.error());
-    }
-    request.rows = 1;
-    request.columns = *columns;
-    return {};
+  const auto on_field = [&](std::size_t index, ondemand::value value, std::string_view text) {
+    return index == kMainField ? read_features_field(text, value, request)
+                               : read_model(text, value, index, request.model);
   };
   if (auto read = read_object(json, kFeaturesShape, on_field); !read) {
     return tl::unexpected(std::move(read.error()));
@@ -281,6 +291,45 @@ Result<RowsRequest> parse_instances(std::string_view json) {
     return missing(kInstancesShape);
   }
   return request;
+}
+
+Result<std::variant<ClassifyRequest, RowsRequest>> parse_infer(std::string_view json) {
+  ClassifyRequest picture;
+  RowsRequest rows;
+  bool has_top_k = false;
+  const auto on_field = [&](std::size_t index, ondemand::value value, std::string_view text) {
+    switch (index) {
+      case kMainField:
+        return read_image_field(text, value, picture);
+      case kImageUrlField:
+        return read_url_field(text, value, kInferFields[index], picture);
+      case kModelField:
+      case kTopKField - 1:
+        return read_model(text, value, index, picture.model);
+      case kTopKField:
+        has_top_k = true;
+        return read_classify_option(text, value, index, picture);
+      default:
+        return read_features_field(text, value, rows);
+    }
+  };
+  if (auto read = read_object(json, kInferShape, on_field); !read) {
+    return tl::unexpected(std::move(read.error()));
+  }
+  const int given =
+      (picture.image.empty() ? 0 : 1) + (picture.url.empty() ? 0 : 1) + (rows.rows == 0 ? 0 : 1);
+  if (given != 1) {
+    return invalid(std::string(given == 0 ? "there is no input" : "there are several inputs") +
+                   "; send exactly one of image, image_url and features");
+  }
+  if (rows.rows == 0) {
+    return picture;
+  }
+  if (has_top_k) {
+    return invalid("top_k goes with image and image_url, not with features");
+  }
+  rows.model = std::move(picture.model);
+  return rows;
 }
 
 Result<SimulateRequest> parse_simulate(std::string_view json) {

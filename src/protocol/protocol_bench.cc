@@ -1,11 +1,18 @@
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <array>
+#include <charconv>
+#include <memory>
 #include <random>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "protocol/form.h"
 #include "protocol/json_codec.h"
+#include "protocol/oip_codec.h"
+#include "protocol/oip_data.h"
 
 namespace podsense::protocol {
 namespace {
@@ -136,6 +143,68 @@ void write_classify_top_5(benchmark::State& state) {
   }
 }
 BENCHMARK(write_classify_top_5);
+
+constexpr std::size_t kImage = 3UL * 224 * 224;
+
+/// As clients write the floats of a picture: with `digits` significant digits, or, for 0, as Python
+/// writes a float32 (a double, and ", " between).
+std::string tensor_body(int digits) {
+  std::mt19937 random(1);
+  std::normal_distribution<float> normal;
+  std::string out =
+      R"({"inputs":[{"name":"images","shape":[1,3,224,224],"datatype":"FP32","data":[)";
+  for (std::size_t i = 0; i < kImage; ++i) {
+    const auto value = static_cast<double>(normal(random));
+    std::array<char, 32> buffer{};
+    char* const end =
+        digits == 0
+            ? std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr
+            : buffer.data() + std::snprintf(buffer.data(), buffer.size(), "%.*g", digits, value);
+    out += i == 0 ? "" : digits == 0 ? ", " : ",";
+    out.append(buffer.data(), end);
+  }
+  return out + "]}]}";
+}
+
+void parse_tensor_json(benchmark::State& state) {
+  const auto body =
+      std::make_shared<const std::string>(tensor_body(static_cast<int>(state.range(0))));
+  for (auto _ : state) {
+    auto request = parse_oip_request({.bytes = body, .json_size = std::nullopt});
+    benchmark::DoNotOptimize(request);
+  }
+  set_bytes(state, body->size());
+}
+BENCHMARK(parse_tensor_json)->Arg(4)->Arg(6)->Arg(9)->Arg(0);
+
+void parse_tensor_binary(benchmark::State& state) {
+  const std::string json = R"({"inputs":[{"name":"images","shape":[1,3,224,224],"datatype":"FP32",)"
+                           R"("parameters":{"binary_data_size":)" +
+                           std::to_string(kImage * 4) + "}}]}";
+  const auto body = std::make_shared<const std::string>(json + std::string(kImage * 4, '\0'));
+  for (auto _ : state) {
+    auto request = parse_oip_request({.bytes = body, .json_size = json.size()});
+    benchmark::DoNotOptimize(request);
+  }
+  set_bytes(state, body->size());
+}
+BENCHMARK(parse_tensor_binary);
+
+void write_tensor_json(benchmark::State& state) {
+  std::mt19937 random(1);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(kImage);
+  std::ranges::generate(values, [&] { return normal(random); });
+  std::size_t size = 0;
+  for (auto _ : state) {
+    std::string out;
+    benchmark::DoNotOptimize(
+        write_json_data(out, DataType::kFp32, std::as_bytes(std::span(values))));
+    size = out.size();
+  }
+  set_bytes(state, size);
+}
+BENCHMARK(write_tensor_json);
 
 }  // namespace
 }  // namespace podsense::protocol

@@ -1,0 +1,588 @@
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "protocol/json_body.h"
+#include "protocol/json_syntax.h"
+#include "protocol/oip_codec.h"
+#include "protocol/oip_data.h"
+#include "protocol/options.h"
+
+namespace podsense::protocol {
+namespace {
+
+constexpr std::string_view kExample =
+    R"({"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [0.5, 1]}]})";
+constexpr std::string_view kStringRule = "it must be a string";
+constexpr std::string_view kBoolRule = "it must be true or false";
+constexpr std::string_view kCountRule = "it must be an integer, 0 or more";
+constexpr std::string_view kObjectRule = "it must be an object";
+constexpr std::size_t kMaxTensorName = 1024;
+
+constexpr std::array<std::string_view, 6> kBodyFields{"id",         "inputs",     "outputs",
+                                                      "parameters", "model_name", "model_version"};
+constexpr std::array<std::string_view, 5> kInputFields{"name", "shape", "datatype", "parameters",
+                                                       "data"};
+constexpr std::array<std::string_view, 2> kOutputFields{"name", "parameters"};
+
+/// Where a value stands, written only when it is refused: `inputs[2].shape`.
+struct Where {
+  std::string_view list{};  ///< empty: the body itself
+  std::size_t index = 0;
+
+  [[nodiscard]] std::string text() const {
+    return list.empty() ? std::string() : std::string(list) + '[' + std::to_string(index) + ']';
+  }
+  [[nodiscard]] std::string text(std::string_view member) const {
+    return list.empty() ? std::string(member) : text() + '.' + std::string(member);
+  }
+};
+
+/// Calls `on_field(index, name, value)` for each field. With `known` a field may come once, and an
+/// unknown one is refused; without, any name is a field, and `index` means nothing.
+template <class OnField>
+Result<void> read_fields(std::string_view json, ondemand::object& object, const Where& where,
+                         std::span<const std::string_view> known, OnField on_field) {
+  unsigned seen = 0;
+  for (auto entry : object) {
+    ondemand::field field;
+    std::string_view name;
+    if (std::move(entry).get(field) != simdjson::SUCCESS ||
+        field.unescaped_key().get(name) != simdjson::SUCCESS) {
+      return syntax_error(json);
+    }
+    std::size_t index = 0;
+    if (!known.empty()) {
+      const auto found = std::ranges::find(known, name);
+      if (found == known.end()) {
+        return unknown_name(where.list.empty() ? "field" : "field in " + where.text(), name, known);
+      }
+      index = static_cast<std::size_t>(found - known.begin());
+      if ((seen >> index & 1U) != 0) {
+        return invalid("the field '" + where.text(name) + "' is given twice");
+      }
+      seen |= 1U << index;
+    }
+    if (Result<void> read = on_field(index, name, field.value()); !read) {
+      return read;
+    }
+  }
+  return {};
+}
+
+/// Reads values, or says what they are instead.
+class Values {
+ public:
+  explicit Values(std::string_view json) : json_(json) {}
+  [[nodiscard]] std::string_view json() const { return json_; }
+
+  Result<std::string> string(ondemand::value& value, const Where& where, std::string_view member,
+                             std::size_t most) const {
+    std::string_view text;
+    if (value.get_string().get(text) != simdjson::SUCCESS) {
+      return refuse(json_, value, {where.text(member)}, kStringRule, '"');
+    }
+    if (text.size() > most) {
+      return invalid(where.text(member) + " is " + std::to_string(text.size()) +
+                     " bytes long; at most " + std::to_string(most) + " are accepted");
+    }
+    return std::string(text);
+  }
+
+  Result<std::uint64_t> count(ondemand::value& value, const std::string& place) const {
+    std::uint64_t number = 0;
+    if (value.get_uint64().get(number) != simdjson::SUCCESS) {
+      return refuse(json_, value, {place}, kCountRule);
+    }
+    return number;
+  }
+
+  Result<bool> boolean(ondemand::value& value, const std::string& place) const {
+    bool is = false;
+    if (value.get_bool().get(is) != simdjson::SUCCESS) {
+      return refuse(json_, value, {place}, kBoolRule);
+    }
+    return is;
+  }
+
+  /// A parameter that is accepted and not used.
+  Result<void> scalar(ondemand::value& value, const std::string& place) const {
+    ondemand::json_type type{};
+    std::string_view text;
+    double number = 0;
+    bool is = false;
+    if (value.type().get(type) != simdjson::SUCCESS) {
+      return syntax_error(json_);
+    }
+    const bool right =
+        (type == ondemand::json_type::string &&
+         value.get_string().get(text) == simdjson::SUCCESS) ||
+        (type == ondemand::json_type::number &&
+         value.get_double().get(number) == simdjson::SUCCESS) ||
+        (type == ondemand::json_type::boolean && value.get_bool().get(is) == simdjson::SUCCESS);
+    if (!right) {
+      return refuse(json_, value, {place}, "it must be a string, a number or a boolean",
+                    type == ondemand::json_type::string ? '"' : '\0');
+    }
+    return {};
+  }
+
+  /// Calls `on_field(name, value, place)` for each parameter.
+  template <class OnField>
+  Result<void> parameters(ondemand::value& value, const Where& where, OnField on_field) const {
+    ondemand::object object;
+    if (value.get_object().get(object) != simdjson::SUCCESS) {
+      return refuse(json_, value, {where.text("parameters")}, kObjectRule, '{');
+    }
+    return read_fields(
+        json_, object, where, {},
+        [&](std::size_t, std::string_view name, ondemand::value parameter) {
+          return on_field(name, parameter,
+                          where.text("parameters") + '.' + std::string(name.substr(0, kShownName)));
+        });
+  }
+
+  /// Calls `on_object(where, object)` for each object of a list.
+  template <class OnObject>
+  Result<void> list(ondemand::value& value, std::string_view name, OnObject on_object) const {
+    ondemand::array array;
+    if (value.get_array().get(array) != simdjson::SUCCESS) {
+      return refuse(json_, value, {name}, "it must be an array of objects", '[');
+    }
+    Where where{.list = name};
+    for (auto element : array) {
+      ondemand::value item;
+      ondemand::object object;
+      if (std::move(element).get(item) != simdjson::SUCCESS) {
+        return syntax_error(json_);
+      }
+      if (where.index == kMaxTensors) {
+        return invalid(std::string(name) + " holds more than " + std::to_string(kMaxTensors) +
+                       " tensors");
+      }
+      if (item.get_object().get(object) != simdjson::SUCCESS) {
+        return refuse(json_, item, {where.text()}, kObjectRule, '{');
+      }
+      if (Result<void> read = on_object(where, object); !read) {
+        return read;
+      }
+      ++where.index;
+    }
+    return {};
+  }
+
+ private:
+  static constexpr std::size_t kShownName = 64;
+  std::string_view json_;
+};
+
+tl::unexpected<Error> shared_memory(const Where& where) {
+  return fail(ErrorCode::kUnimplemented,
+              where.text("parameters") +
+                  " names a shared memory region, which is not offered; send the data itself");
+}
+
+void own(InputTensor& tensor, OwnedData data) {
+  tensor.storage = std::move(data.memory);
+  tensor.data = {tensor.storage.get(), data.size};
+}
+
+/// An input as it stands in the JSON; its data is read when all its fields are known.
+struct ReadInput {
+  InputTensor tensor;
+  std::string_view data;  ///< from '[' to ']'; empty: none
+  std::optional<std::uint64_t> binary_size;
+  bool has_type = false;
+  bool has_shape = false;
+};
+
+class RequestReader {
+ public:
+  RequestReader(std::string_view json, std::span<const std::byte> binary, bool has_binary)
+      : values_(json), binary_(binary), has_binary_(has_binary) {}
+
+  Result<void> field(std::size_t index, ondemand::value value) {
+    constexpr Where kBody;
+    switch (index) {
+      case 0:
+        return assign(request.id, values_.string(value, kBody, "id", kMaxId));
+      case 1:
+        has_inputs_ = true;
+        return values_.list(value, "inputs", [&](const Where& where, ondemand::object& object) {
+          return input(where, object);
+        });
+      case 2:
+        return values_.list(value, "outputs", [&](const Where& where, ondemand::object& object) {
+          return output(where, object);
+        });
+      case 3:
+        return values_.parameters(
+            value, kBody, [&](std::string_view name, ondemand::value v, const std::string& place) {
+              return parameter(name, v, place);
+            });
+      default: {  // The path says which model; what clients repeat in the body is let pass.
+        std::string ignored;
+        return assign(ignored, values_.string(value, kBody, kBodyFields[index], kMaxId));
+      }
+    }
+  }
+
+  Result<void> finish() {
+    if (!has_inputs_) {
+      return invalid("the field 'inputs' is missing; send " + std::string(kExample));
+    }
+    if (!binary_.empty()) {
+      return invalid("the body has " + std::to_string(binary_.size()) +
+                     " bytes more than its JSON and the binary_data_size of its inputs");
+    }
+    return {};
+  }
+
+  InferRequest request;
+
+ private:
+  static constexpr std::size_t kMaxId = 1024;
+
+  template <class Value>
+  static Result<void> assign(Value& to, Result<Value> value) {
+    if (!value) {
+      return fail(std::move(value.error()));
+    }
+    to = std::move(*value);
+    return {};
+  }
+
+  Result<void> parameter(std::string_view name, ondemand::value& value, const std::string& place) {
+    if (name == "timeout") {
+      std::uint64_t microseconds = 0;
+      auto read = assign(microseconds, values_.count(value, place));
+      if (read && microseconds > 0) {
+        constexpr std::uint64_t kMost = 3'600'000'000;  // an hour: as good as none
+        request.timeout = std::chrono::microseconds(std::min(microseconds, kMost));
+      }
+      return read;
+    }
+    if (name == "priority") {
+      return assign(request.priority, values_.count(value, place));
+    }
+    if (name == "binary_data_output") {
+      return assign(request.binary_data_output, values_.boolean(value, place));
+    }
+    if (name == "sequence_start" || name == "sequence_end") {
+      bool ignored = false;
+      return assign(ignored, values_.boolean(value, place));
+    }
+    if (name.starts_with("triton_")) {
+      return invalid(place + " is reserved; parameter names must not start with 'triton_'");
+    }
+    return values_.scalar(value, place);
+  }
+
+  Result<void> input(const Where& where, ondemand::object& object) {
+    ReadInput input;
+    auto read = read_fields(values_.json(), object, where, kInputFields,
+                            [&](std::size_t index, std::string_view, ondemand::value value) {
+                              return input_field(where, index, value, input);
+                            });
+    if (!read) {
+      return read;
+    }
+    if (read = fill(where, input); !read) {
+      return read;
+    }
+    request.inputs.push_back(std::move(input.tensor));
+    return {};
+  }
+
+  Result<void> input_field(const Where& where, std::size_t index, ondemand::value& value,
+                           ReadInput& input) {
+    switch (index) {
+      case 0:
+        return assign(input.tensor.name, values_.string(value, where, "name", kMaxTensorName));
+      case 1:
+        input.has_shape = true;
+        return shape(where, value, input.tensor.shape);
+      case 2:
+        input.has_type = true;
+        return assign(input.tensor.type, datatype(where, value));
+      case 3:
+        return values_.parameters(
+            value, where, [&](std::string_view name, ondemand::value v, const std::string& place) {
+              return input_parameter(where, name, v, place, input);
+            });
+      default:
+        return data(where, value, input);
+    }
+  }
+
+  Result<void> shape(const Where& where, ondemand::value& value, std::vector<std::int64_t>& out) {
+    ondemand::array array;
+    if (value.get_array().get(array) != simdjson::SUCCESS) {
+      return refuse(values_.json(), value, {where.text("shape")}, "it must be an array of integers",
+                    '[');
+    }
+    for (auto element : array) {
+      ondemand::value item;
+      std::int64_t dimension = -1;
+      if (std::move(element).get(item) != simdjson::SUCCESS) {
+        return syntax_error(values_.json());
+      }
+      if (item.get_int64().get(dimension) != simdjson::SUCCESS || dimension < 0) {
+        return refuse(values_.json(), item, {where.text("shape"), out.size()}, kCountRule);
+      }
+      if (out.size() == kMaxDimensions) {
+        return invalid(where.text("shape") + " has more than " + std::to_string(kMaxDimensions) +
+                       " dimensions");
+      }
+      out.push_back(dimension);
+    }
+    return {};
+  }
+
+  Result<DataType> datatype(const Where& where, ondemand::value& value) {
+    auto name = values_.string(value, where, "datatype", kMaxTensorName);
+    if (!name) {
+      return fail(std::move(name.error()));
+    }
+    if (const auto type = data_type_of(*name)) {
+      return *type;
+    }
+    std::string accepted;
+    for (std::size_t i = 0; i <= static_cast<std::size_t>(DataType::kBytes); ++i) {
+      accepted += (i == 0 ? "" : ", ");
+      accepted += data_type_name(static_cast<DataType>(i));
+    }
+    return invalid(where.text("datatype") + " is " + in_quotes(*name) +
+                   "; accepted are: " + accepted);
+  }
+
+  Result<void> input_parameter(const Where& where, std::string_view name, ondemand::value& value,
+                               const std::string& place, ReadInput& input) {
+    if (name == "binary_data_size") {
+      auto size = values_.count(value, place);
+      if (!size) {
+        return fail(std::move(size.error()));
+      }
+      input.binary_size = *size;
+      return {};
+    }
+    if (name.starts_with("shared_memory_")) {
+      return shared_memory(where);
+    }
+    return values_.scalar(value, place);
+  }
+
+  Result<void> data(const Where& where, ondemand::value& value, ReadInput& input) {
+    ondemand::array array;
+    if (value.get_array().get(array) != simdjson::SUCCESS) {
+      return refuse(values_.json(), value, {where.text("data")}, "it must be an array", '[');
+    }
+    // The brackets match here; what stands between them is read later, and checked then.
+    if (array.raw_json().get(input.data) != simdjson::SUCCESS) {
+      return syntax_error(values_.json());
+    }
+    input.data = input.data.substr(0, input.data.rfind(']') + 1);
+    return {};
+  }
+
+  Result<void> output(const Where& where, ondemand::object& object) {
+    RequestedOutput wanted;
+    const auto on_parameter = [&](std::string_view name, ondemand::value value,
+                                  const std::string& place) -> Result<void> {
+      if (name == "binary_data") {
+        auto is = values_.boolean(value, place);
+        if (is) {
+          wanted.binary_data = *is;
+        }
+        return is ? Result<void>() : fail(std::move(is.error()));
+      }
+      if (name == "classification") {
+        auto best = values_.count(value, place);
+        if (best) {
+          wanted.classification =
+              static_cast<std::uint32_t>(std::min<std::uint64_t>(*best, kMaxClasses));
+        }
+        return best ? Result<void>() : fail(std::move(best.error()));
+      }
+      return name.starts_with("shared_memory_") ? shared_memory(where)
+                                                : values_.scalar(value, place);
+    };
+    auto read = read_fields(
+        values_.json(), object, where, kOutputFields,
+        [&](std::size_t index, std::string_view, ondemand::value value) {
+          return index == 0
+                     ? assign(wanted.name, values_.string(value, where, "name", kMaxTensorName))
+                     : values_.parameters(value, where, on_parameter);
+        });
+    if (read && wanted.name.empty()) {
+      return invalid(where.text() + " has no name");
+    }
+    request.outputs.push_back(std::move(wanted));
+    return read;
+  }
+
+  /// The data of an input of which all is known now.
+  Result<void> fill(const Where& where, ReadInput& input) {
+    InputTensor& tensor = input.tensor;
+    const char* missing = tensor.name.empty() ? "name"
+                          : !input.has_shape  ? "shape"
+                          : !input.has_type   ? "datatype"
+                                              : nullptr;
+    if (missing != nullptr) {
+      return invalid(where.text() + " has no " + missing + "; send " + std::string(kExample));
+    }
+    const auto count = element_count(tensor.shape);
+    if (!count) {
+      return invalid(where.text("shape") + " is " + shape_text(tensor.shape) +
+                     ", more than 2^40 elements");
+    }
+    if (input.binary_size) {
+      return take_binary(where, input, *count);
+    }
+    if (input.data.empty()) {
+      return invalid(where.text() +
+                     " has no data; it needs 'data' or the parameter 'binary_data_size'");
+    }
+    auto bytes = read_json_data({.json = values_.json(),
+                                 .text = input.data,
+                                 .input = where.index,
+                                 .type = tensor.type,
+                                 .shape = tensor.shape,
+                                 .count = *count});
+    if (!bytes) {
+      return fail(std::move(bytes.error()));
+    }
+    own(tensor, std::move(*bytes));
+    return {};
+  }
+
+  Result<void> take_binary(const Where& where, ReadInput& input, std::uint64_t count) {
+    if (!input.data.empty()) {
+      return invalid(where.text() + " has both data and binary_data_size; send one");
+    }
+    if (!has_binary_) {
+      return invalid(
+          where.text() +
+          " has binary_data_size, but the request has no Inference-Header-Content-Length, "
+          "which says where its JSON ends and binary data begins");
+    }
+    if (*input.binary_size > binary_.size()) {
+      return invalid(where.text("parameters.binary_data_size") + " is " +
+                     std::to_string(*input.binary_size) + ", but only " +
+                     std::to_string(binary_.size()) + " bytes of binary data are left");
+    }
+    input.tensor.data = binary_.first(*input.binary_size);
+    binary_ = binary_.subspan(*input.binary_size);
+    if (auto right = check_binary_data(input.tensor.type, count, input.tensor.data); !right) {
+      return invalid("the binary data of " + where.text() + " " + right.error().message);
+    }
+    return {};
+  }
+
+  static constexpr std::uint64_t kMaxClasses = 1'000'000;
+  Values values_;
+  std::span<const std::byte> binary_;
+  bool has_binary_;
+  bool has_inputs_ = false;
+};
+
+Result<InferRequest> read_request(std::string_view json, std::span<const std::byte> binary,
+                                  bool has_binary) {
+  static constexpr Shape kShape{kBodyFields, kExample};
+  std::optional<RequestReader> reader;
+  const auto on_field = [&](std::size_t index, ondemand::value value, std::string_view loaded) {
+    if (!reader) {
+      reader.emplace(loaded, binary, has_binary);
+    }
+    return reader->field(index, value);
+  };
+  if (auto read = read_object(json, kShape, on_field); !read) {
+    return fail(std::move(read.error()));
+  }
+  if (!reader) {
+    reader.emplace(json, binary, has_binary);
+  }
+  if (auto whole = reader->finish(); !whole) {
+    return fail(std::move(whole.error()));
+  }
+  return std::move(reader->request);
+}
+
+}  // namespace
+
+Result<std::size_t> parse_json_size(std::string_view header, std::size_t body_size) {
+  std::size_t size = 0;
+  const auto [end, error] = std::from_chars(header.data(), header.data() + header.size(), size);
+  if (header.empty() || error != std::errc() || end != header.data() + header.size()) {
+    return invalid("Inference-Header-Content-Length is " + in_quotes(header) +
+                   "; it must be the number of bytes of the JSON");
+  }
+  if (size > body_size) {
+    return invalid("Inference-Header-Content-Length is " + std::to_string(size) +
+                   ", but the body has only " + std::to_string(body_size) + " bytes");
+  }
+  return size;
+}
+
+Result<InferRequest> parse_oip_request(const OipBody& body) {
+  const std::string_view bytes = *body.bytes;
+  const std::size_t json_size = body.json_size.value_or(bytes.size());
+  const auto binary = std::as_bytes(std::span(bytes).subspan(json_size));
+  auto request = read_request(bytes.substr(0, json_size), binary, body.json_size.has_value());
+  if (request) {
+    request->owner = body.bytes;
+  }
+  return request;
+}
+
+Result<InferRequest> parse_oip_raw(std::shared_ptr<const std::string> body,
+                                   std::span<const TensorMetadata> inputs) {
+  if (inputs.size() != 1) {
+    return invalid("a body without JSON is for models with one input; this one has " +
+                   std::to_string(inputs.size()));
+  }
+  const TensorMetadata& input = inputs.front();
+  InferRequest request;
+  InputTensor& tensor = request.inputs.emplace_back();
+  tensor.name = input.name;
+  tensor.type = input.type;
+  tensor.shape.assign(input.shape.begin(), input.shape.end());
+  request.binary_data_output = true;
+  const std::string_view bytes = *body;
+  request.owner = std::move(body);
+  if (!tensor.shape.empty() && tensor.shape.front() < 0) {
+    tensor.shape.front() = 1;
+  }
+  const auto open = std::ranges::count_if(tensor.shape, [](std::int64_t d) { return d < 0; });
+  if (open > 1) {
+    return invalid("a body without JSON is for inputs with one open dimension at most; '" +
+                   tensor.name + "' has the shape " + shape_text(input.shape));
+  }
+  std::uint64_t fixed = std::max<std::size_t>(element_size(input.type), 1);
+  for (std::int64_t& dimension : tensor.shape) {
+    fixed *= dimension < 0 ? 1 : static_cast<std::uint64_t>(dimension);
+  }
+  const bool is_text = input.type == DataType::kBytes;
+  for (std::int64_t& dimension : tensor.shape) {
+    if (dimension < 0) {
+      dimension = is_text || fixed == 0 ? 1 : static_cast<std::int64_t>(bytes.size() / fixed);
+    }
+  }
+  const auto count = element_count(tensor.shape);
+  if (is_text) {
+    if (count != 1) {
+      return invalid("a body without JSON is one text; '" + tensor.name + "' has the shape " +
+                     shape_text(input.shape));
+    }
+    own(tensor, one_text(bytes));
+    return request;
+  }
+  tensor.data = std::as_bytes(std::span(bytes));
+  if (auto right = check_binary_data(input.type, count.value_or(0), tensor.data); !right) {
+    return invalid("the body, which is the input '" + tensor.name + "' of shape " +
+                   shape_text(input.shape) + " and nothing else, " + right.error().message);
+  }
+  return request;
+}
+
+}  // namespace podsense::protocol

@@ -180,6 +180,13 @@ Result<ReloadReport> Catalog::reload() {
     }
     return fail(std::move(listing.error()));
   }
+  {
+    const MutexLock lock(mutex_);
+    const auto held_back = [this](const auto& found)
+                               REQUIRES(mutex_) { return unloaded_.contains(found.name); };
+    std::erase_if(listing->candidates, held_back);
+    std::erase_if(listing->refused, held_back);
+  }
   for (model::Refused& refused : listing->refused) {
     after->refusals.push_back({refused.name, refused.version, refused.reason, refused.fingerprint});
   }
@@ -201,6 +208,50 @@ Result<ReloadReport> Catalog::reload() {
     }
   }
   return publish(before, std::move(after));
+}
+
+Result<void> Catalog::unload(const std::string& name) {
+  const auto now = snapshot();
+  const bool known = now->models.contains(name) ||
+                     std::ranges::find(now->refusals, name, &Refusal::name) != now->refusals.end();
+  {
+    const MutexLock lock(mutex_);
+    if (!known && !unloaded_.contains(name)) {
+      return fail(ErrorCode::kNotFound, "no model '" + name + "' is loaded");
+    }
+    unloaded_.insert(name);
+  }
+  log::info("model_unload_requested", {{"model", name}});
+  if (auto report = reload(); !report) {
+    return fail(std::move(report.error()));
+  }
+  return {};
+}
+
+Result<void> Catalog::load(const std::string& name) {
+  {
+    const MutexLock lock(mutex_);
+    unloaded_.erase(name);
+  }
+  log::info("model_load_requested", {{"model", name}});
+  if (auto report = reload(); !report) {
+    return fail(std::move(report.error()));
+  }
+  const auto now = snapshot();
+  const auto refusal = std::ranges::find(now->refusals, name, &Refusal::name);
+  if (refusal != now->refusals.end()) {
+    return fail(ErrorCode::kInvalidArgument, "model '" + full_name(name, refusal->version) +
+                                                 "' cannot be served: " + refusal->reason);
+  }
+  if (!now->models.contains(name)) {
+    return fail(ErrorCode::kNotFound, "the repository has no model '" + name + "'");
+  }
+  return {};
+}
+
+std::vector<std::string> Catalog::unloaded() const {
+  const MutexLock lock(mutex_);
+  return {unloaded_.begin(), unloaded_.end()};
 }
 
 ReloadReport Catalog::publish(const std::shared_ptr<const Snapshot>& before,

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -62,6 +63,16 @@ class Catalog {
   void request_reload();
   /// Reloads now and waits. @errors kNotFound: the repository cannot be read
   Result<ReloadReport> reload();
+
+  /// Takes a model out of service, whatever the repository holds, until `load` or a restart; its
+  /// versions end when their last request does. @errors kNotFound: nothing by this name
+  Result<void> unload(const std::string& name);
+  /// Undoes `unload`, then reloads and waits.
+  /// @errors kNotFound: the repository has no such model; kInvalidArgument: the reason why no
+  ///         version of it can be served; those of `reload`
+  Result<void> load(const std::string& name);
+  /// Names that `unload` holds back.
+  [[nodiscard]] std::vector<std::string> unloaded() const;
 
   /// @errors kNotFound: no such model or version (naming those there are), or a model of another
   ///         task; kUnavailable: still starting
@@ -124,6 +135,7 @@ class Catalog {
   mutable Mutex mutex_;
   CondVar wake_;
   std::shared_ptr<const Snapshot> snapshot_ GUARDED_BY(mutex_);
+  std::set<std::string> unloaded_ GUARDED_BY(mutex_);
   bool reload_wanted_ GUARDED_BY(mutex_) = false;
   bool stopping_ GUARDED_BY(mutex_) = false;
   std::vector<std::shared_ptr<const ServedModel>> retired_ GUARDED_BY(mutex_);

@@ -1,6 +1,7 @@
 #include "http/api.h"
 
 #include <boost/beast/core/string.hpp>
+#include <variant>
 
 #include "protocol/form.h"
 #include "protocol/json_codec.h"
@@ -136,7 +137,26 @@ void predict_batch(Service& service, Request& request, Reply reply) {
           });
 }
 
-void infer(Service& service, Request& request, Reply reply) {
+/// A picture, a URL or a row: the answer is that of the endpoint for it.
+void infer_any(Service& service, Request& request, Reply reply) {
+  using Wanted = std::variant<protocol::ClassifyRequest, protocol::RowsRequest>;
+  auto json = expect_json(request);
+  if (json && !request.query.empty()) {
+    json = fail(ErrorCode::kInvalidArgument, "/v1/infer takes no query parameters");
+  }
+  Result<Wanted> wanted =
+      json ? protocol::parse_infer(request.body) : Result<Wanted>(fail(std::move(json.error())));
+  proceed(service, request, reply, std::move(wanted), [&](Wanted any) {
+    if (auto* picture = std::get_if<protocol::ClassifyRequest>(&any)) {
+      return service.classify(std::move(*picture), request.context,
+                              answer_with(request, std::move(reply), &protocol::write_classify));
+    }
+    service.predict(std::move(std::get<protocol::RowsRequest>(any)), request.context,
+                    answer_with(request, std::move(reply), &protocol::write_features));
+  });
+}
+
+void simulate(Service& service, Request& request, Reply reply) {
   auto wanted =
       request.body.empty()
           ? with_query(request, Result<protocol::SimulateRequest>(protocol::SimulateRequest{}))
@@ -162,12 +182,13 @@ void add_inference_routes(Router& router, Service& service, const ApiLimits& lim
   post("/predict/url", limits.max_json_bytes, &predict_url);
   post("/predict-single", limits.max_json_bytes, &predict_single);
   post("/predict-batch", limits.max_json_bytes, &predict_batch);
-  const Handler simulate = [&service](Request& request, Reply reply) {
-    infer(service, request, std::move(reply));
+  post("/v1/infer", limits.max_json_bytes, &infer_any);
+  const Handler simulated = [&service](Request& request, Reply reply) {
+    simulate(service, request, std::move(reply));
   };
   router.add({.path = "/infer",
-              .get = simulate,
-              .post = simulate,
+              .get = simulated,
+              .post = simulated,
               .max_body = limits.max_json_bytes,
               .body_required = false,
               .api = true});

@@ -56,7 +56,7 @@ asio::awaitable<void> Connection::run() {
     if (!refusal_ && request_.method != beast_http::verb::options) {
       answer_ = co_await handle();
     } else {
-      answer_ = refusal_ ? error_response(*refusal_, request_.id) : preflight();
+      answer_ = refusal_ ? refusal_response() : preflight();
       if (refusal_) {
         shared_.registry.unrouted(metrics::Protocol::kHttp, refusal_->code);
       }
@@ -156,6 +156,11 @@ void Connection::watch_for_close() {
       });
 }
 
+Response Connection::refusal_response() const {
+  return is_oip_path(request_.path) ? oip_error_response(*refusal_)
+                                    : error_response(*refusal_, request_.id);
+}
+
 Response Connection::preflight() const {
   Response response{.status = 204, .content_type = {}};
   response.headers.emplace_back(
@@ -164,7 +169,7 @@ Response Connection::preflight() const {
     response.headers.emplace_back("Access-Control-Allow-Methods", Router::allowed(*route_));
     response.headers.emplace_back("Access-Control-Allow-Headers",
                                   "Authorization, Content-Type, Content-Encoding, X-Api-Key, "
-                                  "X-Request-Id, traceparent");
+                                  "X-Request-Id, traceparent, Inference-Header-Content-Length");
     const auto age = std::chrono::duration_cast<std::chrono::seconds>(shared_.options.cors_max_age);
     response.headers.emplace_back("Access-Control-Max-Age", std::to_string(age.count()));
   }
@@ -182,7 +187,8 @@ void Connection::add_cors(Response& response) const {
     if (!origin.empty() && (allowed == "*" || allowed == origin)) {
       response.headers.emplace_back("Access-Control-Allow-Origin",
                                     allowed == "*" ? "*" : std::string(origin));
-      response.headers.emplace_back("Access-Control-Expose-Headers", "X-Request-Id, Retry-After");
+      response.headers.emplace_back("Access-Control-Expose-Headers",
+                                    "X-Request-Id, Retry-After, Inference-Header-Content-Length");
       return;
     }
   }
@@ -201,8 +207,11 @@ void Connection::build_head(const Response& response) {
     out_ += response.content_type;
   }
   if (response.status != 204 && response.status != 304) {
-    const std::size_t size =
+    std::size_t size =
         response.static_body.empty() ? response.body.size() : response.static_body.size();
+    for (const auto part : response.tail) {
+      size += part.size();
+    }
     out_ += "\r\nContent-Length: ";
     out_ += std::to_string(size);
   }
@@ -236,31 +245,44 @@ asio::awaitable<Connection::Step> Connection::write(bool head_only) {
   std::string_view body = answer_.static_body.empty() ? answer_.body : answer_.static_body;
   if (head_only || answer_.status == 204 || answer_.status == 304) {
     body = {};
+    answer_.tail.clear();
   }
-  const std::size_t total = out_.size() + body.size();
+  std::size_t total = out_.size() + body.size();
   if (body.size() <= kJoinLimit) {
     out_ += body;
     body = {};
   }
-  const Step written = co_await write_all(out_, body);
+  pieces_.assign({asio::buffer(out_), asio::buffer(body)});
+  for (const auto part : answer_.tail) {
+    total += part.size();
+    pieces_.emplace_back(part.data(), part.size());
+  }
+  const Step written = co_await write_pieces();
+  answer_.tail_owner.reset();
   log_access(total);
   co_return written;
 }
 
+asio::awaitable<Connection::Step> Connection::write_all(std::string_view text) {
+  pieces_.assign({asio::buffer(text)});
+  const Step written = co_await write_pieces();
+  co_return written;
+}
+
 /// Tries at once, since it nearly always fits the socket's buffer; waits only for the rest.
-asio::awaitable<Connection::Step> Connection::write_all(std::string_view first,
-                                                        std::string_view second) {
-  const std::array<asio::const_buffer, 2> both{asio::buffer(first), asio::buffer(second)};
+asio::awaitable<Connection::Step> Connection::write_pieces() {
   boost::system::error_code error;
-  std::size_t sent = socket_.write_some(both, error);
+  std::size_t sent = socket_.write_some(pieces_, error);
   if (error && error != asio::error::would_block) {
     co_return Step::kClose;
   }
-  if (sent < first.size() + second.size()) {
-    const std::size_t of_first = std::min(sent, first.size());
-    const std::array<asio::const_buffer, 2> rest{asio::buffer(first.substr(of_first)),
-                                                 asio::buffer(second.substr(sent - of_first))};
-    const auto [failed, count] = co_await asio::async_write(socket_, rest, kToken);
+  for (asio::const_buffer& piece : pieces_) {
+    const std::size_t of_this = std::min(sent, piece.size());
+    piece += of_this;
+    sent -= of_this;
+  }
+  if (asio::buffer_size(pieces_) > 0) {
+    const auto [failed, count] = co_await asio::async_write(socket_, pieces_, kToken);
     if (failed) {
       co_return Step::kClose;
     }

@@ -17,6 +17,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "http/message.h"
 #include "http/router.h"
@@ -76,9 +77,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   asio::awaitable<Step> read_body();
   asio::awaitable<Step> read_sized_body(std::uint64_t size);
   asio::awaitable<Step> read_chunked_body();
-  asio::awaitable<Step> undo_gzip();
+  asio::awaitable<Step> inflate_body();
   asio::awaitable<Step> write(bool head_only);
-  asio::awaitable<Step> write_all(std::string_view first, std::string_view second);
+  asio::awaitable<Step> write_all(std::string_view text);
+  asio::awaitable<Step> write_pieces();
   asio::awaitable<void> linger();
   asio::awaitable<Response> handle();
   asio::awaitable<bool> fill(std::size_t most);
@@ -99,6 +101,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void build_head(const Response& response);
   void log_access(std::size_t bytes_out);
   [[nodiscard]] Response preflight() const;
+  [[nodiscard]] Response refusal_response() const;
 
   Tcp::socket socket_;
   const std::string peer_;
@@ -130,6 +133,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   asio::steady_timer answer_signal_;
   std::shared_ptr<std::atomic<bool>> gone_ = std::make_shared<std::atomic<bool>>(false);
   std::string out_;
+  std::vector<asio::const_buffer> pieces_;  ///< what is still to be sent
 };
 
 }  // namespace podsense::http

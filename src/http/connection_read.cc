@@ -27,6 +27,10 @@ bool names_gzip(std::string_view coding) {
   return boost::beast::iequals(coding, "gzip") || boost::beast::iequals(coding, "x-gzip");
 }
 
+bool names_deflate(std::string_view coding) {
+  return boost::beast::iequals(coding, "deflate");
+}
+
 }  // namespace
 
 /// Reads up to `most` bytes more. False: the peer is gone, or the phase's time is over.
@@ -181,11 +185,12 @@ void Connection::choose_handler() {
   if (request_.method == beast_http::verb::options && request_.target == "*") {
     return;
   }
-  const auto route = shared_.router.find(request_.path);
-  if (!route) {
-    return refuse(route.error());
+  const auto found = shared_.router.find(request_.path);
+  if (!found) {
+    return refuse(found.error());
   }
-  route_ = *route;
+  route_ = found->route;
+  request_.path_values = found->values;
   if (request_.method == beast_http::verb::options) {
     return;
   }
@@ -250,9 +255,10 @@ void Connection::check_body_headers() {
                        std::to_string(max_body_)});
   }
   if (const std::string_view coding = request_.header(Field::content_encoding);
-      !coding.empty() && !boost::beast::iequals(coding, "identity") && !names_gzip(coding)) {
+      !coding.empty() && !boost::beast::iequals(coding, "identity") && !names_gzip(coding) &&
+      !names_deflate(coding)) {
     refuse({.code = ErrorCode::kUnsupportedMedia,
-            .message = "Content-Encoding may be gzip or identity"});
+            .message = "Content-Encoding may be gzip, deflate or identity"});
   }
 }
 
@@ -272,7 +278,7 @@ asio::awaitable<Connection::Step> Connection::read_body() {
   }
   enter(Phase::kBody, shared_.options.body_timeout);
   if (wants_continue_ && buffer_.size() == 0) {
-    const Step told = co_await write_all("HTTP/1.1 100 Continue\r\n\r\n", {});
+    const Step told = co_await write_all("HTTP/1.1 100 Continue\r\n\r\n");
     if (told == Step::kClose) {
       co_return Step::kClose;
     }
@@ -283,9 +289,10 @@ asio::awaitable<Connection::Step> Connection::read_body() {
   } else {
     step = co_await read_sized_body(*length);
   }
+  const std::string_view coding = request_.header(Field::content_encoding);
   if (step == Step::kGo && body_read_ && !refusal_ &&
-      names_gzip(request_.header(Field::content_encoding))) {
-    step = co_await undo_gzip();
+      (names_gzip(coding) || names_deflate(coding))) {
+    step = co_await inflate_body();
   }
   co_return step;
 }
@@ -354,8 +361,10 @@ asio::awaitable<Connection::Step> Connection::read_chunked_body() {
   co_return Step::kGo;
 }
 
-asio::awaitable<Connection::Step> Connection::undo_gzip() {
-  Inflater inflater(request_.body, shared_.options.max_inflated_bytes);
+asio::awaitable<Connection::Step> Connection::inflate_body() {
+  const auto coding = names_deflate(request_.header(Field::content_encoding)) ? Inflater::kDeflate
+                                                                              : Inflater::kGzip;
+  Inflater inflater(request_.body, coding, shared_.options.max_inflated_bytes);
   for (;;) {
     const auto done = inflater.step();
     if (!done) {

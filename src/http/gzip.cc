@@ -10,6 +10,23 @@ namespace podsense::http {
 namespace {
 constexpr std::size_t kSlice = 256U << 10U;
 constexpr int kGzipOnly = 16 + MAX_WBITS;
+
+/// Whether a zlib header starts `data`. @source RFC 1950, section 2.2
+bool has_zlib_header(std::string_view data) {
+  if (data.size() < 2) {
+    return false;
+  }
+  const auto first = static_cast<unsigned char>(data[0]);
+  const auto second = static_cast<unsigned char>(data[1]);
+  return (first & 15U) == 8 && (first * 256U + second) % 31 == 0;
+}
+
+int window_bits(Inflater::Coding coding, std::string_view data) {
+  if (coding == Inflater::kGzip) {
+    return kGzipOnly;
+  }
+  return has_zlib_header(data) ? MAX_WBITS : -MAX_WBITS;
+}
 }  // namespace
 
 struct Inflater::Stream {
@@ -17,13 +34,13 @@ struct Inflater::Stream {
   bool ready = false;
 };
 
-Inflater::Inflater(std::string_view compressed, std::uint64_t max_bytes)
-    : stream_(std::make_unique<Stream>()), max_bytes_(max_bytes) {
+Inflater::Inflater(std::string_view compressed, Coding coding, std::uint64_t max_bytes)
+    : stream_(std::make_unique<Stream>()), coding_(coding), max_bytes_(max_bytes) {
   stream_->z.next_in = reinterpret_cast<const Bytef*>(compressed.data());
   // Bodies are bounded far below 4 GiB before they come here.
   stream_->z.avail_in =
       static_cast<uInt>(std::min<std::size_t>(compressed.size(), std::numeric_limits<uInt>::max()));
-  stream_->ready = inflateInit2(&stream_->z, kGzipOnly) == Z_OK;
+  stream_->ready = inflateInit2(&stream_->z, window_bits(coding, compressed)) == Z_OK;
 }
 
 Inflater::~Inflater() {
@@ -36,6 +53,7 @@ Result<bool> Inflater::step() {
   if (!stream_->ready) {
     return fail(ErrorCode::kInternal, "gzip is not available");
   }
+  const std::string name = coding_ == kGzip ? "gzip" : "deflate";
   z_stream& z = stream_->z;
   const std::size_t had = out_.size();
   // Not resize: zeros written for each member of a body of empty ones would be an attack's gain.
@@ -45,13 +63,17 @@ Result<bool> Inflater::step() {
   const int status = inflate(&z, Z_NO_FLUSH);
   out_.resize(had + kSlice - z.avail_out);
   if (out_.size() > max_bytes_) {
-    return fail(
-        ErrorCode::kPayloadTooLarge,
-        "the body is larger than " + std::to_string(max_bytes_) + " bytes when its gzip is undone");
+    return fail(ErrorCode::kPayloadTooLarge, "the body is larger than " +
+                                                 std::to_string(max_bytes_) + " bytes when its " +
+                                                 name + " is undone");
   }
   if (status == Z_STREAM_END) {
     if (z.avail_in == 0) {
       return true;
+    }
+    if (coding_ == kDeflate) {
+      return fail(ErrorCode::kInvalidArgument,
+                  "Content-Encoding is deflate, and bytes follow its end");
     }
     // A gzip file may have several members; anything else behind the first is an error.
     return inflateReset2(&z, kGzipOnly) == Z_OK
@@ -60,7 +82,7 @@ Result<bool> Inflater::step() {
   }
   if (status != Z_OK || (z.avail_in == 0 && z.avail_out > 0)) {
     return fail(ErrorCode::kInvalidArgument,
-                "Content-Encoding is gzip, but the body is not: it is corrupt or cut off");
+                "Content-Encoding is " + name + ", but the body is not: it is corrupt or cut off");
   }
   return false;
 }

@@ -9,24 +9,28 @@
 
 namespace podsense::http {
 
-/// Undoes gzip in slices, so that an I/O thread can do other work in between. Owns zlib.
-/// @source RFC 1952
+/// Undoes gzip or deflate in slices, so that an I/O thread can do other work in between. Owns zlib.
+/// @source RFC 1952; RFC 9110 8.4.1.2: deflate is the zlib format, RFC 1950, which some clients
+/// leave
+///         out and send RFC 1951 alone; both are taken
 class Inflater {
  public:
+  enum Coding { kGzip, kDeflate };
   /// Borrows `compressed`; what comes out never grows beyond `max_bytes`.
-  Inflater(std::string_view compressed, std::uint64_t max_bytes);
+  Inflater(std::string_view compressed, Coding coding, std::uint64_t max_bytes);
   ~Inflater();
   Inflater(const Inflater&) = delete;
   Inflater& operator=(const Inflater&) = delete;
 
   /// At most 256 KiB of output more. True when all is done.
-  /// @errors kInvalidArgument: not gzip, corrupt or truncated; kPayloadTooLarge
+  /// @errors kInvalidArgument: another format, corrupt or truncated; kPayloadTooLarge
   Result<bool> step();
   std::string take() { return std::move(out_); }
 
  private:
   struct Stream;
   std::unique_ptr<Stream> stream_;
+  Coding coding_;
   std::uint64_t max_bytes_;
   std::string out_;
 };

@@ -29,7 +29,7 @@ std::string gzip(const std::string& text) {
 }
 
 Result<std::string> inflate_all(const std::string& compressed, std::uint64_t most) {
-  Inflater inflater(compressed, most);
+  Inflater inflater(compressed, Inflater::kGzip, most);
   for (;;) {
     const auto done = inflater.step();
     if (!done) {
@@ -97,7 +97,7 @@ TEST(Router, NamesTheNearestPathAndTheAllowedMethods) {
   EXPECT_EQ(router.find("/predikt").error().message,
             "there is no /predikt; did you mean /predict?");
   EXPECT_THAT(router.find("/x/y/z").error().message, HasSubstr("/openapi.json"));
-  const Route* route = router.find("/health").value();
+  const Route* route = router.find("/health").value().route;
   EXPECT_EQ(Router::allowed(*route), "GET, HEAD, OPTIONS");
   EXPECT_TRUE(Router::handler(*route, beast_http::verb::head));
   EXPECT_EQ(Router::handler(*route, beast_http::verb::post).error().code,

@@ -2,11 +2,13 @@
 
 /// One request and its answer as handlers see them.
 
+#include <array>
 #include <boost/beast/http/fields.hpp>
 #include <boost/beast/http/verb.hpp>
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,12 +21,16 @@ namespace podsense::http {
 
 namespace beast_http = boost::beast::http;
 
+/// What stood in the place of a route's `{…}` segments, in their order, as it was sent.
+using PathValues = std::array<std::string_view, 2>;
+
 /// Read whole, decoded and within every limit. Lives until the answer is given.
 struct Request {
   beast_http::verb method{};
   std::string target;      ///< as received
   std::string_view path;   ///< of target, without query
   std::string_view query;  ///< of target, after '?'
+  PathValues path_values;  ///< of target
   const beast_http::fields* headers = nullptr;
   std::string body;
   std::string id;  ///< X-Request-Id, taken or made
@@ -41,6 +47,9 @@ struct Response {
   std::string_view content_type = "application/json";  ///< static text; empty: no body
   std::string body;
   std::string_view static_body;  ///< instead of body, for embedded files
+  /// Sent behind `body`, from where they lie: what `tail_owner` keeps alive.
+  std::vector<std::span<const std::byte>> tail;
+  std::shared_ptr<const void> tail_owner;
   /// Written as they are: names and values must be free of CR and LF.
   std::vector<std::pair<std::string_view, std::string>> headers;
   std::string_view code = "OK";  ///< for the log: error_name or OK
@@ -54,6 +63,10 @@ using Handler = std::function<void(Request& request, Reply reply)>;
 
 /// The one JSON shape of every error, with its status and Retry-After.
 Response error_response(const Error& error, std::string_view request_id);
+/// The same in the shape of the Open Inference Protocol, `{"error": "…"}`.
+Response oip_error_response(const Error& error);
+/// Below /v2 errors have the shape of that protocol.
+bool is_oip_path(std::string_view path);
 Response json_response(std::string body, int status = 200);
 std::string_view reason_phrase(int status);
 

@@ -1,22 +1,94 @@
 #include "http/router.h"
 
+#include <algorithm>
+#include <optional>
+
 #include "base/text.h"
 
 namespace podsense::http {
 
-void Router::add(Route route) {
-  std::string path = route.path;
-  routes_.emplace(std::move(path), std::move(route));
+namespace {
+
+/// Cuts what follows the first slash. Nothing when there are more segments than fit.
+template <std::size_t kMost>
+std::optional<std::size_t> cut(std::string_view path, std::array<std::string_view, kMost>& out) {
+  std::size_t count = 0;
+  while (path.starts_with('/')) {
+    if (count == kMost) {
+      return std::nullopt;
+    }
+    const std::size_t end = std::min(path.find('/', 1), path.size());
+    out[count++] = path.substr(1, end - 1);
+    path.remove_prefix(end);
+  }
+  return count;
 }
 
-Result<const Route*> Router::find(std::string_view path) const {
-  if (const auto found = routes_.find(path); found != routes_.end()) {
-    return &found->second;
+bool is_value(std::string_view segment) {
+  return segment.starts_with('{');
+}
+
+}  // namespace
+
+void Router::add(Route route) {
+  std::string path = route.path;
+  if (path.find('{') == std::string::npos) {
+    routes_.emplace(std::move(path), std::move(route));
+    return;
+  }
+  std::array<std::string_view, kMaxSegments> segments;
+  const std::size_t count = cut(path, segments).value();
+  Pattern pattern{.segments = {segments.begin(), segments.begin() + count},
+                  .route = std::make_unique<Route>(std::move(route))};
+  patterns_[count].push_back(std::move(pattern));
+}
+
+const Route* Router::match(std::string_view path, PathValues& values) const {
+  std::array<std::string_view, kMaxSegments> segments;
+  const auto count = cut(path, segments);
+  if (!count) {
+    return nullptr;
+  }
+  for (const Pattern& pattern : patterns_[*count]) {
+    std::size_t taken = 0;
+    std::size_t i = 0;
+    for (; i < *count; ++i) {
+      const std::string_view segment = segments[i];
+      if (!is_value(pattern.segments[i])) {
+        if (segment != pattern.segments[i]) {
+          break;
+        }
+      } else if (segment.empty() || taken == values.size()) {
+        break;
+      } else {
+        values[taken++] = segment;
+      }
+    }
+    if (i == *count) {
+      return pattern.route.get();
+    }
+  }
+  return nullptr;
+}
+
+Result<Router::Match> Router::find(std::string_view path) const {
+  Match found;
+  if (const auto exact = routes_.find(path); exact != routes_.end()) {
+    found.route = &exact->second;
+    return found;
+  }
+  if (found.route = match(path, found.values); found.route != nullptr) {
+    return found;
   }
   std::vector<std::string_view> known;
   known.reserve(routes_.size());
   for (const auto& [name, route] : routes_) {
     known.push_back(name);
+  }
+  for (const auto& patterns : patterns_) {
+    for (const Pattern& pattern : patterns) {
+      known.push_back(pattern.route->path);
+    }
   }
   const std::string_view near = nearest_name(path, known);
   std::string message = "there is no " + std::string(path.substr(0, 100));

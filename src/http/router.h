@@ -1,10 +1,14 @@
 #pragma once
 
-/// Path and method → handler, with what is known of a request before its body is read. Exact paths
-/// only; a wrong one is told the nearest, a wrong method those that are allowed.
+/// Path and method → handler, with what is known of a request before its body is read. A path may
+/// have segments that stand for any text (`/v2/models/{model}/infer`); a path without such segments
+/// goes first. A wrong one is told the nearest, a wrong method those that are allowed.
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -35,8 +39,12 @@ class Router {
  public:
   void add(Route route);
 
+  struct Match {
+    const Route* route = nullptr;
+    PathValues values;
+  };
   /// @errors kNotFound with the nearest path
-  [[nodiscard]] Result<const Route*> find(std::string_view path) const;
+  [[nodiscard]] Result<Match> find(std::string_view path) const;
   /// "GET, HEAD, OPTIONS"
   [[nodiscard]] static std::string allowed(const Route& route);
   /// The handler for a method. @errors kMethodNotAllowed
@@ -49,7 +57,16 @@ class Router {
       return std::hash<std::string_view>()(text);
     }
   };
+  static constexpr std::size_t kMaxSegments = 8;
+  /// A path cut at its slashes; `{…}` stands for any text that is not empty.
+  struct Pattern {
+    std::vector<std::string> segments;
+    std::unique_ptr<Route> route;
+  };
+  [[nodiscard]] const Route* match(std::string_view path, PathValues& values) const;
+
   std::unordered_map<std::string, Route, Hash, std::equal_to<>> routes_;
+  std::array<std::vector<Pattern>, kMaxSegments + 1> patterns_;  ///< by number of segments
 };
 
 }  // namespace podsense::http

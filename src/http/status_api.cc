@@ -231,12 +231,16 @@ void add_metrics_route(Router& router, metrics::Registry& registry) {
       kMachines);
 }
 
-void add_admin_routes(Router& router, StatusSources sources, bool reload_api) {
+void add_models_route(Router& router, StatusSources sources) {
   add_get(router, "/v1/models",
           [sources](const Request&) {
             return reply_json(json{{"models", models_json(sources.catalog)}});
           },
-          {});
+          {.scripts = true});
+}
+
+void add_admin_routes(Router& router, StatusSources sources, bool reload_api) {
+  add_models_route(router, sources);
   if (reload_api) {
     router.add(
         {.path = "/v1/reload",

@@ -18,6 +18,7 @@
 #include "fetch/fetch.h"
 #include "http/api.h"
 #include "http/fault_api.h"
+#include "http/oip.h"
 #include "http/server.h"
 #include "http/status_api.h"
 #include "inference/catalog.h"
@@ -296,7 +297,11 @@ class App {
     add_inference_routes(router_, *service_,
                          {.max_image_bytes = config_.limits.max_body_bytes,
                           .max_json_bytes = config_.limits.max_json_bytes});
+    http::add_oip_routes(router_, *service_, sources,
+                         {.max_body_bytes = config_.limits.max_tensor_bytes,
+                          .max_json_bytes = config_.limits.max_json_bytes});
     add_status_routes(router_, sources);
+    http::add_models_route(router_, sources);
     if (config_.http.web_page) {
       http::add_page_routes(router_);
     }
@@ -308,6 +313,9 @@ class App {
     http::add_admin_routes(admin_router_, sources, config_.models.reload_api);
     if (faults_) {
       http::add_fault_routes(admin_router_, *faults_);
+    }
+    if (config_.models.repository_api) {
+      http::add_oip_repository_routes(admin_router_, *catalog_);
     }
   }
 

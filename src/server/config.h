@@ -44,6 +44,7 @@ struct Config {
     std::string default_simulated_model;
     Duration reload_interval{};  ///< 0: no polling
     bool reload_api = true;
+    bool repository_api = false;
     bool reload_signal = true;
     bool fault_api = false;
     std::string cache_dir;  ///< of optimised models; empty: none
@@ -52,6 +53,7 @@ struct Config {
   struct Limits {
     std::uint64_t max_body_bytes = 10ULL << 20U;
     std::uint64_t max_json_bytes = 16ULL << 20U;  ///< base64 makes an image a third larger
+    std::uint64_t max_tensor_bytes = 64ULL << 20U;
     std::uint64_t max_inflated_bytes = 16ULL << 20U;
     std::uint64_t max_header_bytes = 16ULL << 10U;
     std::uint64_t max_pixels = 50'000'000;

@@ -91,6 +91,10 @@ std::vector<Setting> models_settings() {
           "Look for new, changed and removed versions this often. 0: never."),
       row("models.reload_api", "reload-api", boolean(kIn, &M::reload_api),
           "Reload when the admin API asks."),
+      row("models.repository_api", "repository-api", boolean(kIn, &M::repository_api),
+          "List, load and unload models when the admin API asks: /v2/repository of the Open "
+          "Inference "
+          "Protocol."),
       row("models.reload_signal", "reload-signal", boolean(kIn, &M::reload_signal),
           "Reload on SIGHUP."),
       row("models.fault_api", "fault-api", boolean(kIn, &M::fault_api),
@@ -110,9 +114,13 @@ std::vector<Setting> size_limit_settings() {
           "Largest request body, image and fetched file. Beyond: 413.", "MAX_FILE_SIZE"),
       row("limits.max_json_bytes", "max-json-bytes", size(kIn, &L::max_json_bytes, kBody),
           "Largest JSON body; base64 makes an image a third larger. Beyond: 413."),
+      row("limits.max_tensor_bytes", "max-tensor-bytes", size(kIn, &L::max_tensor_bytes, kBody),
+          "Largest tensor request, binary data included; its JSON is held to max_json_bytes. "
+          "Beyond: "
+          "413."),
       row("limits.max_inflated_bytes", "max-inflated-bytes",
           size(kIn, &L::max_inflated_bytes, kBody),
-          "Largest gzip body after decompression. Beyond: 413."),
+          "Largest gzip or deflate body after decompression. Beyond: 413."),
       row("limits.max_header_bytes", "max-header-bytes",
           size(kIn, &L::max_header_bytes, {.min = 1ULL << 10U, .max = 1ULL << 20U}),
           "Largest request line and headers together. Beyond: 431."),

@@ -309,15 +309,20 @@ class Pages(ServerCase):
         self.assertEqual((again.status, again.body), (304, b""))
 
     def test_openapi_describes_every_endpoint(self):
-        document = self.server.get("/openapi.json").json
+        with Server("--repository-api") as server:
+            self.check_openapi(server)
+
+    def check_openapi(self, server):
+        document = server.get("/openapi.json").json
         self.assertTrue(document["openapi"].startswith("3."))
         for path in ("/predict", "/predict/url", "/predict-single", "/predict-batch", "/infer",
-                     "/health", "/livez", "/readyz", "/startupz", "/version", "/stats"):
+                     "/health", "/livez", "/readyz", "/startupz", "/version", "/stats", "/v1/infer",
+                     "/v2", "/v2/models/{model}/infer"):
             self.assertIn(path, document["paths"])
         for path, methods in document["paths"].items():
-            answer = self.server.request("OPTIONS", path)
+            answer = server.request("OPTIONS", path)
             if answer.status == 404:
-                answer = self.server.request("OPTIONS", path, port=self.server.admin_port)
+                answer = server.request("OPTIONS", path, port=server.admin_port)
             self.assertEqual(answer.status, 204, path)
             for method in set(methods) & {"get", "post"}:
                 self.assertIn(method.upper(), answer.headers["allow"], path)

@@ -273,10 +273,10 @@ class ContentCoding(Http):
         self.assertLess(self.server.cpu_seconds() - before, 20)
 
     def test_other_codings_are_refused(self):
-        for coding in ("br", "deflate", "zstd", "gzip, gzip", "gzip, br"):
+        for coding in ("br", "zstd", "gzip, gzip", "gzip, br"):
             self.assert_error(self.exchange(self.coded(b"x", coding)), 415,
                               "UNSUPPORTED_MEDIA_TYPE",
-                              "Content-Encoding may be gzip or identity")
+                              "Content-Encoding may be gzip, deflate or identity")
 
 
 class Methods(Http):

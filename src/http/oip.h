@@ -1,0 +1,27 @@
+#pragma once
+
+/// The Open Inference Protocol v2 over REST, with Triton's extensions: binary tensor data,
+/// classification, statistics, model configuration, schedule policy, parameters; and, on the admin
+/// port, the model repository. docs/reference/oip.md says what each route takes.
+
+#include <cstdint>
+
+#include "http/router.h"
+#include "http/status_api.h"
+#include "inference/service.h"
+
+namespace podsense::http {
+
+struct OipLimits {
+  std::uint64_t max_body_bytes = 64ULL << 20U;  ///< an infer request as it is sent
+  std::uint64_t max_json_bytes = 16ULL << 20U;  ///< its JSON, binary data apart
+};
+
+/// `/v2` and what is below it, but for the repository. `service` must outlive the router.
+void add_oip_routes(Router& router, inference::Service& service, const StatusSources& sources,
+                    const OipLimits& limits);
+
+/// `/v2/repository/index` and `/v2/repository/models/{model}/load|unload`: for the admin port.
+void add_oip_repository_routes(Router& router, inference::Catalog& catalog);
+
+}  // namespace podsense::http

@@ -44,7 +44,7 @@ define run_tests
 endef
 
 .NOTPARALLEL:
-.PHONY: help setup setup-test models golden build run test test-asan test-tsan fuzz bench bench-compare lint \
+.PHONY: help setup setup-test models golden build run test test-asan test-tsan conformance fuzz bench bench-compare lint \
         infra-test format manifests check-rooms try-bare ci clean distclean
 .PHONY: monitoring-up monitoring-local
 .PHONY: image test-image kind-up kind-load deploy undeploy kind-down cluster-up cluster-down e2e
@@ -86,6 +86,10 @@ test-asan: setup-test golden ## The same tests under AddressSanitizer and UBSan
 test-tsan: setup-test golden ## The same tests under ThreadSanitizer
 	$(call build,tsan,all)
 	$(call run_tests,tsan)
+
+conformance: setup-test ## Ask the release with other people's clients: tritonclient, KServe, schemathesis
+	$(call build,release,podsense)
+	@ctest --preset release -C Conformance -L conformance -j 1 --output-junit conformance.xml
 
 fuzz: setup-test ## Run each fuzz target for FUZZ_SECONDS (FUZZ)
 	$(call build,fuzz,all)

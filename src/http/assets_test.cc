@@ -98,8 +98,11 @@ TEST(OpenApi, GivesEachStatusTheCodesThatMapToIt) {
           continue;
         }
         const nlohmann::json::json_pointer where(answer["$ref"].get<std::string>().substr(1));
-        for (const auto& [code, example] :
-             document.at(where)["content"]["application/json"]["examples"].items()) {
+        const auto& media = document.at(where)["content"]["application/json"];
+        if (!media.contains("examples")) {
+          continue;  // below /v2 errors have no code
+        }
+        for (const auto& [code, example] : media["examples"].items()) {
           bool found = false;
           for (const protocol::ErrorMapping& row : protocol::kErrorTable) {
             found |= row.name() == code && std::to_string(row.http_status) == status;

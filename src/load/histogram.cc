@@ -19,7 +19,7 @@ std::uint64_t clamp_ns(Duration value) {
 // power p covers values with the same `sub_bits` leading bits after the first.
 std::uint32_t Histogram::bucket_of(std::uint64_t nanoseconds) const {
   const std::uint64_t units = nanoseconds >> layout_.unit_bits;
-  const int width = std::bit_width(units);
+  const auto width = static_cast<int>(std::bit_width(units));
   const int power = std::max(0, width - (layout_.sub_bits + 1));
   return static_cast<std::uint32_t>((static_cast<std::uint64_t>(power) << layout_.sub_bits) +
                                     (units >> power));

@@ -25,8 +25,10 @@ Result<void> validate(const HttpRequestOptions& options) {
   for (const auto& [name, value] : options.headers) {
     if (!is_token(name) ||
         std::ranges::any_of(value, [](char c) { return c == '\r' || c == '\n' || c == '\0'; })) {
-      return fail(ErrorCode::kInvalidArgument,
-                  "'" + name + ": " + value + "' is no header; accepted: 'Name: value'");
+      std::string what = "'";
+      what.append(name).append(": ").append(value).append(
+          "' is no header; accepted: 'Name: value'");
+      return fail(ErrorCode::kInvalidArgument, std::move(what));
     }
     if (same_name(name, "Content-Length") || same_name(name, "Transfer-Encoding")) {
       return fail(ErrorCode::kInvalidArgument,

@@ -44,7 +44,7 @@ define run_tests
 endef
 
 .NOTPARALLEL:
-.PHONY: help setup setup-test models golden build run test test-asan test-tsan conformance fuzz bench bench-compare lint \
+.PHONY: help setup setup-test models golden build run test test-asan test-tsan conformance fuzz bench bench-compare bench-peers lint \
         infra-test format manifests check-rooms try-bare ci clean distclean
 .PHONY: monitoring-up monitoring-local
 .PHONY: image test-image kind-up kind-load deploy undeploy kind-down cluster-up cluster-down e2e
@@ -147,6 +147,10 @@ e2e: build golden ## End-to-end tests on a real cluster (E2E=quick: six minutes)
 	@docker info >/dev/null 2>&1 || scripts/setup.sh --image
 	@scripts/image.sh --from-build $(IMAGES)
 	@tests/e2e/run.py $(E2E)
+
+bench-peers: build golden ## Compare with FastAPI, LitServe, BentoML on the same cores (BENCH_ARGS)
+	@scripts/setup.sh --bench
+	@bench/peers.py $(BENCH_ARGS)
 
 check-rooms: ## Check that rooms include only what the design lets them
 	@scripts/check-rooms.py

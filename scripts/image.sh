@@ -4,6 +4,7 @@
 #   scripts/image.sh [NAME:TAG…]              default: podsense:VERSION k8s-inference-sim:local
 #   scripts/image.sh --from-build [NAME…]     of build/release and build/models, on Debian: compiles nothing
 #   scripts/image.sh --size [NAME]            only prints how large the image is
+#   FILE=envoy/Dockerfile scripts/image.sh podsense-envoy:local   another Dockerfile
 #   TARGET=recipes scripts/image.sh podsense-models:local    another stage of the Dockerfile
 #
 # BUILDER=docker|buildah   overrides what is found
@@ -83,6 +84,7 @@ if [ $only_size = 1 ]; then
 fi
 
 arguments=(
+  --file "${FILE:-Dockerfile}"
   ${TARGET:+--target "$TARGET"}
   --build-arg "VERSION=$(project_version)"
   --build-arg "REVISION=$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)"

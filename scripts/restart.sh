@@ -23,14 +23,20 @@ on=$(platform)
 say "1/5 cluster ($on)"
 scripts/cluster.sh up
 
-# The images that the overlay's pods name are the ones to have.
-mapfile -t images < <(grep -rhoE '^ +image: *[^ ]+' k8s/base k8s/components "k8s/overlays/$overlay" 2>/dev/null |
-  awk '{ print $2 }' | tr -d '"' | sort -u | grep -E '^(podsense|podsense-envoy|k8s-inference-sim)(:|$)' || true)
+# The images of ours that the overlay's pods name.
+use_cluster
+mapfile -t images < <(kubectl kustomize "k8s/overlays/$overlay" | awk '$1 == "image:" { print $2 }' | tr -d '"' |
+  sort -u | grep -E '^(podsense|podsense-envoy|k8s-inference-sim):' || true)
 if [ "${SKIP_IMAGE:-0}" = 1 ]; then
   say "2/5 images: taken as they are"
 else
   say "2/5 images"
-  scripts/image.sh
+  for image in "${images[@]}"; do
+    case $image in
+      podsense-envoy:*) FILE=envoy/Dockerfile scripts/image.sh "$image" ;;
+      *) scripts/image.sh "$image" ;;
+    esac
+  done
 fi
 if [ "$on" = current ]; then
   say "3/5 images: the nodes pull them"
@@ -40,7 +46,6 @@ else
 fi
 
 say "4/5 applying overlay $overlay, then restarting its pods"
-use_cluster
 existed=$(kubectl get -k "k8s/overlays/$overlay" --ignore-not-found -o name 2>/dev/null | grep -c '^deployment' || true)
 scripts/deploy.sh apply "$overlay"
 if [ "$existed" -gt 0 ]; then

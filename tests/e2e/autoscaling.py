@@ -28,9 +28,10 @@ class TimeLine:
 
     def watch(self):
         while not self.stop.wait(1.0):
-            hpa, deployment = cluster.get(f"hpa {NAME}", NAMESPACE), cluster.get(f"deployment {NAME}", NAMESPACE)
-            if not hpa or not deployment:
+            found = cluster.items(f"hpa/{NAME} deployment/{NAME}", NAMESPACE)  # both as of one moment
+            if len(found) != 2:
                 continue
+            hpa, deployment = found
             metrics = hpa["status"].get("currentMetrics") or []
             cpu = next((entry["resource"]["current"].get("averageUtilization") for entry in metrics
                         if entry.get("type") == "Resource"), None)

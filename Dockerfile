@@ -26,6 +26,7 @@ ARG N_ESTIMATORS=100
 # The image model's version 1, fp32, is not served unless asked for, and is as large as all the rest:
 # --build-arg WITH_FP32=1 leaves it in.
 ARG WITH_FP32=0
+ENV ORT_DISABLE_TELEMETRY=1
 COPY scripts/venv.sh scripts/
 COPY models models
 RUN --mount=type=cache,id=podsense-downloads,target=/cache/podsense,sharing=locked \
@@ -53,7 +54,7 @@ RUN /podsense/scripts/setup.sh --recipes && rm -rf /var/lib/apt/lists/* && \
     PODSENSE_CACHE=/opt/podsense /podsense/scripts/venv.sh models /podsense/models/requirements.txt && \
     ln -s /opt/podsense/venv/models-* /opt/recipes
 COPY models /recipes
-ENV PATH=/opt/recipes/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1
+ENV PATH=/opt/recipes/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 ORT_DISABLE_TELEMETRY=1
 USER 1000:1000
 WORKDIR /recipes
 

@@ -39,6 +39,7 @@ class Presets(unittest.TestCase):
                 "proxy-connect-timeout": "30",
                 "proxy-read-timeout": "30",
                 "proxy-send-timeout": "30",
+                "service-upstream": "true",
                 "ssl-redirect": "false",
             },
             got,

@@ -74,7 +74,8 @@ Load Stats::load() const {
   load.cpu_cores = per_second(to_seconds(last.cpu - first.cpu), elapsed);
   const double busy = per_second(to_seconds(last.busy - first.busy), elapsed) /
                       static_cast<double>(scheduler_.executors());
-  load.saturation = std::clamp(std::max(busy, load.cpu_cores / cgroup::cpu_limit().cores), 0.0, 1.0);
+  load.saturation =
+      std::clamp(std::max(busy, load.cpu_cores / cgroup::cpu_limit().cores), 0.0, 1.0);
   return load;
 }
 

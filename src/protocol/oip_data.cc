@@ -162,8 +162,9 @@ class ArrayReader {
   ArrayReader(const DataPlace& place, Sink& sink) : place_(place), sink_(sink) {}
 
   Result<void> run() {
-    const char* const end = place_.text.data() + place_.text.size();
-    if (level(place_.text.data(), 0) != end && !error_) {
+    const char* const begin = place_.text.data();
+    const char* const end = begin + place_.text.size();
+    if (level(begin, 0) != end && !error_) {
       error_ = syntax_error(place_.json).value();
     }
     if (error_) {

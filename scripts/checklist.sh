@@ -112,7 +112,7 @@ balances() {
   [ ${#list[@]} -ge 2 ] || { untried "$item" "it has ${#list[@]} pod: kubectl -n $namespace scale deployment $deployment --replicas=2"; return; }
   for pod in "${list[@]}"; do before+=("$(requests_of "$pod")"); done
   # Each asks by a connection of its own; the Service chooses a pod for each connection.
-  client balance load "http://$service/health" -n 60 -c 4 --disable-keepalive --i-may-load-this-host
+  client balance load "http://$service/infer?cpu_ms=1" -n 60 -c 4 --disable-keepalive --i-may-load-this-host
   client_succeeds balance 90 || { missed "$item" "$(kube logs checklist-balance 2>&1 | tail -n 2 | paste -sd' ')"; return; }
   forget_client balance
   for index in "${!list[@]}"; do

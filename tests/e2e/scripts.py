@@ -66,7 +66,8 @@ def cleanup_leaves_what_is_not_ours(_):
 def checklist(_):
     """scripts/checklist.sh ticks what can be tried without load."""
     with cluster.namespace("podsense-checklist") as name:
-        cluster.helm_install("podsense", name, "-f", "helm/podsense/values-nodeport.yaml")
+        cluster.helm_install("podsense", name, "-f", "helm/podsense/values-nodeport.yaml", "--set", "autoscaling.minReplicas=2")
+        cluster.wait_ready(name, 2)
         done = run(["scripts/checklist.sh", "-n", name], check=False)
         for item in ("Pods start", "Health checks pass", "Service load balances", "Logs are accessible"):
             if f"[x] {item}" not in done.stdout:

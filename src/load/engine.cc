@@ -310,6 +310,7 @@ Result<std::unique_ptr<Engine>> Engine::create(const Plan& plan, const MakeTrans
 
 Result<void> Engine::open() {
   std::vector<std::future<Result<void>>> pending;
+  pending.reserve(parts_.size());
   for (auto& part : parts_) {
     pending.push_back(part->open());
   }

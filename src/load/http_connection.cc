@@ -19,8 +19,8 @@ namespace podsense::load {
 namespace {
 
 namespace asio = boost::asio;
-constexpr std::size_t kBuffer = 16 * 1024;
-constexpr std::size_t kMostHead = 256 * 1024;
+constexpr std::size_t kBuffer = 16U << 10U;
+constexpr std::size_t kMostHead = 256U << 10U;
 /// A connection that was free for longer is looked at before it is used again.
 constexpr Duration kStale = std::chrono::milliseconds(1);
 

@@ -1,3 +1,4 @@
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "load/report.h"
@@ -180,7 +181,7 @@ Circumstances circumstances_from(const Json& json) {
 }
 
 Duration seconds_from(const Json& json) {
-  return Duration(static_cast<Duration::rep>(json.get<double>() * 1e9 + 0.5));
+  return Duration(std::llround(json.get<double>() * 1e9));
 }
 
 std::vector<Slice> slices_from(const Json& json) {

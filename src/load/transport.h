@@ -12,7 +12,7 @@
 #include "load/results.h"
 
 namespace boost::asio {
-class io_context;
+class io_context;  // NOLINT(readability-identifier-naming): Asio's own
 }
 
 namespace podsense::load {

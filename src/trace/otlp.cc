@@ -1,0 +1,179 @@
+#include "trace/otlp.h"
+
+#include <cstdint>
+#include <string_view>
+
+#include "trace/ids.h"
+
+namespace podsense::trace {
+namespace {
+
+/// Appends fields of one message.
+class Message {
+ public:
+  void bytes(unsigned field, std::string_view value) {
+    key(field, 2);
+    varint(value.size());
+    out_ += value;
+  }
+  /// proto3 leaves out what is empty or zero.
+  void text(unsigned field, std::string_view value) {
+    if (!value.empty()) {
+      bytes(field, value);
+    }
+  }
+  void message(unsigned field, const Message& value) { bytes(field, value.out_); }
+  void number(unsigned field, std::uint64_t value) {
+    key(field, 0);
+    varint(value);
+  }
+  void fixed64(unsigned field, std::uint64_t value) {
+    key(field, 1);
+    for (unsigned byte = 0; byte < 8; ++byte) {
+      out_ += static_cast<char>(value >> (8 * byte));
+    }
+  }
+  [[nodiscard]] std::string take() { return std::move(out_); }
+
+ private:
+  void key(unsigned field, unsigned wire_type) { varint((field << 3U) | wire_type); }
+  void varint(std::uint64_t value) {
+    for (; value >= 0x80; value >>= 7U) {
+      out_ += static_cast<char>((value & 0x7FU) | 0x80U);
+    }
+    out_ += static_cast<char>(value);
+  }
+  std::string out_;
+};
+
+Message attribute(std::string_view key, std::string_view value) {
+  Message any;
+  any.bytes(1, value);
+  Message pair;
+  pair.text(1, key);
+  pair.message(2, any);
+  return pair;
+}
+
+Message attribute(std::string_view key, std::uint64_t value) {
+  Message any;
+  any.number(3, value);
+  Message pair;
+  pair.text(1, key);
+  pair.message(2, any);
+  return pair;
+}
+
+std::string big_endian(std::uint64_t value) {
+  std::string out;
+  for (int shift = 56; shift >= 0; shift -= 8) {
+    out += static_cast<char>(value >> static_cast<unsigned>(shift));
+  }
+  return out;
+}
+
+constexpr std::uint64_t kInternal = 1;
+constexpr std::uint64_t kServer = 2;
+constexpr std::uint64_t kClient = 3;
+constexpr std::uint64_t kStatusError = 2;
+
+struct Head {
+  std::uint64_t span_id = 0;
+  std::uint64_t parent = 0;
+  std::string_view name;
+  std::uint64_t kind = kInternal;
+  TimePoint begin;
+  TimePoint end;
+};
+
+}  // namespace
+
+/// Reads a Request's members.
+struct Encoder {
+  const Request& request;
+
+  [[nodiscard]] std::uint64_t unix_ns(TimePoint at) const {
+    return static_cast<std::uint64_t>(at.time_since_epoch().count() + request.unix_offset_ns_);
+  }
+
+  [[nodiscard]] Message span(const Head& head) const {
+    Message out;
+    const auto& trace_id = request.own_.trace_id;
+    out.bytes(1, big_endian(trace_id[0]) + big_endian(trace_id[1]));
+    out.bytes(2, big_endian(head.span_id));
+    if (head.parent != 0) {
+      out.bytes(4, big_endian(head.parent));
+    }
+    out.text(5, head.name);
+    out.number(6, head.kind);
+    out.fixed64(7, unix_ns(head.begin));
+    out.fixed64(8, unix_ns(head.end));
+    return out;
+  }
+
+  [[nodiscard]] Message whole() const {
+    Message out = span({.span_id = request.own_.span_id,
+                        .parent = request.parent_span_,
+                        .name = request.name_,
+                        .kind = kServer,
+                        .begin = request.begin_,
+                        .end = request.end_});
+    out.message(9, attribute("http.request.method", request.method_));
+    out.message(9, attribute("url.path", request.path_));
+    out.message(
+        9, attribute("http.response.status_code", static_cast<std::uint64_t>(request.status_)));
+    out.message(9, attribute("podsense.request_id", request.request_id_));
+    if (request.failed_) {
+      out.message(9, attribute("error.type", request.code_));
+      Message status;
+      status.number(3, kStatusError);
+      out.message(15, status);
+    }
+    return out;
+  }
+
+  void append_to(Message& scope_spans) const {
+    scope_spans.message(2, whole());
+    for (const Span& part : request.spans_) {
+      scope_spans.message(2, span({.span_id = random_bits() | 1U,
+                                   .parent = request.own_.span_id,
+                                   .name = part.name,
+                                   .kind = part.name == "fetch" ? kClient : kInternal,
+                                   .begin = part.begin,
+                                   .end = part.end}));
+    }
+  }
+
+  [[nodiscard]] std::size_t count() const { return 1 + request.spans_.size(); }
+};
+
+std::string encode(const Options& options, const std::vector<std::shared_ptr<Request>>& requests) {
+  Message resource;
+  resource.message(1, attribute("service.name", options.service_name));
+  if (!options.service_version.empty()) {
+    resource.message(1, attribute("service.version", options.service_version));
+  }
+  if (!options.instance.empty()) {
+    resource.message(1, attribute("service.instance.id", options.instance));
+  }
+  Message scope;
+  scope.text(1, "podsense");
+  scope.text(2, options.service_version);
+  Message scope_spans;
+  scope_spans.message(1, scope);
+  for (const auto& request : requests) {
+    Encoder{*request}.append_to(scope_spans);
+  }
+  Message resource_spans;
+  resource_spans.message(1, resource);
+  resource_spans.message(2, scope_spans);
+  Message all;
+  all.message(1, resource_spans);
+  return all.take();
+}
+
+std::size_t span_count(const Request& request) {
+  return Encoder{request}.count();
+}
+
+}  // namespace podsense::trace

@@ -1,0 +1,22 @@
+#pragma once
+
+/// OTLP's protobuf messages, written by hand: a dozen fields need no generated code, and protobuf
+/// belongs to another room. Internal to this room.
+/// @source opentelemetry-proto 1.x, opentelemetry/proto/trace/v1/trace.proto and
+///         collector/trace/v1/trace_service.proto; protobuf's encoding guide
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "trace/trace.h"
+
+namespace podsense::trace {
+
+/// An ExportTraceServiceRequest of finished requests.
+std::string encode(const Options& options, const std::vector<std::shared_ptr<Request>>& requests);
+
+/// Spans that `encode` writes for it.
+std::size_t span_count(const Request& request);
+
+}  // namespace podsense::trace

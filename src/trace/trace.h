@@ -1,0 +1,131 @@
+#pragma once
+
+/// Traces of requests: W3C context in, OTLP out. Off unless an endpoint is set.
+///
+///   auto trace = tracer.begin(header, now);          // null when tracing is off
+///   trace->add("queue", enqueued, started);          // any thread, one after another
+///   tracer.end(std::move(trace), {.name = …}, now);  // exported when sampled, or when it failed
+///
+/// Sampling is parent-based: who calls decides; without a caller's decision a ratio of the traces,
+/// chosen by trace id, so that every service with the same ratio chooses the same ones. A request
+/// that failed is always exported. Exporting never holds a request up: what does not fit into the
+/// queue is dropped and counted.
+/// @source W3C Trace Context; OpenTelemetry specification, trace/sdk (TraceIdRatioBased)
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/error.h"
+
+namespace podsense::trace {
+
+/// The `traceparent` header.
+struct Context {
+  std::array<std::uint64_t, 2> trace_id{};
+  std::uint64_t span_id = 0;
+  bool sampled = false;
+
+  [[nodiscard]] std::string traceparent() const;
+  [[nodiscard]] std::string trace_id_text() const;  ///< 32 hexadecimal digits
+};
+
+/// False where the header is missing or malformed; `out` is then unchanged.
+bool parse_traceparent(std::string_view header, Context& out);
+
+/// What this server does on behalf of `parent`: the same trace, a span of its own. Empty when
+/// `parent` is not valid.
+std::string child_traceparent(std::string_view parent);
+
+/// The trace id of a sampled `traceparent` that this server made; empty otherwise.
+std::string_view sampled_trace_id(std::string_view traceparent);
+
+struct Span {
+  std::string_view name;  ///< a constant
+  TimePoint begin;
+  TimePoint end;
+};
+
+/// What the span of a whole request says.
+struct Outcome {
+  std::string_view method;
+  std::string_view path;
+  std::string_view request_id;
+  int status = 200;       ///< of HTTP
+  std::string_view code;  ///< OK or error_name
+  bool failed = false;    ///< by the server's fault
+};
+
+/// One request under way. @threads one after another, with a happens-before between them
+class Request {
+ public:
+  Request(const Context& own, std::uint64_t parent_span, TimePoint begin)
+      : own_(own), parent_span_(parent_span), begin_(begin) {}
+
+  [[nodiscard]] const Context& context() const { return own_; }
+  /// A part of the request. Parts beyond kMaxSpans are left out.
+  void add(std::string_view name, TimePoint begin, TimePoint end);
+
+ private:
+  friend class Tracer;
+  friend struct Encoder;
+  static constexpr std::size_t kMaxSpans = 32;
+
+  const Context own_;
+  const std::uint64_t parent_span_;  ///< 0: none
+  const TimePoint begin_;
+  TimePoint end_{};
+  std::int64_t unix_offset_ns_ = 0;  ///< added to a TimePoint gives Unix time
+  std::vector<Span> spans_;
+  std::string name_;
+  std::string method_, path_, request_id_, code_;
+  int status_ = 0;
+  bool failed_ = false;
+};
+
+struct Options {
+  std::string endpoint;  ///< "http://collector:4318"; empty: off
+  double ratio = 0.01;   ///< of traces without a caller's decision, 0 to 1
+  std::string service_name = "podsense";
+  std::string service_version;
+  std::string instance;  ///< the pod's name; empty: left out
+  std::size_t max_waiting = 2048;
+  Duration interval = std::chrono::seconds(1);  ///< between exports
+  Duration timeout = std::chrono::seconds(5);   ///< of one export
+};
+
+/// Spans, since start.
+struct Counts {
+  std::uint64_t exported = 0;
+  std::uint64_t dropped = 0;  ///< the queue was full
+  std::uint64_t failed = 0;   ///< the collector refused them, or could not be reached
+};
+
+/// @threads thread-safe
+class Tracer {
+ public:
+  /// @errors kInvalidArgument: the endpoint is no http or https URL
+  static Result<std::unique_ptr<Tracer>> create(Options options);
+  /// Exports what waits, for up to the time-out.
+  ~Tracer();
+  Tracer(const Tracer&) = delete;
+  Tracer& operator=(const Tracer&) = delete;
+
+  [[nodiscard]] std::shared_ptr<Request> begin(std::string_view traceparent, TimePoint now) const;
+  void end(const std::shared_ptr<Request>& request, const Outcome& outcome, TimePoint now);
+  [[nodiscard]] Counts counts() const;
+
+ private:
+  class Exporter;
+  explicit Tracer(Options options);
+
+  const Options options_;
+  std::unique_ptr<Exporter> exporter_;
+};
+
+}  // namespace podsense::trace

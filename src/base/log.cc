@@ -73,6 +73,18 @@ void configure(Level level, Format format) {
   g_json = format == Format::kJson || (format == Format::kAuto && isatty(STDOUT_FILENO) == 0);
 }
 
+void set_level(Level level) {
+  g_level = level;
+}
+
+Level level() {
+  return g_level.load(std::memory_order_relaxed);
+}
+
+std::string_view level_name(Level level) {
+  return kNames[static_cast<std::size_t>(level)];
+}
+
 Result<Level> parse_level(std::string_view name) {
   std::string lower(name);
   for (char& c : lower) {

@@ -43,8 +43,12 @@ struct Field {
 };
 using Fields = std::initializer_list<Field>;
 
-/// Called once by the composition root, again to change the level.
+/// Called once by the composition root.
 void configure(Level level, Format format);
+/// @threads any, while others write
+void set_level(Level level);
+Level level();
+std::string_view level_name(Level level);
 Result<Level> parse_level(std::string_view name);  ///< trace debug info warning error off, any case
 bool enabled(Level level);
 

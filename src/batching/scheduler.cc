@@ -38,9 +38,13 @@ Queue::~Queue() {
 Result<void> Queue::submit(TaskPtr& task) {
   const TimePoint now = scheduler_.clock_.now();
   if (task->deadline.passed(now)) {
+    const MutexLock lock(scheduler_.mutex_);
+    ++unserved_.deadline;
     return fail(ErrorCode::kDeadlineExceeded, "the deadline passed before the request was queued");
   }
   if (task->cost > task->deadline.left(now)) {
+    const MutexLock lock(scheduler_.mutex_);
+    ++unserved_.cost;
     return fail(ErrorCode::kDeadlineExceeded,
                 "the work asked for takes longer than the deadline allows");
   }
@@ -53,10 +57,13 @@ Result<void> Queue::submit(TaskPtr& task) {
     const Profile profile = scheduler_.profile_of(*this);
     const QueueState state = scheduler_.state_of(*this, *task);
     Admission admission = admit(now, state, profile, task->deadline, task->cost);
+    std::uint64_t* reason = &unserved_.queue_time;
     if (admission.admitted && waiting_.tasks() >= options_.max_waiting) {
       admission = {.admitted = false, .retry_after = expected_wait(state, profile)};
+      reason = &unserved_.queue_length;
     }
     if (!admission.admitted) {
+      ++*reason;
       if (!known) {
         task->cost = {};
       }
@@ -89,7 +96,13 @@ Queue::Load Queue::load() const {
   return {.waiting = waiting_.tasks(),
           .running = running_tasks_,
           .expected_wait = expected_wait(state, scheduler_.profile_of(*this)),
-          .service = service_};
+          .service = service_,
+          .unserved = unserved_};
+}
+
+Runs Scheduler::runs() const {
+  const MutexLock lock(mutex_);
+  return runs_;
 }
 
 Scheduler::Scheduler(Options options, const Clock& clock)
@@ -219,6 +232,8 @@ Scheduler::Work Scheduler::collect(Queue& queue, TimePoint now) {
       work.batch.push_back(std::move(task));
     }
   }
+  queue.unserved_.gone += work.gone.size();
+  queue.unserved_.late += work.late.size();
   queue.running_tasks_ += work.batch.size();
   queue.running_cost_ += work.cost;
   ++queue.running_batches_;
@@ -231,6 +246,12 @@ void Scheduler::finish(const Work& work, std::size_t tasks, Duration elapsed) {
   queue.running_cost_ -= work.cost;
   --queue.running_batches_;
   queue.consumed_ += from_seconds(to_seconds(elapsed) / queue.options_.weight);
+  if (tasks > 0) {
+    const double seconds = to_seconds(elapsed);
+    runs_ = {.count = runs_.count + 1,
+             .seconds = runs_.seconds + seconds,
+             .square_seconds = runs_.square_seconds + seconds * seconds};
+  }
   if (work.rows > 0) {
     queue.service_ = follow(queue.service_, elapsed / static_cast<Duration::rep>(work.rows));
   }
@@ -270,7 +291,6 @@ void Scheduler::work(unsigned index) {
       queue->run_(std::move(work.batch));
       began.store(0, std::memory_order_relaxed);
       elapsed = clock_.now() - now;
-      busy_.fetch_add(elapsed.count(), std::memory_order_relaxed);
     }
 
     mutex_.lock();

@@ -17,6 +17,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <list>
 #include <memory>
@@ -27,6 +28,7 @@
 #include "base/error.h"
 #include "base/mutex.h"
 #include "batching/policy.h"
+#include "batching/saturation.h"
 #include "batching/task.h"
 #include "batching/waiting.h"
 
@@ -60,11 +62,23 @@ class Queue {
   ///         kDeadlineExceeded: already past it, or a known cost that does not fit before it
   Result<void> submit(TaskPtr& task);
 
+  /// Why tasks never ran, in counts since the queue was added.
+  struct Unserved {
+    std::uint64_t queue_time = 0;    ///< refused: the deadline cannot be met
+    std::uint64_t queue_length = 0;  ///< refused: max_waiting is reached
+    std::uint64_t deadline = 0;      ///< refused: already past it
+    std::uint64_t cost = 0;          ///< refused: a known cost that does not fit before it
+    std::uint64_t late = 0;          ///< dropped: the deadline passed while it waited
+    std::uint64_t gone = 0;          ///< dropped: nobody waits for the answer any more
+    /// For lack of time or room: with more executors they would have run.
+    [[nodiscard]] std::uint64_t crowded_out() const { return queue_time + queue_length + late; }
+  };
   struct Load {
     std::size_t waiting = 0;
     std::size_t running = 0;
     Duration expected_wait{};  ///< of a newcomer of usual priority
     Duration service{};        ///< per row
+    Unserved unserved;
   };
   [[nodiscard]] Load load() const;
 
@@ -80,6 +94,7 @@ class Queue {
   Duration running_cost_{};
   Duration service_;
   Duration consumed_{};  ///< executor time had, by weight, for fairness
+  Unserved unserved_;
   bool closed_ = false;
 };
 
@@ -105,8 +120,8 @@ class Scheduler {
   /// 1..most_executors.
   void resize(unsigned executors);
   [[nodiscard]] unsigned executors() const { return executors_.load(std::memory_order_relaxed); }
-  /// Executor time spent since start, all threads together.
-  [[nodiscard]] Duration busy() const { return Duration(busy_.load(std::memory_order_relaxed)); }
+  /// Since start, all threads together.
+  [[nodiscard]] Runs runs() const;
   /// How long the run that began first has been going on; zero when nothing runs.
   [[nodiscard]] Duration longest_run() const;
 
@@ -139,7 +154,7 @@ class Scheduler {
   bool stopping_ GUARDED_BY(mutex_) = false;
   /// What the queue served last had had by then: where queues begin that were idle.
   Duration virtual_time_ GUARDED_BY(mutex_){};
-  std::atomic<Duration::rep> busy_{0};
+  Runs runs_ GUARDED_BY(mutex_);
   std::atomic<unsigned> executors_;  ///< changed under mutex_
   /// When each executor's present run began; 0: it has none. As many as may ever be.
   std::vector<std::atomic<TimePoint::rep>> began_;

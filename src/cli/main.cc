@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "cli/commands.h"
+#include "metrics/descriptions.h"
 #include "server/app.h"
 #include "server/build_info.h"
 #include "server/config.h"
@@ -18,7 +19,9 @@ constexpr std::string_view kUsage = R"(podsense: serves ONNX models
   podsense serve [--models DIR] [--http-port N] [--admin-port N] …   the model server
   podsense load URL --qps N --seconds N …                            the load generator
   podsense check [URL] [--models DIR]     probes a server; opens every model of a repository
+  podsense top [HOST:PORT…]               a live view of pods from their /metrics
   podsense config-reference               every setting, as a Markdown page
+  podsense metrics-reference              every metric, as a Markdown page
   podsense version
 
 `podsense serve --help` lists the settings, `--print-config` what is in force and why.
@@ -59,6 +62,13 @@ int run(std::span<const char* const> arguments) {
   if (command == "load") {
     return load(rest);
   }
+  if (command == "top") {
+    return top(rest);
+  }
+  if (command == "metrics-reference") {
+    std::cout << metrics::reference_markdown();
+    return 0;
+  }
   if (command == "config-reference") {
     std::cout << server::config_reference_markdown();
     return 0;
@@ -73,8 +83,8 @@ int run(std::span<const char* const> arguments) {
     std::cout << kUsage;
     return arguments.empty() ? 2 : 0;
   }
-  constexpr std::array<std::string_view, 6> kCommands{
-      "serve", "load", "check", "config-reference", "version", "help"};
+  constexpr std::array<std::string_view, 8> kCommands{
+      "serve", "load", "check", "top", "config-reference", "metrics-reference", "version", "help"};
   const std::string_view near = nearest_name(command, kCommands);
   std::cerr << "podsense: there is no command '" << command << "'"
             << (near.empty() ? "" : "; did you mean ") << near << (near.empty() ? "" : "?")

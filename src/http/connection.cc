@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/post.hpp>
@@ -50,6 +51,9 @@ asio::awaitable<void> Connection::run() {
     const Step body = co_await read_body();
     if (body == Step::kClose) {
       break;
+    }
+    if (request_.context.trace) {
+      request_.context.trace->add("receive", request_.context.received, shared_.clock.now());
     }
     request_.context.deadline =
         Deadline::after(shared_.clock.now(), shared_.options.request_timeout);
@@ -237,6 +241,7 @@ void Connection::build_head(const Response& response) {
 
 asio::awaitable<Connection::Step> Connection::write(bool head_only) {
   enter(Phase::kWriting, shared_.options.write_timeout);
+  const TimePoint began = shared_.clock.now();
   add_cors(answer_);
   if (answer_.status == 405 && route_ != nullptr) {
     answer_.headers.emplace_back("Allow", Router::allowed(*route_));
@@ -260,6 +265,7 @@ asio::awaitable<Connection::Step> Connection::write(bool head_only) {
   const Step written = co_await write_pieces();
   answer_.tail_owner.reset();
   log_access(total);
+  end_trace(began);
   co_return written;
 }
 
@@ -308,6 +314,35 @@ asio::awaitable<void> Connection::linger() {
   socket_.close(ignored);
 }
 
+void Connection::begin_trace(std::string_view traceparent) {
+  trace::Tracer* tracer = shared_.options.tracer;
+  if (tracer == nullptr) {
+    request_.context.traceparent = trace::child_traceparent(traceparent);
+    return;
+  }
+  request_.context.trace = tracer->begin(traceparent, request_.context.received);
+  request_.context.traceparent = request_.context.trace->context().traceparent();
+}
+
+/// Only the API's requests make traces: probes and pages would bury them.
+void Connection::end_trace(TimePoint reply_began) {
+  const auto trace = std::move(request_.context.trace);
+  if (!trace || route_ == nullptr || !route_->api || route_->quiet) {
+    return;
+  }
+  const TimePoint now = shared_.clock.now();
+  trace->add("reply", reply_began, now);
+  const auto method = beast_http::to_string(request_.method);
+  shared_.options.tracer->end(trace,
+                              {.method = {method.data(), method.size()},
+                               .path = route_->path,
+                               .request_id = request_.id,
+                               .status = answer_.status,
+                               .code = answer_.code,
+                               .failed = answer_.status >= 500},
+                              now);
+}
+
 void Connection::log_access(std::size_t bytes_out) {
   const AccessLog mode = shared_.options.access_log;
   const bool failed = answer_.status >= 400;
@@ -325,20 +360,22 @@ void Connection::log_access(std::size_t bytes_out) {
   const log::Level level = answer_.status >= 500 ? log::Level::kError : log::Level::kInfo;
   const auto total = shared_.clock.now() - request_.context.received;
   const auto method = beast_http::to_string(request_.method);
-  log::write(level, "request",
-             {{"request_id", request_.id},
-              {"server", shared_.options.name},
-              {"peer", peer_},
-              {"client", request_.context.client},
-              {"method", std::string_view(method.data(), method.size())},
-              {"path", request_.path},
-              {"status", answer_.status},
-              {"code", answer_.code},
-              {"bytes_in", bytes_in_},
-              {"bytes_out", bytes_out},
-              {"total_ms", to_ms(total)},
-              {"trace", request_.context.traceparent},
-              {"detail", answer_.detail}});
+  log::write(
+      level, "request",
+      {{"request_id", request_.id},
+       {"server", shared_.options.name},
+       {"peer", peer_},
+       {"client", request_.context.client},
+       {"method", std::string_view(method.data(), method.size())},
+       {"path", request_.path},
+       {"status", answer_.status},
+       {"code", answer_.code},
+       {"bytes_in", bytes_in_},
+       {"bytes_out", bytes_out},
+       {"total_ms", to_ms(total)},
+       {"trace_id", std::string_view(request_.context.traceparent)
+                        .substr(std::min<std::size_t>(3, request_.context.traceparent.size()), 32)},
+       {"detail", answer_.detail}});
 }
 
 }  // namespace podsense::http

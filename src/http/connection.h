@@ -41,8 +41,8 @@ struct Shared {
 
 /// What connections of one thread share. @threads confined
 struct WorkerState {
-  std::string date;  ///< "Sun, 22 Nov 2026 10:00:00 GMT"
-  unsigned log_budget = kSampledPerSecond;
+  std::string date;         ///< "Sun, 22 Nov 2026 10:00:00 GMT"
+  unsigned log_budget = 0;  ///< successes that may still be logged this second
   std::uint64_t unlogged = 0;
 };
 
@@ -95,6 +95,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void enter(Phase phase, Duration limit);
   void watch_for_close();
   void set_answer(Response response);
+  void begin_trace(std::string_view traceparent);
+  void end_trace(TimePoint reply_began);
   void begin_request();
   void end_request();
   void add_cors(Response& response) const;

@@ -166,7 +166,7 @@ void Connection::examine_head() {
                     ? std::string(given.data(), given.size())
                     : new_request_id();
   const auto parent = head["traceparent"];
-  request_.context.traceparent = child_traceparent({parent.data(), parent.size()});
+  begin_trace({parent.data(), parent.size()});
   request_.context.abandoned = gone_;
   request_.context.client.clear();
   if (turned_away_) {

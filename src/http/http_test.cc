@@ -70,25 +70,6 @@ TEST(Identity, TakesOnlyIdsFitForHeadersAndLogs) {
   EXPECT_NE(new_request_id(), new_request_id());
 }
 
-TEST(Identity, ContinuesATraceWithASpanOfItsOwn) {
-  const std::string parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-  const std::string child = child_traceparent(parent);
-  EXPECT_EQ(child.size(), parent.size());
-  EXPECT_EQ(child.substr(0, 36), parent.substr(0, 36));
-  EXPECT_NE(child.substr(36, 16), parent.substr(36, 16));
-  EXPECT_EQ(child.substr(52), "-01");
-}
-
-TEST(Identity, IgnoresWhatIsNoTraceparent) {
-  for (const char* bad : {"", "00-x", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01x",
-                          "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-                          "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
-                          "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
-                          "00-4BF92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}) {
-    EXPECT_EQ(child_traceparent(bad), "") << bad;
-  }
-}
-
 TEST(Router, NamesTheNearestPathAndTheAllowedMethods) {
   Router router;
   const Handler nothing = [](Request&, const Reply&) {};

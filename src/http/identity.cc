@@ -24,15 +24,6 @@ void append_hex(std::string& out, std::uint64_t bits) {
   }
 }
 
-bool is_hex(std::string_view text) {
-  return std::ranges::all_of(
-      text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
-}
-
-bool all_zero(std::string_view text) {
-  return text.find_first_not_of('0') == text.npos;
-}
-
 }  // namespace
 
 std::string new_request_id() {
@@ -49,29 +40,6 @@ bool valid_request_id(std::string_view id) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
            kPunctuation.find(c) != std::string_view::npos;
   });
-}
-
-std::string child_traceparent(std::string_view parent) {
-  // version "-" trace-id "-" parent-id "-" flags; later versions may append "-…"
-  if (parent.size() < 55 || parent[2] != '-' || parent[35] != '-' || parent[52] != '-') {
-    return {};
-  }
-  const std::string_view version = parent.substr(0, 2);
-  const std::string_view trace = parent.substr(3, 32);
-  const std::string_view span = parent.substr(36, 16);
-  const std::string_view flags = parent.substr(53, 2);
-  const bool longer = parent.size() > 55;
-  if (!is_hex(version) || version == "ff" || !is_hex(trace) || !is_hex(span) || !is_hex(flags) ||
-      all_zero(trace) || all_zero(span) || (longer && (version == "00" || parent[55] != '-'))) {
-    return {};
-  }
-  std::string child = "00-";
-  child += trace;
-  child += '-';
-  append_hex(child, random_bits() | 1U);
-  child += '-';
-  child += flags;
-  return child;
 }
 
 }  // namespace podsense::http

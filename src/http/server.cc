@@ -48,7 +48,11 @@ void refuse_handshakes(int listener) {
 /// One I/O thread and the connections that live on it.
 class Worker {
  public:
-  Worker(const Clock& clock, const std::string& name) : clock_(clock), name_(name) { set_date(); }
+  Worker(const Clock& clock, const ServerOptions& options)
+      : clock_(clock), name_(options.name), log_rate_(options.access_log_rate) {
+    state_.log_budget = log_rate_;
+    set_date();
+  }
 
   asio::io_context& context() { return context_; }
   WorkerState& state() { return state_; }
@@ -93,7 +97,7 @@ class Worker {
           log::info("requests_not_logged", {{"server", name_}, {"count", state_.unlogged}});
         }
         state_.unlogged = 0;
-        state_.log_budget = kSampledPerSecond;
+        state_.log_budget = log_rate_;
       }
       sweep();
     });
@@ -109,6 +113,7 @@ class Worker {
 
   const Clock& clock_;
   const std::string& name_;
+  const unsigned log_rate_;  ///< successes a second
   asio::io_context context_{1};
   asio::executor_work_guard<asio::io_context::executor_type> guard_{context_.get_executor()};
   asio::steady_timer sweeper_{context_};
@@ -150,7 +155,7 @@ class ServerImpl final : public Server {
       : options_(std::move(options)),
         shared_{.options = options_, .router = router, .registry = registry, .clock = clock} {
     for (unsigned i = 0; i < std::max(1U, options_.threads); ++i) {
-      workers_.push_back(std::make_unique<Worker>(clock, options_.name));
+      workers_.push_back(std::make_unique<Worker>(clock, options_));
     }
     acceptor_.emplace(workers_[0]->context());
     reserve_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);

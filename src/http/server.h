@@ -18,12 +18,12 @@
 #include "base/error.h"
 #include "http/router.h"
 #include "metrics/metrics.h"
+#include "trace/trace.h"
 
 namespace podsense::http {
 
-/// kSampled: every failure, and up to kSampledPerSecond successes a second and I/O thread.
+/// kSampled: every failure, and up to access_log_rate successes a second and I/O thread.
 enum class AccessLog { kOff, kErrors, kSampled, kAll };
-inline constexpr unsigned kSampledPerSecond = 20;
 
 struct ServerOptions {
   std::string name = "http";  ///< in log lines
@@ -43,6 +43,8 @@ struct ServerOptions {
   Duration cors_max_age = std::chrono::minutes(10);
   AccessLog access_log = AccessLog::kSampled;
   access::Guard* guard = nullptr;  ///< outlives the server; null: everybody may come
+  unsigned access_log_rate = 20;
+  trace::Tracer* tracer = nullptr;  ///< outlives the server; null: no traces
 };
 
 class Server {

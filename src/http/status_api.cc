@@ -1,9 +1,11 @@
 #include "http/status_api.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <thread>
 #include <utility>
 
+#include "base/log.h"
 #include "http/assets.h"
 
 namespace podsense::http {
@@ -157,6 +159,11 @@ bool names_gzip(std::string_view accepted) {
   return at != std::string_view::npos && accepted.substr(at, 8) != "gzip;q=0";
 }
 
+/// Scrapers name what they prefer first; whoever lists OpenMetrics at all can read it.
+bool accepts_openmetrics(std::string_view accepted) {
+  return accepted.find("application/openmetrics-text") != std::string_view::npos;
+}
+
 Response asset_response(const Asset& asset, const Request& request) {
   Response response{.content_type = asset.content_type};
   response.headers = {{"ETag", std::string(asset.etag)},
@@ -192,6 +199,39 @@ void reload(inference::Catalog& catalog, Request& request, Reply reply) {
   }).detach();
 }
 
+/// `{"level":"debug"}`
+Result<log::Level> wanted_level(const std::string& body) {
+  const json parsed = json::parse(body, nullptr, false);
+  const auto found = parsed.is_object() ? parsed.find("level") : parsed.end();
+  if (!parsed.is_object() || parsed.size() != 1 || found == parsed.end() || !found->is_string()) {
+    return fail(ErrorCode::kInvalidArgument,
+                R"(send {"level":"info"}; levels: trace, debug, info, warning, error, off)");
+  }
+  return log::parse_level(found->get<std::string>());
+}
+
+void add_log_level_route(Router& router) {
+  const auto answer = [] { return reply_json(json{{"level", log::level_name(log::level())}}); };
+  router.add({.path = "/v1/log-level",
+              .get = [answer](Request&, Reply reply) { reply(answer()); },
+              .post =
+                  [answer](Request& request, Reply reply) {
+                    const auto level = wanted_level(request.body);
+                    if (!level) {
+                      return reply(error_response(level.error(), request.id));
+                    }
+                    const auto before = log::level_name(log::level());
+                    // Said at the louder of the two levels, so that the change itself is seen.
+                    log::set_level(std::min(log::level(), *level));
+                    log::info("log_level_changed",
+                              {{"from", before}, {"to", log::level_name(*level)}});
+                    log::set_level(*level);
+                    reply(answer());
+                  },
+              .max_body = 1024,
+              .control = true});
+}
+
 }  // namespace
 
 void add_status_routes(Router& router, StatusSources sources) {
@@ -224,7 +264,12 @@ void add_status_routes(Router& router, StatusSources sources) {
 void add_metrics_route(Router& router, metrics::Registry& registry) {
   add_get(
       router, "/metrics",
-      [&registry](const Request&) {
+      [&registry](const Request& request) {
+        if (accepts_openmetrics(request.header(Field::accept))) {
+          return Response{
+              .content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8",
+              .body = registry.expose(metrics::Exposition::kOpenMetrics)};
+        }
         return Response{.content_type = "text/plain; version=0.0.4; charset=utf-8",
                         .body = registry.expose()};
       },
@@ -241,6 +286,7 @@ void add_models_route(Router& router, StatusSources sources) {
 
 void add_admin_routes(Router& router, StatusSources sources, bool reload_api) {
   add_models_route(router, sources);
+  add_log_level_route(router);
   if (reload_api) {
     router.add(
         {.path = "/v1/reload",

@@ -24,9 +24,11 @@ class AnswerTask : public RequestTask {
 
   void finish(Result<Answer> answer, TimePoint now) {
     metrics::ModelMetrics& metrics = *served_->metrics;
+    trace_parts(now);
     if (answer) {
       fill_head(*answer, now);
-      metrics.ok(context_.protocol, answer->timing.total);
+      metrics.ok(context_.protocol, answer->timing.total,
+                 trace::sampled_trace_id(context_.traceparent));
     } else {
       metrics.failed(context_.protocol, answer.error().code);
     }

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "metrics/metrics.h"
+#include "trace/trace.h"
 
 namespace podsense::inference {
 
@@ -18,6 +19,7 @@ struct Context {
   metrics::Protocol protocol = metrics::Protocol::kHttp;
   std::string client;                                  ///< who asks, "key:NAME"; empty: anybody
   std::string traceparent;                             ///< passed on to fetches when not empty
+  std::shared_ptr<trace::Request> trace;               ///< null: not traced
   std::shared_ptr<const std::atomic<bool>> abandoned;  ///< turns true when the client has gone
 };
 

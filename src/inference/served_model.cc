@@ -31,6 +31,35 @@ Plan choose_plan(const model::Signature& signature, Duration service) {
   return small && service <= kInlineLimit ? Plan::kInline : Plan::kExecutor;
 }
 
+void watch_queue(ServedModel& served, metrics::Registry& registry) {
+  using Load = batching::Queue::Load;
+  const ServedModel* self = &served;
+  const metrics::Registry::Labels labels{{"model", served.name()}, {"version", served.version}};
+  const auto watch = [&](const char* name, auto read, const char* reason = nullptr) {
+    auto all = labels;
+    if (reason != nullptr) {
+      all.emplace_back("reason", reason);
+    }
+    served.gauges.push_back(registry.watch(name, std::move(all), [self, read] {
+      return static_cast<double>(read(self->queue->load()));
+    }));
+  };
+  watch("podsense_queue_depth", [](const Load& load) { return load.waiting; });
+  watch("podsense_in_flight", [](const Load& load) { return load.running; });
+  watch("podsense_service_seconds", [](const Load& load) { return to_seconds(load.service); });
+  using Unserved = batching::Queue::Unserved;
+  const auto watch_unserved = [&](const char* name, const char* reason,
+                                  std::uint64_t Unserved::* count) {
+    watch(name, [count](const Load& load) { return load.unserved.*count; }, reason);
+  };
+  watch_unserved("podsense_refused_total", "queue_time", &Unserved::queue_time);
+  watch_unserved("podsense_refused_total", "queue_length", &Unserved::queue_length);
+  watch_unserved("podsense_refused_total", "deadline", &Unserved::deadline);
+  watch_unserved("podsense_refused_total", "cost", &Unserved::cost);
+  watch_unserved("podsense_dropped_total", "deadline", &Unserved::late);
+  watch_unserved("podsense_dropped_total", "client_gone", &Unserved::gone);
+}
+
 void open_queue(ServedModel& served, batching::Scheduler& scheduler, metrics::Registry& registry,
                 const Clock& clock, const ServeOptions& options) {
   const model::Manifest& manifest = served.model->manifest();
@@ -46,18 +75,7 @@ void open_queue(ServedModel& served, batching::Scheduler& scheduler, metrics::Re
       scheduler.add_queue(queue_options, [self, &clock](std::vector<batching::TaskPtr> batch) {
         run_batch(*self, clock, std::move(batch));
       });
-  const metrics::Registry::Labels labels{{"model", served.name()}, {"version", served.version}};
-  const auto gauge = [&](const char* name, const char* help, auto read) {
-    served.gauges.push_back(
-        registry.gauge(name, help, labels, [self, read] { return read(self->queue->load()); }));
-  };
-  using Load = batching::Queue::Load;
-  gauge("podsense_queue_depth", "Requests that wait for an executor",
-        [](const Load& load) { return static_cast<double>(load.waiting); });
-  gauge("podsense_in_flight", "Requests inside runs",
-        [](const Load& load) { return static_cast<double>(load.running); });
-  gauge("podsense_service_seconds", "Estimated executor time per request",
-        [](const Load& load) { return to_seconds(load.service); });
+  watch_queue(served, registry);
 }
 
 }  // namespace
@@ -161,19 +179,18 @@ Result<std::shared_ptr<const ServedModel>> serve(std::shared_ptr<const model::Mo
           : 1;
   served->metrics = registry.for_model(served->name(), served->version);
   served->gauges.push_back(
-      registry.gauge("podsense_model_info", "Model versions that are loaded",
+      registry.watch("podsense_model_info",
                      {{"model", served->name()},
                       {"version", served->version},
                       {"task", std::string(model::task_name(signature.task))},
                       {"plan", served->plan == Plan::kInline ? "inline" : "executor"}},
                      [] { return 1.0; }));
   for (const ProfilePoint& point : served->profile) {
-    served->gauges.push_back(registry.gauge(
-        "podsense_profile_seconds", "Time of one run by its rows, measured when it was loaded",
-        {{"model", served->name()},
-         {"version", served->version},
-         {"rows", std::to_string(point.rows)}},
-        [time = to_seconds(point.time)] { return time; }));
+    served->gauges.push_back(registry.watch("podsense_profile_seconds",
+                                            {{"model", served->name()},
+                                             {"version", served->version},
+                                             {"rows", std::to_string(point.rows)}},
+                                            [time = to_seconds(point.time)] { return time; }));
   }
   open_queue(*served, scheduler, registry, clock, options);
   return served;

@@ -66,6 +66,9 @@ void Service::classify(protocol::ClassifyRequest request, const Context& context
                 [this, begin, served = std::move(*found), request = std::move(request), context,
                  done = std::move(done)](Result<fetch::Response> got) mutable {
                   const Duration elapsed = clock_.now() - begin;
+                  if (context.trace) {
+                    context.trace->add("fetch", begin, begin + elapsed);
+                  }
                   registry_.fetched(got ? "OK" : error_name(got.error().code), elapsed);
                   if (!got) {
                     return refuse(served.get(), context, std::move(got.error()), done);

@@ -32,24 +32,39 @@ Process process_now() {
        entry != std::filesystem::directory_iterator(); entry.increment(ignored)) {
     ++process.descriptors;
   }
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  process.max_descriptors = limit.rlim_cur;
   return process;
 }
 
 Stats::Stats(const metrics::Registry& registry, const batching::Scheduler& scheduler,
-             const inference::Catalog& catalog, const Clock& clock)
+             const inference::Catalog& catalog, const batching::LatencyObjective& objective,
+             const Clock& clock)
     : registry_(registry),
       scheduler_(scheduler),
       catalog_(catalog),
+      objective_(objective),
       clock_(clock),
       begun_(clock.now()) {
   samples_.push_back(sample());
 }
 
 Stats::Sample Stats::sample() const {
-  return {.at = clock_.now(),
-          .totals = registry_.totals(),
-          .busy = scheduler_.busy(),
-          .cpu = process_now().cpu};
+  Sample sample{.at = clock_.now(),
+                .totals = registry_.totals(),
+                .runs = scheduler_.runs(),
+                .cpu = process_now().cpu};
+  for (const ModelStatus& status : catalog_.status()) {
+    if (!status.served || !status.served->queue) {
+      continue;
+    }
+    const auto load = status.served->queue->load();
+    const double each = to_seconds(load.service);
+    sample.crowded_out += each * static_cast<double>(load.unserved.crowded_out());
+    sample.waiting += each * static_cast<double>(load.waiting);
+  }
+  return sample;
 }
 
 void Stats::tick() {
@@ -72,10 +87,17 @@ Load Stats::load() const {
   load.latency = last.totals.latency.since(first.totals.latency);
   const Duration elapsed = last.at - first.at;
   load.cpu_cores = per_second(to_seconds(last.cpu - first.cpu), elapsed);
-  const double busy = per_second(to_seconds(last.busy - first.busy), elapsed) /
-                      static_cast<double>(scheduler_.executors());
-  load.saturation =
-      std::clamp(std::max(busy, load.cpu_cores / cgroup::cpu_limit().cores), 0.0, 1.0);
+  const batching::Runs runs{.count = last.runs.count - first.runs.count,
+                            .seconds = last.runs.seconds - first.runs.seconds,
+                            .square_seconds = last.runs.square_seconds - first.runs.square_seconds};
+  const batching::Demand demand{.window = elapsed,
+                                .done = runs.seconds,
+                                .refused = std::max(0.0, last.crowded_out - first.crowded_out),
+                                .grown = last.waiting - first.waiting,
+                                .cpu = to_seconds(last.cpu - first.cpu)};
+  load.saturation = batching::saturation(
+      demand, {.executors = scheduler_.executors(), .cpu_cores = cgroup::cpu_limit().cores}, runs,
+      objective_);
   return load;
 }
 

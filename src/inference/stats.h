@@ -22,15 +22,16 @@ struct Load {
   double rate = 0;  ///< answered requests a second
   metrics::LatencyBuckets latency;
   double cpu_cores = 0;   ///< used by this process
-  double saturation = 0;  ///< 0..1, see Stats::saturation
+  double saturation = 0;  ///< see batching/saturation.h
 };
 
 struct Process {
   std::uint64_t resident_bytes = 0;
   Duration cpu{};
   std::uint64_t descriptors = 0;
+  std::uint64_t max_descriptors = 0;
 };
-/// @source /proc/self/statm, getrusage, /proc/self/fd
+/// @source /proc/self/statm, getrusage, /proc/self/fd, getrlimit
 Process process_now();
 
 /// Of one model version, since it was loaded.
@@ -58,14 +59,13 @@ class Stats {
   static constexpr std::size_t kWindow = 10;  ///< ticks
 
   Stats(const metrics::Registry& registry, const batching::Scheduler& scheduler,
-        const inference::Catalog& catalog, const Clock& clock);
+        const inference::Catalog& catalog, const batching::LatencyObjective& objective,
+        const Clock& clock);
 
   /// Takes a sample; call once a second.
   void tick();
   [[nodiscard]] Load load() const;
-  /// The share of what this pod can do that is now used: the larger of executor time over all
-  /// executors, and CPU time over the quota, during the window. 1 means that more load can only
-  /// wait.
+  /// Demand over what this pod can do within the latency objective, during the window.
   [[nodiscard]] double saturation() const { return load().saturation; }
 
   [[nodiscard]] Report report() const;
@@ -75,7 +75,9 @@ class Stats {
   struct Sample {
     TimePoint at;
     metrics::Registry::Totals totals;
-    Duration busy{};
+    batching::Runs runs;
+    double crowded_out = 0;  ///< executor time of requests that found no room, seconds
+    double waiting = 0;      ///< executor time of what waits, seconds
     Duration cpu{};
   };
   [[nodiscard]] Sample sample() const;
@@ -83,6 +85,7 @@ class Stats {
   const metrics::Registry& registry_;
   const batching::Scheduler& scheduler_;
   const inference::Catalog& catalog_;
+  const batching::LatencyObjective objective_;
   const Clock& clock_;
   const TimePoint begun_;
   mutable Mutex mutex_;

@@ -108,6 +108,7 @@ std::size_t decode_into(const ServedModel& served, const Clock& clock, std::vect
       continue;
     }
     task.preprocess = end - begin;
+    task.preprocessed = end;
     served.metrics->preprocessed(end - begin);
     std::swap(batch[filled++], owned);
   }
@@ -265,6 +266,21 @@ void RequestTask::fill_head(protocol::AnswerHead& head, TimePoint now) const {
   head.timing.preprocess = preprocess;
   head.timing.compute = compute;
   head.timing.total = now - context_.received;
+}
+
+void RequestTask::trace_parts(TimePoint now) const {
+  if (!context_.trace || now == TimePoint()) {
+    return;
+  }
+  if (started != TimePoint()) {
+    context_.trace->add("queue", enqueued, started);
+  }
+  if (preprocess) {
+    context_.trace->add("decode", preprocessed - *preprocess, preprocessed);
+  }
+  if (compute) {
+    context_.trace->add("compute", now - *compute, now);
+  }
 }
 
 void run_batch(const ServedModel& served, const Clock& clock, std::vector<TaskPtr> batch) {

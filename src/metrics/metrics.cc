@@ -9,11 +9,15 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
+#include <cmath>
 #include <list>
 #include <map>
 #include <utility>
 
 #include "base/mutex.h"
+#include "metrics/descriptions.h"
+#include "metrics/openmetrics.h"
 
 namespace podsense::metrics {
 namespace {
@@ -27,6 +31,17 @@ const Histogram::BucketBoundaries kLatencyBounds{
     0.03,    0.05,   0.075,   0.1,    0.15,  0.25,  0.5,   1,     2.5,    5,    10};
 const Histogram::BucketBoundaries kBatchBounds{1, 2, 4, 8, 16, 32, 64, 128, 256, 512};
 
+/// The objective is a bound, so that what meets it can be counted exactly.
+Histogram::BucketBoundaries latency_bounds(Duration objective) {
+  Histogram::BucketBoundaries bounds = kLatencyBounds;
+  const double seconds = to_seconds(objective);
+  const auto at = std::ranges::lower_bound(bounds, seconds);
+  if (at == bounds.end() || *at != seconds) {
+    bounds.insert(at, seconds);
+  }
+  return bounds;
+}
+
 std::string_view protocol_name(Protocol protocol) {
   return protocol == Protocol::kHttp ? "http" : "grpc";
 }
@@ -34,7 +49,7 @@ std::string_view protocol_name(Protocol protocol) {
 using LatencyCounts = std::vector<std::uint64_t>;
 
 void add_histogram(const prometheus::ClientMetric::Histogram& histogram, LatencyCounts& counts) {
-  counts.resize(kLatencyBounds.size() + 1);
+  counts.resize(histogram.bucket.size());
   std::uint64_t below = 0;
   for (std::size_t i = 0; i < histogram.bucket.size() && i < counts.size(); ++i) {
     counts[i] += histogram.bucket[i].cumulative_count - below;
@@ -80,6 +95,32 @@ class OutcomeCounters {
 
 constexpr std::size_t kOkOutcome = kErrorCodeCount;
 
+/// The last traced observation of each bucket.
+class ExemplarSlots {
+ public:
+  explicit ExemplarSlots(const Histogram::BucketBoundaries& bounds)
+      : bounds_(bounds), slots_(bounds.size() + 1) {}
+
+  void keep(double value, std::string_view trace_id) {
+    const auto bucket = std::ranges::lower_bound(bounds_, value) - bounds_.begin();
+    const std::chrono::duration<double> now = std::chrono::system_clock::now().time_since_epoch();
+    const MutexLock lock(mutex_);
+    Exemplar& slot = slots_[static_cast<std::size_t>(bucket)];
+    slot.trace_id = trace_id;
+    slot.value = value;
+    slot.unix_seconds = std::floor(now.count() * 1000) / 1000;
+  }
+  [[nodiscard]] Exemplars all() const {
+    const MutexLock lock(mutex_);
+    return slots_;
+  }
+
+ private:
+  const Histogram::BucketBoundaries& bounds_;
+  mutable Mutex mutex_;
+  Exemplars slots_ GUARDED_BY(mutex_);
+};
+
 }  // namespace
 
 std::uint64_t LatencyBuckets::total() const {
@@ -116,7 +157,11 @@ LatencyBuckets LatencyBuckets::since(const LatencyBuckets& earlier) const {
 }
 
 struct ModelMetrics::Impl {
+  const Histogram::BucketBoundaries& bounds;
+  const double objective;  ///< seconds
   OutcomeCounters outcomes;
+  Counter& slow;
+  ExemplarSlots exemplars;
   Histogram& request;
   Histogram& queue;
   Histogram& preprocess;
@@ -127,9 +172,16 @@ struct ModelMetrics::Impl {
 ModelMetrics::ModelMetrics(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 ModelMetrics::~ModelMetrics() = default;
 
-void ModelMetrics::ok(Protocol protocol, Duration total) {
+void ModelMetrics::ok(Protocol protocol, Duration total, std::string_view trace_id) {
+  const double seconds = to_seconds(total);
   impl_->outcomes.increment(protocol, kOkOutcome, "OK");
-  impl_->request.Observe(to_seconds(total));
+  impl_->request.Observe(seconds);
+  if (seconds > impl_->objective) {
+    impl_->slow.Increment();
+  }
+  if (!trace_id.empty()) {
+    impl_->exemplars.keep(seconds, trace_id);
+  }
 }
 void ModelMetrics::failed(Protocol protocol, ErrorCode code) {
   impl_->outcomes.increment(protocol, static_cast<std::size_t>(code), error_name(code));
@@ -145,9 +197,12 @@ void ModelMetrics::computed(Duration d, std::size_t batch) {
   impl_->batch.Observe(static_cast<double>(batch));
 }
 LatencyBuckets ModelMetrics::latency() const {
-  LatencyBuckets buckets{.bounds = kLatencyBounds, .counts = {}};
+  LatencyBuckets buckets{.bounds = impl_->bounds, .counts = {}};
   add_histogram(impl_->request.Collect().histogram, buckets.counts);
   return buckets;
+}
+Exemplars ModelMetrics::exemplars() const {
+  return impl_->exemplars.all();
 }
 std::uint64_t ModelMetrics::requests() const {
   return impl_->outcomes.sum();
@@ -190,13 +245,54 @@ struct Registry::Impl final : prometheus::Collectable {
     std::list<Asked>::iterator entry_;
   };
 
-  Impl() : unrouted(requests, {{"model", ""}, {"version", ""}}) {}
+  explicit Impl(const RegistryOptions& given)
+      : options(given),
+        bounds(latency_bounds(given.latency_objective)),
+        unrouted(requests, {{"model", ""}, {"version", ""}}) {}
 
-  prometheus::Family<Counter>& counters(const char* name, const char* help) {
-    return prometheus::BuildCounter().Name(name).Help(help).Register(registry);
+  template <class Builder>
+  auto& family(Builder builder, const char* name) {
+    return builder.Name(name).Help(std::string(description(name).help)).Register(registry);
   }
-  prometheus::Family<Histogram>& histograms(const char* name, const char* help) {
-    return prometheus::BuildHistogram().Name(name).Help(help).Register(registry);
+  prometheus::Family<Counter>& counters(const char* name) {
+    return family(prometheus::BuildCounter(), name);
+  }
+  prometheus::Family<Histogram>& histograms(const char* name) {
+    return family(prometheus::BuildHistogram(), name);
+  }
+  prometheus::Family<prometheus::Gauge>& gauges(const char* name) {
+    return family(prometheus::BuildGauge(), name);
+  }
+
+  std::shared_ptr<ModelMetrics> make_model(const std::string& model, const std::string& version) {
+    const prometheus::Labels labels{{"model", model}, {"version", version}};
+    return std::make_shared<ModelMetrics>(
+        std::unique_ptr<ModelMetrics::Impl>(new ModelMetrics::Impl{
+            .bounds = bounds,
+            .objective = to_seconds(options.latency_objective),
+            .outcomes = {requests, labels},
+            .slow = slow.Add(labels),
+            .exemplars = ExemplarSlots(bounds),
+            .request = request.Add(labels, bounds),
+            .queue = queue.Add(labels, bounds),
+            .preprocess = preprocess.Add(labels, bounds),
+            .compute = compute.Add(labels, bounds),
+            .batch = batch.Add(labels, kBatchBounds),
+        }));
+  }
+
+  [[nodiscard]] Exemplars exemplars_of(const std::string& name,
+                                       const prometheus::ClientMetric& metric) const {
+    if (name != "podsense_request_seconds") {
+      return {};
+    }
+    std::pair<std::string, std::string> key;
+    for (const auto& label : metric.label) {
+      (label.name == "model" ? key.first : key.second) = label.value;
+    }
+    const MutexLock lock(mutex);
+    const auto found = models.find(key);
+    return found == models.end() ? Exemplars{} : found->second->exemplars();
   }
 
   std::unique_ptr<Gauge> add(Asked entry) {
@@ -227,31 +323,22 @@ struct Registry::Impl final : prometheus::Collectable {
     return list;
   }
 
+  const RegistryOptions options;
+  const Histogram::BucketBoundaries bounds;
   prometheus::Registry registry;
-  prometheus::Family<Counter>& requests =
-      counters("podsense_requests_total", "Requests by outcome; no model: never reached one");
-  prometheus::Family<Histogram>& request =
-      histograms("podsense_request_seconds", "Successful requests, first byte to answer ready");
-  prometheus::Family<Histogram>& queue =
-      histograms("podsense_queue_seconds", "Time a request waited for an executor");
-  prometheus::Family<Histogram>& preprocess =
-      histograms("podsense_preprocess_seconds", "Image bytes to tensor");
-  prometheus::Family<Histogram>& compute =
-      histograms("podsense_compute_seconds", "One run of the model, whatever its batch");
-  prometheus::Family<Histogram>& batch = histograms("podsense_batch_size", "Rows in one run");
-  prometheus::Family<Histogram>& fetch =
-      histograms("podsense_fetch_seconds", "Transfers from URLs by outcome");
-  prometheus::Family<Counter>& refused =
-      counters("podsense_connections_refused_total", "Connections not served, by reason");
-  prometheus::Family<Counter>& reloads =
-      counters("podsense_model_reloads_total", "Model versions loaded or refused since start");
+  prometheus::Family<Counter>& requests = counters("podsense_requests_total");
+  prometheus::Family<Histogram>& request = histograms("podsense_request_seconds");
+  prometheus::Family<Counter>& slow = counters("podsense_slow_requests_total");
+  prometheus::Family<Histogram>& queue = histograms("podsense_queue_seconds");
+  prometheus::Family<Histogram>& preprocess = histograms("podsense_preprocess_seconds");
+  prometheus::Family<Histogram>& compute = histograms("podsense_compute_seconds");
+  prometheus::Family<Histogram>& batch = histograms("podsense_batch_size");
+  prometheus::Family<Histogram>& fetch = histograms("podsense_fetch_seconds");
+  prometheus::Family<Counter>& refused = counters("podsense_connections_refused_total");
+  prometheus::Family<Counter>& reloads = counters("podsense_model_reloads_total");
   Counter& reload_ok = reloads.Add({{"result", "ok"}});
   Counter& reload_failed = reloads.Add({{"result", "failed"}});
-  prometheus::Gauge& connections = prometheus::BuildGauge()
-                                       .Name("podsense_connections")
-                                       .Help("Open client connections")
-                                       .Register(registry)
-                                       .Add({});
+  prometheus::Gauge& connections = gauges("podsense_connections").Add({});
   OutcomeCounters unrouted;
 
   mutable Mutex mutex;
@@ -260,25 +347,23 @@ struct Registry::Impl final : prometheus::Collectable {
       GUARDED_BY(mutex);
 };
 
-Registry::Registry() : impl_(std::make_unique<Impl>()) {}
+Registry::Registry(const RegistryOptions& options) : impl_(std::make_unique<Impl>(options)) {}
 Registry::~Registry() = default;
 
 std::shared_ptr<ModelMetrics> Registry::for_model(std::string_view model,
                                                   std::string_view version) {
   const MutexLock lock(impl_->mutex);
-  auto& slot = impl_->models[{std::string(model), std::string(version)}];
+  std::pair<std::string, std::string> key(model, version);
+  const auto known = impl_->models.find(key);
+  if (known != impl_->models.end()) {
+    return known->second;
+  }
+  if (impl_->models.size() >= impl_->options.max_model_versions) {
+    key = {"(others)", ""};
+  }
+  auto& slot = impl_->models[key];
   if (!slot) {
-    const prometheus::Labels labels{{"model", std::string(model)},
-                                    {"version", std::string(version)}};
-    slot =
-        std::make_shared<ModelMetrics>(std::unique_ptr<ModelMetrics::Impl>(new ModelMetrics::Impl{
-            .outcomes = {impl_->requests, labels},
-            .request = impl_->request.Add(labels, kLatencyBounds),
-            .queue = impl_->queue.Add(labels, kLatencyBounds),
-            .preprocess = impl_->preprocess.Add(labels, kLatencyBounds),
-            .compute = impl_->compute.Add(labels, kLatencyBounds),
-            .batch = impl_->batch.Add(labels, kBatchBounds),
-        }));
+    slot = impl_->make_model(key.first, key.second);
   }
   return slot;
 }
@@ -299,32 +384,34 @@ void Registry::connection_refused(std::string_view reason) {
   impl_->refused.Add({{"reason", std::string(reason)}}).Increment();
 }
 void Registry::fetched(std::string_view outcome, Duration elapsed) {
-  impl_->fetch.Add({{"outcome", std::string(outcome)}}, kLatencyBounds)
-      .Observe(to_seconds(elapsed));
+  impl_->fetch.Add({{"outcome", std::string(outcome)}}, impl_->bounds).Observe(to_seconds(elapsed));
 }
 
-std::unique_ptr<Registry::Gauge> Registry::gauge(std::string name, std::string help, Labels labels,
+std::unique_ptr<Registry::Gauge> Registry::watch(std::string_view name, Labels labels,
                                                  std::function<double()> value) {
-  return impl_->add({prometheus::MetricType::Gauge, std::move(name), std::move(help),
-                     std::move(labels), std::move(value)});
-}
-std::unique_ptr<Registry::Gauge> Registry::counter(std::string name, std::string help,
-                                                   Labels labels, std::function<double()> value) {
-  return impl_->add({prometheus::MetricType::Counter, std::move(name), std::move(help),
-                     std::move(labels), std::move(value)});
+  const Description& known = description(name);
+  const auto type = known.kind == Kind::kCounter ? prometheus::MetricType::Counter
+                                                 : prometheus::MetricType::Gauge;
+  return impl_->add(
+      {type, std::string(name), std::string(known.help), std::move(labels), std::move(value)});
 }
 
-std::string Registry::expose() const {
+std::string Registry::expose(Exposition form) const {
   auto families = impl_->registry.Collect();
   for (auto& family : impl_->Collect()) {
     families.push_back(std::move(family));
+  }
+  if (form == Exposition::kOpenMetrics) {
+    return openmetrics_text(families, [this](const auto& family, const auto& metric) {
+      return impl_->exemplars_of(family, metric);
+    });
   }
   return prometheus::TextSerializer().Serialize(families);
 }
 
 Registry::Totals Registry::totals() const {
   Totals totals;
-  totals.latency = {.bounds = kLatencyBounds, .counts = LatencyCounts(kLatencyBounds.size() + 1)};
+  totals.latency = {.bounds = impl_->bounds, .counts = LatencyCounts(impl_->bounds.size() + 1)};
   std::uint64_t served = 0;
   {
     const MutexLock lock(impl_->mutex);

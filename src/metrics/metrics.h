@@ -31,6 +31,15 @@ struct LatencyBuckets {
   [[nodiscard]] LatencyBuckets since(const LatencyBuckets& earlier) const;
 };
 
+/// An observation of a histogram's bucket whose request was traced.
+struct Exemplar {
+  std::string trace_id;  ///< empty: none
+  double value = 0;
+  double unix_seconds = 0;
+};
+/// One for each bucket.
+using Exemplars = std::vector<Exemplar>;
+
 /// Handles of one model version; the Registry must outlive them.
 class ModelMetrics {
  public:
@@ -40,7 +49,9 @@ class ModelMetrics {
   ModelMetrics(const ModelMetrics&) = delete;
   ModelMetrics& operator=(const ModelMetrics&) = delete;
 
-  void ok(Protocol protocol, Duration total);
+  /// `trace_id`: 32 hexadecimal digits of a sampled trace, which becomes the exemplar of the
+  /// latency's bucket; empty: none.
+  void ok(Protocol protocol, Duration total, std::string_view trace_id = {});
   void failed(Protocol protocol, ErrorCode code);
   void queued(Duration d);
   void preprocessed(Duration d);
@@ -49,6 +60,7 @@ class ModelMetrics {
   /// Latency of successful requests since start.
   [[nodiscard]] LatencyBuckets latency() const;
   [[nodiscard]] std::uint64_t requests() const;
+  [[nodiscard]] Exemplars exemplars() const;
 
   /// How often and how long in all, since start.
   struct Phase {
@@ -66,9 +78,19 @@ class ModelMetrics {
   std::unique_ptr<Impl> impl_;
 };
 
+enum class Exposition { kPrometheusText, kOpenMetrics };
+
+struct RegistryOptions {
+  /// What a successful request may take: a bucket's bound of its own, and what counts as slow.
+  Duration latency_objective = std::chrono::milliseconds(250);
+  /// Model versions with metrics of their own, so that many reloads cannot grow what is scraped
+  /// without end; those beyond share the model "(others)".
+  std::size_t max_model_versions = 200;
+};
+
 class Registry {
  public:
-  Registry();
+  explicit Registry(const RegistryOptions& options = {});
   ~Registry();
   Registry(const Registry&) = delete;
   Registry& operator=(const Registry&) = delete;
@@ -89,14 +111,13 @@ class Registry {
     virtual ~Gauge() = default;
   };
   using Labels = std::vector<std::pair<std::string, std::string>>;
-  [[nodiscard]] std::unique_ptr<Gauge> gauge(std::string name, std::string help, Labels labels,
+  /// A gauge, or a counter whose value never falls: what `descriptions` says of the name.
+  /// @requires the name is described
+  [[nodiscard]] std::unique_ptr<Gauge> watch(std::string_view name, Labels labels,
                                              std::function<double()> value);
-  /// As gauge, but what is read never falls.
-  [[nodiscard]] std::unique_ptr<Gauge> counter(std::string name, std::string help, Labels labels,
-                                               std::function<double()> value);
 
-  /// Prometheus text format 0.0.4.
-  [[nodiscard]] std::string expose() const;
+  /// Prometheus text format 0.0.4, or OpenMetrics 1.0 with exemplars.
+  [[nodiscard]] std::string expose(Exposition form = Exposition::kPrometheusText) const;
 
   /// All models together, since start.
   struct Totals {

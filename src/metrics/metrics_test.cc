@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
+#include "metrics/descriptions.h"
+
 namespace podsense::metrics {
 namespace {
 
@@ -29,8 +33,7 @@ TEST(Metrics, ExposesOutcomesByModelAndCode) {
 TEST(Metrics, GaugesAreAskedAtEachScrapeAndEndWithTheirHandle) {
   Registry registry;
   double value = 1;
-  auto handle =
-      registry.gauge("podsense_queue_depth", "h", {{"model", "m"}}, [&] { return value; });
+  auto handle = registry.watch("podsense_queue_depth", {{"model", "m"}}, [&] { return value; });
   value = 7;
   EXPECT_THAT(registry.expose(), HasSubstr(R"(podsense_queue_depth{model="m"} 7)"));
   handle.reset();
@@ -53,6 +56,80 @@ TEST(Metrics, TotalsCountFailuresAndSuccessesOfAllModels) {
   EXPECT_EQ(totals.requests, 4U);
   EXPECT_EQ(totals.failed, 2U);
   EXPECT_EQ(totals.latency.total(), 2U);
+}
+
+TEST(Metrics, TheObjectiveIsABucketAndWhatMissesItCounts) {
+  Registry registry({.latency_objective = milliseconds(120)});
+  const auto model = registry.for_model("m", "1");
+  model->ok(Protocol::kHttp, milliseconds(120));
+  model->ok(Protocol::kHttp, milliseconds(121));
+  const std::string text = registry.expose();
+  EXPECT_THAT(text,
+              HasSubstr(R"(podsense_request_seconds_bucket{model="m",version="1",le="0.12"} 1)"));
+  EXPECT_THAT(text, HasSubstr(R"(podsense_slow_requests_total{model="m",version="1"} 1)"));
+}
+
+TEST(Metrics, BucketsResolveWhatDefaultModelsTake) {
+  // A quantile read from buckets is off by at most the width of its bucket.
+  const LatencyBuckets buckets = Registry().for_model("m", "1")->latency();
+  for (std::size_t i = 1; i < buckets.bounds.size(); ++i) {
+    EXPECT_LE(buckets.bounds[i] / buckets.bounds[i - 1], 2.5) << buckets.bounds[i];
+  }
+}
+
+TEST(Metrics, VersionsBeyondTheBoundShareOneSetOfLabels) {
+  Registry registry({.max_model_versions = 2});
+  const auto first = registry.for_model("m", "1");
+  registry.for_model("m", "2")->ok(Protocol::kHttp, milliseconds(1));
+  registry.for_model("m", "3")->ok(Protocol::kHttp, milliseconds(1));
+  registry.for_model("m", "4")->ok(Protocol::kHttp, milliseconds(1));
+  EXPECT_EQ(registry.for_model("m", "1"), first);
+  const std::string text = registry.expose();
+  EXPECT_THAT(text, Not(HasSubstr(R"(version="3")")));
+  EXPECT_THAT(text, HasSubstr(R"x(model="(others)",protocol="http",version=""} 2)x"));
+  EXPECT_EQ(registry.totals().requests, 3U);
+}
+
+TEST(OpenMetrics, NamesFamiliesUnitsAndTheEnd) {
+  Registry registry;
+  registry.for_model("m", "1")->failed(Protocol::kGrpc, ErrorCode::kOverloaded);
+  const auto gauge = registry.watch("podsense_saturation", {}, [] { return 1.0; });
+  const std::string text = registry.expose(Exposition::kOpenMetrics);
+  EXPECT_THAT(text, HasSubstr("# TYPE podsense_requests counter\n"));
+  EXPECT_THAT(text, HasSubstr("\npodsense_requests_total{code=\"OVERLOADED\",model=\"m\","
+                              "protocol=\"grpc\",version=\"1\"} 1.0\n"));
+  EXPECT_THAT(text, HasSubstr("# UNIT podsense_request_seconds seconds\n"));
+  EXPECT_THAT(text, HasSubstr("\npodsense_saturation 1.0\n"));
+  EXPECT_THAT(text, HasSubstr(R"(podsense_batch_size_bucket{model="m",version="1",le="+Inf"} 0)"));
+  EXPECT_TRUE(text.ends_with("# EOF\n"));
+}
+
+TEST(OpenMetrics, ATracedRequestIsTheExemplarOfItsBucketOnly) {
+  Registry registry;
+  const std::string trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+  const auto model = registry.for_model("m", "1");
+  model->ok(Protocol::kHttp, milliseconds(4), trace);
+  model->ok(Protocol::kHttp, milliseconds(40));
+  const std::string text = registry.expose(Exposition::kOpenMetrics);
+  EXPECT_THAT(text, HasSubstr("le=\"0.005\"} 1 # {trace_id=\"" + trace + "\"} 0.004 1"));
+  EXPECT_EQ(text.find(trace), text.rfind(trace));
+  EXPECT_THAT(registry.expose(), Not(HasSubstr(trace)));
+}
+
+TEST(OpenMetrics, EscapesLabelValues) {
+  Registry registry;
+  registry.for_model("a\"b\\c\nd", "1")->ok(Protocol::kHttp, milliseconds(1));
+  EXPECT_THAT(registry.expose(Exposition::kOpenMetrics), HasSubstr(R"(model="a\"b\\c\nd")"));
+}
+
+TEST(Descriptions, NameEachMetricOnceAndCountersEndInTotal) {
+  std::set<std::string_view> names;
+  for (const Description& row : descriptions()) {
+    EXPECT_TRUE(names.insert(row.name).second) << row.name;
+    EXPECT_EQ(row.kind == Kind::kCounter, row.name.ends_with("_total")) << row.name;
+    EXPECT_FALSE(row.help.empty()) << row.name;
+    EXPECT_THAT(reference_markdown(), HasSubstr("| `" + std::string(row.name) + "` | "));
+  }
 }
 
 TEST(LatencyBuckets, QuantilesInterpolateAndDifferencesForgetThePast) {

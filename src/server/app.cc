@@ -28,6 +28,7 @@
 #include "model/model.h"
 #include "server/build_info.h"
 #include "server/guard.h"
+#include "server/process_metrics.h"
 
 namespace podsense::server {
 namespace {
@@ -60,6 +61,15 @@ fetch::Options fetch_options(const Config::Fetch& fetch, const Config::Limits& l
           .deny_cidrs = fetch.deny_cidrs,
           .ca_file = fetch.ca_file,
           .user_agent = std::string("podsense/") + build_info().version};
+}
+
+trace::Options trace_options(const Config::Tracing& tracing) {
+  const char* pod = std::getenv("HOSTNAME");  // NOLINT(concurrency-mt-unsafe): nobody sets it
+  return {.endpoint = tracing.endpoint,
+          .ratio = tracing.ratio,
+          .service_name = tracing.service_name,
+          .service_version = build_info().version,
+          .instance = pod == nullptr ? "" : pod};
 }
 
 inference::CatalogOptions catalog_options(const Config& config, const Threads& threads) {
@@ -110,7 +120,8 @@ http::ServerOptions http_options(const Config& config, unsigned threads) {
           .write_timeout = limits.write_timeout,
           .cors_origins = config.http.cors_origins,
           .cors_max_age = config.http.cors_max_age,
-          .access_log = kModes[static_cast<int>(config.http.access_log)]};
+          .access_log = kModes[static_cast<int>(config.http.access_log)],
+          .access_log_rate = config.http.access_log_rate};
 }
 
 http::ServerOptions admin_options(const Config& config) {
@@ -279,7 +290,18 @@ class App {
     }
     service_ = std::make_unique<inference::Service>(service_options(config_), *catalog_,
                                                     fetcher_.get(), registry_, clock_);
-    stats_ = std::make_unique<inference::Stats>(registry_, scheduler_, *catalog_, clock_);
+    stats_ = std::make_unique<inference::Stats>(
+        registry_, scheduler_, *catalog_,
+        batching::LatencyObjective{.latency = config_.objective.latency,
+                                   .quantile = config_.objective.quantile},
+        clock_);
+    if (!config_.tracing.endpoint.empty()) {
+      auto tracer = trace::Tracer::create(trace_options(config_.tracing));
+      if (!tracer) {
+        return fail(std::move(tracer.error()));
+      }
+      tracer_ = std::move(*tracer);
+    }
     add_gauges();
     add_routes();
     return listen();
@@ -322,6 +344,7 @@ class App {
   Result<void> listen() {
     http::ServerOptions options = http_options(config_, threads_.io);
     options.guard = guard_.get();
+    options.tracer = tracer_.get();
     auto http = http::Server::create(std::move(options), router_, registry_, clock_);
     if (!http) {
       return fail(std::move(http.error()));
@@ -338,37 +361,34 @@ class App {
   }
 
   void add_gauges() {
-    const auto gauge = [this](const char* name, const char* help, std::function<double()> value,
+    const auto watch = [this](const char* name, std::function<double()> value,
                               const Registry::Labels& labels = {}) {
-      gauges_.push_back(registry_.gauge(name, help, labels, std::move(value)));
+      gauges_.push_back(registry_.watch(name, labels, std::move(value)));
     };
-    const auto counter = [this](const char* name, const char* help, std::function<double()> value) {
-      gauges_.push_back(registry_.counter(name, help, {}, std::move(value)));
-    };
-    gauge("podsense_saturation", "Share of what this pod can do that is now used, 0 to 1",
-          [this] { return stats_->saturation(); });
-    gauge("podsense_cpu_cores", "CPU cores this process may use, by quota or affinity",
-          [] { return cgroup::cpu_limit().cores; });
-    gauge("podsense_requests_in_flight", "Requests being read, worked on or answered",
+    watch("podsense_saturation", [this] { return stats_->saturation(); });
+    watch("podsense_latency_objective_seconds",
+          [this] { return to_seconds(config_.objective.latency); });
+    watch("podsense_executors", [this] { return static_cast<double>(scheduler_.executors()); });
+    watch("podsense_requests_in_flight",
           [this] { return http_ ? static_cast<double>(http_->in_flight()) : 0.0; });
-    gauge("podsense_ready", "1 while readyz says yes",
-          [this] { return !lifecycle_.closed && catalog_->ready() ? 1.0 : 0.0; });
-    gauge("podsense_build_info", "What this binary is", [] { return 1.0; },
+    watch("podsense_ready", [this] { return !lifecycle_.closed && catalog_->ready() ? 1.0 : 0.0; });
+    watch("podsense_build_info", [] { return 1.0; },
           {{"version", build_info().version},
            {"commit", build_info().commit},
            {"onnxruntime", std::string(runtime_->version())}});
-    counter(
-        "podsense_cpu_throttled_seconds_total", "Time the cgroup's CPU quota held threads back",
-        [] { return to_seconds(cgroup::cpu_throttling().value_or(cgroup::CpuThrottling{}).time); });
-    gauge("podsense_memory_working_set_bytes", "The container's, as the kubelet counts it", [] {
-      return static_cast<double>(cgroup::memory().value_or(cgroup::Memory{}).working_set_bytes);
-    });
-    counter("process_cpu_seconds_total", "User and system CPU time",
-            [] { return to_seconds(inference::process_now().cpu); });
-    gauge("process_resident_memory_bytes", "Resident memory",
-          [] { return static_cast<double>(inference::process_now().resident_bytes); });
-    gauge("process_open_fds", "Open file descriptors",
-          [] { return static_cast<double>(inference::process_now().descriptors); });
+    if (tracer_) {
+      const auto spans = [&](const char* result, std::uint64_t trace::Counts::* count) {
+        watch("podsense_spans_total",
+              [this, count] { return static_cast<double>(tracer_->counts().*count); },
+              {{"result", result}});
+      };
+      spans("exported", &trace::Counts::exported);
+      spans("dropped", &trace::Counts::dropped);
+      spans("failed", &trace::Counts::failed);
+    }
+    for (auto& gauge : watch_process(registry_)) {
+      gauges_.push_back(std::move(gauge));
+    }
   }
 
   const Config config_;
@@ -377,7 +397,7 @@ class App {
   http::Lifecycle lifecycle_;
   std::unique_ptr<access::Guard> guard_;
   TimePoint next_refresh_{};  ///< the ticker's own
-  Registry registry_;
+  Registry registry_{{.latency_objective = config_.objective.latency}};
   std::unique_ptr<model::Runtime> runtime_;
   std::unique_ptr<inference::Faults> faults_;
   batching::Scheduler scheduler_{
@@ -386,6 +406,7 @@ class App {
       clock_};
   std::unique_ptr<inference::Catalog> catalog_;
   std::unique_ptr<fetch::Fetcher> fetcher_;
+  std::unique_ptr<trace::Tracer> tracer_;  ///< null: no traces
   std::unique_ptr<inference::Service> service_;
   std::unique_ptr<inference::Stats> stats_;
   std::vector<std::unique_ptr<Registry::Gauge>> gauges_;

@@ -97,6 +97,7 @@ struct Config {
     bool metrics_on_http = false;
     bool web_page = true;
     AccessLog access_log = AccessLog::kSampled;
+    std::uint32_t access_log_rate = 20;  ///< sampled successes a second and I/O thread
     friend bool operator==(const Http&, const Http&) = default;
   };
   /// Paths of secrets, never secrets: environment and --print-config show this.
@@ -110,6 +111,18 @@ struct Config {
     std::optional<double> burst;
     Duration refresh_interval = std::chrono::seconds(5);
     friend bool operator==(const Auth&, const Auth&) = default;
+  };
+  /// What users are promised; saturation and podsense_slow_requests_total measure against it.
+  struct Objective {
+    Duration latency = std::chrono::milliseconds(250);
+    double quantile = 0.99;  ///< share of the successful requests that meet it
+    friend bool operator==(const Objective&, const Objective&) = default;
+  };
+  struct Tracing {
+    std::string endpoint;  ///< OTLP over HTTP; empty: off
+    double ratio = 0.01;
+    std::string service_name = "podsense";
+    friend bool operator==(const Tracing&, const Tracing&) = default;
   };
   struct Logging {
     log::Level level = log::Level::kInfo;
@@ -139,6 +152,8 @@ struct Config {
   Fetch fetch;
   Http http;
   Auth auth;
+  Objective objective;
+  Tracing tracing;
   Logging logging;
   Shutdown shutdown;
   Simulated simulated;

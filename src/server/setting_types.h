@@ -207,6 +207,15 @@ Accessor port_list(Group Config::* group, std::vector<std::uint16_t> Group::* me
   return accessor;
 }
 
+template <class Group>
+Accessor number(Group Config::* group, double Group::* member, NumberRange range) {
+  Accessor accessor = scalar(
+      group, member, [range](std::string_view text) { return parse_number(text, range); },
+      format_number);
+  accessor.form = "NUMBER";
+  return accessor;
+}
+
 /// An empty word unsets it.
 template <class Group>
 Accessor optional_number(Group Config::* group, std::optional<double> Group::* member,

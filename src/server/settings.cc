@@ -12,13 +12,15 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-constexpr std::array<Section, 11> kSections{{{"listen", "Listening"},
+constexpr std::array<Section, 13> kSections{{{"listen", "Listening"},
                                              {"models", "Models"},
                                              {"limits", "Limits"},
                                              {"threads", "Threads"},
                                              {"fetch", "Fetching URLs"},
                                              {"http", "HTTP"},
                                              {"auth", "Authentication and rate limits"},
+                                             {"objective", "Objective"},
+                                             {"tracing", "Tracing"},
                                              {"logging", "Logging"},
                                              {"shutdown", "Shutdown"},
                                              {"simulated", "Simulated model"},
@@ -240,6 +242,24 @@ std::vector<Setting> http_settings() {
                                   {"true", AccessLog::kAll}},
                  4),
           "Log lines for requests: all of them, failures and a sample, failures only, none."),
+      row("http.access_log_rate", "access-log-rate",
+          integer(kIn, &H::access_log_rate, {.min = 0, .max = 1'000'000}),
+          "Successful requests that are logged at most, a second and I/O thread, where the access "
+          "log is sampled. Failures always are."),
+  };
+}
+
+std::vector<Setting> objective_settings() {
+  using O = Config::Objective;
+  constexpr auto kIn = &Config::objective;
+  return {
+      row("objective.latency", "latency-objective", duration(kIn, &O::latency, kTimeout),
+          "What a successful request may take: a bucket of the latency histogram, what "
+          "podsense_slow_requests_total counts beyond, and what podsense_saturation is measured "
+          "against."),
+      row("objective.quantile", "latency-quantile",
+          number(kIn, &O::quantile, {.min = 0.5, .max = 0.9999}),
+          "Share of the successful requests that have to meet the latency objective."),
   };
 }
 
@@ -269,6 +289,21 @@ std::vector<Setting> auth_settings() {
       row("auth.refresh_interval", "auth-refresh-interval",
           duration(kIn, &A::refresh_interval, {.min = seconds(1), .max = hours(1)}),
           "Look this often whether the files above have changed."),
+  };
+}
+
+std::vector<Setting> tracing_settings() {
+  using T = Config::Tracing;
+  constexpr auto kIn = &Config::tracing;
+  return {
+      row("tracing.endpoint", "otlp-endpoint", text(kIn, &T::endpoint, "URL"),
+          "Collector that takes OTLP over HTTP, such as http://collector:4318. Empty: no traces.",
+          "OTEL_EXPORTER_OTLP_ENDPOINT"),
+      row("tracing.ratio", "trace-ratio", number(kIn, &T::ratio, {.min = 0, .max = 1}),
+          "Share of the requests that are traced where the caller has not decided (traceparent). "
+          "Requests that fail with 5xx always are."),
+      row("tracing.service_name", "service-name", text(kIn, &T::service_name, "NAME"),
+          "service.name of the traces.", "OTEL_SERVICE_NAME"),
   };
 }
 
@@ -333,9 +368,10 @@ std::vector<Setting> other_settings() {
 
 std::vector<Setting> make_settings() {
   std::vector<Setting> all;
-  for (auto part : {listen_settings, models_settings, size_limit_settings, time_limit_settings,
-                    thread_settings, fetch_settings, http_settings, auth_settings, logging_settings,
-                    shutdown_settings, other_settings}) {
+  for (auto part :
+       {listen_settings, models_settings, size_limit_settings, time_limit_settings, thread_settings,
+        fetch_settings, http_settings, auth_settings, objective_settings, tracing_settings,
+        logging_settings, shutdown_settings, other_settings}) {
     std::ranges::move(part(), std::back_inserter(all));
   }
   return all;

@@ -224,6 +224,8 @@ std::vector<std::string> unusual_flags() {
     const std::string& form = setting.value.form;
     if (setting.value.shape == Accessor::Shape::kBoolean) {
       flags.push_back(flag + (words.front() == "true" ? "=false" : "=true"));
+    } else if (!words.empty() && words.front().find('.') != std::string::npos && form == "NUMBER") {
+      flags.push_back(flag + "=0.75");  // a share
     } else if (form == "NUMBER") {
       flags.push_back(flag + (words.empty() || words.front() != "2" ? "=2" : "=3"));
     } else if (form == "SIZE") {

@@ -361,7 +361,7 @@ class Identity(ServerCase):
         line = self.logged("find-me")
         self.assertEqual((line["method"], line["path"], line["status"], line["code"]),
                          ("POST", "/predict-single", 200, "OK"))
-        self.assertEqual(line["trace"], answer.headers["traceparent"])
+        self.assertEqual(line["trace_id"], answer.headers["traceparent"].split("-")[1])
         error = self.server.post("/predict-single?model=secret", b"{",
                                  headers={"X-Request-Id": "bad-one"})
         self.assertEqual(error.json["request_id"], "bad-one")

@@ -1,0 +1,122 @@
+#include "metrics/descriptions.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+
+namespace podsense::metrics {
+namespace {
+
+using enum Kind;
+
+constexpr std::array kDescriptions{
+    // What users get.
+    Description{"podsense_requests_total", kCounter, "model version protocol code",
+                "Requests by outcome; without a model: never reached one"},
+    Description{"podsense_request_seconds", kHistogram, "model version",
+                "Successful requests, first byte to answer ready"},
+    Description{"podsense_slow_requests_total", kCounter, "model version",
+                "Successful requests that took longer than the latency objective"},
+    Description{"podsense_latency_objective_seconds", kGauge, "",
+                "The latency objective: what a successful request may take"},
+    Description{"podsense_refused_total", kCounter, "model version reason",
+                "Requests refused at arrival: queue_time (the queue cannot meet the deadline), "
+                "queue_length, deadline (already past), cost (asks for more than fits)"},
+    Description{"podsense_dropped_total", kCounter, "model version reason",
+                "Queued requests that were not run: deadline (passed while waiting), client_gone"},
+    // Where the time goes.
+    Description{"podsense_queue_seconds", kHistogram, "model version",
+                "Time a request waited for an executor"},
+    Description{"podsense_preprocess_seconds", kHistogram, "model version",
+                "Image bytes to tensor"},
+    Description{"podsense_compute_seconds", kHistogram, "model version",
+                "One run of the model, whatever its batch"},
+    Description{"podsense_batch_size", kHistogram, "model version", "Rows in one run"},
+    Description{"podsense_fetch_seconds", kHistogram, "outcome", "Transfers from URLs by outcome"},
+    // How full it is.
+    Description{"podsense_saturation", kGauge, "",
+                "Demand over what this pod can do within the latency objective; 1: the objective "
+                "starts to break"},
+    Description{"podsense_queue_depth", kGauge, "model version",
+                "Requests that wait for an executor"},
+    Description{"podsense_in_flight", kGauge, "model version", "Requests inside runs"},
+    Description{"podsense_service_seconds", kGauge, "model version",
+                "Estimated executor time per request"},
+    Description{"podsense_requests_in_flight", kGauge, "",
+                "Requests being read, worked on or answered"},
+    Description{"podsense_connections", kGauge, "", "Open client connections"},
+    Description{"podsense_connections_refused_total", kCounter, "reason",
+                "Connections not served: descriptors, limit, per_address"},
+    Description{"podsense_executors", kGauge, "", "Threads that decode images and run models"},
+    // Models and life.
+    Description{"podsense_model_info", kGauge, "model version task plan",
+                "Model versions that are loaded; always 1"},
+    Description{"podsense_profile_seconds", kGauge, "model version rows",
+                "Time of one run by its rows, measured when the version was loaded"},
+    Description{"podsense_model_reloads_total", kCounter, "result",
+                "Model versions loaded (ok) or refused (failed) since start"},
+    Description{"podsense_ready", kGauge, "", "1 while readyz says yes"},
+    Description{"podsense_build_info", kGauge, "version commit onnxruntime",
+                "What this binary is; always 1"},
+    // What the container may use and uses.
+    Description{"podsense_cpu_cores", kGauge, "",
+                "CPU cores this process may use, by quota or affinity"},
+    Description{"podsense_cpu_throttled_seconds_total", kCounter, "",
+                "Time the cgroup's CPU quota held threads back"},
+    Description{"podsense_cpu_throttled_periods_total", kCounter, "",
+                "Enforcement periods in which the cgroup's CPU quota held threads back"},
+    Description{"podsense_memory_working_set_bytes", kGauge, "",
+                "The container's working set, as the kubelet counts it"},
+    Description{"podsense_memory_limit_bytes", kGauge, "",
+                "The container's memory limit; absent without one"},
+    Description{"process_cpu_seconds_total", kCounter, "", "User and system CPU time"},
+    Description{"process_resident_memory_bytes", kGauge, "", "Resident memory"},
+    Description{"process_open_fds", kGauge, "", "Open file descriptors"},
+    Description{"process_max_fds", kGauge, "", "Most file descriptors that may be open"},
+    Description{"process_start_time_seconds", kGauge, "", "When the process began, Unix time"},
+    Description{"podsense_spans_total", kCounter, "result",
+                "Spans of traces: exported, dropped (the queue was full), failed (not taken by the "
+                "collector); absent where tracing is off"},
+};
+
+std::string_view kind_name(Kind kind) {
+  return kind == kCounter ? "counter" : kind == kGauge ? "gauge" : "histogram";
+}
+
+}  // namespace
+
+std::span<const Description> descriptions() {
+  return kDescriptions;
+}
+
+const Description& description(std::string_view name) {
+  const auto* found = std::ranges::find(kDescriptions, name, &Description::name);
+  if (found == kDescriptions.end()) {
+    std::abort();  // a fault of the program: describe the metric in the table above
+  }
+  return *found;
+}
+
+std::string reference_markdown() {
+  std::string page =
+      "# Metrics\n\n"
+      "<!-- Made by `podsense metrics-reference`; do not edit. -->\n\n"
+      "`GET /metrics` on the admin port (8000), and on the HTTP port with `--metrics-on-http`: "
+      "Prometheus text\n"
+      "format, or OpenMetrics with exemplars (trace ids) when the scraper's `Accept` asks for it.\n"
+      "Times are in seconds and sizes in bytes. `code` is `OK` or the `code` of an error answer.\n"
+      "A model's name and version become labels once it is loaded: what clients send never does.\n"
+      "\n| metric | type | labels | meaning |\n|---|---|---|---|\n";
+  for (const Description& row : kDescriptions) {
+    page.append("| `").append(row.name).append("` | ").append(kind_name(row.kind)).append(" | ");
+    for (std::size_t at = 0; at < row.labels.size();) {
+      const std::size_t end = std::min(row.labels.find(' ', at), row.labels.size());
+      page.append(at == 0 ? "`" : ", `").append(row.labels.substr(at, end - at)).append("`");
+      at = end + 1;
+    }
+    page.append(row.labels.empty() ? "| " : " | ").append(row.help).append(" |\n");
+  }
+  return page;
+}
+
+}  // namespace podsense::metrics

@@ -64,6 +64,6 @@ YAML
   children+=($!)
   say "Grafana: http://localhost:$grafana_port"
 else
-  say "no Grafana here: dashboards are in monitoring/dashboards"
+  say "no Grafana here: \`podsense top $*\` shows the most important; dashboards are in monitoring/dashboards"
 fi
 wait -n

@@ -1,0 +1,153 @@
+"""Every query of every panel and rule, against a real Prometheus that scrapes a real PodSense under
+load. Series of Kubernetes, cAdvisor, Envoy and ingress are recorded ones (recorded/)."""
+
+import json
+import threading
+import unittest
+
+import panels
+from prometheus import Exporter, Prometheus, harness
+
+RULES = panels.ROOT / "monitoring/rules/podsense.rules.yaml"
+POD = {"namespace": "podsense", "pod": "podsense-6c9f7d5b8-7k2xv", "service": "podsense"}
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+# Things that stand still in this test, so that nothing but their absence of change is seen.
+STANDS_STILL = {
+    "annotation Scaled": "kube_deployment_spec_replicas",
+    "annotation Reloaded": "podsense_model_reloads_total",
+}
+
+
+class Load:
+    """Requests of every kind until told to stop, some of them bad, more at once than the queue holds."""
+
+    def __init__(self, server):
+        self.server, self.stopping = server, threading.Event()
+        self.threads = [threading.Thread(target=self.run, args=(one,)) for one in self.kinds()]
+
+    def kinds(self):
+        def post(path, value):
+            return lambda: self.server.post_json(path, value)
+
+        image = harness.photo()
+        infer = post("/infer", {"cpu_ms": 20})
+        trace = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
+        row = json.dumps({"features": [0.5] * 20}).encode()
+        headers = {"Content-Type": "application/json", **trace}
+        return [
+            lambda: self.server.request("POST", "/predict-single", row, headers),
+            lambda: self.server.post("/predict", image, "image/jpeg"),
+            lambda: self.server.post("/predict", b"no image", "image/jpeg"),
+            post("/predict/url", {"url": "http://127.0.0.1:9/x.jpg"}),
+            *[infer] * 8,
+        ]
+
+    def run(self, send):
+        while not self.stopping.is_set():
+            send()
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join()
+
+
+class Live(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        flags = ["--max-queue-length=2", "--latency-objective=5ms", "--executors=1"]
+        cls.server = cls.enterClassContext(harness.Server(*flags))
+        exporter = cls.enterClassContext(Exporter())
+        jobs = {name.stem: (exporter.port, f"/{name.stem}", {})
+                for name in (panels.ROOT / "tests/monitoring/recorded").glob("*.prom")}
+        jobs["edge"] = (*jobs["edge"][:2], {"namespace": "podsense"})
+        jobs["podsense"] = (cls.server.admin_port, "/metrics", POD)
+        cls.prometheus = cls.enterClassContext(Prometheus(jobs, [RULES]))
+        cls.enterClassContext(Load(cls.server))
+
+    def wait_for_value(self, query, what):
+        return harness.wait_until(lambda: self.prometheus.values(query), what=what)
+
+    def test_no_panel_is_empty(self):
+        seen = 0
+        for file in panels.DASHBOARDS:
+            board = json.loads(file.read_text())
+            for where, query in panels.queries(board, kind="prometheus"):
+                with self.subTest(dashboard=file.stem, panel=where, query=query):
+                    filled = panels.filled_in(board, query)
+                    if where in STANDS_STILL:
+                        filled = STANDS_STILL[where]
+                    self.wait_for_value(filled, f"a value of {filled}")
+                    seen += 1
+        self.assertGreater(seen, 80)
+
+    def test_every_recording_rule_has_a_value_and_every_alert_can_be_evaluated(self):
+        self.wait_for_value("podsense_model:request_seconds:p99_5m", "a rule's value")
+        rules = [rule for group in self.prometheus.api("rules")["groups"] for rule in group["rules"]]
+        self.assertGreater(len(rules), 50)
+        for rule in rules:
+            with self.subTest(rule=rule["name"]):
+                self.assertEqual(rule.get("lastError", ""), "")
+                if rule["type"] == "recording" and rule["name"] != "podsense_instance:memory_used:ratio":
+                    self.wait_for_value(rule["name"], rule["name"])
+
+    def test_variables_of_dashboards_find_what_is_scraped(self):
+        for label, wanted in (("namespace", "podsense"), ("job", "podsense")):
+            found = self.prometheus.api(f"label/{label}/values", **{"match[]": "podsense_build_info"})
+            self.assertEqual(found, [wanted])
+        found = self.prometheus.api("label/model/values", **{"match[]": "podsense_model_info"})
+        self.assertIn("random-forest", found)
+
+    def test_refusals_errors_and_slow_requests_are_told_apart(self):
+        for query in ('podsense_refused_total{reason="queue_length"} > 0',
+                      'podsense_requests_total{code="OVERLOADED"} > 0',
+                      'podsense_requests_total{code="UNSUPPORTED_MEDIA_TYPE"} > 0',
+                      "podsense_slow_requests_total > 0",
+                      "podsense_saturation > 1"):
+            self.wait_for_value(query, query)
+
+    def test_exemplars_lead_from_a_histogram_to_a_trace(self):
+        def exemplars():
+            return self.prometheus.api(
+                "query_exemplars",
+                query='podsense_request_seconds_bucket{model="random-forest"}',
+                start="2026-01-01T00:00:00Z",
+                end="2126-01-01T00:00:00Z",
+            )
+
+        found = harness.wait_until(exemplars, what="an exemplar")
+        self.assertEqual(found[0]["exemplars"][0]["labels"]["trace_id"], TRACE)
+
+    def test_the_reference_names_what_is_exposed_and_nothing_else(self):
+        page = (panels.ROOT / "docs/reference/metrics.md").read_text()
+        described = {}
+        for line in page.splitlines():
+            if line.startswith("| `"):
+                name, kind, labels = [part.strip() for part in line.split("|")[1:4]]
+                described[name.strip("`")] = (kind, labels.replace("`", "").split(", "))
+        ignored = {"job", "instance", "__name__", "le", *POD}
+        exposed = {}
+        for series in self.prometheus.api("series", **{"match[]": '{job="podsense"}'}):
+            name = series["__name__"]
+            for suffix in ("_bucket", "_sum", "_count"):
+                if name.removesuffix(suffix) in described:
+                    name = name.removesuffix(suffix)
+            if name in ("up", "ALERTS", "ALERTS_FOR_STATE") or ":" in name or name.startswith("scrape_"):
+                continue
+            exposed.setdefault(name, set()).update(set(series) - ignored)
+        for name, labels in exposed.items():
+            with self.subTest(metric=name):
+                self.assertIn(name, described)
+                self.assertLessEqual(labels, set(described[name][1]))
+        needs = {"podsense_memory_limit_bytes", "podsense_connections_refused_total",
+                 "podsense_spans_total"}
+        self.assertEqual(described.keys() - exposed.keys() - needs, set(), "never exposed")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -488,7 +488,7 @@ def capacity():
     cost = f"({cpu} * $cpu_price + {memory} / 1073741824 * $memory_price)"
     saturation = f"avg(podsense_saturation{{{SELECT}}})"
     pods = f"count(podsense_saturation{{{SELECT}}})"
-    peak = f"max_over_time({rate}[1d:5m])"
+    peak = f"(max_over_time({rate}[1d:5m]) or {rate})"
     return dashboard(
         "capacity",
         "Capacity",

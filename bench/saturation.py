@@ -83,7 +83,7 @@ def main():
         server = subprocess.Popen(
             [arguments.binary, "serve", "--models", arguments.models, "--http-port=0",
              "--admin-port=0", f"--ports-file={ports_file}", "--log-level=error",
-             "--drain-delay=0", f"--executors={arguments.executors}",
+             "--drain-delay=0", "--access-log=off", f"--executors={arguments.executors}",
              f"--latency-objective={arguments.objective}", "--request-timeout=2s"],
         )  # fmt: skip
         try:

@@ -12,6 +12,7 @@ VERSION := $(shell bash -c '. scripts/lib.sh; project_version')
 
 # --- What one may set: make run HTTP_PORT=9090 ARGS='--log-level debug'
 PORT          ?= 8080# HTTP port of `make run`
+GRPC_PORT     ?= 9000# gRPC port of `make run`
 ADMIN_PORT    ?= 8000# metrics and health of `make run`
 ARGS          ?=# further arguments of `make run`
 JOBS          ?= $(shell nproc)# parallel compilers and tests; one a core
@@ -69,8 +70,8 @@ models: setup ## Make the default models in build/models (RANDOM_STATE, N_ESTIMA
 build: setup ## Build the binary that ships: build/release/podsense
 	$(call build,release,podsense)
 
-run: models build ## Serve the default models on PORT and ADMIN_PORT
-	@exec env -u PODSENSE_QUIET -u PODSENSE_CACHE $(BINARY) serve --models $(MODELS) --http-port $(PORT) --admin-port $(ADMIN_PORT) $(ARGS)
+run: models build ## Serve the default models on PORT, GRPC_PORT and ADMIN_PORT
+	@exec env -u PODSENSE_QUIET -u PODSENSE_CACHE $(BINARY) serve --models $(MODELS) --http-port $(PORT) --grpc-port $(GRPC_PORT) --admin-port $(ADMIN_PORT) $(ARGS)
 
 golden: models ## Make the reference data of the golden tests in build/golden
 	@if [ -e tests/golden/make_golden.sh ]; then tests/golden/make_golden.sh build/golden; fi

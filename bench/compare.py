@@ -48,7 +48,7 @@ class Podsense(contextlib.AbstractContextManager):
         ports_file = Path(self.folder.name) / "ports.json"
         port = free_port()
         command = [PODSENSE, "serve", "--models", models, "--host", "127.0.0.1", "--admin-host", "127.0.0.1",
-                   "--http-port", str(port), "--admin-port", "0", "--ports-file", ports_file,
+                   "--http-port", str(port), "--grpc-port", "0", "--admin-port", "0", "--ports-file", ports_file,
                    "--drain-delay", "0s", "--log-level", "error", *flags]
         begin = time.monotonic()
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)

@@ -13,6 +13,8 @@ find_package(CURL REQUIRED)                                         # fetch
 find_package(ZLIB REQUIRED)                                         # http (gzip request bodies)
 find_package(prometheus-cpp CONFIG REQUIRED COMPONENTS core)        # metrics
 find_package(tl-expected REQUIRED)                                  # base (Result)
+find_package(Protobuf 3.21 REQUIRED)                                # grpc
+find_package(gRPC CONFIG REQUIRED)                                  # grpc
 pkg_check_modules(JPEG REQUIRED IMPORTED_TARGET libjpeg)            # image
 pkg_check_modules(SPNG REQUIRED IMPORTED_TARGET spng)            # image
 pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp libwebpdemux)  # image

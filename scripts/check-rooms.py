@@ -98,7 +98,7 @@ class Room:
     @staticmethod
     def link_commands(text):
         commands = "\n".join(re.findall(r"target_link_libraries\(([^)]*)\)", text))
-        return re.sub(r"\bpodsense_options\b", "", commands)
+        return re.sub(r"\bpodsense_(options|proto)\b", "", commands)
 
     @staticmethod
     def words_after(keyword, words):
@@ -168,7 +168,9 @@ def include_faults(src, room, rooms):
         text = file.read_text("utf-8", errors="replace")
         for match in INCLUDE.finditer(text):
             bracket, header = match.groups()
-            if bracket == "<" or owner_of(header):
+            # A room may have a library's name: in quotes, "grpc/…" is the room's.
+            is_rooms = bracket == '"' and header.split("/")[0] in rooms
+            if not is_rooms and (bracket == "<" or owner_of(header)):
                 fault = third_party_fault(path, room, header)
             else:
                 fault = room_fault(room, rooms, header)

@@ -11,7 +11,9 @@
 #else
 #define PODSENSE_TSA(x)
 #endif
+#ifndef GUARDED_BY  // gRPC's headers bring the same
 #define GUARDED_BY(x) PODSENSE_TSA(guarded_by(x))
+#endif
 #define REQUIRES(...) PODSENSE_TSA(requires_capability(__VA_ARGS__))
 #define EXCLUDES(...) PODSENSE_TSA(locks_excluded(__VA_ARGS__))
 

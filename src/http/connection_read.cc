@@ -10,7 +10,7 @@
 
 #include "http/connection.h"
 #include "http/gzip.h"
-#include "http/identity.h"
+#include "protocol/identity.h"
 
 namespace podsense::http {
 namespace {
@@ -145,7 +145,7 @@ void Connection::examine_head() {
   if (refusal_) {
     // The rest of the stream cannot be told apart from a next request: answer and close.
     keep_alive_ = false;
-    request_.id = new_request_id();
+    request_.id = protocol::new_request_id();
     return;
   }
   auto& head = parser_->get();
@@ -162,9 +162,9 @@ void Connection::examine_head() {
   request_.path = target.substr(0, question);
   request_.query = question == std::string_view::npos ? "" : target.substr(question + 1);
   const auto given = head["X-Request-Id"];
-  request_.id = valid_request_id({given.data(), given.size()})
+  request_.id = protocol::valid_request_id({given.data(), given.size()})
                     ? std::string(given.data(), given.size())
-                    : new_request_id();
+                    : protocol::new_request_id();
   const auto parent = head["traceparent"];
   begin_trace({parent.data(), parent.size()});
   request_.context.abandoned = gone_;

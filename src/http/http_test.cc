@@ -3,7 +3,6 @@
 #include <zlib.h>
 
 #include "http/gzip.h"
-#include "http/identity.h"
 #include "http/message.h"
 #include "http/probe.h"
 #include "http/router.h"
@@ -58,16 +57,6 @@ TEST(Inflater, RefusesWhatIsNotGzipOrCutOffAnywhere) {
   for (std::size_t size = 0; size < whole.size(); ++size) {
     EXPECT_FALSE(inflate_all(whole.substr(0, size), 100)) << size;
   }
-}
-
-TEST(Identity, TakesOnlyIdsFitForHeadersAndLogs) {
-  EXPECT_TRUE(valid_request_id("a-B_9.:/+=@"));
-  EXPECT_FALSE(valid_request_id(""));
-  EXPECT_FALSE(valid_request_id("two words"));
-  EXPECT_FALSE(valid_request_id("quote\""));
-  EXPECT_FALSE(valid_request_id(std::string(129, 'a')));
-  EXPECT_TRUE(valid_request_id(new_request_id()));
-  EXPECT_NE(new_request_id(), new_request_id());
 }
 
 TEST(Router, NamesTheNearestPathAndTheAllowedMethods) {

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "batching/scheduler.h"
 #include "fetch/fetch.h"
+#include "grpc/server.h"
 #include "http/api.h"
 #include "http/fault_api.h"
 #include "http/oip.h"
@@ -135,6 +136,31 @@ http::ServerOptions admin_options(const Config& config) {
   return options;
 }
 
+grpc::ServerOptions grpc_options(const Config& config) {
+  using grpc::AccessLog;
+  const Config::Grpc& from = config.grpc;
+  constexpr AccessLog kModes[] = {AccessLog::kAll, AccessLog::kSampled, AccessLog::kErrors,
+                                  AccessLog::kOff};
+  return {.host = config.listen.host,
+          .port = config.listen.grpc_port,
+          .max_message_bytes = from.max_message_bytes,
+          .max_streams = from.max_streams,
+          .max_in_flight = from.max_in_flight,
+          .stream_in_flight = from.stream_in_flight,
+          .max_memory = from.max_memory,
+          .request_timeout = config.limits.request_timeout,
+          .keepalive_time = from.keepalive_time,
+          .keepalive_timeout = from.keepalive_timeout,
+          .min_ping_interval = from.min_ping_interval,
+          .max_connection_idle = from.max_connection_idle,
+          .max_connection_age = from.max_connection_age,
+          .max_connection_age_grace = from.max_connection_age_grace,
+          .access_log = kModes[static_cast<int>(config.http.access_log)],
+          .reflection = from.reflection,
+          .repository_control = config.models.repository_api,
+          .version = build_info().version};
+}
+
 /// Calls `tick` once a second on a thread of its own.
 class Ticker {
  public:
@@ -166,6 +192,7 @@ class App {
   }
 
   ~App() {
+    grpc_.reset();
     http_.reset();
     admin_.reset();
     if (faults_) {
@@ -191,8 +218,14 @@ class App {
       return {};
     }
     const std::string partial = path + ".partial";
-    std::ofstream(partial) << "{\"http\":" << http_->port() << ",\"admin\":" << admin_->port()
-                           << "}\n";
+    {
+      std::ofstream file(partial);
+      file << "{\"http\":" << http_->port() << ",\"admin\":" << admin_->port();
+      if (grpc_) {
+        file << ",\"grpc\":" << grpc_->port();
+      }
+      file << "}\n";
+    }
     if (std::rename(partial.c_str(), path.c_str()) != 0) {
       return fail(ErrorCode::kInternal, "cannot write the ports file " + path);
     }
@@ -208,8 +241,13 @@ class App {
   /// True when every request was answered.
   bool drain(Deadline deadline) {
     lifecycle_.closed = true;
+    if (grpc_) {
+      grpc_->stop_accepting();
+    }
     http_->stop_accepting();
-    return http_->wait_idle(deadline.left(clock_.now()));
+    const bool http_done = http_->wait_idle(deadline.left(clock_.now()));
+    const bool grpc_done = !grpc_ || grpc_->wait_idle(deadline.left(clock_.now()));
+    return http_done && grpc_done;
   }
   /// After `drain`, so that liveness holds to the last moment. False: a request, such as a reload,
   /// still uses what would be destroyed.
@@ -217,10 +255,14 @@ class App {
     admin_->stop_accepting();
     return admin_->wait_idle(std::chrono::seconds(2));
   }
-  [[nodiscard]] std::size_t in_flight() const { return http_->in_flight(); }
+  [[nodiscard]] std::size_t in_flight() const {
+    return http_->in_flight() + (grpc_ ? grpc_->in_flight() : 0);
+  }
   [[nodiscard]] std::uint16_t http_port() const { return http_->port(); }
   [[nodiscard]] std::uint16_t admin_port() const { return admin_->port(); }
   [[nodiscard]] const access::Guard& guard() const { return *guard_; }
+  /// 0: there is none.
+  [[nodiscard]] std::uint16_t grpc_port() const { return grpc_ ? grpc_->port() : 0; }
   [[nodiscard]] const Threads& threads() const { return threads_; }
   [[nodiscard]] std::string onnxruntime() const { return std::string(runtime_->version()); }
 
@@ -357,6 +399,21 @@ class App {
       return fail(std::move(admin.error()));
     }
     admin_ = std::move(*admin);
+    return config_.grpc.enabled ? listen_grpc() : Result<void>();
+  }
+
+  /// Last, since it answers from the moment it listens.
+  Result<void> listen_grpc() {
+    auto grpc = grpc::Server::create(grpc_options(config_),
+                                     {.service = *service_,
+                                      .clock = clock_,
+                                      .draining = [this] { return lifecycle_.draining.load(); },
+                                      .guard = guard_.get(),
+                                      .tracer = tracer_.get()});
+    if (!grpc) {
+      return fail(std::move(grpc.error()));
+    }
+    grpc_ = std::move(*grpc);
     return {};
   }
 
@@ -370,7 +427,7 @@ class App {
           [this] { return to_seconds(config_.objective.latency); });
     watch("podsense_executors", [this] { return static_cast<double>(scheduler_.executors()); });
     watch("podsense_requests_in_flight",
-          [this] { return http_ ? static_cast<double>(http_->in_flight()) : 0.0; });
+          [this] { return http_ ? static_cast<double>(in_flight()) : 0.0; });
     watch("podsense_ready", [this] { return !lifecycle_.closed && catalog_->ready() ? 1.0 : 0.0; });
     watch("podsense_build_info", [] { return 1.0; },
           {{"version", build_info().version},
@@ -415,6 +472,7 @@ class App {
   http::Router admin_router_;
   std::unique_ptr<http::Server> http_;
   std::unique_ptr<http::Server> admin_;
+  std::unique_ptr<grpc::Server> grpc_;
 };
 
 sigset_t block_signals() {
@@ -488,14 +546,17 @@ Result<int> serve(const LoadedConfig& loaded) {
   }
   App& app = **created;
   app.start();
-  log::info("serving",
-            {{"version", build_info().version},
-             {"http", config.listen.host + ":" + std::to_string(app.http_port())},
-             {"admin", config.listen.admin_host + ":" + std::to_string(app.admin_port())},
-             {"models", config.models.dir},
-             {"io_threads", app.threads().io},
-             {"executors", app.threads().executors},
-             {"onnxruntime", app.onnxruntime()}});
+  log::info(
+      "serving",
+      {{"version", build_info().version},
+       {"http", config.listen.host + ":" + std::to_string(app.http_port())},
+       {"grpc", app.grpc_port() == 0 ? std::string()
+                                     : config.listen.host + ":" + std::to_string(app.grpc_port())},
+       {"admin", config.listen.admin_host + ":" + std::to_string(app.admin_port())},
+       {"models", config.models.dir},
+       {"io_threads", app.threads().io},
+       {"executors", app.threads().executors},
+       {"onnxruntime", app.onnxruntime()}});
   warn_of_open_doors(config, app.guard());
   if (auto written = app.write_ports_file(); !written) {
     return fail(std::move(written.error()));

@@ -31,6 +31,7 @@ struct Config {
   struct Listen {
     std::string host = "0.0.0.0";
     std::uint16_t http_port = 8080;  ///< 0: any free port
+    std::uint16_t grpc_port = 9000;  ///< 0: any free port
     std::string admin_host = "0.0.0.0";
     std::uint16_t admin_port = 8000;  ///< 0: any free port
     std::string ports_file;           ///< empty: none is written
@@ -112,6 +113,22 @@ struct Config {
     Duration refresh_interval = std::chrono::seconds(5);
     friend bool operator==(const Auth&, const Auth&) = default;
   };
+  struct Grpc {
+    bool enabled = true;
+    bool reflection = true;
+    std::uint64_t max_message_bytes = 64ULL << 20U;
+    std::uint64_t max_memory = 1ULL << 30U;
+    std::uint32_t max_streams = 1'024;
+    std::uint32_t max_in_flight = 8'192;
+    std::uint32_t stream_in_flight = 16;
+    Duration keepalive_time = std::chrono::minutes(2);
+    Duration keepalive_timeout = std::chrono::seconds(20);
+    Duration min_ping_interval = std::chrono::seconds(10);
+    Duration max_connection_idle{};  ///< 0: no limit, as the next
+    Duration max_connection_age{};
+    Duration max_connection_age_grace{};
+    friend bool operator==(const Grpc&, const Grpc&) = default;
+  };
   /// What users are promised; saturation and podsense_slow_requests_total measure against it.
   struct Objective {
     Duration latency = std::chrono::milliseconds(250);
@@ -152,6 +169,7 @@ struct Config {
   Fetch fetch;
   Http http;
   Auth auth;
+  Grpc grpc;
   Objective objective;
   Tracing tracing;
   Logging logging;

@@ -12,12 +12,13 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-constexpr std::array<Section, 13> kSections{{{"listen", "Listening"},
+constexpr std::array<Section, 14> kSections{{{"listen", "Listening"},
                                              {"models", "Models"},
                                              {"limits", "Limits"},
                                              {"threads", "Threads"},
                                              {"fetch", "Fetching URLs"},
                                              {"http", "HTTP"},
+                                             {"grpc", "gRPC"},
                                              {"auth", "Authentication and rate limits"},
                                              {"objective", "Objective"},
                                              {"tracing", "Tracing"},
@@ -53,9 +54,11 @@ std::vector<Setting> listen_settings() {
   constexpr auto kIn = &Config::listen;
   return {
       row("listen.host", "host", text(kIn, &L::host, "ADDRESS", listen_address),
-          "Address that HTTP listens on."),
+          "Address that HTTP and gRPC listen on."),
       row("listen.http_port", "http-port", integer(kIn, &L::http_port, kAnyPort),
           "Port of HTTP. 0 picks a free one.", "PORT"),
+      row("listen.grpc_port", "grpc-port", integer(kIn, &L::grpc_port, kAnyPort),
+          "Port of gRPC. 0 picks a free one."),
       row("listen.admin_host", "admin-host", text(kIn, &L::admin_host, "ADDRESS", listen_address),
           "Address that metrics, health and the admin API listen on."),
       row("listen.admin_port", "admin-port", integer(kIn, &L::admin_port, kAnyPort),
@@ -263,6 +266,52 @@ std::vector<Setting> objective_settings() {
   };
 }
 
+std::vector<Setting> grpc_settings() {
+  using G = Config::Grpc;
+  constexpr auto kIn = &Config::grpc;
+  constexpr DurationRange kPings{.min = seconds(1), .max = hours(24)};
+  constexpr DurationRange kAge{.min = {}, .max = hours(24)};
+  return {
+      row("grpc.enabled", "grpc", boolean(kIn, &G::enabled), "Answer gRPC at all."),
+      row("grpc.reflection", "grpc-reflection", boolean(kIn, &G::reflection),
+          "Tell clients such as grpcurl which services and messages there are."),
+      row("grpc.max_message_bytes", "grpc-max-message-bytes",
+          size(kIn, &G::max_message_bytes, kBody),
+          "Largest request message. Beyond: RESOURCE_EXHAUSTED."),
+      row("grpc.max_memory", "grpc-max-memory",
+          size(kIn, &G::max_memory, {.min = 0, .max = 1ULL << 40U}),
+          "Memory that gRPC's connections and buffers may take; as it runs out, clients are made "
+          "to wait. 0: no limit."),
+      row("grpc.max_streams", "grpc-max-streams",
+          integer(kIn, &G::max_streams, {.min = 1, .max = 1'000'000}),
+          "Most calls at a time on one connection; clients hold further ones back."),
+      row("grpc.max_in_flight", "grpc-max-in-flight",
+          integer(kIn, &G::max_in_flight, {.min = 1, .max = 1'000'000}),
+          "Most calls at a time on all connections. Beyond: UNAVAILABLE."),
+      row("grpc.stream_in_flight", "grpc-stream-in-flight",
+          integer(kIn, &G::stream_in_flight, {.min = 1, .max = 1'024}),
+          "Requests of one stream that are worked on at a time; beyond, it is not read."),
+      row("grpc.keepalive_time", "grpc-keepalive-time", duration(kIn, &G::keepalive_time, kPings),
+          "Ask a connection for a sign of life after so much silence."),
+      row("grpc.keepalive_timeout", "grpc-keepalive-timeout",
+          duration(kIn, &G::keepalive_timeout, kPings),
+          "A connection that does not answer by then is closed."),
+      row("grpc.min_ping_interval", "grpc-min-ping-interval",
+          duration(kIn, &G::min_ping_interval, {.min = milliseconds(1), .max = hours(24)}),
+          "Clients whose keep-alive pings come more often than this are disconnected."),
+      row("grpc.max_connection_idle", "grpc-max-connection-idle",
+          duration(kIn, &G::max_connection_idle, kAge),
+          "Close a connection without calls after this. 0: never."),
+      row("grpc.max_connection_age", "grpc-max-connection-age",
+          duration(kIn, &G::max_connection_age, kAge),
+          "Ask clients to connect anew after this, so that they find new pods. 0: never."),
+      row("grpc.max_connection_age_grace", "grpc-max-connection-age-grace",
+          duration(kIn, &G::max_connection_age_grace, kAge),
+          "Calls of a connection that has reached its age may take this much longer. 0: as long "
+          "as they need."),
+  };
+}
+
 std::vector<Setting> auth_settings() {
   using A = Config::Auth;
   constexpr auto kIn = &Config::auth;
@@ -370,8 +419,8 @@ std::vector<Setting> make_settings() {
   std::vector<Setting> all;
   for (auto part :
        {listen_settings, models_settings, size_limit_settings, time_limit_settings, thread_settings,
-        fetch_settings, http_settings, auth_settings, objective_settings, tracing_settings,
-        logging_settings, shutdown_settings, other_settings}) {
+        fetch_settings, http_settings, grpc_settings, auth_settings, objective_settings,
+        tracing_settings, logging_settings, shutdown_settings, other_settings}) {
     std::ranges::move(part(), std::back_inserter(all));
   }
   return all;

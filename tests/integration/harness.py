@@ -180,7 +180,8 @@ class Server:
         ports_file = self.folder / "ports.json"
         command = [*self.wrapper, *self.executable, str(BINARY), "serve", "--models", str(self.models),
                    "--host", "127.0.0.1", "--admin-host", "127.0.0.1",
-                   "--http-port", "0", "--admin-port", "0", "--ports-file", str(ports_file),
+                   "--http-port", "0", "--grpc-port", "0", "--admin-port", "0",
+                   "--ports-file", str(ports_file),
                    "--drain-delay", "0s", "--drain-timeout", "300s", "--access-log", "all",
                    *self.flags]
         clean = {k: v for k, v in os.environ.items() if not k.startswith("PODSENSE_")}
@@ -192,6 +193,7 @@ class Server:
             wait_until(lambda: self._has_ended() or ports_file.exists(), what="the ports file")
             ports = json.loads(ports_file.read_text())
             self.http_port, self.admin_port = ports["http"], ports["admin"]
+            self.grpc_port = ports.get("grpc")  # none with --no-grpc
             if self.ready:
                 self.wait_ready()
         except BaseException:

@@ -1,11 +1,11 @@
-#include "http/identity.h"
+#include "protocol/identity.h"
 
 #include <algorithm>
 #include <array>
 #include <cstdint>
 #include <random>
 
-namespace podsense::http {
+namespace podsense::protocol {
 namespace {
 
 std::uint64_t random_bits() {
@@ -42,4 +42,4 @@ bool valid_request_id(std::string_view id) {
   });
 }
 
-}  // namespace podsense::http
+}  // namespace podsense::protocol

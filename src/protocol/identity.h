@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace podsense::http {
+namespace podsense::protocol {
 
 /// 32 hexadecimal digits, unique in practice. @threads thread-safe (a generator per thread)
 std::string new_request_id();
@@ -13,4 +13,4 @@ std::string new_request_id();
 /// 1 to 128 of [A-Za-z0-9._:/+=@-]: fit for a header and a log line as it is.
 bool valid_request_id(std::string_view id);
 
-}  // namespace podsense::http
+}  // namespace podsense::protocol

@@ -1,0 +1,133 @@
+#pragma once
+
+/// What this room's tests share: tiny real models, all that serves them, and a real channel.
+
+#include <gmock/gmock.h>
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+#include <grpcpp/create_channel.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "grpc/server.h"
+#include "inference/catalog.h"
+#include "inference/service.h"
+
+namespace podsense::grpc {
+
+class GrpcTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
+    root_ =
+        std::filesystem::path(testing::TempDir()) / (std::string("podsense_grpc_") + test->name());
+    std::filesystem::remove_all(root_);
+    put("tabular", "tabular.onnx");
+    put("sum", "sum_two_inputs.onnx");
+    put("texts", "strings.onnx");
+    put("bools", "not_bool.onnx");
+    put("longs", "int64_double.onnx");
+    put("picture", "conv_softmax.onnx");
+    put("bytes", "image_u8_nhwc.onnx");
+    std::filesystem::create_directories(root_ / "simulated/1");
+    std::ofstream(root_ / "simulated/1/.keep") << "";
+    std::ofstream(root_ / "simulated/model.yaml") << "task: simulated\nsimulated: {cpu_ms: 1}\n";
+  }
+  void TearDown() override {
+    channel_.reset();
+    server_.reset();
+    if (scheduler_) {
+      scheduler_->stop();
+    }
+    std::filesystem::remove_all(root_);
+  }
+
+  void put(const std::string& name, const std::string& file) const {
+    std::filesystem::create_directories(root_ / name / "1");
+    std::filesystem::copy_file(
+        std::filesystem::path(PODSENSE_SOURCE_DIR) / "src/model/testdata/tiny" / file,
+        root_ / name / "1/model.onnx", std::filesystem::copy_options::overwrite_existing);
+  }
+
+  /// Before `open`: asks for these keys; an empty text for none.
+  void protect(const std::string& api_keys, const std::string& control_tokens) {
+    const auto file = [this](const std::string& name, const std::string& text) {
+      const auto path = std::filesystem::path(root_.string() + name);
+      if (!text.empty()) {
+        std::ofstream(path) << text << "\n";
+      }
+      return text.empty() ? std::filesystem::path() : path;
+    };
+    auto guard = access::Guard::create(
+        {.api_keys = file(".keys", api_keys), .control_tokens = file(".tokens", control_tokens)});
+    ASSERT_TRUE(guard) << guard.error().message;
+    guard_ = std::move(*guard);
+  }
+
+  /// A server on a port of its own and a channel to it; models are loaded unless `load` is false.
+  void open(ServerOptions options = {}, bool load = true) {
+    runtime_ = std::move(*model::Runtime::create({}));
+    scheduler_.emplace(batching::Scheduler::Options{.executors = 2}, clock_);
+    catalog_.emplace(inference::CatalogOptions{.repository = {.root = root_}}, *runtime_,
+                     *scheduler_, registry_, clock_);
+    service_.emplace(inference::ServiceOptions{}, *catalog_, nullptr, registry_, clock_);
+    if (load) {
+      ASSERT_TRUE(catalog_->reload());
+    }
+    options.host = "127.0.0.1";
+    options.access_log = AccessLog::kOff;
+    options.version = "1.2.3";
+    auto created = Server::create(std::move(options), {.service = *service_,
+                                                       .clock = clock_,
+                                                       .draining = [this] { return draining_; },
+                                                       .guard = guard_.get()});
+    ASSERT_TRUE(created) << created.error().message;
+    server_ = std::move(*created);
+    channel_ = new_channel();
+  }
+
+  [[nodiscard]] std::shared_ptr<::grpc::Channel> new_channel() const {
+    ::grpc::ChannelArguments arguments;
+    arguments.SetInt("grpc.use_local_subchannel_pool", 1);  // a connection of its own
+    arguments.SetMaxReceiveMessageSize(-1);
+    return ::grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(server_->port()),
+                                       ::grpc::InsecureChannelCredentials(), arguments);
+  }
+
+  static void limit(::grpc::ClientContext& context) {
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
+  }
+
+  /// Waits for what another thread brings about; gives up after a minute.
+  static bool eventually(const std::function<bool()>& holds) {
+    for (int i = 0; i < 6000; ++i) {
+      if (holds()) {
+        return true;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return false;
+  }
+
+  std::filesystem::path root_;
+  SteadyClock clock_;
+  metrics::Registry registry_;
+  std::unique_ptr<model::Runtime> runtime_;
+  std::optional<batching::Scheduler> scheduler_;
+  std::optional<inference::Catalog> catalog_;
+  std::optional<inference::Service> service_;
+  bool draining_ = false;
+  std::unique_ptr<access::Guard> guard_;
+  std::unique_ptr<Server> server_;
+  std::shared_ptr<::grpc::Channel> channel_;
+};
+
+}  // namespace podsense::grpc

@@ -1,0 +1,25 @@
+#pragma once
+
+/// grpc.health.v1.Health, which Kubernetes' gRPC probes ask. Services it knows:
+///   ""  "readiness"  and the names of this server's services: SERVING while it is ready
+///   "liveness": SERVING as long as there is an answer at all
+///   a model's name, or "name/version": SERVING while that serves
+/// What is not ready, or shuts down, is NOT_SERVING; a name that is none of these NOT_FOUND.
+
+#include <grpcpp/impl/codegen/service_type.h>
+
+#include <memory>
+
+#include "grpc/call.h"
+
+namespace podsense::grpc {
+
+/// How often watched states are looked at.
+inline constexpr Duration kHealthPeriod = std::chrono::milliseconds(250);
+/// Watch calls at a time; a further one is refused.
+inline constexpr std::size_t kMaxWatchers = 1024;
+
+/// `shared` must outlive the service, and no call may be under way when it is destroyed.
+std::unique_ptr<::grpc::Service> make_health_service(Shared& shared);
+
+}  // namespace podsense::grpc

@@ -1,0 +1,34 @@
+#pragma once
+
+/// What the Open Inference Protocol says about the server and its models, as messages.
+
+#include "base/error.h"
+#include "grpc/call.h"
+#include "protocol/messages.h"
+
+namespace inference {
+class ModelConfig;
+class ModelMetadataResponse;
+class ModelStatisticsResponse;
+class RepositoryIndexResponse;
+class ServerMetadataResponse;
+}  // namespace inference
+
+namespace podsense::grpc {
+
+/// @errors kInvalidArgument: no name, or one that cannot be
+Result<protocol::ModelRef> model_ref(const std::string& name, const std::string& version);
+
+void fill_server(const ServerOptions& options, ::inference::ServerMetadataResponse& message);
+/// @errors those of Catalog::find, as the next two
+Result<void> fill_metadata(const inference::Catalog& catalog, const protocol::ModelRef& ref,
+                           ::inference::ModelMetadataResponse& message);
+Result<void> fill_config(const inference::Catalog& catalog, const protocol::ModelRef& ref,
+                         ::inference::ModelConfig& message);
+/// An empty name stands for every model that serves.
+Result<void> fill_statistics(const inference::Catalog& catalog, const protocol::ModelRef& ref,
+                             ::inference::ModelStatisticsResponse& message);
+void fill_index(const inference::Catalog& catalog, bool only_ready,
+                ::inference::RepositoryIndexResponse& message);
+
+}  // namespace podsense::grpc

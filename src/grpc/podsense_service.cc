@@ -1,0 +1,302 @@
+#include "grpc/podsense_service.h"
+
+#include <google/rpc/status.pb.h>
+#include <podsense/v1/inference.grpc.pb.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/data_type.h"
+#include "grpc/stream.h"
+#include "protocol/form.h"
+#include "protocol/options.h"
+
+namespace podsense::grpc {
+namespace {
+
+using ::grpc::ByteBuffer;
+using ::grpc::CallbackServerContext;
+using inference::Service;
+
+using Done = std::move_only_function<void(Result<void>)>;
+
+void fill_timing(const protocol::Timing& from, v1::Timing& to) {
+  // Three decimals, as the HTTP API writes them.
+  const auto ms = [](Duration d) {
+    return std::round(to_ms(std::max(d, Duration::zero())) * 1000) / 1000;
+  };
+  if (from.fetch) {
+    to.set_fetch(ms(*from.fetch));
+  }
+  if (from.queue) {
+    to.set_queue(ms(*from.queue));
+  }
+  if (from.preprocess) {
+    to.set_preprocess(ms(*from.preprocess));
+  }
+  if (from.compute) {
+    to.set_compute(ms(*from.compute));
+  }
+  to.set_total(ms(from.total));
+}
+
+void fill_head(const protocol::AnswerHead& head, const std::string& request_id,
+               v1::InferResponse& response) {
+  response.set_model(head.model.data(), head.model.size());
+  response.set_version(head.version.data(), head.version.size());
+  response.set_request_id(request_id);
+  fill_timing(head.timing, *response.mutable_timing_ms());
+}
+
+void fill_classes(const protocol::ClassifyAnswer& answer, v1::InferResponse& response) {
+  for (const protocol::ScoredClass& entry : answer.predictions) {
+    v1::ScoredClass& scored = *response.add_predictions();
+    scored.set_class_(entry.index);
+    scored.set_label(entry.label.data(), entry.label.size());
+    scored.set_score(entry.score);
+  }
+}
+
+Result<void> fill_row(const protocol::RowsAnswer& answer, v1::InferResponse& response) {
+  const protocol::RowAnswer& row = answer.rows.front();
+  // JSON knows 64-bit numbers only as texts to transcoders; the label has them in full.
+  if (row.prediction < std::numeric_limits<std::int32_t>::min() ||
+      row.prediction > std::numeric_limits<std::int32_t>::max()) {
+    return fail(ErrorCode::kUnimplemented,
+                "class " + std::to_string(row.prediction) +
+                    " has more than 32 bits; ask by inference.GRPCInferenceService");
+  }
+  response.set_prediction(static_cast<std::int32_t>(row.prediction));
+  response.set_label(row.label.data(), row.label.size());
+  response.mutable_probabilities()->Add(row.probabilities.begin(), row.probabilities.end());
+  return {};
+}
+
+Result<protocol::ModelRef> read_model(const v1::InferRequest& request) {
+  auto name = protocol::name_option("model", request.model());
+  if (!name) {
+    return fail(std::move(name.error()));
+  }
+  auto version = protocol::name_option("version", request.version());
+  if (!version) {
+    return fail(std::move(version.error()));
+  }
+  return protocol::ModelRef{.name = std::move(*name), .version = std::move(*version)};
+}
+
+Result<protocol::ClassifyRequest> read_picture(v1::InferRequest& request) {
+  auto model = read_model(request);
+  if (!model) {
+    return fail(std::move(model.error()));
+  }
+  protocol::ClassifyRequest picture;
+  picture.model = std::move(*model);
+  picture.image = std::move(*request.mutable_image());
+  picture.url = std::move(*request.mutable_image_url());
+  if (request.has_top_k()) {
+    if (request.top_k() == 0 || request.top_k() > protocol::kMaxTopK) {
+      return protocol::invalid("top_k is " + std::to_string(request.top_k()) + "; " +
+                               std::string(protocol::kTopKRule));
+    }
+    picture.top_k = request.top_k();
+  }
+  return picture;
+}
+
+Result<protocol::RowsRequest> read_row(const v1::InferRequest& request) {
+  auto model = read_model(request);
+  if (!model) {
+    return fail(std::move(model.error()));
+  }
+  if (request.has_top_k()) {
+    return protocol::invalid("top_k goes with image and image_url, not with features");
+  }
+  const auto& numbers = request.features();
+  for (int i = 0; i < numbers.size(); ++i) {
+    if (!std::isfinite(numbers[i])) {
+      return protocol::invalid("features[" + std::to_string(i) +
+                               "] is not finite; it must be a finite number");
+    }
+  }
+  return protocol::RowsRequest{.model = std::move(*model),
+                               .values = {numbers.begin(), numbers.end()},
+                               .rows = 1,
+                               .columns = static_cast<std::size_t>(numbers.size())};
+}
+
+/// @errors kInvalidArgument: not exactly one input
+Result<void> check_inputs(const v1::InferRequest& request) {
+  const int inputs = (request.image().empty() ? 0 : 1) + (request.image_url().empty() ? 0 : 1) +
+                     (request.features().empty() ? 0 : 1);
+  if (inputs == 1) {
+    return {};
+  }
+  return protocol::invalid(
+      std::string(inputs == 0 ? "there is no input" : "there are several inputs") +
+      "; send exactly one of image, image_url and features");
+}
+
+void classify(const Caller& caller, v1::InferRequest& request, v1::InferResponse& response,
+              const inference::Context& context, Done done) {
+  auto picture = read_picture(request);
+  if (!picture) {
+    caller.service().reject(context, picture.error().code);
+    return done(fail(std::move(picture.error())));
+  }
+  caller.service().classify(std::move(*picture), context,
+                            [&caller, &response, done = std::move(done)](
+                                Result<protocol::ClassifyAnswer> answer) mutable {
+                              if (!answer) {
+                                return done(fail(std::move(answer.error())));
+                              }
+                              fill_head(*answer, caller.request_id(), response);
+                              fill_classes(*answer, response);
+                              done({});
+                            });
+}
+
+void predict(const Caller& caller, const v1::InferRequest& request, v1::InferResponse& response,
+             const inference::Context& context, Done done) {
+  auto row = read_row(request);
+  if (!row) {
+    caller.service().reject(context, row.error().code);
+    return done(fail(std::move(row.error())));
+  }
+  caller.service().predict(
+      std::move(*row), context,
+      [&caller, &response, done = std::move(done)](Result<protocol::RowsAnswer> answer) mutable {
+        if (!answer) {
+          return done(fail(std::move(answer.error())));
+        }
+        fill_head(*answer, caller.request_id(), response);
+        done(fill_row(*answer, response));
+      });
+}
+
+void infer(const Caller& caller, v1::InferRequest& request, v1::InferResponse& response,
+           const inference::Context& context, Done done) {
+  if (auto checked = check_inputs(request); !checked) {
+    caller.service().reject(context, checked.error().code);
+    return done(fail(std::move(checked.error())));
+  }
+  if (request.features().empty()) {
+    return classify(caller, request, response, context, std::move(done));
+  }
+  predict(caller, request, response, context, std::move(done));
+}
+
+template <class Tensors>
+void fill_tensors(const std::vector<model::TensorInfo>& from, Tensors* to) {
+  for (const model::TensorInfo& info : from) {
+    v1::Tensor& tensor = *to->Add();
+    tensor.set_name(info.name);
+    tensor.set_datatype(std::string(data_type_name(info.type)));
+    for (const std::int64_t size : info.shape) {
+      tensor.add_shape(static_cast<std::int32_t>(
+          std::min<std::int64_t>(size, std::numeric_limits<std::int32_t>::max())));
+    }
+  }
+}
+
+void list_models(const inference::Catalog& catalog, v1::ListModelsResponse& response) {
+  for (const inference::ModelStatus& status : catalog.status()) {
+    v1::Model& model = *response.add_models();
+    model.set_name(status.name);
+    model.set_version(status.version);
+    model.set_state(status.served ? "ready" : "failed");
+    model.set_reason(status.reason);
+    if (status.served) {
+      const model::Signature& signature = status.served->model->signature();
+      model.set_task(std::string(model::task_name(signature.task)));
+      model.set_latest(status.latest);
+      fill_tensors(signature.inputs, model.mutable_inputs());
+      fill_tensors(signature.outputs, model.mutable_outputs());
+    }
+  }
+}
+
+void fill_health(const Shared& shared, v1::HealthResponse& response) {
+  const inference::Catalog& catalog = shared.sources.service.catalog();
+  const bool ready = !shared.closed && catalog.ready();
+  const bool draining = shared.sources.draining();
+  for (const std::string& problem : catalog.problems()) {
+    response.add_problems(problem);
+  }
+  if (draining) {
+    response.add_problems("shutting down");
+  }
+  response.set_status(!ready ? "unavailable" : response.problems().empty() ? "ok" : "degraded");
+  response.set_ready(ready);
+  response.set_draining(draining);
+  response.set_version(shared.options.version);
+}
+
+using RawService = v1::InferenceService::WithRawCallbackMethod_Infer<
+    v1::InferenceService::WithRawCallbackMethod_InferStream<
+        v1::InferenceService::WithRawCallbackMethod_Health<
+            v1::InferenceService::WithRawCallbackMethod_ListModels<
+                v1::InferenceService::Service>>>>;
+
+class PodsenseService final : public RawService {
+ public:
+  explicit PodsenseService(Shared& shared) : shared_(shared) {}
+
+  ::grpc::ServerUnaryReactor* Infer(CallbackServerContext* server, const ByteBuffer* in,
+                                    ByteBuffer* out) override {
+    using Call = UnaryCall<v1::InferRequest, v1::InferResponse>;
+    return Call::start(shared_, server, in, out, {"/podsense.v1.InferenceService/Infer"},
+                       [](Call& call) {
+                         infer(call.caller(), call.request(), call.response(), call.context(),
+                               [&call](const Result<void>& result) { call.reply(result); });
+                       });
+  }
+
+  ::grpc::ServerBidiReactor<ByteBuffer, ByteBuffer>* InferStream(
+      CallbackServerContext* server) override {
+    using Call = StreamCall<v1::InferRequest, v1::InferStreamResponse>;
+    return new Call(shared_, *server, {"/podsense.v1.InferenceService/InferStream"},
+                    {.handle =
+                         [](const Caller& caller, Call::Item& item, Call::Done done) {
+                           item.response.set_index(item.index);
+                           infer(caller, item.request, *item.response.mutable_response(),
+                                 item.context, std::move(done));
+                         },
+                     .tell =
+                         [](const Error& error, Call::Item& item) {
+                           item.response.set_index(item.index);
+                           fill_status(error, *item.response.mutable_error());
+                         }});
+  }
+
+  ::grpc::ServerUnaryReactor* Health(CallbackServerContext* server, const ByteBuffer* in,
+                                     ByteBuffer* out) override {
+    using Call = UnaryCall<v1::HealthRequest, v1::HealthResponse>;
+    return Call::start(shared_, server, in, out,
+                       {"/podsense.v1.InferenceService/Health", Access::kOpen}, [this](Call& call) {
+                         fill_health(shared_, call.response());
+                         call.reply({});
+                       });
+  }
+
+  ::grpc::ServerUnaryReactor* ListModels(CallbackServerContext* server, const ByteBuffer* in,
+                                         ByteBuffer* out) override {
+    using Call = UnaryCall<v1::ListModelsRequest, v1::ListModelsResponse>;
+    return Call::start(shared_, server, in, out, {"/podsense.v1.InferenceService/ListModels"},
+                       [](Call& call) {
+                         list_models(call.service().catalog(), call.response());
+                         call.reply({});
+                       });
+  }
+
+ private:
+  Shared& shared_;
+};
+
+}  // namespace
+
+std::unique_ptr<::grpc::Service> make_podsense_service(Shared& shared) {
+  return std::make_unique<PodsenseService>(shared);
+}
+
+}  // namespace podsense::grpc

@@ -1,0 +1,26 @@
+#pragma once
+
+/// Errors as gRPC clients see them, by the table in protocol/error_mapping.h.
+
+#include <grpcpp/support/status.h>
+
+#include <chrono>
+#include <optional>
+
+#include "base/error.h"
+
+namespace google::rpc {
+class Status;
+}
+
+namespace podsense::grpc {
+
+/// Details: google.rpc.ErrorInfo with the error's own code as `reason`, and RetryInfo where asking
+/// again makes sense.
+::grpc::Status to_status(const Error& error);
+void fill_status(const Error& error, google::rpc::Status& status);
+
+/// When to ask again; nothing where that would not help.
+std::optional<std::chrono::milliseconds> retry_delay(const Error& error);
+
+}  // namespace podsense::grpc

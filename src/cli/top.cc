@@ -51,6 +51,7 @@ Scrape scrape(const std::string& address) {
 std::vector<Scrape> scrape_all(const std::vector<std::string>& pods) {
   std::vector<Scrape> all(pods.size());
   std::vector<std::jthread> threads;
+  threads.reserve(pods.size());
   for (std::size_t i = 0; i < pods.size(); ++i) {
     threads.emplace_back([&all, &pods, i] { all[i] = scrape(pods[i]); });
   }

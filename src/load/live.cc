@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 #include "load/quantity.h"
@@ -62,7 +63,7 @@ void LiveView::draw(Duration elapsed, std::size_t in_flight) {
   if (terminal_) {
     out = drawn_ ? "\x1b[1A\r\x1b[J" : "";
     for (int i = 0; i < kBar; ++i) {
-      out += i < static_cast<int>(share * kBar + 0.5) ? "█" : "░";
+      out += i < std::lround(share * kBar) ? "█" : "░";
     }
     out += " " + std::to_string(static_cast<int>(share * 100)) + " %  ";
     out += format_number(to_seconds(elapsed)) + " s\n" + text + "\x1b[K";

@@ -7,7 +7,7 @@ namespace {
 constexpr std::string_view kMark = "@DATA@";
 
 /// JSON that may stand inside a script element: no "</script" and no "<!--" can come up in it.
-std::string without_tags(std::string json) {
+std::string without_tags(std::string_view json) {
   std::string safe;
   safe.reserve(json.size());
   for (const char c : json) {

@@ -429,7 +429,7 @@ def console_faults(browser):
     missing file is."""
     entries = [entry for entry in browser.console() if entry["level"] in ("SEVERE", "WARNING")]
     return [entry["message"] for entry in entries
-            if entry["source"] != "network" or "404" in entry["message"]
+            if entry["source"] != "network" or "status of 404" in entry["message"]
             or "Content Security Policy" in entry["message"]]
 
 

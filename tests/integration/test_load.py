@@ -359,7 +359,7 @@ class Interface(unittest.TestCase):
         self.assertEqual(process.returncode, 130)
         self.assertTrue(out.startswith("INTERRUPTED"), out)
         self.assertTrue(report["interrupted"])
-        self.assertGreater(report["requests"]["ok"], 20)
+        self.assertGreater(report["requests"]["ok"], 10)  # some were under way
         self.assertLess(report["measured_seconds"], 500)
 
     def test_tls(self):

@@ -40,8 +40,11 @@ void check(const podsense::protocol::InputTensor& tensor) {
 
 // NOLINTNEXTLINE(readability-identifier-naming): the name is libFuzzer's
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const auto* const silenced = google::protobuf::SetLogHandler(nullptr);
-  static_cast<void>(silenced);
+  static const bool kSilent = [] {
+    google::protobuf::SetLogHandler(nullptr);
+    return true;
+  }();
+  static_cast<void>(kSilent);
   inference::ModelInferRequest message;
   if (!message.ParseFromArray(data, static_cast<int>(size))) {
     return 0;

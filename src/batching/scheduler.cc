@@ -1,6 +1,7 @@
 #include "batching/scheduler.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace podsense::batching {
@@ -150,6 +151,15 @@ void Scheduler::stop() {
       thread.join();
     }
   }
+  // A task that waits keeps its model alive, which keeps the queue that it waits in.
+  std::vector<TaskPtr> left;
+  {
+    const MutexLock lock(mutex_);
+    for (Queue* queue : queues_) {
+      std::ranges::move(queue->waiting_.drain(), std::back_inserter(left));
+    }
+  }
+  drop_all(left, ErrorCode::kUnavailable, "the server is shutting down; ask another");
 }
 
 std::unique_ptr<Queue> Scheduler::add_queue(Queue::Options options, Queue::Run run) {

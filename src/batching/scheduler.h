@@ -108,7 +108,7 @@ class Scheduler {
   Scheduler(Options options, const Clock& clock);
   /// Every queue must be gone.
   ~Scheduler();
-  /// Ends the executors once their runs have ended; what waits is left to its queue. Call it before
+  /// Ends the executors once their runs have ended and drops what waits. Call it before
   /// the owner of the queues goes: an executor that lets go of a queue last would wait for itself.
   void stop();
   Scheduler(const Scheduler&) = delete;

@@ -324,6 +324,21 @@ TEST_F(SchedulerTest, KnowsHowLongARunHasBeenGoingOn) {
   fate.future.get();
 }
 
+TEST_F(SchedulerTest, StoppingDropsWhatWaits) {
+  Gate gate;
+  Fate running;
+  Fate waiting;
+  const auto queue = scheduler_.add_queue({}, gate.run());
+  ASSERT_TRUE(submit(*queue, running));
+  gate.begun.acquire();
+  ASSERT_TRUE(submit(*queue, waiting));
+  auto stopped = std::async(std::launch::async, [&] { scheduler_.stop(); });
+  gate.release.release(2);
+  stopped.get();
+  EXPECT_EQ(running.future.get(), std::nullopt);
+  waiting.future.get();  // run or dropped, but answered
+}
+
 TEST_F(SchedulerTest, DestroyingAQueueDropsWhatWaitsAndFinishesWhatRuns) {
   Gate gate;
   Fate running;

@@ -140,7 +140,7 @@ class ServerImpl final : public Server {
 
 }  // namespace
 
-Result<std::unique_ptr<Server>> Server::create(ServerOptions options, Sources sources) {
+Result<std::unique_ptr<Server>> Server::create(ServerOptions options, const Sources& sources) {
   auto server = std::make_unique<ServerImpl>(std::move(options), sources);
   if (auto listening = server->listen(); !listening) {
     return fail(std::move(listening.error()));

@@ -60,7 +60,7 @@ class Server {
  public:
   /// Binds, listens and answers; as long as no model is loaded, with UNAVAILABLE.
   /// @errors kUnavailable: the address cannot be bound
-  static Result<std::unique_ptr<Server>> create(ServerOptions options, Sources sources);
+  static Result<std::unique_ptr<Server>> create(ServerOptions options, const Sources& sources);
   virtual ~Server() = default;
 
   [[nodiscard]] virtual std::uint16_t port() const = 0;

@@ -286,7 +286,7 @@ void control(inference::Catalog& catalog,
 enum class Asked { kByClients, kByMonitors, kProbe };
 template <class Make>
 void add_get(Router& router, std::initializer_list<std::string_view> paths, Asked asked,
-             Make make) {
+             const Make& make) {
   for (const std::string_view path : paths) {
     router.add({.path = std::string(path),
                 .get = [make](Request& request, Reply reply) { reply(make(request)); },

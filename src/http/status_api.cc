@@ -276,7 +276,7 @@ void add_metrics_route(Router& router, metrics::Registry& registry) {
       kMachines);
 }
 
-void add_models_route(Router& router, StatusSources sources) {
+void add_models_route(Router& router, const StatusSources& sources) {
   add_get(router, "/v1/models",
           [sources](const Request&) {
             return reply_json(json{{"models", models_json(sources.catalog)}});

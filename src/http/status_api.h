@@ -40,7 +40,7 @@ void add_status_routes(Router& router, StatusSources sources);
 /// GET /metrics
 void add_metrics_route(Router& router, metrics::Registry& registry);
 /// GET /v1/models
-void add_models_route(Router& router, StatusSources sources);
+void add_models_route(Router& router, const StatusSources& sources);
 /// GET /v1/models, and POST /v1/reload where `reload_api`
 void add_admin_routes(Router& router, StatusSources sources, bool reload_api);
 /// GET / /docs /openapi.json and what the pages need

@@ -53,7 +53,7 @@ class ScriptTest(unittest.TestCase):
             path.write_text(RECORDER)
             path.chmod(0o755)
         self.environment = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name != "PODSENSE_QUIET"},
             "PATH": f"{binaries}:{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}",
             "HOME": str(self.scratch),
             "KUBECONFIG": str(self.scratch / "kubeconfig"),

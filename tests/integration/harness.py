@@ -182,6 +182,8 @@ class Server:
                    "--host", "127.0.0.1", "--admin-host", "127.0.0.1",
                    "--http-port", "0", "--grpc-port", "0", "--admin-port", "0",
                    "--ports-file", str(ports_file),
+                   # ThreadSanitizer cannot see into gRPC (cmake/sanitizers/tsan.supp)
+                   *(["--no-grpc"] if os.environ.get("PODSENSE_TEST_GRPC") == "off" else []),
                    "--drain-delay", "0s", "--drain-timeout", "300s", "--access-log", "all",
                    *self.flags]
         clean = {k: v for k, v in os.environ.items() if not k.startswith("PODSENSE_")}

@@ -88,7 +88,7 @@ test-tsan: setup-test golden ## The same tests under ThreadSanitizer
 	$(call build,tsan,all)
 	$(call run_tests,tsan)
 
-conformance: setup-test ## Ask the release with other people's clients: tritonclient, KServe, schemathesis
+conformance: setup-test ## Ask the release with other people's clients: tritonclient, KServe, Envoy
 	$(call build,release,podsense)
 	@ctest --preset release -C Conformance -L conformance -j 1 --output-junit conformance.xml
 

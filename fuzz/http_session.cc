@@ -1,10 +1,12 @@
 // Any bytes on a connection to the real server: no crash, and what comes back is HTTP/1.1.
 #include <arpa/inet.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <string>
@@ -36,15 +38,18 @@ class Target {
     server_->start();
   }
 
-  std::string exchange(const std::uint8_t* data, std::size_t size) const {
+  std::string exchange(const std::uint8_t* data, std::size_t size) {
     const int peer = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    // The port is chosen when connecting, so that every address has all of them.
+    const int late = 1;
+    ::setsockopt(peer, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &late, sizeof late);
     const timeval limit{.tv_sec = 10, .tv_usec = 0};
     ::setsockopt(peer, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(server_->port());
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::connect(peer, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    const sockaddr_in from = loopback(2 + exchanges_++ % 200, 0);
+    const sockaddr_in to = loopback(1, server_->port());
+    if (::bind(peer, reinterpret_cast<const sockaddr*>(&from), sizeof from) != 0 ||
+        ::connect(peer, reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0) {
+      std::perror("no connection to the server under test");
       std::abort();
     }
     while (size > 0) {
@@ -72,6 +77,17 @@ class Target {
   }
 
  private:
+  /// 127.0.0.`host`. Thousands of exchanges a second leave as many ports waiting for a minute:
+  /// from one address they would run out.
+  static sockaddr_in loopback(std::uint32_t host, std::uint16_t port) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl((INADDR_LOOPBACK & 0xffffff00U) + host);
+    return address;
+  }
+
+  std::uint32_t exchanges_ = 0;
   SteadyClock clock_;
   metrics::Registry registry_;
   http::Router router_;
@@ -81,7 +97,7 @@ class Target {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const Target& target = *new Target;  // outlives libFuzzer's exit handlers
+  static Target& target = *new Target;  // outlives libFuzzer's exit handlers
   if (size > 16'384) {
     return 0;
   }

@@ -1,0 +1,131 @@
+#include "server/options.h"
+
+#include <chrono>
+#include <cstdlib>
+
+#include "base/cgroup.h"
+#include "server/build_info.h"
+
+namespace podsense::server {
+
+Threads plan_threads(const Config& config) {
+  const unsigned quota = cgroup::cpu_limit().threads();
+  return {.io = config.threads.io != 0 ? config.threads.io : quota,
+          .executors = config.threads.executors != 0 ? config.threads.executors : quota};
+}
+
+fetch::Options fetch_options(const Config::Fetch& fetch, const Config::Limits& limits) {
+  return {.enabled = fetch.enabled,
+          .max_bytes = limits.max_body_bytes,
+          .timeout = fetch.timeout,
+          .connect_timeout = fetch.connect_timeout,
+          .max_redirects = fetch.max_redirects,
+          .max_concurrent = fetch.max_concurrent,
+          .max_waiting = fetch.max_waiting,
+          .ports = fetch.ports,
+          .allow_hosts = fetch.allow_hosts,
+          .deny_hosts = fetch.deny_hosts,
+          .allow_cidrs = fetch.allow_cidrs,
+          .deny_cidrs = fetch.deny_cidrs,
+          .ca_file = fetch.ca_file,
+          .user_agent = std::string("podsense/") + build_info().version};
+}
+
+trace::Options trace_options(const Config::Tracing& tracing) {
+  const char* pod = std::getenv("HOSTNAME");  // NOLINT(concurrency-mt-unsafe): nobody sets it
+  return {.endpoint = tracing.endpoint,
+          .ratio = tracing.ratio,
+          .service_name = tracing.service_name,
+          .service_version = build_info().version,
+          .instance = pod == nullptr ? "" : pod};
+}
+
+inference::CatalogOptions catalog_options(const Config& config, const Threads& threads) {
+  const Config::Models& models = config.models;
+  return {
+      .repository = {.root = models.dir,
+                     .single_model_name = models.model_name.empty() ? "model" : models.model_name},
+      .serve = {.instances = 0, .max_waiting = config.limits.max_queue_length},
+      .poll_interval = models.reload_interval,
+      .load_threads = threads.executors,
+      .preferred_model = models.model_name,
+      .default_image_model = models.default_image_model,
+      .default_tabular_model = models.default_tabular_model,
+      .default_simulated_model = models.default_simulated_model};
+}
+
+inference::ServiceOptions service_options(const Config& config) {
+  const Config::Limits& limits = config.limits;
+  inference::ServiceOptions options{.image_limits = {.max_bytes = limits.max_body_bytes,
+                                                     .max_pixels = limits.max_pixels,
+                                                     .max_side = limits.max_side,
+                                                     .max_frames = limits.max_frames,
+                                                     .max_time = limits.decode_timeout}};
+  if (config.simulated.infer_cpu_ms) {
+    options.simulated_cpu = std::chrono::duration_cast<Duration>(
+        std::chrono::duration<double, std::milli>(*config.simulated.infer_cpu_ms));
+  }
+  return options;
+}
+
+http::ServerOptions http_options(const Config& config, unsigned threads) {
+  const Config::Limits& limits = config.limits;
+  static_assert(static_cast<int>(AccessLog::kAll) == 0 && static_cast<int>(AccessLog::kOff) == 3);
+  constexpr http::AccessLog kModes[] = {http::AccessLog::kAll, http::AccessLog::kSampled,
+                                        http::AccessLog::kErrors, http::AccessLog::kOff};
+  return {.name = "http",
+          .host = config.listen.host,
+          .port = config.listen.http_port,
+          .threads = threads,
+          .max_header_bytes = static_cast<std::uint32_t>(limits.max_header_bytes),
+          .max_inflated_bytes = limits.max_inflated_bytes,
+          .max_connections = limits.max_connections,
+          .max_connections_per_address = limits.max_connections_per_address,
+          .request_timeout = limits.request_timeout,
+          .idle_timeout = limits.idle_timeout,
+          .header_timeout = limits.header_timeout,
+          .body_timeout = limits.body_timeout,
+          .write_timeout = limits.write_timeout,
+          .cors_origins = config.http.cors_origins,
+          .cors_max_age = config.http.cors_max_age,
+          .access_log = kModes[static_cast<int>(config.http.access_log)],
+          .access_log_rate = config.http.access_log_rate};
+}
+
+http::ServerOptions admin_options(const Config& config) {
+  http::ServerOptions options = http_options(config, 1);
+  options.name = "admin";
+  options.host = config.listen.admin_host;
+  options.port = config.listen.admin_port;
+  options.cors_origins.clear();
+  options.max_connections = 1024;
+  options.access_log = http::AccessLog::kErrors;
+  return options;
+}
+
+grpc::ServerOptions grpc_options(const Config& config) {
+  using grpc::AccessLog;
+  const Config::Grpc& from = config.grpc;
+  constexpr AccessLog kModes[] = {AccessLog::kAll, AccessLog::kSampled, AccessLog::kErrors,
+                                  AccessLog::kOff};
+  return {.host = config.listen.host,
+          .port = config.listen.grpc_port,
+          .max_message_bytes = from.max_message_bytes,
+          .max_streams = from.max_streams,
+          .max_in_flight = from.max_in_flight,
+          .stream_in_flight = from.stream_in_flight,
+          .max_memory = from.max_memory,
+          .request_timeout = config.limits.request_timeout,
+          .keepalive_time = from.keepalive_time,
+          .keepalive_timeout = from.keepalive_timeout,
+          .min_ping_interval = from.min_ping_interval,
+          .max_connection_idle = from.max_connection_idle,
+          .max_connection_age = from.max_connection_age,
+          .max_connection_age_grace = from.max_connection_age_grace,
+          .access_log = kModes[static_cast<int>(config.http.access_log)],
+          .reflection = from.reflection,
+          .repository_control = config.models.repository_api,
+          .version = build_info().version};
+}
+
+}  // namespace podsense::server

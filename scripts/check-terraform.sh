@@ -78,38 +78,67 @@ check_checkov() {
   LOG_LEVEL=ERROR "$venv/bin/checkov" --config-file infra/.checkov.yaml
 }
 
-# PodSense's chart with the values that infra/install gives it, once for each way to the world.
-check_chart() {
-  local helm exposure
-  helm=$(scripts/go-tool.sh helm)
-  for exposure in nlb alb none; do
-    in_copy infra/install plan -no-color -input=false -lock=false -refresh=false -out="$scratch/install.plan" \
-      -var-file="$PWD/tests/infra/install.tfvars" -var "exposure=$exposure" >"$scratch/plan.log" 2>&1 ||
-      { cat "$scratch/plan.log"; return 1; }
-    in_copy infra/install show -json "$scratch/install.plan" |
-      "$python" -c 'import json, sys
+# install_case NAME ARGUMENT… : a plan of infra/install, and PodSense's chart with the values that it gives.
+install_case() {
+  local name=$1 file values=()
+  shift
+  in_copy infra/install plan -no-color -input=false -lock=false -refresh=false -out="$scratch/install.plan" "$@" \
+    >"$scratch/plan.log" 2>&1 || { cat "$scratch/plan.log"; return 1; }
+  in_copy infra/install show -json "$scratch/install.plan" >"$scratch/install-$name.json"
+  "$python" -c 'import json, sys
 for resource in json.load(sys.stdin)["planned_values"]["root_module"]["resources"]:
     if resource["name"] == "podsense":
         for number, text in enumerate(resource["values"]["values"]):
-            open(f"{sys.argv[1]}/values-{number}.yaml", "w").write(text)' "$scratch"
-    "$helm" template podsense helm/podsense -n ml-inference -f "$scratch/values-0.yaml" -f "$scratch/values-1.yaml" \
-      --api-versions monitoring.coreos.com/v1 >"$scratch/chart-$exposure.yaml"
-  done
-  grep -q 'eks.amazonaws.com/role-arn: arn:aws:iam::111122223333:role/ml-inference-pod-role' "$scratch/chart-nlb.yaml"
-  grep -q 'loadBalancerClass: service.k8s.aws/nlb' "$scratch/chart-nlb.yaml"
-  grep -q 'ingressClassName: alb' "$scratch/chart-alb.yaml"
-  grep -q 'kind: ExternalSecret' "$scratch/chart-nlb.yaml"
-  if grep -q 'type: LoadBalancer' "$scratch/chart-none.yaml"; then return 1; fi
+            open(f"{sys.argv[1]}-{number}.yaml", "w").write(text)' "$scratch/values-$name" <"$scratch/install-$name.json"
+  for file in "$scratch/values-$name"-*.yaml; do values+=(-f "$file"); done
+  "$helm" template podsense helm/podsense -n podsense "${values[@]}" --api-versions monitoring.coreos.com/v1 \
+    >"$scratch/chart/$name.yaml"
+}
 
-  # The commands of docs/how-to/gke.md and minikube.md.
+# expect FILE TEXT… : what the rendered file must hold.
+expect() {
+  local file=$scratch/chart/$1.yaml text
+  shift
+  for text in "$@"; do
+    grep -qF -e "$text" "$file" || { echo "$file lacks: $text"; return 1; }
+  done
+}
+
+# The chart as infra/install, docs/how-to/gke.md and docs/how-to/minikube.md install it, and the objects in
+# docs/how-to/eks.md; every object by the schema of its kind.
+check_chart() {
+  local helm exposure schemas
+  helm=$(scripts/go-tool.sh helm)
+  schemas=$(scripts/kube-schemas.sh)
+  mkdir -p "$scratch/chart"
+  for exposure in nlb alb none; do
+    install_case "$exposure" -var-file="$PWD/tests/infra/install.tfvars" -var "exposure=$exposure"
+  done
+  install_case gateway -var-file="$PWD/tests/infra/install-other.tfvars" -var exposure=gateway
+  expect nlb 'eks.amazonaws.com/role-arn: arn:aws:iam::111122223333:role/ml-inference-pod-role' \
+    'loadBalancerClass: service.k8s.aws/nlb' '"kind": "ExternalSecret"'
+  expect alb 'ingressClassName: alb'
+  expect gateway '"kind": "Gateway"' 'kind: HTTPRoute' 'sectionName: websecure' '"kind": "ClusterIssuer"' \
+    '"kind": "Certificate"' '"kind": "SecretProviderClass"' 'driver: secrets-store.csi.k8s.io'
+  if grep -q 'type: LoadBalancer' "$scratch"/chart/{none,gateway}.yaml; then return 1; fi
+  if grep -q 'kind: HTTPRoute' "$scratch/chart/nlb.yaml"; then return 1; fi
+
   "$helm" template model-api helm/podsense -n ml-serving -f helm/podsense/values-model-api.yaml \
     --set image.registry=us-central1-docker.pkg.dev --set image.repository=PROJECT_ID/podsense/podsense \
-    --set image.tag=1.0.0 >"$scratch/gke.yaml"
-  grep -q 'image: "\?us-central1-docker.pkg.dev/PROJECT_ID/podsense/podsense:1.0.0' "$scratch/gke.yaml"
-  grep -q 'name: model-api-lb' "$scratch/gke.yaml"
+    --set image.tag=1.0.0 >"$scratch/chart/gke.yaml"
+  expect gke us-central1-docker.pkg.dev/PROJECT_ID/podsense/podsense:1.0.0 'name: model-api-lb'
   "$helm" template model-api helm/podsense -n ml-serving -f helm/podsense/values-model-api.yaml \
-    --set image.tag=local --set image.pullPolicy=Never >"$scratch/minikube.yaml"
-  grep -q 'imagePullPolicy: Never' "$scratch/minikube.yaml"
+    --set image.tag=local --set image.pullPolicy=Never >"$scratch/chart/minikube.yaml"
+  expect minikube 'imagePullPolicy: Never'
+
+  # shellcheck disable=SC2016  # the fence of a Markdown block
+  sed -n '/^```yaml$/,/^```$/{/^```/!p}' docs/how-to/eks.md >"$scratch/chart/eks-guide.yaml"
+  expect eks-guide 'kind: EC2NodeClass' 'kind: NodePool'
+  "$(scripts/go-tool.sh kubeconform)" -strict -summary -kubernetes-version 1.35.0 \
+    -schema-location "$schemas/{{ .NormalizedKubernetesVersion }}-standalone{{ .StrictSuffix }}/{{ .ResourceKind }}{{ .KindSuffix }}.json" \
+    -schema-location "$schemas/custom/{{ .ResourceKind }}_{{ .ResourceAPIVersion }}.json" \
+    -schema-location "tests/chart/schemas/{{ .ResourceKind }}_{{ .ResourceAPIVersion }}.json" "$scratch"/chart/*.yaml
+  scripts/chart-values.py "$scratch"/install-*.json
 }
 
 check_rendered() { scripts/render-infra.py --check; }
@@ -122,7 +151,12 @@ log=$scratch/check.log
 failed=()
 for check in "${checks[@]}"; do
   SECONDS=0
-  if ("check_$check") >"$log" 2>&1; then
+  # Not in the condition of an `if`: there `set -e` would be off, and a check would end as its last command does.
+  set +e
+  (set -e; "check_$check") >"$log" 2>&1
+  status=$?
+  set -e
+  if [ $status = 0 ]; then
     say "$check: ok ($SECONDS s)"
     [ "$check" != test ] || [ -n "${PODSENSE_QUIET:-}" ] || sed 's/^/  /' "$log"
   else

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Adds up JUnit files of ctest and ends with one line: N passed, N failed, N skipped."""
+"""Adds up JUnit files of ctest and of Terraform and ends with one line: N passed, N failed, N skipped."""
 
 import pathlib
 import sys
@@ -12,10 +12,11 @@ def main():
         if not path.exists():
             print(f"{path}: not there, its suite did not run", file=sys.stderr)
             continue
-        suite = ElementTree.parse(path).getroot()
-        total += int(suite.get("tests", 0))
-        failed += int(suite.get("failures", 0))
-        skipped += int(suite.get("skipped", 0)) + int(suite.get("disabled", 0))
+        # ctest's root is the suite, Terraform's root holds one for each file.
+        for suite in ElementTree.parse(path).getroot().iter("testsuite"):
+            total += int(suite.get("tests", 0))
+            failed += int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+            skipped += int(suite.get("skipped", 0)) + int(suite.get("disabled", 0))
     print(f"{total - failed - skipped} passed, {failed} failed, {skipped} skipped")
     return 1 if failed or not total else 0
 

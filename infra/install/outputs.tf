@@ -3,11 +3,20 @@ output "release" {
   value       = helm_release.podsense.name
 }
 
-output "load_balancer_command" {
-  description = "Command that prints the address of the service."
-  value = {
-    nlb  = "kubectl get service -n ${var.namespace} ${var.preset == "ml-inference" ? "ml-inference-lb" : "podsense-lb"} -o jsonpath='{.status.loadBalancer.ingress[0].hostname}'"
-    alb  = "kubectl get ingress -n ${var.namespace} -o jsonpath='{.items[0].status.loadBalancer.ingress[0].hostname}'"
-    none = "kubectl port-forward -n ${var.namespace} deployment/podsense 8080:8080"
+locals {
+  balancer = {
+    nlb     = "service -n ${var.namespace} ${var.preset == "ml-inference" ? "ml-inference-lb" : "podsense-lb"} -o jsonpath='{.status.loadBalancer.ingress[0].hostname}'"
+    alb     = "ingress -n ${var.namespace} -o jsonpath='{.items[0].status.loadBalancer.ingress[0].hostname}'"
+    gateway = "service -n traefik traefik -o jsonpath='{.status.loadBalancer.ingress[0].hostname}'"
+    none    = ""
   }[var.exposure]
+}
+
+output "url_command" {
+  description = "Command that prints the address of the service; empty with exposure none."
+  value = (
+    var.exposure == "none" ? "" :
+    var.host_name != null ? "echo ${var.certificate == "none" ? "http" : "https"}://${var.host_name}" :
+    "echo http://$(kubectl get ${local.balancer})"
+  )
 }

@@ -72,6 +72,11 @@ variable "secret_name" {
   description = "Secret in Secrets Manager."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.secrets_delivery == "none" || var.secret_name != null
+    error_message = "secret_name must be set with secrets_delivery external-secrets and csi."
+  }
 }
 
 variable "namespace" {
@@ -133,6 +138,16 @@ variable "certificate" {
   description = "`acm`, `cert-manager` or `none`."
   type        = string
   default     = "none"
+
+  validation {
+    condition     = contains(["acm", "cert-manager", "none"], var.certificate)
+    error_message = "certificate must be acm, cert-manager or none."
+  }
+
+  validation {
+    condition     = var.certificate == "none" || (var.host_name != null && var.zone_name != null)
+    error_message = "certificate needs host_name and zone_name: it is proved by a record in the zone."
+  }
 }
 
 variable "certificate_arn" {
@@ -161,18 +176,28 @@ variable "image_tag" {
 }
 
 variable "exposure" {
-  description = "How the world reaches PodSense: `nlb` (a network load balancer), `alb` (an Ingress of the AWS controller, for host names and certificates) or `none`."
+  description = "How the world reaches PodSense: `nlb` (a network load balancer), `alb` (an Ingress of the AWS controller, for host names and ACM), `gateway` (Gateway API by Traefik behind a network load balancer, for host names and cert-manager) or `none`."
   type        = string
   default     = "nlb"
 
   validation {
-    condition     = contains(["nlb", "alb", "none"], var.exposure)
-    error_message = "exposure must be nlb, alb or none."
+    condition     = contains(["nlb", "alb", "gateway", "none"], var.exposure)
+    error_message = "exposure must be nlb, alb, gateway or none."
   }
 
   validation {
     condition     = var.exposure == "none" || var.load_balancer_enabled
-    error_message = "exposure nlb and alb need the load balancer controller."
+    error_message = "exposure nlb, alb and gateway need the load balancer controller."
+  }
+
+  validation {
+    condition     = var.certificate != "cert-manager" || contains(["gateway", "none"], var.exposure)
+    error_message = "certificate cert-manager needs exposure gateway: a balancer of AWS cannot read a certificate in the cluster."
+  }
+
+  validation {
+    condition     = var.certificate != "acm" || var.exposure != "gateway"
+    error_message = "exposure gateway takes its certificate from cert-manager: Traefik cannot read one of ACM."
   }
 }
 
@@ -184,6 +209,33 @@ variable "allowed_cidrs" {
   validation {
     condition     = alltrue([for cidr in var.allowed_cidrs : can(cidrhost(cidr, 0))])
     error_message = "allowed_cidrs must be ranges such as 203.0.113.0/24."
+  }
+}
+
+variable "secret_keys" {
+  description = "With secrets_delivery csi: the keys of the secret's JSON that the chart's Secret gets. External Secrets takes all."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = var.secrets_delivery != "csi" || length(var.secret_keys) > 0
+    error_message = "secret_keys must name the secret's keys with secrets_delivery csi: the driver copies only what is named."
+  }
+
+  validation {
+    condition     = alltrue([for key in var.secret_keys : can(regex("^[A-Za-z_][A-Za-z0-9_]*$", key))])
+    error_message = "secret_keys must be names of environment variables, such as API_KEY."
+  }
+}
+
+variable "acme_server" {
+  description = "With certificate cert-manager: who signs it, by ACME."
+  type        = string
+  default     = "https://acme-v02.api.letsencrypt.org/directory"
+
+  validation {
+    condition     = startswith(var.acme_server, "https://")
+    error_message = "acme_server must be an https:// address of an ACME directory."
   }
 }
 

@@ -67,3 +67,83 @@ run "ml_inference" {
     error_message = "the secret gets the name that the preset reads"
   }
 }
+
+run "csi_fills_the_same_secret" {
+  command = plan
+
+  variables {
+    secrets_delivery = "csi"
+    secret_name      = "podsense-eks-cluster/podsense"
+    secret_keys      = ["API_KEY", "DATABASE_URL"]
+  }
+
+  assert {
+    condition     = toset(keys(helm_release.controller)) == toset(["aws-load-balancer-controller", "cluster-autoscaler", "prometheus", "secrets-provider-aws", "secrets-store-csi-driver"])
+    error_message = "driver and provider instead of External Secrets"
+  }
+
+  assert {
+    condition     = yamldecode(local.podsense.extraObjects[0]).spec.secretObjects[0] == { secretName = "podsense-secrets", type = "Opaque", data = [{ objectName = "API_KEY", key = "API_KEY" }, { objectName = "DATABASE_URL", key = "DATABASE_URL" }] }
+    error_message = "each named key reaches the Secret"
+  }
+
+  assert {
+    condition     = yamldecode(local.podsense.extraObjects[0]).spec.parameters.usePodIdentity == "true" && !local.podsense.envFrom[0].secretRef.optional
+    error_message = "without a role's annotation by Pod Identity; pods wait for the Secret"
+  }
+
+  assert {
+    condition     = toset(jsondecode(helm_release.controller["secrets-store-csi-driver"].values[0]).tokenRequests[*].audience) == toset(["sts.amazonaws.com", "pods.eks.amazonaws.com"])
+    error_message = "without the pod's tokens the provider has no role"
+  }
+}
+
+run "a_gateway_with_cert_manager" {
+  command = plan
+
+  variables {
+    exposure      = "gateway"
+    certificate   = "cert-manager"
+    host_name     = "api.example.com"
+    zone_name     = "example.com"
+    allowed_cidrs = ["203.0.113.0/24"]
+  }
+
+  assert {
+    condition     = [for object in local.podsense.extraObjects : yamldecode(object).kind] == ["Gateway", "ClusterIssuer", "Certificate"] && length(helm_release.gateway_api) == 1
+    error_message = "the gateway, who signs for it, and its certificate"
+  }
+
+  assert {
+    condition     = yamldecode(local.podsense.extraObjects[0]).spec.listeners[1].tls.certificateRefs[0].name == yamldecode(local.podsense.extraObjects[2]).spec.secretName
+    error_message = "the listener reads the certificate that is made"
+  }
+
+  assert {
+    condition     = local.podsense.gateway.parentRefs[0].sectionName == "websecure" && !local.podsense.loadBalancer.enabled
+    error_message = "requests come by TLS, and by no second balancer"
+  }
+
+  assert {
+    condition     = jsondecode(helm_release.controller["traefik"].values[0]).service.spec.loadBalancerSourceRanges == ["203.0.113.0/24"] && contains(jsondecode(helm_release.controller["external-dns"].values[0]).sources, "gateway-httproute")
+    error_message = "Traefik's balancer is open to the same addresses, and the route's host gets its record"
+  }
+
+  assert {
+    condition     = output.url_command == "echo https://api.example.com"
+    error_message = "the address is the host's"
+  }
+}
+
+run "a_gateway_without_a_certificate" {
+  command = plan
+
+  variables {
+    exposure = "gateway"
+  }
+
+  assert {
+    condition     = yamldecode(local.podsense.extraObjects[0]).spec.listeners == [{ name = "web", port = 8000, protocol = "HTTP" }] && local.podsense.gateway.parentRefs[0].sectionName == "web"
+    error_message = "one listener, without TLS"
+  }
+}

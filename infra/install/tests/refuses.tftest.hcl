@@ -132,3 +132,93 @@ run "values_that_are_no_yaml" {
 
   expect_failures = [var.values]
 }
+
+run "a_secret_without_a_name" {
+  command = plan
+
+  variables {
+    secrets_delivery = "external-secrets"
+  }
+
+  expect_failures = [var.secret_name]
+}
+
+run "csi_without_the_keys_to_copy" {
+  command = plan
+
+  variables {
+    secrets_delivery = "csi"
+    secret_name      = "podsense-eks-cluster/podsense"
+  }
+
+  expect_failures = [var.secret_keys]
+}
+
+run "a_key_that_is_no_variable" {
+  command = plan
+
+  variables {
+    secrets_delivery = "csi"
+    secret_name      = "podsense-eks-cluster/podsense"
+    secret_keys      = ["api-key"]
+  }
+
+  expect_failures = [var.secret_keys]
+}
+
+run "an_unknown_certificate" {
+  command = plan
+
+  variables {
+    certificate = "self-signed"
+    host_name   = "api.example.com"
+    zone_name   = "example.com"
+  }
+
+  expect_failures = [var.certificate]
+}
+
+run "a_certificate_for_no_host" {
+  command = plan
+
+  variables {
+    certificate = "acm"
+  }
+
+  expect_failures = [var.certificate]
+}
+
+run "a_balancer_that_cannot_read_the_certificate" {
+  command = plan
+
+  variables {
+    certificate = "cert-manager"
+    host_name   = "api.example.com"
+    zone_name   = "example.com"
+  }
+
+  expect_failures = [var.exposure]
+}
+
+run "a_gateway_that_cannot_read_the_certificate" {
+  command = plan
+
+  variables {
+    exposure    = "gateway"
+    certificate = "acm"
+    host_name   = "api.example.com"
+    zone_name   = "example.com"
+  }
+
+  expect_failures = [var.exposure]
+}
+
+run "an_acme_server_without_tls" {
+  command = plan
+
+  variables {
+    acme_server = "http://acme.example.com"
+  }
+
+  expect_failures = [var.acme_server]
+}

@@ -153,11 +153,18 @@ resource "aws_iam_role_policy" "karpenter" {
         Action = [
           "ec2:DescribeCapacityReservations", "ec2:DescribeImages", "ec2:DescribeInstances",
           "ec2:DescribeInstanceStatus", "ec2:DescribeInstanceTypeOfferings", "ec2:DescribeInstanceTypes",
-          "ec2:DescribeLaunchTemplates", "ec2:DescribeSecurityGroups", "ec2:DescribeSpotPriceHistory",
-          "ec2:DescribeSubnets", "pricing:GetProducts",
+          "ec2:DescribeLaunchTemplates", "ec2:DescribePlacementGroups", "ec2:DescribeSecurityGroups",
+          "ec2:DescribeSpotPriceHistory", "ec2:DescribeSubnets",
         ]
         Resource  = "*"
-        Condition = { StringEquals = { "aws:RequestedRegion" = [local.region, "us-east-1"] } }
+        Condition = { StringEquals = { "aws:RequestedRegion" = local.region } }
+      },
+      {
+        # Prices are answered by another region, which differs: Mumbai for Sydney, Frankfurt for Dublin.
+        Sid      = "LookAtPrices"
+        Effect   = "Allow"
+        Action   = "pricing:GetProducts"
+        Resource = "*"
       },
       {
         Sid      = "ReadImageIds"
@@ -176,7 +183,7 @@ resource "aws_iam_role_policy" "karpenter" {
         Effect = "Allow"
         Action = ["ec2:RunInstances", "ec2:CreateFleet"]
         Resource = [
-          for kind in ["security-group/*", "subnet/*", "capacity-reservation/*"] :
+          for kind in ["security-group/*", "subnet/*", "capacity-reservation/*", "placement-group/*"] :
           "arn:${local.partition}:ec2:${local.region}:${local.account}:${kind}"
         ]
       },

@@ -162,6 +162,42 @@ run "karpenter" {
   }
 }
 
+run "karpenter_changes_only_what_is_its_own" {
+  command = plan
+
+  variables {
+    autoscaler = "karpenter"
+  }
+
+  override_resource {
+    target          = aws_iam_role.node
+    values          = { arn = "arn:aws:iam::111122223333:role/test-cluster-node" }
+    override_during = plan
+  }
+
+  override_resource {
+    target          = aws_sqs_queue.karpenter
+    values          = { arn = "arn:aws:sqs:ap-southeast-2:111122223333:test-cluster-karpenter" }
+    override_during = plan
+  }
+
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_iam_role_policy.karpenter["this"].policy).Statement :
+      statement.Resource != "*" || contains(["Look", "LookAtPrices", "ListInstanceProfiles"], statement.Sid)
+    ])
+    error_message = "only reading knows no resource"
+  }
+
+  assert {
+    condition = one([
+      for statement in jsondecode(aws_iam_role_policy.karpenter["this"].policy).Statement :
+      !can(statement.Condition) if statement.Sid == "LookAtPrices"
+    ])
+    error_message = "prices are not asked of the cluster's own region"
+  }
+}
+
 run "people_come_in_by_access_entries" {
   command = plan
 

@@ -1,0 +1,18 @@
+# The other choices: what install.tfvars leaves out.
+region           = "ap-southeast-2"
+cluster_name     = "podsense-eks-cluster"
+cluster_endpoint = "https://eks.example.com"
+cluster_ca       = "Y2E="
+vpc_id           = "vpc-1"
+namespace        = "podsense"
+service_account  = "podsense"
+image_repository = "111122223333.dkr.ecr.ap-southeast-2.amazonaws.com/podsense"
+image_tag        = "1.2.3"
+autoscaler       = "karpenter"
+karpenter_queue  = "podsense-eks-cluster-karpenter"
+secrets_delivery = "csi"
+secret_name      = "podsense-eks-cluster/podsense"
+secret_keys      = ["API_KEY", "DATABASE_URL"]
+zone_name        = "example.com"
+host_name        = "api.example.com"
+certificate      = "cert-manager"

@@ -11,7 +11,8 @@
 #
 # Needs root, mmdebstrap, unshare and chroot. Mounts live in a namespace of their own and the root
 # is removed at the end, whatever happens. pip's certificate and index settings of this machine,
-# its apt proxy and its resolver are taken along.
+# its apt proxy, its resolver and its own certificate authorities are taken
+# along.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
@@ -64,6 +65,12 @@ index=$(pip_setting index-url)
     echo 'cert = /etc/host-ca.crt'
   fi
 } >"$root/etc/pip.conf"
+
+# Authorities that this machine trusts beside Debian's; ca-certificates takes them up when it comes.
+if compgen -G '/usr/local/share/ca-certificates/*.crt' >/dev/null; then
+  mkdir -p "$root/usr/local/share/ca-certificates"
+  cp -L /usr/local/share/ca-certificates/*.crt "$root/usr/local/share/ca-certificates/"
+fi
 
 if [ $clone = 1 ]; then
   git clone --quiet --no-hardlinks . "$root/podsense"

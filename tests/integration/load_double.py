@@ -81,12 +81,14 @@ class Double:
                     self.log.append((came, None))
                     return
                 await self._wait(came, number)
+                # Before writing: the client may have it before this process runs again.
+                done = time.monotonic()
                 extra = b"Connection: close\r\n" if self.close == "announce" else b""
                 writer.write(b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\n%s"
                              b"Content-Length: %d\r\n\r\n%s"
                              % (self.status, extra, len(self.body), self.body))
                 await writer.drain()
-                self.log.append((came, time.monotonic()))
+                self.log.append((came, done))
                 served += 1
                 if self.close == "announce":
                     return

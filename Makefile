@@ -109,12 +109,12 @@ infra-test: ## Check infra/ without an AWS account: plans, tests, lint, policy
 	@scripts/check-terraform.sh
 	@"$$(scripts/venv.sh infra tests/infra/requirements.txt)/bin/python" -m unittest discover -q -b -s tests/infra -p '*_test.py'
 
-image: ## Build the container image (IMAGES): by Docker, else by buildah
+image: ## Build the container images (IMAGES; also podsense-envoy:…): by Docker, else by buildah
 	@docker info >/dev/null 2>&1 || scripts/setup.sh --image
 	@scripts/image.sh $(IMAGES)
 	@scripts/image.sh --size $(firstword $(IMAGES))
 
-test-image: golden image ## Check that the image is small and whole, and runs read-only without a shell
+test-image: golden image ## Check that the images are small and whole, and run read-only without a shell
 	@tests/image/image_test.py $(firstword $(IMAGES))
 
 kind-up: ## Create the kind cluster k8s-inference-sim, or reuse it (without Docker: as cluster-up)
@@ -144,9 +144,9 @@ monitoring-up: ## Install Prometheus, Grafana (NodePort 30090), Loki and Alloy i
 monitoring-local: setup-test ## Run Prometheus (and Grafana, if any) beside `make run`
 	@scripts/monitoring-local.sh localhost:$(ADMIN_PORT)
 
-e2e: build golden ## End-to-end tests on a real cluster (E2E=quick: six minutes); results in build/e2e/latest
+e2e: build golden ## End-to-end tests on a real cluster (E2E=quick: seven minutes); results in build/e2e/latest
 	@docker info >/dev/null 2>&1 || scripts/setup.sh --image
-	@scripts/image.sh --from-build $(IMAGES)
+	@scripts/image.sh --from-build $(IMAGES) podsense-envoy:$(VERSION)
 	@tests/e2e/run.py $(E2E)
 
 bench-peers: build golden ## Compare with FastAPI, LitServe, BentoML on the same cores (BENCH_ARGS)

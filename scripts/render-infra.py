@@ -67,7 +67,10 @@ def rendered_readme(path):
 
 
 def rendered_policy():
-    plan = json.loads((ROOT / "build/terraform/ml-inference.json").read_text())
+    path = ROOT / "build/terraform/ml-inference.json"
+    if not path.exists():
+        sys.exit(f"no {path.relative_to(ROOT)}: run scripts/check-terraform.sh plan first")
+    plan = json.loads(path.read_text())
     policy = json.loads(plan["planned_values"]["outputs"]["pod_policy"]["value"])
     order = ["Sid", "Effect", "Action", "Resource", "Condition"]
     policy["Statement"] = [

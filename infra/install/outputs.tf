@@ -17,6 +17,6 @@ output "url_command" {
   value = (
     var.exposure == "none" ? "" :
     var.host_name != null ? "echo ${var.certificate == "none" ? "http" : "https"}://${var.host_name}" :
-    "echo http://$(kubectl get ${local.balancer})"
+    "echo http://$(kubectl --context ${var.cluster_name} get ${local.balancer})"
   )
 }

@@ -1,6 +1,13 @@
 # Each rule refuses what it names. No account is needed: the provider is mocked.
 
 mock_provider "aws" {
+  # OpenTofu's mocks leave lists of computed blocks null.
+  mock_resource "aws_eks_cluster" {
+    defaults = {
+      certificate_authority = [{ data = "Y2E=" }]
+      identity              = [{ oidc = [{ issuer = "https://oidc.example.com" }] }]
+    }
+  }
   mock_data "aws_availability_zones" {
     defaults = { names = ["ap-southeast-2a", "ap-southeast-2b", "ap-southeast-2c"] }
   }

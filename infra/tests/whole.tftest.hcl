@@ -1,6 +1,13 @@
 # The whole stack, as `terraform apply` without any file makes it.
 
 mock_provider "aws" {
+  # OpenTofu's mocks leave lists of computed blocks null.
+  mock_resource "aws_eks_cluster" {
+    defaults = {
+      certificate_authority = [{ data = "Y2E=" }]
+      identity              = [{ oidc = [{ issuer = "https://oidc.example.com" }] }]
+    }
+  }
   mock_data "aws_caller_identity" {
     defaults = { account_id = "111122223333" }
   }
@@ -16,7 +23,7 @@ run "names_and_zones_by_default" {
   command = plan
 
   assert {
-    condition     = output.cluster_name == "podsense-eks-cluster" && output.update_kubeconfig == "aws eks update-kubeconfig --region ap-southeast-2 --name podsense-eks-cluster"
+    condition     = output.cluster_name == "podsense-eks-cluster" && output.update_kubeconfig == "aws eks update-kubeconfig --region ap-southeast-2 --name podsense-eks-cluster --alias podsense-eks-cluster"
     error_message = "the cluster's name is part of the interface"
   }
 

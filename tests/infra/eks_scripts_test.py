@@ -4,6 +4,7 @@ how they were called, since no cluster answers here."""
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,11 @@ RECORDER = """#!/bin/sh
 echo "$(basename "$0") $*" >>"$RECORD"
 case "$*" in
   *--password-stdin*) cat >/dev/null ;;
-  *"output -json install"*) echo '{"image_repository":"registry.example.com/podsense"}' ;;
+  *"output -json install"*) [ -z "$NO_OUTPUTS" ] && echo '{}' ;;
+  *"output -raw image_repository"*) echo registry.example.com/podsense ;;
+  *"output -raw url_command"*) echo "${URL_COMMAND-echo http://balancer.example.com}" ;;
+  *"get crd nodepools.karpenter.sh"*) [ -z "$NODEPOOLS" ] || echo "$NODEPOOLS" ;;
+  *"get service -A"*) echo "traefik traefik" ;;
 esac
 """
 
@@ -46,6 +51,9 @@ class ScriptTest(unittest.TestCase):
         self.scratch = pathlib.Path(scratch.name)
         self.record = self.scratch / "record"
         self.record.touch()
+        # The scripts write beside infra/install: they get a tree of their own.
+        for folder in ["scripts", "infra"]:
+            shutil.copytree(ROOT / folder, self.scratch / "tree" / folder, ignore=shutil.ignore_patterns(".terraform", "*.auto.*"))
         binaries = self.scratch / "bin"
         binaries.mkdir()
         for tool in ["terraform", "kubectl", "helm", "docker", "curl"]:
@@ -59,10 +67,11 @@ class ScriptTest(unittest.TestCase):
             "KUBECONFIG": str(self.scratch / "kubeconfig"),
             "RECORD": str(self.record),
             "EKS_DEPLOY_STATE": str(self.scratch / "state"),
+            "NODEPOOLS": "",
+            "NO_OUTPUTS": "",
             "EKS_DEPLOY_TRIES": "1",
             "EKS_DEPLOY_PAUSE": "0",
         }
-        self.addCleanup((ROOT / "infra/install/cluster.auto.tfvars.json").unlink, missing_ok=True)
         self.aws("POST", "/moto-api/reset")
 
     def aws(self, method, path):
@@ -72,7 +81,7 @@ class ScriptTest(unittest.TestCase):
 
     def run_script(self, name, *arguments):
         return subprocess.run(
-            [str(ROOT / "scripts" / name), *arguments], env=self.environment, text=True,
+            [str(self.scratch / "tree/scripts" / name), *arguments], env=self.environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
         )  # fmt: skip
 
@@ -104,6 +113,14 @@ class ScriptTest(unittest.TestCase):
         document = (ROOT / "infra/iam-policy.json").read_text()
         arn = iam.create_policy(PolicyName=policy, PolicyDocument=document)["Policy"]["Arn"]
         iam.attach_role_policy(RoleName="podsense-pod-role", PolicyArn=arn)
+
+    def make_volume(self, *keys):
+        tags = [{"Key": key, "Value": "owned"} for key in keys]
+        specification = [{"ResourceType": "volume", "Tags": tags}]
+        answer = boto3.client("ec2").create_volume(
+            AvailabilityZone=f"{REGION}a", Size=1, TagSpecifications=specification
+        )
+        return answer["VolumeId"]
 
     def make_balancer(self):
         ec2 = boto3.client("ec2")
@@ -184,7 +201,7 @@ class DeployTest(ScriptTest):
         self.assertNotEqual(first.returncode, 0)  # no cluster came of the recorded terraform
         self.assertIn("== kubectl\n", first.stdout)
         self.make_role(self.make_cluster())
-        second = self.deploy("--apply", "--admin-cidr", "203.0.113.7/32", "--image-tag", "1.2.3")
+        second = self.deploy("--apply", "--admin-cidr", "203.0.113.7/32", "--image-tag", "1.2.3", "--photo", __file__)
         self.assertEqual(second.returncode, 0, second.stdout)
         self.assertIn("== infrastructure: done before", second.stdout)
         self.assertTrue(any("image_tag=1.2.3" in call for call in self.calls()))
@@ -192,19 +209,101 @@ class DeployTest(ScriptTest):
         third = self.deploy("--apply")
         self.assertEqual(third.stdout.count("done before"), 6)
 
+    def destroy(self, *arguments):
+        return self.deploy("--apply", "destroy", "--admin-cidr", "203.0.113.7/32", *arguments)
+
+    def test_verify_asks_the_address_that_the_exposure_gives(self):
+        photo = self.scratch / "a photo.jpg"
+        photo.touch()
+        result = self.deploy("--apply", "verify", "--photo", str(photo))
+        self.assertEqual(result.returncode, 0, result.stdout)
+        self.assertTrue(any(call.endswith("http://balancer.example.com/health") for call in self.calls()))
+        self.assertIn(
+            f"curl -fsS --data-binary @{photo} http://balancer.example.com/predict?top_k=3", self.calls()
+        )
+
+    def test_verify_without_a_picture_says_how_to_give_one(self):
+        result = self.deploy("--apply", "verify", "--photo", "none.jpg")
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("no picture none.jpg to send; give --photo FILE", result.stdout)
+
+    def test_verify_without_exposure_names_the_port_forward(self):
+        self.environment["URL_COMMAND"] = ""
+        result = self.deploy("--apply", "verify")
+        self.assertEqual(result.returncode, 0, result.stdout)
+        self.assertIn(f"kubectl --context {CLUSTER} port-forward -n podsense", result.stdout)
+
+    def test_an_admin_cidr_that_is_none_opens_nothing(self):
+        result = self.deploy("--apply", "--admin-cidr", "home", "infrastructure")
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("'home' is no range to let in", result.stdout)
+        self.assertFalse(any(" apply " in call for call in self.calls()))
+
+    def test_every_kubectl_names_the_cluster(self):
+        self.make_role(self.make_cluster())
+        self.environment["NODEPOOLS"] = "customresourcedefinition/nodepools.karpenter.sh"
+        self.deploy("--apply", "kubectl", "verify", "destroy", "--admin-cidr", "203.0.113.7/32", "--photo", __file__)
+        calls = [call for call in self.calls() if call.startswith("kubectl")]
+        self.assertGreater(len(calls), 8)
+        for call in calls:
+            self.assertTrue(call.startswith(f"kubectl --context {CLUSTER} "), call)
+
     def test_destroy_waits_for_load_balancers(self):
+        self.make_cluster()
         arn = self.make_balancer()
-        result = self.deploy("--apply", "destroy")
+        result = self.destroy()
         self.assertNotEqual(result.returncode, 0)
         self.assertIn(f"load balancers are still there: {arn}", result.stdout)
-        self.assertFalse(any("destroy" in call for call in self.calls()))
+        self.assertIn(f"kubectl --context {CLUSTER} delete service -n traefik traefik --timeout=300s", self.calls())
+        self.assertFalse(any(" destroy " in call for call in self.calls()))
+
+    def test_destroy_waits_for_volumes_of_claims(self):
+        self.make_cluster()
+        claim = "kubernetes.io/created-for/pvc/name"
+        volume = self.make_volume(f"kubernetes.io/cluster/{CLUSTER}", claim)
+        others = [self.make_volume("kubernetes.io/cluster/other", claim), self.make_volume("Cluster")]
+        result = self.destroy()
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn(f"volumes are still there: {volume}. Delete them, then run destroy again", result.stdout)
+        for other in others:
+            self.assertNotIn(other, result.stdout)
+        destroys = [call.split()[1] for call in self.calls() if " destroy " in call]
+        self.assertEqual(destroys, ["-chdir=infra/install"])
+
+    def test_destroy_takes_karpenters_nodes_while_karpenter_runs(self):
+        self.make_cluster()
+        self.environment["NODEPOOLS"] = "customresourcedefinition/nodepools.karpenter.sh"
+        self.destroy()
+        calls = self.calls()
+        pools = calls.index(f"kubectl --context {CLUSTER} delete nodepools,nodeclaims --all --timeout=600s")
+        releases = next(n for n, call in enumerate(calls) if "-chdir=infra/install destroy" in call)
+        self.assertLess(pools, releases)
 
     def test_destroy_takes_releases_before_the_cluster_and_ends_with_the_cost_check(self):
-        result = self.deploy("--apply", "destroy")
-        self.assertEqual(result.returncode, 0, result.stdout)
+        self.make_cluster()
+        result = self.destroy()
         destroys = [call.split()[1] for call in self.calls() if " destroy " in call]
         self.assertEqual(destroys, ["-chdir=infra/install", "-chdir=infra"])
-        self.assertIn("Nothing of podsense-eks-cluster", result.stdout)
+        self.assertFalse(any("nodepools,nodeclaims" in call for call in self.calls()))
+        # The recorded terraform left the cluster where it was.
+        self.assertIn(f"1 things of {CLUSTER}", result.stdout)
+        self.assertNotEqual(result.returncode, 0)
+
+    def test_destroy_of_what_never_came_to_be_a_cluster(self):
+        result = self.destroy("--delete-data")
+        self.assertEqual(result.returncode, 0, result.stdout)
+        self.assertIn(f"no cluster {CLUSTER}", result.stdout)
+        self.assertFalse(any(call.startswith("kubectl") for call in self.calls()))
+        (emptied,) = [call for call in self.calls() if " apply " in call]
+        self.assertIn("force_destroy=true -target=module.registry", emptied)
+        self.assertIn(f"Nothing of {CLUSTER}", result.stdout)
+
+    def test_destroy_where_nothing_was_installed_goes_on(self):
+        self.make_cluster()
+        self.environment["NO_OUTPUTS"] = "1"
+        self.destroy()
+        destroys = [call.split()[1] for call in self.calls() if " destroy " in call]
+        self.assertEqual(destroys, ["-chdir=infra"])
 
 
 class CostCheckTest(ScriptTest):

@@ -248,7 +248,7 @@ resource "aws_iam_role_policy" "karpenter" {
         Sid       = "GiveNodesTheirRole"
         Effect    = "Allow"
         Action    = "iam:PassRole"
-        Resource  = aws_iam_role.node.arn
+        Resource  = "arn:${local.partition}:iam::${local.account}:role/${aws_iam_role.node.name}"
         Condition = { StringEquals = { "iam:PassedToService" = "ec2.amazonaws.com" } }
       },
       {
@@ -277,7 +277,7 @@ resource "aws_iam_role_policy" "karpenter" {
         Sid      = "ReadInterruptions"
         Effect   = "Allow"
         Action   = ["sqs:DeleteMessage", "sqs:GetQueueUrl", "sqs:ReceiveMessage"]
-        Resource = aws_sqs_queue.karpenter[each.key].arn
+        Resource = "arn:${local.partition}:sqs:${local.region}:${local.account}:${aws_sqs_queue.karpenter[each.key].name}"
       },
     ]
   })

@@ -1,6 +1,12 @@
 # What the workload promises.
 
 mock_provider "aws" {
+  # OpenTofu's mocks leave sets of computed blocks null.
+  mock_resource "aws_acm_certificate" {
+    defaults = {
+      domain_validation_options = [{ domain_name = "api.example.com", resource_record_name = "_x.api.example.com", resource_record_type = "CNAME", resource_record_value = "_y.example.com" }]
+    }
+  }
   mock_data "aws_caller_identity" {
     defaults = { account_id = "111122223333" }
   }

@@ -168,6 +168,11 @@ Result<void> fill_config(const inference::Catalog& catalog, const protocol::Mode
   for (const model::TensorInfo& info : signature.outputs) {
     add_config(info, signature.batchable, *message.add_output());
   }
+  (*message.mutable_parameters())["task"].set_string_value(
+      std::string(model::task_name(signature.task)));
+  for (const auto& [name, text] : served.plan_facts()) {
+    (*message.mutable_parameters())[std::string(name)].set_string_value(text);
+  }
   if (manifest.instances) {
     wire::ModelInstanceGroup& group = *message.add_instance_group();
     group.set_name(served.name());

@@ -209,6 +209,7 @@ TEST_F(OipServiceTest, DescribesServerAndModels) {
   config_request.set_name("sum");
   wire::ModelConfigResponse config;
   ASSERT_TRUE(call(&Stub::ModelConfig, *stub_, config_request, config).ok());
+  EXPECT_EQ(config.config().parameters().at("profile").string_value(), "measured");
   EXPECT_EQ(config.config().backend(), "onnxruntime");
   EXPECT_GT(config.config().max_batch_size(), 0);
   EXPECT_EQ(config.config().input(0).data_type(), wire::TYPE_FP32);

@@ -103,20 +103,19 @@ json oip_config(const inference::ServedModel& served) {
   const model::Manifest& manifest = model.manifest();
   const model::Signature& signature = model.signature();
   const bool has_file = signature.task != model::Task::kSimulated;
-  json config{
-      {"name", served.name()},
-      {"platform", platform(signature)},
-      {"backend", has_file ? "onnxruntime" : "podsense_simulated"},
-      {"version_policy", version_policy(manifest)},
-      {"max_batch_size", max_batch_size(model)},
-      {"input", config_tensors(model, signature.inputs, true)},
-      {"output", config_tensors(model, signature.outputs, false)},
-      {"default_model_filename", has_file ? "model.onnx" : ""},
-      {"instance_group", json::array()},
-      {"parameters",
-       {{"task", {{"string_value", model::task_name(signature.task)}}},
-        {"plan",
-         {{"string_value", served.plan == inference::Plan::kInline ? "inline" : "executor"}}}}}};
+  json config{{"name", served.name()},
+              {"platform", platform(signature)},
+              {"backend", has_file ? "onnxruntime" : "podsense_simulated"},
+              {"version_policy", version_policy(manifest)},
+              {"max_batch_size", max_batch_size(model)},
+              {"input", config_tensors(model, signature.inputs, true)},
+              {"output", config_tensors(model, signature.outputs, false)},
+              {"default_model_filename", has_file ? "model.onnx" : ""},
+              {"instance_group", json::array()},
+              {"parameters", {{"task", {{"string_value", model::task_name(signature.task)}}}}}};
+  for (const auto& [name, text] : served.plan_facts()) {
+    config["parameters"][std::string(name)] = {{"string_value", text}};
+  }
   if (manifest.instances) {
     config["instance_group"].push_back({{"name", served.name()},
                                         {"kind", "KIND_CPU"},

@@ -40,7 +40,7 @@ json model_json(const inference::ModelStatus& status) {
   entry["task"] = model::task_name(signature.task);
   entry["state"] = "ready";
   entry["latest"] = status.latest;
-  entry["plan"] = status.served->plan == inference::Plan::kInline ? "inline" : "executor";
+  entry["plan"] = inference::plan_name(status.served->plan);
   entry["inputs"] = tensors(signature.inputs);
   entry["outputs"] = tensors(signature.outputs);
   entry["labels"] = signature.labels.size();

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "inference/opening.h"
 
 namespace podsense::inference {
 namespace {
@@ -28,6 +29,7 @@ struct Catalog::Loaded {
 Catalog::Catalog(CatalogOptions options, model::Runtime& runtime, batching::Scheduler& scheduler,
                  metrics::Registry& registry, const Clock& clock)
     : options_(std::move(options)),
+      profiles_(options_.profile_dir),
       runtime_(runtime),
       scheduler_(scheduler),
       registry_(registry),
@@ -113,21 +115,22 @@ std::shared_ptr<const Catalog::Snapshot> Catalog::snapshot() const {
 
 Result<std::shared_ptr<const ServedModel>> Catalog::load_one(const model::Candidate& candidate) {
   const TimePoint begin = clock_.now();
-  auto loaded = runtime_.load(candidate);
-  if (!loaded) {
-    return fail(std::move(loaded.error()));
+  auto opened = open_measured(runtime_, candidate, profiles_, scheduler_.executors(), clock_);
+  if (!opened) {
+    return fail(std::move(opened.error()));
   }
-  const TimePoint opened = clock_.now();
-  auto served = serve(std::move(*loaded), scheduler_, registry_, clock_, options_.serve);
+  auto served = serve(std::move(*opened), scheduler_, registry_, clock_, options_.serve);
   if (served) {
+    const ServedModel& now = **served;
     log::info("model_loaded", {{"model", candidate.name},
                                {"version", candidate.version},
-                               {"task", model::task_name((*served)->model->signature().task)},
-                               {"plan", (*served)->plan == Plan::kInline ? "inline" : "executor"},
-                               {"service_ms", to_ms((*served)->service)},
-                               {"max_batch", (*served)->max_batch},
-                               {"open_ms", to_ms(opened - begin)},
-                               {"warmup_ms", to_ms(clock_.now() - opened)}});
+                               {"task", model::task_name(now.model->signature().task)},
+                               {"plan", plan_name(now.plan)},
+                               {"threads", now.model->threads()},
+                               {"service_ms", to_ms(now.service)},
+                               {"max_batch", now.max_batch},
+                               {"profile", now.profile_saved ? "saved" : "measured"},
+                               {"load_ms", to_ms(clock_.now() - begin)}});
   }
   return served;
 }

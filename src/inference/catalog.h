@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "inference/saved_profiles.h"
 #include "inference/served_model.h"
 #include "model/repository.h"
 #include "protocol/messages.h"
@@ -26,7 +27,8 @@ namespace podsense::inference {
 struct CatalogOptions {
   model::RepositoryOptions repository;
   ServeOptions serve;
-  Duration poll_interval{};  ///< zero: reload only when told
+  std::filesystem::path profile_dir;  ///< where measured profiles are kept; empty: nowhere
+  Duration poll_interval{};           ///< zero: reload only when told
   unsigned load_threads = 1;
   std::string preferred_model;      ///< default of its task, where it is served
   std::string default_image_model;  ///< empty: preferred_model, or the first by name
@@ -127,6 +129,7 @@ class Catalog {
   [[nodiscard]] const std::string& configured_default(model::Task task) const;
 
   const CatalogOptions options_;
+  const SavedProfiles profiles_;
   model::Runtime& runtime_;
   batching::Scheduler& scheduler_;
   metrics::Registry& registry_;

@@ -75,12 +75,30 @@ double per_row(const ProfilePoint& point) {
 
 }  // namespace
 
+Result<Duration> measure_one(const model::Model& model, const Clock& clock, Deadline limit) {
+  return time_of(model, 1, model.manifest().warmup_runs, limit, clock);
+}
+
+Result<bool> still_fits(const model::Model& model, const Profile& profile, const Clock& clock) {
+  const Duration saved = profile.front().time;
+  const std::uint32_t runs = std::min(model.manifest().warmup_runs, runs_for(saved));
+  if (model.signature().task == model::Task::kSimulated || runs == 0) {
+    return true;
+  }
+  const Deadline limit = Deadline::after(clock.now(), model.manifest().warmup_limit);
+  const auto now = time_of(model, 1, runs, limit, clock);
+  if (!now) {
+    return fail(now.error());
+  }
+  return runs == 1 || (*now <= 2 * saved && saved <= 2 * *now);
+}
+
 Result<Profile> measure(const model::Model& model, const Clock& clock) {
   if (model.signature().task == model::Task::kSimulated) {
     return Profile{{.rows = 1, .time = model.manifest().simulated_cpu}};
   }
   const Deadline limit = Deadline::after(clock.now(), model.manifest().warmup_limit);
-  const auto one = time_of(model, 1, model.manifest().warmup_runs, limit, clock);
+  const auto one = measure_one(model, clock, limit);
   if (!one) {
     return fail(one.error());
   }

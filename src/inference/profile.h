@@ -30,6 +30,16 @@ inline constexpr std::size_t kMaxProfiledRows = 32;
 /// @errors kInvalidArgument: a run failed
 Result<Profile> measure(const model::Model& model, const Clock& clock);
 
+/// One row's time, as `measure` takes it, within `limit`.
+/// @errors kInvalidArgument: a run failed
+Result<Duration> measure_one(const model::Model& model, const Clock& clock, Deadline limit);
+
+/// A few runs of one row, so that the first request does not pay for allocation, and to see whether
+/// `profile` still says what a run takes: within a factor of two. A start on a busy machine
+/// measures badly, and what it saved must not stay.
+/// @errors kInvalidArgument: a run failed
+Result<bool> still_fits(const model::Model& model, const Profile& profile, const Clock& clock);
+
 /// Rows of a batch that pay: the smallest size within a twentieth of the cheapest row, or 1 where
 /// batching saves less than a tenth.
 std::size_t best_batch(std::span<const ProfilePoint> profile);

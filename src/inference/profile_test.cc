@@ -91,6 +91,23 @@ TEST(Measure, AGivenBatchSizeIsNotQuestioned) {
   EXPECT_EQ(measure(given, clock)->size(), 1U);
 }
 
+TEST(StillFits, RefusesAProfileOfOtherTimes) {
+  ManualClock clock;
+  const CostlyModel model(clock, microseconds(80), microseconds(20));
+  EXPECT_TRUE(still_fits(model, {{1, microseconds(100)}}, clock).value());
+  EXPECT_TRUE(still_fits(model, {{1, microseconds(190)}}, clock).value());
+  EXPECT_TRUE(still_fits(model, {{1, microseconds(60)}}, clock).value());
+  EXPECT_FALSE(still_fits(model, {{1, microseconds(300)}}, clock).value());
+  EXPECT_FALSE(still_fits(model, {{1, microseconds(40)}}, clock).value());
+}
+
+TEST(StillFits, SaysWhenAModelDoesNotRun) {
+  ManualClock clock;
+  CostlyModel broken(clock, microseconds(80), microseconds(20));
+  broken.most_rows = 0;
+  EXPECT_FALSE(still_fits(broken, {{1, microseconds(100)}}, clock));
+}
+
 TEST_F(InferenceTest, ServesByTheProfileItMeasured) {
   open();
   reload();

@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
+#include <charconv>
 
 #include "base/log.h"
+#include "inference/opening.h"
 #include "inference/tasks.h"
 
 namespace podsense::inference {
@@ -78,6 +79,35 @@ void open_queue(ServedModel& served, batching::Scheduler& scheduler, metrics::Re
   watch_queue(served, registry);
 }
 
+void export_plan(ServedModel& served, metrics::Registry& registry) {
+  const auto task = std::string(model::task_name(served.model->signature().task));
+  served.gauges.push_back(registry.watch("podsense_model_info",
+                                         {{"model", served.name()},
+                                          {"version", served.version},
+                                          {"task", task},
+                                          {"plan", std::string(plan_name(served.plan))}},
+                                         [] { return 1.0; }));
+  for (const ProfilePoint& point : served.profile) {
+    served.gauges.push_back(
+        registry.watch("podsense_profile_seconds",
+                       {{"model", served.name()},
+                        {"version", served.version},
+                        {"rows", std::to_string(point.rows)},
+                        {"threads", std::to_string(served.model->threads())},
+                        {"profile", served.profile_saved ? "saved" : "measured"}},
+                       [time = to_seconds(point.time)] { return time; }));
+  }
+}
+
+/// Three digits after the point, which is a microsecond.
+std::string milliseconds_text(Duration time) {
+  std::array<char, 32> text;
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), to_ms(time),
+                                 std::chars_format::fixed, 3)
+                       .ptr;
+  return {text.data(), end};
+}
+
 }  // namespace
 
 std::string_view ServedModel::label(std::size_t class_index) const {
@@ -146,12 +176,27 @@ Result<image::TensorSpec> tensor_spec(const model::PreprocessSpec& preprocess) {
   return spec;
 }
 
-Result<std::shared_ptr<const ServedModel>> serve(std::shared_ptr<const model::Model> model,
-                                                 batching::Scheduler& scheduler,
+std::string_view plan_name(Plan plan) {
+  return plan == Plan::kInline ? "inline" : "executor";
+}
+
+std::vector<std::pair<std::string_view, std::string>> ServedModel::plan_facts() const {
+  std::string points;
+  for (const ProfilePoint& point : profile) {
+    points += (points.empty() ? "" : ",") + std::to_string(point.rows) + ":" +
+              milliseconds_text(point.time);
+  }
+  return {
+      {"plan", std::string(plan_name(plan))},   {"threads", std::to_string(model->threads())},
+      {"max_batch", std::to_string(max_batch)}, {"service_ms", milliseconds_text(service)},
+      {"profile_ms", std::move(points)},        {"profile", profile_saved ? "saved" : "measured"}};
+}
+
+Result<std::shared_ptr<const ServedModel>> serve(Opened opened, batching::Scheduler& scheduler,
                                                  metrics::Registry& registry, const Clock& clock,
                                                  const ServeOptions& options) {
   auto served = std::make_shared<ServedModel>();
-  served->model = std::move(model);
+  served->model = std::move(opened.model);
   const model::Signature& signature = served->model->signature();
   served->version = std::to_string(served->model->version());
   served->faults = options.faults;
@@ -166,11 +211,8 @@ Result<std::shared_ptr<const ServedModel>> serve(std::shared_ptr<const model::Mo
     served->spec = *spec;
     served->byte_input = signature.inputs[0].type == DataType::kUint8;
   }
-  auto profile = measure(*served->model, clock);
-  if (!profile) {
-    return fail(std::move(profile.error()));
-  }
-  served->profile = std::move(*profile);
+  served->profile = std::move(opened.profile);
+  served->profile_saved = opened.saved;
   served->service = served->profile.front().time;
   served->plan = choose_plan(signature, served->service);
   served->max_batch =
@@ -178,20 +220,7 @@ Result<std::shared_ptr<const ServedModel>> serve(std::shared_ptr<const model::Mo
           ? served->model->manifest().max_batch.value_or(best_batch(served->profile))
           : 1;
   served->metrics = registry.for_model(served->name(), served->version);
-  served->gauges.push_back(
-      registry.watch("podsense_model_info",
-                     {{"model", served->name()},
-                      {"version", served->version},
-                      {"task", std::string(model::task_name(signature.task))},
-                      {"plan", served->plan == Plan::kInline ? "inline" : "executor"}},
-                     [] { return 1.0; }));
-  for (const ProfilePoint& point : served->profile) {
-    served->gauges.push_back(registry.watch("podsense_profile_seconds",
-                                            {{"model", served->name()},
-                                             {"version", served->version},
-                                             {"rows", std::to_string(point.rows)}},
-                                            [time = to_seconds(point.time)] { return time; }));
-  }
+  export_plan(*served, registry);
   open_queue(*served, scheduler, registry, clock, options);
   return served;
 }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -23,6 +24,9 @@ namespace podsense::inference {
 
 /// kInline: on the calling thread, since a hand-over would cost more than the run.
 enum class Plan { kInline, kExecutor };
+std::string_view plan_name(Plan plan);  ///< "inline", "executor"
+
+struct Opened;
 
 /// Runs of all of a request's rows at least as short as this stay on the I/O thread; what takes
 /// longer goes through the queue, also of a model with this plan.
@@ -40,10 +44,11 @@ struct ServedModel {
   std::string version;
   Plan plan = Plan::kExecutor;
   Profile profile;
-  Duration service{};         ///< one row, from the profile
-  std::size_t max_batch = 1;  ///< rows in one run: the manifest's, else what the profile found
-  image::TensorSpec spec;     ///< image models
-  bool byte_input = false;    ///< image models that take uint8
+  bool profile_saved = false;  ///< measured at an earlier start
+  Duration service{};          ///< one row, from the profile
+  std::size_t max_batch = 1;   ///< rows in one run: the manifest's, else what the profile found
+  image::TensorSpec spec;      ///< image models
+  bool byte_input = false;     ///< image models that take uint8
   Faults* faults = nullptr;
   std::shared_ptr<metrics::ModelMetrics> metrics;
   std::vector<std::unique_ptr<metrics::Registry::Gauge>> gauges;
@@ -54,14 +59,15 @@ struct ServedModel {
   [[nodiscard]] const std::string& name() const { return model->name(); }
   [[nodiscard]] std::string_view label(std::size_t class_index) const;
   [[nodiscard]] protocol::ModelStatistics statistics() const;
+  /// How it runs and why, as names and texts for a model's configuration: plan, threads, max_batch,
+  /// service_ms, profile_ms ("rows:milliseconds" with commas between), profile ("measured" or
+  /// "saved").
+  [[nodiscard]] std::vector<std::pair<std::string_view, std::string>> plan_facts() const;
 };
 
-/// Warms the model up, measures it, chooses its plan and opens its queue.
-/// @errors kInvalidArgument: preprocessing that the image room does not know, or a warm-up run that
-///         failed
-/// @threads any; takes up to the manifest's warm-up limit
-Result<std::shared_ptr<const ServedModel>> serve(std::shared_ptr<const model::Model> model,
-                                                 batching::Scheduler& scheduler,
+/// Chooses the plan and opens the queue.
+/// @errors kInvalidArgument: preprocessing that the image room does not know
+Result<std::shared_ptr<const ServedModel>> serve(Opened opened, batching::Scheduler& scheduler,
                                                  metrics::Registry& registry, const Clock& clock,
                                                  const ServeOptions& options);
 

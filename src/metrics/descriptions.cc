@@ -51,8 +51,9 @@ constexpr std::array kDescriptions{
     // Models and life.
     Description{"podsense_model_info", kGauge, "model version task plan",
                 "Model versions that are loaded; always 1"},
-    Description{"podsense_profile_seconds", kGauge, "model version rows",
-                "Time of one run by its rows, measured when the version was loaded"},
+    Description{"podsense_profile_seconds", kGauge, "model version rows threads profile",
+                "Time of one run by its rows and the threads it has, measured when the version was "
+                "loaded, or saved by an earlier start on the same machine"},
     Description{"podsense_model_reloads_total", kCounter, "result",
                 "Model versions loaded (ok) or refused (failed) since start"},
     Description{"podsense_ready", kGauge, "", "1 while readyz says yes"},

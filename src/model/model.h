@@ -94,6 +94,11 @@ class Model {
 
   /// Bytes the file has on disk. 0 for simulated models.
   [[nodiscard]] virtual std::uint64_t file_bytes() const = 0;
+  /// Of one run.
+  [[nodiscard]] virtual unsigned threads() const { return 1; }
+  /// A hash of the file's bytes, as hexadecimal digits; empty where copies are not kept
+  /// (RuntimeOptions::cache_dir) and for simulated models. External data is no part of it.
+  [[nodiscard]] virtual std::string_view content() const { return {}; }
 };
 
 struct RuntimeOptions {
@@ -119,6 +124,8 @@ class Runtime {
   virtual Result<std::shared_ptr<const Model>> load(const Candidate& candidate) = 0;
 
   [[nodiscard]] virtual std::string_view version() const = 0;  ///< "1.31.1"
+  /// A hash of this machine's CPU model and flags, as hexadecimal digits; empty without cache_dir.
+  [[nodiscard]] virtual std::string_view cpu() const = 0;
 };
 
 /// Burns `amount` of this thread's CPU time (not wall time); the simulated model's work.

@@ -55,9 +55,11 @@ class OnnxRuntime final : public Runtime {
       : options_(std::move(options)),
         context_(std::move(context)),
         version_(OrtGetApiBase()->GetVersionString()),
+        cpu_(options_.cache_dir.empty() ? "" : fast_hash(cpu_description()).hex()),
         cache_(options_.cache_dir, version_) {}
 
   [[nodiscard]] std::string_view version() const override { return version_; }
+  [[nodiscard]] std::string_view cpu() const override { return cpu_; }
 
   Result<std::shared_ptr<const Model>> load(const Candidate& candidate) override {
     if (candidate.file.empty()) {
@@ -70,10 +72,17 @@ class OnnxRuntime final : public Runtime {
     if (!bytes) {
       return fail(bytes.error());
     }
-    auto session = open(candidate, *bytes);
+    std::optional<Hash128> content;
+    if (cache_.enabled()) {
+      content = fast_hash_file(candidate.file);
+    }
+    auto session = open(candidate, *bytes, content);
     if (!session) {
       return fail(session.error());
     }
+    session->file_bytes = *bytes;
+    session->threads = threads_of(candidate.manifest);
+    session->content = content ? content->hex() : std::string();
     return make_onnx_model(std::move(*session), candidate);
   }
 
@@ -127,10 +136,13 @@ class OnnxRuntime final : public Runtime {
     return !files->empty();
   }
 
+  [[nodiscard]] unsigned threads_of(const Manifest& manifest) const {
+    return manifest.threads_given ? manifest.threads : options_.threads;
+  }
+
   [[nodiscard]] Ort::SessionOptions session_options(const Manifest& manifest) const {
     Ort::SessionOptions out;
-    out.SetIntraOpNumThreads(
-        static_cast<int>(manifest.threads_given ? manifest.threads : options_.threads));
+    out.SetIntraOpNumThreads(static_cast<int>(threads_of(manifest)));
     out.SetInterOpNumThreads(1);
     out.SetExecutionMode(ORT_SEQUENTIAL);
     out.SetGraphOptimizationLevel(ORT_ENABLE_ALL);
@@ -145,16 +157,14 @@ class OnnxRuntime final : public Runtime {
     return out;
   }
 
-  Result<OpenSession> open(const Candidate& candidate, std::uint64_t bytes) {
+  Result<OpenSession> open(const Candidate& candidate, std::uint64_t bytes,
+                           const std::optional<Hash128>& content) {
     std::string key;
-    if (cache_.enabled() && bytes <= kMaxCachedBytes) {
-      if (const auto content = fast_hash_file(candidate.file)) {
-        key = cache_.key(*content);
-        // Only files without external data are kept, so a hit needs no look for it.
-        if (auto hit = open_cached(candidate, key)) {
-          hit->file_bytes = bytes;
-          return std::move(*hit);
-        }
+    if (content && bytes <= kMaxCachedBytes) {
+      key = cache_.key(*content);
+      // Only files without external data are kept, so a hit needs no look for it.
+      if (auto hit = open_cached(candidate, key)) {
+        return std::move(*hit);
       }
     }
     const auto external = has_external_data(candidate, bytes);
@@ -163,7 +173,6 @@ class OnnxRuntime final : public Runtime {
     }
     if (!key.empty() && !*external) {
       if (auto made = open_and_keep(candidate, key)) {
-        made->file_bytes = bytes;
         return std::move(*made);
       }
     }
@@ -171,7 +180,6 @@ class OnnxRuntime final : public Runtime {
       OpenSession out{.context = context_};
       out.session =
           Ort::Session(context_->env, candidate.file.c_str(), session_options(candidate.manifest));
-      out.file_bytes = bytes;
       return out;
     } catch (const std::exception& e) {
       return fail(
@@ -233,6 +241,7 @@ class OnnxRuntime final : public Runtime {
   RuntimeOptions options_;
   std::shared_ptr<const OrtContext> context_;
   std::string version_;
+  std::string cpu_;
   ModelCache cache_;
 };
 

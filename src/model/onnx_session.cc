@@ -303,6 +303,8 @@ class OnnxModel final : public Model {
   [[nodiscard]] const Manifest& manifest() const override { return manifest_; }
   [[nodiscard]] const Signature& signature() const override { return signature_; }
   [[nodiscard]] std::uint64_t file_bytes() const override { return open_.file_bytes; }
+  [[nodiscard]] unsigned threads() const override { return open_.threads; }
+  [[nodiscard]] std::string_view content() const override { return open_.content; }
 
   Result<void> run(std::span<const TensorView> inputs, Outputs& outputs) const override {
     if (auto fine = check(inputs); !fine) {

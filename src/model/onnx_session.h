@@ -3,6 +3,7 @@
 /// One ONNX file opened by ONNX Runtime. Private to this room.
 
 #include <optional>
+#include <string>
 
 #include "model/model.h"
 #include "model/model_cache.h"
@@ -16,6 +17,8 @@ struct OpenSession {
   std::optional<MappedFile> bytes;
   Ort::Session session{nullptr};
   std::uint64_t file_bytes = 0;
+  unsigned threads = 1;
+  std::string content = {};  ///< as Model::content
 };
 
 /// Reads names, types, shapes and metadata, and holds them against the manifest.

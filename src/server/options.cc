@@ -46,6 +46,7 @@ inference::CatalogOptions catalog_options(const Config& config, const Threads& t
       .repository = {.root = models.dir,
                      .single_model_name = models.model_name.empty() ? "model" : models.model_name},
       .serve = {.instances = 0, .max_waiting = config.limits.max_queue_length},
+      .profile_dir = models.cache_dir,
       .poll_interval = models.reload_interval,
       .load_threads = threads.executors,
       .preferred_model = models.model_name,

@@ -107,7 +107,9 @@ std::vector<Setting> models_settings() {
           "For "
           "tests and demonstrations."),
       row("models.cache_dir", "model-cache", text(kIn, &M::cache_dir, "DIR"),
-          "Keep optimised copies of models here, so that the next start is faster. Empty: none."),
+          "Keep optimised copies of models and what was measured of them here, so that the next "
+          "start is "
+          "faster. Empty: none."),
   };
 }
 

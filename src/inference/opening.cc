@@ -1,0 +1,136 @@
+#include "inference/opening.h"
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "base/log.h"
+#include "inference/served_model.h"
+
+namespace podsense::inference {
+namespace {
+
+using ModelPtr = std::shared_ptr<const model::Model>;
+
+/// A run with all cores must take no more than this share of one with one core.
+constexpr double kPays = 0.8;
+
+Result<ModelPtr> load_with(model::Runtime& runtime, model::Candidate candidate, unsigned threads) {
+  candidate.manifest.threads = threads;
+  candidate.manifest.threads_given = true;
+  return runtime.load(candidate);
+}
+
+template <class Number>
+std::string text_of(const std::optional<Number>& given) {
+  return given ? std::to_string(*given) : "auto";
+}
+
+ProfileKey key_of(const model::Runtime& runtime, const model::Candidate& candidate,
+                  const model::Model& model, unsigned cores) {
+  const model::Manifest& manifest = candidate.manifest;
+  const std::optional<unsigned> threads =
+      manifest.threads_given ? std::optional(manifest.threads) : std::nullopt;
+  return {.model = candidate.name + "-" + std::to_string(candidate.version),
+          .content = std::string(model.content()),
+          .cpu = std::string(runtime.cpu()),
+          .runtime = std::string(runtime.version()),
+          .plan = "cores " + std::to_string(cores) + ", threads " + text_of(threads) +
+                  ", instances " + text_of(manifest.instances) + ", max_batch " +
+                  text_of(manifest.max_batch)};
+}
+
+/// With the threads of the saved profile; nothing where that no longer fits.
+Result<std::optional<Opened>> reopen(model::Runtime& runtime, const model::Candidate& candidate,
+                                     ModelPtr model, SavedProfile saved, const Clock& clock) {
+  if (saved.threads != model->threads()) {
+    auto other = load_with(runtime, candidate, saved.threads);
+    if (!other) {
+      return fail(std::move(other.error()));
+    }
+    model = std::move(*other);
+  }
+  const auto fits = still_fits(*model, saved.profile, clock);
+  if (!fits) {
+    return fail(fits.error());
+  }
+  if (!*fits) {
+    log::info("profile_refused", {{"model", candidate.name},
+                                  {"version", candidate.version},
+                                  {"reason", "runs take less than half or more than twice as long"},
+                                  {"saved_ms", to_ms(saved.profile.front().time)}});
+    return std::nullopt;
+  }
+  return Opened{.model = std::move(model), .profile = std::move(saved.profile), .saved = true};
+}
+
+bool wants_trial(const model::Candidate& candidate, const Profile& profile, unsigned cores) {
+  const model::Manifest& manifest = candidate.manifest;
+  return cores > 1 && manifest.instances == 1 && !manifest.threads_given &&
+         !candidate.file.empty() && manifest.warmup_runs > 1 && profile.front().time > kInlineLimit;
+}
+
+/// All cores for the one instance, where that pays.
+Result<void> try_threads(model::Runtime& runtime, const model::Candidate& candidate, unsigned cores,
+                         const Clock& clock, Opened& opened) {
+  const auto model = load_with(runtime, candidate, cores);
+  if (!model) {
+    return fail(model.error());
+  }
+  const Deadline limit = Deadline::after(clock.now(), candidate.manifest.warmup_limit);
+  const auto one = measure_one(**model, clock, limit);
+  if (!one) {
+    return fail(one.error());
+  }
+  const Duration before = opened.profile.front().time;
+  const bool pays = to_seconds(*one) <= kPays * to_seconds(before);
+  log::info("threads_tried", {{"model", candidate.name},
+                              {"version", candidate.version},
+                              {"one_thread_ms", to_ms(before)},
+                              {"threads", cores},
+                              {"threads_ms", to_ms(*one)},
+                              {"taken", pays ? cores : 1U}});
+  if (!pays) {
+    return {};
+  }
+  auto profile = measure(**model, clock);
+  if (!profile) {
+    return fail(std::move(profile.error()));
+  }
+  opened = {.model = *model, .profile = std::move(*profile)};
+  return {};
+}
+
+}  // namespace
+
+Result<Opened> open_measured(model::Runtime& runtime, const model::Candidate& candidate,
+                             const SavedProfiles& saved, unsigned cores, const Clock& clock) {
+  auto model = runtime.load(candidate);
+  if (!model) {
+    return fail(std::move(model.error()));
+  }
+  const ProfileKey key = key_of(runtime, candidate, **model, cores);
+  if (auto earlier = saved.find(key)) {
+    auto again = reopen(runtime, candidate, *model, std::move(*earlier), clock);
+    if (!again) {
+      return fail(std::move(again.error()));
+    }
+    if (*again) {
+      return std::move(**again);
+    }
+  }
+  auto profile = measure(**model, clock);
+  if (!profile) {
+    return fail(std::move(profile.error()));
+  }
+  Opened opened{.model = std::move(*model), .profile = std::move(*profile)};
+  if (wants_trial(candidate, opened.profile, cores)) {
+    if (auto tried = try_threads(runtime, candidate, cores, clock, opened); !tried) {
+      return fail(std::move(tried.error()));
+    }
+  }
+  saved.keep(key, {.threads = opened.model->threads(), .profile = opened.profile});
+  return opened;
+}
+
+}  // namespace podsense::inference

@@ -1,0 +1,30 @@
+#pragma once
+
+/// A model version opened, measured or remembered, with the threads that suit it. Private to this
+/// room.
+
+#include <memory>
+
+#include "inference/profile.h"
+#include "inference/saved_profiles.h"
+#include "model/model.h"
+#include "model/repository.h"
+
+namespace podsense::inference {
+
+struct Opened {
+  std::shared_ptr<const model::Model> model;
+  Profile profile;
+  bool saved = false;  ///< the profile is an earlier start's
+};
+
+/// Threads of one run are the manifest's, else 1: concurrent runs of one thread give more than runs
+/// of many. Only where the manifest asks for a single instance, and a run is long enough to be
+/// worth dividing, all `cores` are tried too, and taken where they save a fifth of the time.
+/// @errors those of Runtime::load and `measure`
+/// @threads any; takes the time of opening and up to the manifest's warm-up limit for each number
+///          of threads
+Result<Opened> open_measured(model::Runtime& runtime, const model::Candidate& candidate,
+                             const SavedProfiles& saved, unsigned cores, const Clock& clock);
+
+}  // namespace podsense::inference

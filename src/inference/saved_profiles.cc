@@ -1,0 +1,208 @@
+#include "inference/saved_profiles.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <charconv>
+#include <cstdint>
+#include <fstream>
+#include <utility>
+#include <vector>
+
+#include "base/log.h"
+
+namespace podsense::inference {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kHead = "podsense profile 1\n";
+constexpr std::string_view kSuffix = ".podsense-profile";
+constexpr std::size_t kMaxFiles = 256;
+constexpr std::uintmax_t kMaxBytes = 16U << 10U;
+/// Longer than any warm-up may take.
+constexpr Duration kLongestRun = std::chrono::minutes(10);
+constexpr unsigned kMostThreads = 4096;
+
+/// Tells accidents, not forgers. @source FNV-1a
+std::uint64_t checksum(std::string_view text) {
+  std::uint64_t sum = 0xcbf29ce484222325U;
+  for (const char c : text) {
+    sum = (sum ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
+  }
+  return sum;
+}
+
+/// Takes "NAME VALUE\n" off the front of `text`.
+std::optional<std::string_view> take_line(std::string_view& text, std::string_view name) {
+  const auto end = text.find('\n');
+  if (end == std::string_view::npos || !text.starts_with(name) || text.size() <= name.size() ||
+      text[name.size()] != ' ') {
+    return std::nullopt;
+  }
+  const std::string_view value = text.substr(name.size() + 1, end - name.size() - 1);
+  text.remove_prefix(end + 1);
+  return value;
+}
+
+template <class Number>
+std::optional<Number> number(std::string_view text) {
+  Number out{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return error == std::errc() && end == text.data() + text.size() ? std::optional(out)
+                                                                  : std::nullopt;
+}
+
+Error damaged() {
+  return {.code = ErrorCode::kInvalidArgument, .message = "the file is damaged"};
+}
+
+/// Lines "run ROWS NANOSECONDS", rows rising from 1.
+std::optional<Profile> read_points(std::string_view text) {
+  Profile profile;
+  while (!text.empty()) {
+    const auto line = take_line(text, "run");
+    const auto space = line ? line->find(' ') : std::string_view::npos;
+    if (space == std::string_view::npos) {
+      return std::nullopt;
+    }
+    const auto rows = number<std::size_t>(line->substr(0, space));
+    const auto time = number<Duration::rep>(line->substr(space + 1));
+    const std::size_t least = profile.empty() ? 1 : profile.back().rows + 1;
+    if (!rows || !time || *rows < least || *rows > kMaxProfiledRows || *time < 0 ||
+        Duration(*time) > kLongestRun) {
+      return std::nullopt;
+    }
+    profile.push_back({.rows = *rows, .time = Duration(*time)});
+  }
+  return !profile.empty() && profile.front().rows == 1 ? std::optional(profile) : std::nullopt;
+}
+
+}  // namespace
+
+std::string write_profile(const ProfileKey& key, const SavedProfile& saved) {
+  std::string text(kHead);
+  const auto line = [&](std::string_view name, const std::string& value) {
+    text.append(name).append(" ").append(value).append("\n");
+  };
+  line("model", key.model);
+  line("content", key.content);
+  line("cpu", key.cpu);
+  line("runtime", key.runtime);
+  line("plan", key.plan);
+  line("threads", std::to_string(saved.threads));
+  for (const ProfilePoint& point : saved.profile) {
+    line("run", std::to_string(point.rows) + " " + std::to_string(point.time.count()));
+  }
+  line("sum", std::to_string(checksum(text)));
+  return text;
+}
+
+Result<SavedProfile> read_profile(std::string_view text, const ProfileKey& key) {
+  const auto last = text.rfind("\nsum ");
+  if (!text.starts_with(kHead) || last == std::string_view::npos) {
+    return fail(damaged());
+  }
+  std::string_view end = text.substr(last + 1);
+  const std::string_view body = text.substr(0, last + 1);
+  const auto sum = take_line(end, "sum");
+  if (!sum || !end.empty() || number<std::uint64_t>(*sum) != checksum(body)) {
+    return fail(damaged());
+  }
+  std::string_view rest = body.substr(kHead.size());
+  for (const auto& [name, now] :
+       {std::pair<std::string_view, const std::string&>{"model", key.model},
+        {"content", key.content},
+        {"cpu", key.cpu},
+        {"runtime", key.runtime},
+        {"plan", key.plan}}) {
+    const auto then = take_line(rest, name);
+    if (!then) {
+      return fail(damaged());
+    }
+    if (*then != now) {
+      return fail(ErrorCode::kInvalidArgument, "it was measured with " + std::string(name) + " '" +
+                                                   std::string(*then) + "', now it is '" + now +
+                                                   "'");
+    }
+  }
+  const auto threads_text = take_line(rest, "threads");
+  const auto threads = threads_text ? number<unsigned>(*threads_text) : std::nullopt;
+  auto points = read_points(rest);
+  if (!threads || *threads == 0 || *threads > kMostThreads || !points) {
+    return fail(damaged());
+  }
+  return SavedProfile{.threads = *threads, .profile = std::move(*points)};
+}
+
+fs::path SavedProfiles::path_of(const ProfileKey& key) const {
+  return folder_ / (key.model + std::string(kSuffix));
+}
+
+std::optional<SavedProfile> SavedProfiles::find(const ProfileKey& key) const {
+  if (folder_.empty() || key.content.empty()) {
+    return std::nullopt;
+  }
+  const fs::path path = path_of(key);
+  std::error_code error;
+  const auto size = fs::file_size(path, error);
+  if (error) {
+    return std::nullopt;
+  }
+  std::string text(std::min(size, kMaxBytes), '\0');
+  std::ifstream file(path, std::ios::binary);
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  auto saved = file ? read_profile(text, key) : Result<SavedProfile>(fail(damaged()));
+  if (!saved) {
+    log::warning(
+        "profile_refused",
+        {{"model", key.model}, {"file", path.string()}, {"reason", saved.error().message}});
+    return std::nullopt;
+  }
+  return std::move(*saved);
+}
+
+void SavedProfiles::keep(const ProfileKey& key, const SavedProfile& saved) const {
+  if (folder_.empty() || key.content.empty()) {
+    return;
+  }
+  static std::atomic<unsigned> next{0};
+  std::error_code error;
+  fs::create_directories(folder_, error);
+  const fs::path scratch = folder_ / (key.model + "." + std::to_string(::getpid()) + "-p" +
+                                      std::to_string(next++) + ".tmp");
+  {
+    std::ofstream file(scratch, std::ios::binary);
+    file << write_profile(key, saved);
+    file.close();
+    if (!file) {
+      fs::remove(scratch, error);
+      return;
+    }
+  }
+  fs::rename(scratch, path_of(key), error);
+  if (error) {
+    fs::remove(scratch, error);
+    return;
+  }
+  make_room();
+}
+
+/// Oldest first, beyond kMaxFiles: models come and go, the folder may live for years.
+void SavedProfiles::make_room() const {
+  std::vector<std::pair<fs::file_time_type, fs::path>> files;
+  std::error_code error;
+  for (fs::directory_iterator it(folder_, error), end; !error && it != end; it.increment(error)) {
+    if (it->path().extension() == kSuffix) {
+      std::error_code gone;
+      files.emplace_back(it->last_write_time(gone), it->path());
+    }
+  }
+  std::ranges::sort(files);
+  for (std::size_t i = 0; i + kMaxFiles < files.size(); ++i) {
+    fs::remove(files[i].second, error);
+  }
+}
+
+}  // namespace podsense::inference

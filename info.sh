@@ -8,7 +8,7 @@
 # Only reads. Passwords are not printed, but the command that prints them.
 set -eu
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
-set -o pipefail
+set -o pipefail -f  # -f: a host may be `*`
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/lib.sh
 . "$here/scripts/lib.sh"

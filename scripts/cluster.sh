@@ -95,7 +95,7 @@ load() {
   use_cluster
   on=$(platform)
   for name in "$@"; do
-    has_image "$name" || die "this machine has no image $name: make image"
+    has_image "$name" || die "this machine has no image $name: make image IMAGES=$name"
   done
   case $on in
     kind) kind load docker-image --name "$kind_cluster" "$@" ;;

@@ -110,6 +110,7 @@ arguments_for() {
 }
 
 build_with_docker() {
+  docker info >/dev/null 2>&1 || die "Docker is not running: start it (Docker Desktop, 'colima start', 'systemctl start docker')"
   if [ -n "${PLATFORMS:-}" ]; then
     docker buildx build --platform "$PLATFORMS" "${arguments[@]}" .
   else

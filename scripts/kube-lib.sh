@@ -97,8 +97,9 @@ wait_rollout() {
     if grep -qE ' (ErrImageNeverPull|ImagePullBackOff|InvalidImageName) ' <<<"$reasons"; then
       kill $waiter 2>/dev/null || true
       rm -f "$log"
-      die "$deployment: the node has no image $(awk '{ print $4; exit }' <<<"$reasons")" \
-        "($(awk '{ print $3; exit }' <<<"$reasons")): make image kind-load"
+      # shellcheck disable=SC2086  # fields
+      set -- $(grep -E ' (ErrImageNeverPull|ImagePullBackOff|InvalidImageName) ' <<<"$reasons" | head -n 1)
+      die "$deployment: the node has no image $4 ($3): make image kind-load IMAGES=$4"
     fi
     sleep 1
   done

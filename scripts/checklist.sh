@@ -51,7 +51,9 @@ ticked() { echo "- [x] $1${2:+ ($2)}"; }
 missed() { echo "- [ ] $1: $2"; failed=$((failed + 1)); }
 untried() { echo "- [ ] $1: not tried, $2"; }
 
-pods() { kube get pods -l "$selector" --field-selector=status.phase=Running -o go-template='{{range .items}}{{if not .metadata.deletionTimestamp}}{{.metadata.name}}{{"\n"}}{{end}}{{end}}'; }
+# The ready ones: only they get requests.
+# shellcheck disable=SC2016  # the template's own variables
+pods() { kube get pods -l "$selector" -o go-template='{{range .items}}{{$pod := .}}{{if not .metadata.deletionTimestamp}}{{range .status.conditions}}{{if and (eq .type "Ready") (eq .status "True")}}{{$pod.metadata.name}}{{"\n"}}{{end}}{{end}}{{end}}{{end}}'; }
 ready_count() { kube get deployment "$deployment" -o go-template='{{or .status.readyReplicas 0}}'; }
 wanted_count() { kube get deployment "$deployment" -o go-template='{{or .spec.replicas 0}}'; }
 # from_pod POD PORT PATH : through the API server, as nothing runs in the pod but the server
@@ -86,8 +88,17 @@ client_succeeds() {
 }
 forget_client() { kube delete pod "checklist-$1" --ignore-not-found --wait=false >/dev/null; }
 
+# shellcheck disable=SC2016  # the template's own variables
+hpa_of_deployment() { kube get hpa -o go-template='{{range .items}}{{if eq .spec.scaleTargetRef.name "'"$deployment"'"}}{{.metadata.name}} {{or .spec.minReplicas 1}}{{"\n"}}{{end}}{{end}}' | head -n 1; }
+
 pods_start() {
-  local item='Pods start successfully' restarts
+  local item='Pods start successfully' restarts least begun=$SECONDS
+  # Just installed, an HPA takes a round to ask for its least number of pods.
+  least=$(hpa_of_deployment | cut -d" " -f2)
+  until [ "$(ready_count)" = "$(wanted_count)" ] && [ "$(ready_count)" -ge "${least:-1}" ]; do
+    [ $((SECONDS - begun)) -lt 60 ] || break
+    sleep 1
+  done
   if [ "$(ready_count)" != "$(wanted_count)" ] || [ "$(ready_count)" = 0 ]; then
     missed "$item" "$(ready_count) of $(wanted_count) ready; $(why_not "$namespace" "$selector" | paste -sd';')"
     return
@@ -146,7 +157,8 @@ scaling_active() { kube get hpa "$1" -o go-template='{{range .status.conditions}
 
 autoscaling() {
   local up='HPA scales up under load' down='HPA scales down when idle' hpa base begun
-  hpa=$(kube get hpa -o go-template='{{range .items}}{{if eq .spec.scaleTargetRef.name "'"$deployment"'"}}{{.metadata.name}}{{"\n"}}{{end}}{{end}}' | head -n 1)
+  hpa=$(hpa_of_deployment)
+  hpa=${hpa%% *}
   if [ -z "$hpa" ]; then
     untried "$up" "there is no HPA"
     untried "$down" "there is no HPA"

@@ -97,9 +97,9 @@ wait_rollout() {
     if grep -qE ' (ErrImageNeverPull|ImagePullBackOff|InvalidImageName) ' <<<"$reasons"; then
       kill $waiter 2>/dev/null || true
       rm -f "$log"
-      # shellcheck disable=SC2086  # fields
-      set -- $(grep -E ' (ErrImageNeverPull|ImagePullBackOff|InvalidImageName) ' <<<"$reasons" | head -n 1)
-      die "$deployment: the node has no image $4 ($3): make image kind-load IMAGES=$4"
+      local reason image
+      read -r _ _ reason image < <(grep -E ' (ErrImageNeverPull|ImagePullBackOff|InvalidImageName) ' <<<"$reasons")
+      die "$deployment: the node has no image $image ($reason): make image kind-load IMAGES=$image"
     fi
     sleep 1
   done

@@ -45,7 +45,7 @@ define run_tests
 endef
 
 .NOTPARALLEL:
-.PHONY: help setup setup-test models golden build run test test-asan test-tsan conformance fuzz bench bench-compare bench-peers lint \
+.PHONY: help setup setup-test models golden build run test test-asan test-tsan conformance test-collector fuzz bench bench-compare bench-peers lint \
         infra-test format manifests check-rooms try-bare ci clean distclean
 .PHONY: monitoring-up monitoring-local
 .PHONY: image test-image kind-up kind-load deploy undeploy kind-down cluster-up cluster-down e2e
@@ -87,6 +87,10 @@ test-asan: setup-test golden ## The same tests under AddressSanitizer and UBSan
 test-tsan: setup-test golden ## The same tests under ThreadSanitizer
 	$(call build,tsan,all)
 	$(call run_tests,tsan)
+
+test-collector: setup-test golden ## The tests of traces against a real OpenTelemetry Collector, built once
+	$(call build,release,podsense)
+	@PODSENSE_TEST_COLLECTOR=build ctest --preset release -R '^monitoring_traces' --output-on-failure
 
 conformance: setup-test ## Ask the release with other people's clients: tritonclient, KServe, Envoy
 	$(call build,release,podsense)

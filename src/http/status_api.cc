@@ -159,11 +159,6 @@ bool names_gzip(std::string_view accepted) {
   return at != std::string_view::npos && accepted.substr(at, 8) != "gzip;q=0";
 }
 
-/// Scrapers name what they prefer first; whoever lists OpenMetrics at all can read it.
-bool accepts_openmetrics(std::string_view accepted) {
-  return accepted.find("application/openmetrics-text") != std::string_view::npos;
-}
-
 Response asset_response(const Asset& asset, const Request& request) {
   Response response{.content_type = asset.content_type};
   response.headers = {{"ETag", std::string(asset.etag)},
@@ -265,13 +260,8 @@ void add_metrics_route(Router& router, metrics::Registry& registry) {
   add_get(
       router, "/metrics",
       [&registry](const Request& request) {
-        if (accepts_openmetrics(request.header(Field::accept))) {
-          return Response{
-              .content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8",
-              .body = registry.expose(metrics::Exposition::kOpenMetrics)};
-        }
-        return Response{.content_type = "text/plain; version=0.0.4; charset=utf-8",
-                        .body = registry.expose()};
+        const auto form = metrics::preferred_exposition(request.header(Field::accept));
+        return Response{.content_type = metrics::content_type(form), .body = registry.expose(form)};
       },
       kMachines);
 }

@@ -2,38 +2,39 @@
 
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
-#include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <chrono>
-#include <cmath>
+#include <deque>
+#include <limits>
 #include <list>
 #include <map>
+#include <numeric>
 #include <utility>
 
 #include "base/mutex.h"
 #include "metrics/descriptions.h"
+#include "metrics/histogram.h"
 #include "metrics/openmetrics.h"
+#include "metrics/protobuf.h"
 
 namespace podsense::metrics {
 namespace {
 
 using prometheus::Counter;
-using prometheus::Histogram;
 
 /// From an inline forest (tens of microseconds) to a slow image model (seconds).
-const Histogram::BucketBoundaries kLatencyBounds{
+const std::vector<double> kLatencyBounds{
     0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02,
     0.03,    0.05,   0.075,   0.1,    0.15,  0.25,  0.5,   1,     2.5,    5,    10};
-const Histogram::BucketBoundaries kBatchBounds{1, 2, 4, 8, 16, 32, 64, 128, 256, 512};
+const std::vector<double> kBatchBounds{1, 2, 4, 8, 16, 32, 64, 128, 256, 512};
 
 /// The objective is a bound, so that what meets it can be counted exactly.
-Histogram::BucketBoundaries latency_bounds(Duration objective) {
-  Histogram::BucketBoundaries bounds = kLatencyBounds;
+std::vector<double> latency_bounds(Duration objective) {
+  std::vector<double> bounds = kLatencyBounds;
   const double seconds = to_seconds(objective);
   const auto at = std::ranges::lower_bound(bounds, seconds);
   if (at == bounds.end() || *at != seconds) {
@@ -44,17 +45,6 @@ Histogram::BucketBoundaries latency_bounds(Duration objective) {
 
 std::string_view protocol_name(Protocol protocol) {
   return protocol == Protocol::kHttp ? "http" : "grpc";
-}
-
-using LatencyCounts = std::vector<std::uint64_t>;
-
-void add_histogram(const prometheus::ClientMetric::Histogram& histogram, LatencyCounts& counts) {
-  counts.resize(histogram.bucket.size());
-  std::uint64_t below = 0;
-  for (std::size_t i = 0; i < histogram.bucket.size() && i < counts.size(); ++i) {
-    counts[i] += histogram.bucket[i].cumulative_count - below;
-    below = histogram.bucket[i].cumulative_count;
-  }
 }
 
 /// Counters by protocol and outcome, made when first needed, then reached without a lock.
@@ -95,32 +85,6 @@ class OutcomeCounters {
 
 constexpr std::size_t kOkOutcome = kErrorCodeCount;
 
-/// The last traced observation of each bucket.
-class ExemplarSlots {
- public:
-  explicit ExemplarSlots(const Histogram::BucketBoundaries& bounds)
-      : bounds_(bounds), slots_(bounds.size() + 1) {}
-
-  void keep(double value, std::string_view trace_id) {
-    const auto bucket = std::ranges::lower_bound(bounds_, value) - bounds_.begin();
-    const std::chrono::duration<double> now = std::chrono::system_clock::now().time_since_epoch();
-    const MutexLock lock(mutex_);
-    Exemplar& slot = slots_[static_cast<std::size_t>(bucket)];
-    slot.trace_id = trace_id;
-    slot.value = value;
-    slot.unix_seconds = std::floor(now.count() * 1000) / 1000;
-  }
-  [[nodiscard]] Exemplars all() const {
-    const MutexLock lock(mutex_);
-    return slots_;
-  }
-
- private:
-  const Histogram::BucketBoundaries& bounds_;
-  mutable Mutex mutex_;
-  Exemplars slots_ GUARDED_BY(mutex_);
-};
-
 }  // namespace
 
 std::uint64_t LatencyBuckets::total() const {
@@ -157,11 +121,9 @@ LatencyBuckets LatencyBuckets::since(const LatencyBuckets& earlier) const {
 }
 
 struct ModelMetrics::Impl {
-  const Histogram::BucketBoundaries& bounds;
   const double objective;  ///< seconds
   OutcomeCounters outcomes;
   Counter& slow;
-  ExemplarSlots exemplars;
   Histogram& request;
   Histogram& queue;
   Histogram& preprocess;
@@ -175,34 +137,29 @@ ModelMetrics::~ModelMetrics() = default;
 void ModelMetrics::ok(Protocol protocol, Duration total, std::string_view trace_id) {
   const double seconds = to_seconds(total);
   impl_->outcomes.increment(protocol, kOkOutcome, "OK");
-  impl_->request.Observe(seconds);
+  impl_->request.observe(seconds);
   if (seconds > impl_->objective) {
     impl_->slow.Increment();
   }
   if (!trace_id.empty()) {
-    impl_->exemplars.keep(seconds, trace_id);
+    impl_->request.keep_exemplar(seconds, trace_id);
   }
 }
 void ModelMetrics::failed(Protocol protocol, ErrorCode code) {
   impl_->outcomes.increment(protocol, static_cast<std::size_t>(code), error_name(code));
 }
 void ModelMetrics::queued(Duration d) {
-  impl_->queue.Observe(to_seconds(d));
+  impl_->queue.observe(to_seconds(d));
 }
 void ModelMetrics::preprocessed(Duration d) {
-  impl_->preprocess.Observe(to_seconds(d));
+  impl_->preprocess.observe(to_seconds(d));
 }
 void ModelMetrics::computed(Duration d, std::size_t batch) {
-  impl_->compute.Observe(to_seconds(d));
-  impl_->batch.Observe(static_cast<double>(batch));
+  impl_->compute.observe(to_seconds(d));
+  impl_->batch.observe(static_cast<double>(batch));
 }
 LatencyBuckets ModelMetrics::latency() const {
-  LatencyBuckets buckets{.bounds = impl_->bounds, .counts = {}};
-  add_histogram(impl_->request.Collect().histogram, buckets.counts);
-  return buckets;
-}
-Exemplars ModelMetrics::exemplars() const {
-  return impl_->exemplars.all();
+  return {.bounds = impl_->request.bounds(), .counts = impl_->request.counts()};
 }
 std::uint64_t ModelMetrics::requests() const {
   return impl_->outcomes.sum();
@@ -210,18 +167,53 @@ std::uint64_t ModelMetrics::requests() const {
 
 ModelMetrics::Phases ModelMetrics::phases() const {
   const auto phase = [](const Histogram& histogram) {
-    const auto now = histogram.Collect().histogram;
-    return Phase{.count = now.sample_count, .total = from_seconds(now.sample_sum)};
+    const auto counts = histogram.counts();
+    return Phase{.count = std::reduce(counts.begin(), counts.end()),
+                 .total = from_seconds(histogram.sum())};
   };
   Phases out{.request = phase(impl_->request),
              .queue = phase(impl_->queue),
              .preprocess = phase(impl_->preprocess),
              .compute = phase(impl_->compute)};
-  out.rows = static_cast<std::uint64_t>(impl_->batch.Collect().histogram.sample_sum);
+  out.rows = static_cast<std::uint64_t>(impl_->batch.sum());
   const std::uint64_t all = requests();
   out.failed = all - std::min(all, out.request.count);
   return out;
 }
+
+namespace {
+
+prometheus::ClientMetric::Histogram cumulative(const Histogram& histogram) {
+  prometheus::ClientMetric::Histogram out;
+  const auto counts = histogram.counts();
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    out.sample_count += counts[i];
+    out.bucket.push_back({.cumulative_count = out.sample_count,
+                          .upper_bound = i < histogram.bounds().size()
+                                             ? histogram.bounds()[i]
+                                             : std::numeric_limits<double>::infinity()});
+  }
+  out.sample_sum = histogram.sum();
+  return out;
+}
+
+prometheus::MetricFamily collected(const HistogramFamily& histograms) {
+  prometheus::MetricFamily family;
+  family.name = histograms.name();
+  family.help = description(histograms.name()).help;
+  family.type = prometheus::MetricType::Histogram;
+  for (const auto& [labels, histogram] : histograms.all()) {
+    prometheus::ClientMetric metric;
+    for (const auto& [name, value] : labels) {
+      metric.label.push_back({name, value});
+    }
+    metric.histogram = cumulative(*histogram);
+    family.metric.push_back(std::move(metric));
+  }
+  return family;
+}
+
+}  // namespace
 
 /// A gauge or counter whose value is asked for at each scrape.
 struct Registry::Impl final : prometheus::Collectable {
@@ -257,8 +249,8 @@ struct Registry::Impl final : prometheus::Collectable {
   prometheus::Family<Counter>& counters(const char* name) {
     return family(prometheus::BuildCounter(), name);
   }
-  prometheus::Family<Histogram>& histograms(const char* name) {
-    return family(prometheus::BuildHistogram(), name);
+  HistogramFamily& durations(const char* name) {
+    return histograms.emplace_back(name, bounds, Form::kFixedAndNative);
   }
   prometheus::Family<prometheus::Gauge>& gauges(const char* name) {
     return family(prometheus::BuildGauge(), name);
@@ -268,31 +260,25 @@ struct Registry::Impl final : prometheus::Collectable {
     const prometheus::Labels labels{{"model", model}, {"version", version}};
     return std::make_shared<ModelMetrics>(
         std::unique_ptr<ModelMetrics::Impl>(new ModelMetrics::Impl{
-            .bounds = bounds,
             .objective = to_seconds(options.latency_objective),
             .outcomes = {requests, labels},
             .slow = slow.Add(labels),
-            .exemplars = ExemplarSlots(bounds),
-            .request = request.Add(labels, bounds),
-            .queue = queue.Add(labels, bounds),
-            .preprocess = preprocess.Add(labels, bounds),
-            .compute = compute.Add(labels, bounds),
-            .batch = batch.Add(labels, kBatchBounds),
+            .request = request.with(labels),
+            .queue = queue.with(labels),
+            .preprocess = preprocess.with(labels),
+            .compute = compute.with(labels),
+            .batch = batch.with(labels),
         }));
   }
 
-  [[nodiscard]] Exemplars exemplars_of(const std::string& name,
-                                       const prometheus::ClientMetric& metric) const {
-    if (name != "podsense_request_seconds") {
-      return {};
-    }
-    std::pair<std::string, std::string> key;
+  /// @requires the metric was collected from `histograms`
+  [[nodiscard]] const Histogram& histogram_of(const std::string& name,
+                                              const prometheus::ClientMetric& metric) {
+    HistogramFamily::Labels labels;
     for (const auto& label : metric.label) {
-      (label.name == "model" ? key.first : key.second) = label.value;
+      labels[label.name] = label.value;
     }
-    const MutexLock lock(mutex);
-    const auto found = models.find(key);
-    return found == models.end() ? Exemplars{} : found->second->exemplars();
+    return std::ranges::find(histograms, name, &HistogramFamily::name)->with(labels);
   }
 
   std::unique_ptr<Gauge> add(Asked entry) {
@@ -316,7 +302,11 @@ struct Registry::Impl final : prometheus::Collectable {
       family.metric.push_back(std::move(metric));
     }
     std::vector<prometheus::MetricFamily> list;
-    list.reserve(families.size());
+    list.reserve(families.size() + histograms.size());
+    for (const HistogramFamily& family : histograms) {
+      list.push_back(collected(family));
+    }
+    std::erase_if(list, [](const auto& family) { return family.metric.empty(); });
     for (auto& [name, family] : families) {
       list.push_back(std::move(family));
     }
@@ -324,16 +314,18 @@ struct Registry::Impl final : prometheus::Collectable {
   }
 
   const RegistryOptions options;
-  const Histogram::BucketBoundaries bounds;
+  const std::vector<double> bounds;
   prometheus::Registry registry;
+  std::deque<HistogramFamily> histograms;  ///< stay where they are
   prometheus::Family<Counter>& requests = counters("podsense_requests_total");
-  prometheus::Family<Histogram>& request = histograms("podsense_request_seconds");
+  HistogramFamily& request = durations("podsense_request_seconds");
   prometheus::Family<Counter>& slow = counters("podsense_slow_requests_total");
-  prometheus::Family<Histogram>& queue = histograms("podsense_queue_seconds");
-  prometheus::Family<Histogram>& preprocess = histograms("podsense_preprocess_seconds");
-  prometheus::Family<Histogram>& compute = histograms("podsense_compute_seconds");
-  prometheus::Family<Histogram>& batch = histograms("podsense_batch_size");
-  prometheus::Family<Histogram>& fetch = histograms("podsense_fetch_seconds");
+  HistogramFamily& queue = durations("podsense_queue_seconds");
+  HistogramFamily& preprocess = durations("podsense_preprocess_seconds");
+  HistogramFamily& compute = durations("podsense_compute_seconds");
+  HistogramFamily& batch =
+      histograms.emplace_back("podsense_batch_size", kBatchBounds, Form::kFixed);
+  HistogramFamily& fetch = durations("podsense_fetch_seconds");
   prometheus::Family<Counter>& refused = counters("podsense_connections_refused_total");
   prometheus::Family<Counter>& reloads = counters("podsense_model_reloads_total");
   Counter& reload_ok = reloads.Add({{"result", "ok"}});
@@ -384,7 +376,7 @@ void Registry::connection_refused(std::string_view reason) {
   impl_->refused.Add({{"reason", std::string(reason)}}).Increment();
 }
 void Registry::fetched(std::string_view outcome, Duration elapsed) {
-  impl_->fetch.Add({{"outcome", std::string(outcome)}}, impl_->bounds).Observe(to_seconds(elapsed));
+  impl_->fetch.with({{"outcome", std::string(outcome)}}).observe(to_seconds(elapsed));
 }
 
 std::unique_ptr<Registry::Gauge> Registry::watch(std::string_view name, Labels labels,
@@ -401,17 +393,24 @@ std::string Registry::expose(Exposition form) const {
   for (auto& family : impl_->Collect()) {
     families.push_back(std::move(family));
   }
-  if (form == Exposition::kOpenMetrics) {
-    return openmetrics_text(families, [this](const auto& family, const auto& metric) {
-      return impl_->exemplars_of(family, metric);
-    });
+  const HistogramOf histogram_of = [this](const auto& family, const auto& metric) -> const auto& {
+    return impl_->histogram_of(family, metric);
+  };
+  switch (form) {
+    case Exposition::kProtobuf:
+      return protobuf_exposition(families, histogram_of);
+    case Exposition::kOpenMetrics:
+      return openmetrics_text(families, histogram_of);
+    case Exposition::kPrometheusText:
+      break;
   }
   return prometheus::TextSerializer().Serialize(families);
 }
 
 Registry::Totals Registry::totals() const {
   Totals totals;
-  totals.latency = {.bounds = impl_->bounds, .counts = LatencyCounts(impl_->bounds.size() + 1)};
+  totals.latency = {.bounds = impl_->bounds,
+                    .counts = std::vector<std::uint64_t>(impl_->bounds.size() + 1)};
   std::uint64_t served = 0;
   {
     const MutexLock lock(impl_->mutex);

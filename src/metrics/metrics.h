@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "metrics/exposition.h"
 
 namespace podsense::metrics {
 
@@ -60,7 +61,6 @@ class ModelMetrics {
   /// Latency of successful requests since start.
   [[nodiscard]] LatencyBuckets latency() const;
   [[nodiscard]] std::uint64_t requests() const;
-  [[nodiscard]] Exemplars exemplars() const;
 
   /// How often and how long in all, since start.
   struct Phase {
@@ -77,8 +77,6 @@ class ModelMetrics {
  private:
   std::unique_ptr<Impl> impl_;
 };
-
-enum class Exposition { kPrometheusText, kOpenMetrics };
 
 struct RegistryOptions {
   /// What a successful request may take: a bucket's bound of its own, and what counts as slow.
@@ -116,7 +114,6 @@ class Registry {
   [[nodiscard]] std::unique_ptr<Gauge> watch(std::string_view name, Labels labels,
                                              std::function<double()> value);
 
-  /// Prometheus text format 0.0.4, or OpenMetrics 1.0 with exemplars.
   [[nodiscard]] std::string expose(Exposition form = Exposition::kPrometheusText) const;
 
   /// All models together, since start.

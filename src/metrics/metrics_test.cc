@@ -122,6 +122,37 @@ TEST(OpenMetrics, EscapesLabelValues) {
   EXPECT_THAT(registry.expose(Exposition::kOpenMetrics), HasSubstr(R"(model="a\"b\\c\nd")"));
 }
 
+TEST(Exposition, TheScraperGetsWhatItLikesBest) {
+  // What Prometheus 2.42 sends without and with native histograms, and what 3.x sends.
+  EXPECT_EQ(preferred_exposition("application/openmetrics-text;version=1.0.0,"
+                                 "application/openmetrics-text;version=0.0.1;q=0.75,"
+                                 "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"),
+            Exposition::kOpenMetrics);
+  EXPECT_EQ(preferred_exposition(
+                "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"
+                "encoding=delimited,application/openmetrics-text;version=1.0.0;q=0.8,"
+                "text/plain;version=0.0.4;q=0.3,*/*;q=0.1"),
+            Exposition::kProtobuf);
+  EXPECT_EQ(preferred_exposition(
+                "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+                "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; "
+                "encoding=delimited;q=0.3,text/plain;version=0.0.4;q=0.2,/;q=0.1"),
+            Exposition::kOpenMetrics);
+}
+
+TEST(Exposition, TextIsForEveryoneElse) {
+  for (const std::string_view accept :
+       {"", "*/*", "text/html,*/*;q=0.8", ",", ";", ";;q=", "q=1",
+        "application/openmetrics-text;q=0", "application/openmetrics-text;q=0.4,text/plain;q=0.5",
+        "application/openmetrics-text;q=x",
+        // Forms of protobuf that this is not.
+        "application/vnd.google.protobuf", "application/vnd.google.protobuf;encoding=delimited",
+        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=text"}) {
+    EXPECT_EQ(preferred_exposition(accept), Exposition::kPrometheusText) << accept;
+  }
+  EXPECT_EQ(preferred_exposition("Application/OpenMetrics-Text"), Exposition::kOpenMetrics);
+}
+
 TEST(Descriptions, NameEachMetricOnceAndCountersEndInTotal) {
   std::set<std::string_view> names;
   for (const Description& row : descriptions()) {

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <string_view>
 
+#include "metrics/histogram.h"
+
 namespace podsense::metrics {
 namespace {
 
@@ -138,7 +140,7 @@ void append_head(std::string& out, const MetricFamily& family) {
 }  // namespace
 
 std::string openmetrics_text(const std::vector<MetricFamily>& families,
-                             const ExemplarsOf& exemplars_of) {
+                             const HistogramOf& histogram_of) {
   std::string out;
   out.reserve(16U << 10U);
   for (const MetricFamily& family : families) {
@@ -148,7 +150,7 @@ std::string openmetrics_text(const std::vector<MetricFamily>& families,
     append_head(out, family);
     for (const ClientMetric& metric : family.metric) {
       if (family.type == MetricType::Histogram) {
-        append_histogram(out, family.name, metric, exemplars_of(family.name, metric));
+        append_histogram(out, family.name, metric, histogram_of(family.name, metric).exemplars());
         continue;
       }
       const bool counts = family.type == MetricType::Counter;

@@ -14,11 +14,12 @@
 
 namespace podsense::metrics {
 
-/// None, or one for each bucket of the metric.
-using ExemplarsOf =
-    std::function<Exemplars(const std::string& family, const prometheus::ClientMetric& metric)>;
+class Histogram;
+/// What a metric of a histogram's family was collected from.
+using HistogramOf = std::function<const Histogram&(const std::string& family,
+                                                   const prometheus::ClientMetric& metric)>;
 
 std::string openmetrics_text(const std::vector<prometheus::MetricFamily>& families,
-                             const ExemplarsOf& exemplars_of);
+                             const HistogramOf& histogram_of);
 
 }  // namespace podsense::metrics

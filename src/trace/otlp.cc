@@ -3,48 +3,13 @@
 #include <cstdint>
 #include <string_view>
 
+#include "base/protobuf_wire.h"
 #include "trace/ids.h"
 
 namespace podsense::trace {
 namespace {
 
-/// Appends fields of one message.
-class Message {
- public:
-  void bytes(unsigned field, std::string_view value) {
-    key(field, 2);
-    varint(value.size());
-    out_ += value;
-  }
-  /// proto3 leaves out what is empty or zero.
-  void text(unsigned field, std::string_view value) {
-    if (!value.empty()) {
-      bytes(field, value);
-    }
-  }
-  void message(unsigned field, const Message& value) { bytes(field, value.out_); }
-  void number(unsigned field, std::uint64_t value) {
-    key(field, 0);
-    varint(value);
-  }
-  void fixed64(unsigned field, std::uint64_t value) {
-    key(field, 1);
-    for (unsigned byte = 0; byte < 8; ++byte) {
-      out_ += static_cast<char>(value >> (8 * byte));
-    }
-  }
-  [[nodiscard]] std::string take() { return std::move(out_); }
-
- private:
-  void key(unsigned field, unsigned wire_type) { varint((field << 3U) | wire_type); }
-  void varint(std::uint64_t value) {
-    for (; value >= 0x80; value >>= 7U) {
-      out_ += static_cast<char>((value & 0x7FU) | 0x80U);
-    }
-    out_ += static_cast<char>(value);
-  }
-  std::string out_;
-};
+using Message = WireMessage;
 
 Message attribute(std::string_view key, std::string_view value) {
   Message any;

@@ -71,8 +71,8 @@ def free_port():
 class Prometheus:
     """`jobs`: name → (port, path, labels). Scrapes and evaluates the project's rules each second."""
 
-    def __init__(self, jobs, rules):
-        self.jobs, self.rules = jobs, rules
+    def __init__(self, jobs, rules, features=()):
+        self.jobs, self.rules, self.features = jobs, rules, ["exemplar-storage", *features]
 
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory(prefix="podsense-prometheus-")
@@ -98,7 +98,7 @@ class Prometheus:
                 f"--config.file={self.folder.name}/prometheus.yml",
                 f"--storage.tsdb.path={self.folder.name}/data",
                 f"--web.listen-address=127.0.0.1:{self.port}",
-                "--enable-feature=exemplar-storage",
+                f"--enable-feature={','.join(self.features)}",
             ],
             stdout=self.log,
             stderr=subprocess.STDOUT,

@@ -130,6 +130,33 @@ class Live(unittest.TestCase):
         found = harness.wait_until(exemplars, what="an exemplar")
         self.assertEqual(found[0]["exemplars"][0]["labels"]["trace_id"], TRACE)
 
+    def test_native_histograms_say_what_fixed_buckets_say_and_finer(self):
+        query = "histogram_quantile(%s, sum by (%s) (podsense_request_seconds%s{model=\"simulated\"}))"
+        jobs = {"podsense": (self.server.admin_port, "/metrics", POD)}
+        with Prometheus(jobs, [], features=["native-histograms"]) as native:
+            harness.wait_until(lambda: native.values(query % (0.5, "model", "")), what="a quantile")
+            for quantile in (0.1, 0.5, 0.9):
+                with self.subTest(quantile=quantile):
+                    (fine,) = native.values(query % (quantile, "model", ""))
+                    fixed = query % (quantile, "model, le", "_bucket")
+                    self.wait_for_value(fixed, "a quantile of fixed buckets")
+                    (coarse,) = self.prometheus.values(fixed)
+                    # Both are within their bucket: 9 % of one, up to 2.5 times of the other.
+                    self.assertGreater(fine, coarse / 2.5)
+                    self.assertLess(fine, coarse * 2.5)
+            (count,) = native.values('histogram_count(podsense_request_seconds{model="simulated"})')
+            self.assertGreater(count, 0)
+            # Exponential buckets take the fixed ones' place, unless Prometheus is told to keep both.
+            self.assertEqual(native.values("podsense_request_seconds_bucket"), [])
+            self.assertTrue(native.values("podsense_batch_size_bucket"))
+            for name in ("queue", "preprocess", "compute", "fetch"):
+                self.assertTrue(native.values(f"histogram_count(podsense_{name}_seconds)"), name)
+            found = harness.wait_until(
+                lambda: native.api("query_exemplars", query="podsense_request_seconds",
+                                   start="2026-01-01T00:00:00Z", end="2126-01-01T00:00:00Z"),
+                what="an exemplar")
+            self.assertEqual(found[0]["exemplars"][0]["labels"]["trace_id"], TRACE)
+
     def test_the_reference_names_what_is_exposed_and_nothing_else(self):
         page = (panels.ROOT / "docs/reference/metrics.md").read_text()
         described = {}

@@ -2,15 +2,62 @@
 
 import json
 import re
+import struct
 import subprocess
 import unittest
 
 import panels
 from prometheus import harness
+from wire import all_of, fields
 
 ALLOY = (panels.ROOT / "monitoring/alloy/config.alloy").read_text()
 KEYS = {"ts", "level", "event", "request_id", "server", "peer", "method", "path", "status", "code",
         "bytes_in", "bytes_out", "total_ms"}  # fmt: skip
+
+
+def zigzag(value):
+    return (value >> 1) ^ -(value & 1)
+
+
+def varints(packed):
+    while packed:
+        size = next(at for at, byte in enumerate(packed) if byte < 0x80) + 1
+        yield sum((byte & 0x7F) << (7 * at) for at, byte in enumerate(packed[:size]))
+        packed = packed[size:]
+
+
+def metric_families(body):
+    """Delimited messages io.prometheus.client.MetricFamily, as metrics.proto numbers them: (fields,
+    [(labels, histogram or None)])."""
+    while body:
+        size = next(varints(body))
+        start = next(at for at, byte in enumerate(body) if byte < 0x80) + 1
+        message, body = body[start : start + size], body[start + size :]
+        metrics = []
+        for metric in all_of(message, 4):
+            labels = {pair[1].decode(): pair[2].decode() for pair in map(dict, map(fields, all_of(metric, 1)))}
+            found = all_of(metric, 7)
+            metrics.append((labels, histogram(found[0]) if found else None))
+        yield dict(fields(message)), metrics
+
+
+def histogram(message):
+    def real(bits):
+        return struct.unpack("<d", bits.to_bytes(8, "little"))[0]
+
+    one = dict(fields(message))
+    buckets = [dict(fields(bucket)) for bucket in all_of(message, 3)]
+    found = {"count": one[1], "fixed": [(bucket[1], real(bucket[2])) for bucket in buckets]}
+    if 5 in one:
+        found |= {"schema": zigzag(one[5]), "zero_threshold": real(one[6]), "zero_count": one[7]}
+        deltas, index, count, found["native"] = varints(one.get(13, b"")), 0, 0, {}
+        for span in map(dict, map(fields, all_of(message, 12))):
+            index += zigzag(span[1])
+            for _ in range(span[2]):
+                count += zigzag(next(deltas))
+                found["native"][index] = count
+                index += 1
+    return found
 
 
 class Logs(unittest.TestCase):
@@ -88,6 +135,35 @@ class Metrics(unittest.TestCase):
             old = ask("*/*")
             self.assertIn("version=0.0.4", old.headers["content-type"])
             self.assertNotIn("# EOF", old.text)
+
+    def test_protobuf_has_what_the_text_has_and_native_histograms(self):
+        with harness.Server("--request-timeout=10s") as server:
+            for cpu_ms in (1, 1, 30):
+                self.assertEqual(server.post_json("/infer", {"cpu_ms": cpu_ms}).status, 200)
+            harness.wait_until(
+                lambda: server.metric("podsense_request_seconds_count", model="simulated") == 3,
+                what="three requests")
+            accept = ("application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; "
+                      "encoding=delimited")
+            answer = server.request("GET", "/metrics", None, {"Accept": accept},
+                                    port=server.admin_port)
+            self.assertEqual(answer.headers["content-type"], accept)
+            text = server.admin("GET", "/metrics").text
+        families = {fields[1].decode(): (fields, metrics)
+                    for fields, metrics in metric_families(answer.body)}
+        named = set(re.findall(r"^# TYPE (\w+) ", text, re.MULTILINE))
+        self.assertEqual(set(families), named)
+        fields, metrics = families["podsense_request_seconds"]
+        self.assertEqual(fields[3], 4)  # HISTOGRAM
+        (histogram,) = [histogram for labels, histogram in metrics if labels["model"] == "simulated"]
+        self.assertEqual(histogram["count"], 3)
+        self.assertEqual(histogram["schema"], 3)
+        self.assertEqual(histogram["zero_threshold"], 2.0**-24)
+        self.assertEqual(sum(histogram["native"].values()) + histogram["zero_count"], 3)
+        self.assertEqual(histogram["fixed"][-1], (3, float("inf")))
+        # The slowest took 30 ms of CPU at least: bucket i ends at 2^(i/8) seconds.
+        self.assertGreater(2 ** (max(histogram["native"]) / 8), 0.03)
+        self.assertNotIn("schema", families["podsense_batch_size"][1][0][1])
 
     def test_the_reference_is_what_the_binary_writes(self):
         made = subprocess.run([harness.BINARY, "metrics-reference"], capture_output=True, text=True)

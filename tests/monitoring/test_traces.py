@@ -1,47 +1,25 @@
-"""Traces of a real server at a receiver written from the specification: OTLP over HTTP, protobuf."""
+"""Traces of a real server, at a receiver written from the specification (OTLP over HTTP, protobuf) and
+at a real OpenTelemetry Collector, where scripts/otel-collector.sh has built one."""
 
+import http.client
 import http.server
+import json
+import os
+import socket
+import subprocess
+import tempfile
 import threading
 import unittest
+import urllib.request
+from pathlib import Path
 
 import prometheus
+from wire import all_of, fields
 
 harness = prometheus.harness
+ROOT = Path(__file__).resolve().parents[2]
 PARENT_TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = f"00-{PARENT_TRACE}-00f067aa0ba902b7-01"
-
-
-def fields(message):
-    """(number, value) of a protobuf message: varints and fixed64 as int, the rest as bytes.
-    Wire format: protobuf.dev/programming-guides/encoding."""
-    at = 0
-
-    def varint():
-        nonlocal at
-        value = shift = 0
-        while True:
-            byte = message[at]
-            at += 1
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                return value
-
-    while at < len(message):
-        key = varint()
-        kind = key & 7
-        if kind == 0:
-            yield key >> 3, varint()
-        elif kind == 1:
-            yield key >> 3, int.from_bytes(message[at : at + 8], "little")
-            at += 8
-        elif kind == 2:
-            size = varint()
-            assert at + size <= len(message), "a field that is longer than its message"
-            yield key >> 3, message[at : at + size]
-            at += size
-        else:
-            raise AssertionError(f"wire type {kind}")
 
 
 def attributes(pairs):
@@ -53,21 +31,38 @@ def attributes(pairs):
     return found
 
 
-def all_of(message, number):
-    return [value for field, value in fields(message) if field == number]
-
-
 class Span:
     """opentelemetry/proto/trace/v1/trace.proto, message Span."""
 
-    def __init__(self, message, resource):
-        one = dict(fields(message))
-        self.resource = resource
-        self.trace, self.id, self.parent = one[1].hex(), one[2].hex(), one.get(4, b"").hex()
-        self.name, self.kind = one[5].decode(), one[6]
-        self.begin, self.end = one[7], one[8]
-        self.attributes = attributes(all_of(message, 9))
-        self.failed = dict(fields(one.get(15, b""))).get(3) == 2
+    @classmethod
+    def from_protobuf(cls, message, resource):
+        span, one = cls(), dict(fields(message))
+        span.resource = resource
+        span.trace, span.id, span.parent = one[1].hex(), one[2].hex(), one.get(4, b"").hex()
+        span.name, span.kind = one[5].decode(), one[6]
+        span.begin, span.end = one[7], one[8]
+        span.attributes = attributes(all_of(message, 9))
+        span.failed = dict(fields(one.get(15, b""))).get(3) == 2
+        return span
+
+    @classmethod
+    def from_json(cls, one, resource):
+        span = cls()
+        span.resource = resource
+        span.trace, span.id, span.parent = one["traceId"], one["spanId"], one.get("parentSpanId", "")
+        span.name, span.kind = one["name"], one["kind"]
+        span.begin, span.end = int(one["startTimeUnixNano"]), int(one["endTimeUnixNano"])
+        span.attributes = json_attributes(one.get("attributes", []))
+        span.failed = one["status"].get("code") == 2
+        return span
+
+
+def json_attributes(pairs):
+    found = {}
+    for pair in pairs:
+        ((kind, value),) = pair["value"].items()
+        found[pair["key"]] = int(value) if kind == "intValue" else value
+    return found
 
 
 def spans_of(request):
@@ -76,12 +71,25 @@ def spans_of(request):
         (resource,) = all_of(resource_spans, 1)
         for scope_spans in all_of(resource_spans, 2):
             for span in all_of(scope_spans, 2):
-                yield Span(span, attributes(all_of(resource, 1)))
+                yield Span.from_protobuf(span, attributes(all_of(resource, 1)))
+
+
+def spans_of_json(request):
+    for resource_spans in request["resourceSpans"]:
+        resource = json_attributes(resource_spans["resource"]["attributes"])
+        for scope_spans in resource_spans["scopeSpans"]:
+            for span in scope_spans["spans"]:
+                yield Span.from_json(span, resource)
 
 
 class Receiver:
-    def __enter__(self):
+    """Takes OTLP, as protobuf or as JSON."""
+
+    def __init__(self, content_type="application/x-protobuf"):
+        self.content_type = content_type
         self.spans, self.problems = [], []
+
+    def __enter__(self):
         receiver = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -89,10 +97,13 @@ class Receiver:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if (self.path, self.headers["Content-Type"]) != (
                     "/v1/traces",
-                    "application/x-protobuf",
+                    receiver.content_type,
                 ):
                     receiver.problems.append((self.path, dict(self.headers)))
-                receiver.spans.extend(spans_of(body))
+                if receiver.content_type == "application/json":
+                    receiver.spans.extend(spans_of_json(json.loads(body)))
+                else:
+                    receiver.spans.extend(spans_of(body))
                 self.send_response(200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -119,9 +130,69 @@ class Receiver:
         return harness.wait_until(found, what="a trace")
 
 
+class Collector(Receiver):
+    """A real one in front: what it has understood is what arrives here."""
+
+    def __init__(self, binary):
+        super().__init__("application/json")
+        self.binary = binary
+
+    def __enter__(self):
+        super().__enter__()
+        self.folder = tempfile.TemporaryDirectory(prefix="podsense-collector-")
+        port = prometheus.free_port()
+        config = {
+            "receivers": {"otlp": {"protocols": {"http": {"endpoint": f"127.0.0.1:{port}"}}}},
+            "exporters": {
+                "otlp_http": {
+                    "endpoint": self.url,
+                    "encoding": "json",
+                    "compression": "none",
+                    "sending_queue": {"enabled": False},
+                }
+            },
+            "service": {
+                "telemetry": {"metrics": {"level": "none"}},
+                "pipelines": {"traces": {"receivers": ["otlp"], "exporters": ["otlp_http"]}},
+            },
+        }
+        file = Path(self.folder.name) / "config.yaml"
+        file.write_text(json.dumps(config))
+        self.log = open(Path(self.folder.name) / "log", "w+")
+        self.process = subprocess.Popen(
+            [self.binary, "--config", file], stdout=self.log, stderr=subprocess.STDOUT
+        )
+        self.url = f"http://127.0.0.1:{port}"
+        harness.wait_until(self.is_ready, what="the collector listens")
+        return self
+
+    def __exit__(self, *exception):
+        self.process.terminate()
+        self.process.wait(timeout=harness.LIMIT)
+        self.log.close()
+        self.folder.cleanup()
+        super().__exit__(*exception)
+
+    def is_ready(self):
+        if self.process.poll() is not None:
+            self.log.seek(0)
+            raise AssertionError("the collector ended: " + self.log.read()[-2000:])
+        empty = urllib.request.Request(
+            self.url + "/v1/traces", b"", {"Content-Type": "application/x-protobuf"}
+        )
+        try:
+            with urllib.request.urlopen(empty, timeout=5):
+                return True
+        except OSError:
+            return False
+
+
 class Traces(unittest.TestCase):
+    def make_receiver(self):
+        return Receiver()
+
     def setUp(self):
-        self.receiver = self.enterContext(Receiver())
+        self.receiver = self.enterContext(self.make_receiver())
 
     def serve(self, ratio, *flags):
         endpoint = f"--otlp-endpoint={self.receiver.url}"
@@ -153,6 +224,19 @@ class Traces(unittest.TestCase):
             self.assertLessEqual(part.end, root.end)
         self.assertEqual(self.receiver.problems, [])
 
+    def test_a_fetched_picture_has_a_part_of_its_own(self):
+        with harness.Origin({"/x.jpg": (200, {}, harness.photo())}) as origin:
+            server = self.serve(1, *origin.flags)
+            answer = server.post_json("/predict/url", {"url": origin.url("/x.jpg")})
+            self.assertEqual(answer.status, 200)
+            spans = self.receiver.trace(lambda span: span.name == "POST /predict/url")
+        parts = sorted((span for span in spans if span.kind != 2), key=lambda span: span.begin)
+        self.assertEqual([part.name for part in parts],
+                         ["receive", "fetch", "queue", "decode", "compute", "reply"])
+        self.assertEqual(len({span.id for span in spans}), len(spans))
+        (fetch,) = [part for part in parts if part.name == "fetch"]
+        self.assertEqual(fetch.kind, 3)  # CLIENT
+
     def test_a_failure_is_traced_whatever_the_ratio_and_a_success_is_not(self):
         server = self.serve(0, "--request-timeout=50ms")
         for _ in range(5):
@@ -163,6 +247,14 @@ class Traces(unittest.TestCase):
         root = next(span for span in spans if span.kind == 2)
         self.assertEqual(root.attributes["error.type"], answer.json["code"])
         self.assertEqual({span.trace for span in self.receiver.spans}, {root.trace})
+
+    def test_who_calls_decides_before_the_ratio_does(self):
+        server = self.serve(1)
+        unsampled = {"traceparent": PARENT[:-2] + "00"}
+        self.assertEqual(server.post_json("/infer", {"cpu_ms": 1}, unsampled).status, 200)
+        server.post_json("/infer", {"cpu_ms": 1}, {"X-Request-Id": "last"})
+        self.receiver.trace(lambda span: span.attributes["podsense.request_id"] == "last")
+        self.assertNotIn(PARENT_TRACE, {span.trace for span in self.receiver.spans})
 
     def test_probes_make_no_traces_and_spans_are_counted(self):
         server = self.serve(1)
@@ -178,6 +270,57 @@ class Traces(unittest.TestCase):
             answer = server.request("GET", "/infer", None, {"traceparent": PARENT})
             self.assertTrue(answer.headers["traceparent"].startswith(f"00-{PARENT_TRACE}-"))
             self.assertEqual(self.receiver.spans, [])
+
+
+class TracesAtTheCollector(Traces):
+    @classmethod
+    def setUpClass(cls):
+        script = [ROOT / "scripts/otel-collector.sh"]
+        if os.environ.get("PODSENSE_TEST_COLLECTOR") != "build":
+            script.append("--cached")
+        found = subprocess.run(script, stdout=subprocess.PIPE, text=True)
+        if found.returncode == 3:
+            raise unittest.SkipTest("no collector has been built: make test-collector")
+        if found.returncode != 0:
+            raise AssertionError("scripts/otel-collector.sh failed")
+        cls.binary = found.stdout.strip()
+
+    def make_receiver(self):
+        return Collector(self.binary)
+
+
+class Exporting(unittest.TestCase):
+    """Collectors that fail: serving goes on."""
+
+    def test_a_collector_that_is_not_there_costs_spans_and_no_request(self):
+        nobody = f"--otlp-endpoint=http://127.0.0.1:{prometheus.free_port()}"
+        with harness.Server(nobody, "--trace-ratio=1") as server:
+            for _ in range(20):
+                self.assertEqual(server.post_json("/infer", {"cpu_ms": 1}).status, 200)
+            harness.wait_until(lambda: server.metric("podsense_spans_total", result="failed") >= 20,
+                               what="the count of spans that failed")
+            self.assertEqual(server.metric("podsense_spans_total", result="exported"), 0)
+            # The change is logged, not each failure.
+            self.assertEqual(len(server.log_lines("trace_export_failed")), 1)
+
+    def test_a_collector_that_never_answers_fills_a_bounded_queue(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            endpoint = f"--otlp-endpoint=http://127.0.0.1:{silent.getsockname()[1]}"
+            with harness.Server(endpoint, "--trace-ratio=1", "--access-log=off") as server:
+                row = json.dumps({"features": [0.5] * 20})
+                client = http.client.HTTPConnection("127.0.0.1", server.http_port)
+                sent = 0
+                while not server.metric("podsense_spans_total", result="dropped"):
+                    for _ in range(500):
+                        client.request("POST", "/predict-single", row,
+                                       {"Content-Type": "application/json"})
+                        answer = client.getresponse()
+                        answer.read()
+                        self.assertEqual(answer.status, 200)
+                    sent += 500
+                    self.assertLess(sent, 50_000, "nothing is dropped")
+                client.close()
+                # What is given up with the connection ends the wait for the collector at the exit.
 
 
 if __name__ == "__main__":

@@ -20,6 +20,10 @@ done
 [ $# -gt 0 ] || set -- localhost:8000
 command -v prometheus >/dev/null || die "no prometheus here (Debian: apt-get install prometheus)"
 prometheus_port=${PROMETHEUS_PORT:-9090} grafana_port=${GRAFANA_PORT:-3000}
+# Debian's package starts a Prometheus of its own on 9090 where there is systemd.
+if (exec 3<>"/dev/tcp/127.0.0.1/$prometheus_port") 2>/dev/null; then
+  die "something listens on port $prometheus_port (Debian's service? systemctl disable --now prometheus); PROMETHEUS_PORT chooses another"
+fi
 data=$PWD/build/monitoring
 mkdir -p "$data/provisioning/"{datasources,dashboards}
 
@@ -41,6 +45,10 @@ prometheus --config.file="$data/prometheus.yml" --storage.tsdb.path="$data/prome
   --web.listen-address="localhost:$prometheus_port" --enable-feature=exemplar-storage \
   --log.level=warn &
 children+=($!)
+until curl -sf -o /dev/null "http://localhost:$prometheus_port/-/ready"; do
+  kill -0 "${children[0]}" 2>/dev/null || die "Prometheus ended: see above"
+  sleep 0.2
+done
 say "Prometheus: http://localhost:$prometheus_port (targets: $*)"
 
 grafana=$(command -v grafana || command -v grafana-server || true)

@@ -38,20 +38,6 @@ def post(port, body, path="/v1/infer", headers=None, method="POST"):
         connection.close()
 
 
-def native(port, body):
-    """POST /v1/infer at the server itself, or None where it has no such endpoint: then the simple
-    endpoints, which give the same answers, where the body fits one of them."""
-    answer = post(port, body)
-    if answer.status != 404 or "path" not in answer.json["error"]:
-        return answer
-    inputs = {"image", "image_url", "features"} & set(body)
-    if len(inputs) != 1:
-        return None
-    path = {"image": "/predict", "image_url": "/predict/url", "features": "/predict-single"}[inputs.pop()]
-    return post(port, {"url" if name == "image_url" else name: value for name, value in body.items()},
-                path)
-
-
 def settled(answer):
     """Without what differs from call to call; floats as 32 bits hold them."""
     answer = copy.deepcopy(answer)
@@ -98,7 +84,7 @@ class ThreeWays(EnvoyCase):
     def test_good_requests_get_the_same_answer(self):
         for name, body in GOOD:
             with self.subTest(name):
-                direct = native(self.server.http_port, body)
+                direct = post(self.server.http_port, body)
                 self.assertEqual(direct.status, 200, direct)
                 via = post(self.envoy.port, body, headers={"X-Request-Id": "the-same"})
                 self.assertEqual(via.status, 200, via)
@@ -119,11 +105,10 @@ class ThreeWays(EnvoyCase):
     def test_bad_requests_get_the_same_error(self):
         for name, body, status, code, message in BAD:
             with self.subTest(name):
-                direct = native(self.server.http_port, body)
-                if direct is not None:
-                    self.assertEqual((direct.status, direct.json["code"]), (status, code), direct)
-                    message = message or direct.json["error"]
-                    self.assertEqual(direct.json["error"], message)
+                direct = post(self.server.http_port, body)
+                self.assertEqual((direct.status, direct.json["code"]), (status, code), direct)
+                message = message or direct.json["error"]
+                self.assertEqual(direct.json["error"], message)
                 via = post(self.envoy.port, body, headers={"X-Request-Id": "mine"})
                 self.assert_error(via, status, code, message)
                 self.assertEqual(via.json["request_id"], "mine")
@@ -134,7 +119,7 @@ class ThreeWays(EnvoyCase):
     def test_what_http_tells_apart_keeps_its_code(self):
         for name, body, status in NARROWED:
             with self.subTest(name):
-                direct = native(self.server.http_port, body)
+                direct = post(self.server.http_port, body)
                 self.assertEqual(direct.status, status, direct)
                 via = post(self.envoy.port, body)
                 self.assert_error(via, 400, direct.json["code"], direct.json["error"])

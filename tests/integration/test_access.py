@@ -3,10 +3,12 @@
 import json
 import os
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
 from harness import Server, post, wait_until
+from tokens import Issuer
 
 JSON_ROW = json.dumps({"features": [0.5] * 20}).encode()
 ANA, BOB, OPS = "ana-0123456789abcdef", "bob-0123456789abcdef", "ops-0123456789abcdef"
@@ -87,6 +89,79 @@ class Access(unittest.TestCase):
         self.assertIn(":1: key 'ana' has 5 characters",
                       server.log_lines("credentials_refused")[0]["message"])
         self.assertEqual(self.predict(server, ANA).status, 200)
+
+    REFUSED = ("credentials are needed: send 'Authorization: Bearer …' or 'X-Api-Key: …'",
+               "the key is not known here", "Authorization takes the scheme Bearer")
+
+    def test_every_way_to_infer_asks_for_a_key(self):
+        server = self.serve("--auth-rate", "0.01", "--auth-burst", "9")
+        oip = json.dumps({"inputs": [{"name": "X", "datatype": "FP32", "shape": [1, 20],
+                                      "data": [0.5] * 20}]}).encode()
+        ways = [("POST", "/v1/infer", JSON_ROW), ("POST", "/predict-single", JSON_ROW),
+                ("POST", "/predict-batch", JSON_ROW), ("POST", "/predict", b"x"),
+                ("POST", "/predict/url", b"{}"), ("POST", "/infer", b""),
+                ("POST", "/v2/models/random-forest/infer", oip),
+                ("POST", "/v2/models/random-forest/versions/1/infer", oip)]
+        for method, path, body in ways:
+            for headers, message in (({}, self.REFUSED[0]), (bearer("wrong-0123456789"), self.REFUSED[1]),
+                                     (bearer(OPS), self.REFUSED[1]),
+                                     ({"Authorization": "Basic YTpi"}, self.REFUSED[2])):
+                with self.subTest(path=path, headers=headers):
+                    answer = server.request(method, path, body,
+                                            {"Content-Type": "application/json"} | headers)
+                    self.assertEqual(answer.status, 401, answer)
+                    self.assertEqual(answer.headers["www-authenticate"], 'Bearer realm="podsense"')
+                    self.assertNotIn("retry-after", answer.headers)
+                    self.assertEqual(answer.json["error"], message)
+                    if path.startswith("/v2"):
+                        self.assertEqual(set(answer.json), {"error"})
+                    else:
+                        self.assertEqual(answer.json["code"], "UNAUTHENTICATED")
+        # Whatever comes of it, each request counts, on all paths together.
+        statuses = [server.request(method, path, body, bearer(ANA) | {
+            "Content-Type": "application/json"}).status for method, path, body in ways]
+        self.assertNotIn(401, statuses)
+        self.assertNotIn(429, statuses)
+        server.post("/infer", b"", headers=bearer(ANA))
+        for path, keys in (("/v1/infer", {"error", "code", "request_id"}),
+                           ("/v2/models/random-forest/infer", {"error"})):
+            limited = server.post(path, oip, "application/json", bearer(ANA))
+            self.assertEqual(limited.status, 429)
+            self.assertEqual(set(limited.json), keys)
+            self.assertEqual(limited.json["error"], "too many requests with this key")
+            self.assertTrue(30 < int(limited.headers["retry-after"]) <= 100, limited)
+
+    def test_the_repository_asks_for_a_control_token(self):
+        server = self.serve("--repository-api")
+        load = ("POST", "/v2/repository/models/random-forest/load", b"")
+        for headers, message in (({}, self.REFUSED[0]), (bearer(ANA), self.REFUSED[1])):
+            answer = server.request(*load, headers, server.admin_port)
+            self.assertEqual((answer.status, answer.json), (401, {"error": message}))
+        self.assertEqual(server.request(*load, bearer(OPS), server.admin_port).status, 200)
+        self.assertEqual(server.request(*load, bearer(OPS)).status, 404)  # not on everybody's port
+
+    def test_tokens(self):
+        issuer, stranger = Issuer(self.keys.parent), Issuer(self.keys.parent, "stranger")
+        server = self.serve("--auth-jwks", str(issuer.jwks), "--auth-jwt-issuer", "https://id.example",
+                            "--auth-jwt-audience", "podsense")
+        claims = {"iss": "https://id.example", "aud": ["podsense", "other"], "sub": "ana",
+                  "exp": int(time.time()) + 600}
+        self.assertEqual(self.predict(server, issuer.token(**claims)).status, 200)
+        self.assertEqual(self.predict(server, ANA).status, 200)  # keys go on beside tokens
+        bad = {"expired": issuer.token(**claims | {"exp": int(time.time()) - 600}),
+               "not yet": issuer.token(**claims | {"nbf": int(time.time()) + 600}),
+               "issuer": issuer.token(**claims | {"iss": "https://elsewhere.example"}),
+               "audience": issuer.token(**claims | {"aud": "other"}),
+               "signature": stranger.token(**claims),
+               "cut": issuer.token(**claims)[:-20]}
+        for name, token in bad.items():
+            with self.subTest(name):
+                refused = self.predict(server, token)
+                self.assertEqual((refused.status, refused.json["code"]), (401, "UNAUTHENTICATED"))
+                self.assertTrue(refused.json["error"].startswith("the token"), refused)
+        replace(issuer.jwks, stranger.jwks.read_text())
+        wait_until(lambda: self.predict(server, bad["signature"]).status == 200, what="the new keys")
+        self.assertEqual(self.predict(server, issuer.token(**claims)).status, 401)
 
     def test_each_key_has_its_rate(self):
         server = self.serve("--auth-rate", "0.01", "--auth-burst", "3")

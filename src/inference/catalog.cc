@@ -1,5 +1,7 @@
 #include "inference/catalog.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <set>
 #include <utility>
@@ -15,6 +17,15 @@ std::string full_name(std::string_view name, std::string_view version) {
 }
 
 constexpr Duration kRetireCheck = std::chrono::milliseconds(20);
+
+/// Gives the system back what a version has left behind. Loading leaves small lasting things among
+/// large passing ones, on threads with heaps of their own: without this, resident memory doubles
+/// within a dozen reloads. Holds each heap's lock for some milliseconds.
+void return_free_memory() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
 
 }  // namespace
 
@@ -105,6 +116,10 @@ void Catalog::free_retired() {
   }
   for (const auto& served : free) {
     log::info("model_unloaded", {{"model", served->name()}, {"version", served->version}});
+  }
+  if (!free.empty()) {
+    free.clear();
+    return_free_memory();
   }
 }
 

@@ -1,5 +1,6 @@
 #include "server/app.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
@@ -350,6 +351,17 @@ class App {
   std::unique_ptr<grpc::Server> grpc_;
 };
 
+/// Blocks of this size and beyond are returned to the system as soon as they are free. Left to
+/// itself glibc moves the bound up to 32 MiB as models come and go, and their weights then lie
+/// among small things that keep the heap from shrinking.
+constexpr int kMappedBlock = 4 << 20;
+
+void return_large_blocks() {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, kMappedBlock);
+#endif
+}
+
 sigset_t block_signals() {
   sigset_t set;
   sigemptyset(&set);
@@ -410,6 +422,7 @@ void watch_for_second_signal(const sigset_t& set,
 
 Result<int> serve(const LoadedConfig& loaded) {
   const sigset_t signals = block_signals();
+  return_large_blocks();
   const Config& config = loaded.config;
   log::configure(config.logging.level, config.logging.format);
   for (const std::string& warning : loaded.warnings) {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/mutex.h"
 #include "grpc/call.h"
 #include "grpc/health.h"
 #include "grpc/oip_service.h"
@@ -74,6 +75,9 @@ void configure(::grpc::ServerBuilder& builder, const ServerOptions& options) {
   }
 }
 
+constexpr Duration kGoodbye = std::chrono::seconds(1);
+constexpr Duration kGoawayAhead = std::chrono::milliseconds(20);
+
 class ServerImpl final : public Server {
  public:
   ServerImpl(ServerOptions options, const Sources& sources)
@@ -122,12 +126,38 @@ class ServerImpl final : public Server {
     if (shared_.closed.exchange(true)) {
       return;
     }
-    shared_.stop_streams();
     // Sends GOAWAY and waits for every call, however long that takes.
-    shutdown_ = std::jthread([this] { server_->Shutdown(); });
+    shutdown_ = std::jthread([this] {
+      server_->Shutdown();
+      const MutexLock lock(mutex_);
+      shut_down_ = true;
+      ended_.notify_all();
+    });
+    // Clients open a stream again at once: by then they should have read the GOAWAY, since the
+    // library cancels what comes on an old connection after it.
+    std::this_thread::sleep_for(kGoawayAhead);
+    shared_.stop_streams();
   }
 
-  bool wait_idle(Duration timeout) override { return shared_.wait_idle(timeout); }
+  /// A moment without calls is not the end: clients send calls until they have read the GOAWAY, and
+  /// these are accepted. Every connection has ended when the library says so, which takes one round
+  /// trip; who does not answer is waited for kGoodbye.
+  bool wait_idle(Duration timeout) override {
+    const Clock& clock = shared_.sources.clock;
+    const Deadline deadline = Deadline::after(clock.now(), timeout);
+    if (!shared_.wait_idle(timeout)) {
+      return false;
+    }
+    {
+      const Deadline goodbye =
+          Deadline::after(clock.now(), std::min(kGoodbye, deadline.left(clock.now())));
+      const MutexLock lock(mutex_);
+      while (!shut_down_ && !goodbye.passed(clock.now())) {
+        ended_.wait_for(mutex_, goodbye.left(clock.now()));
+      }
+    }
+    return shared_.wait_idle(deadline.left(clock.now()));
+  }
 
  private:
   const ServerOptions options_;
@@ -135,6 +165,9 @@ class ServerImpl final : public Server {
   std::vector<std::unique_ptr<::grpc::Service>> services_;
   std::unique_ptr<::grpc::Server> server_;
   std::uint16_t port_ = 0;
+  Mutex mutex_;
+  CondVar ended_;
+  bool shut_down_ GUARDED_BY(mutex_) = false;
   std::jthread shutdown_;
 };
 

@@ -65,8 +65,8 @@ class Server {
 
   [[nodiscard]] virtual std::uint16_t port() const = 0;
   virtual void stop_accepting() = 0;
-  /// After `stop_accepting`. True when every call has ended; false when one is in flight after
-  /// `timeout`.
+  /// After `stop_accepting`. True when every call has ended and every client has read the GOAWAY,
+  /// or has not answered to it for a second; false when a call is in flight after `timeout`.
   virtual bool wait_idle(Duration timeout) = 0;
   [[nodiscard]] virtual std::size_t in_flight() const = 0;
 };

@@ -102,7 +102,7 @@ TEST_F(SchedulerTest, RefusesAtArrivalWhatCannotMeetItsDeadline) {
   const auto result = submit(*queue, refused, in(milliseconds(120)));
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().code, ErrorCode::kOverloaded);
-  EXPECT_EQ(result.error().retry_after, milliseconds(30));
+  EXPECT_EQ(result.error().retry_after, milliseconds(37));
   EXPECT_TRUE(submit(*queue, waiting, in(milliseconds(200))));
   gate.release.release(2);
   EXPECT_EQ(waiting.future.get(), std::nullopt);
@@ -221,7 +221,7 @@ TEST_F(SchedulerTest, KnownCostsOfWhatWaitsAreCounted) {
   ASSERT_TRUE(submit_costing(fates[1], milliseconds(300), milliseconds(500)));
   const auto refused = submit_costing(fates[2], milliseconds(1), milliseconds(200));
   EXPECT_EQ(refused.error().code, ErrorCode::kOverloaded);
-  EXPECT_EQ(refused.error().retry_after, milliseconds(50 + 300 + 1 - 200));
+  EXPECT_EQ(refused.error().retry_after, milliseconds(195));  // (50 + 300) × 9/8 + 1 - 200
   gate.release.release(2);
   EXPECT_EQ(fates[1].future.get(), std::nullopt);
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """PodSense beside the servers that people would otherwise use: same models, same cores, same client.
 
-    bench/peers.py [--only fastapi,litserve] [--seconds 6] [--rounds 3] [--json FILE]
+    bench/peers.py [--only fastapi,litserve] [--seconds 6] [--rounds 3] [--json FILE [--merge]]
+    bench/peers.py --table bench/results/DATE-peers.json      renders the page beside it
 
 Each server runs as its documentation recommends, with one worker a core and one thread a run, in a
 virtual environment with pinned versions (peers/NAME/requirements.txt). Servers take turns, round by
@@ -17,15 +18,19 @@ CPU is that of the whole process tree, from the kernel. Needs wrk: `make bench-p
 
 import argparse
 import contextlib
+import dataclasses
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from compare import (
@@ -38,12 +43,14 @@ from compare import (
     describe_machine,
     free_port,
     post_photo,
-    post_row,
 )
 
 PEERS = Path(__file__).resolve().parent / "peers"
 CONNECTIONS = (1, 8, 32, 128)
 TICKS = os.sysconf("SC_CLK_TCK")
+SCRATCH = tempfile.TemporaryDirectory(prefix="podsense-peers-")
+TENSOR = json.dumps({"inputs": [{"name": "features", "shape": [1, 20], "datatype": "FP32",
+                                 "data": json.loads(ROW)["features"]}]})
 
 
 def venv(name: str) -> Path:
@@ -68,20 +75,61 @@ def bentoml(port: int):
              str(port)], {"MODELS": str(MODELS), "BENTOML_DO_NOT_TRACK": "True"}, PEERS / "bentoml")
 
 
+def mlserver(port: int):
+    return ([venv("mlserver") / "mlserver", "start", PEERS / "mlserver"],
+            {"MODELS": str(MODELS), "MLSERVER_HOST": "127.0.0.1", "MLSERVER_HTTP_PORT": str(port),
+             "MLSERVER_GRPC_PORT": str(free_port()), "MLSERVER_METRICS_PORT": str(free_port()),
+             "MLSERVER_PARALLEL_WORKERS": str(CORES), "MLSERVER_DEBUG": "false",
+             "PYTHONPATH": str(PEERS / "mlserver")}, SCRATCH.name)
+
+
+def rayserve(port: int):
+    return ([venv("rayserve") / "python", "app.py"],
+            {"MODELS": str(MODELS), "PORT": str(port), "RAY_USAGE_STATS_ENABLED": "0"}, PEERS / "rayserve")
+
+
+def mosec(port: int):
+    return ([venv("mosec") / "python", "app.py", "--address", "127.0.0.1", "--port", str(port), "--timeout",
+             "30000"], {"MODELS": str(MODELS)}, PEERS / "mosec")
+
+
 def podsense(port: int):
-    return ([PODSENSE, "serve", "--models", MODELS, "--host", "127.0.0.1", "--admin-host", "127.0.0.1",
+    """All default models, both versions of the image model."""
+    models = Path(SCRATCH.name) / "models"
+    if not models.exists():
+        shutil.copytree(MODELS, models)
+        manifest = models / "efficientnet-lite0/model.yaml"
+        manifest.write_text(re.sub(r"(?m)^versions:.*\n", "", manifest.read_text()) +
+                            "versions: {policy: all}\n")
+    return ([PODSENSE, "serve", "--models", models, "--host", "127.0.0.1", "--admin-host", "127.0.0.1",
              "--http-port", str(port), "--admin-port", "0", "--grpc-port", "0", "--drain-delay", "0s",
              "--log-level", "error"], {}, ROOT)
 
 
-# name → (command, path of rows, picture path with its model, or None)
+@dataclasses.dataclass
+class Peer:
+    """`start` gives command, environment and folder."""
+
+    start: Callable
+    rows: str | None = "/predict-single"
+    body: str = ROW
+    pictures: dict = dataclasses.field(default_factory=dict)  # path by model
+    packages: str | None = None  # folder of peers/ with its requirements
+
+
 SERVERS = {
-    "PodSense": (podsense, "/predict-single", {"fp32": "/predict?version=1", "int8": "/predict"}),
-    "FastAPI, def": (fastapi, "/predict-single", None),
-    "FastAPI, async def": (fastapi, "/predict-single-async", {"fp32": "/predict"}),
-    "FastAPI, int8": (lambda port: fastapi(port, "2"), None, {"int8": "/predict"}),
-    "LitServe": (litserve, "/predict-single", None),
-    "BentoML": (bentoml, "/predict-single", None),
+    "PodSense": Peer(podsense, pictures={"fp32": "/predict?version=1", "int8": "/predict?version=2"}),
+    "PodSense, OIP": Peer(podsense, "/v2/models/random-forest/infer", TENSOR),
+    "FastAPI, def": Peer(fastapi, packages="fastapi"),
+    "FastAPI, async def": Peer(fastapi, "/predict-single-async", pictures={"fp32": "/predict"},
+                               packages="fastapi"),
+    "FastAPI, int8": Peer(lambda port: fastapi(port, "2"), None, pictures={"int8": "/predict"},
+                          packages="fastapi"),
+    "LitServe": Peer(litserve, packages="litserve"),
+    "BentoML": Peer(bentoml, packages="bentoml"),
+    "MLServer (OIP)": Peer(mlserver, "/v2/models/forest/infer", TENSOR, packages="mlserver"),
+    "Ray Serve": Peer(rayserve, packages="rayserve"),
+    "Mosec": Peer(mosec, "/inference", packages="mosec"),
 }
 
 
@@ -97,14 +145,15 @@ def tree(pid: int) -> list[int]:
 
 
 class Server(contextlib.AbstractContextManager):
-    def __init__(self, start, path: str):
+    def __init__(self, peer: Peer):
         self.port = free_port()
-        command, environment, folder = start(self.port)
+        command, environment, folder = peer.start(self.port)
+        path = peer.rows or next(iter(peer.pictures.values()))
         begin = time.monotonic()
         self.log = tempfile.TemporaryFile()
         self.process = subprocess.Popen(command, env=os.environ | environment, cwd=folder,
                                         stdout=self.log, stderr=self.log, start_new_session=True)
-        body = PHOTO.read_bytes() if path.split("?")[0] == "/predict" else ROW.encode()
+        body = peer.body.encode() if peer.rows else PHOTO.read_bytes()
         while not self._answers(path, body):
             if self.process.poll() is not None or time.monotonic() > begin + 120:
                 self.log.seek(0)
@@ -140,17 +189,20 @@ class Server(contextlib.AbstractContextManager):
         return total / 1024
 
     def __exit__(self, *_):
-        os.killpg(self.process.pid, signal.SIGTERM)
+        below = tree(self.process.pid)  # some have sessions of their own
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(20)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        for pid in below:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.process.wait()
         self.log.close()
 
 
 def load(server: Server, path: str, seconds: float, connections: int, script: str) -> dict:
-    """Closed loop by wrk; answers other than 2xx are counted, not hidden."""
+    """Closed loop by wrk; any answer but 2xx ends the run."""
     before = server.cpu_seconds()
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as lua:
         lua.write(script)
@@ -165,25 +217,42 @@ def load(server: Server, path: str, seconds: float, connections: int, script: st
         value, unit = re.search(rf"\s{which}%\s+([\d.]+)(us|ms|s)", out).groups()
         return float(value) * {"us": 1e-3, "ms": 1, "s": 1e3}[unit]
 
-    failed = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
+    if "Non-2xx" in out or "Socket errors" in out:
+        raise SystemExit(f"{path} at {connections} connections:\n{out}")
     return {"rate": float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]), "p50_ms": percentile("50"),
-            "p99_ms": percentile("99"), "cpu_us": cpu / max(answered, 1) * 1e6,
-            "failed": int(failed[1]) if failed else 0}
+            "p99_ms": percentile("99"), "cpu_us": cpu / max(answered, 1) * 1e6}
+
+
+def post_body(body: str) -> str:
+    return f"wrk.method='POST'; wrk.headers['Content-Type']='application/json'; wrk.body=[[{body}]]"
 
 
 def measure(name: str, seconds: float) -> dict:
-    start, rows, pictures = SERVERS[name]
-    result: dict = {}
-    with Server(start, rows or next(iter(pictures.values()))) as server:
+    peer = SERVERS[name]
+    result: dict = {"load_before": os.getloadavg()[0]}
+    with Server(peer) as server:
         result["start_ms"] = server.start_seconds * 1e3
-        if rows:
-            load(server, rows, 1, 8, post_row())  # warm-up
+        if peer.rows:
+            load(server, peer.rows, 1, 8, post_body(peer.body))  # warm-up
             for connections in CONNECTIONS:
-                result[f"rows {connections}"] = load(server, rows, seconds, connections, post_row())
+                result[f"rows {connections}"] = load(server, peer.rows, seconds, connections,
+                                                     post_body(peer.body))
             result["resident_mib"] = server.resident_mib()
-        for model, path in (pictures or {}).items():
+        for model, path in peer.pictures.items():
+            load(server, path, 1, 8, post_photo())
             result[f"image {model}"] = load(server, path, seconds, 8, post_photo())
     return result
+
+
+def versions(peer: Peer) -> dict[str, str]:
+    """Of what its requirements name, from the environment itself."""
+    if peer.packages is None:
+        return {}
+    names = re.findall(r"(?m)^([A-Za-z0-9_-]+)", (PEERS / peer.packages / "requirements.txt").read_text())
+    code = "import importlib.metadata as m, sys; print(*(m.version(n) for n in sys.argv[1:]))"
+    out = subprocess.run([venv(peer.packages) / "python", "-c", code, *names], check=True,
+                         capture_output=True, text=True).stdout
+    return dict(zip(names, out.split(), strict=True))
 
 
 def middle(runs: list[dict], *keys: str):
@@ -200,25 +269,69 @@ def cell(value, form: str) -> str:
     return "–" if value is None else format(value, form)
 
 
-def print_tables(results: dict[str, list[dict]]) -> None:
-    print("| one row, JSON | " + " | ".join(f"{c} conn. /s" for c in CONNECTIONS) +
-          " | p50, p99 at 32 | CPU a request | resident | first answer |")
-    print("|---" * (len(CONNECTIONS) + 5) + "|")
+def rows_table(results: dict[str, list[dict]]) -> list[str]:
+    """Ratios are PodSense's CPU and rate at 32 connections against this server's."""
+    ours = results.get("PodSense", [])
+    lines = ["| one row, JSON | " + " | ".join(f"{c} conn. /s" for c in CONNECTIONS) +
+             " | p50, p99 at 32 | CPU s per 1,000 | resident | first answer | rate, CPU of PodSense |",
+             "|---" * (len(CONNECTIONS) + 6) + "|"]
     for name, runs in results.items():
-        if middle(runs, "rows 32", "rate") is None:
+        rate, cpu = middle(runs, "rows 32", "rate"), middle(runs, "rows 32", "cpu_us")
+        if rate is None:
             continue
         rates = " | ".join(cell(middle(runs, f"rows {c}", "rate"), ",.0f") for c in CONNECTIONS)
-        print(f"| {name} | {rates} | {cell(middle(runs, 'rows 32', 'p50_ms'), '.2f')}, "
-              f"{cell(middle(runs, 'rows 32', 'p99_ms'), '.2f')} ms | "
-              f"{cell(middle(runs, 'rows 32', 'cpu_us'), ',.0f')} µs | "
-              f"{cell(middle(runs, 'resident_mib'), '.0f')} MiB | {cell(middle(runs, 'start_ms'), ',.0f')} ms |")
-    print("\n| 640×480 JPEG, 8 connections | fp32 /s | CPU | int8 /s | CPU |")
-    print("|---|---|---|---|---|")
+        ratio = "" if not ours else (f"{middle(ours, 'rows 32', 'rate') / rate:.1f} ×, "
+                                     f"1/{cpu / middle(ours, 'rows 32', 'cpu_us'):.1f}")
+        lines.append(f"| {name} | {rates} | {cell(middle(runs, 'rows 32', 'p50_ms'), '.2f')}, "
+                     f"{cell(middle(runs, 'rows 32', 'p99_ms'), '.2f')} ms | {cell(cpu / 1e3, '.3f')} | "
+                     f"{cell(middle(runs, 'resident_mib'), '.0f')} MiB | "
+                     f"{cell(middle(runs, 'start_ms'), ',.0f')} ms | {ratio} |")
+    return lines
+
+
+def pictures_table(results: dict[str, list[dict]]) -> list[str]:
+    lines = ["| 640×480 JPEG, 8 connections | fp32 /s | CPU | int8 /s | CPU |", "|---|---|---|---|---|"]
     for name, runs in results.items():
-        if middle(runs, "image fp32", "rate") or middle(runs, "image int8", "rate"):
-            print(f"| {name} | " + " | ".join(
-                f"{cell(middle(runs, f'image {m}', 'rate'), '.0f')} | "
-                f"{cell((middle(runs, f'image {m}', 'cpu_us') or 0) / 1e3, '.1f')} ms" for m in ("fp32", "int8")) + " |")
+        cells = [f"{cell(middle(runs, f'image {m}', 'rate'), '.0f')} | " +
+                 ("–" if (cpu := middle(runs, f"image {m}", "cpu_us")) is None else f"{cpu / 1e3:.1f} ms")
+                 for m in ("fp32", "int8")]
+        if any(not one.startswith("–") for one in cells):
+            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def render(document: dict) -> str:
+    machine = document["machine"]
+    lines = [f"{machine['cpu']}, {machine['cores']} cores shared with the client, Linux {machine['kernel']}, "
+             f"PodSense at {machine['commit']}. Medians of {document['rounds']} interleaved rounds, "
+             f"{document['seconds']:g} s a figure, wrk as the client. `bench/peers.py --table FILE.json` "
+             "made this page.", ""]
+    lines += [*rows_table(document["results"]), "", *pictures_table(document["results"]), "",
+              "Versions: " + "; ".join(
+                  f"{name}: " + ", ".join(f"{package} {version}" for package, version in have.items())
+                  for name, have in document["versions"].items() if have) + ".", "",
+              "How each is configured stands at the top of its script in [peers](../peers): one worker a core, "
+              "one thread a run. PodSense serves all default models meanwhile; the others hold only what they "
+              "answer, FastAPI also a picture model. CPU and memory are those of all processes of a server."]
+    return "\n".join(lines) + "\n"
+
+
+def run_rounds(names: list[str], arguments) -> dict:
+    document = {"machine": describe_machine(), "seconds": arguments.seconds, "rounds": arguments.rounds,
+                "results": {name: [] for name in names},
+                "versions": {name: versions(SERVERS[name]) for name in names}}
+    if arguments.json and arguments.json.exists() and arguments.merge:
+        before = json.loads(arguments.json.read_text())
+        document["results"] = before["results"] | {name: before["results"].get(name, []) for name in names}
+        document["versions"] = before["versions"] | document["versions"]
+    for _ in range(arguments.rounds):
+        for name in names:
+            document["results"][name].append(measure(name, arguments.seconds))
+            document["rounds"] = max(len(runs) for runs in document["results"].values())
+            if arguments.json:
+                arguments.json.parent.mkdir(exist_ok=True)
+                arguments.json.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    return document
 
 
 def main() -> None:
@@ -226,20 +339,21 @@ def main() -> None:
     parser.add_argument("--only", help="names, comma-separated; any part of a name will do")
     parser.add_argument("--seconds", type=float, default=6)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", type=Path, help="write every figure here")
+    parser.add_argument("--json", type=Path, help="write every figure here, after each server")
+    parser.add_argument("--merge", action="store_true", help="add the rounds to those in --json")
+    parser.add_argument("--table", type=Path, help="measure nothing: render FILE.json to FILE.md")
     arguments = parser.parse_args()
+    if arguments.table:
+        text = render(json.loads(arguments.table.read_text()))
+        arguments.table.with_suffix(".md").write_text(text)
+        print(text, end="")
+        return
     wanted = [part.strip().lower() for part in (arguments.only or "").split(",")]
-    names = [name for name in SERVERS if name == "PodSense" or any(part in name.lower() for part in wanted)]
-    machine = describe_machine()
-    results: dict[str, list[dict]] = {name: [] for name in names}
-    for _ in range(arguments.rounds):
-        for name in names:
-            results[name].append(measure(name, arguments.seconds))
-    print(f"{machine['cpu']}, {CORES} cores shared with the client, commit {machine['commit']}; medians of "
-          f"{arguments.rounds} rounds of {arguments.seconds:g} s\n")
-    print_tables(results)
-    if arguments.json:
-        arguments.json.write_text(json.dumps({"machine": machine, "results": results}, indent=1) + "\n")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # so that servers are ended, too
+    names = [name for name in SERVERS if any(part in name.lower() for part in wanted)]
+    if not names:
+        parser.error(f"--only: there are {', '.join(SERVERS)}")
+    print(render(run_rounds(names, arguments)), end="")
 
 
 if __name__ == "__main__":

@@ -354,7 +354,7 @@ class App {
 /// Blocks of this size and beyond are returned to the system as soon as they are free. Left to
 /// itself glibc moves the bound up to 32 MiB as models come and go, and their weights then lie
 /// among small things that keep the heap from shrinking.
-constexpr int kMappedBlock = 4 << 20;
+constexpr int kMappedBlock = 4 * 1024 * 1024;
 
 void return_large_blocks() {
 #ifdef __GLIBC__

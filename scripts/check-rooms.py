@@ -49,8 +49,8 @@ LAYERS = {
 OWNERS = [
     ("ONNX Runtime", ["onnxruntime_*", "cpu_provider_factory.h"], ["model/*.cc"]),
     ("Boost", ["boost/*"], ["http/*", "load/*"]),
-    ("gRPC", ["grpc/*", "grpcpp/*", "grpc++/*"], ["grpc/*"]),
-    ("protobuf", ["google/*", "*.pb.h"], ["grpc/*"]),
+    ("gRPC", ["grpc/*", "grpcpp/*", "grpc++/*"], ["grpc/*", "load/grpc_*"]),
+    ("protobuf", ["google/*", "*.pb.h"], ["grpc/*", "load/grpc_*.cc"]),
     ("simdjson", ["simdjson.h"], ["protocol/*.cc"]),
     ("nlohmann-json", ["nlohmann/*"],
      ["access/*.cc", "protocol/*.cc", "server/*.cc", "http/*.cc", "load/*.cc", "cli/*.cc"]),

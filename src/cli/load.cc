@@ -70,7 +70,9 @@ struct Flags {
 
 void add_target(CLI::App& app, Flags& flags) {
   auto* target = app.add_option_group("Target");
-  target->add_option("url", flags.positional, "http[s]://HOST[:PORT][/PATH]");
+  target->add_option(
+      "url", flags.positional,
+      "http[s]://HOST[:PORT][/PATH], grpc[s]://HOST[:PORT]; placeholders as in bodies");
   target->add_option("--host", flags.host, "the same as a flag");
   target->add_option("-m,--method", flags.options.method, "GET, or POST with a body");
   target->add_option("-H,--header", flags.headers, "'Name: value', as often as needed")
@@ -80,6 +82,11 @@ void add_target(CLI::App& app, Flags& flags) {
   target->add_option("-a,--auth", flags.auth, "USER:PASSWORD for basic authentication");
   target->add_option("--host-header", flags.host_header, "Host header");
   target->add_flag("--disable-keepalive", flags.disable_keepalive, "a connection for each request");
+  target->add_flag("--grpc", flags.options.grpc,
+                   "podsense.v1 with --image, --features or JSON; with --oip ModelInfer");
+  target->add_option("--streams", flags.options.streams,
+                     "gRPC: calls on a connection at a time (100; closed loop 1)");
+  target->add_flag("--tls", flags.options.tls, "where the URL has no scheme that says so");
   target->add_flag("--insecure", flags.insecure, "accept any certificate");
   target->add_option("--cacert", flags.options.ca_file, "PEM file with the authorities to trust");
   target->add_option("--wait", flags.wait, "try to connect for so long before giving up");
@@ -99,9 +106,11 @@ void add_body(CLI::App& app, Flags& flags) {
   body->add_flag("--multipart", flags.options.multipart, "the picture as a form's file");
   body->add_option("--features", flags.options.features, "1,2,3 or a CSV file, to /predict-single");
   body->add_option("--oip", flags.oip.form,
-                   "json or binary: random tensors of --model's shapes, to /v2/models/NAME/infer")
+                   "json or binary (gRPC: binary): random tensors of --model's shapes, to "
+                   "/v2/models/NAME/infer")
       ->check(CLI::IsMember({"json", "binary"}));
-  body->add_option("--model", flags.oip.model, "for --oip");
+  body->add_option("--model", flags.oip.model,
+                   "for --oip; with --grpc for messages that name none");
   body->add_option("--batch", flags.oip.batch, "for --oip: the first dimension where it is open")
       ->check(CLI::Range(1, 4096));
 }

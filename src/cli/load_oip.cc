@@ -8,12 +8,31 @@ namespace {
 
 constexpr Duration kTimeout = std::chrono::seconds(5);
 
+/// The room asks for the metadata itself, over gRPC.
+Result<void> use_grpc(const OipFlags& flags, load::Options& options) {
+  if (flags.form == "json") {
+    return fail(ErrorCode::kInvalidArgument, "tensors go over gRPC as bytes: say --oip binary");
+  }
+  if (!flags.form.empty() && flags.model.empty()) {
+    return fail(ErrorCode::kInvalidArgument, "--oip needs --model NAME");
+  }
+  options.model = flags.model;
+  options.oip = !flags.form.empty();
+  options.batch = flags.batch;
+  return {};
+}
+
 }  // namespace
 
 Result<void> use_oip(const OipFlags& flags, load::Options& options) {
+  const bool grpc =
+      options.grpc || options.url.starts_with("grpc://") || options.url.starts_with("grpcs://");
+  if (grpc) {
+    return use_grpc(flags, options);
+  }
   if (flags.form.empty()) {
     if (!flags.model.empty()) {
-      return fail(ErrorCode::kInvalidArgument, "--model belongs to --oip");
+      return fail(ErrorCode::kInvalidArgument, "--model belongs to --oip or --grpc");
     }
     return {};
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
@@ -183,6 +184,26 @@ void BodyTemplate::append_value(const Value& value, std::uint64_t index, std::si
     const int column = std::get<Row>(value).column;
     out += column < 0 ? std::string_view(row) : split(row, ',')[static_cast<std::size_t>(column)];
   }
+}
+
+void BodyTemplate::append_encoded(std::uint64_t index, std::string& out) const {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  constexpr std::string_view kPlain = "-._~,:/@";
+  std::string value;
+  for (std::size_t i = 0; i < pieces_.size(); ++i) {
+    out += pieces_[i].before;
+    value.clear();
+    append_value(pieces_[i].value, index, i, value);
+    for (const char c : value) {
+      const auto byte = static_cast<unsigned char>(c);
+      if (std::isalnum(byte) != 0 || kPlain.find(c) != std::string_view::npos) {
+        out += c;
+      } else {
+        out += {'%', kDigits[byte >> 4U], kDigits[byte & 15U]};
+      }
+    }
+  }
+  out += tail_;
 }
 
 void BodyTemplate::append(std::uint64_t index, std::string& out) const {

@@ -1,7 +1,7 @@
 #pragma once
 
-/// A request body that differs from request to request. It is a pure function of the request's
-/// number, so that two runs with one seed send the same bytes.
+/// A request body, or a URL's path and query, that differs from request to request. It is a pure
+/// function of the request's number, so that two runs with one seed send the same bytes.
 ///
 ///   {{counter}}              0, 1, 2, …
 ///   {{random_int LOW HIGH}}  a whole number, both ends included
@@ -44,6 +44,9 @@ class BodyTemplate {
   [[nodiscard]] bool is_fixed() const { return pieces_.empty(); }
   [[nodiscard]] const std::string& fixed_bytes() const { return tail_; }
   void append(std::uint64_t index, std::string& out) const;
+  /// For a URL: of what the placeholders give, all but letters, digits and -._~,:/@ is
+  /// percent-encoded.
+  void append_encoded(std::uint64_t index, std::string& out) const;
 
  private:
   struct Counter {};

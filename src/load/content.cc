@@ -112,18 +112,9 @@ std::string guessed_type(std::string_view body) {
 }
 
 Result<Content> file_content(const Options& options) {
-  std::shared_ptr<const Table> rows;
-  if (!options.rows.empty()) {
-    auto csv = read_file(options.rows);
-    if (!csv) {
-      return fail(std::move(csv.error()));
-    }
-    auto table = parse_table(*csv);
-    if (!table) {
-      return fail(ErrorCode::kInvalidArgument,
-                  "--rows " + options.rows.string() + ": " + table.error().message);
-    }
-    rows = std::make_shared<const Table>(std::move(*table));
+  auto rows = load_rows(options);
+  if (!rows) {
+    return fail(std::move(rows.error()));
   }
   auto text = read_file(options.body_file);
   if (!text) {
@@ -134,7 +125,7 @@ Result<Content> file_content(const Options& options) {
   if (text->find('\0') != std::string::npos) {
     return Content{.bodies = {{.content = BodyTemplate::fixed(std::move(*text))}}};
   }
-  auto body = BodyTemplate::parse(*text, std::move(rows), options.seed);
+  auto body = BodyTemplate::parse(*text, std::move(*rows), options.seed);
   if (!body) {
     return fail(ErrorCode::kInvalidArgument,
                 "--body-file " + options.body_file.string() + ": " + body.error().message);
@@ -151,6 +142,22 @@ Result<std::string> read_file(const fs::path& path) {
     return fail(ErrorCode::kNotFound, "cannot read " + path.string());
   }
   return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+Result<std::shared_ptr<const Table>> load_rows(const Options& options) {
+  if (options.rows.empty()) {
+    return nullptr;
+  }
+  auto csv = read_file(options.rows);
+  if (!csv) {
+    return fail(std::move(csv.error()));
+  }
+  auto table = parse_table(*csv);
+  if (!table) {
+    return fail(ErrorCode::kInvalidArgument,
+                "--rows " + options.rows.string() + ": " + table.error().message);
+  }
+  return std::make_shared<const Table>(std::move(*table));
 }
 
 Result<Content> make_content(const Options& options) {

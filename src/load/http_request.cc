@@ -44,7 +44,7 @@ bool has_header(const HttpRequestOptions& options, std::string_view name) {
 }
 
 std::string make_head(const HttpRequestOptions& options, std::string_view content_type) {
-  std::string head = options.method + " " + options.url.target + " HTTP/1.1\r\n";
+  std::string head = " HTTP/1.1\r\n";
   if (!has_header(options, "Host")) {
     head += "Host: " + options.url.authority() + "\r\n";
   }
@@ -75,36 +75,51 @@ Result<HttpRequests> HttpRequests::create(const HttpRequestOptions& options) {
   }
   HttpRequests requests;
   requests.is_head_ = options.method == "HEAD";
-  if (options.bodies.empty()) {
-    std::string head = make_head(options, {});
-    head += wants_length(options.method) ? "Content-Length: 0\r\n\r\n" : "\r\n";
-    requests.forms_.push_back({.head = std::move(head)});
-  }
-  for (const auto& body : options.bodies) {
-    Form form{.head = make_head(options, body.content_type) + "Content-Length: ",
-              .body = body.content,
-              .whole = body.content.is_fixed()};
+  const BodyTemplate target = options.target.value_or(BodyTemplate::fixed(options.url.target));
+  const auto add = [&](Form form) {
+    form.line = options.method + " ";
+    form.target = target;
+    form.whole = target.is_fixed() && form.body.is_fixed();
     if (form.whole) {
-      const std::string& bytes = body.content.fixed_bytes();
-      form.head += std::to_string(bytes.size()) + "\r\n\r\n" + bytes;
-      form.body = BodyTemplate();
+      std::string bytes;
+      form.append(0, bytes);
+      form = {.line = std::move(bytes), .whole = true};
     }
     requests.forms_.push_back(std::move(form));
+  };
+  if (options.bodies.empty()) {
+    add({.head = make_head(options, {}) +
+                 (wants_length(options.method) ? "Content-Length: 0\r\n\r\n" : "\r\n")});
+  }
+  for (const auto& body : options.bodies) {
+    add({.head = make_head(options, body.content_type) + "Content-Length: ",
+         .body = body.content,
+         .has_body = true});
   }
   return requests;
+}
+
+void HttpRequests::Form::append(std::uint64_t index, std::string& out) const {
+  out += line;
+  target.append_encoded(index, out);
+  out += head;
+  if (!has_body) {
+    return;
+  }
+  std::string bytes;
+  body.append(index, bytes);
+  out += std::to_string(bytes.size());
+  out += "\r\n\r\n";
+  out += bytes;
 }
 
 std::string_view HttpRequests::request(std::uint64_t index, std::string& scratch) const {
   const Form& form = forms_[index % forms_.size()];
   if (form.whole) {
-    return form.head;
+    return form.line;
   }
-  std::string body;
-  form.body.append(index, body);
-  scratch = form.head;
-  scratch += std::to_string(body.size());
-  scratch += "\r\n\r\n";
-  scratch += body;
+  scratch.clear();
+  form.append(index, scratch);
   return scratch;
 }
 

@@ -3,6 +3,7 @@
 /// The bytes of each request: head and body. Where all requests are equal they are made once.
 /// @threads immutable once made
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,6 +17,7 @@ namespace podsense::load {
 
 struct HttpRequestOptions {
   Url url;
+  std::optional<BodyTemplate> target;  ///< in place of the URL's path and query
   std::string method = "GET";
   std::vector<std::pair<std::string, std::string>> headers;  ///< beside Host and Content-Length
   bool keep_alive = true;
@@ -38,9 +40,13 @@ class HttpRequests {
 
  private:
   struct Form {
-    std::string head;  ///< up to "Content-Length: ", or the whole request when `whole`
+    std::string line;  ///< up to the URL
+    BodyTemplate target;
+    std::string head;  ///< after the URL, up to "Content-Length: " where there is a body
     BodyTemplate body;
-    bool whole = true;
+    bool has_body = false;
+    bool whole = false;  ///< `line` is the whole request
+    void append(std::uint64_t index, std::string& out) const;
   };
   std::vector<Form> forms_;
   bool is_head_ = false;

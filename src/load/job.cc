@@ -104,51 +104,6 @@ unsigned choose_threads(const Options& options, const Plan& plan) {
   return threads;
 }
 
-Result<HttpTransportOptions> make_transport_options(const Options& options, Job& job) {
-  auto content = make_content(options);
-  auto url = parse_url(options.url);
-  if (!content || !url) {
-    return fail(std::move(content ? url.error() : content.error()));
-  }
-  if (url->target == "/" && !options.url.ends_with('/') && !content->path.empty()) {
-    url->target = content->path;
-  }
-  auto endpoints = resolve(*url);
-  if (!endpoints) {
-    return fail(std::move(endpoints.error()));
-  }
-  for (const Endpoint& endpoint : *endpoints) {
-    if (!options.public_host_allowed && !is_private(endpoint.address())) {
-      return fail(
-          ErrorCode::kPermissionDenied,
-          url->host + " (" + endpoint.address().to_string() +
-              ") has a public address: a load test looks like an attack to whoever runs it. If "
-              "it is yours to load, say --i-may-load-this-host");
-    }
-  }
-  HttpTransportOptions transport{.request = {.url = *url,
-                                             .method = options.method,
-                                             .headers = options.headers,
-                                             .keep_alive = options.keep_alive,
-                                             .bodies = std::move(content->bodies)},
-                                 .endpoints = std::move(*endpoints),
-                                 .timeout = options.timeout,
-                                 .verify = options.verify_tls,
-                                 .ca_file = options.ca_file};
-  if (transport.request.method.empty()) {
-    transport.request.method = transport.request.bodies.empty() ? "GET" : "POST";
-  }
-  for (auto& body : transport.request.bodies) {
-    if (!options.content_type.empty()) {
-      body.content_type = options.content_type;
-    }
-  }
-  job.circumstances.url = url->text();
-  job.circumstances.method = transport.request.method;
-  job.circumstances.protocol = "http/1.1";
-  return transport;
-}
-
 void describe(const Options& options, Job& job) {
   Circumstances& how = job.circumstances;
   const Plan& plan = job.plan;
@@ -166,7 +121,112 @@ void describe(const Options& options, Job& job) {
   how.started_at = timestamp();
 }
 
+/// Whom the URL's scheme or a flag wants.
+bool is_grpc(const Options& options) {
+  return options.grpc || options.url.starts_with("grpc://") || options.url.starts_with("grpcs://");
+}
+
+/// The path, with placeholders where there are some.
+Result<void> set_target(const Options& options, HttpRequestOptions& request) {
+  if (request.url.target.find("{{") == std::string::npos) {
+    return {};
+  }
+  auto rows = load_rows(options);
+  if (!rows) {
+    return fail(std::move(rows.error()));
+  }
+  auto target = BodyTemplate::parse(request.url.target, std::move(*rows), options.seed);
+  if (!target) {
+    return fail(ErrorCode::kInvalidArgument, "the URL: " + target.error().message);
+  }
+  request.target = std::move(*target);
+  return {};
+}
+
+Result<HttpTransportOptions> transport_options(const Options& options) {
+  auto content = make_content(options);
+  const bool bare = options.url.find("://") == std::string::npos;
+  auto url = parse_url(bare && options.tls ? "https://" + options.url : options.url);
+  if (!content || !url) {
+    return fail(std::move(content ? url.error() : content.error()));
+  }
+  url->tls = url->tls || options.tls;
+  if (url->target == "/" && !options.url.ends_with('/') && !content->path.empty()) {
+    url->target = content->path;
+  }
+  auto endpoints = own_endpoints(options, *url);
+  if (!endpoints) {
+    return fail(std::move(endpoints.error()));
+  }
+  HttpTransportOptions transport{.request = {.url = *url,
+                                             .target = {},
+                                             .method = options.method,
+                                             .headers = options.headers,
+                                             .keep_alive = options.keep_alive,
+                                             .bodies = std::move(content->bodies)},
+                                 .endpoints = std::move(*endpoints),
+                                 .timeout = options.timeout,
+                                 .verify = options.verify_tls,
+                                 .ca_file = options.ca_file};
+  if (auto set = set_target(options, transport.request); !set) {
+    return fail(std::move(set.error()));
+  }
+  if (transport.request.method.empty()) {
+    transport.request.method = transport.request.bodies.empty() ? "GET" : "POST";
+  }
+  for (auto& body : transport.request.bodies) {
+    if (!options.content_type.empty()) {
+      body.content_type = options.content_type;
+    }
+  }
+  return transport;
+}
+
 }  // namespace
+
+Result<std::vector<Endpoint>> own_endpoints(const Options& options, const Url& url) {
+  auto endpoints = resolve(url);
+  if (!endpoints) {
+    return endpoints;
+  }
+  for (const Endpoint& endpoint : *endpoints) {
+    if (!options.public_host_allowed && !is_private(endpoint.address())) {
+      return fail(
+          ErrorCode::kPermissionDenied,
+          url.host + " (" + endpoint.address().to_string() +
+              ") has a public address: a load test looks like an attack to whoever runs it. If "
+              "it is yours to load, say --i-may-load-this-host");
+    }
+  }
+  return endpoints;
+}
+
+Connections part_of(const Connections& all, unsigned part, unsigned parts) {
+  return {.first = all.first / parts + (part < all.first % parts ? 1 : 0),
+          .most = std::max(1U, all.most / parts + (part < all.most % parts ? 1 : 0))};
+}
+
+Result<void> make_http(const Options& options, Job& job) {
+  auto transport = transport_options(options);
+  if (!transport) {
+    return fail(std::move(transport.error()));
+  }
+  Circumstances& how = job.circumstances;
+  how.url = transport->request.url.text();
+  how.method = transport->request.method;
+  how.protocol = "http/1.1";
+  job.make = [shared = std::move(*transport),
+              all = Connections{.first = how.connections, .most = how.max_connections},
+              threads = job.plan.threads,
+              next = 0U](boost::asio::io_context& context, Sink& sink) mutable {
+    HttpTransportOptions mine = shared;
+    const Connections share = part_of(all, next++ % threads, threads);
+    mine.connections = share.first;
+    mine.max_connections = share.most;
+    return HttpTransport::create(mine, context, sink);
+  };
+  return {};
+}
 
 Result<Job> make_job(const Options& options) {
   if (auto valid = options.validate(); !valid) {
@@ -179,10 +239,6 @@ Result<Job> make_job(const Options& options) {
   plan.warm_up = options.warm_up;
   plan.cool_down = options.cool_down;
   plan.worker_rate = options.worker_rate;
-  auto transport = make_transport_options(options, job);
-  if (!transport) {
-    return fail(std::move(transport.error()));
-  }
   if (is_open_loop(options)) {
     if (auto made = make_shape(options, job); !made) {
       return fail(std::move(made.error()));
@@ -208,14 +264,10 @@ Result<Job> make_job(const Options& options) {
   job.circumstances.connections = connections;
   job.circumstances.max_connections = most;
   describe(options, job);
-  job.make = [shared = std::move(*transport), connections, most, threads = plan.threads, next = 0U](
-                 boost::asio::io_context& context, Sink& sink) mutable {
-    HttpTransportOptions mine = shared;
-    const unsigned part = next++ % threads;
-    mine.connections = connections / threads + (part < connections % threads ? 1 : 0);
-    mine.max_connections = std::max(1U, most / threads + (part < most % threads ? 1 : 0));
-    return HttpTransport::create(mine, context, sink);
-  };
+  const auto made = is_grpc(options) ? make_grpc(options, job) : make_http(options, job);
+  if (!made) {
+    return fail(made.error());
+  }
   return job;
 }
 
@@ -238,6 +290,7 @@ Result<void> Options::validate() const {
   require(!connections || *connections > 0, "-c must be at least 1");
   require(max_connections > 0, "--max-connections must be at least 1");
   require(timeout > Duration::zero(), "the time limit must be above 0");
+  require(streams <= 10000, "--streams must be at most 10000");
   require(threads <= 64, "--threads must be at most 64");
   require(worker_rate >= 0, "-q must not be negative");
   require(kinds == 0 || worker_rate == 0, "-q limits closed loops; for an open loop say --qps");
@@ -246,7 +299,9 @@ Result<void> Options::validate() const {
   require(search_from > 0 && search_to >= search_from && search_to <= 1e6,
           "--search-from must be above 0 and at most --search-to, that at most 1,000,000");
   require(window >= std::chrono::milliseconds(100), "--window must be at least 100ms");
-  require(rows.empty() || !body_file.empty(), "--rows belongs to --body-file");
+  require(rows.empty() || !body_file.empty() || url.find("{{") != std::string::npos,
+          "--rows belongs to --body-file, or to a URL with {{row}}");
+  require(streams == 0 || is_grpc(*this), "--streams belongs to --grpc");
   require(!multipart || !image.empty(), "--multipart belongs to --image");
   require(trace_speed > 0 && trace_scale > 0, "--trace-speed and --trace-scale must be above 0");
   require(arrivals == Arrivals::kEven || kinds == 1 || find_max,

@@ -7,6 +7,7 @@
 #include "load/engine.h"
 #include "load/http_request.h"
 #include "load/load.h"
+#include "load/target.h"
 
 namespace podsense::load {
 
@@ -26,6 +27,25 @@ struct Content {
   std::string path;  ///< where such a body goes when the URL has no path
 };
 Result<Content> make_content(const Options& options);
+
+/// The CSV file of --rows; null where there is none. @errors kNotFound, kInvalidArgument
+Result<std::shared_ptr<const Table>> load_rows(const Options& options);
+
+/// The addresses of a host that is one's own, or may be loaded.
+/// @errors kNotFound: the name does not resolve; kPermissionDenied: a public address
+Result<std::vector<Endpoint>> own_endpoints(const Options& options, const Url& url);
+
+/// Connections of each part. The workers of a closed loop fit on those of their part.
+struct Connections {
+  unsigned first = 1;  ///< opened ahead
+  unsigned most = 1;
+};
+Connections part_of(const Connections& all, unsigned part, unsigned parts);
+
+/// Sets `make`, and what the report says of it. The plan and the numbers of connections are set.
+/// @errors as `run`
+Result<void> make_http(const Options& options, Job& job);
+Result<void> make_grpc(const Options& options, Job& job);
 
 /// A file as bytes. @errors kNotFound
 Result<std::string> read_file(const std::filesystem::path& path);

@@ -20,7 +20,7 @@ namespace podsense::load {
 
 struct Options {
   // --- the target
-  std::string url;     ///< may lack a path: then the kind of body says which
+  std::string url;     ///< may lack a path: then the kind of body says which; a template
   std::string method;  ///< empty: GET, or POST with a body
   std::vector<std::pair<std::string, std::string>> headers;
   std::string content_type;
@@ -30,12 +30,20 @@ struct Options {
   bool public_host_allowed = false;
   Duration wait_for_target{};  ///< so long is connecting tried again before the run
 
+  // --- gRPC: podsense.v1 with the bodies below (texts are its messages as JSON), or `oip`
+  bool grpc = false;  ///< also by the URL's scheme
+  bool tls = false;
+  std::string model;        ///< for messages that name none; empty: the server chooses
+  bool oip = false;         ///< ModelInfer with random tensors of `model`'s shapes
+  std::uint64_t batch = 1;  ///< `oip`: the first dimension where it is open
+  unsigned streams = 0;     ///< calls on a connection at a time; 0: 100, closed loop 1
+
   // --- the body: at most one of these
   std::optional<std::string> body;  ///< as it is
   std::filesystem::path body_file;  ///< a template
   std::filesystem::path image;      ///< a file, or a folder of them
   std::string features;             ///< numbers with commas, or a CSV file
-  std::filesystem::path rows;       ///< CSV file for {{row}}
+  std::filesystem::path rows;       ///< CSV file for {{row}}, also in the URL
   bool multipart = false;           ///< the image as a form's field
 
   // --- the load

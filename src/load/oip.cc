@@ -129,6 +129,29 @@ std::string binary_values(const Input& input, std::mt19937_64& random) {
 
 }  // namespace
 
+Result<std::vector<OipTensor>> make_oip_tensors(std::string_view metadata,
+                                                const OipOptions& options) {
+  try {
+    const Json model = Json::parse(metadata);
+    std::mt19937_64 random(options.seed);
+    std::vector<OipTensor> tensors;
+    for (const Json& entry : model.at("inputs")) {
+      auto input = read_input(entry, options);
+      if (!input) {
+        return fail(std::move(input.error()));
+      }
+      tensors.push_back({.name = input->name,
+                         .datatype = std::string(input->type->name),
+                         .shape = input->shape,
+                         .bytes = binary_values(*input, random)});
+    }
+    return tensors;
+  } catch (const Json::exception& error) {
+    return fail(ErrorCode::kInvalidArgument,
+                std::string("this is no metadata of a model: ") + error.what());
+  }
+}
+
 Result<OipRequest> make_oip_request(std::string_view metadata, const OipOptions& options) {
   try {
     const Json model = Json::parse(metadata);

@@ -25,6 +25,19 @@ struct OipRequest {
   std::vector<std::pair<std::string, std::string>> headers;
 };
 
+/// An input with random values, packed as the binary extension and gRPC want them.
+struct OipTensor {
+  std::string name;
+  std::string datatype;
+  std::vector<std::int64_t> shape;
+  std::string bytes;
+};
+
+/// @param metadata {"inputs": [{"name", "datatype", "shape"}, …]}
+/// @errors kInvalidArgument: no such document, or a type that nobody knows
+Result<std::vector<OipTensor>> make_oip_tensors(std::string_view metadata,
+                                                const OipOptions& options);
+
 /// @param metadata the answer of GET /v2/models/NAME
 /// @errors kInvalidArgument: no such document, or a type that JSON has no form for (say binary)
 Result<OipRequest> make_oip_request(std::string_view metadata, const OipOptions& options);

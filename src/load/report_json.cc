@@ -128,8 +128,8 @@ Json search_json(const Search& search) {
 void add_answers(const Results& results, Json& json) {
   json["status"] = Json::object();
   for (const auto& [code, status] : results.status) {
-    json["status"][std::to_string(code)] = {{"count", status.count},
-                                            {"latency", summary(status.latency)}};
+    json["status"][status_name(code)] = {{"count", status.count},
+                                         {"latency", summary(status.latency)}};
   }
   json["errors"] = Json::object();
   for (std::size_t i = 1; i < kErrorKinds; ++i) {
@@ -146,7 +146,7 @@ void add_answers(const Results& results, Json& json) {
 void add_histograms(const Results& results, Json& json) {
   Json status = Json::object();
   for (const auto& [code, one] : results.status) {
-    status[std::to_string(code)] = raw(one.latency);
+    status[status_name(code)] = raw(one.latency);
   }
   json["histograms"] = {{"latency", raw(results.latency)},
                         {"service", raw(results.service)},
@@ -222,8 +222,12 @@ Results results_from(const Json& json) {
                   .measured = seconds_from(json.at("measured_seconds")),
                   .last_answer = seconds_from(json.at("last_answer_seconds"))};
   for (const auto& [code, one] : json.at("status").items()) {
-    results.status[std::stoi(code)] = {.count = one.at("count").get<std::uint64_t>(),
-                                       .latency = histogram_from(raws.at("status").at(code))};
+    const auto status = parse_status(code);
+    if (!status) {
+      throw std::invalid_argument("'" + code + "' is no status");
+    }
+    results.status[*status] = {.count = one.at("count").get<std::uint64_t>(),
+                               .latency = histogram_from(raws.at("status").at(code))};
   }
   for (std::size_t i = 1; i < kErrorKinds; ++i) {
     const std::string name(error_kind_name(static_cast<ErrorKind>(i)));

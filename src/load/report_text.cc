@@ -156,8 +156,8 @@ void answers(const Results& results, std::string& out) {
            std::string(trim(said)) + "\n";
   };
   for (const auto& [code, status] : results.status) {
-    if (code < 200 || code >= 300) {
-      add(std::to_string(code), status.count);
+    if (!is_success(code)) {
+      add(status_name(code), status.count);
     }
   }
   for (std::size_t i = 1; i < kErrorKinds; ++i) {

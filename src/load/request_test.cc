@@ -16,7 +16,9 @@
 namespace podsense::load {
 namespace {
 
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 TEST(Url, IsReadAsBrowsersDo) {
   struct Case {
@@ -25,10 +27,13 @@ TEST(Url, IsReadAsBrowsersDo) {
     const char* target;
     bool tls;
   };
-  for (const Case& one : {Case{"http://localhost:8080", "localhost:8080", "/", false},
-                          Case{"localhost:8080/infer", "localhost:8080", "/infer", false},
-                          Case{"https://h/x?a=b#c", "h", "/x?a=b", true},
-                          Case{"http://[::1]:81?q", "[::1]:81", "/?q", false}}) {
+  for (const Case& one :
+       {Case{"http://localhost:8080", "localhost:8080", "/", false},
+        Case{"localhost:8080/infer", "localhost:8080", "/infer", false},
+        Case{"https://h/x?a=b#c", "h", "/x?a=b", true},
+        Case{"http://h/{{random_int 1 2}}", "h", "/{{random_int 1 2}}", false},
+        Case{"grpc://h", "h:9000", "/", false}, Case{"grpcs://h", "h:443", "/", true},
+        Case{"http://[::1]:81?q", "[::1]:81", "/?q", false}}) {
     const auto url = parse_url(one.text);
     ASSERT_TRUE(url) << one.text;
     EXPECT_EQ(url->authority(), one.authority);
@@ -38,8 +43,9 @@ TEST(Url, IsReadAsBrowsersDo) {
 }
 
 TEST(Url, RefusesWhatIsNone) {
-  for (const char* text : {"", "ftp://x", "http://", "http://h:0", "http://h:99999", "http://h:x",
-                           "http://a@h/", "http://[::1", "http://h/a b", "http://[::1]x"}) {
+  for (const char* text :
+       {"", "ftp://x", "http://", "http://h:0", "http://h:99999", "http://h:x", "http://a@h/",
+        "http://[::1", "http://h/a b", "http://h/{{{{ a}}", "http://[::1]x"}) {
     EXPECT_FALSE(parse_url(text)) << text;
   }
 }
@@ -129,6 +135,33 @@ TEST(HttpRequests, WritesHeadAndBody) {
   EXPECT_EQ(requests->request(0, scratch),
             "POST /x HTTP/1.1\r\nHost: h:1\r\nX-A: b\r\nUser-Agent: podsense-load\r\n"
             "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}");
+}
+
+TEST(HttpRequests, UrlsFollowTheTemplateAndAreEncoded) {
+  const auto rows = std::make_shared<const Table>(
+      Table{.columns = {"city"}, .rows = {"Bad Ems", "a/b&c=\xC3\xA4"}});
+  HttpRequestOptions options = to_host("GET");
+  options.target = *BodyTemplate::parse("/{{counter}}?q={{row city}}", rows, 1);
+  const auto requests = HttpRequests::create(options);
+  ASSERT_TRUE(requests);
+  std::string scratch;
+  EXPECT_THAT(requests->request(0, scratch), StartsWith("GET /0?q=Bad%20Ems HTTP/1.1\r\n"));
+  EXPECT_THAT(requests->request(3, scratch), StartsWith("GET /3?q=a/b%26c%3D%C3%A4 HTTP/1.1\r\n"));
+  EXPECT_THAT(requests->request(3, scratch), EndsWith("\r\n\r\n"));
+}
+
+TEST(Status, HasANameThatReadsBack) {
+  EXPECT_EQ(status_name(503), "503");
+  EXPECT_EQ(status_name(kGrpcStatus + 14), "UNAVAILABLE");
+  EXPECT_EQ(parse_status("14"), parse_status("UNAVAILABLE"));
+  for (int code = 0; code < 20; ++code) {
+    EXPECT_EQ(parse_status(status_name(kGrpcStatus + code)), kGrpcStatus + code);
+  }
+  for (const char* text : {"", "1000", "-1", "Unavailable", "20x"}) {
+    EXPECT_FALSE(parse_status(text)) << text;
+  }
+  EXPECT_TRUE(is_success(kGrpcOk) && is_success(204) && !is_success(kGrpcStatus + 2));
+  EXPECT_FALSE(is_success(0));
 }
 
 TEST(HttpRequests, LengthFollowsTheTemplate) {

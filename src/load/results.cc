@@ -1,6 +1,8 @@
 #include "load/results.h"
 
 #include <algorithm>
+#include <charconv>
+#include <string_view>
 
 namespace podsense::load {
 namespace {
@@ -8,12 +10,42 @@ namespace {
 constexpr std::size_t kMostSamples = 32;
 constexpr std::size_t kMostSlices = 4000;
 
+/// @source gRPC's status codes, in their order
+constexpr std::array<std::string_view, 17> kGrpcNames{
+    "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
+    "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
+    "ABORTED",   "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
+    "DATA_LOSS", "UNAUTHENTICATED"};
+
 }  // namespace
 
 std::string_view error_kind_name(ErrorKind kind) {
   constexpr std::array<std::string_view, kErrorKinds> kNames{
       "none", "connect", "tls", "timeout", "closed", "reset", "protocol", "canceled"};
   return kNames[static_cast<std::size_t>(kind)];
+}
+
+std::string status_name(int status) {
+  const auto code = static_cast<std::size_t>(status - kGrpcStatus);
+  return status >= kGrpcStatus && code < kGrpcNames.size() ? std::string(kGrpcNames[code])
+         : status >= kGrpcStatus                           ? std::to_string(code)
+                                                           : std::to_string(status);
+}
+
+std::optional<int> parse_status(std::string_view name) {
+  if (const auto* const known = std::ranges::find(kGrpcNames, name); known != kGrpcNames.end()) {
+    return kGrpcStatus + static_cast<int>(known - kGrpcNames.begin());
+  }
+  int number = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+  if (error != std::errc() || end != name.data() + name.size() || number < 0 || number > 999) {
+    return std::nullopt;
+  }
+  return number < 100 ? kGrpcStatus + number : number;
+}
+
+bool is_success(int status) {
+  return status == kGrpcOk || (status >= 200 && status < 300);
 }
 
 void Results::merge(const Results& other) {
@@ -162,7 +194,7 @@ void Recorder::finished(const Outcome& outcome) {
 void Recorder::note_sample(const Outcome& outcome) {
   if (results_.samples.size() < kMostSamples && !outcome.sample.empty()) {
     results_.samples.try_emplace(outcome.error == ErrorKind::kNone
-                                     ? std::to_string(outcome.status)
+                                     ? status_name(outcome.status)
                                      : std::string(error_kind_name(outcome.error)),
                                  outcome.sample);
   }

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +30,16 @@ enum class ErrorKind {
 inline constexpr std::size_t kErrorKinds = 8;
 std::string_view error_kind_name(ErrorKind kind);
 
+/// A status is HTTP's number, or this plus gRPC's code.
+inline constexpr int kGrpcStatus = 1000;
+inline constexpr int kGrpcOk = kGrpcStatus;
+/// "503", "UNAVAILABLE"
+std::string status_name(int status);
+/// The reverse; gRPC's codes also as numbers ("14"). Nothing where it is neither.
+std::optional<int> parse_status(std::string_view name);
+/// 2xx or gRPC's OK.
+bool is_success(int status);
+
 /// One request on its way. `intended` is when the schedule wanted it sent, `started` when the
 /// generator acted.
 struct Ticket {
@@ -38,7 +49,7 @@ struct Ticket {
   TimePoint started;
 };
 
-/// Its end. `status` is the HTTP status or, for gRPC, the status code; 0 without an answer.
+/// Its end. `status` is as `status_name` takes it; 0 without an answer.
 struct Outcome {
   Ticket ticket;
   ErrorKind error = ErrorKind::kNone;

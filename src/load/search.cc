@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <deque>
 
+#include "load/live.h"
 #include "load/quantity.h"
 #include "load/runner.h"
 
@@ -11,6 +12,9 @@ namespace {
 /// @source perf_analyzer's rule: three windows whose throughput and latency differ by at most 10 %
 constexpr std::size_t kWindows = 3;
 constexpr double kTolerance = 0.1;
+/// Latencies below this share of their limit may differ by more: p99 of a few fast answers jumps,
+/// and nothing is decided by it.
+constexpr double kFarBelow = 0.5;
 constexpr unsigned kMostWindows = 10;
 /// The rate counts as kept when this share of it was answered.
 constexpr double kKept = 0.95;
@@ -36,9 +40,16 @@ Results as_results(const Recorder::Recent& recent, Duration length) {
 class Finder {
  public:
   Finder(const Options& options, const Job& job, std::vector<Threshold> objective, Signals& signals)
-      : options_(options), job_(job), objective_(std::move(objective)), signals_(signals) {
+      : options_(options),
+        job_(job),
+        objective_(std::move(objective)),
+        signals_(signals),
+        live_({.quiet = options.quiet}) {
     for (const Threshold& threshold : objective_) {
-      quantile_ = threshold.quantile() > 0 ? threshold.quantile() : quantile_;
+      if (threshold.quantile() > 0) {
+        quantile_ = threshold.quantile();
+        limit_ = threshold.limit();
+      }
     }
     found_.search.objective = options.objective;
     found_.circumstances = job.circumstances;
@@ -89,6 +100,7 @@ class Finder {
         (*engine)->interrupt();
       }
     }
+    live_.finish();
     if (!options_.quiet) {
       const std::string line = format_number(rate) + "/s: p99 " + format_duration(step.p99) + ", " +
                                (step.met ? "objective met" : step.reason) + "\n";
@@ -107,6 +119,7 @@ class Finder {
     std::deque<Results> windows;
     rest(engine.started() + options_.window);
     engine.recent();
+    live_.note("trying " + format_number(rate) + "/s");
     for (unsigned i = 1; i <= kMostWindows && !signals_.came(); ++i) {
       rest(engine.started() + options_.window * (i + 1));
       windows.push_back(as_results(engine.recent(), options_.window));
@@ -115,6 +128,8 @@ class Finder {
       }
       step.windows = i;
       judge(windows, step);
+      live_.note("trying " + format_number(rate) + "/s: p99 " + format_duration(step.p99) +
+                 " in window " + std::to_string(i) + " of at most " + std::to_string(kMostWindows));
       if (step.stable || hopeless(windows.back(), rate)) {
         break;
       }
@@ -168,17 +183,18 @@ class Finder {
   }
 
   bool alike(const std::deque<Results>& windows) const {
-    const auto within = [&](auto measure) {
+    const auto within = [&](auto measure, double unimportant) {
       double low = measure(windows.front());
       double high = low;
       for (const Results& window : windows) {
         low = std::min(low, measure(window));
         high = std::max(high, measure(window));
       }
-      return high <= low * (1 + kTolerance);
+      return high <= low * (1 + kTolerance) || high <= unimportant;
     };
-    return within([](const Results& r) { return achieved_rate(r); }) &&
-           within([this](const Results& r) { return to_seconds(r.latency.quantile(quantile_)); });
+    return within([](const Results& r) { return achieved_rate(r); }, 0) &&
+           within([this](const Results& r) { return to_seconds(r.latency.quantile(quantile_)); },
+                  limit_ * kFarBelow);
   }
 
   /// Twice beyond a latency limit, or answering half of what comes: no window to come will mend it.
@@ -205,6 +221,8 @@ class Finder {
   const std::vector<Threshold> objective_;
   Signals& signals_;
   double quantile_ = 0.99;
+  double limit_ = 0;  ///< of that quantile, in seconds; 0: the objective has none
+  LiveView live_;
   Found found_;
 };
 

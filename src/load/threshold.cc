@@ -13,7 +13,7 @@ namespace {
 constexpr std::string_view kAccepted =
     "accepted: METRIC>VALUE (also >= < <=) with p50 … p99.99, min, mean, max, service_p99, lag_p99 "
     "(durations: 50ms), errors, drops (0.1% or a number), failed, dropped, ok, sent, rps, "
-    "status_503";
+    "status_503, status_UNAVAILABLE";
 
 tl::unexpected<Error> bad(std::string_view text, std::string_view why) {
   return fail(ErrorCode::kInvalidArgument, "'" + std::string(text) + "' is no threshold: " +
@@ -72,8 +72,7 @@ constexpr std::array<std::string_view, 7> kCounts{"errors", "drops", "failed", "
 
 bool is_count(std::string_view metric) {
   if (metric.starts_with("status_")) {
-    const auto code = parse_number(metric.substr(7));
-    return code && *code == std::floor(*code) && *code >= 0 && *code <= 999;
+    return parse_status(metric.substr(7)).has_value();
   }
   return std::ranges::find(kCounts, metric) != kCounts.end();
 }
@@ -165,7 +164,7 @@ double Threshold::measure(const Results& results) const {
   }
   std::uint64_t count = 0;
   if (metric_.starts_with("status_")) {
-    const auto found = results.status.find(static_cast<int>(*parse_number(metric_.substr(7))));
+    const auto found = results.status.find(*parse_status(std::string_view(metric_).substr(7)));
     count = found == results.status.end() ? 0 : found->second.count;
   } else {
     count = metric_ == "errors"                          ? counts.failed + counts.dropped

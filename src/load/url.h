@@ -12,6 +12,7 @@ namespace podsense::load {
 
 struct Url {
   bool tls = false;
+  bool grpc = false;
   std::string host;  ///< without the brackets of an IPv6 address
   std::uint16_t port = 80;
   std::string target = "/";  ///< path and query
@@ -20,7 +21,8 @@ struct Url {
   [[nodiscard]] std::string text() const;
 };
 
-/// http://host[:port][/path][?query]; https likewise. A bare host:port is taken as http.
+/// http://host[:port][/path][?query]; https likewise; grpc:// and grpcs://, by default to port 9000
+/// and 443. A bare host:port is taken as http.
 /// @errors kInvalidArgument
 Result<Url> parse_url(std::string_view text);
 

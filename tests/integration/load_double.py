@@ -26,6 +26,7 @@ class Double:
         self.body = body
         self.log = []  # (came, answered) in time.monotonic()
         self.bodies = []
+        self.targets = []
         self.connections = 0
         self.one_at_a_time = one_at_a_time
         self.number = 0
@@ -69,6 +70,7 @@ class Double:
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
+                self.targets.append(head.split(b" ")[1].decode())
                 length = 0
                 for line in head.lower().split(b"\r\n"):
                     if line.startswith(b"content-length:"):

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from harness import BINARY, LIMIT, ROOT, TESTDATA, Server, ServerCase, wait_until
 from load_double import Double, constant, exponential
+from load_venv import schema_faults, use_packages
 
 FEATURES = ",".join(["0.5"] * 20)
 
@@ -123,16 +124,25 @@ class Known(unittest.TestCase):
                     self.assertGreaterEqual(run.report["latency"]["min"], 0.0499)
 
     def test_a_stall_shows_in_an_open_loop_and_hides_in_a_closed_one(self):
-        """The coordinated omission test: one second of silence in the middle of the run."""
-        with Double(constant(0.005), stall=(0.5, 1.0)) as double:
-            run = Run("--host", double.url, "--qps", 100, "--seconds", 2)
-        self.assertEqual(run.counts["ok"], 200, run)
-        # Those due in the stall's first half waited 0.5 s and more: about 50 of 200.
-        self.assertGreaterEqual(run.report["latency"]["percentiles"]["p90"], 0.5, run)
-        self.assertGreaterEqual(run.report["latency"]["max"], 0.9, run)
-        with Double(constant(0.005), stall=(0.5, 1.0)) as double:
-            run = Run(double.url, "-c", 1, "-z", "2s")
-        self.assertGreaterEqual(run.report["latency"]["max"], 0.9, run)
+        """The coordinated omission test: two seconds of silence in the middle of the run."""
+        with Double(constant(0.005), stall=(1.0, 2.0)) as double:
+            run = Run("--host", double.url, "--qps", 100, "--seconds", 4)
+        self.assertEqual(run.counts["ok"], 400, run)
+        # Request k was due k * 10 ms after the first, which came no earlier than it was due. So its
+        # latency is at least what the double's own record says (bench/load_figures.py has the other
+        # side: how near it is when the machine is calm).
+        came = min(came for came, _ in double.log)
+        truth = sorted(done - came - k / 100
+                       for k, (_, done) in enumerate(sorted(double.log)))
+        for percent, seen in run.report["latency"]["percentiles"].items():
+            rank = round(float(percent[1:]) / 100 * 400) - 1
+            self.assertGreater(seen, truth[rank] * 0.99, percent)
+        # Those due in the stall's first half waited 1 s and more: about 100 of 400.
+        self.assertGreaterEqual(run.report["latency"]["percentiles"]["p90"], 1.2, run)
+        self.assertGreaterEqual(run.report["latency"]["max"], 1.9, run)
+        with Double(constant(0.005), stall=(1.0, 2.0)) as double:
+            run = Run(double.url, "-c", 1, "-z", "4s")
+        self.assertGreaterEqual(run.report["latency"]["max"], 1.9, run)
         slow = sum(1 for came, done in double.log if done and done - came > 0.5)
         self.assertEqual(slow, 1, "a closed loop meets the stall once")
 
@@ -192,6 +202,17 @@ class Known(unittest.TestCase):
         self.assertEqual([json.loads(text) for text in double.bodies],
                          [{"n": n, "city": ("Bonn", "Ulm")[n % 2]} for n in range(4)])
 
+    def test_urls_follow_the_template(self):
+        with Double() as double, tempfile.TemporaryDirectory() as folder:
+            rows = Path(folder) / "rows.csv"
+            rows.write_text("id,name\n1,Bad Ems\n2,a/b&c\n")
+            run = Run(double.url + "/{{row id}}?n={{counter}}&city={{row name}}&x={{random_int 7 7}}",
+                      "--rows", rows, "-n", 4, "-c", 1, "-d", "same")
+        self.assertEqual(run.code, 0, run)
+        self.assertEqual(double.targets, [f"/{n % 2 + 1}?n={n}&city={('Bad%20Ems', 'a/b%26c')[n % 2]}&x=7"
+                                          for n in range(4)])
+        self.assertEqual(double.bodies, [b"same"] * 4)
+
     def test_open_inference_requests_follow_the_metadata(self):
         metadata = {"name": "m", "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 3]}]}
         with Double(body=json.dumps(metadata).encode()) as double:
@@ -245,6 +266,28 @@ class Known(unittest.TestCase):
             self.assertEqual(broken.code, 2)
             self.assertIn("0.json: not a report", broken.err)
 
+    def test_the_jobs_pods_leave_reports_that_merge(self):
+        """What k8s/load/job.yaml says, for a moment instead of minutes."""
+        text = (ROOT / "k8s/load/job.yaml").read_text()
+        words = re.findall(r"^ +- (load|--\S+)$", text, re.MULTILINE)
+        self.assertEqual(words[0], "load")
+        with Double() as double, tempfile.TemporaryDirectory() as folder:
+            files = []
+            for index in range(2):
+                values = {"TARGET": double.url, "JOB_COMPLETION_INDEX": str(index)}
+                flags = [re.sub(r"\$\((\w+)\)", lambda name: values[name[1]], word)
+                         for word in words[1:] if not re.match("--(seconds|warmup)=", word)]
+                flags += ["--seconds=1", "--warmup=200ms"]
+                done = subprocess.run([BINARY, "load", *flags], capture_output=True, text=True,
+                                      timeout=LIMIT, check=True)
+                self.assertEqual((done.stdout.count("\n"), done.stderr), (1, ""), "a log of one line")
+                files.append(Path(folder) / f"{index}.json")
+                files[-1].write_text(done.stdout)
+            merged = Run("merge", *files)
+            parts = [json.loads(file.read_text())["requests"]["ok"] for file in files]
+        self.assertEqual((merged.report["plan"]["generators"], merged.counts["ok"]), (2, sum(parts)))
+        self.assertNotEqual(parts[0], parts[1], "every pod has arrivals of its own")
+
     def test_search_finds_no_more_than_the_server_can_do(self):
         with Double(constant(0.02), one_at_a_time=True) as double:  # at most 50 a second
             run = Run("--host", double.url, "--find-max-qps", "--slo", "p99=2s,errors=1%",
@@ -264,24 +307,6 @@ class Known(unittest.TestCase):
 class Schema(unittest.TestCase):
     """Real reports against docs/reference/load-report.schema.json."""
 
-    @classmethod
-    def setUpClass(cls):
-        schema = ROOT / "docs/reference/load-report.schema.json"
-        venv = subprocess.run([ROOT / "scripts/venv.sh", "load-schema",
-                               Path(__file__).with_name("load-schema-requirements.txt")],
-                              check=True, capture_output=True, text=True).stdout.strip()
-
-        def faults(report):
-            checker = ("import json, sys, jsonschema\n"
-                       f"schema = json.load(open({str(schema)!r}))\n"
-                       "jsonschema.Draft202012Validator.check_schema(schema)\n"
-                       "found = jsonschema.Draft202012Validator(schema).iter_errors(json.load(sys.stdin))\n"
-                       "print('\\n'.join(e.json_path + ': ' + e.message[:300] for e in found), end='')")
-            return subprocess.run([f"{venv}/bin/python", "-c", checker], check=True, text=True,
-                                  input=json.dumps(report), capture_output=True).stdout
-
-        cls.faults = staticmethod(faults)
-
     def test_every_kind_of_report_follows_it(self):
         with Double(constant(0.001)) as double, Double(status=503) as refusing:
             for flags in (("--host", double.url, "--qps", 100, "--seconds", 1, "--fail-if", "p99>1us"),
@@ -290,13 +315,13 @@ class Schema(unittest.TestCase):
                           ("--host", double.url, "--find-max-qps", "--window", "100ms",
                            "--search-from", 20, "--search-to", 40)):
                 run = Run(*flags)
-                self.assertEqual(self.faults(run.report), "", flags)
+                self.assertEqual(schema_faults(run.report), "", flags)
 
     def test_it_refuses_what_is_none(self):
         with Double() as double:
             report = Run(double.url, "-n", 5, "-c", 1).report
         for key, value in (("format", "podsense.load/2"), ("requests", {}), ("extra", 1)):
-            self.assertNotEqual(self.faults(report | {key: value}), "", key)
+            self.assertNotEqual(schema_faults(report | {key: value}), "", key)
 
 
 class Interface(unittest.TestCase):
@@ -327,6 +352,9 @@ class Interface(unittest.TestCase):
         for flags, pattern in (
                 (("--qps", 5), "no target"),
                 (("http://h:x/", "-n", 1), "port must be"),
+                (("http://127.0.0.1/{{wor}}", "-n", 1), "{{wor}}: unknown placeholder"),
+                (("http://127.0.0.1/{{row}}", "-n", 1), "give a CSV file with --rows"),
+                (("http://127.0.0.1/a b", "-n", 1), "blanks"),
                 (("http://127.0.0.1/", "--qps", 5, "--seconds", "soon"), "--seconds 'soon' is no duration"),
                 (("http://127.0.0.1/", "--qps", 5, "--shape", "ramp:1..2"), "exclude each other"),
                 (("http://127.0.0.1/", "--shape", "wave:3"), "no shape"),
@@ -396,6 +424,26 @@ class Interface(unittest.TestCase):
             Run(double.url, "-n", 2, "-c", 1, "--html", page)
             self.assertNotIn("<script>alert", page.read_text())
 
+    def check_metrics(self, text):
+        """As Prometheus' own client reads them: types, and histograms that add up."""
+        use_packages()
+        from prometheus_client.parser import text_string_to_metric_families
+        families = {family.name: family for family in text_string_to_metric_families(text)}
+        self.assertEqual({name: family.type for name, family in families.items()},
+                         {"podsense_load_requests": "counter", "podsense_load_offered": "counter",
+                          "podsense_load_in_flight": "gauge",
+                          "podsense_load_latency_seconds": "histogram",
+                          "podsense_load_send_lag_seconds": "histogram"})
+        self.assertTrue(all(family.documentation for family in families.values()))
+        ok = next(s.value for s in families["podsense_load_requests"].samples
+                  if s.labels == {"outcome": "ok"})
+        samples = families["podsense_load_latency_seconds"].samples
+        buckets = [(float(s.labels["le"]), s.value) for s in samples if s.name.endswith("_bucket")]
+        self.assertEqual(buckets, sorted(buckets))
+        self.assertEqual([count for _, count in buckets], sorted(count for _, count in buckets))
+        count = next(s.value for s in samples if s.name.endswith("_count"))
+        self.assertEqual((buckets[-1], count), ((float("inf"), ok), ok))
+
     def test_prometheus_can_scrape_meanwhile(self):
         with Double() as double:
             process = subprocess.Popen([BINARY, "load", "--host", double.url, "--qps", "50",
@@ -411,7 +459,7 @@ class Interface(unittest.TestCase):
                     return text if found and int(found[1]) > 10 else None
 
                 text = wait_until(ok)
-                self.assertRegex(text, r"podsense_load_latency_seconds_bucket\{le=\"\+Inf\"\} \d+")
+                self.check_metrics(text)
             finally:
                 process.send_signal(signal.SIGINT)
                 process.communicate(timeout=LIMIT)

@@ -1,5 +1,5 @@
 // What `podsense load` reads from files: traces, tables, templates, reports of other generators,
-// and the small languages of its command line. The first byte chooses.
+// and the small languages of its command line. The first byte, a digit in the seeds, chooses.
 
 #include <cstddef>
 #include <cstdint>
@@ -12,6 +12,7 @@
 #include "load/report.h"
 #include "load/threshold.h"
 #include "load/trace.h"
+#include "load/url.h"
 
 namespace {
 
@@ -47,6 +48,20 @@ void template_and_rows(std::string_view text) {
   }
 }
 
+/// A URL and its placeholders.
+void target(std::string_view text) {
+  const auto url = load::parse_url(text);
+  if (!url) {
+    return;
+  }
+  check(!url->host.empty() && url->port != 0 && url->target.starts_with('/'));
+  if (const auto path = load::BodyTemplate::parse(url->target, nullptr, 1)) {
+    std::string sent;
+    path->append_encoded(7, sent);
+    check(sent.find_first_of(" \r\n") == std::string::npos);
+  }
+}
+
 void report(std::string_view text) {
   if (const auto read = load::read_report(text)) {
     const auto again = load::read_report(load::json_report(*read));
@@ -63,7 +78,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   const std::string text(data + 1, data + size);
-  switch (data[0] % 5) {
+  switch (data[0] % 6) {  // 0 for '0'
     case 0:
       if (auto trace = load::parse_trace(text, {})) {
         run_schedule(std::move(trace->shape), trace->length);
@@ -79,6 +94,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       if (auto shape = load::parse_shape(text, std::chrono::seconds(10))) {
         run_schedule(std::move(*shape), std::chrono::seconds(10));
       }
+      break;
+    case 4:
+      target(text);
       break;
     default:
       if (const auto threshold = load::Threshold::parse(text)) {

@@ -6,7 +6,8 @@
   lag       send lag at 10,000 requests/s against nginx's static reply; best round (others on the
             machine only ever add to it)
   closed    closed-loop rate over wrk's, same connections, same nginx, in turn; median of the ratios
-  exact     percentiles of the service time against those that a server with known latencies saw itself
+  exact     percentiles of the service time against those that a server with known latencies saw itself;
+            with a stall of two seconds: of the latency, against when the server answered
 
 Needs nginx and wrk (scripts/setup.sh --bench) and build/release/podsense. Load goes to loopback only.
 """
@@ -64,6 +65,18 @@ def exact(latency, seconds):
     return figures
 
 
+def stall(seconds):
+    """Two seconds of silence: latencies from the intended times, against when the double answered
+    what was due k / 200 s after the first request was."""
+    with Double(constant(0.005), stall=(1.0, 2.0)) as double:
+        report = load(f"{double.url}/", "--qps", 200, "--seconds", max(4, seconds), "--connections", 64,
+                      "--max-connections", 2000)
+    began = min(came for came, _ in double.log)
+    truth = sorted(done - began - number / 200 for number, (_, done) in enumerate(sorted(double.log)))
+    return {name: report["latency"]["percentiles"][name]
+            / truth[round(float(name[1:]) / 100 * len(truth)) - 1] - 1 for name in ("p75", "p90", "p99")}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=int, default=5)
@@ -74,7 +87,8 @@ def main():
         lags = [lag(nginx, options.seconds) for _ in range(options.rounds)]
         closes = [closed(nginx, options.seconds) for _ in range(options.rounds)]
     exacts = {"constant 50 ms": exact(constant(0.05), options.seconds),
-              "exponential, mean 50 ms": exact(exponential(0.05), options.seconds)}
+              "exponential, mean 50 ms": exact(exponential(0.05), options.seconds),
+              "5 ms, a stall of 2 s": stall(options.seconds)}
     all_lags = ", ".join(str(round(one["p99_us"])) for one in lags)
     best = min(lags, key=lambda one: one["p99_us"])
     print(f"send lag at 10,000/s     p50 {best['p50_us']:.0f} µs, p99 {best['p99_us']:.0f} µs "

@@ -291,7 +291,9 @@ std::string top_frame(const std::vector<Scrape>& before, const std::vector<Scrap
       lines.push_back(format("%-24.24s ", now[i].pod.c_str()) + now[i].error);
       continue;
     }
-    const Between& pod = pods.emplace_back(before[i], now[i]);
+    // A pod that has just come, or come back, has counted since its start, not since the last look.
+    const Scrape& since = before[i].error.empty() ? before[i] : now[i];
+    const Between& pod = pods.emplace_back(since, now[i]);
     lines.push_back(pod_line(now[i], pod));
     versions.merge(pod.now().versions());
   }

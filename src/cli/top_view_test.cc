@@ -82,6 +82,13 @@ TEST(TopFrame, ARestartedPodCountsFromZero) {
   EXPECT_THAT(frame, Not(HasSubstr("-990")));
 }
 
+TEST(TopFrame, APodThatComesBackHasNoRateYet) {
+  const Scrape gone{.pod = "a", .error = "cannot connect", .seconds = 0};
+  const std::string frame = top_frame({gone}, {scrape_of("a", 1, pod_text(7000, 0, 0))}, 200);
+  EXPECT_THAT(frame, HasSubstr("a                          yes      0.0     0.0        -"));
+  EXPECT_THAT(frame, Not(HasSubstr("7000")));
+}
+
 TEST(TopFrame, StaysWithinTheTerminal) {
   const auto pod = scrape_of("a-very-long-name-of-a-pod-in-a-deployment", 0, pod_text(1, 0, 0));
   const std::string frame = top_frame({pod}, {pod}, 40);

@@ -87,7 +87,8 @@ void add_statistics(const protocol::ModelStatistics& from, wire::ModelStatistics
   put(from.queue, *phases.mutable_queue());
   put(from.compute_input, *phases.mutable_compute_input());
   put(from.compute_infer, *phases.mutable_compute_infer());
-  phases.mutable_compute_output();
+  put({.count = from.success.count, .total = {}},
+      *phases.mutable_compute_output());  // none is done
   phases.mutable_cache_hit();
   phases.mutable_cache_miss();
 }

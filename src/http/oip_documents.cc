@@ -143,7 +143,7 @@ json oip_statistics(const protocol::ModelStatistics& statistics) {
             {"queue", phase(statistics.queue)},
             {"compute_input", phase(statistics.compute_input)},
             {"compute_infer", phase(statistics.compute_infer)},
-            {"compute_output", phase(none)},
+            {"compute_output", phase({.count = statistics.success.count, .total = {}})},
             {"cache_hit", phase(none)},
             {"cache_miss", phase(none)}}},
           {"batch_stats", json::array()},

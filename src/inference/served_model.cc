@@ -117,8 +117,10 @@ std::string_view ServedModel::label(std::size_t class_index) const {
 
 protocol::ModelStatistics ServedModel::statistics() const {
   const metrics::ModelMetrics::Phases seen = metrics->phases();
-  const auto phase = [](const metrics::ModelMetrics::Phase& p) {
-    return protocol::ModelStatistics::Phase{.count = p.count, .total = p.total};
+  // As Triton counts: each request that succeeded once in every phase, also where a model that runs
+  // inline has no queue. Clients divide by these counts, and take a model without any for idle.
+  const auto phase = [&seen](const metrics::ModelMetrics::Phase& p) {
+    return protocol::ModelStatistics::Phase{.count = seen.request.count, .total = p.total};
   };
   return {.name = name(),
           .version = version,

@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 
+#include "protocol/oip_checks.h"
 #include "protocol/oip_codec.h"
 #include "protocol/oip_data.h"
 

@@ -4,12 +4,12 @@
 
 #include <algorithm>
 #include <cstring>
-#include <limits>
 #include <string>
 #include <utility>
 
 #include "base/data_type.h"
-#include "protocol/json_syntax.h"
+#include "base/text.h"
+#include "protocol/oip_checks.h"
 #include "protocol/oip_codec.h"
 #include "protocol/options.h"
 
@@ -19,38 +19,23 @@ namespace {
 using ::inference::InferParameter;
 using ::inference::InferTensorContents;
 using ::inference::ModelInferRequest;
-using protocol::in_quotes;
 using protocol::InputTensor;
 using protocol::invalid;
 using Wire = ModelInferRequest::InferInputTensor;
 using Parameters = google::protobuf::Map<std::string, InferParameter>;
 
-std::string text_of(std::span<const std::int64_t> shape) {
-  std::string text = "[";
-  for (const std::int64_t dimension : shape) {
-    text += (text.size() > 1 ? "," : "") + std::to_string(dimension);
+constexpr std::size_t kShownName = 64;  ///< bytes of a parameter's name in an error
+
+/// One input and where it stands, `inputs[2]`: REST names it the same way.
+struct Given {
+  const Wire& wire;
+  std::size_t index;
+
+  [[nodiscard]] std::string place() const { return protocol::place_of("inputs", index); }
+  [[nodiscard]] std::string contents(std::string_view field) const {
+    return place() + ".contents." + std::string(field);
   }
-  return text + "]";
-}
-
-/// "input 'x'"
-std::string named(const Wire& input) {
-  return "input " + in_quotes(input.name());
-}
-
-/// "input 'x', FP32 [1,20],"
-std::string described(const Wire& input) {
-  return named(input) + ", " + input.datatype() + " " +
-         text_of({input.shape().data(), static_cast<std::size_t>(input.shape_size())}) + ",";
-}
-
-std::string datatypes() {
-  std::string all;
-  for (std::size_t i = 0; i <= static_cast<std::size_t>(DataType::kBytes); ++i) {
-    all += (all.empty() ? "" : ", ") + std::string(data_type_name(static_cast<DataType>(i)));
-  }
-  return all;
-}
+};
 
 /// The field of InferTensorContents that a datatype uses.
 std::string_view field_of(DataType type) {
@@ -108,17 +93,15 @@ std::span<const std::byte> bytes_of(const google::protobuf::RepeatedField<T>& fi
 
 /// Elements of a narrower type than the message has.
 template <class Narrow, class Wide>
-Result<void> narrow(const Wire& wire, const google::protobuf::RepeatedField<Wide>& field,
+Result<void> narrow(const Given& given, const google::protobuf::RepeatedField<Wide>& field,
                     InputTensor& tensor) {
-  using Limits = std::numeric_limits<Narrow>;
   const auto size = static_cast<std::size_t>(field.size()) * sizeof(Narrow);
   tensor.storage = std::make_unique<std::byte[]>(size);
   for (int i = 0; i < field.size(); ++i) {
     if (!std::in_range<Narrow>(field[i])) {
-      return invalid(named(wire) + " has " + std::to_string(field[i]) + " at element " +
-                     std::to_string(i) + " of " + std::string(field_of(tensor.type)) + "; " +
-                     wire.datatype() + " takes " + std::to_string(Limits::min()) + " to " +
-                     std::to_string(Limits::max()));
+      return invalid(
+          protocol::place_of(given.contents(field_of(tensor.type)), static_cast<std::size_t>(i)) +
+          " is " + std::to_string(field[i]) + "; " + protocol::integer_rule<Narrow>(tensor.type));
     }
     const auto element = static_cast<Narrow>(field[i]);
     std::memcpy(tensor.storage.get() + static_cast<std::size_t>(i) * sizeof(Narrow), &element,
@@ -146,16 +129,16 @@ void pack(const google::protobuf::RepeatedPtrField<std::string>& texts, InputTen
   tensor.data = {tensor.storage.get(), size};
 }
 
-Result<void> take_typed(const Wire& wire, InputTensor& tensor) {
-  const InferTensorContents& contents = wire.contents();
+Result<void> take_typed(const Given& given, InputTensor& tensor) {
+  const InferTensorContents& contents = given.wire.contents();
   switch (tensor.type) {
     case DataType::kBool:
       tensor.data = bytes_of(contents.bool_contents());
       break;
     case DataType::kInt8:
-      return narrow<std::int8_t>(wire, contents.int_contents(), tensor);
+      return narrow<std::int8_t>(given, contents.int_contents(), tensor);
     case DataType::kInt16:
-      return narrow<std::int16_t>(wire, contents.int_contents(), tensor);
+      return narrow<std::int16_t>(given, contents.int_contents(), tensor);
     case DataType::kInt32:
       tensor.data = bytes_of(contents.int_contents());
       break;
@@ -163,9 +146,9 @@ Result<void> take_typed(const Wire& wire, InputTensor& tensor) {
       tensor.data = bytes_of(contents.int64_contents());
       break;
     case DataType::kUint8:
-      return narrow<std::uint8_t>(wire, contents.uint_contents(), tensor);
+      return narrow<std::uint8_t>(given, contents.uint_contents(), tensor);
     case DataType::kUint16:
-      return narrow<std::uint16_t>(wire, contents.uint_contents(), tensor);
+      return narrow<std::uint16_t>(given, contents.uint_contents(), tensor);
     case DataType::kUint32:
       tensor.data = bytes_of(contents.uint_contents());
       break;
@@ -188,213 +171,206 @@ Result<void> take_typed(const Wire& wire, InputTensor& tensor) {
   return {};
 }
 
-Result<void> read_typed(const Wire& wire, std::uint64_t count, InputTensor& tensor) {
+Result<void> read_typed(const Given& given, std::uint64_t count, InputTensor& tensor) {
   const std::string_view wanted = field_of(tensor.type);
-  if (wanted.empty() && (count > 0 || !filled(wire.contents()).empty())) {
-    return invalid(named(wire) + " is " + wire.datatype() +
-                   ", which has no typed contents; send raw_input_contents");
+  const std::vector<Filled> fields = filled(given.wire.contents());
+  const std::string type(data_type_name(tensor.type));
+  if (wanted.empty() && (count > 0 || !fields.empty())) {
+    return invalid(given.place() + ": " + type +
+                   " has no typed contents; send and read it as raw_input_contents and "
+                   "raw_output_contents");
   }
   std::uint64_t got = 0;
-  for (const Filled& field : filled(wire.contents())) {
+  for (const Filled& field : fields) {
     if (field.name != wanted) {
-      return invalid(named(wire) + " is " + wire.datatype() + " and has " +
-                     std::string(field.name) + "; " + wire.datatype() + " goes into " +
-                     std::string(wanted));
+      // NOLINTNEXTLINE(performance-inefficient-string-concatenation): an error, once a request
+      return invalid(given.place() + " is " + type + " and has " + std::string(field.name) + "; " +
+                     type + " goes into " + std::string(wanted));
     }
     got = static_cast<std::uint64_t>(field.size);
   }
+  if (count > 0 && !given.wire.has_contents()) {
+    return invalid(given.place() + " has no data; it needs 'contents' or raw_input_contents");
+  }
   if (got != count) {
-    return invalid(described(wire) + " takes " + std::to_string(count) + " elements; got " +
-                   std::to_string(got) + (got == 0 ? "" : " in " + std::string(wanted)));
+    return invalid(protocol::wrong_element_count(given.contents(wanted),
+                                                 got > count ? std::nullopt : std::optional(got),
+                                                 count, tensor.shape));
   }
-  return take_typed(wire, tensor);
+  return take_typed(given, tensor);
 }
 
-Result<void> check_texts(const Wire& wire, std::uint64_t count, std::span<const std::byte> data) {
-  std::uint64_t texts = 0;
-  const bool whole = for_each_text(data, [&texts](std::string_view) { ++texts; });
-  if (!whole) {
-    return invalid(named(wire) + " ends inside its text number " + std::to_string(texts) +
-                   "; each text is 4 bytes of length, little-endian, and as many bytes");
-  }
-  if (texts != count) {
-    return invalid(described(wire) + " takes " + std::to_string(count) + " texts; got " +
-                   std::to_string(texts));
+Result<void> refuse_shared_memory(const std::string& place, const Parameters& parameters) {
+  for (const auto& [name, value] : parameters) {
+    if (name.starts_with("shared_memory_")) {
+      return protocol::in_shared_memory(place);
+    }
   }
   return {};
 }
 
-Result<void> check_bools(const Wire& wire, std::span<const std::byte> data) {
-  const auto wrong = std::ranges::find_if(data, [](std::byte b) { return b > std::byte{1}; });
-  if (wrong == data.end()) {
-    return {};
-  }
-  return invalid(named(wire) + " has the byte " + std::to_string(std::to_integer<int>(*wrong)) +
-                 " at element " + std::to_string(wrong - data.begin()) + "; BOOL takes 0 and 1");
-}
-
-Result<void> read_raw(const Wire& wire, const std::string& raw, std::uint64_t count,
-                      InputTensor& tensor) {
-  tensor.data = std::as_bytes(std::span(raw));
-  if (tensor.type == DataType::kBytes) {
-    return check_texts(wire, count, tensor.data);
-  }
-  const std::uint64_t wanted = count * element_size(tensor.type);
-  if (raw.size() != wanted) {
-    return invalid(described(wire) + " takes " + std::to_string(wanted) + " bytes; got " +
-                   std::to_string(raw.size()) + " in raw_input_contents");
-  }
-  return tensor.type == DataType::kBool ? check_bools(wire, tensor.data) : Result<void>();
-}
-
-Result<void> refuse_shared_memory(std::string_view what, const Parameters& parameters) {
-  if (parameters.contains("shared_memory_region")) {
-    return fail(ErrorCode::kUnimplemented,
-                std::string(what) + " lies in shared memory, which this server does not offer");
-  }
-  return {};
-}
-
-Result<InputTensor> read_input(const Wire& wire, const std::string* raw) {
-  if (auto shared = refuse_shared_memory(named(wire), wire.parameters()); !shared) {
+Result<InputTensor> read_input(const Given& given, const std::string* raw) {
+  const Wire& wire = given.wire;
+  if (auto shared = refuse_shared_memory(given.place(), wire.parameters()); !shared) {
     return fail(std::move(shared.error()));
   }
   InputTensor tensor;
   tensor.name = wire.name();
-  const auto type = data_type_of(wire.datatype());
+  const auto type = protocol::read_data_type(given.place(), wire.datatype());
   if (!type) {
-    return invalid(named(wire) + " has the datatype " + in_quotes(wire.datatype()) +
-                   "; accepted are: " + datatypes());
+    return fail(type.error());
   }
   tensor.type = *type;
-  if (std::cmp_greater(wire.shape_size(), protocol::kMaxDimensions)) {
-    return invalid(named(wire) + " has " + std::to_string(wire.shape_size()) +
-                   " dimensions; it must have at most " + std::to_string(protocol::kMaxDimensions));
-  }
   tensor.shape.assign(wire.shape().begin(), wire.shape().end());
-  const auto count = protocol::element_count(tensor.shape);
+  const auto count = protocol::check_shape(given.place(), tensor.shape);
   if (!count) {
-    return invalid(named(wire) + " has the shape " + text_of(tensor.shape) +
-                   "; dimensions must be 0 or more, and their product at most 2^40");
+    return fail(count.error());
   }
-  auto read =
-      raw != nullptr ? read_raw(wire, *raw, *count, tensor) : read_typed(wire, *count, tensor);
+  Result<void> read;
+  if (raw != nullptr) {
+    tensor.data = std::as_bytes(std::span(*raw));
+    read = protocol::check_binary_data(given.place(), tensor.type, *count, tensor.data);
+  } else {
+    read = read_typed(given, *count, tensor);
+  }
   if (!read) {
     return fail(std::move(read.error()));
   }
   return tensor;
 }
 
-/// Errors name tensors, and what is in an error has to fit a client's limit for metadata.
-constexpr std::size_t kMaxTensorName = 512;
-
-Result<void> check_name(std::string_view what, const std::string& name) {
-  if (name.size() > kMaxTensorName) {
-    return invalid("the name of an " + std::string(what) + " is " + std::to_string(name.size()) +
-                   " bytes long; it must be at most " + std::to_string(kMaxTensorName));
-  }
-  return {};
+Result<void> check_name(const std::string& place, const std::string& name) {
+  return name.empty() ? protocol::without_name(place)
+                      : protocol::check_length(place + ".name", name, protocol::kMaxTensorName);
 }
 
-/// A parameter that is a whole number from 0, by whichever type of number.
-Result<std::uint64_t> whole_number(std::string_view name, const InferParameter& parameter) {
+/// As JSON shows it.
+std::string shown(const InferParameter& parameter) {
+  switch (parameter.parameter_choice_case()) {
+    case InferParameter::kBoolParam:
+      return parameter.bool_param() ? "true" : "false";
+    case InferParameter::kInt64Param:
+      return std::to_string(parameter.int64_param());
+    case InferParameter::kUint64Param:
+      return std::to_string(parameter.uint64_param());
+    case InferParameter::kStringParam:
+      return "a string";
+    case InferParameter::kDoubleParam: {
+      std::string text;
+      append_json_number(text, parameter.double_param());
+      return text;
+    }
+    case InferParameter::PARAMETER_CHOICE_NOT_SET:
+      break;
+  }
+  return "null";
+}
+
+tl::unexpected<Error> wrong_parameter(const std::string& place, const InferParameter& parameter,
+                                      std::string_view rule) {
+  return invalid(place + " is " + shown(parameter) + "; " + std::string(rule));
+}
+
+/// A whole number from 0, by whichever type of number.
+Result<std::uint64_t> whole_number(const std::string& place, const InferParameter& parameter) {
   if (parameter.has_uint64_param()) {
     return parameter.uint64_param();
   }
   if (parameter.has_int64_param() && parameter.int64_param() >= 0) {
     return static_cast<std::uint64_t>(parameter.int64_param());
   }
-  return invalid("parameter " + std::string(name) +
-                 " must be int64_param or uint64_param and 0 or more");
+  return wrong_parameter(place, parameter, protocol::kCountRule);
 }
 
-/// Microseconds; what no Duration holds is no limit.
-std::optional<Duration> timeout_of(std::uint64_t us) {
-  constexpr auto kMost = static_cast<std::uint64_t>(Duration::max().count() / 1000);
-  if (us == 0 || us > kMost) {
-    return std::nullopt;
+Result<void> read_parameter(const std::string& name, const InferParameter& parameter,
+                            protocol::InferRequest& request) {
+  const std::string place = "parameters." + name.substr(0, kShownName);
+  if (name == "timeout" || name == "priority") {
+    auto number = whole_number(place, parameter);
+    if (!number) {
+      return fail(std::move(number.error()));
+    }
+    if (name == "timeout") {
+      request.timeout = protocol::client_timeout(*number);
+    } else {
+      request.priority = *number;
+    }
+    return {};
   }
-  return std::chrono::microseconds(us);
+  if ((name == "sequence_start" || name == "sequence_end") && !parameter.has_bool_param()) {
+    return wrong_parameter(place, parameter, protocol::kBoolRule);
+  }
+  // Clients ask so for a last, empty answer of models with many; none here has.
+  if (name == "triton_enable_empty_final_response") {
+    return {};
+  }
+  return protocol::check_parameter_name(place, name);
 }
 
 /// Parameters of other servers are none of ours, but for those that change what an answer means.
 Result<void> read_parameters(const Parameters& parameters, protocol::InferRequest& request) {
-  if (const auto found = parameters.find("timeout"); found != parameters.end()) {
-    auto us = whole_number("timeout", found->second);
-    if (!us) {
-      return fail(std::move(us.error()));
-    }
-    request.timeout = timeout_of(*us);
-  }
-  if (const auto found = parameters.find("priority"); found != parameters.end()) {
-    auto priority = whole_number("priority", found->second);
-    if (!priority) {
-      return fail(std::move(priority.error()));
-    }
-    request.priority = *priority;
-  }
-  if (const auto found = parameters.find("sequence_id"); found != parameters.end()) {
-    const InferParameter& id = found->second;
-    if (id.int64_param() != 0 || id.uint64_param() != 0 || !id.string_param().empty()) {
-      return fail(ErrorCode::kUnimplemented,
-                  "parameter sequence_id is given; models here keep no state between requests");
+  for (const auto& [name, parameter] : parameters) {
+    if (auto read = read_parameter(name, parameter, request); !read) {
+      return read;
     }
   }
   return {};
 }
 
+Result<void> read_output(const std::string& place,
+                         const ModelInferRequest::InferRequestedOutputTensor& output,
+                         protocol::RequestedOutput& wanted) {
+  if (auto name = check_name(place, output.name()); !name) {
+    return name;
+  }
+  if (auto shared = refuse_shared_memory(place, output.parameters()); !shared) {
+    return shared;
+  }
+  wanted.name = output.name();
+  const auto found = output.parameters().find("classification");
+  if (found == output.parameters().end()) {
+    return {};
+  }
+  auto classes = whole_number(place + ".parameters.classification", found->second);
+  if (!classes) {
+    return fail(std::move(classes.error()));
+  }
+  wanted.classification = static_cast<std::uint32_t>(std::min(*classes, protocol::kMaxClasses));
+  return {};
+}
+
 Result<void> read_outputs(const ModelInferRequest& message, protocol::InferRequest& request) {
   if (std::cmp_greater(message.outputs_size(), protocol::kMaxTensors)) {
-    return invalid("outputs has " + std::to_string(message.outputs_size()) +
-                   " tensors; it must have at most " + std::to_string(protocol::kMaxTensors));
+    return protocol::too_many_tensors("outputs");
   }
-  for (const auto& output : message.outputs()) {
-    if (auto name = check_name("output", output.name()); !name) {
-      return name;
+  for (int i = 0; i < message.outputs_size(); ++i) {
+    auto read = read_output(protocol::place_of("outputs", static_cast<std::size_t>(i)),
+                            message.outputs(i), request.outputs.emplace_back());
+    if (!read) {
+      return read;
     }
-    if (auto shared =
-            refuse_shared_memory("output " + in_quotes(output.name()), output.parameters());
-        !shared) {
-      return shared;
-    }
-    protocol::RequestedOutput& wanted = request.outputs.emplace_back();
-    wanted.name = output.name();
-    const auto found = output.parameters().find("classification");
-    if (found == output.parameters().end()) {
-      continue;
-    }
-    auto classes = whole_number("classification", found->second);
-    if (!classes) {
-      return fail(std::move(classes.error()));
-    }
-    wanted.classification = static_cast<std::uint32_t>(
-        std::min<std::uint64_t>(*classes, std::numeric_limits<std::uint32_t>::max()));
   }
   return {};
 }
 
 /// Raw and typed contents exclude each other for the whole request.
 Result<void> check_contents(const ModelInferRequest& message) {
-  if (message.inputs().empty()) {
-    return invalid("inputs is empty; it must hold at least one tensor");
-  }
   if (std::cmp_greater(message.inputs_size(), protocol::kMaxTensors)) {
-    return invalid("inputs has " + std::to_string(message.inputs_size()) +
-                   " tensors; it must have at most " + std::to_string(protocol::kMaxTensors));
+    return protocol::too_many_tensors("inputs");
   }
-  for (const Wire& input : message.inputs()) {
-    if (auto name = check_name("input", input.name()); !name) {
+  for (int i = 0; i < message.inputs_size(); ++i) {
+    const std::string place = protocol::place_of("inputs", static_cast<std::size_t>(i));
+    if (auto name = check_name(place, message.inputs(i).name()); !name) {
       return name;
+    }
+    if (!message.raw_input_contents().empty() && message.inputs(i).has_contents() &&
+        !filled(message.inputs(i).contents()).empty()) {
+      return invalid(place +
+                     " has contents, and there are raw_input_contents; use one of them for all");
     }
   }
   if (message.raw_input_contents().empty()) {
     return {};
-  }
-  for (const Wire& input : message.inputs()) {
-    if (!filled(input.contents()).empty()) {
-      return invalid(named(input) +
-                     " has contents, and there are raw_input_contents; use one of them for all");
-    }
   }
   if (message.raw_input_contents_size() != message.inputs_size()) {
     return invalid("raw_input_contents has " + std::to_string(message.raw_input_contents_size()) +
@@ -428,6 +404,9 @@ Result<protocol::InferRequest> read_infer(const ModelInferRequest& message) {
     return fail(std::move(model.error()));
   }
   request.model = std::move(*model);
+  if (auto id = protocol::check_length("id", message.id(), protocol::kMaxRequestId); !id) {
+    return fail(std::move(id.error()));
+  }
   request.id = message.id();
   for (auto step : {+[](const ModelInferRequest& from, protocol::InferRequest& to) {
                       return read_parameters(from.parameters(), to);
@@ -443,7 +422,8 @@ Result<protocol::InferRequest> read_infer(const ModelInferRequest& message) {
   const bool is_raw = !message.raw_input_contents().empty();
   request.inputs.reserve(static_cast<std::size_t>(message.inputs_size()));
   for (int i = 0; i < message.inputs_size(); ++i) {
-    auto input = read_input(message.inputs(i), is_raw ? &message.raw_input_contents(i) : nullptr);
+    auto input = read_input({.wire = message.inputs(i), .index = static_cast<std::size_t>(i)},
+                            is_raw ? &message.raw_input_contents(i) : nullptr);
     if (!input) {
       return fail(std::move(input.error()));
     }

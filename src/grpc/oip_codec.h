@@ -17,8 +17,7 @@ namespace podsense::grpc {
 
 /// The inputs borrow from `message`, which must outlive them and not change.
 /// @errors kInvalidArgument: a name, datatype, shape or parameter that cannot be, elements that do
-///         not fit shape and datatype, raw and typed contents mixed; kUnimplemented: shared memory,
-///         sequences
+///         not fit shape and datatype, raw and typed contents mixed; kUnimplemented: shared memory
 Result<protocol::InferRequest> read_infer(const ::inference::ModelInferRequest& message);
 
 /// Every output goes into raw_output_contents.

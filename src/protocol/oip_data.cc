@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "protocol/json_body.h"
 #include "protocol/json_syntax.h"
+#include "protocol/oip_checks.h"
 #include "protocol/oip_codec.h"
 #include "protocol/oip_numbers.h"
 #include "protocol/options.h"
@@ -19,22 +20,13 @@ namespace {
 
 constexpr std::size_t kLengthBytes = 4;  ///< in front of each text
 
-template <class Integer>
-std::string integer_rule(std::string_view name) {
-  std::string rule = "it must be an integer from ";
-  append_json_number(rule, +std::numeric_limits<Integer>::min());
-  rule += " to ";
-  append_json_number(rule, +std::numeric_limits<Integer>::max());
-  return rule + " (" + std::string(name) + ")";
-}
-
 /// Elements that are numbers.
 template <class Number>
 struct NumberElement {
   using Value = Number;
   static std::string rule(DataType type) {
     if constexpr (std::integral<Number>) {
-      return integer_rule<Number>(data_type_name(type));
+      return integer_rule<Number>(type);
     } else {
       return std::same_as<Number, float> ? "it must be a number within ±3.4028235e+38 (FP32)"
                                          : "it must be a number within ±1.7976931348623157e+308 "
@@ -277,10 +269,7 @@ class ArrayReader {
   /// Without `got`: too many, and nobody counted how many.
   const char* wrong_count(std::size_t depth, std::uint64_t wanted,
                           std::optional<std::uint64_t> got) {
-    std::string message = where(depth) + " holds ";
-    message += got ? std::to_string(*got) : "more than " + std::to_string(wanted);
-    message += (got ? *got : wanted) == 1 ? " element" : " elements";
-    message += "; the shape " + shape_text(place_.shape) + " asks for " + std::to_string(wanted);
+    std::string message = wrong_element_count(where(depth), got, wanted, place_.shape);
     // The parser looks at the text behind only if it has to: what is no JSON there goes first.
     if (auto fault = json_fault(place_.json)) {
       message = std::move(fault->message);
@@ -385,6 +374,11 @@ void write_numbers(std::string& out, std::span<const std::byte> data) {
       }
       return static_cast<std::size_t>(at - text);
     });
+    // The first block tells how long the rest will be: one allocation instead of a growing string.
+    if (done == 0 && count > block) {
+      const std::size_t usual = (out.size() - had) / block + 1;
+      out.reserve(out.size() + (count - block) * usual + kBlock * kLongest);
+    }
     done += block;
   }
 }
@@ -416,14 +410,6 @@ OwnedData one_text(std::string_view text) {
   OwnedData out{.memory = std::make_unique_for_overwrite<std::byte[]>(kLengthBytes + text.size())};
   append_text(out, text);
   return out;
-}
-
-std::string shape_text(std::span<const std::int64_t> shape) {
-  std::string out = "[";
-  for (const std::int64_t dimension : shape) {
-    out += (out.size() > 1 ? "," : "") + std::to_string(dimension);
-  }
-  return out + "]";
 }
 
 Result<OwnedData> read_json_data(const DataPlace& place) {
@@ -509,34 +495,6 @@ Result<void> write_json_data(std::string& out, DataType type, std::span<const st
     out += ']';
   }
   return written;
-}
-
-Result<void> check_binary_data(DataType type, std::uint64_t count,
-                               std::span<const std::byte> data) {
-  if (type == DataType::kBytes) {
-    std::uint64_t found = 0;
-    if (!for_each_text(data, [&](std::string_view) { ++found; })) {
-      return invalid("ends inside its text " + std::to_string(found) +
-                     "; each is 4 bytes of length, little-endian, and its bytes");
-    }
-    if (found != count) {
-      return invalid("holds " + std::to_string(found) + " texts; its shape asks for " +
-                     std::to_string(count));
-    }
-    return {};
-  }
-  if (data.size() != count * element_size(type)) {
-    return invalid("has " + std::to_string(data.size()) + " bytes; its shape asks for " +
-                   std::to_string(count) + " x " + std::to_string(element_size(type)));
-  }
-  if (type == DataType::kBool) {
-    const auto wrong = std::ranges::find_if(data, [](std::byte b) { return b > std::byte{1}; });
-    if (wrong != data.end()) {
-      return invalid("has the byte " + std::to_string(std::to_integer<unsigned>(*wrong)) + " at " +
-                     std::to_string(wrong - data.begin()) + "; BOOL is 0 or 1");
-    }
-  }
-  return {};
 }
 
 }  // namespace podsense::protocol

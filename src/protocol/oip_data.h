@@ -39,15 +39,7 @@ Result<OwnedData> read_json_data(const DataPlace& place);
 /// @errors kInvalidArgument: FP16, BF16, or a text that is not UTF-8
 Result<void> write_json_data(std::string& out, DataType type, std::span<const std::byte> data);
 
-/// BYTES data holds exactly `count` whole texts, BOOL data only 0 and 1; any other type has its
-/// size.
-/// @errors kInvalidArgument, its message ready to follow the input's name
-Result<void> check_binary_data(DataType type, std::uint64_t count, std::span<const std::byte> data);
-
 /// One text of BYTES data: four bytes of length, little-endian, and its bytes.
 OwnedData one_text(std::string_view text);
-
-/// `[1,3,224]`
-std::string shape_text(std::span<const std::int64_t> shape);
 
 }  // namespace podsense::protocol

@@ -4,6 +4,7 @@
 
 #include "protocol/json_body.h"
 #include "protocol/json_syntax.h"
+#include "protocol/oip_checks.h"
 #include "protocol/oip_codec.h"
 #include "protocol/oip_data.h"
 #include "protocol/options.h"
@@ -13,11 +14,7 @@ namespace {
 
 constexpr std::string_view kExample =
     R"({"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [0.5, 1]}]})";
-constexpr std::string_view kStringRule = "it must be a string";
-constexpr std::string_view kBoolRule = "it must be true or false";
-constexpr std::string_view kCountRule = "it must be an integer, 0 or more";
 constexpr std::string_view kObjectRule = "it must be an object";
-constexpr std::size_t kMaxTensorName = 1024;
 
 constexpr std::array<std::string_view, 6> kBodyFields{"id",         "inputs",     "outputs",
                                                       "parameters", "model_name", "model_version"};
@@ -83,8 +80,7 @@ class Values {
       return refuse(json_, value, {where.text(member)}, kStringRule, '"');
     }
     if (text.size() > most) {
-      return invalid(where.text(member) + " is " + std::to_string(text.size()) +
-                     " bytes long; at most " + std::to_string(most) + " are accepted");
+      return fail(check_length(where.text(member), text, most).error());
     }
     return std::string(text);
   }
@@ -157,8 +153,7 @@ class Values {
         return syntax_error(json_);
       }
       if (where.index == kMaxTensors) {
-        return invalid(std::string(name) + " holds more than " + std::to_string(kMaxTensors) +
-                       " tensors");
+        return too_many_tensors(name);
       }
       if (item.get_object().get(object) != simdjson::SUCCESS) {
         return refuse(json_, item, {where.text()}, kObjectRule, '{');
@@ -175,12 +170,6 @@ class Values {
   static constexpr std::size_t kShownName = 64;
   std::string_view json_;
 };
-
-tl::unexpected<Error> shared_memory(const Where& where) {
-  return fail(ErrorCode::kUnimplemented,
-              where.text("parameters") +
-                  " names a shared memory region, which is not offered; send the data itself");
-}
 
 void own(InputTensor& tensor, OwnedData data) {
   tensor.storage = std::move(data.memory);
@@ -205,7 +194,7 @@ class RequestReader {
     constexpr Where kBody;
     switch (index) {
       case 0:
-        return assign(request.id, values_.string(value, kBody, "id", kMaxId));
+        return assign(request.id, values_.string(value, kBody, "id", kMaxRequestId));
       case 1:
         has_inputs_ = true;
         return values_.list(value, "inputs", [&](const Where& where, ondemand::object& object) {
@@ -222,7 +211,7 @@ class RequestReader {
             });
       default: {  // The path says which model; what clients repeat in the body is let pass.
         std::string ignored;
-        return assign(ignored, values_.string(value, kBody, kBodyFields[index], kMaxId));
+        return assign(ignored, values_.string(value, kBody, kBodyFields[index], kMaxRequestId));
       }
     }
   }
@@ -241,8 +230,6 @@ class RequestReader {
   InferRequest request;
 
  private:
-  static constexpr std::size_t kMaxId = 1024;
-
   template <class Value>
   static Result<void> assign(Value& to, Result<Value> value) {
     if (!value) {
@@ -256,10 +243,7 @@ class RequestReader {
     if (name == "timeout") {
       std::uint64_t microseconds = 0;
       auto read = assign(microseconds, values_.count(value, place));
-      if (read && microseconds > 0) {
-        constexpr std::uint64_t kMost = 3'600'000'000;  // an hour: as good as none
-        request.timeout = std::chrono::microseconds(std::min(microseconds, kMost));
-      }
+      request.timeout = client_timeout(microseconds);
       return read;
     }
     if (name == "priority") {
@@ -272,10 +256,8 @@ class RequestReader {
       bool ignored = false;
       return assign(ignored, values_.boolean(value, place));
     }
-    if (name.starts_with("triton_")) {
-      return invalid(place + " is reserved; parameter names must not start with 'triton_'");
-    }
-    return values_.scalar(value, place);
+    auto allowed = check_parameter_name(place, name);
+    return allowed ? values_.scalar(value, place) : allowed;
   }
 
   Result<void> input(const Where& where, ondemand::object& object) {
@@ -331,8 +313,7 @@ class RequestReader {
         return refuse(values_.json(), item, {where.text("shape"), out.size()}, kCountRule);
       }
       if (out.size() == kMaxDimensions) {
-        return invalid(where.text("shape") + " has more than " + std::to_string(kMaxDimensions) +
-                       " dimensions");
+        return too_many_dimensions(where.text());
       }
       out.push_back(dimension);
     }
@@ -344,16 +325,7 @@ class RequestReader {
     if (!name) {
       return fail(std::move(name.error()));
     }
-    if (const auto type = data_type_of(*name)) {
-      return *type;
-    }
-    std::string accepted;
-    for (std::size_t i = 0; i <= static_cast<std::size_t>(DataType::kBytes); ++i) {
-      accepted += (i == 0 ? "" : ", ");
-      accepted += data_type_name(static_cast<DataType>(i));
-    }
-    return invalid(where.text("datatype") + " is " + in_quotes(*name) +
-                   "; accepted are: " + accepted);
+    return read_data_type(where.text(), *name);
   }
 
   Result<void> input_parameter(const Where& where, std::string_view name, ondemand::value& value,
@@ -367,7 +339,7 @@ class RequestReader {
       return {};
     }
     if (name.starts_with("shared_memory_")) {
-      return shared_memory(where);
+      return in_shared_memory(where.text());
     }
     return values_.scalar(value, place);
   }
@@ -404,7 +376,7 @@ class RequestReader {
         }
         return best ? Result<void>() : fail(std::move(best.error()));
       }
-      return name.starts_with("shared_memory_") ? shared_memory(where)
+      return name.starts_with("shared_memory_") ? in_shared_memory(where.text())
                                                 : values_.scalar(value, place);
     };
     auto read = read_fields(
@@ -415,7 +387,7 @@ class RequestReader {
                      : values_.parameters(value, where, on_parameter);
         });
     if (read && wanted.name.empty()) {
-      return invalid(where.text() + " has no name");
+      return without_name(where.text());
     }
     request.outputs.push_back(std::move(wanted));
     return read;
@@ -431,10 +403,9 @@ class RequestReader {
     if (missing != nullptr) {
       return invalid(where.text() + " has no " + missing + "; send " + std::string(kExample));
     }
-    const auto count = element_count(tensor.shape);
+    const auto count = check_shape(where.text(), tensor.shape);
     if (!count) {
-      return invalid(where.text("shape") + " is " + shape_text(tensor.shape) +
-                     ", more than 2^40 elements");
+      return fail(count.error());
     }
     if (input.binary_size) {
       return take_binary(where, input, *count);
@@ -473,13 +444,9 @@ class RequestReader {
     }
     input.tensor.data = binary_.first(*input.binary_size);
     binary_ = binary_.subspan(*input.binary_size);
-    if (auto right = check_binary_data(input.tensor.type, count, input.tensor.data); !right) {
-      return invalid("the binary data of " + where.text() + " " + right.error().message);
-    }
-    return {};
+    return check_binary_data(where.text(), input.tensor.type, count, input.tensor.data);
   }
 
-  static constexpr std::uint64_t kMaxClasses = 1'000'000;
   Values values_;
   std::span<const std::byte> binary_;
   bool has_binary_;

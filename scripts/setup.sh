@@ -55,7 +55,10 @@ os_field() { (. /etc/os-release 2>/dev/null; eval "printf %s \"\${$1:-}\""); }
 
 distribution=$(os_field ID) release=$(os_field VERSION_ID)
 case $distribution-$release in
-  debian-12) build_packages+=(libboost1.81-dev) ;;
+  debian-12)
+    build_packages+=(libboost1.81-dev)
+    test_packages+=(libb64-0d)  # scripts/perf-analyzer.sh
+    ;;
   *) build_packages+=(libboost1.83-dev) ;;
 esac
 packages=("${build_packages[@]}")

@@ -25,3 +25,7 @@ class ConformanceCase(unittest.TestCase):
     @property
     def url(self):
         return f"127.0.0.1:{self.server.http_port}"
+
+    @property
+    def grpc_url(self):
+        return f"127.0.0.1:{self.server.grpc_port}"

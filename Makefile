@@ -18,7 +18,7 @@ ARGS          ?=# further arguments of `make run`
 JOBS          ?= $(shell nproc)# parallel compilers and tests; one a core
 FUZZ_SECONDS  ?= 30# for each fuzz target
 FUZZ          ?=# names of the fuzz targets; empty: all
-BENCH_ARGS    ?=# arguments of bench/compare.py
+BENCH_ARGS    ?=# arguments of bench/compare.py, peers.py, protocol.py
 TEST          ?=# regular expression of test names; empty: all
 OVERLAY       ?= dev# kustomize overlay of `make deploy` and `make undeploy`
 IMAGES        ?= podsense:$(VERSION) k8s-inference-sim:local# names of `make image` and `make kind-load`
@@ -45,7 +45,7 @@ define run_tests
 endef
 
 .NOTPARALLEL:
-.PHONY: help setup setup-test models golden build run test test-asan test-tsan conformance test-collector fuzz bench bench-compare bench-peers lint \
+.PHONY: help setup setup-test models golden build run test test-asan test-tsan conformance test-collector fuzz bench bench-compare bench-peers bench-protocol lint \
         infra-test format manifests check-rooms try-bare ci clean distclean
 .PHONY: monitoring-up monitoring-local
 .PHONY: image test-image kind-up kind-load deploy undeploy kind-down cluster-up cluster-down e2e
@@ -92,7 +92,7 @@ test-collector: setup-test golden ## The tests of traces against a real OpenTele
 	$(call build,release,podsense)
 	@PODSENSE_TEST_COLLECTOR=build ctest --preset release -R '^monitoring_traces' --output-on-failure
 
-conformance: setup-test ## Ask the release with other people's clients: tritonclient, KServe, Envoy
+conformance: setup-test ## Ask the release with other people's clients: tritonclient, KServe, perf_analyzer, grpcurl, Envoy …
 	$(call build,release,podsense)
 	@ctest --preset release -C Conformance -L conformance -j 1 --output-junit conformance.xml
 
@@ -154,6 +154,11 @@ e2e: build golden ## End-to-end tests on a real cluster (E2E=quick: seven minute
 	@docker info >/dev/null 2>&1 || scripts/setup.sh --image
 	@scripts/image.sh --from-build $(IMAGES) podsense-envoy:$(VERSION)
 	@tests/e2e/run.py $(E2E)
+
+bench-protocol: build ## Compare gRPC and REST with bare servers and a bare loop, as ratios (BENCH_ARGS)
+	@scripts/setup.sh --bench
+	$(call build,bench,bare_loop grpc_echo)
+	@bench/protocol.py $(BENCH_ARGS)
 
 bench-peers: build golden ## Compare with FastAPI, LitServe, BentoML on the same cores (BENCH_ARGS)
 	@scripts/setup.sh --bench

@@ -2,6 +2,7 @@
 // with nothing around it. Prints one JSON object.
 //
 //   bare_loop MODEL.onnx PHOTO THREADS SECONDS        images a second, resident memory
+//   bare_loop MODEL.onnx - THREADS SECONDS            ONNX Runtime alone, on one tensor
 #include <onnxruntime_cxx_api.h>
 #include <sys/resource.h>
 
@@ -11,6 +12,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -26,12 +28,25 @@ class Loop {
   Loop(Ort::Session& session, const std::vector<char>& photo) : session_(session), photo_(photo) {}
 
   bool once() {
+    if (!photo_.empty() && !decode()) {
+      return false;
+    }
+    run();
+    return true;
+  }
+
+ private:
+  bool decode() {
     const auto decoded = podsense::image::to_tensor(std::as_bytes(std::span(photo_)), spec_, {},
                                                     std::span(tensor_), scratch_);
     if (!decoded) {
       std::fprintf(stderr, "%s\n", decoded.error().message.c_str());
       return false;
     }
+    return true;
+  }
+
+  void run() {
     constexpr std::int64_t kShape[] = {1, 3, 224, 224};
     const char* const inputs[] = {"image"};
     const char* const outputs[] = {"probabilities"};
@@ -39,10 +54,8 @@ class Loop {
     const auto input =
         Ort::Value::CreateTensor<float>(memory, tensor_.data(), tensor_.size(), kShape, 4);
     session_.Run(Ort::RunOptions{nullptr}, inputs, &input, 1, outputs, 1);
-    return true;
   }
 
- private:
   Ort::Session& session_;
   const std::vector<char>& photo_;
   const TensorSpec spec_{};
@@ -73,8 +86,11 @@ int main(int argc, char** argv) {
     return 2;
   }
   setenv("ORT_DISABLE_TELEMETRY", "1", 1);
-  std::ifstream file(argv[2], std::ios::binary);
-  const std::vector<char> photo{std::istreambuf_iterator<char>(file), {}};
+  std::vector<char> photo;
+  if (std::string_view(argv[2]) != "-") {
+    std::ifstream file(argv[2], std::ios::binary);
+    photo.assign(std::istreambuf_iterator<char>(file), {});
+  }
   const int threads = std::atoi(argv[3]);
   const std::chrono::duration<double> length(std::atof(argv[4]));
 

@@ -57,7 +57,8 @@ class Podsense(contextlib.AbstractContextManager):
             if self.process.poll() is not None:
                 raise SystemExit(f"podsense ended with {self.process.returncode}")
         self.ready_seconds = time.monotonic() - begin
-        self.admin = json.loads(ports_file.read_text())["admin"]
+        ports = json.loads(ports_file.read_text())
+        self.admin, self.grpc = ports["admin"], ports["grpc"]
 
     def _ready(self) -> bool:
         try:

@@ -60,7 +60,7 @@ OWNERS = [
     ("spdlog", ["spdlog/*"], ["base/log.cc"]),
     ("fmt", ["fmt/*"], ["base/*.cc"]),
     ("tl::expected", ["tl/*"], ["base/error.h"]),
-    ("OpenSSL", ["openssl/*"], ["access/*.cc", "base/*.cc", "fetch/*_test.cc", "load/*.cc"]),
+    ("OpenSSL", ["openssl/*"], ["access/*.cc", "base/*.cc", "fetch/*_test.cc", "http/*.cc", "load/*.cc"]),
     ("libjpeg", ["jpeglib.h", "jerror.h", "turbojpeg.h"], ["image/*.cc"]),
     ("libspng", ["spng.h"], ["image/*.cc"]),
     ("libwebp", ["webp/*"], ["image/*.cc"]),

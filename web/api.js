@@ -10,6 +10,24 @@ export class ApiError extends Error {
   }
 }
 
+const kStored = 'podsense-key';
+
+/// The API key or token that requests carry, "" for none. Kept for this tab alone.
+export function key() {
+  return sessionStorage.getItem(kStored) ?? '';
+}
+export function setKey(value) {
+  if (value === '') sessionStorage.removeItem(kStored);
+  else sessionStorage.setItem(kStored, value);
+}
+
+function headers(request) {
+  return {
+    ...(request.type && {'Content-Type': request.type}),
+    ...(key() && {Authorization: `Bearer ${key()}`}),
+  };
+}
+
 async function readJson(response) {
   try {
     return await response.json();
@@ -29,7 +47,7 @@ export async function call(request, {signal, accept = []} = {}) {
   try {
     response = await fetch(address(request), {
       method: request.method,
-      headers: request.type ? {'Content-Type': request.type} : {},
+      headers: headers(request),
       body: request.file ?? request.body,
       signal,
       cache: 'no-store',
@@ -68,6 +86,7 @@ const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 export function curl(request) {
   const parts = [];
   if (request.type) parts.push(`-H ${quoted(`Content-Type: ${request.type}`)}`);
+  if (key()) parts.push('-H "Authorization: Bearer $KEY"');  // a secret is not for copying about
   if (request.file) parts.push(`--data-binary @${quoted(request.file.name || 'picture')}`);
   else if (request.body) parts.push(`-d ${quoted(request.body)}`);
   parts.push(quoted(address(request)));

@@ -2,7 +2,7 @@
 // answer.js, the charts in live.js.
 
 import {announce, busy, showAnswer, showEmpty, showError} from './answer.js';
-import {call, getJson} from './api.js';
+import {call, getJson, key, setKey} from './api.js';
 import {$, h, ms, whole} from './dom.js';
 import {clearNumbers, fillExample, InputError, kKinds, makeNumbers} from './inputs.js';
 import {Live} from './live.js';
@@ -246,12 +246,20 @@ async function send() {
       announce('Cancelled.');
     } else {
       showError(error, request);
-      if (error instanceof InputError) error.field?.focus();
+      if (error.status === 401) askForKey();
+      else if (error instanceof InputError) error.field?.focus();
       else reveal();
     }
   } finally {
     if (sending === controller) setSending(null);
   }
+}
+
+/// Only servers that want one show the field.
+function askForKey() {
+  $('key-box').hidden = false;
+  $('key').focus();
+  $('key').select();
 }
 
 function onSubmit(event) {
@@ -297,6 +305,9 @@ function start() {
   $('clear').addEventListener('click', clearNumbers);
   $('cpu-range').addEventListener('input', () => { $('cpu').value = $('cpu-range').value; });
   $('cpu').addEventListener('input', () => { $('cpu-range').value = $('cpu').value; });
+  $('key').value = key();
+  $('key-box').hidden = key() === '';
+  $('key').addEventListener('input', () => setKey($('key').value.trim()));
   listenForPictures();
   new Live(onHealth);
   showBuilt();

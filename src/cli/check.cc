@@ -13,9 +13,8 @@
 namespace podsense::cli {
 namespace {
 
-int check_url(const std::string& url, double seconds) {
-  const auto timeout = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
-  const auto answer = http::probe(url, timeout);
+int check_url(const std::string& url, const http::ProbeOptions& options) {
+  const auto answer = http::probe(url, options);
   if (!answer) {
     std::cerr << url << ": " << answer.error().message << '\n';
     return answer.error().code == ErrorCode::kInvalidArgument ? 2 : 1;
@@ -63,11 +62,18 @@ int check(std::span<const char* const> arguments) {
   std::string url;
   std::string models;
   double timeout = 2;
-  app.add_option("url", url, "http://host[:port]/path; exit 0 when it answers 2xx");
+  http::ProbeOptions options;
+  bool insecure = false;
+  app.add_option("url", url, "http[s]://host[:port]/path; exit 0 when it answers 2xx");
   app.add_option("--models", models, "a model repository: exit 0 when every version can be served");
   app.add_option("--timeout", timeout, "seconds to wait for the answer")
       ->check(CLI::Range(0.01, 600.0))
       ->capture_default_str();
+  app.add_option("--cacert", options.ca_file, "PEM file with the authorities to trust, for https");
+  CLI::Option* certificate =
+      app.add_option("--cert", options.certificate, "PEM certificate to show, for mTLS");
+  app.add_option("--key", options.key, "its private key")->needs(certificate);
+  app.add_flag("--insecure", insecure, "accept any certificate");
   std::vector<const char*> argv{"check"};
   argv.insert(argv.end(), arguments.begin(), arguments.end());
   try {
@@ -78,7 +84,9 @@ int check(std::span<const char* const> arguments) {
   if (!models.empty()) {
     return check_models(models);
   }
-  return check_url(url.empty() ? "http://127.0.0.1:8000/readyz" : url, timeout);
+  options.timeout = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(timeout));
+  options.verify = !insecure;
+  return check_url(url.empty() ? "http://127.0.0.1:8000/readyz" : url, options);
 }
 
 }  // namespace podsense::cli

@@ -49,7 +49,8 @@ Result<void> use_oip(const OipFlags& flags, load::Options& options) {
     base.pop_back();
   }
   base += "/v2/models/" + flags.model;
-  const auto metadata = http::probe(base, kTimeout);
+  const auto metadata = http::probe(
+      base, {.timeout = kTimeout, .ca_file = options.ca_file, .verify = options.verify_tls});
   if (!metadata) {
     return fail(metadata.error().code, base + ": " + metadata.error().message);
   }

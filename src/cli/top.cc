@@ -34,7 +34,7 @@ std::string metrics_url(std::string address) {
 
 Scrape scrape(const std::string& address) {
   Scrape out{.pod = address};
-  const auto answer = http::probe(metrics_url(address), kTimeout);
+  const auto answer = http::probe(metrics_url(address), {.timeout = kTimeout});
   out.seconds = to_seconds(std::chrono::steady_clock::now().time_since_epoch());
   if (!answer) {
     out.error = answer.error().message;

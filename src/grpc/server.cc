@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mutex.h"
 #include "grpc/call.h"
+#include "grpc/credentials.h"
 #include "grpc/health.h"
 #include "grpc/oip_service.h"
 #include "grpc/podsense_service.h"
@@ -58,6 +59,8 @@ void configure(::grpc::ServerBuilder& builder, const ServerOptions& options) {
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a port in use is an error
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
                              static_cast<int>(options.max_streams));
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
+                             milliseconds_of(options.handshake_timeout));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, milliseconds_of(options.keepalive_time));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
                              milliseconds_of(options.keepalive_timeout));
@@ -104,7 +107,9 @@ class ServerImpl final : public Server {
     const std::string address =
         (v6 ? "[" + options_.host + "]" : options_.host) + ":" + std::to_string(options_.port);
     int port = 0;
-    builder.AddListeningPort(address, ::grpc::InsecureServerCredentials(), &port);
+    credentials_ = options_.certificates != nullptr ? tls_credentials(*options_.certificates)
+                                                    : ::grpc::InsecureServerCredentials();
+    builder.AddListeningPort(address, credentials_, &port);
     services_.push_back(make_podsense_service(shared_));
     services_.push_back(make_oip_service(shared_));
     services_.push_back(make_health_service(shared_));
@@ -162,6 +167,7 @@ class ServerImpl final : public Server {
  private:
   const ServerOptions options_;
   Shared shared_;
+  std::shared_ptr<::grpc::ServerCredentials> credentials_;  ///< asked as long as there is a server
   std::vector<std::unique_ptr<::grpc::Service>> services_;
   std::unique_ptr<::grpc::Server> server_;
   std::uint16_t port_ = 0;

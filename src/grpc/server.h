@@ -14,6 +14,7 @@
 #include <string>
 
 #include "access/access.h"
+#include "access/certificates.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "inference/service.h"
@@ -34,14 +35,16 @@ struct ServerOptions {
   std::uint32_t max_in_flight = 8192;              ///< calls at a time on all of them
   std::uint32_t stream_in_flight = 16;             ///< requests of one stream worked on at a time
   std::uint64_t max_memory = 1ULL << 30U;          ///< of gRPC's own buffers; beyond, reads wait
-  Duration request_timeout = std::chrono::seconds(30);  ///< a call's, where its deadline is later
-  Duration keepalive_time = std::chrono::minutes(2);    ///< a ping after so much silence
+  Duration request_timeout = std::chrono::seconds(30);    ///< a call's, where its deadline is later
+  Duration handshake_timeout = std::chrono::seconds(10);  ///< of TLS and HTTP/2
+  Duration keepalive_time = std::chrono::minutes(2);      ///< a ping after so much silence
   Duration keepalive_timeout = std::chrono::seconds(20);
   Duration min_ping_interval = std::chrono::seconds(10);  ///< clients that ping more often are cut
   Duration max_connection_idle{};                         ///< 0: no limit, as the next
   Duration max_connection_age{};        ///< then GOAWAY, so that load spreads to new pods
   Duration max_connection_age_grace{};  ///< for what is in flight then; 0: as long as it takes
   AccessLog access_log = AccessLog::kSampled;
+  access::Certificates* certificates = nullptr;  ///< outlives the server; null: no TLS
   bool reflection = true;
   bool repository_control = false;  ///< whether clients may load and unload models
   std::string version;              ///< of the server, for metadata

@@ -1,14 +1,10 @@
 #include "http/connection.h"
 
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
-#include <cerrno>
 
 #include "base/log.h"
 
@@ -25,14 +21,14 @@ using Field = beast_http::field;
 
 }  // namespace
 
-Connection::Connection(Tcp::socket socket, std::string peer, Shared& shared, WorkerState& worker,
+Connection::Connection(Transport transport, std::string peer, Shared& shared, WorkerState& worker,
                        std::optional<Error> turned_away)
-    : socket_(std::move(socket)),
+    : transport_(std::move(transport)),
       peer_(std::move(peer)),
       shared_(shared),
       worker_(worker),
       turned_away_(std::move(turned_away)),
-      answer_signal_(socket_.get_executor(), asio::steady_timer::time_point::max()) {
+      answer_signal_(transport_.socket().get_executor(), asio::steady_timer::time_point::max()) {
   shared_.registry.connection_opened();
 }
 
@@ -42,6 +38,13 @@ Connection::~Connection() {
 }
 
 asio::awaitable<void> Connection::run() {
+  if (transport_.secure()) {
+    const Step shaken = co_await shake_hands();
+    if (shaken == Step::kClose) {
+      co_await linger();
+      co_return;
+    }
+  }
   for (;;) {
     const Step head = co_await read_head();
     if (head == Step::kClose) {
@@ -88,16 +91,18 @@ void Connection::check_time(TimePoint now) {
     return;
   }
   timed_out_ = true;
-  expires_ = TimePoint::max();
   boost::system::error_code ignored;
   if (phase_ == Phase::kWriting || phase_ == Phase::kLingering) {
-    socket_.close(ignored);
+    transport_.socket().close(ignored);
   } else {
-    socket_.cancel(ignored);
+    transport_.socket().cancel(ignored);  // and again at the next sweep, if another wait has begun
   }
 }
 
 void Connection::end_if_idle() {
+  if (phase_ == Phase::kHandshake) {
+    expires_ = std::min(expires_, shared_.clock.now() + kHandshakeGrace);
+  }
   if (phase_ != Phase::kIdle) {
     return;
   }
@@ -106,7 +111,7 @@ void Connection::end_if_idle() {
     return;
   }
   boost::system::error_code ignored;
-  socket_.cancel(ignored);
+  transport_.socket().cancel(ignored);
 }
 
 void Connection::begin_request() {
@@ -134,7 +139,7 @@ asio::awaitable<Response> Connection::handle() {
     answer_signal_.expires_at(asio::steady_timer::time_point::max());
     co_await answer_signal_.async_wait(kToken);
     boost::system::error_code ignored;
-    socket_.cancel(ignored);  // ends the watch
+    transport_.socket().cancel(ignored);  // ends the watch
   }
   co_return std::move(answer_);
 }
@@ -142,20 +147,28 @@ asio::awaitable<Response> Connection::handle() {
 void Connection::set_answer(Response response) {
   answer_ = std::move(response);
   if (answer_state_.exchange(kGiven, std::memory_order_acq_rel) == kAwaited) {
-    asio::post(socket_.get_executor(),
+    asio::post(transport_.socket().get_executor(),
                [self = shared_from_this()] { self->answer_signal_.cancel(); });
   }
 }
 
 /// While the answer is being made: has the client gone? Bytes of a next request are left alone.
 void Connection::watch_for_close() {
-  socket_.async_wait(
+  // TLS may have read the end together with the request.
+  if (transport_.secure() && transport_.peer() == Transport::Peer::kGone) {
+    gone_->store(true, std::memory_order_relaxed);
+    return;
+  }
+  transport_.socket().async_wait(
       Tcp::socket::wait_read, [self = shared_from_this()](const boost::system::error_code& error) {
-        char byte = 0;
-        const auto got =
-            error ? 1 : ::recv(self->socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-        if (got == 0 || (got < 0 && errno == ECONNRESET)) {
+        if (error || self->answer_state_.load(std::memory_order_relaxed) != kAwaited) {
+          return;
+        }
+        const Transport::Peer peer = self->transport_.peer();
+        if (peer == Transport::Peer::kGone) {
           self->gone_->store(true, std::memory_order_relaxed);
+        } else if (peer == Transport::Peer::kSilent) {
+          self->watch_for_close();  // what came was no byte of a request
         }
       });
 }
@@ -278,17 +291,13 @@ asio::awaitable<Connection::Step> Connection::write_all(std::string_view text) {
 /// Tries at once, since it nearly always fits the socket's buffer; waits only for the rest.
 asio::awaitable<Connection::Step> Connection::write_pieces() {
   boost::system::error_code error;
-  std::size_t sent = socket_.write_some(pieces_, error);
+  const std::size_t sent = transport_.write_now(pieces_, error);
   if (error && error != asio::error::would_block) {
     co_return Step::kClose;
   }
-  for (asio::const_buffer& piece : pieces_) {
-    const std::size_t of_this = std::min(sent, piece.size());
-    piece += of_this;
-    sent -= of_this;
-  }
+  consume(pieces_, sent);
   if (asio::buffer_size(pieces_) > 0) {
-    const auto [failed, count] = co_await asio::async_write(socket_, pieces_, kToken);
+    const auto [failed, count] = co_await transport_.write(pieces_);
     if (failed) {
       co_return Step::kClose;
     }
@@ -300,18 +309,19 @@ asio::awaitable<Connection::Step> Connection::write_pieces() {
 /// say that no more will be sent, and read until the peer closes, for a short while.
 asio::awaitable<void> Connection::linger() {
   boost::system::error_code ignored;
-  socket_.shutdown(Tcp::socket::shutdown_send, ignored);
-  if (!ignored && (!body_read_ || socket_.available(ignored) > 0)) {
+  Tcp::socket& socket = transport_.socket();
+  transport_.end_sending(ignored);
+  if (!ignored && (!body_read_ || socket.available(ignored) > 0)) {
     enter(Phase::kLingering, kLingerLimit);
     std::string waste(kBodyChunk, '\0');
     for (;;) {
-      const auto [error, count] = co_await socket_.async_read_some(asio::buffer(waste), kToken);
+      const auto [error, count] = co_await socket.async_read_some(asio::buffer(waste), kToken);
       if (error || count == 0) {
         break;
       }
     }
   }
-  socket_.close(ignored);
+  socket.close(ignored);
 }
 
 void Connection::begin_trace(std::string_view traceparent) {

@@ -9,7 +9,6 @@
 
 #include <atomic>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -22,11 +21,9 @@
 #include "http/message.h"
 #include "http/router.h"
 #include "http/server.h"
+#include "http/transport.h"
 
 namespace podsense::http {
-
-namespace asio = boost::asio;
-using Tcp = asio::ip::tcp;
 
 /// What connections share. Everything here outlives them.
 struct Shared {
@@ -49,11 +46,13 @@ struct WorkerState {
 /// A connection on which no request has come yet may bring its first one this long after the drain
 /// began: its client could not know.
 inline constexpr Duration kFreshGrace = std::chrono::milliseconds(250);
+/// And a TLS handshake this long.
+inline constexpr Duration kHandshakeGrace = std::chrono::seconds(1);
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   /// `turned_away`: the answer to its first request, whatever that is, after which it ends.
-  Connection(Tcp::socket socket, std::string peer, Shared& shared, WorkerState& worker,
+  Connection(Transport transport, std::string peer, Shared& shared, WorkerState& worker,
              std::optional<Error> turned_away);
   ~Connection();
   Connection(const Connection&) = delete;
@@ -68,10 +67,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void end_if_idle();
 
  private:
-  enum class Phase { kIdle, kHeader, kBody, kHandling, kWriting, kLingering };
+  enum class Phase { kHandshake, kIdle, kHeader, kBody, kHandling, kWriting, kLingering };
   enum class Step { kGo, kClose };
   using Parser = beast_http::request_parser<beast_http::string_body>;
 
+  asio::awaitable<Step> shake_hands();
   asio::awaitable<Step> wait_for_request();
   asio::awaitable<Step> read_head();
   asio::awaitable<Step> read_body();
@@ -105,7 +105,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   [[nodiscard]] Response preflight() const;
   [[nodiscard]] Response refusal_response() const;
 
-  Tcp::socket socket_;
+  Transport transport_;
   const std::string peer_;
   Shared& shared_;
   WorkerState& worker_;

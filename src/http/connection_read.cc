@@ -1,13 +1,10 @@
 // How a connection reads a request: head, what can be refused before a body, body, gzip.
-#include <sys/socket.h>
-
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/rfc7230.hpp>
-#include <cerrno>
 
+#include "base/log.h"
 #include "http/connection.h"
 #include "http/gzip.h"
 #include "protocol/identity.h"
@@ -15,7 +12,6 @@
 namespace podsense::http {
 namespace {
 
-constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kHeadChunk = 2U << 10U;
 constexpr std::size_t kBodyChunk = 64U << 10U;
 /// The rest of a refused request is read, so that the connection can be kept, up to this size.
@@ -36,17 +32,43 @@ bool names_deflate(std::string_view coding) {
 /// Reads up to `most` bytes more. False: the peer is gone, or the phase's time is over.
 asio::awaitable<bool> Connection::fill(std::size_t most) {
   const auto space = buffer_.prepare(most);
-  const auto [error, count] = co_await socket_.async_read_some(space, kToken);
+  const auto [error, count] = co_await transport_.read_some(space);
   buffer_.commit(count);
   if (error == asio::error::operation_aborted && shared_.stopping && !timed_out_) {
     // The drain ended the wait; a request that came in the same moment is still served.
-    const auto late = ::recv(socket_.native_handle(), space.data(), space.size(), MSG_DONTWAIT);
+    const std::size_t late = transport_.read_now(space);
     if (late > 0) {
-      buffer_.commit(static_cast<std::size_t>(late));
+      buffer_.commit(late);
       co_return true;
     }
   }
   co_return !error && count > 0;
+}
+
+/// Before any request, and held to the time of one's headers.
+asio::awaitable<Connection::Step> Connection::shake_hands() {
+  const Duration limit = shared_.options.header_timeout;
+  enter(Phase::kHandshake, shared_.stopping ? std::min(limit, kHandshakeGrace) : limit);
+  const Transport::Handshake result = co_await transport_.handshake();
+  if (result.reason.empty()) {
+    co_return Step::kGo;
+  }
+  shared_.registry.handshake_failed(result.reason);
+  log::debug("tls_handshake_failed", {{"server", shared_.options.name},
+                                      {"peer", peer_},
+                                      {"reason", result.reason},
+                                      {"detail", result.detail}});
+  if (result.reason == "plain_http") {
+    request_.id = protocol::new_request_id();
+    answer_ = error_response({.code = ErrorCode::kInvalidArgument,
+                              .message = "this port speaks TLS: ask it with https://"},
+                             request_.id);
+    build_head(answer_);
+    out_ += answer_.body;
+    boost::system::error_code ignored;
+    transport_.socket().write_some(asio::buffer(out_), ignored);
+  }
+  co_return Step::kClose;
 }
 
 Duration Connection::idle_limit() const {
@@ -308,7 +330,7 @@ asio::awaitable<Connection::Step> Connection::read_sized_body(std::uint64_t size
     const std::size_t wanted = std::min<std::size_t>(size - had, kBodyChunk * 4);
     request_.body.resize_and_overwrite(had + wanted, [](char*, std::size_t n) { return n; });
     const auto [error, count] =
-        co_await socket_.async_read_some(asio::buffer(request_.body.data() + had, wanted), kToken);
+        co_await transport_.read_some(asio::buffer(request_.body.data() + had, wanted));
     request_.body.resize(had + count);
     if (error || count == 0) {
       if (!timed_out_) {
@@ -374,7 +396,7 @@ asio::awaitable<Connection::Step> Connection::inflate_body() {
     if (*done) {
       break;
     }
-    co_await asio::post(socket_.get_executor(), asio::use_awaitable);  // others' turn
+    co_await asio::post(transport_.socket().get_executor(), asio::use_awaitable);  // others' turn
   }
   request_.body = inflater.take();
   co_return Step::kGo;

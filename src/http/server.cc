@@ -153,7 +153,8 @@ class ServerImpl final : public Server {
   ServerImpl(ServerOptions options, const Router& router, metrics::Registry& registry,
              const Clock& clock)
       : options_(std::move(options)),
-        shared_{.options = options_, .router = router, .registry = registry, .clock = clock} {
+        shared_{.options = options_, .router = router, .registry = registry, .clock = clock},
+        sessions_(options_.certificates) {
     for (unsigned i = 0; i < std::max(1U, options_.threads); ++i) {
       workers_.push_back(std::make_unique<Worker>(clock, options_));
     }
@@ -309,6 +310,10 @@ class ServerImpl final : public Server {
     if (open_.load() >= options_.max_connections) {
       return shared_.registry.connection_refused("limit");
     }
+    TlsSession tls = sessions_.make(socket.native_handle());
+    if (sessions_.on() && !tls) {
+      return shared_.registry.connection_refused("memory");
+    }
     std::optional<Error> turned_away;
     if (!addresses_.enter(peer, options_.max_connections_per_address)) {
       shared_.registry.connection_refused("per_address");
@@ -320,8 +325,8 @@ class ServerImpl final : public Server {
     ++open_;
     socket.set_option(Tcp::no_delay(true), error);
     socket.non_blocking(true, error);
-    auto connection =
-        std::make_shared<Connection>(std::move(socket), peer, shared_, worker.state(), turned_away);
+    auto connection = std::make_shared<Connection>(Transport(std::move(socket), std::move(tls)),
+                                                   peer, shared_, worker.state(), turned_away);
     asio::co_spawn(worker.context(), worker.serve(std::move(connection)),
                    [this, peer, entered = !turned_away](const std::exception_ptr& thrown) {
                      if (entered) {
@@ -339,6 +344,7 @@ class ServerImpl final : public Server {
   const ServerOptions options_;
   Shared shared_;
   std::vector<std::unique_ptr<Worker>> workers_;
+  TlsSessions sessions_;                   // used by the first worker
   std::optional<Tcp::acceptor> acceptor_;  // on the first worker
   std::uint16_t port_ = 0;
   int reserve_ = -1;

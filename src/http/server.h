@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "access/access.h"
+#include "access/certificates.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "http/router.h"
@@ -42,7 +43,8 @@ struct ServerOptions {
   std::vector<std::string> cors_origins;                ///< exact, or "*"; empty: no CORS
   Duration cors_max_age = std::chrono::minutes(10);
   AccessLog access_log = AccessLog::kSampled;
-  access::Guard* guard = nullptr;  ///< outlives the server; null: everybody may come
+  access::Guard* guard = nullptr;                ///< outlives the server; null: everybody may come
+  access::Certificates* certificates = nullptr;  ///< outlives the server; null: no TLS
   unsigned access_log_rate = 20;
   trace::Tracer* tracer = nullptr;  ///< outlives the server; null: no traces
 };

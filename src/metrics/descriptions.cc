@@ -46,7 +46,15 @@ constexpr std::array kDescriptions{
                 "Requests being read, worked on or answered"},
     Description{"podsense_connections", kGauge, "", "Open client connections"},
     Description{"podsense_connections_refused_total", kCounter, "reason",
-                "Connections not served: descriptors, limit, per_address"},
+                "Connections not served: descriptors, limit, memory, per_address"},
+    Description{"podsense_tls_handshakes_failed_total", kCounter, "reason",
+                "TLS handshakes on the HTTP port that failed: plain_http (not TLS at all), "
+                "client_certificate (none, or not from tls.client_ca), closed (by the client), "
+                "timeout, protocol (anything else)"},
+    Description{"podsense_tls_certificate_expiry_timestamp_seconds", kGauge, "",
+                "When the certificate that is in force expires, Unix time; absent without TLS"},
+    Description{"podsense_tls_certificate_reloads_total", kCounter, "result",
+                "Changed certificate files taken (ok) or refused (failed); absent without TLS"},
     Description{"podsense_executors", kGauge, "", "Threads that decode images and run models"},
     // Models and life.
     Description{"podsense_model_info", kGauge, "model version task plan",

@@ -327,6 +327,7 @@ struct Registry::Impl final : prometheus::Collectable {
       histograms.emplace_back("podsense_batch_size", kBatchBounds, Form::kFixed);
   HistogramFamily& fetch = durations("podsense_fetch_seconds");
   prometheus::Family<Counter>& refused = counters("podsense_connections_refused_total");
+  prometheus::Family<Counter>& handshakes = counters("podsense_tls_handshakes_failed_total");
   prometheus::Family<Counter>& reloads = counters("podsense_model_reloads_total");
   Counter& reload_ok = reloads.Add({{"result", "ok"}});
   Counter& reload_failed = reloads.Add({{"result", "failed"}});
@@ -374,6 +375,9 @@ void Registry::connection_closed() {
 }
 void Registry::connection_refused(std::string_view reason) {
   impl_->refused.Add({{"reason", std::string(reason)}}).Increment();
+}
+void Registry::handshake_failed(std::string_view reason) {
+  impl_->handshakes.Add({{"reason", std::string(reason)}}).Increment();
 }
 void Registry::fetched(std::string_view outcome, Duration elapsed) {
   impl_->fetch.with({{"outcome", std::string(outcome)}}).observe(to_seconds(elapsed));

@@ -100,7 +100,9 @@ class Registry {
   void reload(bool ok);
   void connection_opened();
   void connection_closed();
-  void connection_refused(std::string_view reason);  ///< descriptors, limit, per_address
+  void connection_refused(std::string_view reason);  ///< descriptors, limit, memory, per_address
+  /// In TLS: plain_http, client_certificate, closed, protocol, timeout.
+  void handshake_failed(std::string_view reason);
   void fetched(std::string_view outcome, Duration elapsed);
 
   /// Read at each scrape. `value` must stay callable as long as the handle lives.

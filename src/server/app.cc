@@ -108,7 +108,10 @@ class App {
     return {};
   }
 
-  void reload() { catalog_->request_reload(); }
+  void reload() {
+    refresh_files();
+    catalog_->request_reload();
+  }
 
   void announce() {
     lifecycle_.draining = true;
@@ -153,9 +156,27 @@ class App {
     if (faults_) {
       lifecycle_.unready = faults_->unready();
     }
-    if (const TimePoint now = clock_.now(); now >= next_refresh_) {
+    const TimePoint now = clock_.now();
+    if (now >= next_refresh_) {
       refresh(*guard_);
       next_refresh_ = now + config_.auth.refresh_interval;
+    }
+    if (now >= next_certificates_) {
+      refresh_certificates();
+      next_certificates_ = now + config_.tls.refresh_interval;
+    }
+  }
+
+  /// Credentials and certificates. @threads any
+  void refresh_files() {
+    refresh(*guard_);
+    refresh_certificates();
+  }
+  void refresh_certificates() {
+    if (certificates_) {
+      const auto done = refresh(*certificates_);
+      certificates_taken_ += done.value_or(false) ? 1 : 0;
+      certificates_refused_ += done ? 0 : 1;
     }
   }
 
@@ -185,6 +206,11 @@ class App {
       return fail(std::move(guard.error()));
     }
     guard_ = std::move(*guard);
+    auto certificates = make_certificates(config_);
+    if (!certificates) {
+      return fail(std::move(certificates.error()));
+    }
+    certificates_ = std::move(*certificates);
     auto runtime = model::Runtime::create({.spinning = config_.onnxruntime.spinning,
                                            .memory_arena = config_.onnxruntime.arena,
                                            .cache_dir = config_.models.cache_dir});
@@ -262,6 +288,7 @@ class App {
   Result<void> listen() {
     http::ServerOptions options = http_options(config_, threads_.io);
     options.guard = guard_.get();
+    options.certificates = certificates_.get();
     options.tracer = tracer_.get();
     auto http = http::Server::create(std::move(options), router_, registry_, clock_);
     if (!http) {
@@ -280,7 +307,9 @@ class App {
 
   /// Last, since it answers from the moment it listens.
   Result<void> listen_grpc() {
-    auto grpc = grpc::Server::create(grpc_options(config_),
+    grpc::ServerOptions options = grpc_options(config_);
+    options.certificates = certificates_.get();
+    auto grpc = grpc::Server::create(std::move(options),
                                      {.service = *service_,
                                       .clock = clock_,
                                       .draining = [this] { return lifecycle_.draining.load(); },
@@ -309,6 +338,14 @@ class App {
           {{"version", build_info().version},
            {"commit", build_info().commit},
            {"onnxruntime", std::string(runtime_->version())}});
+    if (certificates_) {
+      watch("podsense_tls_certificate_expiry_timestamp_seconds",
+            [this] { return static_cast<double>(certificates_->current()->expires); });
+      watch("podsense_tls_certificate_reloads_total",
+            [this] { return static_cast<double>(certificates_taken_); }, {{"result", "ok"}});
+      watch("podsense_tls_certificate_reloads_total",
+            [this] { return static_cast<double>(certificates_refused_); }, {{"result", "failed"}});
+    }
     if (tracer_) {
       const auto spans = [&](const char* result, std::uint64_t trace::Counts::* count) {
         watch("podsense_spans_total",
@@ -329,7 +366,11 @@ class App {
   const SteadyClock clock_;
   http::Lifecycle lifecycle_;
   std::unique_ptr<access::Guard> guard_;
-  TimePoint next_refresh_{};  ///< the ticker's own
+  std::unique_ptr<access::Certificates> certificates_;  ///< null: no TLS
+  TimePoint next_refresh_{};                            ///< the ticker's own, as the next
+  TimePoint next_certificates_{};
+  std::atomic<std::uint64_t> certificates_taken_{0};
+  std::atomic<std::uint64_t> certificates_refused_{0};
   Registry registry_{{.latency_objective = config_.objective.latency}};
   std::unique_ptr<model::Runtime> runtime_;
   std::unique_ptr<inference::Faults> faults_;

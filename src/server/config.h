@@ -113,6 +113,13 @@ struct Config {
     Duration refresh_interval = std::chrono::seconds(5);
     friend bool operator==(const Auth&, const Auth&) = default;
   };
+  struct Tls {
+    std::string certificate;  ///< empty: no TLS
+    std::string key;
+    std::string client_ca;  ///< empty: clients need no certificate
+    Duration refresh_interval = std::chrono::seconds(5);
+    friend bool operator==(const Tls&, const Tls&) = default;
+  };
   struct Grpc {
     bool enabled = true;
     bool reflection = true;
@@ -169,6 +176,7 @@ struct Config {
   Fetch fetch;
   Http http;
   Auth auth;
+  Tls tls;
   Grpc grpc;
   Objective objective;
   Tracing tracing;

@@ -153,6 +153,14 @@ Result<void> Config::validate() const {
     faults.append(faults.empty() ? "" : "\n")
         .append("auth.rate: limits each key, and needs auth.api_keys or auth.jwks");
   }
+  if (tls.certificate.empty() != tls.key.empty()) {
+    faults.append(faults.empty() ? "" : "\n")
+        .append(tls.key.empty() ? "tls.key" : "tls.certificate")
+        .append(": is missing; TLS needs both tls.certificate and tls.key");
+  } else if (tls.certificate.empty() && !tls.client_ca.empty()) {
+    faults.append(faults.empty() ? "" : "\n")
+        .append("tls.client_ca: needs tls.certificate and tls.key");
+  }
   if (!faults.empty()) {
     return fail(ErrorCode::kInvalidArgument, std::move(faults));
   }

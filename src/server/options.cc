@@ -117,6 +117,7 @@ grpc::ServerOptions grpc_options(const Config& config) {
           .stream_in_flight = from.stream_in_flight,
           .max_memory = from.max_memory,
           .request_timeout = config.limits.request_timeout,
+          .handshake_timeout = config.limits.header_timeout,
           .keepalive_time = from.keepalive_time,
           .keepalive_timeout = from.keepalive_timeout,
           .min_ping_interval = from.min_ping_interval,

@@ -12,7 +12,7 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-constexpr std::array<Section, 14> kSections{{{"listen", "Listening"},
+constexpr std::array<Section, 15> kSections{{{"listen", "Listening"},
                                              {"models", "Models"},
                                              {"limits", "Limits"},
                                              {"threads", "Threads"},
@@ -20,6 +20,7 @@ constexpr std::array<Section, 14> kSections{{{"listen", "Listening"},
                                              {"http", "HTTP"},
                                              {"grpc", "gRPC"},
                                              {"auth", "Authentication and rate limits"},
+                                             {"tls", "TLS"},
                                              {"objective", "Objective"},
                                              {"tracing", "Tracing"},
                                              {"logging", "Logging"},
@@ -343,6 +344,25 @@ std::vector<Setting> auth_settings() {
   };
 }
 
+std::vector<Setting> tls_settings() {
+  using T = Config::Tls;
+  constexpr auto kIn = &Config::tls;
+  return {
+      row("tls.certificate", "tls-cert", text(kIn, &T::certificate, "FILE"),
+          "PEM file with the server's certificate and those between it and its authority: HTTP and "
+          "gRPC then speak TLS 1.2 and 1.3. The admin port stays plain. Empty: no TLS."),
+      row("tls.key", "tls-key", text(kIn, &T::key, "FILE"),
+          "PEM file with the certificate's private key, without a passphrase."),
+      row("tls.client_ca", "tls-client-ca", text(kIn, &T::client_ca, "FILE"),
+          "PEM file with authorities: clients must show a certificate that one of them signed "
+          "(mTLS). Empty: clients need none."),
+      row("tls.refresh_interval", "tls-refresh-interval",
+          duration(kIn, &T::refresh_interval, {.min = seconds(1), .max = hours(1)}),
+          "Look this often whether the files above have changed. New ones are used for new "
+          "connections; ones that cannot be used are refused, and the old stay."),
+  };
+}
+
 std::vector<Setting> tracing_settings() {
   using T = Config::Tracing;
   constexpr auto kIn = &Config::tracing;
@@ -419,10 +439,10 @@ std::vector<Setting> other_settings() {
 
 std::vector<Setting> make_settings() {
   std::vector<Setting> all;
-  for (auto part :
-       {listen_settings, models_settings, size_limit_settings, time_limit_settings, thread_settings,
-        fetch_settings, http_settings, grpc_settings, auth_settings, objective_settings,
-        tracing_settings, logging_settings, shutdown_settings, other_settings}) {
+  for (auto part : {listen_settings, models_settings, size_limit_settings, time_limit_settings,
+                    thread_settings, fetch_settings, http_settings, grpc_settings, auth_settings,
+                    tls_settings, objective_settings, tracing_settings, logging_settings,
+                    shutdown_settings, other_settings}) {
     std::ranges::move(part(), std::back_inserter(all));
   }
   return all;

@@ -57,9 +57,9 @@ class Page:
         with opener.open(self.base + path, timeout=20) as answer:
             return answer.headers, answer.read()
 
-    def load(self, path="/"):
+    def load(self, path="/", base=None):
         self.browser.open("about:blank")  # so that a change of the fragment alone also loads
-        self.browser.open(self.base + path)
+        self.browser.open((base or self.base) + path)
         if not path.startswith("/docs"):
             self.browser.until("document.querySelectorAll('#health[data-state=ok], "
                                "#health[data-state=degraded]').length", "the server's state")
@@ -424,6 +424,27 @@ def docs_list_every_endpoint(page):
     page.browser.until("document.querySelector('#get-version').textContent.includes('200')", "a try")
 
 
+@test
+def a_key_is_asked_for_and_kept_for_the_tab(page):
+    page.load(base=page.options.keyed)
+    check(not page.js("document.querySelector('#key-box').checkVisibility()"), "asked before it is needed")
+    page.browser.attach("#file", page.image)
+    page.browser.until(FAILED, "the refusal")
+    check("credentials are needed" in page.text(".error"), page.text(".error"))
+    check(page.js("document.activeElement.id") == "key", "the field for the key has no focus")
+    page.browser.type("#key", page.options.key)
+    page.browser.click("#send")
+    page.browser.until(ANSWERED, "an answer with the key")
+    command = page.text(".command code")
+    check("Authorization: Bearer $KEY" in command and page.options.key not in command, command)
+    page.load(base=page.options.keyed)
+    page.classify()
+    page.browser.type("#key", "wrong-0123456789abcdef")
+    page.browser.click("#send")
+    page.browser.until(FAILED, "the refusal of another key")
+    page.browser.run("sessionStorage.clear();")
+
+
 def console_faults(browser):
     """Refused requests are also written to the console; those the tests ask for are no fault, a
     missing file is."""
@@ -455,13 +476,16 @@ def run(page, function):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--base", required=True, help="the server, e.g. http://127.0.0.1:8080")
+    parser.add_argument("--keyed", default="", help="a server that asks for keys")
+    parser.add_argument("--key", default="", help="one that it takes")
     parser.add_argument("--image", required=True, help="a photograph")
     parser.add_argument("--expect-label", required=True, help="part of a label among its first five")
     parser.add_argument("--screenshots", required=True, help="folder to write PNGs to")
     parser.add_argument("--only", default="", help="run tests whose name contains this")
     options = parser.parse_args()
     pathlib.Path(options.screenshots).mkdir(parents=True, exist_ok=True)
-    chosen = [function for function in TESTS if options.only in function.__name__]
+    chosen = [function for function in TESTS if options.only in function.__name__ and
+              (options.keyed or function is not a_key_is_asked_for_and_kept_for_the_tab)]
     failed = 0
     with Browser() as browser:
         page = Page(browser, options)

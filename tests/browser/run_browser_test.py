@@ -6,6 +6,7 @@
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -15,11 +16,19 @@ from harness import GOLDEN, Server  # noqa: E402  the path has to be set first
 
 
 def main() -> int:
-    with Server() as server:
-        return subprocess.run(
-            [sys.executable, HERE / "browser_test.py", "--base", f"http://127.0.0.1:{server.http_port}",
-             "--image", GOLDEN / "photos/imagenet_04_949.jpg", "--expect-label", "strawberry",
-             "--screenshots", sys.argv[1]], check=False).returncode
+    key = "browser-0123456789abcdef"
+    with tempfile.NamedTemporaryFile("w") as keys:
+        print(f"browser:{key}", file=keys, flush=True)
+        with Server() as server, Server("--auth-api-keys", keys.name) as keyed:
+            return test(server, keyed, key)
+
+
+def test(server, keyed, key) -> int:
+    return subprocess.run(
+        [sys.executable, HERE / "browser_test.py", "--base", f"http://127.0.0.1:{server.http_port}",
+         "--keyed", f"http://127.0.0.1:{keyed.http_port}", "--key", key,
+         "--image", GOLDEN / "photos/imagenet_04_949.jpg", "--expect-label", "strawberry",
+         "--screenshots", sys.argv[1]], check=False).returncode
 
 
 if __name__ == "__main__":

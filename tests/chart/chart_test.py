@@ -406,5 +406,60 @@ def no_proxy():
     return {**os.environ, "no_proxy": "127.0.0.1", "NO_PROXY": "127.0.0.1"}
 
 
+class Tls(unittest.TestCase):
+    VALUES = {"tls": {"secretName": "web-tls", "clientCaSecretName": "clients"}}
+
+    def test_both_ports_get_the_certificate_and_probes_stay_on_the_admin_port(self):
+        objects = render({"tls": {"secretName": "web-tls"}})
+        spec = server(objects)["spec"]["template"]["spec"]
+        container = spec["containers"][0]
+        self.assertIn("--tls-cert=/etc/podsense/tls/tls.crt", container["args"])
+        self.assertIn("--tls-key=/etc/podsense/tls/tls.key", container["args"])
+        self.assertFalse([a for a in container["args"] if "client-ca" in a])
+        mount = next(m for m in container["volumeMounts"] if m["name"] == "tls")
+        # A subPath would never see a rotation.
+        self.assertEqual(mount, {"name": "tls", "mountPath": "/etc/podsense/tls", "readOnly": True})
+        volume = next(v for v in spec["volumes"] if v["name"] == "tls")
+        self.assertEqual(volume["secret"]["secretName"], "web-tls")
+        for name in ("startupProbe", "livenessProbe", "readinessProbe"):
+            self.assertEqual(container[name]["httpGet"]["port"], "admin")
+            self.assertNotIn("scheme", container[name]["httpGet"])
+        ports = objects["Service", "podsense"]["spec"]["ports"]
+        self.assertEqual({p["name"]: p["appProtocol"] for p in ports},
+                         {p["name"]: "http" if p["name"] == "metrics" else "https" for p in ports})
+        asked = [a for p in kinds(objects, "Pod") for a in p["spec"]["containers"][0]["args"]]
+        self.assertIn("https://podsense:80/readyz", asked)
+
+    def test_probes_of_the_http_port_speak_tls(self):
+        values = {"tls": {"secretName": "web-tls"}, "probes": {"port": "http"}}
+        container = server(render(values))["spec"]["template"]["spec"]["containers"][0]
+        self.assertEqual(container["readinessProbe"]["httpGet"]["scheme"], "HTTPS")
+        values["probes"]["type"] = "exec"
+        container = server(render(values))["spec"]["template"]["spec"]["containers"][0]
+        self.assertEqual(container["readinessProbe"]["exec"]["command"][2:],
+                         ["--insecure", "https://127.0.0.1:8080/readyz"])
+
+    def test_clients_can_be_asked_for_certificates(self):
+        objects = render(self.VALUES)
+        spec = server(objects)["spec"]["template"]["spec"]
+        self.assertIn("--tls-client-ca=/etc/podsense/tls-client-ca/ca.crt", spec["containers"][0]["args"])
+        volume = next(v for v in spec["volumes"] if v["name"] == "tls-client-ca")
+        self.assertEqual(volume["secret"]["secretName"], "clients")
+
+    def test_what_cannot_work_is_refused(self):
+        for more, message in (
+            ({"tls": {"secretName": ""}}, "tls.clientCaSecretName needs tls.secretName"),
+            ({"probes": {"type": "grpc"}}, "the kubelet's gRPC probes speak no TLS"),
+            ({"probes": {"port": "http"}}, "probes show no certificate; use probes.port admin"),
+            ({"envoy": {"enabled": True}}, "Envoy reaches the servers in plain"),
+            ({"config": {"tls": {"key": "x"}}}, "set it by the values tls.secretName"),
+        ):
+            with self.subTest(more):
+                values = self.VALUES | more
+                if "tls" in more:
+                    values["tls"] = self.VALUES["tls"] | more["tls"]
+                self.assertIn(message, refusal(values))
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -180,4 +180,19 @@ app.kubernetes.io/component: envoy
 {{- if dig "models" "dir" "" $v.config }}
 {{- fail "config.models.dir: set it by the value models.path" }}
 {{- end }}
+{{- if and $v.tls.clientCaSecretName (not $v.tls.secretName) }}
+{{- fail "tls.clientCaSecretName needs tls.secretName" }}
+{{- end }}
+{{- if and $v.tls.secretName (eq $v.probes.type "grpc") }}
+{{- fail "tls.secretName and probes.type grpc: the kubelet's gRPC probes speak no TLS; use http or exec, which ask the admin port" }}
+{{- end }}
+{{- if and $v.tls.clientCaSecretName (eq $v.probes.port "http") (ne $v.probes.type "grpc") }}
+{{- fail "tls.clientCaSecretName and probes.port http: probes show no certificate; use probes.port admin" }}
+{{- end }}
+{{- if and $v.tls.secretName $v.envoy.enabled }}
+{{- fail "tls.secretName and envoy.enabled: Envoy reaches the servers in plain; give Envoy or the ingress the certificate" }}
+{{- end }}
+{{- with $v.config.tls }}
+{{- fail "config.tls: set it by the values tls.secretName and tls.clientCaSecretName" }}
+{{- end }}
 {{- end }}

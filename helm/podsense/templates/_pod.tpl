@@ -6,11 +6,18 @@ grpc:
   port: {{ $root.Values.ports.grpc }}
 {{- else if eq $root.Values.probes.type "exec" }}
 exec:
+  {{- if and $root.Values.tls.secretName (eq $root.Values.probes.port "http") }}
+  command: [/usr/bin/podsense, check, --insecure, "https://127.0.0.1:{{ $port }}{{ $p.path }}"]
+  {{- else }}
   command: [/usr/bin/podsense, check, "http://127.0.0.1:{{ $port }}{{ $p.path }}"]
+  {{- end }}
 {{- else }}
 httpGet:
   path: {{ $p.path }}
   port: {{ $root.Values.probes.port }}
+  {{- if and $root.Values.tls.secretName (eq $root.Values.probes.port "http") }}
+  scheme: HTTPS
+  {{- end }}
 {{- end }}
 {{- range $key, $value := omit $p "enabled" "path" }}
 {{ $key }}: {{ $value }}
@@ -38,6 +45,13 @@ httpGet:
 {{- end }}
 {{- if .Values.modelCache.enabled }}
 - --model-cache=/var/cache/podsense
+{{- end }}
+{{- if .Values.tls.secretName }}
+- --tls-cert=/etc/podsense/tls/tls.crt
+- --tls-key=/etc/podsense/tls/tls.key
+{{- end }}
+{{- if .Values.tls.clientCaSecretName }}
+- --tls-client-ca=/etc/podsense/tls-client-ca/ca.crt
 {{- end }}
 {{- if .Values.config }}
 - --config=/etc/podsense/podsense.yaml
@@ -81,6 +95,16 @@ env:
   mountPath: {{ .Values.secret.mountPath }}
   readOnly: true
 {{- end }}
+{{- if .Values.tls.secretName }}
+- name: tls
+  mountPath: /etc/podsense/tls
+  readOnly: true
+{{- end }}
+{{- if .Values.tls.clientCaSecretName }}
+- name: tls-client-ca
+  mountPath: /etc/podsense/tls-client-ca
+  readOnly: true
+{{- end }}
 {{- if not (has .Values.models.source (list "image" "none")) }}
 - name: models
   mountPath: {{ include "podsense.modelsPath" . }}
@@ -110,6 +134,23 @@ env:
   secret:
     secretName: {{ include "podsense.secretName" . }}
     defaultMode: 0440
+{{- end }}
+{{- with .Values.tls.secretName }}
+- name: tls
+  secret:
+    secretName: {{ . }}
+    defaultMode: 0440
+    items:
+      - {key: tls.crt, path: tls.crt}
+      - {key: tls.key, path: tls.key}
+{{- end }}
+{{- with .Values.tls.clientCaSecretName }}
+- name: tls-client-ca
+  secret:
+    secretName: {{ . }}
+    defaultMode: 0440
+    items:
+      - {key: ca.crt, path: ca.crt}
 {{- end }}
 {{- if eq .Values.models.source "pvc" }}
 - name: models

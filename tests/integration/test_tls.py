@@ -14,7 +14,7 @@ import unittest
 from pathlib import Path
 
 from certificates import Authority, Mounted
-from harness import BINARY, LIMIT, RawClient, Server, get, post, wait_until
+from harness import BINARY, LIMIT, MODELS, RawClient, Server, get, post, wait_until
 
 ROW = json.dumps({"features": [0.5] * 20}).encode()
 JSON = ("Content-Type", "application/json")
@@ -352,8 +352,8 @@ class Rotation(TlsCase):
 
     def test_what_cannot_be_used_stops_the_start(self):
         def output(*flags):
-            return subprocess.run([BINARY, "serve", *map(str, flags)], capture_output=True,
-                                  text=True, timeout=LIMIT, check=False)
+            return subprocess.run([BINARY, "serve", "--models", MODELS, *map(str, flags)],
+                                  capture_output=True, text=True, timeout=LIMIT, check=False)
         both = output("--tls-cert", self.first[0], "--tls-key", self.second[1])
         self.assertEqual(both.returncode, 1)
         self.assertIn("second.key: does not belong to the first certificate of", both.stderr)

@@ -94,14 +94,14 @@ tl::unexpected<Error> unavailable(std::string_view what, const beast::error_code
 }
 
 template <class Stream>
-asio::awaitable<Result<ProbeAnswer>> exchange(Stream& stream, const Target& target) {
+asio::awaitable<Result<ProbeAnswer>> exchange(Stream* stream, Target target) {
   beast::http::request<beast::http::empty_body> request(beast::http::verb::get, target.path, 11);
   request.set(beast::http::field::host, target.host);
   request.set(beast::http::field::connection, "close");
-  const auto [unsent, sent] = co_await beast::http::async_write(stream, request, kToken);
+  const auto [unsent, sent] = co_await beast::http::async_write(*stream, request, kToken);
   beast::flat_buffer buffer;
   beast::http::response<beast::http::string_body> response;
-  const auto [unread, read] = co_await beast::http::async_read(stream, buffer, response, kToken);
+  const auto [unread, read] = co_await beast::http::async_read(*stream, buffer, response, kToken);
   if (unsent || unread) {
     co_return unavailable("no answer", unsent ? unsent : unread);
   }
@@ -109,9 +109,9 @@ asio::awaitable<Result<ProbeAnswer>> exchange(Stream& stream, const Target& targ
                         .body = std::move(response.body())};
 }
 
-asio::awaitable<Result<ProbeAnswer>> exchange_tls(beast::tcp_stream& tcp, const Target& target,
-                                                  ssl::context& context) {
-  ssl::stream<beast::tcp_stream&> stream(tcp, context);
+asio::awaitable<Result<ProbeAnswer>> exchange_tls(beast::tcp_stream* tcp, Target target,
+                                                  ssl::context* context) {
+  ssl::stream<beast::tcp_stream&> stream(*tcp, *context);
   SSL_set_tlsext_host_name(stream.native_handle(), target.host.c_str());
   const auto [failed] = co_await stream.async_handshake(ssl::stream_base::client, kToken);
   if (failed) {
@@ -123,11 +123,11 @@ asio::awaitable<Result<ProbeAnswer>> exchange_tls(beast::tcp_stream& tcp, const 
     }
     co_return unavailable("the TLS handshake failed", failed);
   }
-  auto answer = co_await exchange(stream, target);
+  auto answer = co_await exchange(&stream, std::move(target));
   co_return answer;
 }
 
-asio::awaitable<void> ask(Target target, const ProbeOptions& options, ssl::context& context,
+asio::awaitable<void> ask(Target target, ProbeOptions options, ssl::context* context,
                           Result<ProbeAnswer>* answer) {
   const auto executor = co_await asio::this_coro::executor;
   asio::ip::tcp::resolver resolver(executor);
@@ -145,10 +145,10 @@ asio::awaitable<void> ask(Target target, const ProbeOptions& options, ssl::conte
     co_return;
   }
   if (target.tls) {
-    auto got = co_await exchange_tls(stream, target, context);
+    auto got = co_await exchange_tls(&stream, std::move(target), context);
     *answer = std::move(got);
   } else {
-    auto got = co_await exchange(stream, target);
+    auto got = co_await exchange(&stream, std::move(target));
     *answer = std::move(got);
   }
 }
@@ -166,7 +166,7 @@ Result<ProbeAnswer> probe(std::string_view url, const ProbeOptions& options) {
   }
   Result<ProbeAnswer> answer = fail(ErrorCode::kUnavailable, "no answer in time");
   asio::io_context context;
-  asio::co_spawn(context, ask(std::move(*target), options, tls, &answer),
+  asio::co_spawn(context, ask(std::move(*target), options, &tls, &answer),
                  [](const std::exception_ptr&) {});
   context.run_for(options.timeout + std::chrono::milliseconds(100));
   return answer;

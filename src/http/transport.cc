@@ -204,7 +204,7 @@ std::size_t Transport::write_tls_now(const Pieces& pieces, boost::system::error_
   return total;
 }
 
-asio::awaitable<Transport::Io> Transport::write_tls(Pieces& pieces) {
+asio::awaitable<Transport::Io> Transport::write_tls(Pieces* pieces) {
   for (;;) {
     // Renegotiation is off: what a write lacks is room in the socket.
     const auto [error] = co_await socket_.async_wait(Tcp::socket::wait_write, kToken);
@@ -212,7 +212,7 @@ asio::awaitable<Transport::Io> Transport::write_tls(Pieces& pieces) {
       co_return Io{error, 0};
     }
     boost::system::error_code failed;
-    consume(pieces, write_tls_now(pieces, failed));
+    consume(*pieces, write_tls_now(*pieces, failed));
     if (failed != asio::error::would_block) {
       co_return Io{failed, 0};
     }

@@ -90,7 +90,7 @@ class Transport {
   }
   /// All of the pieces, whose memory must stay as it is.
   asio::awaitable<Io> write(Pieces& pieces) {
-    return tls_ ? write_tls(pieces) : asio::async_write(socket_, pieces, kToken);
+    return tls_ ? write_tls(&pieces) : asio::async_write(socket_, pieces, kToken);
   }
 
   enum class Peer { kSilent, kSent, kGone };
@@ -104,7 +104,7 @@ class Transport {
 
   asio::awaitable<Io> read_tls(asio::mutable_buffer space);
   std::size_t write_tls_now(const Pieces& pieces, boost::system::error_code& error);
-  asio::awaitable<Io> write_tls(Pieces& pieces);
+  asio::awaitable<Io> write_tls(Pieces* pieces);
   asio::awaitable<boost::system::error_code> wait_for_tls(int result);
 
   Tcp::socket socket_;

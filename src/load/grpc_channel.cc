@@ -20,6 +20,7 @@ constexpr int kMostBackoff = 1000;
 
 /// gRPC brings roots of its own; one expects those that curl and everything else here uses.
 std::string system_roots() {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets it
   const char* const named = std::getenv("SSL_CERT_FILE");
   for (const char* const path :
        {named, "/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem"}) {
@@ -65,6 +66,7 @@ std::string address_list(const std::vector<Endpoint>& endpoints) {
 /// Every failed handshake writes a line on stderr otherwise, beside the report's own.
 void quiet_library() {
   static const bool done = [] {
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets it
     if (std::getenv("GRPC_VERBOSITY") == nullptr) {
       gpr_set_log_function([](gpr_log_func_args*) {});
     }

@@ -60,7 +60,8 @@ Result<Metadata> metadata_of(const Options& options) {
     const bool printable = key.ends_with("-bin") ||
                            std::ranges::all_of(value, [](char c) { return c >= ' ' && c <= '~'; });
     if (!legal || !printable || key.starts_with("grpc-") || key == "te" || key == "content-type") {
-      std::string what = "-H '" + name + ": " + value;
+      std::string what = "-H '" + name;
+      what.append(": ").append(value);
       what +=
           "' cannot be sent as metadata; accepted: names of letters, digits and -_. that do not "
           "begin with grpc-, printable values";

@@ -26,15 +26,15 @@ constexpr const char* kRed = "\x1b[1;31m";
 constexpr const char* kDim = "\x1b[2m";
 constexpr const char* kPlain = "\x1b[0m";
 
-bool is_set(const char* name) {
-  const char* const value = std::getenv(name);
-  return value != nullptr && *value != '\0';
+/// Empty where it is not set.
+std::string environment(const char* name) {
+  const char* const value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nobody sets it
+  return value == nullptr ? std::string() : std::string(value);
 }
 
 bool speaks_utf8() {
   for (const char* const name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
-    if (is_set(name)) {
-      std::string value = std::getenv(name);
+    if (std::string value = environment(name); !value.empty()) {
       std::ranges::transform(value, value.begin(), [](unsigned char c) { return std::tolower(c); });
       return value.find("utf-8") != std::string::npos || value.find("utf8") != std::string::npos;
     }
@@ -152,9 +152,9 @@ std::string live_line(const LiveFigures& figures) {
 
 LiveView::LiveView(Options options)
     : options_(options), terminal_(isatty(STDERR_FILENO) == 1 && !options.quiet) {
-  const char* const kind = std::getenv("TERM");
-  terminal_ = terminal_ && kind != nullptr && std::string_view(kind) != "dumb";
-  style_ = {.colors = !is_set("NO_COLOR"), .unicode = speaks_utf8()};
+  const std::string kind = environment("TERM");
+  terminal_ = terminal_ && !kind.empty() && kind != "dumb";
+  style_ = {.colors = environment("NO_COLOR").empty(), .unicode = speaks_utf8()};
 }
 
 unsigned LiveView::columns() const {

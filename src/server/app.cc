@@ -399,6 +399,7 @@ constexpr int kMappedBlock = 4 * 1024 * 1024;
 
 void return_large_blocks() {
 #ifdef __GLIBC__
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): before there are threads
   mallopt(M_MMAP_THRESHOLD, kMappedBlock);
 #endif
 }

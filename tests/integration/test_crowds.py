@@ -111,6 +111,9 @@ class Crowd(unittest.TestCase):
                     client.send(piece)
 
 
+# UndefinedBehaviorSanitizer asks the kernel about an object's type by a pipe: without descriptors it
+# takes every object for a wrong one.
+@unittest.skipIf(os.environ.get("PODSENSE_TEST_DESCRIPTORS") == "off", "the sanitizer needs some")
 class Descriptors(unittest.TestCase):
     def test_running_out_of_descriptors_is_survived_and_counted(self):
         if shutil.which("prlimit") is None:

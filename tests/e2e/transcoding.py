@@ -157,4 +157,4 @@ def envoy_as_sidecar(context):
         no_request_fails(context, "sidecar, update and deletion", url, body, change)
 
 
-SCENARIOS = ((platform_overlay, True), (platform_chart, False), (envoy_as_sidecar, False))
+SCENARIOS = ((platform_overlay, False), (platform_chart, False), (envoy_as_sidecar, False))

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "model/fast_hash.h"
 
 namespace podsense::inference {
 namespace {
@@ -24,15 +25,6 @@ constexpr std::uintmax_t kMaxBytes = 16U << 10U;
 /// Longer than any warm-up may take.
 constexpr Duration kLongestRun = std::chrono::minutes(10);
 constexpr unsigned kMostThreads = 4096;
-
-/// Tells accidents, not forgers. @source FNV-1a
-std::uint64_t checksum(std::string_view text) {
-  std::uint64_t sum = 0xcbf29ce484222325U;
-  for (const char c : text) {
-    sum = (sum ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
-  }
-  return sum;
-}
 
 /// Takes "NAME VALUE\n" off the front of `text`.
 std::optional<std::string_view> take_line(std::string_view& text, std::string_view name) {
@@ -95,7 +87,7 @@ std::string write_profile(const ProfileKey& key, const SavedProfile& saved) {
   for (const ProfilePoint& point : saved.profile) {
     line("run", std::to_string(point.rows) + " " + std::to_string(point.time.count()));
   }
-  line("sum", std::to_string(checksum(text)));
+  line("sum", model::fast_hash(text).hex());
   return text;
 }
 
@@ -107,7 +99,7 @@ Result<SavedProfile> read_profile(std::string_view text, const ProfileKey& key) 
   std::string_view end = text.substr(last + 1);
   const std::string_view body = text.substr(0, last + 1);
   const auto sum = take_line(end, "sum");
-  if (!sum || !end.empty() || number<std::uint64_t>(*sum) != checksum(body)) {
+  if (!sum || !end.empty() || *sum != model::fast_hash(body).hex()) {
     return fail(damaged());
   }
   std::string_view rest = body.substr(kHead.size());

@@ -1,7 +1,7 @@
 #pragma once
 
 /// A 128-bit hash at memory speed, for accidents only (fingerprints, cache keys, torn files).
-/// Whoever wants to be sure who made a file uses SHA-256. Private to this room.
+/// Whoever wants to be sure who made a file uses SHA-256.
 /// @source the multiply-and-fold step of wyhash (public domain)
 
 #include <cstddef>

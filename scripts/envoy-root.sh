@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Lays out the rest of Envoy's image around OUT/usr/local/bin/envoy: the libraries that the loader finds
-# for it, certificates, user, licences, configuration and descriptor set. Runs in envoy/Dockerfile, in the
-# folder with `proto` and `envoy.yaml`.
+# for it, certificates, user, licences, configuration, descriptor set and SBOM. Runs in envoy/Dockerfile, in
+# the folder with `proto` and `envoy.yaml`.
 #
 #   scripts/envoy-root.sh OUT
 #
@@ -14,16 +14,19 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 [ $# = 1 ] || die "usage: envoy-root.sh OUT"
 out=$1
 envoy=$out/usr/local/bin/envoy
+packages=(ca-certificates)
 
 loaded=$(ldd "$envoy")
 if grep -F 'not found' <<<"$loaded"; then die "the loader does not find these"; fi
 while read -r library; do
   install -D "$(readlink -f "$library")" "$out$library"
+  packages+=("$(package_of "$(readlink -f "$library")")")
 done < <(sed -nE 's,^(.* => |\s+)(/[^ ]+) \(0x.*,\2,p' <<<"$loaded")
-install -D -m 644 -t "$out/usr/share/doc/libc6" /usr/share/doc/libc6/copyright
+for package in $(printf '%s\n' "${packages[@]}" | sort -u); do
+  install -D -m 644 -t "$out/usr/share/doc/$package" "/usr/share/doc/$package/copyright"
+done
 
 install -D -m 644 -t "$out/etc/ssl/certs" /etc/ssl/certs/ca-certificates.crt
-install -D -m 644 -t "$out/usr/share/doc/ca-certificates" /usr/share/doc/ca-certificates/copyright
 echo 'podsense:x:1000:1000::/:/nonexistent' >"$out/etc/passwd"
 echo 'podsense:x:1000:' >"$out/etc/group"
 echo 'hosts: files dns' >"$out/etc/nsswitch.conf"
@@ -37,5 +40,6 @@ protoc -I proto/third_party -I proto --include_imports --descriptor_set_out="$ou
 chmod 644 "$out/etc/envoy/podsense.pb"
 
 (cd "$out/etc/envoy" && "$envoy" --mode validate -c envoy.yaml --disable-hot-restart --log-level error)
+scripts/make-sbom.py envoy --root "$out" --output "$out/usr/share/podsense/sbom.spdx.json" "${packages[@]}"
 find "$out" -exec touch --no-dereference --date=@0 {} +
 say "$("$envoy" --version | grep -oE '[0-9]+\.[0-9]+\.[0-9]+' | head -n 1), $(du -sm "$out" | cut -f1) MB"

@@ -26,9 +26,7 @@ put() {
   local file=$1 to=$2 real package
   real=$(readlink -f "$file")
   install -D "$real" "$system$to"
-  # Debian moved /lib to /usr/lib, and dpkg may know either.
-  package=$({ dpkg-query -S "$real" "${real#/usr}" 2>/dev/null || true; } | head -n 1 | cut -d: -f1)
-  [ -n "$package" ] || die "$file belongs to no package"
+  package=$(package_of "$real")
   packages+=("$package")
   install -D -m 644 "/usr/share/doc/$package/copyright" "$system/usr/share/doc/$package/copyright"
 }
@@ -72,8 +70,7 @@ echo 'podsense:x:1000:' >"$system/etc/group"
 echo 'hosts: files dns' >"$system/etc/nsswitch.conf"
 install -d -m 1777 "$system/tmp"
 
-mkdir -p "$app/usr/share/podsense"
-scripts/make-sbom.py --build "$build" --root "$app" --models "$out/models" \
+scripts/make-sbom.py server --build "$build" --root "$app" --models "$out/models" \
   --output "$app/usr/share/podsense/sbom.spdx.json" "${packages[@]}"
 
 find "$system" "$app" -exec touch --no-dereference --date=@0 {} +

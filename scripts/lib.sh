@@ -28,6 +28,15 @@ with_lock() {
   ) 9>"$podsense_cache/$name.lock"
 }
 
+# package_of FILE : the Debian package that FILE is of.
+package_of() {
+  local found
+  # Debian moved /lib to /usr/lib, and dpkg may know either.
+  found=$({ dpkg-query -S "$1" "${1#/usr}" 2>/dev/null || true; } | head -n 1 | cut -d: -f1)
+  [ -n "$found" ] || die "$1 belongs to no package"
+  echo "$found"
+}
+
 # install_tree FROM TO : a copy that appears whole or not at all; TO is replaced.
 install_tree() {
   local from=$1 to=$2 fresh

@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
-"""Writes what the container image consists of as an SPDX 2.3 document (JSON).
+"""Writes what a container image consists of as an SPDX 2.3 document (JSON).
 
-It names the binary; each Debian package of which a file ships (given as arguments); each Debian
-package whose headers were compiled in, as the build's own dependency records tell; ONNX Runtime; and
-each model, by the hash of its file. Equal input gives an equal document.
+    make-sbom.py server --root ROOT --output FILE --build BUILD --models MODELS PACKAGE…
+    make-sbom.py envoy  --root ROOT --output FILE PACKAGE…
+
+It names the program, by the hash of its file, and each Debian package of which a file ships (PACKAGE…).
+For the server, besides: each Debian package whose headers were compiled in, as the build's own dependency
+records tell; ONNX Runtime; and each model, by the hash of its file. Equal input gives an equal document.
 """
 
 import argparse
@@ -122,49 +125,38 @@ def models(folder):
         )
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--build", required=True, help="build folder, with ninja's records")
-    parser.add_argument("--root", required=True, type=pathlib.Path, help="where usr/bin/podsense is")
-    parser.add_argument("--models", required=True, type=pathlib.Path, help="model repository")
-    parser.add_argument("--output", required=True, type=pathlib.Path)
-    parser.add_argument("packages", nargs="+", help="Debian packages of which a file ships")
-    arguments = parser.parse_args()
-
-    binary = arguments.root / "usr" / "bin" / "podsense"
-    version = re.search(r"VERSION (\d\S*)", (ROOT / "CMakeLists.txt").read_text("utf-8").split("project(")[1])
-    main_package = package(
-        "SPDXRef-podsense",
-        "podsense",
-        version.group(1),
+def envoy(root):
+    binary = root / "usr" / "local" / "bin" / "envoy"
+    version = re.search(r"/(\d+\.\d+\.\d+)/", run(binary, "--version")).group(1)
+    return package(
+        "SPDXRef-envoy",
+        "envoy",
+        version,
         licenseDeclared="Apache-2.0",
-        primaryPackagePurpose="CONTAINER",
+        primaryPackagePurpose="APPLICATION",
         checksums=[{"algorithm": "SHA256", "checksumValue": sha256(binary)}],
-        comment="the checksum is that of /usr/bin/podsense",
+        comment="the checksum is that of /usr/local/bin/envoy; what is linked into it: "
+        f"https://github.com/envoyproxy/envoy/blob/v{version}/bazel/repository_locations.bzl",
+        **purl("github", f"envoyproxy/envoy@v{version}"),
     )
-    shipped = sorted(set(arguments.packages))
-    compiled_in = sorted(header_packages(arguments.build) - set(shipped))
-    packages = [main_package, onnxruntime(), *models(arguments.models)]
-    contained = [entry["SPDXID"] for entry in packages[1:]]
-    packages += [debian_package(name) for name in shipped]
-    contained += [spdx_id("deb", name) for name in shipped]
-    packages += [debian_package(name) for name in compiled_in]
 
-    def relation(one, kind, other):
-        return {"spdxElementId": one, "relationshipType": kind, "relatedSpdxElement": other}
 
-    relations = [relation("SPDXRef-DOCUMENT", "DESCRIBES", "SPDXRef-podsense")]
-    relations += [relation("SPDXRef-podsense", "CONTAINS", other) for other in contained]
-    relations += [
-        relation(spdx_id("deb", name), "BUILD_DEPENDENCY_OF", "SPDXRef-podsense")
-        for name in compiled_in
-    ]
+def relation(one, kind, other):
+    return {"spdxElementId": one, "relationshipType": kind, "relatedSpdxElement": other}
+
+
+def document(described, contained, compiled_in):
+    """The package that the document describes, packages of which files ship, packages it was built of."""
+    packages = [described, *contained, *compiled_in]
+    relations = [relation("SPDXRef-DOCUMENT", "DESCRIBES", described["SPDXID"])]
+    relations += [relation(described["SPDXID"], "CONTAINS", entry["SPDXID"]) for entry in contained]
+    relations += [relation(entry["SPDXID"], "BUILD_DEPENDENCY_OF", described["SPDXID"]) for entry in compiled_in]
     content = json.dumps([packages, relations], sort_keys=True)
-    document = {
+    return {
         "spdxVersion": "SPDX-2.3",
         "dataLicense": "CC0-1.0",
         "SPDXID": "SPDXRef-DOCUMENT",
-        "name": f"podsense-{version.group(1)}",
+        "name": f"{described['name']}-{described['versionInfo']}",
         "documentNamespace": f"urn:uuid:{uuid.uuid5(NAMESPACE, content)}",
         "creationInfo": {
             "created": "1970-01-01T00:00:00Z",  # equal builds, equal documents
@@ -173,8 +165,59 @@ def main():
         "packages": packages,
         "relationships": relations,
     }
-    arguments.output.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
-    print(f"make-sbom: {len(packages)} packages: {len(shipped)} of Debian ship, {len(compiled_in)} were compiled in")
+
+
+def of_server(arguments):
+    binary = arguments.root / "usr" / "bin" / "podsense"
+    described = package(
+        "SPDXRef-podsense",
+        "podsense",
+        project_version(),
+        licenseDeclared="Apache-2.0",
+        primaryPackagePurpose="CONTAINER",
+        checksums=[{"algorithm": "SHA256", "checksumValue": sha256(binary)}],
+        comment="the checksum is that of /usr/bin/podsense",
+    )
+    shipped = sorted(set(arguments.packages))
+    compiled_in = sorted(header_packages(arguments.build) - set(shipped))
+    contained = [onnxruntime(), *models(arguments.models), *map(debian_package, shipped)]
+    return document(described, contained, list(map(debian_package, compiled_in)))
+
+
+def of_envoy(arguments):
+    described = package(
+        "SPDXRef-podsense-envoy",
+        "podsense-envoy",
+        project_version(),
+        licenseDeclared="Apache-2.0",
+        primaryPackagePurpose="CONTAINER",
+        comment="Envoy with PodSense's configuration and descriptor set",
+    )
+    shipped = map(debian_package, sorted(set(arguments.packages)))
+    return document(described, [envoy(arguments.root), *shipped], [])
+
+
+def project_version():
+    return re.search(r"podsense VERSION (\d\S*)", (ROOT / "CMakeLists.txt").read_text("utf-8")).group(1)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    kinds = parser.add_subparsers(dest="image", required=True)
+    for name, make in (("server", of_server), ("envoy", of_envoy)):
+        kind = kinds.add_parser(name)
+        kind.set_defaults(make=make)
+        kind.add_argument("--root", required=True, type=pathlib.Path, help="the image's files, from its root")
+        kind.add_argument("--output", required=True, type=pathlib.Path)
+        kind.add_argument("packages", nargs="+", help="Debian packages of which a file ships")
+        if name == "server":
+            kind.add_argument("--build", required=True, help="build folder, with ninja's records")
+            kind.add_argument("--models", required=True, type=pathlib.Path, help="model repository")
+    arguments = parser.parse_args()
+    made = arguments.make(arguments)
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.output.write_text(json.dumps(made, indent=1) + "\n", "utf-8")
+    print(f"make-sbom: {len(made['packages'])} packages in {made['name']}")
 
 
 if __name__ == "__main__":

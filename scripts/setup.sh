@@ -6,7 +6,7 @@
 #   scripts/setup.sh --bench   also what bench/compare.py needs
 #   scripts/setup.sh --image   also what building the container image without Docker needs
 #   scripts/setup.sh --recipes only what the models' recipes need
-#   scripts/setup.sh --protoc  only what compiles the protocol's descriptors
+#   scripts/setup.sh --envoy   only what lays out Envoy's image: descriptors, SBOM
 #   scripts/setup.sh --list    only print the names, one a line (with --test: all of them)
 #
 # Idempotent: where every package is there, nothing is run but one query of dpkg's database.
@@ -32,7 +32,7 @@ test_packages=(
 bench_packages=(nginx-light wrk)
 image_packages=(buildah podman runc mmdebstrap git)
 recipe_packages=(python3 python3-venv python3-pip ca-certificates)
-protoc_packages=(protobuf-compiler libprotobuf-dev ca-certificates)
+envoy_packages=(protobuf-compiler libprotobuf-dev ca-certificates python3)
 
 with_tests=0
 with_bench=0
@@ -45,9 +45,9 @@ for argument in "$@"; do
     --bench) with_bench=1 ;;
     --image) with_image=1 ;;
     --recipes) only+=("${recipe_packages[@]}") ;;
-    --protoc) only+=("${protoc_packages[@]}") ;;
+    --envoy) only+=("${envoy_packages[@]}") ;;
     --list) list_only=1 ;;
-    *) echo "setup: unknown argument $argument (accepted: --test, --bench, --image, --recipes, --protoc, --list)" >&2; exit 2 ;;
+    *) echo "setup: unknown argument $argument (accepted: --test, --bench, --image, --recipes, --envoy, --list)" >&2; exit 2 ;;
   esac
 done
 

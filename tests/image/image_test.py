@@ -29,6 +29,7 @@ GOLDEN = ROOT / "build" / "golden"
 MEGABYTE = 1_000_000
 LARGEST, LARGEST_ENVOY = 45 * MEGABYTE, 45 * MEGABYTE  # compressed: what a node pulls
 VERSION = re.search(r"podsense VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text("utf-8")).group(1)
+SBOM = "/usr/share/podsense/sbom.spdx.json"
 LIMIT = 120.0  # seconds until a wait is given up
 
 image = f"podsense:{VERSION}"
@@ -94,6 +95,16 @@ class Layers:
                 self.members[path] = member
                 if member.isfile():
                     self.contents[path] = layer.extractfile(member).read()
+
+
+def require_valid_spdx(document):
+    venv = output(str(ROOT / "scripts/venv.sh"), "sbom", str(ROOT / "tests/image/requirements.txt")).stdout.strip()
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "sbom.spdx.json"
+        path.write_bytes(document)
+        done = output(f"{venv}/bin/pyspdxtools", "--infile", str(path), check=False)
+        if done.returncode != 0:
+            raise AssertionError(done.stdout + done.stderr)
 
 
 @functools.cache
@@ -181,7 +192,7 @@ class Contents(unittest.TestCase):
         self.assertIn("/usr/share/doc/onnxruntime/LICENSE.onnxruntime", self.layers.contents)
 
     def sbom(self):
-        return json.loads(self.layers.contents["/usr/share/podsense/sbom.spdx.json"])
+        return json.loads(self.layers.contents[SBOM])
 
     def relations_of(self, identifier):
         return {
@@ -191,14 +202,7 @@ class Contents(unittest.TestCase):
         }
 
     def test_sbom_is_valid_spdx(self):
-        venv = output(
-            str(ROOT / "scripts/venv.sh"), "sbom", str(ROOT / "tests/image/requirements.txt")
-        ).stdout.strip()
-        with tempfile.TemporaryDirectory() as folder:
-            path = pathlib.Path(folder) / "sbom.spdx.json"
-            path.write_bytes(self.layers.contents["/usr/share/podsense/sbom.spdx.json"])
-            done = output(f"{venv}/bin/pyspdxtools", "--infile", str(path), check=False)
-            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        require_valid_spdx(self.layers.contents[SBOM])
 
     def test_sbom_tells_what_is_in_the_image(self):
         packages = {entry["name"]: entry for entry in self.sbom()["packages"]}
@@ -321,6 +325,15 @@ class EnvoyImage(unittest.TestCase):
         for path in (ROOT / "proto").rglob("*.proto"):
             for message in re.findall(r"^(?:message|service) (\w+)", path.read_text("utf-8"), re.M):
                 self.assertIn(message.encode(), described, path)
+
+    def test_sbom_is_valid_and_tells_what_is_in_the_image(self):
+        require_valid_spdx(self.layers.contents[SBOM])
+        packages = {entry["name"]: entry for entry in json.loads(self.layers.contents[SBOM])["packages"]}
+        self.assertEqual(set(packages), {"podsense-envoy", "envoy", "libc6", "ca-certificates"})
+        binary = hashlib.sha256(self.layers.contents["/usr/local/bin/envoy"]).hexdigest()
+        self.assertEqual(packages["envoy"]["checksums"][0]["checksumValue"], binary)
+        for name in ("libc6", "ca-certificates"):
+            self.assertIn(f"/usr/share/doc/{name}/copyright", self.layers.contents)
 
     def test_is_the_version_that_the_other_tests_run(self):
         tested = (ROOT / "tests/envoy/requirements.txt").read_text("utf-8")

@@ -5,7 +5,8 @@
 
 `quick` leaves out what takes minutes. Leaves build/e2e/tests.xml (JUnit) and, in build/e2e/latest,
 the figures, time lines and plots of this run. The cluster (scripts/cluster.sh) is brought up if there
-is none, and ended again if this run brought it up and E2E_KEEP is not set.
+is none, and ended again if this run brought it up. E2E_KEEP=1 keeps it, and what the scenario (one, then)
+has installed.
 """
 
 import os
@@ -109,6 +110,8 @@ def main():
             print(f"{name}{' (quick)' if quick else ''}: {function.__doc__.splitlines()[0]}")
         return 0
     selected = list(chosen(arguments))
+    if os.environ.get("E2E_KEEP") and len(selected) > 1:
+        sys.exit("e2e: E2E_KEEP keeps what a scenario installs, which would be in the next one's way: name one scenario")
     folder = FOLDER / "latest"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -112,7 +112,7 @@ bench-compare: build golden ## Compare with nginx and a bare ONNX Runtime loop, 
 infra-test: ## Check infra/ without an AWS account: plans, tests, lint, policy
 	@scripts/check-terraform.sh & checks=$$!; \
 	python=$$(scripts/venv.sh infra tests/infra/requirements.txt)/bin/python && \
-	"$$python" -m unittest discover -q -b -s tests/infra -p '*_test.py'; tests=$$?; \
+	"$$python" scripts/python-tests.py build/junit/infra.xml discover -q -b -s tests/infra -p '*_test.py'; tests=$$?; \
 	wait $$checks && exit $$tests
 
 image: ## Build the container images (IMAGES; also podsense-envoy:…): by Docker, else by buildah

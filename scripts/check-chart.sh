@@ -17,6 +17,6 @@ for program in "$helm" "$helm3"; do
       { echo "$(basename "$program") lint -f $file:" "$output" >&2; failed=1; }
   done
 done
-HELM=$helm HELM3=$helm3 "$yaml_python" -m unittest discover -q -s tests/chart -p '*_test.py' || failed=1
+HELM=$helm HELM3=$helm3 "$yaml_python" scripts/python-tests.py build/junit/chart.xml discover -q -s tests/chart -p '*_test.py' || failed=1
 [ $failed = 0 ] || die "the chart has faults"
 say "${#values[@]} values files with Helm 4 and Helm 3"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Adds up JUnit files of ctest and of Terraform and ends with one line: N passed, N failed, N skipped."""
+"""Adds up JUnit files of ctest, unittest and Terraform and ends with one line: N passed, N failed, N skipped."""
 
 import pathlib
 import sys
@@ -12,7 +12,7 @@ def main():
         if not path.exists():
             print(f"{path}: not there, its suite did not run", file=sys.stderr)
             continue
-        # ctest's root is the suite, Terraform's root holds one for each file.
+        # The root is the suite, but Terraform's holds one for each file.
         for suite in ElementTree.parse(path).getroot().iter("testsuite"):
             total += int(suite.get("tests", 0))
             failed += int(suite.get("failures", 0)) + int(suite.get("errors", 0))

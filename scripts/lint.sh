@@ -44,7 +44,7 @@ check_rooms() { scripts/check-rooms.py; }
 
 # The checkers have tests of their own.
 check_scripts() {
-  "$python" -m unittest discover -q -s tests/scripts -p '*_test.py' 2>&1
+  "$python" scripts/python-tests.py build/junit/scripts.xml discover -q -s tests/scripts -p '*_test.py' 2>&1
 }
 
 check_python() { sources python | xargs -0 -r ruff check --quiet --no-cache; }

@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+"""`python3 -m unittest` that besides writes what count-tests.py adds up.
+
+    scripts/python-tests.py FILE.xml [ARGUMENTS OF unittest…]
+"""
+
+import pathlib
+import sys
+import unittest
+import xml.etree.ElementTree as ElementTree
+
+
+class Counted(unittest.TextTestResult):
+    def __init__(self, *arguments, **more):
+        super().__init__(*arguments, **more)
+        self.passed = 0
+
+    def addSuccess(self, test):  # noqa: N802  # unittest's own name
+        super().addSuccess(test)
+        self.passed += 1
+
+
+def write(path, result):
+    failed = {getattr(test, "test_case", test).id() for test, _ in result.failures + result.errors}  # subtests are one
+    failed.update(test.id() for test in result.unexpectedSuccesses)
+    tests = result.passed + len(failed) + len(result.skipped)
+    suite = ElementTree.Element("testsuite", name=path.stem, tests=str(tests), failures=str(len(failed)),
+                                errors="0", skipped=str(len(result.skipped)))
+    for name in sorted(failed):
+        ElementTree.SubElement(ElementTree.SubElement(suite, "testcase", name=name), "failure")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ElementTree.ElementTree(suite).write(path, encoding="utf-8")
+
+
+def main():
+    path = pathlib.Path(sys.argv[1])
+    path.unlink(missing_ok=True)
+    sys.path.insert(0, "")  # as `python3 -m` has it
+    runner = unittest.TextTestRunner
+    runner.resultclass = Counted
+    result = unittest.main(module=None, argv=["unittest", *sys.argv[2:]], testRunner=runner, exit=False).result
+    write(path, result)
+    return 0 if result.wasSuccessful() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -15,6 +15,7 @@
 
 #include "access/access.h"
 #include "access/certificates.h"
+#include "base/access_log.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "inference/service.h"
@@ -23,9 +24,7 @@
 
 namespace podsense::grpc {
 
-/// kSampled: every failure, and up to kSampledPerSecond successes a second.
-enum class AccessLog { kOff, kErrors, kSampled, kAll };
-inline constexpr unsigned kSampledPerSecond = 40;
+inline constexpr unsigned kSampledPerSecond = 40;  ///< successes that are logged, where some are
 
 struct ServerOptions {
   std::string host = "0.0.0.0";

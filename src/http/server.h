@@ -15,6 +15,7 @@
 
 #include "access/access.h"
 #include "access/certificates.h"
+#include "base/access_log.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "http/router.h"
@@ -22,9 +23,6 @@
 #include "trace/trace.h"
 
 namespace podsense::http {
-
-/// kSampled: every failure, and up to access_log_rate successes a second and I/O thread.
-enum class AccessLog { kOff, kErrors, kSampled, kAll };
 
 struct ServerOptions {
   std::string name = "http";  ///< in log lines
@@ -45,8 +43,8 @@ struct ServerOptions {
   AccessLog access_log = AccessLog::kSampled;
   access::Guard* guard = nullptr;                ///< outlives the server; null: everybody may come
   access::Certificates* certificates = nullptr;  ///< outlives the server; null: no TLS
-  unsigned access_log_rate = 20;
-  trace::Tracer* tracer = nullptr;  ///< outlives the server; null: no traces
+  unsigned access_log_rate = 20;                 ///< kSampled: successes a second and I/O thread
+  trace::Tracer* tracer = nullptr;               ///< outlives the server; null: no traces
 };
 
 class Server {

@@ -18,13 +18,12 @@
 #include <string_view>
 #include <vector>
 
+#include "base/access_log.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 
 namespace podsense::server {
-
-enum class AccessLog { kAll, kSampled, kErrors, kOff };
 
 /// The defaults stand here and nowhere else. Ranges and meanings: settings.cc.
 struct Config {

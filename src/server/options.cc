@@ -71,9 +71,6 @@ inference::ServiceOptions service_options(const Config& config) {
 
 http::ServerOptions http_options(const Config& config, unsigned threads) {
   const Config::Limits& limits = config.limits;
-  static_assert(static_cast<int>(AccessLog::kAll) == 0 && static_cast<int>(AccessLog::kOff) == 3);
-  constexpr http::AccessLog kModes[] = {http::AccessLog::kAll, http::AccessLog::kSampled,
-                                        http::AccessLog::kErrors, http::AccessLog::kOff};
   return {.name = "http",
           .host = config.listen.host,
           .port = config.listen.http_port,
@@ -89,7 +86,7 @@ http::ServerOptions http_options(const Config& config, unsigned threads) {
           .write_timeout = limits.write_timeout,
           .cors_origins = config.http.cors_origins,
           .cors_max_age = config.http.cors_max_age,
-          .access_log = kModes[static_cast<int>(config.http.access_log)],
+          .access_log = config.http.access_log,
           .access_log_rate = config.http.access_log_rate};
 }
 
@@ -100,15 +97,12 @@ http::ServerOptions admin_options(const Config& config) {
   options.port = config.listen.admin_port;
   options.cors_origins.clear();
   options.max_connections = 1024;
-  options.access_log = http::AccessLog::kErrors;
+  options.access_log = AccessLog::kErrors;
   return options;
 }
 
 grpc::ServerOptions grpc_options(const Config& config) {
-  using grpc::AccessLog;
   const Config::Grpc& from = config.grpc;
-  constexpr AccessLog kModes[] = {AccessLog::kAll, AccessLog::kSampled, AccessLog::kErrors,
-                                  AccessLog::kOff};
   return {.host = config.listen.host,
           .port = config.listen.grpc_port,
           .max_message_bytes = from.max_message_bytes,
@@ -124,7 +118,7 @@ grpc::ServerOptions grpc_options(const Config& config) {
           .max_connection_idle = from.max_connection_idle,
           .max_connection_age = from.max_connection_age,
           .max_connection_age_grace = from.max_connection_age_grace,
-          .access_log = kModes[static_cast<int>(config.http.access_log)],
+          .access_log = config.http.access_log,
           .reflection = from.reflection,
           .repository_control = config.models.repository_api,
           .version = build_info().version};

@@ -153,11 +153,35 @@ def wait_ready(namespace, count, selector=LABEL):
     def settled():
         return len(ready_pods(namespace, selector)) == count and len(pods(namespace, selector)) == count
 
-    wait_until(settled, f"{count} ready pods and no other in {namespace}")
+    with telling_why(namespace):
+        wait_until(settled, f"{count} ready pods and no other in {namespace}")
 
 
 def wait_rollout(namespace, deployment):
-    run(["kubectl", "-n", namespace, "rollout", "status", f"deployment/{deployment}", f"--timeout={LIMIT:.0f}s"])
+    with telling_why(namespace):
+        run(["kubectl", "-n", namespace, "rollout", "status", f"deployment/{deployment}", f"--timeout={LIMIT:.0f}s"])
+
+
+@contextlib.contextmanager
+def telling_why(namespace):
+    """A failure inside says what the namespace looked like, since its objects will be gone when somebody reads it."""
+    try:
+        yield
+    except Failure as failure:
+        raise Failure(f"{failure}\n{scene(namespace)}") from failure
+
+
+def scene(namespace):
+    """Pods, the latest events, and the last lines of the pods that are not ready."""
+    found = [kubectl(f"-n {namespace} get pods -o wide", check=False).stdout,
+             kubectl(f"-n {namespace} get events --sort-by=.lastTimestamp", check=False).stdout[-3000:],
+             kubectl("describe nodes", check=False).stdout.partition("Allocated resources:")[2][:600]]
+    for pod in items("pods", namespace):
+        if not is_ready(pod):
+            name = pod["metadata"]["name"]
+            logs = kubectl(f"-n {namespace} logs {name} --all-containers --tail=15", check=False)
+            found.append(f"--- {name}\n{logs.stdout[-2000:]}{logs.stderr[-500:]}")
+    return "\n".join(found)
 
 
 def waiting_reasons(namespace, selector=LABEL):
@@ -198,7 +222,8 @@ def helm(arguments, **options):
 def helm_install(release, namespace, *arguments, check=True):
     """Installs or upgrades the chart and waits until it is ready."""
     words = ["helm", "upgrade", "--install", release, CHART, "-n", namespace, "--wait", "--timeout", "150s"]
-    return run([*words, *arguments], check=check)
+    with telling_why(namespace):
+        return run([*words, *arguments], check=check)
 
 
 @contextlib.contextmanager

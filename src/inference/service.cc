@@ -23,6 +23,9 @@ void Service::refuse(const ServedModel* served, const Context& context, Error er
                      Done<Answer>& done) {
   if (served != nullptr) {
     served->metrics->failed(context.protocol, error.code);
+    if (context.trace) {
+      context.trace->set_model(served->name(), served->version);
+    }
   } else {
     registry_.unrouted(context.protocol, error.code);
   }

@@ -269,7 +269,11 @@ void RequestTask::fill_head(protocol::AnswerHead& head, TimePoint now) const {
 }
 
 void RequestTask::trace_parts(TimePoint now) const {
-  if (!context_.trace || now == TimePoint()) {
+  if (!context_.trace) {
+    return;
+  }
+  context_.trace->set_model(served_->name(), served_->version);
+  if (now == TimePoint()) {
     return;
   }
   if (started != TimePoint()) {

@@ -37,7 +37,7 @@ class RequestTask : public batching::Task {
   /// Fills in what every answer carries and counts the phases.
   void fill_head(protocol::AnswerHead& head, TimePoint now) const;
 
-  /// Adds what happened until `now` to the request's trace.
+  /// Adds the model and what happened until `now` to the request's trace.
   void trace_parts(TimePoint now) const;
 
   std::optional<Duration> fetch;

@@ -88,6 +88,11 @@ struct Encoder {
     out.message(
         9, attribute("http.response.status_code", static_cast<std::uint64_t>(request.status_)));
     out.message(9, attribute("podsense.request_id", request.request_id_));
+    // OpenTelemetry's conventions name models of generative AI only (gen_ai.request.model).
+    if (!request.model_.empty()) {
+      out.message(9, attribute("podsense.model.name", request.model_));
+      out.message(9, attribute("podsense.model.version", request.version_));
+    }
     if (request.failed_) {
       out.message(9, attribute("error.type", request.code_));
       Message status;

@@ -114,6 +114,11 @@ void Request::add(std::string_view name, TimePoint begin, TimePoint end) {
   }
 }
 
+void Request::set_model(std::string_view name, std::string_view version) {
+  model_ = name;
+  version_ = version;
+}
+
 Result<std::unique_ptr<Tracer>> Tracer::create(Options options) {
   const bool http = options.endpoint.starts_with("http://");
   if (!http && !options.endpoint.starts_with("https://")) {

@@ -70,6 +70,8 @@ class Request {
   [[nodiscard]] const Context& context() const { return own_; }
   /// A part of the request. Parts beyond kMaxSpans are left out.
   void add(std::string_view name, TimePoint begin, TimePoint end);
+  /// Which model version the request is for, once that is known.
+  void set_model(std::string_view name, std::string_view version);
 
  private:
   friend class Tracer;
@@ -84,6 +86,7 @@ class Request {
   std::vector<Span> spans_;
   std::string name_;
   std::string method_, path_, request_id_, code_;
+  std::string model_, version_;  ///< empty: none was reached
   int status_ = 0;
   bool failed_ = false;
 };

@@ -16,6 +16,7 @@ namespace {
 
 using std::chrono::milliseconds;
 using testing::HasSubstr;
+using testing::Not;
 
 constexpr std::string_view kParent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -167,6 +168,18 @@ TEST(Tracer, ExportsSampledRequestsWithTheirParts) {
   EXPECT_THAT(got, HasSubstr("POST /predict"));
   EXPECT_THAT(got, HasSubstr("queue"));
   EXPECT_THAT(got, HasSubstr("service.name"));
+}
+
+TEST(Otlp, NamesTheModelWhereOneWasReached) {
+  const Context own{.trace_id = {1, 2}, .span_id = 3, .sampled = true};
+  const auto request = std::make_shared<Request>(own, 0, TimePoint());
+  EXPECT_THAT(encode({}, {request}), Not(HasSubstr("podsense.model")));
+  request->set_model("forest100", "7");
+  const std::string got = encode({}, {request});
+  EXPECT_THAT(got, HasSubstr("podsense.model.name\x12\x0b\x0a\x09"
+                             "forest100"));
+  EXPECT_THAT(got, HasSubstr("podsense.model.version\x12\x03\x0a\x01"
+                             "7"));
 }
 
 TEST(Tracer, FollowsTheCallersDecision) {

@@ -215,6 +215,8 @@ class Traces(unittest.TestCase):
         self.assertEqual(answer.headers["traceparent"], f"00-{PARENT_TRACE}-{root.id}-01")
         self.assertEqual(root.attributes["podsense.request_id"], "r-1")
         self.assertEqual(root.attributes["http.response.status_code"], 200)
+        self.assertEqual(root.attributes["podsense.model.name"], answer.json["model"])
+        self.assertEqual(root.attributes["podsense.model.version"], answer.json["version"])
         self.assertEqual(root.resource["service.name"], "podsense")
         self.assertFalse(root.failed)
         for part in parts:
@@ -247,6 +249,20 @@ class Traces(unittest.TestCase):
         root = next(span for span in spans if span.kind == 2)
         self.assertEqual(root.attributes["error.type"], answer.json["code"])
         self.assertEqual({span.trace for span in self.receiver.spans}, {root.trace})
+
+    def test_a_trace_names_the_model_that_was_reached_whatever_became_of_it(self):
+        server = self.serve(1, "--request-timeout=50ms")
+        for request, body, model in (("refused", {"features": [0.5]}, "random-forest"),
+                                     ("unknown", {"features": [0.5] * 20, "model": "none"}, None),
+                                     ("late", {"cpu_ms": 5000}, "simulated")):
+            with self.subTest(request=request):
+                path = "/infer" if request == "late" else "/predict-single"
+                answer = server.post_json(path, body, {"X-Request-Id": request})
+                self.assertGreaterEqual(answer.status, 400)
+                spans = self.receiver.trace(
+                    lambda span, wanted=request: span.attributes["podsense.request_id"] == wanted)
+                root = next(span for span in spans if span.kind == 2)
+                self.assertEqual(root.attributes.get("podsense.model.name"), model)
 
     def test_who_calls_decides_before_the_ratio_does(self):
         server = self.serve(1)

@@ -383,6 +383,16 @@ class Helpful(unittest.TestCase):
         self.assertGreater(len(rows), 150)
         self.assertEqual([], [name for name, text in rows if not text.strip()])
 
+    def test_fixed_buckets_are_kept_beside_native_ones_where_that_is_asked_for(self):
+        for value, kind in (("serviceMonitor", "ServiceMonitor"), ("podMonitor", "PodMonitor")):
+            for wanted in (True, False):
+                with self.subTest(kind=kind, wanted=wanted):
+                    own = {"enabled": True, "scrapeClassicHistograms": wanted}
+                    (monitor,) = kinds(render({"metrics": {value: own}}), kind)
+                    self.assertEqual(monitor["spec"].get("scrapeClassicHistograms", False), wanted)
+            wrong = {value: {"enabled": True, "scrapeClassicHistograms": "yes"}}
+            self.assertIn("scrapeClassicHistograms", refusal({"metrics": wrong}))
+
     def test_rules_and_dashboards_are_those_of_monitoring(self):
         objects = render(
             {"metrics": {"prometheusRule": {"enabled": True}, "dashboards": {"enabled": True}}}

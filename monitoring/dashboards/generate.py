@@ -458,7 +458,8 @@ def logs():
             source_variable("loki", "loki", "Data source"),
             source_variable("datasource", "prometheus", "Prometheus"),
             choice("namespace", "label_values(namespace)", source=LOKI),
-            choice("app", 'label_values({namespace=~"$namespace"}, app)', source=LOKI),
+            choice("app", 'label_values({namespace=~"$namespace"}, app)', source=LOKI,
+                   chosen="podsense"),
         ],
         [
             (7, [

@@ -152,7 +152,9 @@ def source_variable(name, kind, label):
     return {"name": name, "label": label, "type": "datasource", "query": kind, "current": {}}
 
 
-def choice(name, definition, label=None, source=PROMETHEUS):
+def choice(name, definition, label=None, source=PROMETHEUS, chosen=None):
+    """`chosen`: at first; else all. Loki refuses a query of which every matcher takes the empty value."""
+    current = {"text": [chosen], "value": [chosen]} if chosen else {"text": "All", "value": "$__all"}
     return {
         "name": name,
         "label": label or name,
@@ -164,8 +166,8 @@ def choice(name, definition, label=None, source=PROMETHEUS):
         "sort": 1,
         "multi": True,
         "includeAll": True,
-        "allValue": ".*",
-        "current": {"text": "All", "value": "$__all"},
+        "allValue": ".+" if source == LOKI else ".*",
+        "current": current,
     }
 
 

@@ -22,6 +22,6 @@ def queries(board, kind=None):
 def filled_in(board, query, interval="1m"):
     """As Grafana sends it with everything chosen: what is typed has its default."""
     for variable in board["templating"]["list"]:
-        value = ".*" if variable["type"] == "query" else str(variable.get("query", ""))
+        value = variable["allValue"] if variable["type"] == "query" else str(variable.get("query", ""))
         query = re.sub(r"\$(?:%s\b|\{%s\})" % ((variable["name"],) * 2), value, query)
     return re.sub(r"\$__(rate_)?interval", interval, query)

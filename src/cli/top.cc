@@ -1,15 +1,16 @@
-#include <sys/ioctl.h>
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <ctime>
 #include <iostream>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/screen.h"
 #include "cli/top_view.h"
 #include "http/probe.h"
 
@@ -59,10 +60,56 @@ std::vector<Scrape> scrape_all(const std::vector<std::string>& pods) {
   return all;
 }
 
-std::size_t columns() {
-  winsize size{};
-  const bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-  return known ? size.ws_col : 200;
+std::string clock_time() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  localtime_r(&now, &parts);
+  std::array<char, 16> text{};
+  return {text.data(), std::strftime(text.data(), text.size(), "%H:%M:%S", &parts)};
+}
+
+/// What was last seen, as one frame for the screen as it is now.
+std::string frame_for(const Screen& screen, const std::vector<Scrape>& before,
+                      const std::vector<Scrape>& now, double interval) {
+  const auto size = screen.size();
+  if (!size) {
+    return top_frame(before, now);
+  }
+  std::ostringstream title;
+  title << "podsense top  " << clock_time() << "  every " << interval << " s  q ends";
+  return title.str().substr(0, size->columns) + "\n\n" +
+         top_frame(before, now,
+                   {.columns = size->columns, .lines = std::max<std::size_t>(size->lines, 3) - 2});
+}
+
+/// Looks again and again, for so many frames (0: no end). What was seen last.
+std::vector<Scrape> watch(const Screen& screen, const std::vector<std::string>& pods,
+                          double interval, int frames) {
+  // Rates need two looks: the second one comes soon.
+  constexpr double kFirst = 1;
+  std::vector<Scrape> before = scrape_all(pods);
+  std::vector<Scrape> now = before;
+  if (screen.size()) {
+    screen.show(frame_for(screen, before, now, interval));
+  }
+  for (int shown = 0; frames == 0 || shown < frames;) {
+    const double pause = shown == 0 ? std::min(kFirst, interval) : interval;
+    auto until = std::chrono::steady_clock::now() +
+                 std::chrono::duration_cast<Duration>(std::chrono::duration<double>(pause));
+    Screen::Event event{};
+    while ((event = screen.wait(until - std::chrono::steady_clock::now())) ==
+           Screen::Event::kResized) {
+      screen.show(frame_for(screen, before, now, interval));
+    }
+    if (event == Screen::Event::kQuit) {
+      break;
+    }
+    before = std::move(now);
+    now = scrape_all(pods);
+    screen.show(frame_for(screen, before, now, interval));
+    ++shown;
+  }
+  return now;
 }
 
 }  // namespace
@@ -84,17 +131,17 @@ int top(std::span<const char* const> arguments) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  const bool terminal = isatty(STDOUT_FILENO) != 0;
-  std::vector<Scrape> before = scrape_all(pods);
-  for (int frame = 0; frames == 0 || frame < frames; ++frame) {
-    std::this_thread::sleep_for(std::chrono::duration<double>(interval));
-    std::vector<Scrape> now = scrape_all(pods);
-    // Home, then clear what is below: no flicker.
-    std::cout << (terminal ? "\x1b[H\x1b[J" : "") << top_frame(before, now, columns())
-              << std::flush;
-    before = std::move(now);
+  std::vector<Scrape> last;
+  {
+    const Screen screen;
+    last = watch(screen, pods, interval, frames);
   }
-  const bool any = std::ranges::any_of(before, [](const Scrape& pod) { return pod.error.empty(); });
+  const bool any = std::ranges::any_of(last, [](const Scrape& pod) { return pod.error.empty(); });
+  if (!any) {
+    for (const Scrape& pod : last) {
+      std::cerr << "podsense top: " << pod.pod << ": " << pod.error << "\n";
+    }
+  }
   return any ? 0 : 1;
 }
 

@@ -10,6 +10,8 @@
 #include <optional>
 #include <set>
 
+#include "cli/table.h"
+
 namespace podsense::cli {
 namespace {
 
@@ -169,8 +171,9 @@ class Between {
   [[nodiscard]] double rate(std::string_view name, const Labels& wanted = {}) const {
     return seconds_ > 0 ? increase(name, wanted) / seconds_ : 0;
   }
-  /// Seconds; NaN when nothing came.
-  [[nodiscard]] double quantile(std::string_view histogram, double q, const Labels& wanted) const {
+  /// Of a histogram's cumulative counts, by upper bound.
+  [[nodiscard]] std::map<double, double> increases(std::string_view histogram,
+                                                   const Labels& wanted) const {
     auto counts = now_.buckets(histogram, wanted);
     for (const auto& [bound, count] : before_.buckets(histogram, wanted)) {
       const auto found = counts.find(bound);
@@ -178,18 +181,7 @@ class Between {
         found->second -= count;
       }
     }
-    const double total = counts.empty() ? 0 : counts.rbegin()->second;
-    double low_bound = 0;
-    double low_count = 0;
-    for (const auto& [bound, count] : counts) {
-      if (total > 0 && count >= q * total) {
-        const double share = count > low_count ? (q * total - low_count) / (count - low_count) : 1;
-        return std::isinf(bound) ? low_bound : low_bound + (bound - low_bound) * share;
-      }
-      low_bound = bound;
-      low_count = count;
-    }
-    return std::numeric_limits<double>::quiet_NaN();
+    return counts;
   }
   [[nodiscard]] const Reading& now() const { return now_; }
 
@@ -198,6 +190,22 @@ class Between {
   Reading now_;
   double seconds_;
 };
+
+/// Seconds; NaN when nothing came.
+double quantile(const std::map<double, double>& counts, double q) {
+  const double total = counts.empty() ? 0 : counts.rbegin()->second;
+  double low_bound = 0;
+  double low_count = 0;
+  for (const auto& [bound, count] : counts) {
+    if (total > 0 && count >= q * total) {
+      const double share = count > low_count ? (q * total - low_count) / (count - low_count) : 1;
+      return std::isinf(bound) ? low_bound : low_bound + (bound - low_bound) * share;
+    }
+    low_bound = bound;
+    low_count = count;
+  }
+  return std::numeric_limits<double>::quiet_NaN();
+}
 
 template <class... Values>
 std::string format(const char* pattern, Values... values) {
@@ -218,23 +226,75 @@ std::string mebibytes(double bytes) {
   return format("%.0fM", bytes / 1048576);
 }
 
-std::string pod_line(const Scrape& scrape, const Between& pod) {
+const std::vector<Column> kPodColumns{
+    {"READY", 5, 0}, {"REQ/S", 8, 0},    {"FAIL/S", 7, 1}, {"p50 ms", 8, 3}, {"p99 ms", 8, 0},
+    {"QUEUE", 6, 2}, {"INFLIGHT", 8, 5}, {"SAT", 5, 0},    {"CPU", 5, 6},    {"MEMORY", 8, 4}};
+const std::vector<Column> kModelColumns{{"VERSION", 7, 1}, {"PODS", 5, 4},  {"REQ/S", 8, 0},
+                                        {"p99 ms", 8, 0},  {"QUEUE", 6, 2}, {"BATCH", 6, 3}};
+
+struct PodFigures {
+  double ready = 0;
+  double rate = 0;
+  double good = 0;
+  std::map<double, double> counts;  ///< of requests, by upper bound in seconds
+  double queue = 0;
+  double in_flight = 0;
+  double saturation = 0;
+  double cpu = 0;
+  double memory = 0;
+};
+
+PodFigures figures(const Between& pod) {
   const Reading& now = pod.now();
-  const double all = pod.rate("podsense_requests_total");
-  const double good = pod.rate("podsense_requests_total", {{"code", "OK"}});
-  const double memory = now.sum("podsense_memory_working_set_bytes");
-  const double resident = now.sum("process_resident_memory_bytes");
-  return format("%-24.24s %5s %8.1f %7.1f %8s %8s %6.0f %8.0f %5.0f%% %5.2f %8s",
-                scrape.pod.c_str(), now.sum("podsense_ready") > 0 ? "yes" : "NO", all, all - good,
-                milliseconds(pod.quantile("podsense_request_seconds", 0.5, {})).c_str(),
-                milliseconds(pod.quantile("podsense_request_seconds", 0.99, {})).c_str(),
-                now.sum("podsense_queue_depth"), now.sum("podsense_requests_in_flight"),
-                100 * now.sum("podsense_saturation"), pod.rate("process_cpu_seconds_total"),
-                mebibytes(memory > 0 ? memory : resident).c_str());
+  // Without a limit the control group may be the whole machine's.
+  const bool limited = now.sum("podsense_memory_limit_bytes") > 0;
+  return {.ready = now.sum("podsense_ready") > 0 ? 1.0 : 0.0,
+          .rate = pod.rate("podsense_requests_total"),
+          .good = pod.rate("podsense_requests_total", {{"code", "OK"}}),
+          .counts = pod.increases("podsense_request_seconds", {}),
+          .queue = now.sum("podsense_queue_depth"),
+          .in_flight = now.sum("podsense_requests_in_flight"),
+          .saturation = now.sum("podsense_saturation"),
+          .cpu = pod.rate("process_cpu_seconds_total"),
+          .memory = now.sum(limited ? "podsense_memory_working_set_bytes"
+                                    : "process_resident_memory_bytes")};
 }
 
-std::string model_line(const std::string& model, const std::string& version,
-                       const std::vector<Between>& pods) {
+std::vector<std::string> pod_cells(const PodFigures& pod, std::string ready) {
+  return {std::move(ready),
+          format("%.1f", pod.rate),
+          format("%.1f", pod.rate - pod.good),
+          milliseconds(quantile(pod.counts, 0.5)),
+          milliseconds(quantile(pod.counts, 0.99)),
+          format("%.0f", pod.queue),
+          format("%.0f", pod.in_flight),
+          format("%.0f%%", 100 * pod.saturation),
+          format("%.2f", pod.cpu),
+          mebibytes(pod.memory)};
+}
+
+/// Of several pods: sums, their requests' percentiles, and the average saturation, which an HPA
+/// sees.
+Row all_pods(const std::vector<PodFigures>& pods, std::size_t asked) {
+  PodFigures all;
+  for (const PodFigures& pod : pods) {
+    all.ready += pod.ready;
+    all.rate += pod.rate;
+    all.good += pod.good;
+    for (const auto& [bound, count] : pod.counts) {
+      all.counts[bound] += count;
+    }
+    all.queue += pod.queue;
+    all.in_flight += pod.in_flight;
+    all.saturation += pod.saturation / static_cast<double>(pods.size());
+    all.cpu += pod.cpu;
+    all.memory += pod.memory;
+  }
+  return {.name = "all", .cells = pod_cells(all, format("%.0f/%zu", all.ready, asked)), .text = {}};
+}
+
+Row model_row(const std::string& model, const std::string& version,
+              const std::vector<Between>& pods) {
   const Labels wanted{{"model", model}, {"version", version}};
   double rate = 0;
   double queue = 0;
@@ -247,12 +307,14 @@ std::string model_line(const std::string& model, const std::string& version,
     queue += pod.now().sum("podsense_queue_depth", wanted);
     rows += pod.increase("podsense_batch_size_sum", wanted);
     runs += pod.increase("podsense_batch_size_count", wanted);
-    p99 = std::fmax(p99, pod.quantile("podsense_request_seconds", 0.99, wanted));
+    p99 = std::fmax(p99, quantile(pod.increases("podsense_request_seconds", wanted), 0.99));
     serving += pod.now().sum("podsense_model_info", wanted) > 0 ? 1 : 0;
   }
-  const std::string batch = runs > 0 ? format("%.1f", rows / runs) : "-";
-  return format("%-24.24s %7.7s %5.0f %8.1f %8s %6.0f %6s", model.c_str(), version.c_str(), serving,
-                rate, milliseconds(p99).c_str(), queue, batch.c_str());
+  return {.name = model,
+          .cells = {version.substr(0, 7), format("%.0f", serving), format("%.1f", rate),
+                    milliseconds(p99), format("%.0f", queue),
+                    runs > 0 ? format("%.1f", rows / runs) : "-"},
+          .text = {}};
 }
 
 }  // namespace
@@ -280,31 +342,45 @@ Result<std::vector<Sample>> parse_metrics(std::string_view text) {
 }
 
 std::string top_frame(const std::vector<Scrape>& before, const std::vector<Scrape>& now,
-                      std::size_t width) {
-  std::vector<std::string> lines{
-      "POD                      READY    REQ/S  FAIL/S   p50 ms   p99 ms  QUEUE INFLIGHT   SAT   "
-      "CPU   MEMORY"};
+                      TopSize size) {
+  std::vector<Row> rows;
   std::vector<Between> pods;
+  std::vector<PodFigures> all;
   std::set<std::pair<std::string, std::string>> versions;
   for (std::size_t i = 0; i < now.size(); ++i) {
     if (!now[i].error.empty()) {
-      lines.push_back(format("%-24.24s ", now[i].pod.c_str()) + now[i].error);
+      rows.push_back({.name = now[i].pod, .cells = {}, .text = now[i].error});
       continue;
     }
     // A pod that has just come, or come back, has counted since its start, not since the last look.
     const Scrape& since = before[i].error.empty() ? before[i] : now[i];
     const Between& pod = pods.emplace_back(since, now[i]);
-    lines.push_back(pod_line(now[i], pod));
+    const PodFigures& its = all.emplace_back(figures(pod));
+    rows.push_back(
+        {.name = now[i].pod, .cells = pod_cells(its, its.ready > 0 ? "yes" : "NO"), .text = {}});
     versions.merge(pod.now().versions());
   }
-  lines.emplace_back();
-  lines.emplace_back("MODEL                    VERSION  PODS    REQ/S   p99 ms  QUEUE  BATCH");
-  for (const auto& [model, version] : versions) {
-    lines.push_back(model_line(model, version, pods));
+  if (now.size() > 1) {
+    rows.insert(rows.begin(), all_pods(all, now.size()));
   }
+  std::vector<std::string> lines = table("POD", kPodColumns, rows, size.columns);
+  rows.clear();
+  for (const auto& [model, version] : versions) {
+    rows.push_back(model_row(model, version, pods));
+  }
+  std::vector<std::string> models = table("MODEL", kModelColumns, rows, size.columns);
+  // Each table may have what the other leaves, and half in any case; of a few lines the pods have
+  // all.
+  const std::size_t room = std::max<std::size_t>(size.lines, 1) - 1;
+  const std::size_t for_models = room < 8 ? 0 : std::min(models.size(), room / 2);
+  cut_to(lines, room - for_models);
+  cut_to(models, room - lines.size());
+  lines.emplace_back();
+  lines.insert(lines.end(), models.begin(), models.end());
+  lines.resize(std::min(lines.size(), size.lines));
   std::string frame;
   for (const std::string& line : lines) {
-    frame.append(line.substr(0, width)).append("\n");
+    frame.append(line).append("\n");
   }
   return frame;
 }

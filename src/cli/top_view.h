@@ -31,9 +31,14 @@ struct Scrape {
   std::vector<Sample> samples;
 };
 
+struct TopSize {
+  std::size_t columns = 200;
+  std::size_t lines = 100'000;
+};
+
 /// `before` and `now` list the same pods in the same order; rates and percentiles are of what came
-/// between. At most `width` columns.
+/// between. At most `size`: what does not fit is left out, the least important first.
 std::string top_frame(const std::vector<Scrape>& before, const std::vector<Scrape>& now,
-                      std::size_t width);
+                      TopSize size = {});
 
 }  // namespace podsense::cli

@@ -45,7 +45,7 @@ define run_tests
 endef
 
 .NOTPARALLEL:
-.PHONY: help setup setup-test models golden build run test test-asan test-tsan conformance test-collector fuzz bench bench-compare bench-peers bench-protocol lint \
+.PHONY: help setup setup-test models golden build run test test-asan test-tsan conformance test-collector test-loki fuzz bench bench-compare bench-peers bench-protocol lint \
         infra-test format manifests check-rooms try-bare ci clean distclean
 .PHONY: monitoring-up monitoring-local
 .PHONY: image test-image kind-up kind-load deploy undeploy kind-down cluster-up cluster-down e2e
@@ -91,6 +91,10 @@ test-tsan: setup-test golden ## The same tests under ThreadSanitizer
 test-collector: setup-test golden ## The tests of traces against a real OpenTelemetry Collector, built once
 	$(call build,release,podsense)
 	@PODSENSE_TEST_COLLECTOR=build ctest --preset release -R '^monitoring_traces' --output-on-failure
+
+test-loki: setup-test golden ## The LogQL of dashboard and documentation against a real Loki, built once (long)
+	$(call build,release,podsense)
+	@PODSENSE_TEST_LOKI=build ctest --preset release -R '^monitoring_loki' --output-on-failure
 
 conformance: setup-test ## Ask the release with other people's clients: tritonclient, KServe, perf_analyzer, grpcurl, Envoy …
 	$(call build,release,podsense)

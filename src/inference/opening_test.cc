@@ -1,0 +1,150 @@
+#include "inference/opening.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <map>
+#include <string_view>
+#include <vector>
+
+namespace podsense::inference {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using testing::ElementsAre;
+
+/// A run moves the clock by what it costs.
+class TimedModel final : public model::Model {
+ public:
+  TimedModel(ManualClock& clock, const model::Candidate& candidate, Duration run)
+      : clock_(clock), candidate_(candidate), run_(run) {
+    signature_.inputs = {{.name = "x", .shape = {1, 4}}};
+  }
+  [[nodiscard]] const std::string& name() const override { return candidate_.name; }
+  [[nodiscard]] std::uint64_t version() const override { return candidate_.version; }
+  [[nodiscard]] const model::Manifest& manifest() const override { return candidate_.manifest; }
+  [[nodiscard]] const model::Signature& signature() const override { return signature_; }
+  [[nodiscard]] std::uint64_t file_bytes() const override { return 1; }
+  [[nodiscard]] unsigned threads() const override { return candidate_.manifest.threads; }
+  [[nodiscard]] std::string_view content() const override { return "c0ffee"; }
+  Result<void> run(std::span<const model::TensorView>, model::Outputs&) const override {
+    if (run_ == Duration::zero()) {
+      return fail(ErrorCode::kInternal, "no such threads");
+    }
+    clock_.advance(run_);
+    return {};
+  }
+
+ private:
+  ManualClock& clock_;
+  const model::Candidate candidate_;
+  const Duration run_;
+  model::Signature signature_;
+};
+
+/// Opens models that take the time given for their number of threads.
+class TimedRuntime final : public model::Runtime {
+ public:
+  TimedRuntime(ManualClock& clock, std::map<unsigned, Duration> times)
+      : clock_(clock), times_(std::move(times)) {}
+  Result<std::shared_ptr<const model::Model>> load(const model::Candidate& candidate) override {
+    loaded.push_back(candidate.manifest.threads);
+    return std::make_shared<TimedModel>(clock_, candidate, times_.at(candidate.manifest.threads));
+  }
+  [[nodiscard]] std::string_view version() const override { return "1"; }
+  [[nodiscard]] std::string_view cpu() const override { return "cpu"; }
+
+  std::vector<unsigned> loaded;  ///< numbers of threads, in order
+
+ private:
+  ManualClock& clock_;
+  std::map<unsigned, Duration> times_;
+};
+
+class OpeningTest : public testing::Test {
+ protected:
+  static constexpr unsigned kCores = 4;
+
+  OpeningTest() {
+    candidate_.name = "costly";
+    candidate_.version = 1;
+    candidate_.file = "model.onnx";
+    candidate_.manifest.instances = 1;
+  }
+  /// @p one and @p all: a run with one thread, and with all cores; zero: it fails.
+  Opened open(Duration one, Duration all, unsigned cores = kCores) {
+    TimedRuntime runtime(clock_, {{1, one}, {kCores, all}});
+    auto opened = open_measured(runtime, candidate_, saved_, cores, clock_);
+    loaded_ = runtime.loaded;
+    return opened.value();
+  }
+
+  ManualClock clock_;
+  model::Candidate candidate_;
+  SavedProfiles saved_{""};
+  std::vector<unsigned> loaded_;
+};
+
+TEST_F(OpeningTest, ASingleInstanceTakesAllCoresWhereTheySaveAFifth) {
+  const Opened opened = open(milliseconds(10), milliseconds(8));
+  EXPECT_EQ(opened.model->threads(), kCores);
+  EXPECT_EQ(opened.profile.front().time, milliseconds(8)) << "the plan goes by what will run";
+  EXPECT_THAT(loaded_, ElementsAre(1, kCores));
+}
+
+TEST_F(OpeningTest, ASingleInstanceKeepsOneThreadWhereCoresSaveLess) {
+  const Opened opened = open(milliseconds(10), microseconds(8001));
+  EXPECT_EQ(opened.model->threads(), 1U);
+  EXPECT_EQ(opened.profile.front().time, milliseconds(10));
+  EXPECT_THAT(loaded_, ElementsAre(1, kCores));
+}
+
+TEST_F(OpeningTest, CoresAreNotTriedWhereTheyCannotHelp) {
+  open(microseconds(200), microseconds(1));
+  EXPECT_THAT(loaded_, ElementsAre(1)) << "it runs inline";
+  open(milliseconds(10), milliseconds(1), 1);
+  EXPECT_THAT(loaded_, ElementsAre(1)) << "there is one core";
+}
+
+TEST_F(OpeningTest, CoresAreNotTriedAgainstTheManifest) {
+  candidate_.manifest.instances = 2;
+  open(milliseconds(10), milliseconds(1));
+  EXPECT_THAT(loaded_, ElementsAre(1)) << "runs at the same time share the cores";
+  candidate_.manifest.instances.reset();
+  open(milliseconds(10), milliseconds(1));
+  EXPECT_THAT(loaded_, ElementsAre(1));
+  candidate_.manifest.instances = 1;
+  candidate_.manifest.threads_given = true;
+  open(milliseconds(10), milliseconds(1));
+  EXPECT_THAT(loaded_, ElementsAre(1)) << "threads are given";
+  candidate_.manifest.threads_given = false;
+  candidate_.manifest.warmup_runs = 1;
+  open(milliseconds(10), milliseconds(1));
+  EXPECT_THAT(loaded_, ElementsAre(1)) << "one run has nothing to compare";
+}
+
+TEST_F(OpeningTest, ASavedProfileBringsItsThreadsBackUntried) {
+  const auto folder = std::filesystem::path(testing::TempDir()) / "podsense_opening";
+  std::filesystem::remove_all(folder);
+  saved_ = SavedProfiles(folder);
+  EXPECT_FALSE(open(milliseconds(10), milliseconds(5)).saved);
+  const Opened again = open(milliseconds(10), milliseconds(5));
+  EXPECT_TRUE(again.saved);
+  EXPECT_EQ(again.model->threads(), kCores);
+  const Opened slower = open(milliseconds(10), milliseconds(11));
+  EXPECT_FALSE(slower.saved) << "it takes twice as long now";
+  EXPECT_EQ(slower.model->threads(), 1U);
+  std::filesystem::remove_all(folder);
+}
+
+TEST_F(OpeningTest, AFailingTrialFailsTheLoad) {
+  TimedRuntime runtime(clock_, {{1, milliseconds(10)}, {kCores, Duration::zero()}});
+  const auto opened = open_measured(runtime, candidate_, saved_, kCores, clock_);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().message, "the warm-up run failed: no such threads");
+}
+
+}  // namespace
+}  // namespace podsense::inference

@@ -35,6 +35,52 @@ TEST(Policy, AnEmptyQueueAdmitsWhateverTheEstimateSays) {
   EXPECT_TRUE(admit(kNow, {}, kTwo, Deadline(kNow + milliseconds(1)), milliseconds(900)).admitted);
 }
 
+TEST(Policy, AdmissionCountsTheWholeBatchWhereTheQueueFillsIt) {
+  constexpr Profile kFour{.max_batch = 4};
+  const Duration row = milliseconds(10);
+  EXPECT_EQ(batch_cost({.rows = 3}, kFour, row, row), row);
+  EXPECT_EQ(batch_cost({.rows = 4}, kFour, row, row), 4 * row);
+  EXPECT_EQ(batch_cost({.rows = 4}, kFour, 9 * row, row), 9 * row) << "it fills more than one";
+}
+
+TEST(Policy, LearnsAtOnceHowFarWaitsExceedWhatWasExpectedAndForgetsSlowly) {
+  const Duration cost = milliseconds(5);
+  const auto after = [&](double headroom, int expected, int waited) {
+    return learn_headroom(headroom, milliseconds(expected), milliseconds(waited), cost);
+  };
+  EXPECT_DOUBLE_EQ(after(kLeastHeadroom, 100, 140), 1.4);
+  EXPECT_DOUBLE_EQ(after(kLeastHeadroom, 100, 900), kMostHeadroom);
+  EXPECT_DOUBLE_EQ(after(kLeastHeadroom, 100, 50), kLeastHeadroom);
+  EXPECT_DOUBLE_EQ(after(kLeastHeadroom, 19, 100), kLeastHeadroom) << "too short to tell";
+  EXPECT_DOUBLE_EQ(learn_headroom(1.2, {}, milliseconds(100), {}), 1.2);
+  double forgetting = after(kLeastHeadroom, 100, 140);
+  for (int i = 0; i < 100; ++i) {
+    forgetting = after(forgetting, 100, 100);
+  }
+  EXPECT_GT(forgetting, 1.39);
+  for (int i = 0; i < 100'000; ++i) {
+    forgetting = after(forgetting, 100, 100);
+  }
+  EXPECT_DOUBLE_EQ(forgetting, kLeastHeadroom);
+}
+
+TEST(Policy, HeadroomIsKeptOfTheWait) {
+  const Profile learned{.executors = 2, .headroom = 1.5};  // 20 ms are expected
+  EXPECT_TRUE(
+      admit(kNow, kBusy, learned, Deadline(kNow + milliseconds(40)), milliseconds(10)).admitted);
+  EXPECT_FALSE(
+      admit(kNow, kBusy, learned, Deadline(kNow + milliseconds(39)), milliseconds(10)).admitted);
+}
+
+TEST(Policy, WhatCannotBeDoneInTimeAnyMoreDoesNotRunUnlessItIsTheLast) {
+  const Deadline deadline(kNow + milliseconds(10));
+  EXPECT_FALSE(hopeless(kNow, deadline, milliseconds(10), false));
+  EXPECT_TRUE(hopeless(kNow, deadline, milliseconds(11), false));
+  EXPECT_FALSE(hopeless(kNow, deadline, milliseconds(11), true)) << "the estimate may be wrong";
+  EXPECT_TRUE(hopeless(kNow + milliseconds(10), deadline, {}, true));
+  EXPECT_FALSE(hopeless(kNow, Deadline(), std::chrono::hours(1), false));
+}
+
 TEST(Policy, BatchesNaturally) {
   const Profile profile{.max_batch = 4};
   EXPECT_FALSE(take(kNow, {.rows = 0}, profile).run);
@@ -65,6 +111,19 @@ TEST(Policy, TheEstimateFollowsTheObserved) {
     estimate = follow(estimate, milliseconds(16));
   }
   EXPECT_GT(estimate, milliseconds(15));
+}
+
+TEST(Policy, ALongerServiceIsBelievedAtOnceAndAShorterOneWhenItLasts) {
+  ServiceEstimate service{.recent = milliseconds(8), .lasting = milliseconds(8)};
+  for (int i = 0; i < 8; ++i) {
+    service.observe(milliseconds(4));
+  }
+  EXPECT_LT(service.recent, milliseconds(6));
+  EXPECT_GT(service.careful(), milliseconds(7));
+  for (int i = 0; i < 8; ++i) {
+    service.observe(milliseconds(12));
+  }
+  EXPECT_GT(service.careful(), milliseconds(9));
 }
 
 }  // namespace

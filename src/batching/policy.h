@@ -10,6 +10,11 @@
 
 namespace podsense::batching {
 
+/// Bounds of what is learned of how far waits exceed what was expected. A fixed eighth was enough
+/// on a calm machine only.
+inline constexpr double kLeastHeadroom = 1.125;
+inline constexpr double kMostHeadroom = 2;
+
 /// What the policy knows of one model's cost.
 struct Profile {
   std::size_t max_batch = 1;  ///< rows in one run at most, ≥ 1
@@ -17,6 +22,9 @@ struct Profile {
   /// Executors that this model can count on: the number of its runs at the same time, or its share
   /// of the threads while other models want them too. > 0
   double executors = 1;
+  /// How many times longer than expected a wait may turn out without costing the admitted their
+  /// deadline: `learn_headroom`. ≥ 1
+  double headroom = kLeastHeadroom;
 };
 
 /// One model's queue at one moment, as a newcomer finds it.
@@ -44,15 +52,35 @@ struct Admission {
   Duration retry_after{};
 };
 
-/// How much longer than expected a wait may turn out without costing the admitted their deadline.
-/// Without it, at three times the peak one admitted request in twenty waited for nothing.
-inline constexpr double kWaitHeadroom = 1.125;
+/// The headroom after one more task, of service time `cost`, has waited. One that waited longer
+/// than there was room for is believed at once, and forgotten over thousands: a queue shorter than
+/// need be costs no goodput, as executors have work all the same. Waits of a few services say
+/// nothing: what runs is a large part of them, and may have just begun or be nearly done.
+inline double learn_headroom(double headroom, Duration expected, Duration waited, Duration cost) {
+  if (expected < 4 * cost || expected == Duration::zero()) {
+    return headroom;
+  }
+  constexpr double kForget = 1.0 / 16384;
+  const double seen = to_seconds(waited) / to_seconds(expected);
+  const double next = std::max(seen, headroom - kForget * (headroom - seen));
+  return std::clamp(next, kLeastHeadroom, kMostHeadroom);
+}
 
-/// Lets a task in when it can be expected to be done by its deadline. `cost` is its own service
-/// time. An empty queue always admits: the estimate may be wrong, and somebody has to correct it.
+/// Time from a newcomer's start until its answer: that of the batch it will be in, as its fellows
+/// are answered together. `service` is that of a row. A queue that fills a batch will go on to.
+inline Duration batch_cost(const QueueState& queue, const Profile& profile, Duration cost,
+                           Duration service) {
+  return queue.rows < profile.max_batch
+             ? cost
+             : std::max(cost, service * static_cast<Duration::rep>(profile.max_batch));
+}
+
+/// Lets a task in when it can be expected to be done by its deadline. `cost` is the time from its
+/// start to its answer. An empty queue always admits: the estimate may be wrong, and somebody has
+/// to correct it.
 inline Admission admit(TimePoint now, const QueueState& queue, const Profile& profile,
                        Deadline deadline, Duration cost) {
-  const Duration wait = from_seconds(kWaitHeadroom * to_seconds(expected_wait(queue, profile)));
+  const Duration wait = from_seconds(profile.headroom * to_seconds(expected_wait(queue, profile)));
   if (!deadline.reachable() || wait == Duration::zero() || wait + cost <= deadline.left(now)) {
     return {};
   }
@@ -78,6 +106,13 @@ inline Take take(TimePoint now, const QueueState& queue, const Profile& profile)
   return {.run = true, .again = {}};
 }
 
+/// A task whose turn has come, and which cannot be expected to be done by its deadline, does not
+/// run: its time is better spent on those behind it. The last one that waits runs in any case,
+/// since the estimate may be wrong.
+inline bool hopeless(TimePoint now, Deadline deadline, Duration cost, bool last) {
+  return deadline.passed(now) || (!last && cost > deadline.left(now));
+}
+
 /// Of several models that want an executor: its weight's share, not more than it can use at once.
 inline double executor_share(std::size_t threads, double weight, double weights,
                              std::size_t instances) {
@@ -85,9 +120,22 @@ inline double executor_share(std::size_t threads, double weight, double weights,
                   static_cast<double>(threads) * weight / std::max(weight, weights));
 }
 
-/// Exponentially weighted: the estimate follows a change within some twenty runs.
-inline Duration follow(Duration estimate, Duration observed) {
-  return estimate == Duration::zero() ? observed : estimate + (observed - estimate) / 8;
+/// Exponentially weighted: the estimate follows a change within some 2.5 × `parts` runs.
+inline Duration follow(Duration estimate, Duration observed, int parts = 8) {
+  return estimate == Duration::zero() ? observed : estimate + (observed - estimate) / parts;
 }
+
+/// A row's service time by which admission goes. In overload somebody is let in at every moment at
+/// which it looks short, so what looks long is believed at once and what looks short only when it
+/// lasts.
+struct ServiceEstimate {
+  Duration recent{};
+  Duration lasting{};
+  void observe(Duration row) {
+    recent = follow(recent, row);
+    lasting = follow(lasting, row, 64);
+  }
+  [[nodiscard]] Duration careful() const { return std::max(recent, lasting); }
+};
 
 }  // namespace podsense::batching

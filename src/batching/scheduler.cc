@@ -17,7 +17,10 @@ void drop_all(std::vector<TaskPtr>& tasks, ErrorCode code, const char* message) 
 }  // namespace
 
 Queue::Queue(Scheduler& scheduler, Options options, Run run)
-    : scheduler_(scheduler), options_(options), run_(std::move(run)), service_(options.service) {
+    : scheduler_(scheduler),
+      options_(options),
+      run_(std::move(run)),
+      service_{.recent = options.service, .lasting = options.service} {
   const MutexLock lock(scheduler_.mutex_);
   scheduler_.queues_.push_back(this);
 }
@@ -53,11 +56,12 @@ Result<void> Queue::submit(TaskPtr& task) {
     const MutexLock lock(scheduler_.mutex_);
     const bool known = task->cost != Duration::zero();
     if (!known) {
-      task->cost = service_ * static_cast<Duration::rep>(task->rows);
+      task->cost = service_.careful() * static_cast<Duration::rep>(task->rows);
     }
     const Profile profile = scheduler_.profile_of(*this);
     const QueueState state = scheduler_.state_of(*this, *task);
-    Admission admission = admit(now, state, profile, task->deadline, task->cost);
+    Admission admission = admit(now, state, profile, task->deadline,
+                                batch_cost(state, profile, task->cost, service_.careful()));
     std::uint64_t* reason = &unserved_.queue_time;
     if (admission.admitted && waiting_.tasks() >= options_.max_waiting) {
       admission = {.admitted = false, .retry_after = expected_wait(state, profile)};
@@ -80,6 +84,7 @@ Result<void> Queue::submit(TaskPtr& task) {
       consumed_ = std::max(consumed_, scheduler_.virtual_time_);
     }
     task->enqueued = now;
+    task->expected_wait = expected_wait(state, profile);
     waiting_.push(std::move(task));
   }
   scheduler_.work_came_.notify_one();
@@ -92,12 +97,12 @@ Queue::Load Queue::load() const {
   class Newcomer final : public Task {
     void drop(Error) override {}
   } newcomer;
-  newcomer.cost = service_;
+  newcomer.cost = service_.careful();
   const QueueState state = scheduler_.state_of(*this, newcomer);
   return {.waiting = waiting_.tasks(),
           .running = running_tasks_,
           .expected_wait = expected_wait(state, scheduler_.profile_of(*this)),
-          .service = service_,
+          .service = service_.recent,
           .unserved = unserved_};
 }
 
@@ -183,10 +188,11 @@ Profile Scheduler::profile_of(const Queue& queue) const {
       weights += other->options_.weight;
     }
   }
-  return {.max_batch = queue.options_.max_batch,
-          .max_delay = queue.options_.max_delay,
-          .executors =
-              executor_share(executors(), queue.options_.weight, weights, instances_of(queue))};
+  return {
+      .max_batch = queue.options_.max_batch,
+      .max_delay = queue.options_.max_delay,
+      .executors = executor_share(executors(), queue.options_.weight, weights, instances_of(queue)),
+      .headroom = queue.headroom_};
 }
 
 Duration Scheduler::longest_run() const {
@@ -231,9 +237,12 @@ Scheduler::Work Scheduler::collect(Queue& queue, TimePoint now) {
   const std::size_t most = std::max<std::size_t>(1, queue.options_.max_batch);
   while (!queue.waiting_.empty() && work.rows < most) {
     TaskPtr task = queue.waiting_.pop();
+    queue.headroom_ =
+        learn_headroom(queue.headroom_, task->expected_wait, now - task->enqueued, task->cost);
+    const bool last = queue.waiting_.empty() && work.batch.empty();
     if (task->abandoned()) {
       work.gone.push_back(std::move(task));
-    } else if (task->deadline.passed(now)) {
+    } else if (hopeless(now, task->deadline, task->cost, last)) {
       work.late.push_back(std::move(task));
     } else {
       task->started = now;
@@ -263,7 +272,7 @@ void Scheduler::finish(const Work& work, std::size_t tasks, Duration elapsed) {
              .square_seconds = runs_.square_seconds + seconds * seconds};
   }
   if (work.rows > 0) {
-    queue.service_ = follow(queue.service_, elapsed / static_cast<Duration::rep>(work.rows));
+    queue.service_.observe(elapsed / static_cast<Duration::rep>(work.rows));
   }
 }
 
@@ -293,7 +302,7 @@ void Scheduler::work(unsigned index) {
 
     drop_all(work.gone, ErrorCode::kCancelled, "the client went away");
     drop_all(work.late, ErrorCode::kDeadlineExceeded,
-             "the deadline passed while the request waited");
+             "the request waited until its deadline could not be met any more");
     const std::size_t tasks = work.batch.size();
     Duration elapsed{};
     if (tasks > 0) {

@@ -9,8 +9,8 @@
 /// A free executor serves the queue that has had the least executor time for its weight, so that
 /// one model's flood does not starve another; within a queue, tasks run by priority and client
 /// (waiting.h). Admission is bounded in time (policy.h): a task whose deadline cannot be met is
-/// refused at arrival. A task past its deadline, or whose client has gone, is dropped before it
-/// runs, never after.
+/// refused at arrival. A task that can no longer meet its deadline, or whose client has gone, is
+/// dropped before it runs, never after.
 ///
 /// Who owns a task: the caller until `submit` succeeds, then the scheduler until it hands it to
 /// `Run`, or back to it by `drop`. Each task meets exactly one of the two.
@@ -68,7 +68,7 @@ class Queue {
     std::uint64_t queue_length = 0;  ///< refused: max_waiting is reached
     std::uint64_t deadline = 0;      ///< refused: already past it
     std::uint64_t cost = 0;          ///< refused: a known cost that does not fit before it
-    std::uint64_t late = 0;          ///< dropped: the deadline passed while it waited
+    std::uint64_t late = 0;          ///< dropped: it waited until the deadline was out of reach
     std::uint64_t gone = 0;          ///< dropped: nobody waits for the answer any more
     /// For lack of time or room: with more executors they would have run.
     [[nodiscard]] std::uint64_t crowded_out() const { return queue_time + queue_length + late; }
@@ -92,8 +92,9 @@ class Queue {
   std::size_t running_tasks_ = 0;
   std::size_t running_batches_ = 0;
   Duration running_cost_{};
-  Duration service_;
-  Duration consumed_{};  ///< executor time had, by weight, for fairness
+  ServiceEstimate service_;           ///< of a row
+  Duration consumed_{};               ///< executor time had, by weight, for fairness
+  double headroom_ = kLeastHeadroom;  ///< learned from what waited
   Unserved unserved_;
   bool closed_ = false;
 };

@@ -140,6 +140,23 @@ TEST_F(SchedulerTest, DropsBeforeRunningWhatIsLateOrAbandoned) {
   EXPECT_THAT(gate.sizes, testing::ElementsAre(1, 1));
 }
 
+TEST_F(SchedulerTest, DropsBeforeRunningWhatCanNoLongerBeInTime) {
+  Gate gate;
+  Fate running;
+  Fate hopeless;
+  Fate last;
+  const auto queue = scheduler_.add_queue({.service = milliseconds(20)}, gate.run());
+  ASSERT_TRUE(submit(*queue, running));
+  gate.begun.acquire();
+  ASSERT_TRUE(submit(*queue, hopeless, in(milliseconds(60))));
+  ASSERT_TRUE(submit(*queue, last, in(milliseconds(60))));
+  clock_.advance(milliseconds(50));  // 10 ms are left for 20 ms of work
+  gate.release.release(2);
+  EXPECT_EQ(hopeless.future.get(), ErrorCode::kDeadlineExceeded);
+  EXPECT_EQ(last.future.get(), std::nullopt) << "nothing else waits: the estimate may be wrong";
+  EXPECT_EQ(queue->load().unserved.late, 1U);
+}
+
 TEST_F(SchedulerTest, RefusesWhatIsAlreadyLate) {
   Fate fate;
   const auto queue = scheduler_.add_queue({}, answer_all);

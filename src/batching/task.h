@@ -32,6 +32,7 @@ class Task {
   std::uint32_t priority = kDefaultPriority;  ///< lower runs first
   std::uint64_t client = 0;  ///< who shares fairly with whom; a hash, 0: nobody in particular
   TimePoint enqueued;        ///< set by submit
+  Duration expected_wait{};  ///< set by submit
   TimePoint started;         ///< set when taken
 };
 using TaskPtr = std::unique_ptr<Task>;

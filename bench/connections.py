@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """Do idle and slow clients cost the others anything?
 
-    bench/connections.py [--idle 10000] [--slow 1000] [--rate 500] [--seconds 8] [--rounds 3] [--json FILE]
+    bench/connections.py [--idle 10000] [--slow 1000] [--load 0.2] [--seconds 6] [--rounds 12] [--json FILE]
 
-In turn, round by round: p99 of rows sent in open loop to a server of which nobody else wants anything, and
-to one that holds --idle connections and --slow slow ones: a third send their headers byte by byte, a third
-their body, a third do not read what they asked for. Connections come from several loopback addresses.
+Two servers of the same kind: of one nobody else wants anything, the other holds --idle connections and
+--slow slow ones: a third send their headers byte by byte, a third their body, a third do not read what
+they asked for. Connections come from several loopback addresses. Rows are sent in open loop at --load of
+the capacity, first to the one and then to the other, in the next round the other way about, so that a
+drift of the machine and the order meet both. Far below the limit p99 is the server's and not the queue's
+before it; each figure comes from thousands of answers, and what counts is the median of the rounds' ratios.
 Should hold: p99 moves by at most a tenth. Printed with the memory that a connection takes.
 
 Needs build/release/podsense and build/models; descriptors (`ulimit -n`): idle + slow + 100.
@@ -14,8 +17,10 @@ Needs build/release/podsense and build/models; descriptors (`ulimit -n`): idle +
 import argparse
 import json
 import resource
+import shlex
 import socket
 import statistics
+import sys
 import threading
 from pathlib import Path
 
@@ -25,6 +30,7 @@ from overload import load
 HEAD = b"POST /predict-single HTTP/1.1\r\nHost: x\r\n"
 BODY = HEAD + b"Content-Length: 4000\r\n\r\n"
 READ = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 100
+KEYS = ("p50", "p90", "p99")
 FLAGS = ("--header-timeout", "10m", "--body-timeout", "10m", "--write-timeout", "10m", "--idle-timeout", "10m",
          "--max-connections", "65536", "--access-log", "off")
 
@@ -67,11 +73,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--idle", type=int, default=10_000)
     parser.add_argument("--slow", type=int, default=1_000)
-    parser.add_argument("--rate", type=float, default=500)
-    parser.add_argument("--seconds", type=float, default=8)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--load", type=float, default=0.2, help="of what 16 connections reach in closed loop")
+    parser.add_argument("--seconds", type=float, default=6)
+    parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--json", type=Path, help="write every figure here")
     options = parser.parse_args()
+    if options.rounds < 2:
+        parser.error("--rounds must be at least 2: a ratio of one round proves nothing")
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if most < options.idle + options.slow + 100:
         parser.error(f"{most} descriptors are allowed (ulimit -Hn); raise it or ask for fewer connections")
@@ -79,32 +87,42 @@ def main() -> None:
     target = ["/predict-single", "-m", "POST", "-T", "application/json", "-d", ROW]
     rounds: list[dict] = []
     with Podsense(MODELS, *FLAGS) as alone, Podsense(MODELS, *FLAGS) as crowded:
+        servers = [("alone", alone), ("crowded", crowded)]
         empty = crowded.resident_mib()
+        for _, server in reversed(servers):
+            capacity = load(server, target, "-c", 16, "-z", "3s")["rates"]["achieved"]
         crowd = Crowd(crowded.port, options.idle, options.slow)
         held = crowded.resident_mib()
-        for _ in range(options.rounds):
+        for number in range(options.rounds):
             row = {}
-            for name, server in (("alone", alone), ("crowded", crowded)):
-                report = load(server, target, "--qps", options.rate, "--seconds", options.seconds, "--warmup", 1)
-                row[name] = {key: report["latency"]["percentiles"][key] * 1e3 for key in ("p50", "p99")}
-                row[name]["failed"] = report["requests"]["failed"]
+            for name, server in reversed(servers) if number % 2 else servers:
+                report = load(server, target, "--qps", options.load * capacity, "--arrivals", "poisson",
+                              "--seed", number + 1, "--seconds", options.seconds, "--warmup", 1)
+                row[name] = {key: report["latency"]["percentiles"][key] * 1e3 for key in KEYS}
+                row[name] |= {key: report["requests"][key] for key in ("ok", "failed")}
             rounds.append(row)
         crowd.close()
-    figures = {name: {key: statistics.median(row[name][key] for row in rounds) for key in ("p50", "p99", "failed")}
-               for name in ("alone", "crowded")}
+    figures = {name: {key: statistics.median(row[name][key] for row in rounds) for key in (*KEYS, "failed")}
+               for name, _ in servers}
     each = (held - empty) * 1024 / (options.idle + options.slow)
     machine = describe_machine()
-    print(f"{machine['cpu']}, {machine['cores']} cores, commit {machine['commit']}; {options.rate:g} rows a second, "
-          f"medians of {options.rounds} rounds of {options.seconds:g} s\n")
-    print("| | p50 | p99 | failed |\n|---|---|---|---|")
+    print(f"{machine['cpu']}, {machine['cores']} cores, commit {machine['commit']}; {options.load:.0%} of "
+          f"{capacity:,.0f} rows a second, medians of {options.rounds} rounds of {options.seconds:g} s, "
+          f"{rounds[0]['alone']['ok']:,} answers each\n")
+    print("| | p50 | p90 | p99 | failed |\n|---|---|---|---|---|")
     for name, title in (("alone", "nobody else"), ("crowded", f"{options.idle} idle, {options.slow} slow")):
-        print(f"| {title} | {figures[name]['p50']:.3f} ms | {figures[name]['p99']:.3f} ms | "
-              f"{figures[name]['failed']:.0f} |")
-    ratios = [row["crowded"]["p99"] / row["alone"]["p99"] for row in rounds]
-    print(f"\np99 with the crowd over p99 without: {statistics.median(ratios):.2f} "
-          f"({', '.join(f'{ratio:.2f}' for ratio in ratios)}); {each:.1f} KiB resident a connection")
+        print(f"| {title} | " + " | ".join(f"{figures[name][key]:.3f} ms" for key in KEYS) +
+              f" | {figures[name]['failed']:.0f} |")
+    ratios = {key: [row["crowded"][key] / row["alone"][key] for row in rounds] for key in KEYS}
+    print("\nwith the crowd over without, median and quartiles of the rounds:")
+    for key in KEYS:
+        low, middle, high = statistics.quantiles(ratios[key], n=4)
+        print(f"  {key}: {middle:.2f} ({low:.2f} to {high:.2f})")
+    print(f"{each:.1f} KiB resident a connection")
     if options.json:
-        options.json.write_text(json.dumps({"machine": machine, "rounds": rounds, "ratios": ratios,
+        options.json.write_text(json.dumps({"command": shlex.join(map(str, sys.argv)), "machine": machine,
+                                            "capacity": capacity, "load": options.load, "rounds": rounds, "ratios": ratios, "median_ratio": {
+                                                key: statistics.median(ratios[key]) for key in KEYS},
                                             "kib_a_connection": each}, indent=1) + "\n")
 
 

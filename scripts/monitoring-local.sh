@@ -49,7 +49,15 @@ until curl -sf -o /dev/null "http://localhost:$prometheus_port/-/ready"; do
   kill -0 "${children[0]}" 2>/dev/null || die "Prometheus ended: see above"
   sleep 0.2
 done
-say "Prometheus: http://localhost:$prometheus_port (targets: $*)"
+say "Prometheus: http://localhost:$prometheus_port, alerts under /alerts, recorded figures under /rules"
+# One that does not answer is said here: in Prometheus it would be an empty page.
+for target in "$@"; do
+  if curl -sf -o /dev/null --max-time 5 "http://$target/metrics"; then
+    say "scraping $target"
+  else
+    say "scraping $target, which does not answer yet"
+  fi
+done
 
 grafana=$(command -v grafana || command -v grafana-server || true)
 if [ -n "$grafana" ]; then

@@ -28,12 +28,19 @@ install() {
     ${version:+--version "$version"} --wait --timeout 10m "$@"
 }
 
-helm repo add --force-update prometheus-community https://prometheus-community.github.io/helm-charts
+# repository NAME URL : where charts come from
+repository() {
+  helm repo add --force-update "$1" "$2" >/dev/null ||
+    die "cannot reach the charts of $1 (see above). Without them: monitoring/values-*.yaml are for copies of the same" \
+      "charts, and PodSense's own rules and dashboards work with any Prometheus and Grafana (docs/how-to/monitoring.md)"
+}
+
+repository prometheus-community https://prometheus-community.github.io/helm-charts
 install prometheus prometheus-community/kube-prometheus-stack "${KUBE_PROMETHEUS_STACK_VERSION:-}" \
   -f monitoring/values-kube-prometheus-stack.yaml
 if [ $logs = 1 ]; then
-  helm repo add --force-update grafana https://grafana.github.io/helm-charts
-  helm repo add --force-update grafana-community https://grafana-community.github.io/helm-charts
+  repository grafana https://grafana.github.io/helm-charts
+  repository grafana-community https://grafana-community.github.io/helm-charts
   install loki grafana-community/loki "${LOKI_VERSION:-}" -f monitoring/values-loki.yaml
   install alloy grafana/alloy "${ALLOY_VERSION:-}" -f monitoring/values-alloy.yaml \
     --set-file alloy.configMap.content=monitoring/alloy/config.alloy

@@ -393,6 +393,18 @@ class Helpful(unittest.TestCase):
             wrong = {value: {"enabled": True, "scrapeClassicHistograms": "yes"}}
             self.assertIn("scrapeClassicHistograms", refusal({"metrics": wrong}))
 
+    def test_alerts_link_the_pages_where_a_team_reads_them(self):
+        def links(base):
+            own = {"enabled": True, "runbookUrl": base}
+            (rule,) = kinds(render({"metrics": {"prometheusRule": own}}), "PrometheusRule")
+            return [one["annotations"]["runbook_url"] for group in rule["spec"]["groups"]
+                    for one in group["rules"] if "alert" in one]
+
+        plain = links("")
+        self.assertGreater(len(plain), 15)
+        self.assertEqual([link.replace("docs/runbooks", "https://wiki/run-books") for link in plain], links("https://wiki/run-books/"))
+        self.assertIn("runbookUrl", refusal({"metrics": {"prometheusRule": {"runbookUrl": "wiki"}}}))
+
     def test_rules_and_dashboards_are_those_of_monitoring(self):
         objects = render(
             {"metrics": {"prometheusRule": {"enabled": True}, "dashboards": {"enabled": True}}}

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """Compares what a HorizontalPodAutoscaler can scale on, under the same load on a real cluster.
 
-    bench/autoscaling.py                                     cpu, memory, saturation, queue
-    bench/autoscaling.py --signals saturation --seconds 90 --json build/autoscaling.json
+    bench/autoscaling.py                                     all signals, once each
+    bench/autoscaling.py --signals saturation,keda-saturation --runs 3 --json build/autoscaling.json
 
 Each signal gets a fresh install of the chart with one pod, and then at once as much load as needs
-several. Prometheus (Debian's) and prometheus-adapter (built from bench/prometheus-adapter) run on this
-machine, which the cluster must reach (--host-address); their rules are those of
-monitoring/prometheus-adapter.yaml. The image (podsense:VERSION) must be in the cluster already.
+several; the order of signals is drawn anew for each run. Prometheus (Debian's), prometheus-adapter (built from
+bench/prometheus-adapter) and KEDA's operator and metrics server (built from bench/keda) run on this
+machine, which the cluster must reach (--host-address). The adapter's rules are those of
+monitoring/prometheus-adapter.yaml, KEDA's queries those of the chart and of monitoring/keda. The image
+(podsense:VERSION) must be in the cluster already.
 
 Says for each signal: seconds until the objective held again, requests above the objective or failed,
 pod-seconds used while the load lasted.
@@ -18,12 +20,16 @@ import contextlib
 import json
 import os
 import pathlib
+import random
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import urllib.parse
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/e2e"))
@@ -38,6 +44,11 @@ SIGNALS = {
     "saturation": {"targetSaturation": "700m", "targetCPUUtilizationPercentage": "null"},
     "queue": {"targetQueueDepth": "2", "targetCPUUtilizationPercentage": "null"},
 }
+# The same through KEDA, which makes the HPA itself: keda.prometheus.* values.
+KEDA_SIGNALS = {
+    "keda-saturation": {},
+    "keda-queue": {"threshold": "2", "query": ROOT / "monitoring/keda/scaledobject-queue-depth.yaml"},
+}
 CPU_MS = 25
 OBJECTIVE = 0.25  # seconds
 SCRAPE = 5  # seconds between scrapes
@@ -49,32 +60,40 @@ def cache():
     return pathlib.Path(os.environ.get("PODSENSE_CACHE", f"{base}/podsense"))
 
 
+def go_programs(folder, module, programs):
+    """Programs of `module` as folder/go.mod pins it, built once; takes some minutes. Paths by name."""
+    version = re.search(rf"^require {re.escape(module)} (\S+)$", (folder / "go.mod").read_text(), re.M)[1]
+    built = cache() / "go-tools" / f"{folder.name}-{version}"
+    if not built.exists():
+        print("building", module, version, file=sys.stderr)
+        fresh = built.with_suffix(".new")
+        fresh.mkdir(parents=True, exist_ok=True)
+        subprocess.run([go(), "build", "-ldflags=-s", "-o", f"{fresh}/",
+                        *(f"{module}/cmd/{name}" for name in programs)], cwd=folder,
+                       env=dict(os.environ, CGO_ENABLED="0", GOFLAGS="-trimpath"), check=True)
+        fresh.rename(built)
+    return {name: built / name for name in programs}
+
+
+def go():
+    return cluster.output("scripts/go-tool.sh --go")
+
+
 def adapter_binary():
-    """prometheus-adapter of bench/prometheus-adapter/go.mod, built once; takes some minutes."""
-    module = ROOT / "bench/prometheus-adapter"
-    version = (module / "go.mod").read_text().split("prometheus-adapter v")[1].split()[0]
-    binary = cache() / f"go-tools/prometheus-adapter-v{version}/adapter"
-    if not binary.exists():
-        go = cluster.output("scripts/go-tool.sh --go")
-        environment = dict(os.environ, CGO_ENABLED="0", GOFLAGS="-trimpath")
-        package = "sigs.k8s.io/prometheus-adapter/cmd/adapter"
-        print("building prometheus-adapter", version, file=sys.stderr)
-        fresh = binary.with_suffix(".new")
-        subprocess.run([go, "build", "-ldflags=-s", "-o", fresh, package], cwd=module, env=environment,
-                       check=True)
-        fresh.rename(binary)
-    return binary
+    return go_programs(ROOT / "bench/prometheus-adapter", "sigs.k8s.io/prometheus-adapter", ["adapter"])["adapter"]
 
 
 class Child:
     """A program that runs as long as the block."""
 
-    def __init__(self, folder, name, words):
+    def __init__(self, folder, name, words, **environment):
         self.name, self.words, self.path = name, [str(word) for word in words], folder / f"{name}.log"
+        self.environment = {**os.environ, **environment}
 
     def __enter__(self):
         with open(self.path, "w") as log:
-            self.process = subprocess.Popen(self.words, stdout=log, stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(self.words, stdout=log, stderr=subprocess.STDOUT,
+                                            env=self.environment)
         return self
 
     def __exit__(self, *_):
@@ -131,23 +150,22 @@ def adapter_config():
     return "rules:\n" + lines
 
 
-def adapter_objects(host, port):
-    """How the cluster finds the adapter, and who may ask it."""
-    service = {"name": "prometheus-adapter", "namespace": NAMESPACE}
-    group = "custom.metrics.k8s.io"
-    role = {"name": "podsense-signals-custom-metrics"}
+def api_objects(name, group, versions, host, port):
+    """How the cluster finds a metrics API on this machine, and who may ask it."""
+    service = {"name": name, "namespace": NAMESPACE}
+    role = {"name": f"podsense-signals-{group.split('.')[0]}-metrics"}
     yield {"apiVersion": "v1", "kind": "Service", "metadata": service,
            "spec": {"ports": [{"port": 443, "targetPort": port}]}}
     yield {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
            "metadata": dict(service, labels={"kubernetes.io/service-name": service["name"]}),
            "addressType": "IPv4", "ports": [{"port": port, "protocol": "TCP", "name": ""}],
            "endpoints": [{"addresses": [host]}]}
-    for version in ("v1beta1", "v1beta2"):
+    for priority, version in enumerate(versions):
         yield {"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService",
                "metadata": {"name": f"{version}.{group}"},
                "spec": {"service": service, "group": group, "version": version,
                         "insecureSkipTLSVerify": True, "groupPriorityMinimum": 100,
-                        "versionPriority": 100 if version == "v1beta1" else 200}}
+                        "versionPriority": 100 * (priority + 1)}}
     yield {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": role,
            "rules": [{"apiGroups": [group], "resources": ["*"], "verbs": ["get", "list"]}]}
     yield {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": role,
@@ -156,39 +174,98 @@ def adapter_objects(host, port):
                          "name": "horizontal-pod-autoscaler"}]}
 
 
-@contextlib.contextmanager
-def metrics_pipeline(host):
-    """Prometheus and the adapter, known to the cluster."""
+def client_flags():
     kubeconfig = os.environ["KUBECONFIG"]
-    with tempfile.TemporaryDirectory(prefix="podsense-signals-") as name, contextlib.ExitStack() as stack:
-        folder = pathlib.Path(name)
-        targets = folder / "targets.json"
-        stack.enter_context(Discovery(targets))
-        (folder / "prometheus.yml").write_text(json.dumps(prometheus_config(targets)))
-        (folder / "adapter.yaml").write_text(adapter_config())
-        prometheus_port, adapter_port = free_port(), free_port(host)
-        children = [
-            Child(folder, "prometheus", [
-                "prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
-                f"--web.listen-address=127.0.0.1:{prometheus_port}"]),
-            Child(folder, "adapter", [
-                adapter_binary(), f"--config={folder}/adapter.yaml", f"--cert-dir={folder}/certificates",
-                f"--bind-address={host}", f"--secure-port={adapter_port}",
-                f"--prometheus-url=http://127.0.0.1:{prometheus_port}", "--metrics-relist-interval=10s",
-                *(f"--{what}-kubeconfig={kubeconfig}" for what in ("lister", "authentication", "authorization"))]),
-        ]
+    return [f"--{what}-kubeconfig={kubeconfig}" for what in ("lister", "authentication", "authorization")]
+
+
+@contextlib.contextmanager
+def serving(objects, children, path):
+    """Programs that serve a metrics API under `path`, and the objects by which it is found."""
+    with contextlib.ExitStack() as stack:
         for child in children:
             stack.enter_context(child)
-        objects = list(adapter_objects(host, adapter_port))
         cluster.apply(objects)
         stack.callback(remove, [entry for entry in objects if "namespace" not in entry["metadata"]])
-        cluster.wait_until(lambda: [child.check() for child in children] and custom_metrics_answer(),
-                           "the custom metrics API answers")
+        cluster.wait_until(lambda: [child.check() for child in children] and answers(path), f"{path} answers")
         yield
 
 
-def custom_metrics_answer():
-    return cluster.kubectl("get --raw /apis/custom.metrics.k8s.io/v1beta2", check=False).returncode == 0
+@contextlib.contextmanager
+def prometheus(folder):
+    """Its URL on this machine."""
+    targets = folder / "targets.json"
+    (folder / "prometheus.yml").write_text(json.dumps(prometheus_config(targets)))
+    port = free_port()
+    words = ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
+             f"--web.listen-address=127.0.0.1:{port}", "--web.enable-admin-api"]
+    with Discovery(targets), Child(folder, "prometheus", words):
+        yield f"http://127.0.0.1:{port}"
+
+
+def adapter(folder, host, url):
+    (folder / "adapter.yaml").write_text(adapter_config())
+    port, group = free_port(host), "custom.metrics.k8s.io"
+    words = [adapter_binary(), f"--config={folder}/adapter.yaml", f"--cert-dir={folder}/certificates",
+             f"--bind-address={host}", f"--secure-port={port}", f"--prometheus-url={url}",
+             "--metrics-relist-interval=10s", *client_flags()]
+    objects = list(api_objects("prometheus-adapter", group, ("v1beta1", "v1beta2"), host, port))
+    return serving(objects, [Child(folder, "adapter", words)], f"/apis/{group}/v1beta2")
+
+
+@contextlib.contextmanager
+def keda(folder, host):
+    """KEDA's definitions, its operator and its metrics server, which asks the operator."""
+    module = "github.com/kedacore/keda/v2"
+    programs = go_programs(ROOT / "bench/keda", module, ["operator", "adapter"])
+    sources = subprocess.run([go(), "list", "-m", "-f", "{{.Dir}}", module], cwd=ROOT / "bench/keda",
+                             capture_output=True, text=True, check=True).stdout.strip()
+    definitions = f"{sources}/config/crd/bases"
+    certificates = folder / "keda-certificates"
+    certificates.mkdir()
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                    "-noenc", "-days", "2", "-subj", "/CN=keda", "-addext", "subjectAltName=IP:127.0.0.1",
+                    "-keyout", certificates / "tls.key", "-out", certificates / "tls.crt"],
+                   check=True, capture_output=True)
+    (certificates / "ca.crt").write_text((certificates / "tls.crt").read_text())
+    port, group, inside = free_port(host), "external.metrics.k8s.io", f"127.0.0.1:{free_port()}"
+    environment = {"POD_NAMESPACE": NAMESPACE, "WATCH_NAMESPACE": NAMESPACE,
+                   "KEDA_CLUSTER_OBJECT_NAMESPACE": NAMESPACE}
+    children = [
+        Child(folder, "keda-operator", [
+            programs["operator"], f"--cert-dir={certificates}", f"--metrics-service-bind-address={inside}",
+            "--enable-prometheus-metrics=false", "--health-probe-bind-address=0"], **environment),
+        Child(folder, "keda-metrics", [
+            programs["adapter"], f"--cert-dir={certificates}", f"--tls-cert-file={certificates}/tls.crt",
+            f"--tls-private-key-file={certificates}/tls.key", f"--metrics-service-address={inside}", "--port=0",
+            f"--bind-address={host}", f"--secure-port={port}", *client_flags()], **environment),
+    ]
+    cluster.run(["kubectl", "apply", "--server-side", "-f", definitions])
+    try:
+        objects = list(api_objects("keda-metrics", group, ("v1beta1",), host, port))
+        with serving(objects, children, f"/apis/{group}/v1beta1"):
+            try:
+                yield
+            finally:  # while there is an operator that takes its finalizers off
+                cluster.kubectl(f"delete scaledobject --all -n {NAMESPACE}", check=False)
+    finally:
+        cluster.run(["kubectl", "delete", "--ignore-not-found", "-f", definitions], check=False)
+
+
+@contextlib.contextmanager
+def metrics_pipeline(host, with_keda):
+    """Prometheus and what asks it, known to the cluster. Prometheus' URL."""
+    with tempfile.TemporaryDirectory(prefix="podsense-signals-") as name, contextlib.ExitStack() as stack:
+        folder = pathlib.Path(name)
+        url = stack.enter_context(prometheus(folder))
+        stack.enter_context(adapter(folder, host, url))
+        if with_keda:
+            stack.enter_context(keda(folder, host))
+        yield url
+
+
+def answers(path):
+    return cluster.kubectl(f"get --raw {path}", check=False).returncode == 0
 
 
 def remove(objects):
@@ -204,40 +281,60 @@ def free_port(host="127.0.0.1"):
         return probe.getsockname()[1]
 
 
+def scaling_values(name, options):
+    """Flags that make the chart scale on the signal."""
+    if name in SIGNALS:
+        values = {"minReplicas": 1, "maxReplicas": options.max_pods, **SIGNALS[name]}
+        return [flag for key, value in values.items() for flag in ("--set", f"autoscaling.{key}={value}")]
+    given = {"serverAddress": options.prometheus, **KEDA_SIGNALS[name]}
+    if file := given.get("query"):
+        # Of the example, for this namespace.
+        found = re.search(r"^ +query: (.+)$", file.read_text(), re.M)[1]
+        given["query"] = found.replace('namespace="podsense"', f'namespace="{NAMESPACE}"')
+    flags = ["--set", f"autoscaling.enabled=false,keda.enabled=true,keda.maxReplicas={options.max_pods}",
+             # Before the first scrape Prometheus knows nothing: that is no reason for three pods here.
+             "--set", "keda.fallback=null,keda.pollingInterval=5"]
+    return flags + [flag for key, value in given.items()
+                    for flag in ("--set-literal", f"keda.prometheus.{key}={value}")]
+
+
 def install(name, options):
     """One pod that scales on the signal; the URL."""
     values = {
-        "replicaCount": 1, "autoscaling.minReplicas": 1, "autoscaling.maxReplicas": options.max_pods,
-        "resources.requests.cpu": options.cpu, "resources.limits.cpu": options.cpu,
+        "replicaCount": 1, "resources.requests.cpu": options.cpu, "resources.limits.cpu": options.cpu,
         "resources.requests.memory": "256Mi", "resources.limits.memory": "512Mi",
         "image.pullPolicy": "Never",
-        **{f"autoscaling.{key}": value for key, value in SIGNALS[name].items()},
     }
     flags = [flag for key, value in values.items() for flag in ("--set", f"{key}={value}")]
-    cluster.helm_install("podsense", NAMESPACE, *flags)
+    cluster.helm_install("podsense", NAMESPACE, *flags, *scaling_values(name, options))
     url = cluster.expose(NAMESPACE, "podsense", port=options.node_port, name="signals")
     cluster.wait_answers(f"{url}/readyz")
 
     def active():
-        hpa = cluster.get("hpa podsense", NAMESPACE)["status"]
-        conditions = {entry["type"]: entry["status"] for entry in hpa.get("conditions", [])}
-        return conditions.get("ScalingActive") == "True" and hpa.get("currentMetrics")
+        hpa = cluster.get(f"hpa {hpa_name(name)}", NAMESPACE)
+        status = hpa["status"] if hpa else {}
+        conditions = {entry["type"]: entry["status"] for entry in status.get("conditions", [])}
+        return conditions.get("ScalingActive") == "True" and status.get("currentMetrics")
 
     cluster.wait_until(active, f"the HPA reads {name}", timeout=120)
     return url
 
 
+def hpa_name(signal):
+    return "keda-hpa-podsense" if signal in KEDA_SIGNALS else "podsense"
+
+
 class Watch:
     """Looks at pods and HPA once a second."""
 
-    def __init__(self):
-        self.began, self.rows, self.stop = time.monotonic(), [], threading.Event()
+    def __init__(self, hpa):
+        self.hpa, self.began, self.rows, self.stop = hpa, time.monotonic(), [], threading.Event()
         self.thread = threading.Thread(target=self.look)
         self.thread.start()
 
     def look(self):
         while not self.stop.wait(1):
-            found = cluster.items("hpa/podsense deployment/podsense", NAMESPACE)
+            found = cluster.items(f"hpa/{self.hpa} deployment/podsense", NAMESPACE)
             if len(found) == 2:
                 hpa, deployment = (entry["status"] for entry in found)
                 self.rows.append((time.monotonic() - self.began, deployment.get("replicas", 0),
@@ -283,15 +380,27 @@ def above_objective(histogram):
     return slow
 
 
+def forget(url):
+    """Deletes what Prometheus knows: KEDA's sums would count the pods of the run before."""
+    everything = urllib.parse.urlencode({"match[]": '{__name__=~".+"}'})
+    request = urllib.request.Request(f"{url}/api/v1/admin/tsdb/delete_series?{everything}", method="POST")
+    with urllib.request.urlopen(request, timeout=30):
+        pass
+
+
 def measure(name, options):
-    cluster.kubectl(f"delete hpa,deployment --all -n {NAMESPACE}", check=False)
+    # A ScaledObject first: KEDA would make its HPA again.
+    for kinds in (["scaledobject"] if options.keda else []) + ["hpa,deployment"]:
+        cluster.kubectl(f"delete {kinds} --all -n {NAMESPACE}", check=False)
+    cluster.wait_until(lambda: not cluster.pods(NAMESPACE), "the pods of the run before have gone")
+    forget(options.prometheus)
     url = install(name, options)
     # A connection stays with the pod that it was made to: with kept ones, new pods would get nothing.
     with tempfile.TemporaryDirectory() as folder:
         report = pathlib.Path(folder) / "report.json"
         words = [load.BINARY, "load", f"{url}/infer?cpu_ms={CPU_MS}", "--qps", options.rate, "--seconds", options.seconds,
                  "--arrivals", "poisson", "--disable-keepalive", "--json", report, "--quiet", "--i-may-load-this-host"]
-        watch = Watch()
+        watch = Watch(hpa_name(name))
         try:
             subprocess.run([str(word) for word in words], check=False, stdout=subprocess.DEVNULL)
         finally:
@@ -327,7 +436,8 @@ def print_table(results):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--signals", default=",".join(SIGNALS))
+    parser.add_argument("--signals", default=",".join([*SIGNALS, *KEDA_SIGNALS]))
+    parser.add_argument("--runs", type=int, default=1, help="of each signal")
     parser.add_argument("--seconds", type=int, default=120, help="of load for each signal")
     parser.add_argument("--rate", type=float, default=24, help="requests of 25 ms CPU a second")
     parser.add_argument("--cpu", default="250m", help="request and limit of a pod")
@@ -337,21 +447,24 @@ def main():
     parser.add_argument("--json", help="file for the results")
     options = parser.parse_args()
     signals = options.signals.split(",")
-    if unknown := set(signals) - set(SIGNALS):
-        parser.error(f"--signals: {sorted(unknown)} are none of {list(SIGNALS)}")
+    if unknown := set(signals) - {*SIGNALS, *KEDA_SIGNALS}:
+        parser.error(f"--signals: {sorted(unknown)} are none of {[*SIGNALS, *KEDA_SIGNALS]}")
     if "KUBECONFIG" not in os.environ:
         parser.error("KUBECONFIG is not set")
     os.environ.setdefault("PLATFORM", "current")  # whatever kubectl points to
     # Ends by cleaning up: an aggregated API that nobody serves would keep namespaces from being deleted.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    options.keda = bool(set(signals) & set(KEDA_SIGNALS))
     results = []
-    with cluster.namespace(NAMESPACE), metrics_pipeline(options.host_address):
-        for name in signals:
-            results.append(measure(name, options))
-            print_table(results[-1:])
-    print_table(results)
-    if options.json:
-        pathlib.Path(options.json).write_text(json.dumps(results))
+    with (cluster.namespace(NAMESPACE),
+          metrics_pipeline(options.host_address, options.keda) as options.prometheus):
+        for _ in range(options.runs):
+            for name in random.sample(signals, len(signals)):
+                results.append(measure(name, options))
+                print_table(results[-1:])
+                if options.json:
+                    pathlib.Path(options.json).write_text(json.dumps(results))
+    print_table(sorted(results, key=lambda one: signals.index(one["signal"])))
 
 
 if __name__ == "__main__":

@@ -3,11 +3,11 @@
 
     bench/overload.py [--seconds 60] [--times 3] [--deadline 1] [--models simulated,image,forest] [--json FILE]
 
-For each model: the peak by a closed loop that keeps every executor busy; then open loop at --times the
-peak for --seconds, by `podsense load`. One executor, so that the client has a core of its own. The
-forest runs inline on the one I/O thread, a core of which it gets, and the client the others: nothing
-waits in a queue but the kernel's, so nothing is refused. The client may be what cannot keep up with
-that: the table says what it sent.
+For each model: the peak by a closed loop that keeps every executor busy, before and after, as machines
+drift; between them open loop at --times the peak for --seconds, by `podsense load`. One executor, so that
+the client has a core of its own. The forest runs inline on the one I/O thread, a core of which it gets,
+and the client the others: nothing waits in a queue but the kernel's, so nothing is refused. The client
+may be what cannot keep up with that: the table says what it sent.
 What should hold: goodput (answers within the deadline, by the client's clock) at least 95 % of the peak;
 p99 of what was admitted within the deadline; refusals in under 5 ms at the median; memory that does not
 grow. Printed, not asserted. --json keeps the rows of other models that FILE has.
@@ -100,22 +100,28 @@ def overload(name: str, options) -> dict:
     with Podsense(MODELS, "--executors", "1", "--io-threads", "1", "--request-timeout", f"{options.deadline}s",
                   "--access-log", "off") as server:
         pinned = pin(server) if name in PINNED else ()
-        peak = load(server, target, "-c", PEAK_CONNECTIONS.get(name, 4), "-z", f"{options.peak_seconds}s",
-                    pinned=pinned)["rates"]["achieved"]
+
+        def find_peak() -> float:
+            return load(server, target, "-c", PEAK_CONNECTIONS.get(name, 4), "-z", f"{options.peak_seconds}s",
+                        pinned=pinned)["rates"]["achieved"]
+
+        before = find_peak()
         memory = Memory(server)
         cpu = server.cpu_seconds()
         begun = time.monotonic()
-        report = load(server, target, "--qps", options.times * peak, "--seconds", options.seconds,
+        report = load(server, target, "--qps", options.times * before, "--seconds", options.seconds,
                       "--connections", 64, "--max-connections", 4000, pinned=pinned)
         cpu = (server.cpu_seconds() - cpu) / (time.monotonic() - begun)
         samples = memory.stop()
         reasons = refused(server)
+        after = find_peak()
+    peak = (before + after) / 2
     in_time = within(report["histograms"]["latency"], options.deadline) / report["measured_seconds"]
     unmet = report["status"].get("504", {}).get("count", 0)
     answered = report["requests"]["ok"]
     refusals = report["status"].get("503")
     tenth = max(1, len(samples) // 10)
-    return {"model": name, "peak": peak, "offered": report["rates"]["offered"], "deadline_s": options.deadline,
+    return {"model": name, "peak": peak, "peaks": [before, after], "offered": report["rates"]["offered"], "deadline_s": options.deadline,
             "goodput": in_time, "share": in_time / peak, "answered": answered,
             "sent": report["requests"]["sent"] / report["measured_seconds"],
             "admitted_unmet": 1 - in_time * report["measured_seconds"] / max(1, answered + unmet),

@@ -22,6 +22,7 @@ import json
 import os
 import platform
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -216,6 +217,25 @@ def sizes_mib(folder: str) -> dict[str, float]:
 
 def middle(values: list[float]) -> float:
     return statistics.median(values)
+
+
+class Others:
+    """How much of this machine others use meanwhile: a p99 taken beside them is theirs, too."""
+
+    def __init__(self):
+        self.begun, self.before = time.monotonic(), self._seconds()
+
+    @staticmethod
+    def _seconds() -> float:
+        """All CPU time but ours; that of a child counts as ours once it has ended."""
+        user, nice, system, _idle, _wait, interrupts, soft = map(
+            int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:8])
+        ours = sum(usage.ru_utime + usage.ru_stime for usage in map(
+            resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
+        return (user + nice + system + interrupts + soft) / os.sysconf("SC_CLK_TCK") - ours
+
+    def cores(self) -> float:
+        return max(0.0, (self._seconds() - self.before) / (time.monotonic() - self.begun))
 
 
 def describe_machine() -> dict:

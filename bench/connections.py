@@ -24,7 +24,7 @@ import sys
 import threading
 from pathlib import Path
 
-from compare import MODELS, ROW, Podsense, describe_machine
+from compare import MODELS, ROW, Others, Podsense, describe_machine
 from overload import load
 
 HEAD = b"POST /predict-single HTTP/1.1\r\nHost: x\r\n"
@@ -78,6 +78,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--json", type=Path, help="write every figure here")
     options = parser.parse_args()
+    others = Others()
     if options.rounds < 2:
         parser.error("--rounds must be at least 2: a ratio of one round proves nothing")
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -105,8 +106,9 @@ def main() -> None:
     figures = {name: {key: statistics.median(row[name][key] for row in rounds) for key in (*KEYS, "failed")}
                for name, _ in servers}
     each = (held - empty) * 1024 / (options.idle + options.slow)
-    machine = describe_machine()
-    print(f"{machine['cpu']}, {machine['cores']} cores, commit {machine['commit']}; {options.load:.0%} of "
+    machine = describe_machine() | {"others_cores": others.cores()}
+    print(f"{machine['cpu']}, {machine['cores']} cores ({machine['others_cores']:.2f} of them used by others), "
+          f"commit {machine['commit']}; {options.load:.0%} of "
           f"{capacity:,.0f} rows a second, medians of {options.rounds} rounds of {options.seconds:g} s, "
           f"{rounds[0]['alone']['ok']:,} answers each\n")
     print("| | p50 | p90 | p99 | failed |\n|---|---|---|---|---|")
@@ -121,7 +123,8 @@ def main() -> None:
     print(f"{each:.1f} KiB resident a connection")
     if options.json:
         options.json.write_text(json.dumps({"command": shlex.join(map(str, sys.argv)), "machine": machine,
-                                            "capacity": capacity, "load": options.load, "rounds": rounds, "ratios": ratios, "median_ratio": {
+                                            "capacity": capacity, "load": options.load, "rounds": rounds,
+                                            "ratios": ratios, "median_ratio": {
                                                 key: statistics.median(ratios[key]) for key in KEYS},
                                             "kib_a_connection": each}, indent=1) + "\n")
 

@@ -22,7 +22,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from compare import MODELS, PHOTO, Podsense, describe_machine
+from compare import MODELS, PHOTO, Others, Podsense, describe_machine
 from overload import load
 
 KEYS = ("p50", "p90", "p99")
@@ -66,14 +66,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, help="write every figure here")
     options = parser.parse_args()
+    others = Others()
     with Podsense(MODELS, "--access-log", "off") as server:
         rounds = [one_round(server, options, number) for number in range(options.rounds)]
-    machine = describe_machine()
+    machine = describe_machine() | {"others_cores": others.cores()}
     bounds = {f"M/D/{servers}": theory(servers, options.load) for servers in (1, 2)}
     middle = {name: {key: statistics.median(row[name]["over_service"][key] for row in rounds) for key in KEYS}
               for name in ("poisson", "constant")}
     service = statistics.median(row["service_ms"] for row in rounds)
-    print(f"{machine['cpu']}, {machine['cores']} cores, commit {machine['commit']}; {options.load:.0%} of "
+    print(f"{machine['cpu']}, {machine['cores']} cores ({machine['others_cores']:.2f} of them used by others), "
+          f"commit {machine['commit']}; {options.load:.0%} of "
           f"{statistics.median(row['capacity'] for row in rounds):.0f} pictures a second, service time "
           f"{service:.2f} ms, medians of {options.rounds} rounds of {options.seconds:g} s\n")
     print("| in service times | p50 | p90 | p99 |\n|---|---|---|---|")

@@ -27,7 +27,7 @@ import threading
 import time
 from pathlib import Path
 
-from compare import MODELS, PHOTO, PODSENSE, ROW, Podsense, describe_machine
+from compare import MODELS, PHOTO, PODSENSE, ROW, Others, Podsense, describe_machine
 
 TARGETS = {"simulated": ["/infer?cpu_ms=25", "-m", "POST"], "image": ["/predict", "--image", PHOTO],
            "forest": ["/predict-single", "-m", "POST", "-T", "application/json", "-d", ROW]}
@@ -97,6 +97,7 @@ def pin(server: Podsense) -> tuple:
 
 def overload(name: str, options) -> dict:
     target = TARGETS[name]
+    others = Others()
     with Podsense(MODELS, "--executors", "1", "--io-threads", "1", "--request-timeout", f"{options.deadline}s",
                   "--access-log", "off") as server:
         pinned = pin(server) if name in PINNED else ()
@@ -121,7 +122,8 @@ def overload(name: str, options) -> dict:
     answered = report["requests"]["ok"]
     refusals = report["status"].get("503")
     tenth = max(1, len(samples) // 10)
-    return {"model": name, "peak": peak, "peaks": [before, after], "offered": report["rates"]["offered"], "deadline_s": options.deadline,
+    return {"model": name, "peak": peak, "peaks": [before, after],
+            "offered": report["rates"]["offered"], "deadline_s": options.deadline,
             "goodput": in_time, "share": in_time / peak, "answered": answered,
             "sent": report["requests"]["sent"] / report["measured_seconds"],
             "admitted_unmet": 1 - in_time * report["measured_seconds"] / max(1, answered + unmet),
@@ -132,7 +134,7 @@ def overload(name: str, options) -> dict:
             "refusal_p99_ms": refusals["latency"]["percentiles"]["p99"] * 1e3 if refusals else None,
             "statuses": {code: one["count"] for code, one in report["status"].items()},
             "dropped_by_client": report["requests"]["dropped"], "errors": report["errors"],
-            "unserved": reasons, "server_cores": cpu,
+            "unserved": reasons, "server_cores": cpu, "others_cores": others.cores(),
             "first_rss_mib": statistics.median(samples[:tenth]),
             "last_rss_mib": statistics.median(samples[-tenth:]), "most_rss_mib": max(samples)}
 
@@ -149,8 +151,9 @@ def main() -> None:
     machine = describe_machine()
     print(f"{machine['cpu']}, {machine['cores']} cores, commit {machine['commit']}; {options.times:g} times the "
           f"peak for {options.seconds:g} s, deadline {options.deadline:g} s\n")
-    print("| model | peak /s | sent /s | goodput /s | share | p50, p99 admitted | late or dropped | refusals p50, p99 | statuses | resident |")
-    print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
+    print("| model | peak /s | sent /s | goodput /s | share | p50, p99 admitted | late or dropped | "
+          "refusals p50, p99 | statuses | resident | cores: server, others |")
+    print("|" + "---|" * 11, flush=True)
     rows = []
     for name in options.models.split(","):
         row = overload(name, options)
@@ -160,7 +163,8 @@ def main() -> None:
         print(f"| {name} | {row['peak']:.1f} | {row['sent']:.1f} | {row['goodput']:.1f} | {row['share']:.1%} | "
               f"{row['admitted_p50_ms']:.0f}, {row['admitted_p99_ms']:.0f} ms | {row['admitted_unmet']:.2%} | {refusals} | "
               f"{', '.join(f'{code}: {count}' for code, count in row['statuses'].items())} | "
-              f"{row['first_rss_mib']:.0f} → {row['last_rss_mib']:.0f} MiB |", flush=True)
+              f"{row['first_rss_mib']:.0f} → {row['last_rss_mib']:.0f} MiB | "
+              f"{row['server_cores']:.2f}, {row['others_cores']:.2f} |", flush=True)
     if options.json:
         kept = json.loads(options.json.read_text())["rows"] if options.json.exists() else []
         kept = [row for row in kept if row["model"] not in {new["model"] for new in rows}]

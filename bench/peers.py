@@ -306,6 +306,10 @@ def render(document: dict) -> str:
              f"PodSense at {machine['commit']}. Medians of {document['rounds']} interleaved rounds, "
              f"{document['seconds']:g} s a figure, wrk as the client. `bench/peers.py --table FILE.json` "
              "made this page.", ""]
+    if note := machine.get("note"):
+        lines[0] += f" Note: {note}."
+    if len({len(runs) for runs in document["results"].values()}) > 1:
+        lines[0] += " Rounds: " + ", ".join(f"{name} {len(runs)}" for name, runs in document["results"].items()) + "."
     lines += [*rows_table(document["results"]), "", *pictures_table(document["results"]), "",
               "Versions: " + "; ".join(
                   f"{name}: " + ", ".join(f"{package} {version}" for package, version in have.items())

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/async_result.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -132,7 +133,13 @@ asio::awaitable<Response> Connection::handle() {
   enter(Phase::kHandling, std::chrono::hours(24));  // the scheduler minds the deadline
   answer_state_.store(kNone, std::memory_order_relaxed);
   bytes_in_ = request_.body.size();
+  request_.context.turn = &worker_.turn;
+  const std::size_t taken = worker_.turn.size();
   (*handler_)(request_, [this](Response response) { set_answer(std::move(response)); });
+  if (worker_.turn.size() > taken) {
+    co_await turn_end();
+    co_return std::move(answer_);
+  }
   int expected = kNone;
   if (answer_state_.compare_exchange_strong(expected, kAwaited, std::memory_order_acq_rel)) {
     watch_for_close();
@@ -142,6 +149,13 @@ asio::awaitable<Response> Connection::handle() {
     transport_.socket().cancel(ignored);  // ends the watch
   }
   co_return std::move(answer_);
+}
+
+/// The answer is given by then, on this thread; so soon that nobody watches for a leaving client.
+asio::awaitable<void> Connection::turn_end() {
+  co_await asio::async_initiate<decltype(asio::use_awaitable), void()>(
+      [this](auto resume) { worker_.resumed_by_turn.emplace_back(std::move(resume)); },
+      asio::use_awaitable);
 }
 
 void Connection::set_answer(Response response) {

@@ -13,6 +13,7 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,6 +23,7 @@
 #include "http/router.h"
 #include "http/server.h"
 #include "http/transport.h"
+#include "inference/turn.h"
 
 namespace podsense::http {
 
@@ -41,6 +43,9 @@ struct WorkerState {
   std::string date;         ///< "Sun, 22 Nov 2026 10:00:00 GMT"
   unsigned log_budget = 0;  ///< successes that may still be logged this second
   std::uint64_t unlogged = 0;
+  inference::Turn turn;
+  /// Connections whose requests `turn` took: called when it has ended.
+  std::vector<std::move_only_function<void()>> resumed_by_turn;
 };
 
 /// A connection on which no request has come yet may bring its first one this long after the drain
@@ -83,6 +88,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   asio::awaitable<Step> write_pieces();
   asio::awaitable<void> linger();
   asio::awaitable<Response> handle();
+  asio::awaitable<void> turn_end();
   asio::awaitable<bool> fill(std::size_t most);
 
   void examine_head();

@@ -17,6 +17,7 @@
 #include <list>
 #include <map>
 #include <thread>
+#include <utility>
 
 #include "base/log.h"
 #include "base/mutex.h"
@@ -81,6 +82,16 @@ class Worker {
   }
 
  private:
+  /// What was posted by a handler runs after those that are ready, and before the loop waits.
+  void post_turn_end() {
+    asio::post(context_, [this] {
+      state_.turn.end(clock_);
+      auto resumed = std::exchange(state_.resumed_by_turn, {});
+      for (auto& resume : resumed) {
+        resume();
+      }
+    });
+  }
   void sweep() {
     sweeper_.expires_after(kSweep);
     sweeper_.async_wait([this](const boost::system::error_code& error) {
@@ -117,7 +128,7 @@ class Worker {
   asio::io_context context_{1};
   asio::executor_work_guard<asio::io_context::executor_type> guard_{context_.get_executor()};
   asio::steady_timer sweeper_{context_};
-  WorkerState state_;
+  WorkerState state_{.turn = inference::Turn([this] { post_turn_end(); }), .resumed_by_turn = {}};
   std::list<Connection*> connections_;
   int sweeps_ = 0;
   std::jthread thread_;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "inference/tasks.h"
+#include "inference/turn.h"
 
 namespace podsense::inference {
 namespace {
@@ -34,13 +35,19 @@ void Service::refuse(const ServedModel* served, const Context& context, Error er
 
 void Service::run(const ServedModel& served, std::unique_ptr<RequestTask> request) {
   const Duration expected = served.service * static_cast<Duration::rep>(request->rows);
-  batching::TaskPtr task = std::move(request);
   const bool faulty = served.faults != nullptr && served.faults->hits(served.name());
   if (served.plan == Plan::kInline && expected <= kInlineLimit && !faulty) {
-    std::vector<batching::TaskPtr> batch;
-    batch.push_back(std::move(task));
-    return run_batch(served, clock_, std::move(batch));
+    if (Turn* turn = request->context().turn; turn != nullptr) {
+      turn->offer(served, request);
+    }
+    if (request) {
+      std::vector<batching::TaskPtr> batch;
+      batch.push_back(std::move(request));
+      run_batch(served, clock_, std::move(batch));
+    }
+    return;
   }
+  batching::TaskPtr task = std::move(request);
   if (auto queued = served.queue->submit(task); !queued) {
     task->drop(std::move(queued.error()));
   }
@@ -65,20 +72,21 @@ void Service::classify(protocol::ClassifyRequest request, const Context& context
                        .deadline = context.deadline,
                        .traceparent = context.traceparent};
   const TimePoint begin = clock_.now();
-  fetcher_->get(std::move(fetch),
-                [this, begin, served = std::move(*found), request = std::move(request), context,
-                 done = std::move(done)](Result<fetch::Response> got) mutable {
-                  const Duration elapsed = clock_.now() - begin;
-                  if (context.trace) {
-                    context.trace->add("fetch", begin, begin + elapsed);
-                  }
-                  registry_.fetched(got ? "OK" : error_name(got.error().code), elapsed);
-                  if (!got) {
-                    return refuse(served.get(), context, std::move(got.error()), done);
-                  }
-                  request.image = std::move(got->body);
-                  classify_bytes(served, std::move(request), context, elapsed, std::move(done));
-                });
+  fetcher_->get(std::move(fetch), [this, begin, served = std::move(*found),
+                                   request = std::move(request), context = Context(context),
+                                   done = std::move(done)](Result<fetch::Response> got) mutable {
+    context.turn = nullptr;  // this is another thread
+    const Duration elapsed = clock_.now() - begin;
+    if (context.trace) {
+      context.trace->add("fetch", begin, begin + elapsed);
+    }
+    registry_.fetched(got ? "OK" : error_name(got.error().code), elapsed);
+    if (!got) {
+      return refuse(served.get(), context, std::move(got.error()), done);
+    }
+    request.image = std::move(got->body);
+    classify_bytes(served, std::move(request), context, elapsed, std::move(done));
+  });
 }
 
 void Service::classify_bytes(const std::shared_ptr<const ServedModel>& served,

@@ -33,6 +33,7 @@ class RequestTask : public batching::Task {
     return context_.abandoned && context_.abandoned->load(std::memory_order_relaxed);
   }
   [[nodiscard]] const Context& context() const { return context_; }
+  [[nodiscard]] const std::shared_ptr<const ServedModel>& served() const { return served_; }
 
   /// Fills in what every answer carries and counts the phases.
   void fill_head(protocol::AnswerHead& head, TimePoint now) const;

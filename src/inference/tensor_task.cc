@@ -312,6 +312,13 @@ void run_stacked(const ServedModel& served, const Clock& clock, std::span<TaskPt
     run = outputs->read_texts();
   }
   const TimePoint end = clock.now();
+  if (!run && batch.size() > 1 && run.error().code == ErrorCode::kInvalidArgument) {
+    // One request's values are no fault of the others.
+    for (TaskPtr& task : batch) {
+      run_stacked(served, clock, {&task, 1});
+    }
+    return;
+  }
   if (!run) {
     return fail_all<TensorTask>(batch, run.error(), end);
   }

@@ -1,0 +1,55 @@
+#include "inference/turn.h"
+
+#include <utility>
+
+#include "inference/served_model.h"
+#include "inference/tasks.h"
+
+namespace podsense::inference {
+
+Turn::Turn(std::move_only_function<void()> at_end) : at_end_(std::move(at_end)) {}
+Turn::~Turn() = default;
+
+void Turn::count() {
+  if (!watched_ && (gathers_ || ++unwatched_ >= kWatchEvery)) {
+    watched_ = true;
+    unwatched_ = 0;
+    brought_ = 0;
+    at_end_();
+  }
+  ++brought_;
+}
+
+void Turn::offer(const ServedModel& served, std::unique_ptr<RequestTask>& task) {
+  if (served.max_batch <= task->rows) {
+    return;
+  }
+  count();
+  if (!gathers_) {
+    return;
+  }
+  ++size_;
+  for (Group& group : groups_) {
+    if (group.served == &served && group.rows + task->rows <= served.max_batch) {
+      group.rows += task->rows;
+      group.tasks.push_back(std::move(task));
+      return;
+    }
+  }
+  Group& group = groups_.emplace_back(Group{.served = &served, .rows = task->rows, .tasks = {}});
+  group.tasks.push_back(std::move(task));
+}
+
+void Turn::end(const Clock& clock) {
+  watched_ = false;
+  lone_turns_ = brought_ > 1 ? 0 : lone_turns_ + 1;
+  gathers_ = brought_ > 1 || (gathers_ && lone_turns_ < kLoneTurns);
+  size_ = 0;
+  auto groups = std::exchange(groups_, {});
+  for (Group& group : groups) {
+    const auto version = static_cast<const RequestTask&>(*group.tasks.front()).served();
+    run_batch(*version, clock, std::move(group.tasks));
+  }
+}
+
+}  // namespace podsense::inference

@@ -92,6 +92,41 @@ TEST_F(ModelTest, OutputsAreReusedAcrossModelsAndShapes) {
   EXPECT_EQ(moved.size(), 2U);
 }
 
+TEST_F(ModelTest, RunsOfOneShapeGiveEachItsOwnValues) {
+  const auto one = load("add_one.onnx");
+  const auto another = load("add_one.onnx");
+  const std::vector<std::int64_t> shape{1, 4};
+  Outputs outputs;
+  for (int i = 0; i < 6; ++i) {
+    const auto first = static_cast<float>(i);
+    const std::vector<float> values{first, first * 2, first * 3, -first};
+    const TensorView input{DataType::kFp32, shape, bytes_of(values)};
+    ASSERT_TRUE((i < 3 ? one : another)->run({&input, 1}, outputs));
+    ASSERT_EQ(outputs.size(), 1U);
+    EXPECT_THAT(outputs[0].shape, ElementsAre(1, 4));
+    EXPECT_THAT(values_of<float>(outputs[0]),
+                ElementsAre(first + 1, first * 2 + 1, first * 3 + 1, 1 - first));
+  }
+}
+
+TEST_F(ModelTest, ARefusedRunSpoilsNoLaterOne) {
+  const auto model = load("gather_fail.onnx");
+  const std::vector<std::int64_t> shape{1};
+  Outputs outputs;
+  for (const std::int64_t wanted : {1, 2, 9, 3, 3, 0}) {
+    const std::vector<std::int64_t> index{wanted};
+    const TensorView input{DataType::kInt64, shape, bytes_of(index)};
+    const auto done = model->run({&input, 1}, outputs);
+    if (wanted == 9) {
+      EXPECT_EQ(done.error().code, ErrorCode::kInvalidArgument);
+      EXPECT_EQ(outputs.size(), 0U);
+      continue;
+    }
+    ASSERT_TRUE(done) << done.error().message;
+    EXPECT_THAT(values_of<float>(outputs[0]), ElementsAre(static_cast<float>(wanted)));
+  }
+}
+
 TEST_F(ModelTest, OutputsOutliveTheirModel) {
   auto model = load("add_one.onnx");
   const std::vector<float> x{1, 2, 3, 4};

@@ -7,14 +7,17 @@
 /// sweep looks at all of them a few times a second.
 /// @threads confined to its worker's thread, but for `set_answer`
 
+#include <array>
 #include <atomic>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
+#include <cstddef>
 #include <functional>
 #include <memory>
+#include <memory_resource>
 #include <optional>
 #include <string>
 #include <vector>
@@ -74,7 +77,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
  private:
   enum class Phase { kHandshake, kIdle, kHeader, kBody, kHandling, kWriting, kLingering };
   enum class Step { kGo, kClose };
-  using Parser = beast_http::request_parser<beast_http::string_body>;
+  using Parser = beast_http::request_parser<beast_http::string_body, Fields::allocator_type>;
 
   asio::awaitable<Step> shake_hands();
   asio::awaitable<Step> wait_for_request();
@@ -91,6 +94,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   asio::awaitable<void> turn_end();
   asio::awaitable<bool> fill(std::size_t most);
 
+  void forget_request();
   void examine_head();
   [[nodiscard]] Duration idle_limit() const;
   void choose_handler();
@@ -117,6 +121,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   WorkerState& worker_;
   const std::optional<Error> turned_away_;
   boost::beast::flat_buffer buffer_;
+  /// Where a head's fields lie: those of ordinary clients fit.
+  alignas(std::max_align_t) std::array<std::byte, 768> head_space_{};
+  std::pmr::monotonic_buffer_resource head_memory_{head_space_.data(), head_space_.size(),
+                                                   std::pmr::new_delete_resource()};
   std::optional<Parser> parser_;
   Request request_;
   const Route* route_ = nullptr;

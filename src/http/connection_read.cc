@@ -3,6 +3,8 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/rfc7230.hpp>
+#include <tuple>
+#include <utility>
 
 #include "base/log.h"
 #include "http/connection.h"
@@ -14,6 +16,8 @@ namespace {
 
 constexpr std::size_t kHeadChunk = 2U << 10U;
 constexpr std::size_t kBodyChunk = 64U << 10U;
+/// A connection keeps the memory of a body up to this size while it is idle.
+constexpr std::size_t kKeptBody = 512;
 /// The rest of a refused request is read, so that the connection can be kept, up to this size.
 constexpr std::uint64_t kDiscard = 64U << 10U;
 
@@ -100,12 +104,27 @@ asio::awaitable<Connection::Step> Connection::wait_for_request() {
   }
 }
 
+/// The memory of small texts stays for the next.
+void Connection::forget_request() {
+  std::string id = std::move(request_.id);
+  std::string body = std::move(request_.body);
+  request_ = Request{};
+  request_.id = std::move(id);
+  if (body.capacity() <= kKeptBody) {
+    body.clear();
+    request_.body = std::move(body);
+  }
+}
+
 asio::awaitable<Connection::Step> Connection::read_head() {
-  parser_.emplace();
+  parser_.reset();
+  head_memory_.release();
+  parser_.emplace(std::piecewise_construct, std::tuple(),
+                  std::tuple(Fields::allocator_type(&head_memory_)));
   parser_->header_limit(shared_.options.max_header_bytes);
   parser_->body_limit(boost::none);
   refusal_.reset();
-  request_ = Request{};
+  forget_request();
   route_ = nullptr;
   handler_ = nullptr;
   keep_alive_ = false;
@@ -174,7 +193,7 @@ void Connection::examine_head() {
   keep_alive_ = parser_->keep_alive();
   request_.method = head.method();
   request_.headers = &head.base();
-  request_.target.assign(head.target().data(), head.target().size());
+  request_.target = {head.target().data(), head.target().size()};
   std::string_view target = request_.target;
   if (!target.starts_with('/') && target.find("://") != std::string_view::npos) {
     const auto path = target.find('/', target.find("://") + 3);  // absolute-form, RFC 9112 3.2.2
@@ -184,9 +203,11 @@ void Connection::examine_head() {
   request_.path = target.substr(0, question);
   request_.query = question == std::string_view::npos ? "" : target.substr(question + 1);
   const auto given = head["X-Request-Id"];
-  request_.id = protocol::valid_request_id({given.data(), given.size()})
-                    ? std::string(given.data(), given.size())
-                    : protocol::new_request_id();
+  if (protocol::valid_request_id({given.data(), given.size()})) {
+    request_.id.assign(given.data(), given.size());
+  } else {
+    protocol::renew_request_id(request_.id);
+  }
   const auto parent = head["traceparent"];
   begin_trace({parent.data(), parent.size()});
   request_.context.abandoned = gone_;

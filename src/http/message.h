@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <memory_resource>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,17 +22,20 @@ namespace podsense::http {
 
 namespace beast_http = boost::beast::http;
 
+/// A head's fields, in memory of their connection's.
+using Fields = beast_http::basic_fields<std::pmr::polymorphic_allocator<char>>;
+
 /// What stood in the place of a route's `{…}` segments, in their order, as it was sent.
 using PathValues = std::array<std::string_view, 2>;
 
 /// Read whole, decoded and within every limit. Lives until the answer is given.
 struct Request {
   beast_http::verb method{};
-  std::string target;      ///< as received
-  std::string_view path;   ///< of target, without query
-  std::string_view query;  ///< of target, after '?'
-  PathValues path_values;  ///< of target
-  const beast_http::fields* headers = nullptr;
+  std::string_view target;  ///< as received, of headers
+  std::string_view path;    ///< of target, without query
+  std::string_view query;   ///< of target, after '?'
+  PathValues path_values;   ///< of target
+  const Fields* headers = nullptr;
   std::string body;
   std::string id;  ///< X-Request-Id, taken or made
   inference::Context context;

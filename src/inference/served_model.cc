@@ -72,10 +72,9 @@ void open_queue(ServedModel& served, batching::Scheduler& scheduler, metrics::Re
       .max_waiting = options.max_waiting,
       .service = served.service};
   const ServedModel* self = &served;
-  served.queue =
-      scheduler.add_queue(queue_options, [self, &clock](std::vector<batching::TaskPtr> batch) {
-        run_batch(*self, clock, std::move(batch));
-      });
+  served.queue = scheduler.add_queue(
+      queue_options,
+      [self, &clock](std::vector<batching::TaskPtr> batch) { run_batch(*self, clock, batch); });
   watch_queue(served, registry);
 }
 

@@ -41,9 +41,8 @@ void Service::run(const ServedModel& served, std::unique_ptr<RequestTask> reques
       turn->offer(served, request);
     }
     if (request) {
-      std::vector<batching::TaskPtr> batch;
-      batch.push_back(std::move(request));
-      run_batch(served, clock_, std::move(batch));
+      batching::TaskPtr alone = std::move(request);
+      run_batch(served, clock_, {&alone, 1});
     }
     return;
   }

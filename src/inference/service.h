@@ -2,8 +2,8 @@
 
 /// The use cases: what HTTP and gRPC alike call. Find the model version, make tensors, run or
 /// queue, label the result. An answer comes once, through `done`: before the call returns when the
-/// model runs inline or the request is refused; when Context::turn ends, if that took it; else on an
-/// executor or fetch thread.
+/// model runs inline or the request is refused; when Context::turn ends, if that took it; else on
+/// an executor or fetch thread.
 /// @threads thread-safe; calls never block for longer than an inline run
 
 #include <cstdint>

@@ -89,9 +89,9 @@ std::vector<std::int64_t> batch_shape(const ServedModel& served, std::size_t row
 }
 
 /// Decodes each picture straight into its row of the batch. One that fails is answered and its row
-/// taken by the next. Returns the rows filled; `batch` keeps only their tasks.
+/// taken by the next. Returns the rows filled; their tasks come first in `batch` then.
 template <class Element>
-std::size_t decode_into(const ServedModel& served, const Clock& clock, std::vector<TaskPtr>& batch,
+std::size_t decode_into(const ServedModel& served, const Clock& clock, std::span<TaskPtr> batch,
                         std::vector<Element>& tensor) {
   const std::size_t row = image::element_count(served.spec);
   tensor.resize(std::max(tensor.size(), row * batch.size()));
@@ -112,11 +112,10 @@ std::size_t decode_into(const ServedModel& served, const Clock& clock, std::vect
     served.metrics->preprocessed(end - begin);
     std::swap(batch[filled++], owned);
   }
-  batch.resize(filled);
   return filled;
 }
 
-void answer_classified(const ServedModel& served, std::vector<TaskPtr>& batch,
+void answer_classified(const ServedModel& served, std::span<TaskPtr> batch,
                        const model::TensorView& output, Duration compute, TimePoint now) {
   const auto scores = elements<float>(output);
   const std::size_t classes = scores.size() / batch.size();
@@ -129,13 +128,14 @@ void answer_classified(const ServedModel& served, std::vector<TaskPtr>& batch,
   }
 }
 
-void run_classify(const ServedModel& served, const Clock& clock, std::vector<TaskPtr>& batch) {
+void run_classify(const ServedModel& served, const Clock& clock, std::span<TaskPtr> batch) {
   WorkBuffers& mine = buffers();
   const std::size_t rows = served.byte_input ? decode_into(served, clock, batch, mine.bytes)
                                              : decode_into(served, clock, batch, mine.floats);
   if (rows == 0) {
     return;
   }
+  batch = batch.first(rows);
   const auto shape = batch_shape(served, rows);
   const std::size_t count = rows * image::element_count(served.spec);
   const model::TensorView input{.type = served.byte_input ? DataType::kUint8 : DataType::kFp32,
@@ -189,7 +189,7 @@ protocol::RowsAnswer rows_answer(const ServedModel& served, const model::Outputs
   return answer;
 }
 
-void run_rows(const ServedModel& served, const Clock& clock, std::vector<TaskPtr>& batch) {
+void run_rows(const ServedModel& served, const Clock& clock, std::span<TaskPtr> batch) {
   WorkBuffers& mine = buffers();
   std::size_t rows = 0;
   for (const TaskPtr& task : batch) {
@@ -226,7 +226,7 @@ void run_rows(const ServedModel& served, const Clock& clock, std::vector<TaskPtr
   }
 }
 
-void run_simulate(const ServedModel& served, const Clock& clock, std::vector<TaskPtr>& batch) {
+void run_simulate(const ServedModel& served, const Clock& clock, std::span<TaskPtr> batch) {
   for (TaskPtr& owned : batch) {
     auto& task = static_cast<SimulateTask&>(*owned);
     const TimePoint begin = clock.now();
@@ -239,7 +239,7 @@ void run_simulate(const ServedModel& served, const Clock& clock, std::vector<Tas
   }
 }
 
-void run_task(const ServedModel& served, const Clock& clock, std::vector<TaskPtr>& batch) {
+void run_task(const ServedModel& served, const Clock& clock, std::span<TaskPtr> batch) {
   switch (served.model->signature().task) {
     case model::Task::kImageClassification:
       return run_classify(served, clock, batch);
@@ -287,7 +287,7 @@ void RequestTask::trace_parts(TimePoint now) const {
   }
 }
 
-void run_batch(const ServedModel& served, const Clock& clock, std::vector<TaskPtr> batch) {
+void run_batch(const ServedModel& served, const Clock& clock, std::span<TaskPtr> batch) {
   if (served.faults != nullptr) {
     if (const auto error = served.faults->before_run(served.name())) {
       for (TaskPtr& task : batch) {
@@ -301,7 +301,7 @@ void run_batch(const ServedModel& served, const Clock& clock, std::vector<TaskPt
   });
   if (!tensors.empty()) {
     run_tensors(served, clock, tensors);
-    batch.erase(tensors.begin(), tensors.end());
+    batch = batch.first(batch.size() - tensors.size());
   }
   if (!batch.empty()) {
     run_task(served, clock, batch);

@@ -6,7 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <vector>
+#include <span>
 
 #include "batching/scheduler.h"
 #include "inference/context.h"
@@ -54,7 +54,7 @@ class RequestTask : public batching::Task {
 
 /// Runs a batch of tasks; every one is answered.
 /// @threads executor, or any for an inline model
-void run_batch(const ServedModel& served, const Clock& clock, std::vector<batching::TaskPtr> batch);
+void run_batch(const ServedModel& served, const Clock& clock, std::span<batching::TaskPtr> batch);
 
 std::unique_ptr<RequestTask> make_task(std::shared_ptr<const ServedModel> served,
                                        const Context& context, protocol::ClassifyRequest request,

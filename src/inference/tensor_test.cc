@@ -82,7 +82,7 @@ class TensorTest : public InferenceTest {
       Done<InferAnswer> done = [&answers, i](auto result) { answers[i] = std::move(result); };
       batch.push_back(make_task(served, context(), std::move(requests[i]), done).value());
     }
-    run_batch(*served, clock_, std::move(batch));
+    run_batch(*served, clock_, batch);
     return answers;
   }
 };

@@ -48,7 +48,7 @@ void Turn::end(const Clock& clock) {
   auto groups = std::exchange(groups_, {});
   for (Group& group : groups) {
     const auto version = static_cast<const RequestTask&>(*group.tasks.front()).served();
-    run_batch(*version, clock, std::move(group.tasks));
+    run_batch(*version, clock, group.tasks);
   }
 }
 

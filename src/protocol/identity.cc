@@ -28,10 +28,15 @@ void append_hex(std::string& out, std::uint64_t bits) {
 
 std::string new_request_id() {
   std::string id;
+  renew_request_id(id);
+  return id;
+}
+
+void renew_request_id(std::string& id) {
+  id.clear();
   id.reserve(32);
   append_hex(id, random_bits());
   append_hex(id, random_bits());
-  return id;
 }
 
 bool valid_request_id(std::string_view id) {

@@ -370,8 +370,9 @@ void Connection::end_trace(TimePoint reply_began) {
 void Connection::log_access(std::size_t bytes_out) {
   const AccessLog mode = shared_.options.access_log;
   const bool failed = answer_.status >= 400;
-  const bool quiet = route_ != nullptr && route_->quiet && mode != AccessLog::kAll;
-  if (mode == AccessLog::kOff || quiet || (!failed && mode == AccessLog::kErrors)) {
+  const bool quiet = route_ != nullptr && route_->quiet;
+  if (mode == AccessLog::kOff || (quiet && mode != AccessLog::kAll) ||
+      (!failed && mode == AccessLog::kErrors)) {
     return;
   }
   if (!failed && mode == AccessLog::kSampled) {
@@ -381,7 +382,9 @@ void Connection::log_access(std::size_t bytes_out) {
     }
     --worker_.log_budget;
   }
-  const log::Level level = answer_.status >= 500 ? log::Level::kError : log::Level::kInfo;
+  // A probe's "not ready" is an answer, no fault.
+  const bool fault = answer_.status >= 500 && !quiet;
+  const log::Level level = fault ? log::Level::kError : log::Level::kInfo;
   const auto total = shared_.clock.now() - request_.context.received;
   const auto method = beast_http::to_string(request_.method);
   log::write(

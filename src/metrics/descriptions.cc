@@ -23,7 +23,8 @@ constexpr std::array kDescriptions{
                 "Requests refused at arrival: queue_time (the queue cannot meet the deadline), "
                 "queue_length, deadline (already past), cost (asks for more than fits)"},
     Description{"podsense_dropped_total", kCounter, "model version reason",
-                "Queued requests that were not run: deadline (passed, or could not be met any more), client_gone"},
+                "Queued requests that were not run: deadline (passed, or could not be met any "
+                "more), client_gone"},
     // Where the time goes.
     Description{"podsense_queue_seconds", kHistogram, "model version",
                 "Time a request waited for an executor"},

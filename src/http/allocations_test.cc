@@ -8,14 +8,11 @@
 #include <array>
 #include <atomic>
 #include <cstdlib>
-#include <filesystem>
 #include <iostream>
 #include <new>
 #include <optional>
 
-#include "http/api.h"
-#include "http/server.h"
-#include "inference/service.h"
+#include "http/tiny_testing.h"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
@@ -109,32 +106,14 @@ class Client {
   std::array<char, 4096> answer_{};
 };
 
-/// A server of one tiny real model, with one I/O thread.
-class AllocationsTest : public testing::Test {
+class AllocationsTest : public TinyServerTest {
  protected:
+  AllocationsTest() : TinyServerTest("podsense_allocations") {}
   void SetUp() override {
 #ifdef PODSENSE_SANITIZED
     GTEST_SKIP() << "sanitizers bring their own operator new";
 #endif
-    namespace fs = std::filesystem;
-    fs::create_directories(root_ / "tabular/1");
-    fs::copy_file(fs::path(PODSENSE_SOURCE_DIR) / "src/model/testdata/tiny/tabular.onnx",
-                  root_ / "tabular/1/model.onnx", fs::copy_options::overwrite_existing);
-    ASSERT_TRUE(catalog_.reload());
-    add_inference_routes(router_, service_, {});
-    server_ = Server::create({.host = "127.0.0.1", .threads = 1, .access_log = AccessLog::kOff},
-                             router_, registry_, clock_)
-                  .value();
-    server_->start();
-  }
-  void TearDown() override {
-    if (server_) {
-      server_->announce_close();
-      server_->stop_accepting();
-      server_->wait_idle(std::chrono::seconds(5));
-      server_.reset();
-    }
-    std::filesystem::remove_all(root_);
+    start();
   }
 
   /// Allocations of one run of the model alone, ONNX Runtime's own among them.
@@ -161,18 +140,6 @@ class AllocationsTest : public testing::Test {
     counting = false;
     return static_cast<double>(allocations.load()) / kRequests;
   }
-
-  const std::filesystem::path root_ =
-      std::filesystem::path(testing::TempDir()) / "podsense_allocations";
-  SteadyClock clock_;
-  metrics::Registry registry_;
-  std::unique_ptr<model::Runtime> runtime_ = std::move(*model::Runtime::create({}));
-  batching::Scheduler scheduler_{{.executors = 1}, clock_};
-  inference::Catalog catalog_{
-      {.repository = {.root = root_}}, *runtime_, scheduler_, registry_, clock_};
-  inference::Service service_{{}, catalog_, nullptr, registry_, clock_};
-  Router router_;
-  std::unique_ptr<Server> server_;
 };
 
 /// What they are: the read buffer that an idle connection gives back, the numbers, the task, the

@@ -8,16 +8,12 @@
 
 #include <algorithm>
 #include <array>
-#include <filesystem>
-#include <fstream>
 #include <latch>
 #include <list>
 #include <optional>
 #include <regex>
 
-#include "http/api.h"
-#include "http/server.h"
-#include "inference/service.h"
+#include "http/tiny_testing.h"
 #include "inference/turn.h"
 
 namespace podsense::http {
@@ -81,34 +77,21 @@ std::string probabilities(const std::string& answer) {
                                                                                       : answer;
 }
 
-class TogetherTest : public testing::Test {
+class TogetherTest : public TinyServerTest {
  protected:
+  TogetherTest() : TinyServerTest("podsense_together") {}
   void SetUp() override {
-    namespace fs = std::filesystem;
-    fs::create_directories(root_ / "tabular/1");
-    fs::copy_file(fs::path(PODSENSE_SOURCE_DIR) / "src/model/testdata/tiny/tabular.onnx",
-                  root_ / "tabular/1/model.onnx", fs::copy_options::overwrite_existing);
-    std::ofstream(root_ / "tabular/model.yaml") << "batching: {max_batch: 32}\n";
-    ASSERT_TRUE(catalog_.reload());
-    add_inference_routes(router_, service_, {});
     router_.add({.path = "/hold", .get = [this](Request&, Reply reply) {
                    held_->count_down();
                    released_->wait();
                    reply(json_response("{}"));
                  }});
-    server_ = Server::create({.host = "127.0.0.1", .threads = 1, .access_log = AccessLog::kOff},
-                             router_, registry_, clock_)
-                  .value();
-    server_->start();
+    start("batching: {max_batch: 32}\n");
   }
   void TearDown() override {
     clients_.clear();
     holder_.reset();
-    server_->announce_close();
-    server_->stop_accepting();
-    server_->wait_idle(std::chrono::seconds(5));
-    server_.reset();
-    std::filesystem::remove_all(root_);
+    TinyServerTest::TearDown();
   }
   /// The loop handles nothing until `release`.
   void hold() {
@@ -145,19 +128,8 @@ class TogetherTest : public testing::Test {
     return catalog_.find({.name = "tabular"}).value()->metrics->phases();
   }
 
-  const std::filesystem::path root_ =
-      std::filesystem::path(testing::TempDir()) / "podsense_together";
-  SteadyClock clock_;
-  metrics::Registry registry_;
-  std::unique_ptr<model::Runtime> runtime_ = std::move(*model::Runtime::create({}));
-  batching::Scheduler scheduler_{{.executors = 1}, clock_};
-  inference::Catalog catalog_{
-      {.repository = {.root = root_}}, *runtime_, scheduler_, registry_, clock_};
-  inference::Service service_{{}, catalog_, nullptr, registry_, clock_};
-  Router router_;
   std::optional<std::latch> held_;
   std::optional<std::latch> released_;
-  std::unique_ptr<Server> server_;
   std::optional<Client> holder_;
   std::list<Client> clients_;
 };

@@ -1,0 +1,62 @@
+#pragma once
+
+/// A server of one tiny real model, `tabular`, with one I/O thread.
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "http/api.h"
+#include "http/server.h"
+#include "inference/service.h"
+
+namespace podsense::http {
+
+class TinyServerTest : public testing::Test {
+ protected:
+  /// `folder`: of the test's own, for the model repository.
+  explicit TinyServerTest(std::string_view folder)
+      : root_(std::filesystem::path(testing::TempDir()) / folder) {}
+
+  void start(std::string_view manifest = "") {
+    namespace fs = std::filesystem;
+    fs::create_directories(root_ / "tabular/1");
+    fs::copy_file(fs::path(PODSENSE_SOURCE_DIR) / "src/model/testdata/tiny/tabular.onnx",
+                  root_ / "tabular/1/model.onnx", fs::copy_options::overwrite_existing);
+    if (!manifest.empty()) {
+      std::ofstream(root_ / "tabular/model.yaml") << manifest;
+    }
+    ASSERT_TRUE(catalog_.reload());
+    add_inference_routes(router_, service_, {});
+    server_ = Server::create({.host = "127.0.0.1", .threads = 1, .access_log = AccessLog::kOff},
+                             router_, registry_, clock_)
+                  .value();
+    server_->start();
+  }
+  void TearDown() override {
+    if (server_) {
+      server_->announce_close();
+      server_->stop_accepting();
+      server_->wait_idle(std::chrono::seconds(5));
+      server_.reset();
+    }
+    std::filesystem::remove_all(root_);
+  }
+
+  const std::filesystem::path root_;
+  SteadyClock clock_;
+  metrics::Registry registry_;
+  std::unique_ptr<model::Runtime> runtime_ = std::move(*model::Runtime::create({}));
+  batching::Scheduler scheduler_{{.executors = 1}, clock_};
+  inference::Catalog catalog_{
+      {.repository = {.root = root_}}, *runtime_, scheduler_, registry_, clock_};
+  inference::Service service_{{}, catalog_, nullptr, registry_, clock_};
+  Router router_;
+  std::unique_ptr<Server> server_;
+};
+
+}  // namespace podsense::http

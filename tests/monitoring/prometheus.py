@@ -12,6 +12,7 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
+import built
 import panels
 
 sys.path.insert(0, str(panels.ROOT / "tests/integration"))
@@ -113,14 +114,7 @@ class Prometheus:
         self.folder.cleanup()
 
     def is_ready(self):
-        if self.process.poll() is not None:
-            self.log.seek(0)
-            raise AssertionError("Prometheus ended: " + self.log.read()[-2000:])
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/-/ready", timeout=5):
-                return True
-        except OSError:
-            return False
+        return built.answers(self.process, self.log, f"http://127.0.0.1:{self.port}/-/ready")
 
     def api(self, path, **parameters):
         url = f"http://127.0.0.1:{self.port}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"

@@ -6,7 +6,6 @@ scripts/loki.sh builds both; where it has not (make test-loki), only the configu
 
 import datetime
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -19,6 +18,7 @@ import urllib.request
 from pathlib import Path
 
 import alloy
+import built
 import panels
 import prometheus
 import test_live
@@ -107,14 +107,7 @@ class Loki:
         shutil.rmtree(self.folder)
 
     def is_ready(self):
-        if self.process.poll() is not None:
-            self.log.seek(0)
-            raise AssertionError("Loki ended: " + self.log.read()[-2000:])
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/ready", timeout=5):
-                return True
-        except OSError:
-            return False
+        return built.answers(self.process, self.log, f"http://127.0.0.1:{self.port}/ready")
 
     def push(self, body):
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}/loki/api/v1/push", body,
@@ -173,15 +166,7 @@ def as_files_hold_them(lines):
 class Live(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        script = [panels.ROOT / "scripts/loki.sh"]
-        if os.environ.get("PODSENSE_TEST_LOKI") != "build":
-            script.append("--cached")
-        found = subprocess.run(script, stdout=subprocess.PIPE, text=True)
-        if found.returncode == 3:
-            raise unittest.SkipTest("no Loki has been built: make test-loki")
-        if found.returncode != 0:
-            raise AssertionError("scripts/loki.sh failed")
-        folder = Path(found.stdout.strip())
+        folder = Path(built.find("loki.sh", "PODSENSE_TEST_LOKI", "test-loki"))
         cls.lines = logged()
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
             yaml.safe_dump(alloy.stages(CONFIGURATION, "podsense"), file)

@@ -4,7 +4,6 @@ at a real OpenTelemetry Collector, where scripts/otel-collector.sh has built one
 import http.client
 import http.server
 import json
-import os
 import socket
 import subprocess
 import tempfile
@@ -13,6 +12,7 @@ import unittest
 import urllib.request
 from pathlib import Path
 
+import built
 import prometheus
 from wire import all_of, fields
 
@@ -291,15 +291,7 @@ class Traces(unittest.TestCase):
 class TracesAtTheCollector(Traces):
     @classmethod
     def setUpClass(cls):
-        script = [ROOT / "scripts/otel-collector.sh"]
-        if os.environ.get("PODSENSE_TEST_COLLECTOR") != "build":
-            script.append("--cached")
-        found = subprocess.run(script, stdout=subprocess.PIPE, text=True)
-        if found.returncode == 3:
-            raise unittest.SkipTest("no collector has been built: make test-collector")
-        if found.returncode != 0:
-            raise AssertionError("scripts/otel-collector.sh failed")
-        cls.binary = found.stdout.strip()
+        cls.binary = built.find("otel-collector.sh", "PODSENSE_TEST_COLLECTOR", "test-collector")
 
     def make_receiver(self):
         return Collector(self.binary)

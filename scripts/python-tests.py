@@ -20,6 +20,10 @@ class Counted(unittest.TextTestResult):
         self.passed += 1
 
 
+class Runner(unittest.TextTestRunner):
+    resultclass = Counted
+
+
 def write(path, result):
     failed = {getattr(test, "test_case", test).id() for test, _ in result.failures + result.errors}  # subtests are one
     failed.update(test.id() for test in result.unexpectedSuccesses)
@@ -36,9 +40,7 @@ def main():
     path = pathlib.Path(sys.argv[1])
     path.unlink(missing_ok=True)
     sys.path.insert(0, "")  # as `python3 -m` has it
-    runner = unittest.TextTestRunner
-    runner.resultclass = Counted
-    result = unittest.main(module=None, argv=["unittest", *sys.argv[2:]], testRunner=runner, exit=False).result
+    result = unittest.main(module=None, argv=["unittest", *sys.argv[2:]], testRunner=Runner, exit=False).result
     write(path, result)
     return 0 if result.wasSuccessful() else 1
 

@@ -25,9 +25,6 @@ find_tool() {
   done
   die "neither hey nor podsense is here: run 'make build', or 'go install github.com/rakyll/hey'"
 }
-tool=$(find_tool)
-command=("$tool")
-[ "$(basename "$tool")" = hey ] || command+=(load)
 
 common=(-disable-keepalive -n "${REQUESTS:-50}" -c "${CONCURRENCY:-10}" -m POST)
 case ${1:-row} in
@@ -48,5 +45,8 @@ case ${1:-row} in
     ;;
   *) die "unknown argument $1 (accepted: row, url URL, image FILE)" ;;
 esac
+tool=$(find_tool)
+command=("$tool")
+[ "$(basename "$tool")" = hey ] || command+=(load)
 echo "${command[*]} ${common[*]} … ${*: -1}" >&2
 exec "${command[@]}" "${common[@]}" "$@"

@@ -25,13 +25,14 @@ class Runner(unittest.TextTestRunner):
 
 
 def write(path, result):
-    failed = {getattr(test, "test_case", test).id() for test, _ in result.failures + result.errors}  # subtests are one
-    failed.update(test.id() for test in result.unexpectedSuccesses)
+    failed = {test.id(): "passed, which was not expected" for test in result.unexpectedSuccesses}
+    for test, trace in result.failures + result.errors:
+        failed[getattr(test, "test_case", test).id()] = trace  # subtests are one
     tests = result.passed + len(failed) + len(result.skipped)
     suite = ElementTree.Element("testsuite", name=path.stem, tests=str(tests), failures=str(len(failed)),
                                 errors="0", skipped=str(len(result.skipped)))
-    for name in sorted(failed):
-        ElementTree.SubElement(ElementTree.SubElement(suite, "testcase", name=name), "failure")
+    for name, trace in sorted(failed.items()):
+        ElementTree.SubElement(ElementTree.SubElement(suite, "testcase", name=name), "failure").text = trace
     path.parent.mkdir(parents=True, exist_ok=True)
     ElementTree.ElementTree(suite).write(path, encoding="utf-8")
 

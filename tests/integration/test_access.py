@@ -59,8 +59,11 @@ class Access(unittest.TestCase):
         self.assertEqual(by_header.status, 200)
         for path in ("/livez", "/readyz", "/health"):
             self.assertEqual(server.get(path).status, 200, path)
-        clients = {line.get("client") for line in server.log_lines("request")}
-        self.assertTrue({"key:ana", "key:bob"} <= clients, clients)
+
+        def clients():  # a line is written just after its answer
+            return {line.get("client") for line in server.log_lines("request")}
+
+        wait_until(lambda: {"key:ana", "key:bob"} <= clients(), what="both clients in the log")
         self.assertNotIn(ANA, server.log_text())
 
     def test_a_refused_body_is_not_waited_for(self):

@@ -57,7 +57,7 @@ class Faults(ServerCase):
         waiting.start()
         wait_until(lambda: self.status("/livez") == 503, what="failing liveness")
         self.assertEqual(self.server.health()["live"], False)
-        self.assertTrue(self.server.log_lines("executor_stuck"))
+        wait_until(lambda: self.server.log_lines("executor_stuck"), what="the log line")
         set_faults(self.server, {})
         wait_until(lambda: self.status("/livez") == 200, what="liveness")
         waiting.join()

@@ -166,8 +166,20 @@ class Refusals(unittest.TestCase):
                 {"models": {"download": {"files": [{"url": "https://a/b", "path": "../x", "sha256": "0" * 64}]}}},
                 ["/models/download/files/0/path"],
             ),
-            ({"configEnv": {"not-a-name": "1"}}, ["not-a-name"]),
+            ({"configEnv": {"not-a-name": "1"}}, ['configEnv: "not-a-name"', "letters, digits and _"]),
+            ({"models": {"manifests": {".x": {}}}}, ['models.manifests: ".x"']),
             ({"resources": {"limits": {"cpu": "lots"}}}, ["/resources/limits/cpu"]),
+            ({"resources": {"limits": {"mem": "1Gi"}}}, ['resources.limits: no resource is called "mem"', "memory"]),
+            ({"ports": {"http": 8000}}, ["ports.http and ports.admin are both 8000"]),
+            ({"service": {"port": 9000}}, ["service.port and service.grpcPort are both 9000"]),
+            (
+                {"ports": {"http": 8081}, "envoy": {"enabled": True, "mode": "sidecar"}},
+                ["ports.http and envoy.port are both 8081"],
+            ),
+            ({"service": {"nodePort": 30001}}, ["service.type is ClusterIP", "NodePort or LoadBalancer"]),
+            ({"autoscaling": {"minReplicas": 0}}, ["keeps 1 or more", "keda.minReplicas"]),
+            ({"terminationGracePeriodSeconds": 25}, ["drain_timeout (25s)", "terminationGracePeriodSeconds (25)"]),
+            ({"config": {"shutdown": {"drain_timeout": "1m500ms"}}}, ["drain_timeout (1m500ms)"]),
             ({"keda": {"enabled": True}}, ["autoscaling.enabled and keda.enabled"]),
             ({"autoscaling": {"minReplicas": 11}}, ["minReplicas", "maxReplicas"]),
             ({"secret": {"asEnv": True}}, ["secret.existingSecret"]),
@@ -186,6 +198,26 @@ class Refusals(unittest.TestCase):
                 said = refusal(values)
                 for word in words:
                     self.assertIn(word, said)
+
+    def test_a_wrong_value_takes_one_line(self):
+        for values in [
+            {"service": {"nodePort": 80}},
+            {"autoscaling": {"targetCPUUtilizationPercentage": "70%"}},
+            {"podDisruptionBudget": {"minAvailable": "all", "maxUnavailable": None}},
+            {"keda": {"fallback": {"replicas": -1}}},
+        ]:
+            with self.subTest(values=values):
+                self.assertEqual(1, refusal(values).count("at '/"))
+
+    def test_what_only_looks_wrong_is_taken(self):
+        render({"resources": {"limits": {"nvidia.com/gpu": 1, "hugepages-2Mi": "64Mi"}}})
+        render({"terminationGracePeriodSeconds": 61, "config": {"shutdown": {"drain_timeout": "1m"}}})
+        render({"service": {"grpcPort": None, "metricsPort": None}})
+        service = render({"service": {"type": "LoadBalancer", "nodePort": 30001}})["Service", "podsense"]
+        self.assertEqual(30001, service["spec"]["ports"][0]["nodePort"])
+
+    def test_recreate_leaves_out_what_only_rolling_updates_take(self):
+        self.assertEqual({"type": "Recreate"}, server(render({"strategy": {"type": "Recreate"}}))["spec"]["strategy"])
 
 
 class Network(unittest.TestCase):

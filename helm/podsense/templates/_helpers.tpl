@@ -144,10 +144,13 @@ app.kubernetes.io/component: envoy
 {{- fail "autoscaling.enabled and keda.enabled: KEDA makes an HPA of its own; switch one off" }}
 {{- end }}
 {{- if and $v.autoscaling.enabled (gt (int $v.autoscaling.minReplicas) (int $v.autoscaling.maxReplicas)) }}
-{{- fail "autoscaling.minReplicas is above autoscaling.maxReplicas" }}
+{{- fail (printf "autoscaling.minReplicas (%d) is above autoscaling.maxReplicas (%d)" (int $v.autoscaling.minReplicas) (int $v.autoscaling.maxReplicas)) }}
+{{- end }}
+{{- if and $v.autoscaling.enabled (eq (int $v.autoscaling.minReplicas) 0) (not $v.autoscaling.extraMetrics) }}
+{{- fail "autoscaling.minReplicas is 0: an HPA on pods' own metrics keeps 1 or more; keda.enabled with keda.minReplicas 0 scales to none" }}
 {{- end }}
 {{- if and $v.keda.enabled (gt (int $v.keda.minReplicas) (int $v.keda.maxReplicas)) }}
-{{- fail "keda.minReplicas is above keda.maxReplicas" }}
+{{- fail (printf "keda.minReplicas (%d) is above keda.maxReplicas (%d)" (int $v.keda.minReplicas) (int $v.keda.maxReplicas)) }}
 {{- end }}
 {{- if and $v.verticalPodAutoscaler.enabled (ne $v.verticalPodAutoscaler.updateMode "Off") $v.autoscaling.enabled }}
 {{- if or (and $v.autoscaling.targetCPUUtilizationPercentage (has "cpu" $v.verticalPodAutoscaler.controlledResources)) (and $v.autoscaling.targetMemoryUtilizationPercentage (has "memory" $v.verticalPodAutoscaler.controlledResources)) }}
@@ -169,10 +172,9 @@ app.kubernetes.io/component: envoy
 {{- if and $v.secret.asEnv (not (include "podsense.secretName" .)) }}
 {{- fail "secret.asEnv needs secret.create or secret.existingSecret" }}
 {{- end }}
-{{- with dig "shutdown" "drain_timeout" "" $v.config | toString }}
-{{- if and (regexMatch "^[0-9]+s?$" .) (ge (int (trimSuffix "s" .)) (int $v.terminationGracePeriodSeconds)) }}
-{{- fail (printf "config.shutdown.drain_timeout (%s) must be below terminationGracePeriodSeconds (%d), or requests are cut off" . (int $v.terminationGracePeriodSeconds)) }}
-{{- end }}
+{{- $drain := dig "shutdown" "drain_timeout" "25s" $v.config | toString }}
+{{- if ge (int (include "podsense.seconds" $drain)) (int $v.terminationGracePeriodSeconds) }}
+{{- fail (printf "config.shutdown.drain_timeout (%s) must be below terminationGracePeriodSeconds (%d), or requests are cut off" $drain (int $v.terminationGracePeriodSeconds)) }}
 {{- end }}
 {{- if or (dig "listen" "http_port" "" $v.config) (dig "listen" "grpc_port" "" $v.config) (dig "listen" "admin_port" "" $v.config) }}
 {{- fail "config.listen: set ports by the values ports.http, ports.grpc and ports.admin" }}
@@ -194,5 +196,72 @@ app.kubernetes.io/component: envoy
 {{- end }}
 {{- with $v.config.tls }}
 {{- fail "config.tls: set it by the values tls.secretName and tls.clientCaSecretName" }}
+{{- end }}
+{{- include "podsense.validatePorts" . }}
+{{- include "podsense.validateNames" . }}
+{{- end }}
+
+{{- /* Whole seconds of a duration as the server reads it: `40`, `90s`, `1m30s`; 0 for others. */}}
+{{- define "podsense.seconds" -}}
+{{- $total := 0 }}
+{{- if regexMatch "^[0-9]+$" . }}
+{{- $total = int . }}
+{{- else if regexMatch "^([0-9]+(ms|s|m|h))+$" . }}
+{{- range regexFindAll "[0-9]+(ms|s|m|h)" . -1 }}
+{{- $unit := get (dict "ms" 0 "s" 1 "m" 60 "h" 3600) (regexFind "[a-z]+" .) }}
+{{- $total = add $total (mul (int (regexFind "[0-9]+" .)) $unit) }}
+{{- end }}
+{{- end }}
+{{- $total }}
+{{- end }}
+
+{{- /* Dictionaries {name, port}: no two that listen in one place may have the same port. */}}
+{{- define "podsense.distinctPorts" -}}
+{{- $taken := dict }}
+{{- range . }}
+{{- if not (kindIs "invalid" .port) }}
+{{- $port := int .port | toString }}
+{{- if hasKey $taken $port }}
+{{- fail (printf "%s and %s are both %s: each needs a port of its own" (get $taken $port) .name $port) }}
+{{- end }}
+{{- $_ := set $taken $port .name }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "podsense.validatePorts" -}}
+{{- $v := .Values }}
+{{- $pod := list (dict "name" "ports.http" "port" $v.ports.http) (dict "name" "ports.grpc" "port" $v.ports.grpc) (dict "name" "ports.admin" "port" $v.ports.admin) }}
+{{- $envoy := list (dict "name" "envoy.port" "port" $v.envoy.port) (dict "name" "envoy.statsPort" "port" $v.envoy.statsPort) (dict "name" "envoy.drainPort" "port" $v.envoy.drainPort) }}
+{{- if eq (include "podsense.envoyMode" .) "sidecar" }}{{ $pod = concat $pod $envoy }}{{ end }}
+{{- include "podsense.distinctPorts" $pod }}
+{{- if $v.envoy.enabled }}{{ include "podsense.distinctPorts" $envoy }}{{ end }}
+{{- include "podsense.distinctPorts" (list (dict "name" "service.port" "port" $v.service.port) (dict "name" "service.grpcPort" "port" $v.service.grpcPort) (dict "name" "service.metricsPort" "port" $v.service.metricsPort)) }}
+{{- if and $v.service.nodePort (eq $v.service.type "ClusterIP") }}
+{{- fail (printf "service.nodePort is %d, but service.type is ClusterIP: node ports need NodePort or LoadBalancer" (int $v.service.nodePort)) }}
+{{- end }}
+{{- end }}
+
+{{- /* Keys: Helm names the wrong place where a schema's `propertyNames` refuses one. */}}
+{{- define "podsense.validateNames" -}}
+{{- $v := .Values }}
+{{- range $name, $_ := $v.configEnv }}
+{{- if not (regexMatch "^[A-Za-z_][A-Za-z0-9_]*$" $name) }}
+{{- fail (printf "configEnv: %q is no name of an environment variable: letters, digits and _" $name) }}
+{{- end }}
+{{- end }}
+{{- range $name, $_ := $v.models.manifests }}
+{{- if not (regexMatch "^[A-Za-z0-9_][A-Za-z0-9_.-]*$" $name) }}
+{{- fail (printf "models.manifests: %q is no name of a model: letters, digits, _, . and -, not beginning with . or -" $name) }}
+{{- end }}
+{{- end }}
+{{- range $place, $resources := dict "resources" $v.resources "envoy.resources" $v.envoy.resources "models.recipe.resources" $v.models.recipe.resources "models.download.resources" $v.models.download.resources }}
+{{- range $kind := list "requests" "limits" }}
+{{- range $name, $_ := get $resources $kind }}
+{{- if not (regexMatch "^(cpu|memory|ephemeral-storage|hugepages-.+|.+/.+)$" $name) }}
+{{- fail (printf "%s.%s: no resource is called %q: cpu, memory, ephemeral-storage, hugepages-… or a device such as nvidia.com/gpu" $place $kind $name) }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}

@@ -172,12 +172,11 @@ std::unique_ptr<Queue> Scheduler::add_queue(Queue::Options options, Queue::Run r
 }
 
 QueueState Scheduler::state_of(const Queue& queue, const Task& newcomer) const {
-  return {
-      .rows = queue.waiting_.rows(),
-      .ahead = queue.waiting_.ahead_of(newcomer),
-      .running = queue.running_cost_,
-      .executor_free = queue.running_batches_ < std::min(queue.options_.instances, began_.size()),
-      .oldest = {}};
+  return {.rows = queue.waiting_.rows(),
+          .ahead = queue.waiting_.ahead_of(newcomer),
+          .running = queue.running_cost_,
+          .executor_free = queue.running_batches_ < instances_of(queue),
+          .oldest = {}};
 }
 
 /// The threads are shared with those queues that have work now.
@@ -235,7 +234,10 @@ Scheduler::Work Scheduler::collect(Queue& queue, TimePoint now) {
   virtual_time_ = std::max(virtual_time_, queue.consumed_);
   Work work{.queue = &queue};
   const std::size_t most = std::max<std::size_t>(1, queue.options_.max_batch);
-  while (!queue.waiting_.empty() && work.rows < most) {
+  const auto fits = [&] {
+    return work.batch.empty() || work.rows + queue.waiting_.next().rows <= most;
+  };
+  while (!queue.waiting_.empty() && fits()) {
     TaskPtr task = queue.waiting_.pop();
     queue.headroom_ =
         learn_headroom(queue.headroom_, task->expected_wait, now - task->enqueued, task->cost);

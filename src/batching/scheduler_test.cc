@@ -207,20 +207,20 @@ TEST_F(SchedulerTest, AFloodOfOneModelDoesNotStarveAnother) {
 
 TEST_F(SchedulerTest, BatchesAreBoundedInRows) {
   Gate gate;
-  std::vector<Fate> fates(5);
+  std::vector<Fate> fates(8);
   const auto queue = scheduler_.add_queue({.max_batch = 4}, gate.run());
   ASSERT_TRUE(submit(*queue, fates[0]));
   gate.begun.acquire();
-  for (const std::size_t rows : {2U, 2U, 9U, 1U}) {
+  for (const std::size_t rows : {3U, 1U, 2U, 9U, 1U, 3U, 4U}) {
     TaskPtr task = std::make_unique<TestTask>(fates[gate.sizes.size() + queue->load().waiting]);
     task->rows = rows;
     ASSERT_TRUE(queue->submit(task));
   }
-  gate.release.release(4);
+  gate.release.release(6);
   for (Fate& fate : fates) {
     EXPECT_EQ(fate.future.get(), std::nullopt);
   }
-  EXPECT_THAT(gate.sizes, testing::ElementsAre(1, 2, 1, 1));
+  EXPECT_THAT(gate.sizes, testing::ElementsAre(1, 2, 1, 1, 2, 1));
 }
 
 TEST_F(SchedulerTest, KnownCostsOfWhatWaitsAreCounted) {
@@ -400,6 +400,24 @@ TEST_F(SchedulerTest, GrowsAndShrinksWhileItWorks) {
   ASSERT_TRUE(submit(*queue, last));
   gate.release.release();
   EXPECT_EQ(last.future.get(), std::nullopt);
+}
+
+TEST_F(SchedulerTest, WhoFindsAnExecutorFreeIsExpectedToWaitForNobody) {
+  Scheduler scheduler({.executors = 2}, clock_);
+  Gate gate;
+  std::vector<Fate> fates(2);
+  const auto queue =
+      scheduler.add_queue({.instances = 0, .service = milliseconds(100)}, gate.run());
+  ASSERT_TRUE(submit(*queue, fates[0]));
+  gate.begun.acquire();
+  EXPECT_EQ(queue->load().expected_wait, Duration::zero());
+  ASSERT_TRUE(submit(*queue, fates[1], in(milliseconds(105))));
+  gate.begun.acquire();
+  EXPECT_GT(queue->load().expected_wait, Duration::zero());
+  gate.release.release(2);
+  for (Fate& fate : fates) {
+    EXPECT_EQ(fate.future.get(), std::nullopt);
+  }
 }
 
 TEST(SchedulerThreads, NoTaskIsForgottenWhileExecutorsComeAndGo) {

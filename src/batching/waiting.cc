@@ -46,6 +46,11 @@ TaskPtr Waiting::pop() {
   return task;
 }
 
+const Task& Waiting::next() const {
+  const Level& level = levels_.begin()->second;
+  return *level.clients.at(level.by_share.begin()->second).tasks.front();
+}
+
 std::vector<TaskPtr> Waiting::drain() {
   std::vector<TaskPtr> all;
   all.reserve(tasks_);

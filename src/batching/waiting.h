@@ -23,6 +23,8 @@ class Waiting {
   void push(TaskPtr task);
   /// The next to run. @requires not empty
   TaskPtr pop();
+  /// The one that `pop` would take. @requires not empty
+  [[nodiscard]] const Task& next() const;
   std::vector<TaskPtr> drain();
 
   [[nodiscard]] bool empty() const { return tasks_ == 0; }

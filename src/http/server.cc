@@ -71,9 +71,8 @@ class Worker {
 
   /// @threads this worker's
   asio::awaitable<void> serve(std::shared_ptr<Connection> connection) {
-    const auto place = connections_.insert(connections_.end(), connection.get());
+    const Listed listed(connections_, connection.get());
     co_await connection->run();
-    connections_.erase(place);
   }
   void end_idle() {
     for (Connection* connection : connections_) {
@@ -82,6 +81,20 @@ class Worker {
   }
 
  private:
+  /// A connection that ends by an exception (no memory) must not be swept either.
+  class Listed {
+   public:
+    Listed(std::list<Connection*>& all, Connection* connection)
+        : all_(all), place_(all.insert(all.end(), connection)) {}
+    ~Listed() { all_.erase(place_); }
+    Listed(const Listed&) = delete;
+    Listed& operator=(const Listed&) = delete;
+
+   private:
+    std::list<Connection*>& all_;
+    std::list<Connection*>::iterator place_;
+  };
+
   /// What was posted by a handler runs after those that are ready, and before the loop waits.
   void post_turn_end() {
     asio::post(context_, [this] {
@@ -124,12 +137,12 @@ class Worker {
 
   const Clock& clock_;
   const std::string& name_;
-  const unsigned log_rate_;  ///< successes a second
+  const unsigned log_rate_;             ///< successes a second
+  std::list<Connection*> connections_;  ///< outlives the coroutines, which go with the context
   asio::io_context context_{1};
   asio::executor_work_guard<asio::io_context::executor_type> guard_{context_.get_executor()};
   asio::steady_timer sweeper_{context_};
   WorkerState state_{.turn = inference::Turn([this] { post_turn_end(); }), .resumed_by_turn = {}};
-  std::list<Connection*> connections_;
   int sweeps_ = 0;
   std::jthread thread_;
 };

@@ -91,6 +91,13 @@ void add_statistics(const protocol::ModelStatistics& from, wire::ModelStatistics
       *phases.mutable_compute_output());  // none is done
   phases.mutable_cache_hit();
   phases.mutable_cache_miss();
+  for (const protocol::ModelStatistics::Batch& batch : from.batches) {
+    wire::InferBatchStatistics& runs = *to.add_batch_stats();
+    runs.set_batch_size(batch.size);
+    put({.count = batch.runs, .total = batch.compute_input}, *runs.mutable_compute_input());
+    put({.count = batch.runs, .total = batch.compute_infer}, *runs.mutable_compute_infer());
+    put({.count = batch.runs, .total = {}}, *runs.mutable_compute_output());
+  }
 }
 
 }  // namespace

@@ -250,6 +250,13 @@ TEST_F(OipServiceTest, CountsInStatistics) {
   EXPECT_EQ(one.inference_count(), 3U);
   EXPECT_EQ(one.inference_stats().success().count(), 3U);
   EXPECT_GT(one.inference_stats().success().ns(), 0U);
+  ASSERT_EQ(one.batch_stats_size(), 1);
+  const wire::InferBatchStatistics& runs = one.batch_stats(0);
+  EXPECT_EQ(runs.batch_size(), 1U);
+  EXPECT_EQ(runs.compute_infer().count(), one.execution_count());
+  EXPECT_GT(runs.compute_infer().ns(), 0U);
+  EXPECT_EQ(runs.compute_input().count(), one.execution_count());
+  EXPECT_EQ(runs.compute_output().count(), one.execution_count());
   EXPECT_GT(one.last_inference(), 1'600'000'000'000U);
   ClientContext second;
   statistics.Clear();

@@ -73,6 +73,20 @@ json phase(const protocol::ModelStatistics::Phase& phase) {
   return {{"count", phase.count}, {"ns", phase.total.count()}};
 }
 
+json batches(const std::vector<protocol::ModelStatistics::Batch>& all) {
+  json list = json::array();
+  for (const protocol::ModelStatistics::Batch& batch : all) {
+    const auto of_runs = [&](Duration total) {
+      return phase({.count = batch.runs, .total = total});
+    };
+    list.push_back({{"batch_size", batch.size},
+                    {"compute_input", of_runs(batch.compute_input)},
+                    {"compute_infer", of_runs(batch.compute_infer)},
+                    {"compute_output", of_runs({})}});
+  }
+  return list;
+}
+
 }  // namespace
 
 std::vector<inference::ModelStatus> versions_of(const inference::Catalog& catalog,
@@ -146,7 +160,7 @@ json oip_statistics(const protocol::ModelStatistics& statistics) {
             {"compute_output", phase({.count = statistics.success.count, .total = {}})},
             {"cache_hit", phase(none)},
             {"cache_miss", phase(none)}}},
-          {"batch_stats", json::array()},
+          {"batch_stats", batches(statistics.batches)},
           {"memory_usage", json::array()}};
 }
 

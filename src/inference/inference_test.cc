@@ -170,6 +170,27 @@ TEST_F(InferenceTest, RefusesWhatIsNoPictureBeforeItTakesAPlaceInTheQueue) {
   EXPECT_EQ(answer.error().code, ErrorCode::kUnsupportedMedia);
 }
 
+TEST_F(InferenceTest, CountsADecodedPictureAsTheInputOfItsRun) {
+  put_model("picture", 1, "conv_softmax.onnx");
+  write("picture/model.yaml", "task: image-classification\npreprocess: {width: 8, height: 8}\n");
+  open();
+  ASSERT_THAT(reload().refused, IsEmpty());
+  std::ifstream file(fs::path(PODSENSE_SOURCE_DIR) / "src/image/testdata/jpeg_420.jpg",
+                     std::ios::binary);
+  const std::string picture{std::istreambuf_iterator<char>(file), {}};
+  std::promise<Result<protocol::ClassifyAnswer>> promise;
+  service_->classify({.image = picture}, context(),
+                     [&](auto result) { promise.set_value(std::move(result)); });
+  const auto answer = promise.get_future().get();
+  ASSERT_TRUE(answer) << answer.error().message;
+  const auto batches = catalog_->find({.name = "picture"}).value()->statistics().batches;
+  ASSERT_EQ(batches.size(), 1U);
+  EXPECT_EQ(batches[0].size, 1U);
+  EXPECT_EQ(batches[0].runs, 1U);
+  EXPECT_EQ(batches[0].compute_input, answer->timing.preprocess);
+  EXPECT_EQ(batches[0].compute_infer, answer->timing.compute);
+}
+
 TEST(TensorSpec, NamesWhatItAccepts) {
   model::PreprocessSpec preprocess;
   preprocess.filter = "cubic";

@@ -121,6 +121,13 @@ protocol::ModelStatistics ServedModel::statistics() const {
   const auto phase = [&seen](const metrics::ModelMetrics::Phase& p) {
     return protocol::ModelStatistics::Phase{.count = seen.request.count, .total = p.total};
   };
+  std::vector<protocol::ModelStatistics::Batch> batches;
+  for (const metrics::ModelMetrics::Batch& batch : metrics->batches()) {
+    batches.push_back({.size = batch.size,
+                       .runs = batch.runs,
+                       .compute_input = batch.input,
+                       .compute_infer = batch.compute});
+  }
   return {.name = name(),
           .version = version,
           .last_inference_ms = last_inference_ms.load(std::memory_order_relaxed),
@@ -130,7 +137,8 @@ protocol::ModelStatistics ServedModel::statistics() const {
           .fail = {.count = seen.failed, .total = {}},
           .queue = phase(seen.queue),
           .compute_input = phase(seen.preprocess),
-          .compute_infer = phase(seen.compute)};
+          .compute_infer = phase(seen.compute),
+          .batches = std::move(batches)};
 }
 
 Result<image::TensorSpec> tensor_spec(const model::PreprocessSpec& preprocess) {

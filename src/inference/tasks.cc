@@ -136,6 +136,10 @@ void run_classify(const ServedModel& served, const Clock& clock, std::span<TaskP
     return;
   }
   batch = batch.first(rows);
+  Duration decoding{};
+  for (const TaskPtr& task : batch) {
+    decoding += static_cast<const ClassifyTask&>(*task).preprocess.value_or(Duration::zero());
+  }
   const auto shape = batch_shape(served, rows);
   const std::size_t count = rows * image::element_count(served.spec);
   const model::TensorView input{.type = served.byte_input ? DataType::kUint8 : DataType::kFp32,
@@ -149,7 +153,7 @@ void run_classify(const ServedModel& served, const Clock& clock, std::span<TaskP
   if (!run) {
     return fail_all<ClassifyTask>(batch, run.error(), end);
   }
-  served.metrics->computed(end - begin, rows);
+  served.metrics->computed(end - begin, rows, decoding);
   answer_classified(served, batch, mine.outputs[served.model->signature().probabilities_output],
                     end - begin, end);
 }

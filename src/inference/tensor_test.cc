@@ -14,6 +14,7 @@ using protocol::InferRequest;
 using protocol::InputTensor;
 using protocol::OutputTensor;
 using testing::ElementsAre;
+using testing::Pair;
 
 void own(InputTensor& tensor, std::span<const std::byte> bytes) {
   tensor.storage = std::make_unique<std::byte[]>(bytes.size());
@@ -134,6 +135,16 @@ TEST_F(TensorTest, RequestsOfOneBatchGetTheirOwnRows) {
   EXPECT_EQ(statistics.inference_count, 12U);
   EXPECT_EQ(statistics.success.count, 6U);
   EXPECT_GT(statistics.compute_infer.total, Duration::zero());
+  // The sum of three requests, and each alone.
+  Duration in_runs{};
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> sizes;
+  for (const auto& batch : statistics.batches) {
+    sizes.emplace_back(batch.size, batch.runs);
+    in_runs += batch.compute_infer;
+    EXPECT_EQ(batch.compute_input, Duration::zero());
+  }
+  EXPECT_THAT(sizes, ElementsAre(Pair(1, 1), Pair(2, 1), Pair(3, 1), Pair(6, 1)));
+  EXPECT_NEAR(to_seconds(in_runs), to_seconds(statistics.compute_infer.total), 1e-7);
   EXPECT_GT(statistics.last_inference_ms, 1'700'000'000'000U);
 }
 

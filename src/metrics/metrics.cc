@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "base/mutex.h"
+#include "metrics/batch_table.h"
 #include "metrics/descriptions.h"
 #include "metrics/histogram.h"
 #include "metrics/openmetrics.h"
@@ -129,6 +130,7 @@ struct ModelMetrics::Impl {
   Histogram& preprocess;
   Histogram& compute;
   Histogram& batch;
+  BatchTable batches{};
 };
 
 ModelMetrics::ModelMetrics(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -154,9 +156,10 @@ void ModelMetrics::queued(Duration d) {
 void ModelMetrics::preprocessed(Duration d) {
   impl_->preprocess.observe(to_seconds(d));
 }
-void ModelMetrics::computed(Duration d, std::size_t batch) {
+void ModelMetrics::computed(Duration d, std::size_t batch, Duration input) {
   impl_->compute.observe(to_seconds(d));
   impl_->batch.observe(static_cast<double>(batch));
+  impl_->batches.add(batch, input, d);
 }
 LatencyBuckets ModelMetrics::latency() const {
   return {.bounds = impl_->request.bounds(), .counts = impl_->request.counts()};
@@ -179,6 +182,10 @@ ModelMetrics::Phases ModelMetrics::phases() const {
   const std::uint64_t all = requests();
   out.failed = all - std::min(all, out.request.count);
   return out;
+}
+
+std::vector<ModelMetrics::Batch> ModelMetrics::batches() const {
+  return impl_->batches.all();
 }
 
 namespace {

@@ -56,7 +56,8 @@ class ModelMetrics {
   void failed(Protocol protocol, ErrorCode code);
   void queued(Duration d);
   void preprocessed(Duration d);
-  void computed(Duration d, std::size_t batch);
+  /// A run of `batch` rows, which took `input` to prepare.
+  void computed(Duration d, std::size_t batch, Duration input = {});
 
   /// Latency of successful requests since start.
   [[nodiscard]] LatencyBuckets latency() const;
@@ -73,6 +74,16 @@ class ModelMetrics {
     std::uint64_t failed = 0;                   ///< requests
   };
   [[nodiscard]] Phases phases() const;
+
+  /// The runs of one size since start.
+  struct Batch {
+    std::uint64_t size = 0;  ///< rows of each
+    std::uint64_t runs = 0;
+    Duration input{};    ///< in all
+    Duration compute{};  ///< in all
+  };
+  /// By size. Bounded: the sizes up to 64, and the first 64 larger ones that were run.
+  [[nodiscard]] std::vector<Batch> batches() const;
 
  private:
   std::unique_ptr<Impl> impl_;

@@ -95,6 +95,15 @@ struct ModelStatistics {
   Phase queue;
   Phase compute_input;  ///< decoding and resizing
   Phase compute_infer;  ///< runs
+
+  /// The runs of one size. That many phases were counted; outputs take none.
+  struct Batch {
+    std::uint64_t size = 0;  ///< rows of each
+    std::uint64_t runs = 0;
+    Duration compute_input{};
+    Duration compute_infer{};
+  };
+  std::vector<Batch> batches;  ///< by size
 };
 
 }  // namespace podsense::protocol

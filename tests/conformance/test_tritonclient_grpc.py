@@ -143,7 +143,8 @@ class TritonGrpc(ConformanceCase):
             stats = self.client.get_inference_statistics("fixed", "1").model_stats[0]
             one = stats.inference_stats
             return [one.success.count, one.queue.count, one.compute_input.count,
-                    one.compute_infer.count, one.compute_output.count, stats.execution_count]
+                    one.compute_infer.count, one.compute_output.count, stats.execution_count,
+                    sum(batch.compute_infer.count for batch in stats.batch_stats)]
 
         before = phases()
         for _ in range(3):

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import math
 import struct
 import tempfile
 import unittest
@@ -227,6 +228,42 @@ class Infer(OipCase):
         self.infer("rows", {"inputs": [{"name": "features", "shape": [3, 20], "datatype": "FP32",
                                         "data": [0.5] * 60}]})
         self.assertEqual(success(), (before[0] + 1, before[1] + 3))
+
+    def test_statistics_count_runs_by_their_rows(self):
+        def runs(name, size):
+            document = self.get(f"/v2/models/{name}/stats")["model_stats"][0]
+            batches = document["batch_stats"]
+            self.assertEqual([one["batch_size"] for one in batches],
+                             sorted({one["batch_size"] for one in batches}))
+            counts = [one["compute_infer"]["count"] for one in batches]
+            self.assertEqual(sum(counts), document["execution_count"])
+            self.assertEqual(sum(one["batch_size"] * count for one, count in zip(batches, counts)),
+                             document["inference_count"])
+            return next((one for one in batches if one["batch_size"] == size), None)
+
+        def ask(name, rows, width):
+            shape = [rows, *width]
+            data = [0.5] * math.prod(shape)
+            field = "features" if name == "rows" else "x"
+            self.infer(name, {"inputs": [{"name": field, "shape": shape, "datatype": "FP32",
+                                          "data": data}]})
+
+        self.assertIsNone(runs("rows", 7))
+        for _ in range(2):
+            ask("rows", 7, [20])
+        seen = runs("rows", 7)
+        self.assertEqual({phase: seen[phase]["count"] for phase in seen if phase != "batch_size"},
+                         {"compute_input": 2, "compute_infer": 2, "compute_output": 2})
+        self.assertGreater(seen["compute_infer"]["ns"], 0)
+        ask("rows", 700, [20])  # more than has a place of its own
+        self.assertEqual(runs("rows", 700)["compute_infer"]["count"], 1)
+
+    def test_a_model_that_takes_no_batches_runs_batches_of_one(self):
+        before = self.get("/v2/models/fixed/stats")["model_stats"][0]["execution_count"]
+        self.infer("fixed", {"inputs": [{"name": "x", "shape": [2, 3], "datatype": "FP32",
+                                         "data": [0.5] * 6}]})
+        (one,) = self.get("/v2/models/fixed/stats")["model_stats"][0]["batch_stats"]
+        self.assertEqual((one["batch_size"], one["compute_infer"]["count"]), (1, before + 1))
 
 
 class One(ServerCase):

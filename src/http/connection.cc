@@ -133,7 +133,7 @@ asio::awaitable<Response> Connection::handle() {
   enter(Phase::kHandling, std::chrono::hours(24));  // the scheduler minds the deadline
   answer_state_.store(kNone, std::memory_order_relaxed);
   bytes_in_ = request_.body.size();
-  request_.context.turn = &worker_.turn;
+  request_.context.turn = inference::LoopTurn(worker_.turn);
   const std::size_t taken = worker_.turn.size();
   (*handler_)(request_, [this](Response response) { set_answer(std::move(response)); });
   if (worker_.turn.size() > taken) {

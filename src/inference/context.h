@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -14,6 +15,22 @@ namespace podsense::inference {
 
 class Turn;
 
+/// The turn of the loop that runs on this thread: there is none for whoever asks on another thread,
+/// however a request got there.
+class LoopTurn {
+ public:
+  LoopTurn() = default;
+  /// `turn`: of the calling thread's loop.
+  explicit LoopTurn(Turn& turn) : turn_(&turn), thread_(std::this_thread::get_id()) {}
+  [[nodiscard]] Turn* get() const {
+    return thread_ == std::this_thread::get_id() ? turn_ : nullptr;
+  }
+
+ private:
+  Turn* turn_ = nullptr;
+  std::thread::id thread_;
+};
+
 /// What comes with a request beside its content.
 struct Context {
   TimePoint received;  ///< when its first byte was read
@@ -23,9 +40,9 @@ struct Context {
   std::string traceparent;                             ///< passed on to fetches when not empty
   std::shared_ptr<trace::Request> trace;               ///< null: not traced
   std::shared_ptr<const std::atomic<bool>> abandoned;  ///< turns true when the client has gone
-  /// Of the loop on whose thread the call is made; small requests may then be answered when it
-  /// ends, on that thread. Null: a small request is answered before the call returns.
-  Turn* turn = nullptr;
+  /// Small requests may be answered when it ends, on its thread. None: a small request is answered
+  /// before the call returns.
+  LoopTurn turn;
 };
 
 /// Called exactly once, on the caller's thread or another; must not block.

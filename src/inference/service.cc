@@ -37,7 +37,7 @@ void Service::run(const ServedModel& served, std::unique_ptr<RequestTask> reques
   const Duration expected = served.service * static_cast<Duration::rep>(request->rows);
   const bool faulty = served.faults != nullptr && served.faults->hits(served.name());
   if (served.plan == Plan::kInline && expected <= kInlineLimit && !faulty) {
-    if (Turn* turn = request->context().turn; turn != nullptr) {
+    if (Turn* turn = request->context().turn.get(); turn != nullptr) {
       turn->offer(served, request);
     }
     if (request) {
@@ -71,21 +71,20 @@ void Service::classify(protocol::ClassifyRequest request, const Context& context
                        .deadline = context.deadline,
                        .traceparent = context.traceparent};
   const TimePoint begin = clock_.now();
-  fetcher_->get(std::move(fetch), [this, begin, served = std::move(*found),
-                                   request = std::move(request), context = Context(context),
-                                   done = std::move(done)](Result<fetch::Response> got) mutable {
-    context.turn = nullptr;  // this is another thread
-    const Duration elapsed = clock_.now() - begin;
-    if (context.trace) {
-      context.trace->add("fetch", begin, begin + elapsed);
-    }
-    registry_.fetched(got ? "OK" : error_name(got.error().code), elapsed);
-    if (!got) {
-      return refuse(served.get(), context, std::move(got.error()), done);
-    }
-    request.image = std::move(got->body);
-    classify_bytes(served, std::move(request), context, elapsed, std::move(done));
-  });
+  fetcher_->get(std::move(fetch),
+                [this, begin, served = std::move(*found), request = std::move(request),
+                 context = context, done = std::move(done)](Result<fetch::Response> got) mutable {
+                  const Duration elapsed = clock_.now() - begin;
+                  if (context.trace) {
+                    context.trace->add("fetch", begin, begin + elapsed);
+                  }
+                  registry_.fetched(got ? "OK" : error_name(got.error().code), elapsed);
+                  if (!got) {
+                    return refuse(served.get(), context, std::move(got.error()), done);
+                  }
+                  request.image = std::move(got->body);
+                  classify_bytes(served, std::move(request), context, elapsed, std::move(done));
+                });
 }
 
 void Service::classify_bytes(const std::shared_ptr<const ServedModel>& served,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <thread>
 
 #include "inference/tasks.h"
 #include "inference/test_fixture.h"
@@ -28,7 +29,7 @@ class TurnTest : public InferenceTest {
   }
   Context with_turn() {
     Context made = context();
-    made.turn = &turn_;
+    made.turn = LoopTurn(turn_);
     return made;
   }
   /// Answers stand in the order of the calls; those that wait have no rows.
@@ -171,6 +172,43 @@ TEST_F(TurnTest, GatheringEndsWhenTurnsBringOneEach) {
   EXPECT_EQ(turn_.size(), 0U);
   EXPECT_EQ(ends_wanted_, 0U);
   EXPECT_THAT(answered(), Each(true));
+}
+
+TEST_F(TurnTest, IsNotThereForOtherThreads) {
+  make_busy();
+  const Context copied = with_turn();
+  EXPECT_EQ(copied.turn.get(), &turn_);
+  EXPECT_EQ(context().turn.get(), nullptr);
+  std::vector<Result<protocol::RowsAnswer>> answers;
+  std::jthread([&] {
+    EXPECT_EQ(copied.turn.get(), nullptr);
+    service_->predict({.model = {.name = "tabular"},
+                       .values = std::vector<float>(20, 1),
+                       .rows = 1,
+                       .columns = 20},
+                      copied, [&](auto answer) { answers.push_back(std::move(answer)); });
+    EXPECT_EQ(answers.size(), 1U) << "answered before the call returns";
+  }).join();
+  EXPECT_EQ(turn_.size(), 0U);
+}
+
+TEST_F(TurnTest, SharedRunsAreCountedByTheirRows) {
+  make_busy();
+  const auto runs = [this](std::uint64_t size) {
+    std::uint64_t found = 0;
+    for (const auto& batch : catalog_->find({.name = "tabular"}).value()->statistics().batches) {
+      found += batch.size == size ? batch.runs : 0;
+    }
+    return found;
+  };
+  const std::uint64_t alone_before = runs(1);
+  EXPECT_GT(alone_before, 0U);
+  for (int i = 0; i < 6; ++i) {
+    ask(1);
+  }
+  end();
+  EXPECT_EQ(runs(6), 1U);
+  EXPECT_EQ(runs(1), alone_before);
 }
 
 TEST_F(TurnTest, ValuesThatTheModelCannotTakeFailNoOtherRequest) {

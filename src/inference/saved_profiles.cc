@@ -1,9 +1,6 @@
 #include "inference/saved_profiles.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <atomic>
 #include <charconv>
 #include <cstdint>
 #include <fstream>
@@ -11,6 +8,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/small_file.h"
 #include "model/fast_hash.h"
 
 namespace podsense::inference {
@@ -159,26 +157,11 @@ void SavedProfiles::keep(const ProfileKey& key, const SavedProfile& saved) const
   if (folder_.empty() || key.content.empty()) {
     return;
   }
-  static std::atomic<unsigned> next{0};
   std::error_code error;
   fs::create_directories(folder_, error);
-  const fs::path scratch = folder_ / (key.model + "." + std::to_string(::getpid()) + "-p" +
-                                      std::to_string(next++) + ".tmp");
-  {
-    std::ofstream file(scratch, std::ios::binary);
-    file << write_profile(key, saved);
-    file.close();
-    if (!file) {
-      fs::remove(scratch, error);
-      return;
-    }
+  if (replace_file(path_of(key), write_profile(key, saved))) {
+    make_room();
   }
-  fs::rename(scratch, path_of(key), error);
-  if (error) {
-    fs::remove(scratch, error);
-    return;
-  }
-  make_room();
 }
 
 /// Oldest first, beyond kMaxFiles: models come and go, the folder may live for years.

@@ -8,11 +8,15 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <fstream>
+#include <tuple>
 #include <vector>
+
+#include "base/small_file.h"
 
 namespace podsense::model {
 namespace {
@@ -158,16 +162,12 @@ void ModelCache::discard(const std::string& key) const {
 }
 
 void ModelCache::bar(const std::string& key) const {
-  const fs::path path = scratch(key);
   std::error_code error;
-  if (path.empty() || !std::ofstream(path, std::ios::binary)) {
-    return;
-  }
-  if (append_seal(path, seal_for({}))) {
-    fs::rename(path, folder_ / (key + std::string(kSuffix)), error);
-  } else {
-    fs::remove(path, error);
-  }
+  fs::create_directories(folder_, error);
+  const Seal seal = seal_for({});
+  const auto bytes = std::bit_cast<std::array<char, sizeof seal>>(seal);
+  // Where it cannot be written the file is tried again at the next start.
+  std::ignore = replace_file(folder_ / (key + std::string(kSuffix)), {bytes.data(), bytes.size()});
 }
 
 /// Oldest first, beyond kMaxEntries; and what processes left that died while writing. A mapped

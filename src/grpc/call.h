@@ -20,8 +20,8 @@
 #include <utility>
 
 #include "base/mutex.h"
+#include "grpc/error_status.h"
 #include "grpc/server.h"
-#include "grpc/status.h"
 #include "inference/context.h"
 
 namespace podsense::grpc {

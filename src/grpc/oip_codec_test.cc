@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "grpc/status.h"
+#include "grpc/error_status.h"
 
 namespace podsense::grpc {
 namespace {

@@ -1,4 +1,4 @@
-#include "grpc/status.h"
+#include "grpc/error_status.h"
 
 #include <google/rpc/error_details.pb.h>
 #include <google/rpc/status.pb.h>

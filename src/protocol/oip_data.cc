@@ -1,13 +1,9 @@
 #include "protocol/oip_data.h"
 
-#include <simdjson.h>
-
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstring>
 
-#include "base/text.h"
 #include "protocol/json_body.h"
 #include "protocol/json_syntax.h"
 #include "protocol/oip_checks.h"
@@ -351,60 +347,17 @@ Result<OwnedData> read_texts(const DataPlace& place) {
   return out;
 }
 
+}  // namespace
+
 std::string no_json_form(DataType type) {
   return std::string(data_type_name(type)) +
          " has no JSON form; send and ask for it as binary data (binary_data_size, binary_data)";
 }
 
-template <class Number>
-void write_numbers(std::string& out, std::span<const std::byte> data) {
-  constexpr std::size_t kLongest = 26;  // -1.7976931348623157e+308 and a comma
-  constexpr std::size_t kBlock = 4096;
-  const std::size_t count = data.size() / sizeof(Number);
-  for (std::size_t done = 0; done < count;) {
-    const std::size_t block = std::min(kBlock, count - done);
-    const std::size_t had = out.size();
-    out.resize_and_overwrite(had + block * kLongest, [&](char* text, std::size_t) {
-      char* at = text + had;
-      for (std::size_t i = 0; i < block; ++i) {
-        Number value;
-        std::memcpy(&value, data.data() + (done + i) * sizeof(Number), sizeof value);
-        at = write_json_number(at, value);
-        *at++ = ',';
-      }
-      return static_cast<std::size_t>(at - text);
-    });
-    // The first block tells how long the rest will be: one allocation instead of a growing string.
-    if (done == 0 && count > block) {
-      const std::size_t usual = (out.size() - had) / block + 1;
-      out.reserve(out.size() + (count - block) * usual + kBlock * kLongest);
-    }
-    done += block;
-  }
+void own(InputTensor& tensor, OwnedData data) {
+  tensor.storage = std::move(data.memory);
+  tensor.data = {tensor.storage.get(), data.size};
 }
-
-void write_bools(std::string& out, std::span<const std::byte> data) {
-  for (const std::byte value : data) {
-    out += value == std::byte{0} ? "false," : "true,";
-  }
-}
-
-Result<void> write_texts(std::string& out, std::span<const std::byte> data) {
-  bool is_utf8 = true;
-  for_each_text(data, [&](std::string_view text) {
-    is_utf8 = is_utf8 && simdjson::validate_utf8(text.data(), text.size());
-    append_json_string(out, text);
-    out += ',';
-  });
-  if (!is_utf8) {
-    return invalid(
-        "holds bytes that are not UTF-8, which has no JSON form; ask for it as binary data "
-        "(binary_data)");
-  }
-  return {};
-}
-
-}  // namespace
 
 OwnedData one_text(std::string_view text) {
   OwnedData out{.memory = std::make_unique_for_overwrite<std::byte[]>(kLengthBytes + text.size())};
@@ -443,58 +396,6 @@ Result<OwnedData> read_json_data(const DataPlace& place) {
       break;
   }
   return invalid("inputs[" + std::to_string(place.input) + "]: " + no_json_form(place.type));
-}
-
-Result<void> write_json_data(std::string& out, DataType type, std::span<const std::byte> data) {
-  out += '[';
-  Result<void> written;
-  switch (type) {
-    case DataType::kBool:
-      write_bools(out, data);
-      break;
-    case DataType::kUint8:
-      write_numbers<std::uint8_t>(out, data);
-      break;
-    case DataType::kUint16:
-      write_numbers<std::uint16_t>(out, data);
-      break;
-    case DataType::kUint32:
-      write_numbers<std::uint32_t>(out, data);
-      break;
-    case DataType::kUint64:
-      write_numbers<std::uint64_t>(out, data);
-      break;
-    case DataType::kInt8:
-      write_numbers<std::int8_t>(out, data);
-      break;
-    case DataType::kInt16:
-      write_numbers<std::int16_t>(out, data);
-      break;
-    case DataType::kInt32:
-      write_numbers<std::int32_t>(out, data);
-      break;
-    case DataType::kInt64:
-      write_numbers<std::int64_t>(out, data);
-      break;
-    case DataType::kFp32:
-      write_numbers<float>(out, data);
-      break;
-    case DataType::kFp64:
-      write_numbers<double>(out, data);
-      break;
-    case DataType::kBytes:
-      written = write_texts(out, data);
-      break;
-    case DataType::kFp16:
-    case DataType::kBf16:
-      return invalid(no_json_form(type));
-  }
-  if (out.back() == ',') {
-    out.back() = ']';
-  } else {
-    out += ']';
-  }
-  return written;
 }
 
 }  // namespace podsense::protocol

@@ -11,6 +11,7 @@
 
 #include "base/data_type.h"
 #include "base/error.h"
+#include "protocol/tensor.h"
 
 namespace podsense::protocol {
 
@@ -30,6 +31,9 @@ struct OwnedData {
   std::size_t size = 0;
 };
 
+/// Makes the data the tensor's own.
+void own(InputTensor& tensor, OwnedData data);
+
 /// `data` may be flat, nested as the shape says, or nested for its first dimensions and flat below.
 /// @errors kInvalidArgument: another number of elements, a value of another type or out of range,
 ///         FP16 and BF16, or no JSON
@@ -38,6 +42,9 @@ Result<OwnedData> read_json_data(const DataPlace& place);
 /// `[1,2.5]`, flat.
 /// @errors kInvalidArgument: FP16, BF16, or a text that is not UTF-8
 Result<void> write_json_data(std::string& out, DataType type, std::span<const std::byte> data);
+
+/// What to say of FP16 and BF16.
+std::string no_json_form(DataType type);
 
 /// One text of BYTES data: four bytes of length, little-endian, and its bytes.
 OwnedData one_text(std::string_view text);

@@ -1,0 +1,174 @@
+#pragma once
+
+/// The protocol's JSON below its outermost object: fields, lists, parameters and their values, each
+/// read or refused with its place. Private to this room.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/error.h"
+#include "protocol/json_body.h"
+#include "protocol/json_syntax.h"
+#include "protocol/oip_checks.h"
+#include "protocol/oip_codec.h"
+#include "protocol/options.h"
+
+namespace podsense::protocol {
+
+inline constexpr std::string_view kObjectRule = "it must be an object";
+
+/// Where a value stands, written only when it is refused: `inputs[2].shape`.
+struct Where {
+  std::string_view list{};  ///< empty: the body itself
+  std::size_t index = 0;
+
+  [[nodiscard]] std::string text() const {
+    return list.empty() ? std::string() : std::string(list) + '[' + std::to_string(index) + ']';
+  }
+  [[nodiscard]] std::string text(std::string_view member) const {
+    return list.empty() ? std::string(member) : text() + '.' + std::string(member);
+  }
+};
+
+/// Calls `on_field(index, name, value)` for each field. With `known` a field may come once, and an
+/// unknown one is refused; without, any name is a field, and `index` means nothing.
+template <class OnField>
+Result<void> read_fields(std::string_view json, ondemand::object& object, const Where& where,
+                         std::span<const std::string_view> known, OnField on_field) {
+  unsigned seen = 0;
+  for (auto entry : object) {
+    ondemand::field field;
+    std::string_view name;
+    if (std::move(entry).get(field) != simdjson::SUCCESS ||
+        field.unescaped_key().get(name) != simdjson::SUCCESS) {
+      return syntax_error(json);
+    }
+    std::size_t index = 0;
+    if (!known.empty()) {
+      const auto found = std::ranges::find(known, name);
+      if (found == known.end()) {
+        return unknown_name(where.list.empty() ? "field" : "field in " + where.text(), name, known);
+      }
+      index = static_cast<std::size_t>(found - known.begin());
+      if ((seen >> index & 1U) != 0) {
+        return invalid("the field '" + where.text(name) + "' is given twice");
+      }
+      seen |= 1U << index;
+    }
+    if (Result<void> read = on_field(index, name, field.value()); !read) {
+      return read;
+    }
+  }
+  return {};
+}
+
+/// Reads values, or says what they are instead.
+class Values {
+ public:
+  explicit Values(std::string_view json) : json_(json) {}
+  [[nodiscard]] std::string_view json() const { return json_; }
+
+  Result<std::string> string(ondemand::value& value, const Where& where, std::string_view member,
+                             std::size_t most) const {
+    std::string_view text;
+    if (value.get_string().get(text) != simdjson::SUCCESS) {
+      return refuse(json_, value, {where.text(member)}, kStringRule, '"');
+    }
+    if (text.size() > most) {
+      return fail(check_length(where.text(member), text, most).error());
+    }
+    return std::string(text);
+  }
+
+  Result<std::uint64_t> count(ondemand::value& value, const std::string& place) const {
+    std::uint64_t number = 0;
+    if (value.get_uint64().get(number) != simdjson::SUCCESS) {
+      return refuse(json_, value, {place}, kCountRule);
+    }
+    return number;
+  }
+
+  Result<bool> boolean(ondemand::value& value, const std::string& place) const {
+    bool is = false;
+    if (value.get_bool().get(is) != simdjson::SUCCESS) {
+      return refuse(json_, value, {place}, kBoolRule);
+    }
+    return is;
+  }
+
+  /// A parameter that is accepted and not used.
+  Result<void> scalar(ondemand::value& value, const std::string& place) const {
+    ondemand::json_type type{};
+    std::string_view text;
+    double number = 0;
+    bool is = false;
+    if (value.type().get(type) != simdjson::SUCCESS) {
+      return syntax_error(json_);
+    }
+    const bool right =
+        (type == ondemand::json_type::string &&
+         value.get_string().get(text) == simdjson::SUCCESS) ||
+        (type == ondemand::json_type::number &&
+         value.get_double().get(number) == simdjson::SUCCESS) ||
+        (type == ondemand::json_type::boolean && value.get_bool().get(is) == simdjson::SUCCESS);
+    if (!right) {
+      return refuse(json_, value, {place}, "it must be a string, a number or a boolean",
+                    type == ondemand::json_type::string ? '"' : '\0');
+    }
+    return {};
+  }
+
+  /// Calls `on_field(name, value, place)` for each parameter.
+  template <class OnField>
+  Result<void> parameters(ondemand::value& value, const Where& where, OnField on_field) const {
+    ondemand::object object;
+    if (value.get_object().get(object) != simdjson::SUCCESS) {
+      return refuse(json_, value, {where.text("parameters")}, kObjectRule, '{');
+    }
+    return read_fields(
+        json_, object, where, {},
+        [&](std::size_t, std::string_view name, ondemand::value parameter) {
+          return on_field(name, parameter,
+                          where.text("parameters") + '.' + std::string(name.substr(0, kShownName)));
+        });
+  }
+
+  /// Calls `on_object(where, object)` for each object of a list.
+  template <class OnObject>
+  Result<void> list(ondemand::value& value, std::string_view name, OnObject on_object) const {
+    ondemand::array array;
+    if (value.get_array().get(array) != simdjson::SUCCESS) {
+      return refuse(json_, value, {name}, "it must be an array of objects", '[');
+    }
+    Where where{.list = name};
+    for (auto element : array) {
+      ondemand::value item;
+      ondemand::object object;
+      if (std::move(element).get(item) != simdjson::SUCCESS) {
+        return syntax_error(json_);
+      }
+      if (where.index == kMaxTensors) {
+        return too_many_tensors(name);
+      }
+      if (item.get_object().get(object) != simdjson::SUCCESS) {
+        return refuse(json_, item, {where.text()}, kObjectRule, '{');
+      }
+      if (Result<void> read = on_object(where, object); !read) {
+        return read;
+      }
+      ++where.index;
+    }
+    return {};
+  }
+
+ private:
+  static constexpr std::size_t kShownName = 64;
+  std::string_view json_;
+};
+
+}  // namespace podsense::protocol

@@ -127,26 +127,33 @@ class FileGuard final : public Guard {
                                   : options_.api_keys.empty() && options_.jwks.empty();
   }
 
-  Result<void> refresh() override {
+  Result<bool> refresh() override {
     std::string now = fingerprints();
     {
       const MutexLock lock(mutex_);
       if (now == seen_) {
-        return {};
+        return false;
       }
     }
     auto secrets = read_secrets(options_);
     if (secrets && fingerprints() != now) {
-      return {};  // written to meanwhile: next time
+      return false;  // written to meanwhile: next time
     }
     const MutexLock lock(mutex_);
     seen_ = std::move(now);
     if (!secrets) {
+      fault_ = secrets.error().message;
       return fail(std::move(secrets.error()));
     }
+    fault_.clear();
     secrets_ = std::move(*secrets);
     good_tokens_.clear();
-    return {};
+    return true;
+  }
+
+  [[nodiscard]] std::string fault() const override {
+    const MutexLock lock(mutex_);
+    return fault_;
   }
 
  private:
@@ -223,8 +230,9 @@ class FileGuard final : public Guard {
 
   Options options_;
   const UnixTime unix_time_;
-  Mutex mutex_;
+  mutable Mutex mutex_;
   std::string seen_ GUARDED_BY(mutex_);
+  std::string fault_ GUARDED_BY(mutex_);
   std::shared_ptr<const Secrets> secrets_ GUARDED_BY(mutex_);
   std::unordered_map<Digest, Remembered, DigestHash> good_tokens_ GUARDED_BY(mutex_);
   std::unordered_map<std::string, Bucket> buckets_ GUARDED_BY(mutex_);

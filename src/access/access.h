@@ -64,8 +64,11 @@ class Guard {
 
   [[nodiscard]] virtual bool open(Area area) const = 0;  ///< asks for no credentials
 
-  /// Reads again what has changed on disk; call it every few seconds. What went wrong, if anything.
-  virtual Result<void> refresh() = 0;
+  /// Reads again what has changed on disk; call it every few seconds. True: it was read, and is in
+  /// force. A fault is told once.
+  virtual Result<bool> refresh() = 0;
+  /// Why what lies on disk is not in force; empty: it is.
+  [[nodiscard]] virtual std::string fault() const = 0;
 
   static UnixTime system_time();
 };

@@ -238,15 +238,20 @@ TEST_F(AccessTest, NamesTheFaultOfAKeyFile) {
 
 TEST_F(AccessTest, ReadsAgainWhatChangedAndKeepsTheOldWhereTheNewIsBroken) {
   const auto keyed = guard({.api_keys = write("keys", "ana:" + kKey)});
-  EXPECT_TRUE(keyed->refresh());
+  EXPECT_FALSE(keyed->refresh().value()) << "nothing has changed";
   write("keys", "bob:" + kOther);
-  EXPECT_TRUE(keyed->refresh());
+  EXPECT_TRUE(keyed->refresh().value());
+  EXPECT_EQ(keyed->fault(), "");
   EXPECT_FALSE(ask(*keyed, "Bearer " + kKey));
   EXPECT_EQ(ask(*keyed, "Bearer " + kOther).value(), "key:bob");
   write("keys", "bob:x");
   EXPECT_THAT(keyed->refresh().error().message, HasSubstr("has 1 characters"));
-  EXPECT_TRUE(keyed->refresh()) << "the same fault is told once";
+  EXPECT_FALSE(keyed->refresh().value()) << "the same fault is told once";
+  EXPECT_THAT(keyed->fault(), HasSubstr("has 1 characters")) << "and stands";
   EXPECT_EQ(ask(*keyed, "Bearer " + kOther).value(), "key:bob");
+  write("keys", "bob:" + kOther);
+  EXPECT_TRUE(keyed->refresh().value());
+  EXPECT_EQ(keyed->fault(), "");
 }
 
 TEST_F(AccessTest, LimitsEachKeyByItself) {

@@ -192,6 +192,11 @@ std::shared_ptr<const Identity> Certificates::current() const {
   return current_;
 }
 
+std::string Certificates::fault() const {
+  const MutexLock lock(mutex_);
+  return fault_;
+}
+
 Result<bool> Certificates::refresh() {
   std::string now = fingerprints(files_);
   {
@@ -207,8 +212,10 @@ Result<bool> Certificates::refresh() {
   const MutexLock lock(mutex_);
   seen_ = std::move(now);
   if (!identity) {
+    fault_ = identity.error().message;
     return fail(std::move(identity.error()));
   }
+  fault_.clear();
   const Identity& old = *current_;
   const Identity& read = **identity;
   if (old.certificate == read.certificate && old.key == read.key &&

@@ -51,8 +51,10 @@ class Certificates {
   [[nodiscard]] const CertificateFiles& files() const { return files_; }
 
   /// Reads again what has changed on disk; call it every few seconds. True: other ones are in
-  /// force.
+  /// force. A fault is told once.
   Result<bool> refresh();
+  /// Why what lies on disk is not in force; empty: it is.
+  [[nodiscard]] std::string fault() const;
 
  private:
   Certificates(CertificateFiles files, std::string seen, std::shared_ptr<const Identity> identity);
@@ -60,6 +62,7 @@ class Certificates {
   std::atomic<std::uint64_t> generation_{1};
   mutable Mutex mutex_;
   std::string seen_ GUARDED_BY(mutex_);
+  std::string fault_ GUARDED_BY(mutex_);
   std::shared_ptr<const Identity> current_ GUARDED_BY(mutex_);
 };
 

@@ -181,16 +181,40 @@ Response asset_response(const Asset& asset, const Request& request) {
   return response;
 }
 
-/// A reload opens files and runs models: never on an I/O thread.
-void reload(inference::Catalog& catalog, Request& request, Reply reply) {
-  std::thread([&catalog, &request, reply = std::move(reply)]() mutable {
-    const auto report = catalog.reload();
-    if (!report) {
-      return reply(error_response(report.error(), request.id));
+std::string_view outcome_name(FilesRead::Outcome outcome) {
+  switch (outcome) {
+    case FilesRead::Outcome::kRead:
+      return "read";
+    case FilesRead::Outcome::kRefused:
+      return "refused";
+    case FilesRead::Outcome::kUnchanged:
+      break;
+  }
+  return "unchanged";
+}
+
+Response reload_response(const inference::ReloadReport& report,
+                         const std::vector<FilesRead>& files) {
+  json body{{"loaded", report.loaded}, {"retired", report.retired}, {"refused", report.refused}};
+  bool all_taken = report.refused.empty();
+  for (const FilesRead& read : files) {
+    json& outcome = body[std::string(read.files)];
+    outcome["result"] = outcome_name(read.outcome);
+    if (read.outcome == FilesRead::Outcome::kRefused) {
+      outcome["reason"] = read.reason;
+      all_taken = false;
     }
-    const json body{
-        {"loaded", report->loaded}, {"retired", report->retired}, {"refused", report->refused}};
-    reply(reply_json(body, report->refused.empty() ? 200 : 409));
+  }
+  return reply_json(body, all_taken ? 200 : 409);
+}
+
+/// A reload opens files and runs models: never on an I/O thread.
+void reload(inference::Catalog& catalog, const ReadFiles& read_files, Request& request,
+            Reply reply) {
+  std::thread([&catalog, &read_files, &request, reply = std::move(reply)]() mutable {
+    const std::vector<FilesRead> files = read_files();
+    const auto report = catalog.reload();
+    reply(report ? reload_response(*report, files) : error_response(report.error(), request.id));
   }).detach();
 }
 
@@ -274,14 +298,15 @@ void add_models_route(Router& router, const StatusSources& sources) {
           {.scripts = true});
 }
 
-void add_admin_routes(Router& router, StatusSources sources, bool reload_api) {
+void add_admin_routes(Router& router, StatusSources sources, ReadFiles read_files) {
   add_models_route(router, sources);
   add_log_level_route(router);
-  if (reload_api) {
+  if (read_files) {
     router.add(
         {.path = "/v1/reload",
-         .post = [&catalog = sources.catalog](
-                     Request& request, Reply reply) { reload(catalog, request, std::move(reply)); },
+         .post = [&catalog = sources.catalog, read_files = std::move(read_files)](
+                     Request& request,
+                     Reply reply) { reload(catalog, read_files, request, std::move(reply)); },
          .max_body = 1024,
          .body_required = false,
          .control = true});

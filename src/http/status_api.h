@@ -3,7 +3,10 @@
 /// Endpoints about the server itself: health, versions, statistics, metrics, reload, the web page.
 
 #include <atomic>
+#include <functional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "http/router.h"
 #include "inference/catalog.h"
@@ -41,8 +44,19 @@ void add_status_routes(Router& router, StatusSources sources);
 void add_metrics_route(Router& router, metrics::Registry& registry);
 /// GET /v1/models
 void add_models_route(Router& router, const StatusSources& sources);
-/// GET /v1/models, and POST /v1/reload where `reload_api`
-void add_admin_routes(Router& router, StatusSources sources, bool reload_api);
+/// What became of files beside the models at a reload.
+struct FilesRead {
+  enum class Outcome { kUnchanged, kRead, kRefused };
+  std::string_view files;  ///< "credentials", "certificates"
+  Outcome outcome = Outcome::kUnchanged;
+  std::string reason;  ///< of a refusal: what was read before is still in force
+};
+/// Looks at them; may block. @threads any
+using ReadFiles = std::function<std::vector<FilesRead>()>;
+
+/// GET /v1/models and /v1/log-level, and POST /v1/reload where there is a `read_files`, which is
+/// called before the models are looked at.
+void add_admin_routes(Router& router, StatusSources sources, ReadFiles read_files);
 /// GET / /docs /openapi.json and what the pages need
 void add_page_routes(Router& router);
 

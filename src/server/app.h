@@ -6,7 +6,7 @@
 ///   start → models load (startupz) → ready (readyz) → SIGTERM or SIGINT → still ready and
 ///   accepting, answers carry Connection: close → after drain_delay not ready, stop accepting, idle
 ///   connections end → in-flight requests finish → exit 0. A second signal exits at once. SIGHUP
-///   reloads models. Liveness stays true throughout.
+///   reloads credentials, certificates and models. Liveness stays true throughout.
 
 #include "base/error.h"
 #include "server/config.h"

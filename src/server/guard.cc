@@ -29,8 +29,7 @@ void log_certificate(const access::Identity& identity) {
               {"client_certificates", identity.client_ca.empty() ? "not asked for" : "required"}});
 }
 
-}  // namespace
-
+/// @errors kInvalidArgument: a file of credentials with a fault
 Result<std::unique_ptr<access::Guard>> make_guard(const Config& config) {
   const Config::Auth& auth = config.auth;
   return access::Guard::create({.api_keys = auth.api_keys,
@@ -42,6 +41,7 @@ Result<std::unique_ptr<access::Guard>> make_guard(const Config& config) {
                                 .burst = auth.burst.value_or(0)});
 }
 
+/// Null: no TLS. @errors kInvalidArgument: a file with a fault
 Result<std::unique_ptr<access::Certificates>> make_certificates(const Config& config) {
   const Config::Tls& tls = config.tls;
   if (tls.certificate.empty()) {
@@ -54,6 +54,8 @@ Result<std::unique_ptr<access::Certificates>> make_certificates(const Config& co
   }
   return made;
 }
+
+}  // namespace
 
 void warn_of_open_doors(const Config& config, const access::Guard& guard) {
   if (guard.open(access::Area::kInference) && config.tls.client_ca.empty() &&
@@ -73,22 +75,88 @@ void warn_of_open_doors(const Config& config, const access::Guard& guard) {
   }
 }
 
-void refresh(access::Guard& guard) {
-  if (const auto done = guard.refresh(); !done) {
-    log::error("credentials_refused",
-               {{"message", done.error().message + "; those read before stay in force"}});
+WatchedFiles::WatchedFiles(const Config& config, std::unique_ptr<access::Guard> guard,
+                           std::unique_ptr<access::Certificates> certificates)
+    : has_credentials_(!config.auth.api_keys.empty() || !config.auth.control_tokens.empty() ||
+                       !config.auth.jwks.empty()),
+      credentials_interval_(config.auth.refresh_interval),
+      certificates_interval_(config.tls.refresh_interval),
+      guard_(std::move(guard)),
+      certificates_(std::move(certificates)) {}
+
+Result<std::unique_ptr<WatchedFiles>> WatchedFiles::create(const Config& config) {
+  auto guard = make_guard(config);
+  if (!guard) {
+    return fail(std::move(guard.error()));
+  }
+  auto certificates = make_certificates(config);
+  if (!certificates) {
+    return fail(std::move(certificates.error()));
+  }
+  return std::unique_ptr<WatchedFiles>(
+      new WatchedFiles(config, std::move(*guard), std::move(*certificates)));
+}
+
+void WatchedFiles::look_when_due(TimePoint now) {
+  const auto due = [now](TimePoint& next, Duration interval) {
+    const bool is_due = next != TimePoint() && now >= next;
+    if (is_due || next == TimePoint()) {  // what was read at the start is new enough
+      next = now + interval;
+    }
+    return is_due;
+  };
+  if (due(next_credentials_, credentials_interval_)) {
+    look_at_credentials();
+  }
+  if (due(next_certificates_, certificates_interval_) && certificates_) {
+    look_at_certificates();
   }
 }
 
-Result<bool> refresh(access::Certificates& certificates) {
-  const auto done = certificates.refresh();
+std::vector<http::FilesRead> WatchedFiles::look() {
+  std::vector<http::FilesRead> all;
+  if (has_credentials_) {
+    const auto outcome = look_at_credentials();
+    all.push_back({.files = "credentials", .outcome = outcome, .reason = guard_->fault()});
+  }
+  if (certificates_) {
+    const auto outcome = look_at_certificates();
+    all.push_back({.files = "certificates", .outcome = outcome, .reason = certificates_->fault()});
+  }
+  // What was refused before, and has not changed, is refused still.
+  for (http::FilesRead& one : all) {
+    if (!one.reason.empty()) {
+      one.outcome = http::FilesRead::Outcome::kRefused;
+    }
+  }
+  return all;
+}
+
+http::FilesRead::Outcome WatchedFiles::look_at_credentials() {
+  using Outcome = http::FilesRead::Outcome;
+  const auto done = guard_->refresh();
   if (!done) {
+    log::error("credentials_refused",
+               {{"message", done.error().message + "; those read before stay in force"}});
+    return Outcome::kRefused;
+  }
+  return *done ? Outcome::kRead : Outcome::kUnchanged;
+}
+
+http::FilesRead::Outcome WatchedFiles::look_at_certificates() {
+  using Outcome = http::FilesRead::Outcome;
+  const auto done = certificates_->refresh();
+  if (!done) {
+    ++certificates_refused_;
     log::error("tls_certificate_refused",
                {{"message", done.error().message + "; the one read before stays in force"}});
-  } else if (*done) {
-    log_certificate(*certificates.current());
+    return Outcome::kRefused;
   }
-  return done;
+  if (*done) {
+    ++certificates_taken_;
+    log_certificate(*certificates_->current());
+  }
+  return *done ? Outcome::kRead : Outcome::kUnchanged;
 }
 
 }  // namespace podsense::server

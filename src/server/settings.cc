@@ -96,13 +96,13 @@ std::vector<Setting> models_settings() {
           duration(kIn, &M::reload_interval, {.max = hours(24)}),
           "Look for new, changed and removed versions this often. 0: never."),
       row("models.reload_api", "reload-api", boolean(kIn, &M::reload_api),
-          "Reload when the admin API asks."),
+          "Reload models, credentials and certificates when the admin API asks."),
       row("models.repository_api", "repository-api", boolean(kIn, &M::repository_api),
           "List, load and unload models when the admin API asks: /v2/repository of the Open "
           "Inference "
           "Protocol."),
       row("models.reload_signal", "reload-signal", boolean(kIn, &M::reload_signal),
-          "Reload on SIGHUP."),
+          "Reload models, credentials and certificates on SIGHUP."),
       row("models.fault_api", "fault-api", boolean(kIn, &M::fault_api),
           "Let the admin API set faults on purpose: slow, failing and stuck models, unreadiness. "
           "For "

@@ -93,6 +93,30 @@ class Access(unittest.TestCase):
                       server.log_lines("credentials_refused")[0]["message"])
         self.assertEqual(self.predict(server, ANA).status, 200)
 
+    def test_the_reload_api_reads_changed_files_and_says_so(self):
+        server = self.serve("--auth-refresh-interval", "1h")
+
+        def reload(status):
+            answer = server.request("POST", "/v1/reload", headers=bearer(OPS),
+                                    port=server.admin_port)
+            self.assertEqual(answer.status, status, answer)
+            self.assertNotIn("certificates", answer.json)  # no TLS here
+            return answer.json["credentials"]
+
+        self.assertEqual(reload(200), {"result": "unchanged"})
+        replace(self.keys, f"ana:{ANA}\n")
+        self.assertEqual(reload(200), {"result": "read"})
+        self.assertEqual(self.predict(server, BOB).status, 401)
+        replace(self.keys, "ana:short\n")
+        for _ in range(2):  # also when it was told before
+            refused = reload(409)
+            self.assertEqual(refused["result"], "refused")
+            self.assertIn(":1: key 'ana' has 5 characters", refused["reason"])
+        self.assertEqual(self.predict(server, ANA).status, 200)
+        replace(self.keys, f"ana:{ANA}\nbob:{BOB}\n")
+        self.assertEqual(reload(200), {"result": "read"})
+        self.assertEqual(self.predict(server, BOB).status, 200)
+
     REFUSED = ("credentials are needed: send 'Authorization: Bearer …' or 'X-Api-Key: …'",
                "the key is not known here", "Authorization takes the scheme Bearer")
 

@@ -353,6 +353,34 @@ class Rotation(TlsCase):
         with self.connect(server) as client:
             self.assertEqual(self.subject(client), "second")
 
+    def test_the_reload_api_looks_at_once_and_says_what_it_found(self):
+        mounted = self.mount()
+        server = self.serve("--tls-refresh-interval", "1h", mounted=mounted)
+
+        def reload(status):
+            answer = server.admin("POST", "/v1/reload")
+            self.assertEqual(answer.status, status, answer)
+            self.assertNotIn("credentials", answer.json)  # none are configured
+            return answer.json["certificates"]
+
+        self.assertEqual(reload(200), {"result": "unchanged"})
+        mounted.put(tls_crt=self.second[0], tls_key=self.second[1])
+        self.assertEqual(reload(200), {"result": "read"})
+        with self.connect(server) as client:
+            self.assertEqual(self.subject(client), "second")
+        mounted.put(tls_crt=self.first[0], tls_key=self.second[1])
+        for _ in range(2):  # also when it was told before
+            refused = reload(409)
+            self.assertEqual(refused["result"], "refused")
+            self.assertIn("does not belong to the first certificate", refused["reason"])
+        self.assertEqual(len(server.log_lines("tls_certificate_refused")), 1)
+        with self.connect(server) as client:
+            self.assertEqual(self.subject(client), "second")
+        mounted.put(tls_crt=self.second[0], tls_key=self.second[1])
+        self.assertEqual(reload(200), {"result": "unchanged"})  # as what is in force
+        self.assertEqual(server.metric("podsense_tls_certificate_reloads_total", result="ok"), 1)
+        self.assertEqual(server.metric("podsense_tls_certificate_reloads_total", result="failed"), 1)
+
     def test_what_cannot_be_used_stops_the_start(self):
         def output(*flags):
             # What the tests are told by PODSENSE_ variables is no setting of the server's.

@@ -1,0 +1,286 @@
+#include "server/serving.h"
+
+#include <algorithm>
+#include <functional>
+#include <thread>
+#include <utility>
+
+#include "base/log.h"
+#include "base/small_file.h"
+#include "http/api.h"
+#include "http/fault_api.h"
+#include "http/oip.h"
+#include "server/build_info.h"
+#include "server/process_metrics.h"
+
+namespace podsense::server {
+
+Serving::Serving(const Config& config)
+    : config_(config),
+      threads_(plan_threads(config)),
+      scheduler_(
+          {.executors = threads_.executors,
+           .most_executors = std::max(threads_.executors, std::thread::hardware_concurrency())},
+          clock_) {}
+
+Result<std::unique_ptr<Serving>> Serving::create(const Config& config) {
+  auto serving = std::unique_ptr<Serving>(new Serving(config));
+  if (auto built = serving->build(); !built) {
+    return fail(std::move(built.error()));
+  }
+  return serving;
+}
+
+Serving::~Serving() {
+  grpc_.reset();
+  http_.reset();
+  admin_.reset();
+  if (faults_) {
+    faults_->set({});  // whoever is stuck goes on
+  }
+  // An executor may still be letting go of what it ran: before the catalog does, since whoever
+  // lets go of a model last destroys it.
+  scheduler_.stop();
+}
+
+void Serving::start() {
+  catalog_->start();
+  ticker_ = std::make_unique<Ticker>([this] { tick(); });
+  admin_->start();
+  http_->start();
+}
+
+Result<void> Serving::write_ports_file() const {
+  const std::string& path = config_.listen.ports_file;
+  if (path.empty()) {
+    return {};
+  }
+  std::string text =
+      "{\"http\":" + std::to_string(http_->port()) + ",\"admin\":" + std::to_string(admin_->port());
+  if (grpc_) {
+    text += ",\"grpc\":" + std::to_string(grpc_->port());
+  }
+  text += "}\n";
+  if (auto written = replace_file(path, text); !written) {
+    return fail(ErrorCode::kInternal, "the ports file " + written.error().message);
+  }
+  return {};
+}
+
+void Serving::reload() {
+  files_->look();
+  catalog_->request_reload();
+}
+
+void Serving::announce() {
+  lifecycle_.draining = true;
+  http_->announce_close();
+}
+
+bool Serving::drain(Deadline deadline) {
+  lifecycle_.closed = true;
+  if (grpc_) {
+    grpc_->stop_accepting();
+  }
+  http_->stop_accepting();
+  const bool http_done = http_->wait_idle(deadline.left(clock_.now()));
+  const bool grpc_done = !grpc_ || grpc_->wait_idle(deadline.left(clock_.now()));
+  return http_done && grpc_done;
+}
+
+bool Serving::close_admin() {
+  admin_->stop_accepting();
+  return admin_->wait_idle(std::chrono::seconds(2));
+}
+
+std::size_t Serving::in_flight() const {
+  return http_->in_flight() + (grpc_ ? grpc_->in_flight() : 0);
+}
+
+void Serving::tick() {
+  stats_->tick();
+  note_stuck();
+  follow_quota();
+  if (faults_) {
+    lifecycle_.unready = faults_->unready();
+  }
+  files_->look_when_due(clock_.now());
+}
+
+void Serving::note_stuck() {
+  const Duration limit = config_.limits.stuck_timeout;
+  const Duration longest = scheduler_.longest_run();
+  const bool stuck = limit > Duration::zero() && longest > limit;
+  if (stuck != lifecycle_.stuck.exchange(stuck)) {
+    log::error(stuck ? "executor_stuck" : "executor_free", {{"run_ms", to_ms(longest)}});
+  }
+}
+
+void Serving::follow_quota() {
+  const unsigned wanted = plan_threads(config_).executors;
+  const unsigned before = scheduler_.executors();
+  if (wanted != before) {
+    scheduler_.resize(wanted);
+    log::info("threads_replanned", {{"executors", wanted}, {"before", before}});
+  }
+}
+
+Result<void> Serving::build() {
+  auto files = WatchedFiles::create(config_);
+  if (!files) {
+    return fail(std::move(files.error()));
+  }
+  files_ = std::move(*files);
+  auto runtime = model::Runtime::create({.spinning = config_.onnxruntime.spinning,
+                                         .memory_arena = config_.onnxruntime.arena,
+                                         .cache_dir = config_.models.cache_dir});
+  if (!runtime) {
+    return fail(std::move(runtime.error()));
+  }
+  runtime_ = std::move(*runtime);
+  inference::CatalogOptions options = catalog_options(config_, threads_);
+  if (config_.models.fault_api) {
+    faults_ = std::make_unique<inference::Faults>();
+    options.serve.faults = faults_.get();
+  }
+  catalog_ = std::make_unique<inference::Catalog>(std::move(options), *runtime_, scheduler_,
+                                                  registry_, clock_);
+  if (config_.fetch.enabled) {
+    auto fetcher = fetch::Fetcher::create(fetch_options(config_.fetch, config_.limits));
+    if (!fetcher) {
+      return fail(std::move(fetcher.error()));
+    }
+    fetcher_ = std::move(*fetcher);
+  }
+  service_ = std::make_unique<inference::Service>(service_options(config_), *catalog_,
+                                                  fetcher_.get(), registry_, clock_);
+  stats_ = std::make_unique<inference::Stats>(
+      registry_, scheduler_, *catalog_,
+      batching::LatencyObjective{.latency = config_.objective.latency,
+                                 .quantile = config_.objective.quantile},
+      clock_);
+  if (!config_.tracing.endpoint.empty()) {
+    auto tracer = trace::Tracer::create(trace_options(config_.tracing));
+    if (!tracer) {
+      return fail(std::move(tracer.error()));
+    }
+    tracer_ = std::move(*tracer);
+  }
+  add_gauges();
+  add_routes();
+  return listen();
+}
+
+void Serving::add_routes() {
+  const http::StatusSources sources{.catalog = *catalog_,
+                                    .registry = registry_,
+                                    .stats = *stats_,
+                                    .lifecycle = lifecycle_,
+                                    .build = {.version = build_info().version,
+                                              .commit = build_info().commit,
+                                              .compiler = build_info().compiler,
+                                              .onnxruntime = std::string(runtime_->version())}};
+  add_inference_routes(router_, *service_,
+                       {.max_image_bytes = config_.limits.max_body_bytes,
+                        .max_json_bytes = config_.limits.max_json_bytes});
+  http::add_oip_routes(router_, *service_, sources,
+                       {.max_body_bytes = config_.limits.max_tensor_bytes,
+                        .max_json_bytes = config_.limits.max_json_bytes});
+  add_status_routes(router_, sources);
+  http::add_models_route(router_, sources);
+  if (config_.http.web_page) {
+    http::add_page_routes(router_);
+  }
+  if (config_.http.metrics_on_http) {
+    http::add_metrics_route(router_, registry_);
+  }
+  add_status_routes(admin_router_, sources);
+  http::add_metrics_route(admin_router_, registry_);
+  http::add_admin_routes(
+      admin_router_, sources,
+      config_.models.reload_api ? [this] { return files_->look(); } : http::ReadFiles());
+  if (faults_) {
+    http::add_fault_routes(admin_router_, *faults_);
+  }
+  if (config_.models.repository_api) {
+    http::add_oip_repository_routes(admin_router_, *catalog_);
+  }
+}
+
+Result<void> Serving::listen() {
+  http::ServerOptions options = http_options(config_, threads_.io);
+  options.guard = &files_->guard();
+  options.certificates = files_->certificates();
+  options.tracer = tracer_.get();
+  auto http = http::Server::create(std::move(options), router_, registry_, clock_);
+  if (!http) {
+    return fail(std::move(http.error()));
+  }
+  http_ = std::move(*http);
+  http::ServerOptions control = admin_options(config_);
+  control.guard = &files_->guard();
+  auto admin = http::Server::create(std::move(control), admin_router_, registry_, clock_);
+  if (!admin) {
+    return fail(std::move(admin.error()));
+  }
+  admin_ = std::move(*admin);
+  return config_.grpc.enabled ? listen_grpc() : Result<void>();
+}
+
+Result<void> Serving::listen_grpc() {
+  grpc::ServerOptions options = grpc_options(config_);
+  options.certificates = files_->certificates();
+  auto grpc = grpc::Server::create(std::move(options),
+                                   {.service = *service_,
+                                    .clock = clock_,
+                                    .draining = [this] { return lifecycle_.draining.load(); },
+                                    .guard = &files_->guard(),
+                                    .tracer = tracer_.get()});
+  if (!grpc) {
+    return fail(std::move(grpc.error()));
+  }
+  grpc_ = std::move(*grpc);
+  return {};
+}
+
+void Serving::add_gauges() {
+  const auto watch = [this](const char* name, std::function<double()> value,
+                            const metrics::Registry::Labels& labels = {}) {
+    gauges_.push_back(registry_.watch(name, labels, std::move(value)));
+  };
+  watch("podsense_saturation", [this] { return stats_->saturation(); });
+  watch("podsense_latency_objective_seconds",
+        [this] { return to_seconds(config_.objective.latency); });
+  watch("podsense_executors", [this] { return static_cast<double>(scheduler_.executors()); });
+  watch("podsense_requests_in_flight",
+        [this] { return http_ ? static_cast<double>(in_flight()) : 0.0; });
+  watch("podsense_ready", [this] { return !lifecycle_.closed && catalog_->ready() ? 1.0 : 0.0; });
+  watch("podsense_build_info", [] { return 1.0; },
+        {{"version", build_info().version},
+         {"commit", build_info().commit},
+         {"onnxruntime", std::string(runtime_->version())}});
+  if (files_->certificates() != nullptr) {
+    watch("podsense_tls_certificate_expiry_timestamp_seconds",
+          [this] { return static_cast<double>(files_->certificates()->current()->expires); });
+    watch("podsense_tls_certificate_reloads_total",
+          [this] { return static_cast<double>(files_->certificates_taken()); }, {{"result", "ok"}});
+    watch("podsense_tls_certificate_reloads_total",
+          [this] { return static_cast<double>(files_->certificates_refused()); },
+          {{"result", "failed"}});
+  }
+  if (tracer_) {
+    const auto spans = [&](const char* result, std::uint64_t trace::Counts::* count) {
+      watch("podsense_spans_total",
+            [this, count] { return static_cast<double>(tracer_->counts().*count); },
+            {{"result", result}});
+    };
+    spans("exported", &trace::Counts::exported);
+    spans("dropped", &trace::Counts::dropped);
+    spans("failed", &trace::Counts::failed);
+  }
+  for (auto& gauge : watch_process(registry_)) {
+    gauges_.push_back(std::move(gauge));
+  }
+}
+
+}  // namespace podsense::server

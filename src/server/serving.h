@@ -1,0 +1,110 @@
+#pragma once
+
+/// Everything that serves, made in the order in which one depends on the other and ended in the
+/// reverse one. Private to this room.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "batching/scheduler.h"
+#include "fetch/fetch.h"
+#include "grpc/server.h"
+#include "http/router.h"
+#include "http/server.h"
+#include "http/status_api.h"
+#include "inference/catalog.h"
+#include "inference/faults.h"
+#include "inference/service.h"
+#include "inference/stats.h"
+#include "metrics/metrics.h"
+#include "model/model.h"
+#include "server/config.h"
+#include "server/guard.h"
+#include "server/options.h"
+#include "server/ticker.h"
+#include "trace/trace.h"
+
+namespace podsense::server {
+
+/// Members are destroyed in the reverse order: first the servers, so that no request comes any
+/// more, then what requests use, last what that uses.
+class Serving {
+ public:
+  /// Listens, but accepts no request before `start`, gRPC's excepted.
+  /// @errors what kept it from starting
+  static Result<std::unique_ptr<Serving>> create(const Config& config);
+  ~Serving();
+  Serving(const Serving&) = delete;
+  Serving& operator=(const Serving&) = delete;
+
+  void start();
+  /// Where all listen, as JSON, for whoever started this with port 0; nothing where no file is
+  /// configured. @errors kInternal: it cannot be written
+  [[nodiscard]] Result<void> write_ports_file() const;
+  /// Looks at credentials and certificates, then asks for the models to be looked at.
+  /// @threads any
+  void reload();
+
+  /// Answers carry `Connection: close` from now on.
+  void announce();
+  /// True when every request was answered.
+  bool drain(Deadline deadline);
+  /// After `drain`, so that liveness holds to the last moment. False: a request, such as a reload,
+  /// still uses what would be destroyed.
+  bool close_admin();
+
+  [[nodiscard]] std::size_t in_flight() const;
+  [[nodiscard]] std::uint16_t http_port() const { return http_->port(); }
+  [[nodiscard]] std::uint16_t admin_port() const { return admin_->port(); }
+  /// 0: there is none.
+  [[nodiscard]] std::uint16_t grpc_port() const { return grpc_ ? grpc_->port() : 0; }
+  [[nodiscard]] const access::Guard& guard() const { return files_->guard(); }
+  [[nodiscard]] const Threads& threads() const { return threads_; }
+  [[nodiscard]] std::string onnxruntime() const { return std::string(runtime_->version()); }
+
+ private:
+  explicit Serving(const Config& config);
+
+  Result<void> build();
+  void add_routes();
+  Result<void> listen();
+  /// Last, since it answers from the moment it listens.
+  Result<void> listen_grpc();
+  void add_gauges();
+
+  /// Once a second.
+  void tick();
+  void note_stuck();
+  /// The quota of a running pod can be changed in place. I/O threads stay as they are: they cost
+  /// nothing while idle.
+  void follow_quota();
+
+  const Config config_;
+  const Threads threads_;
+  const SteadyClock clock_;
+  http::Lifecycle lifecycle_;
+  std::unique_ptr<WatchedFiles> files_;
+  metrics::Registry registry_{{.latency_objective = config_.objective.latency}};
+  std::unique_ptr<model::Runtime> runtime_;
+  std::unique_ptr<inference::Faults> faults_;
+  batching::Scheduler scheduler_;
+  std::unique_ptr<inference::Catalog> catalog_;
+  std::unique_ptr<fetch::Fetcher> fetcher_;
+  std::unique_ptr<trace::Tracer> tracer_;  ///< null: no traces
+  std::unique_ptr<inference::Service> service_;
+  std::unique_ptr<inference::Stats> stats_;
+  std::vector<std::unique_ptr<metrics::Registry::Gauge>> gauges_;
+  std::unique_ptr<Ticker> ticker_;
+  http::Router router_;
+  http::Router admin_router_;
+  std::unique_ptr<http::Server> http_;
+  std::unique_ptr<http::Server> admin_;
+  std::unique_ptr<grpc::Server> grpc_;
+};
+
+}  // namespace podsense::server

@@ -1,0 +1,33 @@
+#pragma once
+
+/// Calls a function once a second on a thread of its own. Private to this room.
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <stop_token>
+#include <thread>
+#include <utility>
+
+namespace podsense::server {
+
+/// The first call comes a second after the start; none is under way once it is destroyed.
+class Ticker {
+ public:
+  explicit Ticker(std::function<void()> tick)
+      : thread_([this, tick = std::move(tick)](const std::stop_token& stop) {
+          std::unique_lock lock(mutex_);
+          while (!wake_.wait_for(lock, stop, std::chrono::seconds(1),
+                                 [&stop] { return stop.stop_requested(); })) {
+            tick();
+          }
+        }) {}
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable_any wake_;
+  std::jthread thread_;
+};
+
+}  // namespace podsense::server

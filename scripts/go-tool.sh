@@ -17,23 +17,13 @@ fi
 
 read -r name package version < <(awk -v name="$1" '$1 == name' go-tools.txt) ||
   die "no tool $1; there are: $(awk '!/^#/ { printf "%s ", $1 }' go-tools.txt)"
-binary=$podsense_cache/go-tools/$name-$version/$name
+folder=$podsense_cache/go-tools/$name-$version
 
+# make_tool TO : the program's own name comes from its package, which may end in a major version.
 make_tool() {
-  if [ -e "$binary" ]; then return; fi
-  local go scratch
-  go=$(go_program)
-  scratch=$(mktemp -d "$podsense_cache/go-tool.XXXXXX")
-  say "building $package $version" >&2
-  # The program's own name comes from its package, which may end in a major version.
-  if GOBIN=$scratch GOFLAGS=-trimpath CGO_ENABLED=0 "$go" install -ldflags=-s "$package@$version" >&2; then
-    mkdir -p "$(dirname "$binary")"
-    mv "$scratch"/* "$binary"
-    rm -rf "$scratch"
-  else
-    rm -rf "$scratch"
-    die "cannot build $package $version with $("$go" version)"
-  fi
+  local go
+  go=$(go_program) && GOBIN=$1/bin GOFLAGS=-trimpath CGO_ENABLED=0 "$go" install -ldflags=-s "$package@$version" &&
+    mv "$1"/bin/* "$1/$name" && rmdir "$1/bin"
 }
-[ -e "$binary" ] || with_lock "go-tool-$name" make_tool
-echo "$binary"
+build_once "$folder" "$package $version" make_tool
+echo "$folder/$name"

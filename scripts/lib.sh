@@ -19,13 +19,32 @@ hash_of() { cat "$@" | sha256sum | cut -c1-16; }
 
 # with_lock NAME COMMAND... : one at a time over all clones that share the cache.
 with_lock() {
-  local name=$1
+  local lock=$podsense_cache/$1.lock  # no plain name: COMMAND sees this one
   shift
   mkdir -p "$podsense_cache"
   (
     flock 9
     "$@"
-  ) 9>"$podsense_cache/$name.lock"
+  ) 9>"$lock"
+}
+
+# build_once FOLDER WHAT COMMAND... : FOLDER in the cache, made by COMMAND, which gets an empty folder as its last
+# argument and says by its exit code whether that is complete (`set -e` does not hold inside). FOLDER appears whole
+# or not at all, and is built once however many ask for it.
+build_once() { [ -e "$1" ] || with_lock "$(basename "$1")" build_unless_there "$@"; }
+build_unless_there() {
+  local folder=$1 fresh building=$2
+  shift 2
+  if [ -e "$folder" ]; then return; fi
+  mkdir -p "$(dirname "$folder")"
+  fresh=$(mktemp -d "$folder.XXXXXX")
+  say "building $building" >&2
+  if ! "$@" "$fresh" >&2; then
+    rm -rf "$fresh"
+    die "cannot build $building"
+  fi
+  chmod 755 "$fresh"
+  mv "$fresh" "$folder"
 }
 
 # package_of FILE : the Debian package that FILE is of.

@@ -18,20 +18,11 @@ case ${1:-} in
   *) die "usage: loki.sh [--cached]" ;;
 esac
 
+# make_loki TO
 make_loki() {
-  if [ -e "$folder" ]; then return; fi
-  local go scratch
-  go=$(./go-tool.sh --go)
-  mkdir -p "$(dirname "$folder")"
-  scratch=$(mktemp -d "$folder.XXXXXX")
-  say "building Loki" >&2
-  if (cd "$module" && CGO_ENABLED=0 GOFLAGS=-trimpath "$go" build -ldflags=-s -o "$scratch/" \
-    . github.com/grafana/loki/v3/cmd/loki >&2); then
-    mv "$scratch" "$folder"
-  else
-    rm -rf "$scratch"
-    die "cannot build Loki with $("$go" version)"
-  fi
+  local go
+  go=$(go_program) && cd "$module" &&
+    CGO_ENABLED=0 GOFLAGS=-trimpath "$go" build -ldflags=-s -o "$1/" . github.com/grafana/loki/v3/cmd/loki
 }
-[ -e "$folder" ] || with_lock loki make_loki
+build_once "$folder" Loki make_loki
 echo "$folder"

@@ -11,29 +11,20 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 manifest=$PWD/../tests/monitoring/collector/manifest.yaml
 builder_version=$(awk '$1 == "otel-builder" { print $3 }' go-tools.txt)
-binary=$podsense_cache/go-tools/otelcol-$(hash_of "$manifest" - <<<"$builder_version")/otelcol
+folder=$podsense_cache/go-tools/otelcol-$(hash_of "$manifest" - <<<"$builder_version")
 case ${1:-} in
   '') ;;
-  --cached) [ -x "$binary" ] || exit 3 ;;
+  --cached) [ -e "$folder" ] || exit 3 ;;
   *) die "usage: otel-collector.sh [--cached]" ;;
 esac
 
+# make_collector TO
 make_collector() {
-  if [ -e "$binary" ]; then return; fi
-  local go builder scratch
-  go=$(./go-tool.sh --go)
-  builder=$(./go-tool.sh otel-builder)
-  scratch=$(mktemp -d "$podsense_cache/otelcol.XXXXXX")
-  sed "s|^dist:|&\n  output_path: $scratch\n  go: $go|" "$manifest" >"$scratch/manifest.yaml"
-  say "building the OpenTelemetry Collector" >&2
-  if CGO_ENABLED=0 GOFLAGS=-trimpath "$builder" --config "$scratch/manifest.yaml" >&2; then
-    mkdir -p "$(dirname "$binary")"
-    mv "$scratch/otelcol" "$binary"
-    rm -rf "$scratch"
-  else
-    rm -rf "$scratch"
-    die "cannot build the collector with $("$go" version)"
-  fi
+  local go builder work=$1/work
+  go=$(go_program) && builder=$(./go-tool.sh otel-builder) && mkdir "$work" &&
+    sed "s|^dist:|&\n  output_path: $work\n  go: $go|" "$manifest" >"$work/manifest.yaml" &&
+    CGO_ENABLED=0 GOFLAGS=-trimpath "$builder" --config "$work/manifest.yaml" &&
+    mv "$work/otelcol" "$1" && rm -rf "$work"
 }
-[ -x "$binary" ] || with_lock otelcol make_collector
-echo "$binary"
+build_once "$folder" "the OpenTelemetry Collector" make_collector
+echo "$folder/otelcol"

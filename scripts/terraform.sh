@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 . ./lib.sh
 
 version=v1.12.6
-binary=$podsense_cache/go-tools/tofu-$version/tofu
+folder=$podsense_cache/go-tools/tofu-$version
 
 # What 1.10 and older cannot do: variables that validate against each other, S3 lock files.
 new_enough() {
@@ -27,23 +27,12 @@ for name in terraform tofu; do
 done
 
 # Its module replaces a dependency, which `go install` refuses: built from a copy of the module.
+# make_tofu TO
 make_tofu() {
-  if [ -e "$binary" ]; then return; fi
-  local go scratch module
-  go=$(./go-tool.sh --go)
-  scratch=$(mktemp -d "$podsense_cache/tofu.XXXXXX")
-  say "building OpenTofu $version" >&2
-  module=$("$go" mod download -json "github.com/opentofu/opentofu@$version" |
-    sed -nE 's/^\t"Dir": "(.*)",$/\1/p')
-  if cp -r "$module/." "$scratch/" && chmod -R u+w "$scratch" &&
-    (cd "$scratch" && GOFLAGS=-trimpath CGO_ENABLED=0 "$go" build -ldflags=-s -o "$scratch/tofu" ./cmd/tofu) >&2; then
-    mkdir -p "$(dirname "$binary")"
-    mv "$scratch/tofu" "$binary"
-    rm -rf "$scratch"
-  else
-    rm -rf "$scratch"
-    die "cannot build OpenTofu $version; install Terraform 1.11 or newer"
-  fi
+  local go module work=$1/work
+  go=$(go_program) && module=$("$go" mod download -json "github.com/opentofu/opentofu@$version" |
+    sed -nE 's/^\t"Dir": "(.*)",$/\1/p') && cp -r "$module" "$work" && chmod -R u+w "$work" && cd "$work" &&
+    GOFLAGS=-trimpath CGO_ENABLED=0 "$go" build -ldflags=-s -o "$1/tofu" ./cmd/tofu && rm -rf "$work"
 }
-[ -e "$binary" ] || with_lock tofu make_tofu
-echo "$binary"
+build_once "$folder" "OpenTofu $version (or install Terraform 1.11 or newer)" make_tofu
+echo "$folder/tofu"

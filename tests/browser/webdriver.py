@@ -5,10 +5,12 @@
 
 import base64
 import json
+import os
 import pathlib
 import re
 import shutil
 import subprocess
+import tempfile
 import urllib.error
 import urllib.request
 
@@ -38,10 +40,12 @@ class Browser:
     """One headless Chromium. Use as a context manager: it ends what it started."""
 
     def __enter__(self):
+        # Neither program removes all that it puts there.
+        self._scratch = tempfile.TemporaryDirectory(prefix="podsense-browser-", ignore_cleanup_errors=True)
         for attempt in range(3):  # a driver that loses a race for its port ends at once
             self._process = subprocess.Popen([_find("chromedriver"), "--port=0"],
                                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                             text=True)
+                                             text=True, env=os.environ | {"TMPDIR": self._scratch.name})
             try:
                 self._base = f"http://127.0.0.1:{self._read_port()}"
                 self._open_session()
@@ -50,6 +54,7 @@ class Browser:
                 self._process.kill()
                 self._process.wait()
                 if attempt == 2 or not isinstance(error, WebDriverError):
+                    self._scratch.cleanup()
                     raise
         return self
 
@@ -60,6 +65,7 @@ class Browser:
             pass  # it is about to be ended anyway
         self._process.terminate()
         self._process.wait(timeout=20)
+        self._scratch.cleanup()
 
     def _read_port(self):
         said = []

@@ -51,10 +51,10 @@ endef
 .PHONY: image test-image kind-up kind-load deploy undeploy kind-down cluster-up cluster-down e2e
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@awk '/^[A-Z_]+ +\?=/ { name = $$1; sub(/^[A-Z_]+ +\?= */, ""); split($$0, part, /# ?/); sub(/^\$$.*/, "", part[1]); \
-	      printf "%-12s %s%s\n", name, part[2], (part[1] == "" ? "" : " (default " part[1] ")") }' Makefile
+	@awk '/^[A-Z0-9_]+ +\?=/ { name = $$1; sub(/^[A-Z0-9_]+ +\?= */, ""); split($$0, part, /# ?/); sub(/^\$$.*/, "", part[1]); \
+	      printf "%-16s %s%s\n", name, part[2], (part[1] == "" ? "" : " (default " part[1] ")") }' Makefile
 
 setup: ## Install what building needs (Debian 12 and 13); get ONNX Runtime into build/deps
 	@scripts/setup.sh

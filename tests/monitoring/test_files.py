@@ -65,6 +65,25 @@ class Rules(unittest.TestCase):
                 for link in re.findall(r"\]\(([^)#]+)\)", text):
                     self.assertTrue((folder / link).exists(), f"{link} does not exist")
 
+    def test_the_table_of_pages_says_what_the_rules_say(self):
+        severities = {}
+        for block in re.split(r"^ +- (?=alert: |record: )", RULES.read_text(), flags=re.MULTILINE):
+            if found := re.match(r"alert: (\w+)", block):
+                severities.setdefault(found.group(1), set()).add(re.search(r"severity: (\w+)", block).group(1))
+        table = (ROOT / "docs/runbooks/README.md").read_text()
+        rows = re.findall(r"^\| \[(\w+)\]\((\w+)\.md\) \| ([a-z, ]+) \|", table, re.MULTILINE)
+        self.assertEqual({name: ", ".join(sorted(its)) for name, its in severities.items()},
+                         {name: said for name, page, said in rows if name == page})
+
+    def test_pages_send_to_panels_that_exist(self):
+        titles = {panel["title"] for file in panels.DASHBOARDS for panel in json.loads(file.read_text())["panels"]}
+        for page in (ROOT / "docs/runbooks").glob("PodSense*.md"):
+            said = re.sub(r"\s+", " ", page.read_text())
+            for group in re.findall(r"\*PodSense / \w+\*((?:,?(?: and| beside)? \*[^*]+\*)+)", said):
+                for title in re.findall(r"\*([^*]+)\*", group):
+                    with self.subTest(page=page.stem, panel=title):
+                        self.assertTrue(any(t == title or t.startswith(title + " (") for t in titles))
+
 
 class Dashboards(unittest.TestCase):
     def test_they_are_what_the_generator_writes(self):

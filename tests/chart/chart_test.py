@@ -400,7 +400,9 @@ class Helpful(unittest.TestCase):
             ([], ["-n podsense port-forward service/podsense 8080:80", "helm -n podsense test podsense"]),
             (["values-nodeport.yaml"], ["PORT=30001"]),
             (["values-ml-inference.yaml"], ["get service ml-inference-lb", "ml-inference/ml-inference-api"]),
-            (["values-ingress.yaml"], ["INGRESS-CONTROLLER/health", "March 2026"]),
+            (["values-ingress.yaml"], ["get ingress podsense -o", "http://$HOST/health", "service/podsense 8080:80", "March 2026"]),
+            (["values-platform.yaml"], ["get ingress envoy -o", "service/envoy 8080:80"]),
+            (["values-model-api.yaml"], ["-n ml-serving get ingress model-api-ingress -o"]),
             (["values-simulator.yaml"], ["service/inference-sim 8080:80"]),
             (["ci/everything-values.yaml"], ["https://api.example.com/health", "secret.existingSecret"]),
         ]:

@@ -13,6 +13,7 @@
 #include "access/jwt.h"
 #include "access/keys.h"
 #include "access/rate.h"
+#include "base/temp_folder_testing.h"
 
 namespace podsense::access {
 namespace {
@@ -142,15 +143,6 @@ KeySet key_set() {
 
 class AccessTest : public testing::Test {
  protected:
-  AccessTest()
-      : root_(fs::path(testing::TempDir()) /
-              ("podsense_access_" +
-               std::string(testing::UnitTest::GetInstance()->current_test_info()->name()))) {
-    fs::remove_all(root_);
-    fs::create_directories(root_);
-  }
-  ~AccessTest() override { fs::remove_all(root_); }
-
   fs::path write(const fs::path& name, const std::string& text) const {
     // Replaced by a rename, as editors and Kubernetes do it: another inode every time.
     std::ofstream(root_ / "new") << text;
@@ -170,7 +162,8 @@ class AccessTest : public testing::Test {
     return made ? "" : made.error().message;
   }
 
-  fs::path root_;
+  const TempFolder folder_;
+  const fs::path& root_ = folder_.path();
   ManualClock clock_;
   std::int64_t unix_ = kNow;
 };

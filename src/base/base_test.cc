@@ -9,6 +9,7 @@
 #include "base/data_type.h"
 #include "base/digest.h"
 #include "base/log.h"
+#include "base/temp_folder_testing.h"
 #include "base/text.h"
 
 namespace podsense {
@@ -65,8 +66,8 @@ TEST(Deadline, SaturatesAndKnowsWhenItPassed) {
 }
 
 TEST(Digest, IsTheSha256OfTheFile) {
-  const fs::path path = fs::path(testing::TempDir()) / "podsense_digest";
-  std::ofstream(path) << "abc";
+  const TempFolder folder;
+  const fs::path path = folder.write("digest", "abc");
   EXPECT_EQ(sha256_file(path).value(),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   EXPECT_EQ(sha256_file(path.string() + ".none").error().code, ErrorCode::kNotFound);
@@ -93,20 +94,11 @@ TEST(Log, WritesOneJsonObjectALine) {
 /// A made-up /proc and /sys/fs/cgroup.
 class Cgroup : public testing::Test {
  protected:
-  void SetUp() override {
-    base_ = fs::path(testing::TempDir()) /
-            ("podsense_cgroup_" +
-             std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
-    fs::remove_all(base_);
-  }
-  void put(const std::string& path, const std::string& text) {
-    fs::create_directories((base_ / path).parent_path());
-    std::ofstream(base_ / path) << text;
-  }
+  void put(const std::string& path, const std::string& text) const { base_.write(path, text); }
   [[nodiscard]] cgroup::Roots roots() const {
     return {.proc = base_ / "proc", .sys = base_ / "sys"};
   }
-  fs::path base_;
+  const TempFolder base_;
 };
 
 TEST_F(Cgroup, TakesTheSmallestQuotaOnTheWayUpV2) {

@@ -10,6 +10,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/temp_folder_testing.h"
+
 namespace podsense {
 namespace {
 
@@ -18,11 +20,6 @@ using testing::HasSubstr;
 
 class ReplaceFileTest : public testing::Test {
  protected:
-  void SetUp() override {
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
   static std::string content(const fs::path& path) {
     std::ifstream file(path, std::ios::binary);
     return {std::istreambuf_iterator<char>(file), {}};
@@ -30,9 +27,8 @@ class ReplaceFileTest : public testing::Test {
   [[nodiscard]] std::size_t entries() const {
     return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder_), {}));
   }
-  fs::path folder_ = fs::path(testing::TempDir()) /
-                     (std::string("podsense_small_file_") +
-                      testing::UnitTest::GetInstance()->current_test_info()->name());
+  const TempFolder temporary_;
+  const fs::path& folder_ = temporary_.path();
 };
 
 TEST_F(ReplaceFileTest, WritesANewFileAndReplacesAnOldOne) {

@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 
+#include "base/temp_folder_testing.h"
 #include "fetch/curl_fetcher.h"
 #include "fetch/fetch.h"
 #include "fetch/test_server.h"
@@ -93,14 +94,8 @@ class FetcherTls : public testing::Test {
  protected:
   static void SetUpTestSuite() { std::signal(SIGPIPE, SIG_IGN); }  // the server's SSL_write
 
-  void SetUp() override {
-    folder_ = testing::TempDir() + "fetcher_tls_" + std::to_string(getpid());
-    std::filesystem::create_directories(folder_);
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
   std::string save(const Identity& identity, const std::string& name) {
-    std::string path = folder_ + "/" + name;
+    std::string path = (folder_ / name).string();
     const std::unique_ptr<std::FILE, Deleter<std::fclose>> file(std::fopen(path.c_str(), "w"));
     PEM_write_X509(file.get(), identity.certificate.get());
     return path;
@@ -135,7 +130,7 @@ class FetcherTls : public testing::Test {
     EXPECT_EQ(result.error().message, message) << result.error().detail;
   }
 
-  std::string folder_;
+  const TempFolder folder_;
   const Identity authority_ = make_identity("test authority", nullptr, nullptr);
   const Identity other_ = make_identity("another authority", nullptr, nullptr);
   const Identity host_ =
@@ -195,7 +190,7 @@ TEST_F(FetcherTls, DoesNotFallBackToPlainText) {
 
 TEST_F(FetcherTls, AnUnreadableAuthorityFileIsAnOptionFault) {
   Options options;
-  options.ca_file = folder_ + "/absent.pem";
+  options.ca_file = (folder_ / "absent.pem").string();
   const auto result = Fetcher::create(options);
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().message, "ca_file: cannot be read");

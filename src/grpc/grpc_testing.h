@@ -17,6 +17,7 @@
 #include <string>
 #include <thread>
 
+#include "base/temp_folder_testing.h"
 #include "grpc/server.h"
 #include "inference/catalog.h"
 #include "inference/service.h"
@@ -26,10 +27,6 @@ namespace podsense::grpc {
 class GrpcTest : public testing::Test {
  protected:
   void SetUp() override {
-    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    root_ =
-        std::filesystem::path(testing::TempDir()) / (std::string("podsense_grpc_") + test->name());
-    std::filesystem::remove_all(root_);
     put("tabular", "tabular.onnx");
     put("sum", "sum_two_inputs.onnx");
     put("texts", "strings.onnx");
@@ -47,7 +44,6 @@ class GrpcTest : public testing::Test {
     if (scheduler_) {
       scheduler_->stop();
     }
-    std::filesystem::remove_all(root_);
   }
 
   void put(const std::string& name, const std::string& file) const {
@@ -60,14 +56,10 @@ class GrpcTest : public testing::Test {
   /// Before `open`: asks for these keys; an empty text for none.
   void protect(const std::string& api_keys, const std::string& control_tokens) {
     const auto file = [this](const std::string& name, const std::string& text) {
-      const auto path = std::filesystem::path(root_.string() + name);
-      if (!text.empty()) {
-        std::ofstream(path) << text << "\n";
-      }
-      return text.empty() ? std::filesystem::path() : path;
+      return text.empty() ? std::filesystem::path() : folder_.write(name, text + "\n");
     };
     auto guard = access::Guard::create(
-        {.api_keys = file(".keys", api_keys), .control_tokens = file(".tokens", control_tokens)});
+        {.api_keys = file("keys", api_keys), .control_tokens = file("tokens", control_tokens)});
     ASSERT_TRUE(guard) << guard.error().message;
     guard_ = std::move(*guard);
   }
@@ -117,7 +109,8 @@ class GrpcTest : public testing::Test {
     return false;
   }
 
-  std::filesystem::path root_;
+  const TempFolder folder_;
+  const std::filesystem::path root_ = folder_ / "models";
   SteadyClock clock_;
   metrics::Registry registry_;
   std::unique_ptr<model::Runtime> runtime_;

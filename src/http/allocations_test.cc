@@ -108,7 +108,6 @@ class Client {
 
 class AllocationsTest : public TinyServerTest {
  protected:
-  AllocationsTest() : TinyServerTest("podsense_allocations") {}
   void SetUp() override {
 #ifdef PODSENSE_SANITIZED
     GTEST_SKIP() << "sanitizers bring their own operator new";

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/temp_folder_testing.h"
 #include "http/api.h"
 #include "http/server.h"
 #include "inference/service.h"
@@ -18,10 +19,6 @@ namespace podsense::http {
 
 class TinyServerTest : public testing::Test {
  protected:
-  /// `folder`: of the test's own, for the model repository.
-  explicit TinyServerTest(std::string_view folder)
-      : root_(std::filesystem::path(testing::TempDir()) / folder) {}
-
   void start(std::string_view manifest = "") {
     namespace fs = std::filesystem;
     fs::create_directories(root_ / "tabular/1");
@@ -44,10 +41,11 @@ class TinyServerTest : public testing::Test {
       server_->wait_idle(std::chrono::seconds(5));
       server_.reset();
     }
-    std::filesystem::remove_all(root_);
+    scheduler_.stop();
   }
 
-  const std::filesystem::path root_;
+  const TempFolder folder_;
+  const std::filesystem::path& root_ = folder_.path();
   SteadyClock clock_;
   metrics::Registry registry_;
   std::unique_ptr<model::Runtime> runtime_ = std::move(*model::Runtime::create({}));

@@ -79,7 +79,6 @@ std::string probabilities(const std::string& answer) {
 
 class TogetherTest : public TinyServerTest {
  protected:
-  TogetherTest() : TinyServerTest("podsense_together") {}
   void SetUp() override {
     router_.add({.path = "/hold", .get = [this](Request&, Reply reply) {
                    held_->count_down();

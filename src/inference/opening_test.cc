@@ -3,10 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <map>
 #include <string_view>
 #include <vector>
+
+#include "base/temp_folder_testing.h"
 
 namespace podsense::inference {
 namespace {
@@ -126,9 +127,8 @@ TEST_F(OpeningTest, CoresAreNotTriedAgainstTheManifest) {
 }
 
 TEST_F(OpeningTest, ASavedProfileBringsItsThreadsBackUntried) {
-  const auto folder = std::filesystem::path(testing::TempDir()) / "podsense_opening";
-  std::filesystem::remove_all(folder);
-  saved_ = SavedProfiles(folder);
+  const TempFolder folder;
+  saved_ = SavedProfiles(folder.path());
   EXPECT_FALSE(open(milliseconds(10), milliseconds(5)).saved);
   const Opened again = open(milliseconds(10), milliseconds(5));
   EXPECT_TRUE(again.saved);
@@ -136,7 +136,6 @@ TEST_F(OpeningTest, ASavedProfileBringsItsThreadsBackUntried) {
   const Opened slower = open(milliseconds(10), milliseconds(11));
   EXPECT_FALSE(slower.saved) << "it takes twice as long now";
   EXPECT_EQ(slower.model->threads(), 1U);
-  std::filesystem::remove_all(folder);
 }
 
 TEST_F(OpeningTest, AFailingTrialFailsTheLoad) {

@@ -64,13 +64,10 @@ class SavedProfilesTest : public InferenceTest {
   void SetUp() override {
     InferenceTest::SetUp();
     write("tabular/model.yaml", kOneRun);
-    cache_ = root_;
-    cache_ += "_cache";
-    fs::remove_all(cache_);
+    cache_ = folder_ / "cache";
   }
   void TearDown() override {
-    fs::permissions(cache_, fs::perms::owner_all, ignored_);
-    fs::remove_all(cache_);
+    fs::permissions(cache_, fs::perms::owner_all, ignored_);  // or the folder cannot be removed
     InferenceTest::TearDown();
   }
   /// A start of the server: the profile of the model "tabular", and where it came from.

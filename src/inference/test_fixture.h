@@ -10,6 +10,7 @@
 #include <future>
 #include <optional>
 
+#include "base/temp_folder_testing.h"
 #include "inference/catalog.h"
 #include "inference/service.h"
 
@@ -19,14 +20,16 @@ namespace podsense::inference {
 class InferenceTest : public testing::Test {
  protected:
   void SetUp() override {
-    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    root_ = std::filesystem::path(testing::TempDir()) /
-            (std::string("podsense_inference_") + test->name());
-    std::filesystem::remove_all(root_);
     put_simulated("simulated", 2);
     put_model("tabular", 1, "tabular.onnx");
   }
-  void TearDown() override { std::filesystem::remove_all(root_); }
+  /// As the server does it: an executor that still holds an answered task must not be the last that
+  /// holds its model, whose queue would then wait for that very executor.
+  void TearDown() override {
+    if (scheduler_) {
+      scheduler_->stop();
+    }
+  }
 
   void write(const std::filesystem::path& path, const std::string& text) const {
     std::filesystem::create_directories((root_ / path).parent_path());
@@ -77,7 +80,8 @@ class InferenceTest : public testing::Test {
     return answer.get();
   }
 
-  std::filesystem::path root_;
+  const TempFolder folder_;
+  const std::filesystem::path root_ = folder_ / "models";
   SteadyClock clock_;
   metrics::Registry registry_;
   ServeOptions serve_;

@@ -4,7 +4,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <cstring>
 #include <filesystem>
@@ -15,37 +14,12 @@
 #include <string_view>
 #include <vector>
 
+#include "base/temp_folder_testing.h"
 #include "model/model.h"
 
 namespace podsense::model::testing {
 
-/// A folder that goes with the test.
-class TempFolder {
- public:
-  TempFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "podsense-XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-  ~TempFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  const std::filesystem::path& path() const { return path_; }
-  std::filesystem::path operator/(std::string_view relative) const { return path_ / relative; }
-
-  /// Writes a file, making folders on the way.
-  std::filesystem::path write(std::string_view relative, std::string_view content) const {
-    const auto path = path_ / relative;
-    std::filesystem::create_directories(path.parent_path());
-    std::ofstream(path, std::ios::binary) << content;
-    return path;
-  }
-
- private:
-  std::filesystem::path path_;
-};
+using podsense::TempFolder;
 
 inline std::filesystem::path tiny(std::string_view name) {
   return std::filesystem::path(PODSENSE_SOURCE_DIR) / "src/model/testdata/tiny" / name;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/temp_folder_testing.h"
 #include "server/config_testing.h"
 
 namespace podsense::server {
@@ -337,11 +338,11 @@ TEST(ConfigFile, UnreadableFileIsAFault) {
 }
 
 TEST(ConfigFile, IsReadFromDiskUnderALimit) {
-  const std::string folder = ::testing::TempDir();
-  const std::string small = folder + "/podsense_config_test_small.yaml";
-  const std::string large = folder + "/podsense_config_test_large.yaml";
-  std::ofstream(small) << "listen: {http_port: 81}\n";
-  std::ofstream(large) << std::string((1U << 20U) + 1, '#');
+  const TempFolder temporary;
+  const std::string folder = temporary.path().string();
+  const std::string small = temporary.write("small.yaml", "listen: {http_port: 81}\n").string();
+  const std::string large =
+      temporary.write("large.yaml", std::string((1U << 20U) + 1, '#')).string();
   const auto load_file = [](const std::string& file) {
     const std::string flag = "--config=" + file;
     const std::vector<const char*> arguments{flag.c_str()};
@@ -354,8 +355,6 @@ TEST(ConfigFile, IsReadFromDiskUnderALimit) {
   EXPECT_EQ(load_file(folder).error().message, "--config " + folder + ": is a folder");
   EXPECT_EQ(load_file(small + ".gone").error().message,
             "--config " + small + ".gone: No such file or directory");
-  std::filesystem::remove(small);
-  std::filesystem::remove(large);
 }
 
 // ---- faults

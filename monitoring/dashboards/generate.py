@@ -115,7 +115,8 @@ def service():
         (stat("Requests", f"sum(rate(podsense_requests_total{{{SELECT}}}[5m]))", "reqps",
               steps("blue")), 4),
         (stat("p99", "histogram_quantile(0.99, sum by (le) "
-              f"(rate(podsense_request_seconds_bucket{{{SELECT}}}[5m])))", "s", steps("blue")), 4),
+              f"(rate(podsense_request_seconds_bucket{{{SELECT}}}[5m])))", "s", steps("blue"),
+              "99 of 100 answers came sooner, over all models."), 4),
         (stat("Ready pods", f"sum(podsense_ready{{{SELECT}}})", "short",
               steps(RED, (1, GREEN))), 4),
     ]  # fmt: skip
@@ -162,7 +163,9 @@ def service():
                     query(f"sum by (reason) (rate(podsense_refused_total{{{MODEL}}}[{RATE}]))",
                           "refused: {{reason}}"),
                     query(f"sum by (reason) (rate(podsense_dropped_total{{{MODEL}}}[{RATE}]))",
-                          "dropped: {{reason}}")], "reqps"), 8),
+                          "dropped: {{reason}}")], "reqps",
+                    "Refused: at once, before any work. Dropped: while it waited, since its deadline had passed or "
+                    "its client had gone."), 8),
             ]),
             "Latency",
             (8, [
@@ -172,31 +175,38 @@ def service():
                     "s", "Successful requests. The dots are traces."), 12),
                 (heatmap("Latency heat map",
                          f"sum by (le) (increase(podsense_request_seconds_bucket{{{MODEL}}}"
-                         f"[{RATE}]))", "s"), 12),
+                         f"[{RATE}]))", "s",
+                         "Two bands: two kinds of requests, or a queue that comes and goes."), 12),
             ]),
             (8, [
                 (lines("Queue against compute (mean)",
                        [mean(f"podsense_{part}_seconds", part) for part in parts], "s",
                        "Where the time of a request goes.", stack=True), 8),
-                (lines("Queue time", quantiles("podsense_queue_seconds"), "s"), 8),
+                (lines("Queue time", quantiles("podsense_queue_seconds"), "s",
+                       "From admission to the start of the run. Small requests run at once and have none."), 8),
                 (lines("In flight and waiting", [
                     query(f"sum(podsense_requests_in_flight{{{SELECT}}})", "in flight"),
                     query(f"sum(podsense_queue_depth{{{MODEL}}})", "waiting"),
-                    query(f"sum(podsense_connections{{{SELECT}}})", "connections")]), 8),
+                    query(f"sum(podsense_connections{{{SELECT}}})", "connections")],
+                    description="Waiting and growing: more is asked than is done. Many connections and little in "
+                    "flight: clients that keep theirs open."), 8),
             ]),
             "Pods",
             (8, [
                 (lines("Saturation by pod", [
                     query(f"podsense_saturation{{{SELECT}}}", "{{pod}} {{instance}}")],
-                    "percentunit", thresholds=steps(GREEN, (1, RED))), 8),
+                    "percentunit", "One pod far above the others: the load balancing is uneven.",
+                    thresholds=steps(GREEN, (1, RED))), 8),
                 (lines("CPU by pod", [
                     query(f"rate(process_cpu_seconds_total{{{SELECT}}}[{RATE}])",
                           "{{pod}} {{instance}}"),
-                    query(f"max(podsense_cpu_cores{{{SELECT}}})", "may use")]), 8),
+                    query(f"max(podsense_cpu_cores{{{SELECT}}})", "may use")],
+                    description="In cores. At the line a pod cannot go faster, whatever is asked."), 8),
                 (lines("Working set by pod", [
                     query(f"podsense_memory_working_set_bytes{{{SELECT}}}",
                           "{{pod}} {{instance}}"),
-                    query(f"max(podsense_memory_limit_bytes{{{SELECT}}})", "limit")], "bytes"), 8),
+                    query(f"max(podsense_memory_limit_bytes{{{SELECT}}})", "limit")], "bytes",
+                    "As the kernel counts it: at the limit it kills the container."), 8),
             ]),
             (8, [
                 (lines("Fetches from URLs", [
@@ -230,14 +240,16 @@ def scaling():
                           "autoscaler wants"),
                     query(f"sum(kube_horizontalpodautoscaler_spec_max_replicas{{{HPA}}})", "most"),
                     query(f"sum(kube_horizontalpodautoscaler_spec_min_replicas{{{HPA}}})",
-                          "least")]), 12),
+                          "least")],
+                    description="Wanted above there: pods are missing. Autoscaler at most: it may add no more."), 12),
                 (lines("Autoscaler: metric against target", [
                     query("max by (horizontalpodautoscaler, metric_name) "
                           f"(kube_horizontalpodautoscaler_status_target_metric{{{HPA}}})",
                           "{{metric_name}} now"),
                     query("max by (horizontalpodautoscaler, metric_name) "
                           f"(kube_horizontalpodautoscaler_spec_target_metric{{{HPA}}})",
-                          "{{metric_name}} target")]), 12),
+                          "{{metric_name}} target")],
+                    description="Above its target it adds pods, below it takes them away. CPU in per cent of requests."), 12),
             ]),
             (8, [
                 (lines("Saturation", [
@@ -247,8 +259,9 @@ def scaling():
                     "An autoscaler on the mean is right, since demand is spread over the pods. "
                     "Lowest and highest far apart: the load balancing is uneven.",
                     thresholds=steps(GREEN, (1, RED))), 8),
-                (lines("Waiting and latency", [
-                    query(f"sum(podsense_queue_depth{{{SELECT}}})", "requests waiting")]), 8),
+                (lines("Requests waiting", [
+                    query(f"sum(podsense_queue_depth{{{SELECT}}})", "all pods")],
+                    description="More pods should bring it back to none."), 8),
                 (lines("Pods pending and not ready", [
                     query(f'sum(kube_pod_status_phase{{{PODS},phase="Pending"}})', "pending"),
                     query(f'sum(kube_pod_status_ready{{{PODS},condition="false"}})',
@@ -519,7 +532,8 @@ def capacity():
                 (lines("Rate against capacity", [
                     query(rate, "served"),
                     query(f"{rate} / {saturation}", "can serve"),
-                    query(f"{rate} / {saturation} * $target", "planned")], "reqps"), 12),
+                    query(f"{rate} / {saturation} * $target", "planned")], "reqps",
+                    "Can serve: within the objective. Planned: the share of it that is chosen above."), 12),
                 (lines("Cost per 1,000 requests",
                        [query(f"{cost} / 3600 / {rate} * 1000", "cost")], "currencyUSD"), 12),
             ]),
@@ -534,7 +548,8 @@ def capacity():
                 (lines("Requests a second and core", [
                     query(f"{rate} / sum(rate(process_cpu_seconds_total{{{SELECT}}}[5m]))",
                           "per core used"),
-                    query(f"{rate} / {cpu}", "per core requested")], "reqps"), 8),
+                    query(f"{rate} / {cpu}", "per core requested")], "reqps",
+                    "Falls when requests become dearer: a new model version, larger pictures."), 8),
             ]),
         ],
     )  # fmt: skip

@@ -89,6 +89,8 @@ void add_target(CLI::App& app, Flags& flags) {
   target->add_flag("--tls", flags.options.tls, "where the URL has no scheme that says so");
   target->add_flag("--insecure", flags.insecure, "accept any certificate");
   target->add_option("--cacert", flags.options.ca_file, "PEM file with the authorities to trust");
+  target->add_option("--cert", flags.options.certificate_file, "PEM certificate to show, for mTLS");
+  target->add_option("--key", flags.options.key_file, "its private key, if not in the same file");
   target->add_option("--wait", flags.wait, "try to connect for so long before giving up");
   target->add_flag("--i-may-load-this-host", flags.options.public_host_allowed,
                    "needed for a public address");
@@ -259,7 +261,7 @@ Result<load::Options> finish(Flags& flags) {
   if (!flags.body_file_as_is.empty()) {
     std::ifstream file(flags.body_file_as_is, std::ios::binary);
     if (!file) {
-      return fail(ErrorCode::kNotFound, "cannot read " + flags.body_file_as_is);
+      return fail(ErrorCode::kInvalidArgument, "-D: cannot read " + flags.body_file_as_is);
     }
     options.body = std::string(std::istreambuf_iterator<char>(file), {});
   }

@@ -50,7 +50,11 @@ Result<void> use_oip(const OipFlags& flags, load::Options& options) {
   }
   base += "/v2/models/" + flags.model;
   const auto metadata = http::probe(
-      base, {.timeout = kTimeout, .ca_file = options.ca_file, .verify = options.verify_tls});
+      base, {.timeout = kTimeout,
+             .ca_file = options.ca_file,
+             .certificate = options.certificate_file,
+             .key = options.key_file.empty() ? options.certificate_file : options.key_file,
+             .verify = options.verify_tls});
   if (!metadata) {
     return fail(metadata.error().code, base + ": " + metadata.error().message);
   }

@@ -137,9 +137,12 @@ Result<Content> file_content(const Options& options) {
 
 Result<std::string> read_file(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
+  const int reason = errno;
   std::error_code error;
   if (!file || fs::is_directory(path, error)) {
-    return fail(ErrorCode::kNotFound, "cannot read " + path.string());
+    return fail(ErrorCode::kInvalidArgument,
+                "cannot read " + path.string() + ": " +
+                    std::generic_category().message(file ? EISDIR : reason));
   }
   return std::string(std::istreambuf_iterator<char>(file), {});
 }

@@ -3,6 +3,7 @@
 #include <grpc/support/log.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
+#include <grpcpp/security/tls_certificate_provider.h>
 #include <grpcpp/security/tls_certificate_verifier.h>
 #include <grpcpp/security/tls_credentials_options.h>
 
@@ -33,19 +34,28 @@ std::string system_roots() {
   return {};
 }
 
-std::shared_ptr<::grpc::ChannelCredentials> credentials(const GrpcTarget& target,
-                                                        const std::string& roots) {
+std::shared_ptr<::grpc::ChannelCredentials> credentials(const GrpcTarget& target) {
   if (!target.url.tls) {
     return ::grpc::InsecureChannelCredentials();
   }
-  if (target.verify) {
-    return ::grpc::SslCredentials({.pem_root_certs = roots});
+  const ClientTls& tls = target.tls;
+  if (tls.verify) {
+    return ::grpc::SslCredentials({.pem_root_certs = tls.roots,
+                                   .pem_private_key = tls.key,
+                                   .pem_cert_chain = tls.certificate});
   }
   ::grpc::experimental::TlsChannelCredentialsOptions options;
   options.set_verify_server_certs(false);
   options.set_check_call_host(false);
   options.set_certificate_verifier(
       std::make_shared<::grpc::experimental::NoOpCertificateVerifier>());
+  if (!tls.certificate.empty()) {
+    options.set_certificate_provider(
+        std::make_shared<::grpc::experimental::StaticDataCertificateProvider>(
+            std::vector<::grpc::experimental::IdentityKeyCertPair>{
+                {.private_key = tls.key, .certificate_chain = tls.certificate}}));
+    options.watch_identity_key_cert_pairs();
+  }
   return ::grpc::experimental::TlsCredentials(options);
 }
 
@@ -87,22 +97,13 @@ bool is_about_connecting(std::string_view message) {
 
 }  // namespace
 
-Result<GrpcChannels> GrpcChannels::create(const GrpcTarget& target) {
+GrpcChannels GrpcChannels::create(const GrpcTarget& target) {
   quiet_library();
   GrpcChannels channels;
   channels.target_ = target;
   channels.addresses_ = address_list(target.endpoints);
-  if (target.url.tls) {
-    if (target.ca_file.empty()) {
-      channels.roots_ = system_roots();
-    } else {
-      auto roots = read_file(target.ca_file);
-      if (!roots || !contains(*roots, "-----BEGIN CERTIFICATE-----")) {
-        return fail(ErrorCode::kNotFound, "cannot read certificates from '" + target.ca_file + "'" +
-                                              (roots ? ": there is no PEM certificate in it" : ""));
-      }
-      channels.roots_ = std::move(*roots);
-    }
+  if (target.url.tls && target.tls.roots.empty()) {
+    channels.target_.tls.roots = system_roots();
   }
   return channels;
 }
@@ -130,7 +131,7 @@ std::shared_ptr<::grpc::Channel> GrpcChannels::open() const {
   if (target_.url.tls) {
     arguments.SetSslTargetNameOverride(target_.url.host);
   }
-  return ::grpc::CreateCustomChannel(addresses_, credentials(target_, roots_), arguments);
+  return ::grpc::CreateCustomChannel(addresses_, credentials(target_), arguments);
 }
 
 // A broken stream gets a status from the library, and nothing but its text tells it from one that
@@ -156,7 +157,16 @@ ErrorKind grpc_error_kind(const ::grpc::ClientContext& context, const ::grpc::St
              : ErrorKind::kNone;
 }
 
-std::string connect_reason(const std::string& message) {
+std::string GrpcChannels::reason(const std::string& message) const {
+  // The library keeps to itself what the server said, in TLS 1.3 after the client's handshake.
+  if (target_.url.tls &&
+      (message.ends_with("Socket closed") || message.ends_with("Connection reset by peer"))) {
+    return target_.tls.certificate.empty()
+               ? "the server closed the connection after the TLS handshake; it may want a client "
+                 "certificate: --cert FILE --key FILE"
+               : "the server closed the connection after the TLS handshake; it may not accept the "
+                 "client's certificate";
+  }
   struct Reason {
     std::string_view part;
     std::string_view said;

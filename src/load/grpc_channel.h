@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "load/client_tls.h"
 #include "load/results.h"
 #include "load/target.h"
 
@@ -19,10 +20,9 @@ namespace podsense::load {
 
 struct GrpcTarget {
   Url url;
-  std::vector<Endpoint> endpoints;              ///< at least one
-  std::string authority;                        ///< empty: the URL's
-  bool verify = true;                           ///< the server's certificate
-  std::string ca_file;                          ///< PEM; empty: the system's
+  std::vector<Endpoint> endpoints;  ///< at least one
+  std::string authority;            ///< empty: the URL's
+  ClientTls tls;
   Duration timeout = std::chrono::seconds(20);  ///< of connecting
 };
 
@@ -31,22 +31,19 @@ struct GrpcTarget {
 /// @threads any
 class GrpcChannels {
  public:
-  /// @errors kNotFound: `ca_file` cannot be read
-  static Result<GrpcChannels> create(const GrpcTarget& target);
+  static GrpcChannels create(const GrpcTarget& target);
   [[nodiscard]] std::shared_ptr<::grpc::Channel> open() const;
+  /// Why there is no connection, from what gRPC says of it, in words for people.
+  [[nodiscard]] std::string reason(const std::string& message) const;
 
  private:
   GrpcTarget target_;
   std::string addresses_;  ///< as gRPC writes them: ipv4:127.0.0.1:9000
-  std::string roots_;
 };
 
 /// Why a call that is not OK has no answer; kNone: the server itself said this status. Deadlines
 /// and canceled calls are the caller's to tell.
 ErrorKind grpc_error_kind(const ::grpc::ClientContext& context, const ::grpc::Status& status);
-
-/// The reason in what gRPC says of a connection that did not come about, in words for people.
-std::string connect_reason(const std::string& message);
 
 /// "UNAVAILABLE", or the number where there is no such code.
 std::string grpc_status_text(const ::grpc::Status& status);

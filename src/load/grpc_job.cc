@@ -91,7 +91,7 @@ Result<GrpcRequests> oip_requests(const Options& options, const GrpcTransportOpt
     return fail(said ? ErrorCode::kNotFound : ErrorCode::kUnavailable,
                 said ? "the metadata of '" + options.model + "': " + grpc_status_text(status) +
                            ": " + status.error_message()
-                     : "cannot connect: " + connect_reason(status.error_message()));
+                     : "cannot connect: " + transport.channels->reason(status.error_message()));
   }
   nlohmann::json inputs = nlohmann::json::array();
   for (const auto& input : answer.inputs()) {
@@ -157,17 +157,17 @@ Result<GrpcTransportOptions> transport_options(const Options& options, const Url
   if (!endpoints) {
     return fail(std::move(endpoints.error()));
   }
-  auto channels = GrpcChannels::create({.url = url,
-                                        .endpoints = std::move(*endpoints),
-                                        .authority = std::move(metadata->authority),
-                                        .verify = options.verify_tls,
-                                        .ca_file = options.ca_file,
-                                        .timeout = options.timeout});
-  if (!channels) {
-    return fail(std::move(channels.error()));
+  auto tls = read_client_tls(options);
+  if (!tls) {
+    return fail(std::move(tls.error()));
   }
   GrpcTransportOptions transport{
-      .channels = std::make_shared<const GrpcChannels>(std::move(*channels)),
+      .channels = std::make_shared<const GrpcChannels>(
+          GrpcChannels::create({.url = url,
+                                .endpoints = std::move(*endpoints),
+                                .authority = std::move(metadata->authority),
+                                .tls = std::move(*tls),
+                                .timeout = options.timeout})),
       .requests = nullptr,
       .metadata = std::move(metadata->entries),
       .timeout = options.timeout};

@@ -218,7 +218,8 @@ void GrpcTransport::probe(Link& link) {
 void GrpcTransport::probed(Link& link) {
   if (!link.probe_status.ok() &&
       grpc_error_kind(*link.probe_context, link.probe_status) != ErrorKind::kNone) {
-    opened_one(fail(ErrorCode::kUnavailable, connect_reason(link.probe_status.error_message())));
+    opened_one(fail(ErrorCode::kUnavailable,
+                    options_.channels->reason(link.probe_status.error_message())));
   }
   watch(link);
 }
@@ -316,7 +317,7 @@ void GrpcTransport::finish(Call& call) {
   std::string said;
   if (!good) {
     said = error == ErrorKind::kConnect || error == ErrorKind::kTls
-               ? connect_reason(call.status.error_message())
+               ? options_.channels->reason(call.status.error_message())
                : call.status.error_message();
   }
   sink_.finished({.ticket = call.ticket,

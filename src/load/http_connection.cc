@@ -28,14 +28,48 @@ TimePoint now() {
   return std::chrono::steady_clock::now();
 }
 
-std::string tls_reason(SSL* ssl, const boost::system::error_code& code) {
-  if (const long verdict = SSL_get_verify_result(ssl); verdict != X509_V_OK) {
+/// What a server that refuses a client's certificate says; empty: it is not that. In TLS 1.3 a
+/// client is through with its handshake before it hears of it.
+std::string client_refused(const boost::system::error_code& code) {
+  if (code.category() != asio::error::get_ssl_category()) {
+    return {};
+  }
+  switch (ERR_GET_REASON(static_cast<unsigned long>(code.value()))) {
+    case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
+      return "the server wants a client certificate: --cert FILE --key FILE";
+    case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
+    case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE:
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED:
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
+    case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
+    case SSL_R_TLSV1_ALERT_DECRYPT_ERROR:
+    case SSL_R_TLSV1_ALERT_ACCESS_DENIED:
+      return "the server refuses the client's certificate: " + code.message();
+    default:
+      return {};
+  }
+}
+
+/// Why there was no handshake.
+std::string tls_reason(SSL* ssl, const boost::system::error_code& code, const HttpShared& shared) {
+  if (std::string refused = client_refused(code); !refused.empty()) {
+    return refused;
+  }
+  const long verdict = SSL_get_verify_result(ssl);
+  if (shared.verify && verdict != X509_V_OK) {
     return std::string("the certificate is refused: ") + X509_verify_cert_error_string(verdict);
   }
-  if (code == asio::ssl::error::stream_truncated || code == asio::error::eof) {
-    return "the server closed the connection during the TLS handshake";
+  std::string reason = "TLS handshake failed: " + code.message();
+  if (code == asio::ssl::error::stream_truncated || code == asio::error::eof ||
+      code == asio::error::connection_reset) {
+    reason = "the server closed the connection during the TLS handshake";
   }
-  return "TLS handshake failed: " + code.message();
+  // TLS 1.2 has no word of its own for it. It has asked where it named authorities.
+  const bool asked = SSL_get0_peer_CA_list(ssl) != nullptr;
+  return reason + (asked && !shared.shows_certificate
+                       ? "; it wants a client certificate: --cert FILE --key FILE"
+                       : "");
 }
 
 }  // namespace
@@ -89,17 +123,17 @@ void HttpConnection::handshake() {
     tls_->set_verify_mode(asio::ssl::verify_peer, ignored);
     tls_->set_verify_callback(asio::ssl::host_name_verification(shared_.host), ignored);
   }
-  tls_->async_handshake(asio::ssl::stream_base::client,
-                        [self = shared_from_this(), ssl](const Code& code) {
-                          if (self->state_ != State::kConnecting) {
-                            return;
-                          }
-                          if (code) {
-                            self->connect_failed(ErrorKind::kTls, tls_reason(ssl, code));
-                          } else {
-                            self->connected();
-                          }
-                        });
+  tls_->async_handshake(
+      asio::ssl::stream_base::client, [self = shared_from_this(), ssl](const Code& code) {
+        if (self->state_ != State::kConnecting) {
+          return;
+        }
+        if (code) {
+          self->connect_failed(ErrorKind::kTls, tls_reason(ssl, code, self->shared_));
+        } else {
+          self->connected();
+        }
+      });
 }
 
 void HttpConnection::connected() {
@@ -253,6 +287,10 @@ bool HttpConnection::feed(Code& code) {
 }
 
 void HttpConnection::ended(const Code& code) {
+  if (const std::string refused = client_refused(code); !refused.empty()) {
+    connect_failed(ErrorKind::kTls, refused);
+    return;
+  }
   const bool closed = code == asio::error::eof || code == asio::ssl::error::stream_truncated;
   if (state_ == State::kBusy && closed && reader_->is_header_done() && !reader_->is_done()) {
     Code finish;

@@ -26,6 +26,7 @@ struct HttpShared {
   std::string host;          ///< for the certificate
   std::optional<boost::asio::ssl::context> tls;
   bool verify = true;
+  bool shows_certificate = false;  ///< of the client
   bool keep_alive = true;
   Duration timeout = std::chrono::seconds(20);
 };
@@ -38,7 +39,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
     virtual ~Owner() = default;
     /// The TCP (and TLS) handshake is done; a request that waited for it is being sent.
     virtual void connection_open(HttpConnection& connection, Duration took) = 0;
-    /// No connection came about; a request that waited for it is finished next.
+    /// No connection came about, or it ended since the server refuses the client; a request that
+    /// waited for it is finished next.
     virtual void connection_refused(HttpConnection& connection, ErrorKind kind,
                                     const std::string& why) = 0;
     virtual void request_finished(HttpConnection& connection, const Outcome& outcome) = 0;

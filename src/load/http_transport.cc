@@ -5,19 +5,33 @@
 namespace podsense::load {
 namespace {
 
+namespace asio = boost::asio;
 namespace ssl = boost::asio::ssl;
 
-Result<ssl::context> make_tls(const HttpTransportOptions& options) {
+constexpr Duration kLeastSettling = std::chrono::milliseconds(20);
+constexpr Duration kMostSettling = std::chrono::seconds(1);
+
+Result<ssl::context> make_tls(const ClientTls& tls) {
   ssl::context context(ssl::context::tls_client);
   boost::system::error_code error;
-  if (options.ca_file.empty()) {
+  if (tls.roots.empty()) {
     context.set_default_verify_paths(error);
   } else {
-    context.load_verify_file(options.ca_file, error);
+    context.add_certificate_authority(asio::buffer(tls.roots), error);
   }
   if (error) {
-    return fail(ErrorCode::kNotFound,
-                "cannot read certificates from '" + options.ca_file + "': " + error.message());
+    return fail(ErrorCode::kInvalidArgument,
+                "the authorities to trust cannot be used: " + error.message());
+  }
+  if (!tls.certificate.empty()) {
+    context.use_certificate_chain(asio::buffer(tls.certificate), error);
+    if (!error) {
+      context.use_private_key(asio::buffer(tls.key), ssl::context::pem, error);
+    }
+  }
+  if (error) {
+    return fail(ErrorCode::kInvalidArgument,
+                "the client's certificate cannot be used: " + error.message());
   }
   return context;
 }
@@ -34,7 +48,7 @@ Result<std::unique_ptr<Transport>> HttpTransport::create(const HttpTransportOpti
   std::unique_ptr<HttpTransport> transport(
       new HttpTransport(options, std::move(*requests), context, sink));
   if (options.request.url.tls) {
-    auto tls = make_tls(options);
+    auto tls = make_tls(options.tls);
     if (!tls) {
       return fail(std::move(tls.error()));
     }
@@ -51,11 +65,13 @@ HttpTransport::HttpTransport(const HttpTransportOptions& options, HttpRequests r
               .endpoints = options.endpoints,
               .host = options.request.url.host,
               .tls = std::nullopt,
-              .verify = options.verify,
+              .verify = options.tls.verify,
+              .shows_certificate = !options.tls.certificate.empty(),
               .keep_alive = options.request.keep_alive,
               .timeout = options.timeout},
       wanted_(options.request.keep_alive ? options.connections : 0),
-      most_(options.max_connections) {}
+      most_(options.max_connections),
+      settled_(context) {}
 
 HttpTransport::~HttpTransport() = default;
 
@@ -70,13 +86,31 @@ void HttpTransport::open(std::function<void(Result<void>)> ready) {
 }
 
 void HttpTransport::opened_one(Result<void> result) {
-  if (!ready_) {
+  if (!ready_ || (result && opening_ == 0)) {  // `ready_` will be called by `settle`
     return;
   }
-  if (!result || --opening_ == 0) {
-    const auto ready = std::exchange(ready_, nullptr);
-    ready(std::move(result));
+  if (result) {
+    --opening_;
+    if (opening_ > 0) {
+      return;
+    }
+    if (shared_.tls) {
+      settle();
+      return;
+    }
   }
+  std::exchange(ready_, nullptr)(std::move(result));
+}
+
+/// With TLS 1.3 a server judges the client's certificate when the client is through with its
+/// handshake: that takes about as long again to be heard, and is better said before the run.
+void HttpTransport::settle() {
+  settled_.expires_after(std::clamp(slowest_open_, kLeastSettling, kMostSettling));
+  settled_.async_wait([this](const boost::system::error_code& error) {
+    if (!error && ready_) {
+      std::exchange(ready_, nullptr)({});
+    }
+  });
 }
 
 void HttpTransport::add(const Ticket* ticket) {
@@ -149,6 +183,7 @@ void HttpTransport::connection_open(HttpConnection& connection, Duration took) {
   if (connection.is_free()) {
     free_.push_back(&connection);
   }
+  slowest_open_ = std::max(slowest_open_, took);
   opened_one({});
 }
 

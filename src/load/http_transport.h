@@ -3,11 +3,13 @@
 /// A pool of HTTP/1.1 connections that grows when none is free, up to a limit. A request is written
 /// once and never again: what fails is counted as failed.
 
+#include <boost/asio/steady_timer.hpp>
 #include <deque>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "load/client_tls.h"
 #include "load/http_connection.h"
 #include "load/transport.h"
 
@@ -19,13 +21,12 @@ struct HttpTransportOptions {
   unsigned connections = 1;         ///< opened ahead, and kept open
   unsigned max_connections = 1000;
   Duration timeout = std::chrono::seconds(20);
-  bool verify = true;   ///< the server's certificate
-  std::string ca_file;  ///< PEM; empty: the system's
+  ClientTls tls;
 };
 
 class HttpTransport final : public Transport, public HttpConnection::Owner {
  public:
-  /// @errors kInvalidArgument: bad method or header; kNotFound: `ca_file` cannot be read
+  /// @errors kInvalidArgument: bad method or header, or certificates that OpenSSL does not take
   static Result<std::unique_ptr<Transport>> create(const HttpTransportOptions& options,
                                                    boost::asio::io_context& context, Sink& sink);
   ~HttpTransport() override;
@@ -48,6 +49,7 @@ class HttpTransport final : public Transport, public HttpConnection::Owner {
   void add(const Ticket* ticket);
   void remove(HttpConnection& connection);
   void opened_one(Result<void> result);
+  void settle();
 
   boost::asio::io_context& context_;
   Sink& sink_;
@@ -61,6 +63,8 @@ class HttpTransport final : public Transport, public HttpConnection::Owner {
   bool closing_ = false;
   std::function<void(Result<void>)> ready_;
   unsigned opening_ = 0;
+  Duration slowest_open_{};  ///< of those that were opened ahead
+  boost::asio::steady_timer settled_;
 };
 
 }  // namespace podsense::load

@@ -126,6 +126,10 @@ bool is_grpc(const Options& options) {
   return options.grpc || options.url.starts_with("grpc://") || options.url.starts_with("grpcs://");
 }
 
+bool wants_tls(const Options& options) {
+  return options.tls || options.url.starts_with("https://") || options.url.starts_with("grpcs://");
+}
+
 /// The path, with placeholders where there are some.
 Result<void> set_target(const Options& options, HttpRequestOptions& request) {
   if (request.url.target.find("{{") == std::string::npos) {
@@ -158,6 +162,10 @@ Result<HttpTransportOptions> transport_options(const Options& options) {
   if (!endpoints) {
     return fail(std::move(endpoints.error()));
   }
+  auto tls = read_client_tls(options);
+  if (!tls) {
+    return fail(std::move(tls.error()));
+  }
   HttpTransportOptions transport{.request = {.url = *url,
                                              .target = {},
                                              .method = options.method,
@@ -166,8 +174,7 @@ Result<HttpTransportOptions> transport_options(const Options& options) {
                                              .bodies = std::move(content->bodies)},
                                  .endpoints = std::move(*endpoints),
                                  .timeout = options.timeout,
-                                 .verify = options.verify_tls,
-                                 .ca_file = options.ca_file};
+                                 .tls = std::move(*tls)};
   if (auto set = set_target(options, transport.request); !set) {
     return fail(std::move(set.error()));
   }
@@ -301,6 +308,9 @@ Result<void> Options::validate() const {
   require(window >= std::chrono::milliseconds(100), "--window must be at least 100ms");
   require(rows.empty() || !body_file.empty() || url.find("{{") != std::string::npos,
           "--rows belongs to --body-file, or to a URL with {{row}}");
+  require(key_file.empty() || !certificate_file.empty(), "--key belongs to --cert");
+  require(certificate_file.empty() || wants_tls(*this),
+          "--cert and --key belong to https:// and grpcs://, or to --tls");
   require(streams == 0 || is_grpc(*this), "--streams belongs to --grpc");
   require(!multipart || !image.empty(), "--multipart belongs to --image");
   require(trace_speed > 0 && trace_scale > 0, "--trace-speed and --trace-scale must be above 0");

@@ -28,7 +28,7 @@ struct Content {
 };
 Result<Content> make_content(const Options& options);
 
-/// The CSV file of --rows; null where there is none. @errors kNotFound, kInvalidArgument
+/// The CSV file of --rows; null where there is none. @errors kInvalidArgument
 Result<std::shared_ptr<const Table>> load_rows(const Options& options);
 
 /// The addresses of a host that is one's own, or may be loaded.
@@ -47,7 +47,7 @@ Connections part_of(const Connections& all, unsigned part, unsigned parts);
 Result<void> make_http(const Options& options, Job& job);
 Result<void> make_grpc(const Options& options, Job& job);
 
-/// A file as bytes. @errors kNotFound
+/// A file as bytes. @errors kInvalidArgument: file and reason
 Result<std::string> read_file(const std::filesystem::path& path);
 
 }  // namespace podsense::load

@@ -26,7 +26,9 @@ struct Options {
   std::string content_type;
   bool keep_alive = true;
   bool verify_tls = true;
-  std::string ca_file;
+  std::string ca_file;           ///< PEM; empty: the system's
+  std::string certificate_file;  ///< PEM, shown to servers that ask for one; empty: none
+  std::string key_file;          ///< PEM; empty: it is in `certificate_file`
   bool public_host_allowed = false;
   Duration wait_for_target{};  ///< so long is connecting tried again before the run
 

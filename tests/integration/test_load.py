@@ -361,6 +361,8 @@ class Interface(unittest.TestCase):
                 (("http://127.0.0.1/", "--fail-if", "p99"), "no threshold"),
                 (("http://127.0.0.1/", "-H", "nothing"), "no header"),
                 (("http://127.0.0.1/", "--qps", 5, "--seconds", 1, "--warmup", "1s"), "leave nothing"),
+                (("http://127.0.0.1/", "--body-file", "/nowhere"), "cannot read /nowhere: No such file"),
+                (("http://127.0.0.1/", "-D", "/nowhere"), "cannot read /nowhere"),
                 (("http://127.0.0.1/", "-h2"), "not offered")):
             self.one_line(Run(*flags), 2, re.escape(pattern))
         self.assertEqual(Run("--nonsense").code, 2)

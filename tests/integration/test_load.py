@@ -43,6 +43,40 @@ class Run:
         return f"<exit {self.code}\n{self.out}\n{self.err}>"
 
 
+class Running:
+    """A `podsense load` of ten minutes that is looked at meanwhile; it ends with the block."""
+
+    def __init__(self, *arguments):
+        self.process = subprocess.Popen([BINARY, "load", *map(str, arguments), "--seconds", "600",
+                                         "--prometheus", "127.0.0.1:0"],
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        line = self.process.stderr.readline()
+        self.port = int(re.search(r"port (\d+)", line)[1])
+
+    def metrics(self):
+        return Server.request(None, "GET", "/metrics", port=self.port).text
+
+    def ok(self):
+        """Good answers that it has counted; None before there is a count."""
+        found = re.search(r'podsense_load_requests_total\{outcome="ok"\} (\d+)', self.metrics())
+        return found and int(found[1])
+
+    def interrupt(self):
+        """What it prints when it is told to end."""
+        self.process.send_signal(signal.SIGINT)
+        out, err = self.process.communicate(timeout=LIMIT)
+        assert self.process.returncode == 130, (self.process.returncode, out, err)
+        return out
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+
 class RealServer(ServerCase):
     def setUp(self):
         self.url = f"http://127.0.0.1:{self.server.http_port}"
@@ -379,17 +413,17 @@ class Interface(unittest.TestCase):
     def test_an_interrupt_reports_what_was_measured(self):
         with Double() as double, tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "r.json"
-            process = subprocess.Popen([BINARY, "load", "--host", double.url, "--qps", "100",
-                                        "--seconds", "600", "--json", path],
-                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-            wait_until(lambda: len(double.log) > 20)
-            process.send_signal(signal.SIGINT)
-            out, _ = process.communicate(timeout=LIMIT)
+            with Running("--host", double.url, "--qps", 100, "--json", path) as running:
+                # What the server answered may not have been read: only the client can say.
+                seen = wait_until(lambda: (running.ok() or 0) > 20 and running.ok())
+                out = running.interrupt()
             report = json.loads(path.read_text())
-        self.assertEqual(process.returncode, 130)
         self.assertTrue(out.startswith("INTERRUPTED"), out)
         self.assertTrue(report["interrupted"])
-        self.assertGreater(report["requests"]["ok"], 10)  # some were under way
+        counts = report["requests"]
+        self.assertGreaterEqual(counts["ok"], seen)
+        self.assertEqual((counts["failed"], counts["planned"]),
+                         (0, counts["ok"] + counts["canceled"]))
         self.assertLess(report["measured_seconds"], 500)
 
     def test_tls(self):
@@ -447,25 +481,10 @@ class Interface(unittest.TestCase):
         self.assertEqual((buckets[-1], count), ((float("inf"), ok), ok))
 
     def test_prometheus_can_scrape_meanwhile(self):
-        with Double() as double:
-            process = subprocess.Popen([BINARY, "load", "--host", double.url, "--qps", "50",
-                                        "--seconds", "600", "--prometheus", "127.0.0.1:0"],
-                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-            try:
-                port = int(re.search(r"port (\d+)", process.stderr.readline())[1])
-                scraped = Server.request  # one request on a connection of its own
-
-                def ok():
-                    text = scraped(None, "GET", "/metrics", port=port).text
-                    found = re.search(r'podsense_load_requests_total\{outcome="ok"\} (\d+)', text)
-                    return text if found and int(found[1]) > 10 else None
-
-                text = wait_until(ok)
-                self.check_metrics(text)
-            finally:
-                process.send_signal(signal.SIGINT)
-                process.communicate(timeout=LIMIT)
-        self.assertEqual(process.returncode, 130)
+        with Double() as double, Running("--host", double.url, "--qps", 50) as running:
+            wait_until(lambda: (running.ok() or 0) > 10)
+            self.check_metrics(running.metrics())
+            running.interrupt()
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ Result<void> make_shape(const Options& options, Job& job) {
   }
   if (options.find_max) {  // each step of the search has its own rate and length
     plan.shape = constant_rate(options.search_from);
-    plan.duration = options.window * 12;
+    plan.duration = options.window * 10;
     return {};
   }
   plan.duration = options.duration.value_or(options.requests ? kForever : std::chrono::seconds(10));
@@ -303,6 +303,10 @@ Result<void> Options::validate() const {
   require(kinds == 0 || worker_rate == 0, "-q limits closed loops; for an open loop say --qps");
   require(!find_max || kinds == 0,
           "--find-max-qps finds the rate: leave out --qps, --shape, --trace");
+  require(!find_max || (!requests && warm_up == Duration::zero() && cool_down == Duration::zero()),
+          "--find-max-qps has windows of its own: leave out -n, --warmup, --cooldown");
+  require(!find_max || !duration || *duration >= window * 4,
+          "--seconds must leave a search at least four times --window");
   require(search_from > 0 && search_to >= search_from && search_to <= 1e6,
           "--search-from must be above 0 and at most --search-to, that at most 1,000,000");
   require(window >= std::chrono::milliseconds(100), "--window must be at least 100ms");

@@ -69,6 +69,7 @@ struct Options {
   // --- search
   bool find_max = false;
   std::string objective = "p99=100ms,errors=0.1%";
+  // `duration`: what it may take; unset: five minutes
   double search_from = 10;
   double search_to = 100000;
   Duration window = std::chrono::seconds(5);

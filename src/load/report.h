@@ -40,8 +40,8 @@ struct Circumstances {
 struct SearchStep {
   double rate = 0;
   double achieved = 0;
-  bool stable = false;
-  bool met = false;  ///< the objective, with nothing in the way
+  bool stable = false;  ///< met over several windows, not only in one
+  bool met = false;     ///< the objective, with nothing in the way
   unsigned windows = 0;
   Duration p50{};
   Duration p99{};
@@ -50,8 +50,10 @@ struct SearchStep {
 };
 struct Search {
   std::string objective;
-  double best = 0;                ///< 0: not even the lowest rate
+  double best = 0;                ///< 0: none was confirmed
+  double not_held = 0;            ///< the lowest rate that does not hold; 0: none was tried
   bool limited = false;           ///< the upper bound of the search still met the objective
+  bool out_of_time = false;       ///< the time was up before both were near each other
   std::vector<SearchStep> steps;  ///< in the order of trying
 };
 

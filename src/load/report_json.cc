@@ -119,10 +119,9 @@ Json search_json(const Search& search) {
                      {"errors", step.errors},
                      {"reason", step.reason}});
   }
-  return {{"objective", search.objective},
-          {"max_qps", search.best},
-          {"limited", search.limited},
-          {"steps", std::move(steps)}};
+  return {{"objective", search.objective},     {"max_qps", search.best},
+          {"not_held_qps", search.not_held},   {"limited", search.limited},
+          {"out_of_time", search.out_of_time}, {"steps", std::move(steps)}};
 }
 
 void add_answers(const Results& results, Json& json) {

@@ -177,6 +177,24 @@ void verdicts(const Report& report, std::string& out) {
   }
 }
 
+/// What a search found, in one sentence.
+std::string search_verdict(const Search& search) {
+  const auto rate = [](double value) { return format_number(value) + "/s"; };
+  const std::string time_up =
+      search.out_of_time ? "; the time was up: allow more with --seconds" : "";
+  if (search.best > 0) {
+    return "highest rate that holds " + search.objective + ": " + rate(search.best) +
+           (search.limited        ? ", where the search ends: allow more with --search-to"
+            : search.not_held > 0 ? " (" + rate(search.not_held) + " does not)"
+                                  : "") +
+           time_up;
+  }
+  return search.not_held > 0 ? "no rate that was tried holds " + search.objective + ", not even " +
+                                   rate(search.not_held) + time_up
+                             : "no rate was tried for long enough to say that it holds " +
+                                   search.objective + time_up;
+}
+
 void search_table(const Search& search, std::string& out) {
   auto steps = search.steps;
   std::ranges::sort(steps, {}, &SearchStep::rate);
@@ -185,13 +203,13 @@ void search_table(const Search& search, std::string& out) {
   for (const SearchStep& step : steps) {
     out += "  " + pad(format_number(step.rate), 10) + pad(format_number(step.achieved), 11) +
            pad(format_duration(step.p50), 10) + pad(format_duration(step.p99), 10) +
-           pad(percent(step.errors), 10) + "  " + (step.met ? "met" : "not met: " + step.reason) +
+           pad(percent(step.errors), 10) + "  " +
+           (step.stable ? "holds"
+            : step.met  ? "holds with ease"
+                        : "does not hold: " + step.reason) +
            "\n";
   }
-  out += search.best > 0
-             ? "\n  highest rate that meets the objective: " + format_number(search.best) + "/s" +
-                   (search.limited ? " (the search's upper bound)" : "") + "\n"
-             : "\n  no rate that was tried meets the objective\n";
+  out += "\n  " + search_verdict(search) + "\n";
 }
 
 }  // namespace
@@ -237,10 +255,10 @@ std::string text_report(const Report& report) {
   }
   bars(report.results.latency, out);
   answers(report.results, out);
+  verdicts(report, out);
   if (report.search) {
     search_table(*report.search, out);
   }
-  verdicts(report, out);
   return out;
 }
 

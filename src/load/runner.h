@@ -31,8 +31,8 @@ class Signals {
 Result<std::unique_ptr<Engine>> open_engine(const Options& options, const Job& job,
                                             Signals& signals);
 
-/// The highest rate that holds the objective: doubles the rate until it does not hold, then halves
-/// the distance until 5 % are left. `results` are those of the best rate.
+/// The highest rate that holds the objective, by the rules of search_rules.h, within the options'
+/// duration (five minutes). `results` are those of the best rate.
 struct Found {
   Search search;
   Results results;

@@ -1,40 +1,25 @@
 #include <algorithm>
 #include <cstdio>
-#include <deque>
 
 #include "load/live.h"
 #include "load/quantity.h"
 #include "load/runner.h"
+#include "load/search_rules.h"
 
 namespace podsense::load {
 namespace {
 
-/// @source perf_analyzer's rule: three windows whose throughput and latency differ by at most 10 %
-constexpr std::size_t kWindows = 3;
-constexpr double kTolerance = 0.1;
-/// Latencies below this share of their limit may differ by more: p99 of a few fast answers jumps,
-/// and nothing is decided by it.
-constexpr double kFarBelow = 0.5;
-constexpr unsigned kMostWindows = 10;
-/// The rate counts as kept when this share of it was answered.
-constexpr double kKept = 0.95;
-/// The search ends when the rates that hold and do not hold are so near.
-constexpr double kResolution = 1.05;
+/// How long a search may take where --seconds does not say.
+constexpr Duration kUsualLength = std::chrono::minutes(5);
+/// What a rate has at first, uncounted, for connections and queues to settle.
+constexpr Duration kMostSettling = std::chrono::seconds(2);
 constexpr Duration kTick = std::chrono::milliseconds(50);
 
-/// One window as Results, so that thresholds can be checked on it.
-Results as_results(const Recorder::Recent& recent, Duration length) {
-  Results results;
-  results.counts = {.planned = recent.ok + recent.failed + recent.dropped,
-                    .sent = recent.ok + recent.failed,
-                    .ok = recent.ok,
-                    .failed = recent.failed,
-                    .dropped = recent.dropped};
-  results.latency = recent.latency;
-  results.service = recent.latency;
-  results.send_lag = recent.send_lag;
-  results.measured = length;
-  return results;
+/// "5 min" where it is whole minutes.
+std::string minutes(Duration length) {
+  constexpr Duration kMinute = std::chrono::minutes(1);
+  return length % kMinute == Duration::zero() ? std::to_string(length / kMinute) + " min"
+                                              : format_duration(length);
 }
 
 class Finder {
@@ -44,185 +29,153 @@ class Finder {
         job_(job),
         objective_(std::move(objective)),
         signals_(signals),
-        live_({.quiet = options.quiet}) {
-    for (const Threshold& threshold : objective_) {
-      if (threshold.quantile() > 0) {
-        quantile_ = threshold.quantile();
-        limit_ = threshold.limit();
-      }
-    }
+        length_(options.duration.value_or(kUsualLength)),
+        settling_(std::min(options.window, kMostSettling)),
+        live_({.quiet = options.quiet}),
+        bracket_(options.search_from, options.search_to) {
     found_.search.objective = options.objective;
     found_.circumstances = job.circumstances;
   }
 
   Result<Found> run() {
-    double good = 0;
-    double bad = 0;
-    double rate = options_.search_from;
-    while (!signals_.came()) {
-      auto step = try_rate(rate);
+    say("finding the highest rate that holds " + options_.objective + ": at most " +
+        minutes(length_));
+    end_ = now() + length_;
+    auto next = bracket_.next(false);
+    while (next.rate > 0 && !signals_.came() && left() >= settling_ + options_.window) {
+      auto step = try_rate(next);
       if (!step) {
         return fail(std::move(step.error()));
       }
-      (step->met ? good : bad) = rate;
-      found_.search.steps.push_back(std::move(*step));
-      if (bad == 0 && good >= options_.search_to) {
-        found_.search.limited = true;
+      if (!step->finished) {
         break;
       }
-      if (bad > 0 && (good == 0 ? bad / 2 < options_.search_from / 8 : bad / good <= kResolution)) {
-        break;
-      }
-      rate = bad == 0    ? std::min(good * 2, options_.search_to)
-             : good == 0 ? bad / 2
-                         : (good + bad) / 2;
+      bracket_.add(step->step);
+      // Two rates at their usual length: one that was scouted can still be confirmed.
+      next = bracket_.next(left() < 2 * (settling_ + options_.window * 3));
     }
-    found_.search.best = good;
+    found_.search.best = bracket_.best();
+    found_.search.not_held = bracket_.failed();
+    found_.search.limited = bracket_.limited();
     found_.interrupted = signals_.came();
+    found_.search.out_of_time = next.rate > 0 && !found_.interrupted;
     return std::move(found_);
   }
 
  private:
-  Result<SearchStep> try_rate(double rate) {
-    Job job = job_;
-    job.plan.shape = constant_rate(rate);
-    job.plan.duration = options_.window * (kMostWindows + 2);
-    job.plan.warm_up = options_.window;
-    auto engine = open_engine(options_, job, signals_);
-    if (!engine) {
-      return fail(std::move(engine.error()));
-    }
-    (*engine)->start();
-    SearchStep step = watch(**engine, rate);
-    (*engine)->stop_sending();
-    while (!(*engine)->wait(Duration::zero())) {
-      if (signals_.wait(kTick)) {
-        (*engine)->interrupt();
-      }
-    }
+  struct Tried {
+    SearchStep step;
+    bool finished = true;  ///< false: cut short by a signal or the end of the search's time
+  };
+
+  static TimePoint now() { return std::chrono::steady_clock::now(); }
+  [[nodiscard]] Duration left() const { return end_ - now(); }
+
+  void say(const std::string& line) {
     live_.finish();
     if (!options_.quiet) {
-      const std::string line = format_number(rate) + "/s: p99 " + format_duration(step.p99) + ", " +
-                               (step.met ? "objective met" : step.reason) + "\n";
-      std::fputs(line.c_str(), stderr);
+      std::fputs((line + "\n").c_str(), stderr);
     }
-    if (step.met || found_.results.counts.planned == 0) {
+  }
+
+  Result<Tried> try_rate(const RateBracket::Next& next) {
+    Job job = job_;
+    job.plan.shape = constant_rate(next.rate);
+    job.plan.duration = settling_ + options_.window * (RateJudge::kMostWindows + 1);
+    job.plan.warm_up = settling_;
+    auto engine = open_engine(options_, job, signals_);
+    if (!engine) {
+      if (found_.search.steps.empty()) {
+        return fail(std::move(engine.error()));
+      }
+      // What it answered before it does not take any more: too much for it.
+      Tried refused{.step = {.rate = next.rate, .reason = engine.error().message}};
+      refused.finished = !signals_.came();
+      tell(refused);
+      return refused;
+    }
+    (*engine)->start();
+    Tried tried = watch(**engine, next);
+    finish(**engine);
+    tell(tried);
+    if (tried.step.stable || found_.search.best == 0) {
       found_.results = (*engine)->results();
-      found_.circumstances.shape = "constant:" + format_rate(rate);
+      found_.circumstances.shape = "constant:" + format_rate(next.rate);
+      found_.circumstances.seconds = to_seconds(job.plan.duration);
+      found_.circumstances.warm_up_seconds = to_seconds(settling_);
+      found_.search.best = tried.step.stable ? next.rate : 0;
     }
-    return step;
+    return tried;
   }
 
-  /// Windows until three are alike, or it is plain that the objective does not hold.
-  SearchStep watch(Engine& engine, double rate) {
-    SearchStep step{.rate = rate};
-    std::deque<Results> windows;
-    rest(engine.started() + options_.window);
+  /// Answers are waited for, so that the next rate finds an idle server, but not beyond the end.
+  void finish(Engine& engine) {
+    engine.stop_sending();
+    while (!engine.wait(Duration::zero())) {
+      if (signals_.wait(kTick) || left() <= Duration::zero()) {
+        engine.interrupt();
+      }
+    }
+  }
+
+  void tell(const Tried& tried) {
+    const SearchStep& step = tried.step;
+    // The figure stands before it.
+    const bool said = step.reason.starts_with("p99 is ") && !step.reason.contains(';');
+    say(format_number(step.rate) + "/s: p99 " + format_duration(step.p99) + ", " +
+        (!tried.finished ? "not finished"
+         : step.stable   ? "holds"
+         : step.met      ? "holds with ease"
+         : said          ? "does not hold"
+                         : "does not hold: " + step.reason));
+    found_.search.steps.push_back(step);
+  }
+
+  Tried watch(Engine& engine, const RateBracket::Next& next) {
+    RateJudge judge(objective_, next.rate, next.scout);
+    live_.note("trying " + format_number(next.rate) + "/s");
+    rest(engine.started() + settling_);
     engine.recent();
-    live_.note("trying " + format_number(rate) + "/s");
-    for (unsigned i = 1; i <= kMostWindows && !signals_.came(); ++i) {
-      rest(engine.started() + options_.window * (i + 1));
-      windows.push_back(as_results(engine.recent(), options_.window));
-      if (windows.size() > kWindows) {
-        windows.pop_front();
+    TimePoint window_ends = engine.started() + settling_;
+    for (bool decided = false; !decided;) {
+      window_ends += options_.window;
+      if (!rest(window_ends)) {
+        Tried cut{.step = judge.step(), .finished = false};
+        cut.step.met = cut.step.stable = false;
+        cut.step.reason = signals_.came() ? "interrupted" : "time was up";
+        return cut;
       }
-      step.windows = i;
-      judge(windows, step);
-      live_.note("trying " + format_number(rate) + "/s: p99 " + format_duration(step.p99) +
-                 " in window " + std::to_string(i) + " of at most " + std::to_string(kMostWindows));
-      if (step.stable || hopeless(windows.back(), rate)) {
-        break;
-      }
+      decided = judge.add(as_window(engine.recent(), options_.window));
+      const SearchStep& step = judge.step();
+      live_.note("trying " + format_number(next.rate) + "/s: p99 " + format_duration(step.p99) +
+                 " in window " + std::to_string(step.windows) + " of at most " +
+                 std::to_string(RateJudge::kMostWindows) + ", " +
+                 format_duration(std::max(left(), Duration::zero())) + " left");
     }
-    if (signals_.came()) {
-      step.met = false;
-      step.reason = "interrupted";
-    }
-    return step;
+    return {.step = judge.step()};
   }
 
-  void judge(const std::deque<Results>& windows, SearchStep& step) {
-    Results all;
-    all.latency = Histogram(Histogram::kCoarse);
-    all.service = all.latency;
-    all.send_lag = all.latency;
-    all.slices.clear();
-    for (const Results& window : windows) {
-      all.counts.planned += window.counts.planned;
-      all.counts.sent += window.counts.sent;
-      all.counts.ok += window.counts.ok;
-      all.counts.failed += window.counts.failed;
-      all.counts.dropped += window.counts.dropped;
-      all.latency.merge(window.latency);
-      all.service.merge(window.service);
-      all.send_lag.merge(window.send_lag);
-      all.measured += window.measured;
-    }
-    step.achieved = achieved_rate(all);
-    step.p50 = all.latency.quantile(0.5);
-    step.p99 = all.latency.quantile(0.99);
-    step.errors = error_share(all.counts);
-    step.stable = windows.size() == kWindows && alike(windows);
-    step.reason = reason_against(all, step);
-    step.met = step.reason.empty();
-  }
-
-  std::string reason_against(const Results& all, const SearchStep& step) {
-    for (const Threshold& threshold : objective_) {
-      if (const auto verdict = threshold.check(all); verdict.holds) {
-        return threshold.metric() + " is " + verdict.measured;
-      }
-    }
-    if (all.counts.dropped > 0) {
-      return format_count(all.counts.dropped) + " requests dropped";
-    }
-    if (step.achieved < step.rate * kKept) {
-      return "answers only " + format_number(step.achieved) + "/s";
-    }
-    return step.stable ? "" : "not stable";
-  }
-
-  bool alike(const std::deque<Results>& windows) const {
-    const auto within = [&](auto measure, double unimportant) {
-      double low = measure(windows.front());
-      double high = low;
-      for (const Results& window : windows) {
-        low = std::min(low, measure(window));
-        high = std::max(high, measure(window));
-      }
-      return high <= low * (1 + kTolerance) || high <= unimportant;
-    };
-    return within([](const Results& r) { return achieved_rate(r); }, 0) &&
-           within([this](const Results& r) { return to_seconds(r.latency.quantile(quantile_)); },
-                  limit_ * kFarBelow);
-  }
-
-  /// Twice beyond a latency limit, or answering half of what comes: no window to come will mend it.
-  bool hopeless(const Results& window, double rate) const {
-    const bool late = std::ranges::any_of(objective_, [&](const Threshold& threshold) {
-      return threshold.quantile() > 0 &&
-             to_seconds(window.latency.quantile(threshold.quantile())) > 2 * threshold.limit();
-    });
-    return late || achieved_rate(window) < rate / 2;
-  }
-
-  void rest(TimePoint until) {
+  /// False when a signal, or the end of the search's time, came before.
+  bool rest(TimePoint until) {
     while (!signals_.came()) {
-      const Duration left = until - std::chrono::steady_clock::now();
-      if (left <= Duration::zero()) {
-        return;
+      const Duration wait = std::min(until, end_) - now();
+      if (wait <= Duration::zero()) {
+        return until <= end_;
       }
-      signals_.wait(left);
+      signals_.wait(wait);
     }
+    return false;
   }
 
   const Options& options_;
   const Job& job_;
   const std::vector<Threshold> objective_;
   Signals& signals_;
-  double quantile_ = 0.99;
-  double limit_ = 0;  ///< of that quantile, in seconds; 0: the objective has none
+  const Duration length_;
+  const Duration settling_;
+  TimePoint end_;
   LiveView live_;
+  RateBracket bracket_;
   Found found_;
 };
 

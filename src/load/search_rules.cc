@@ -108,13 +108,13 @@ void RateJudge::measure() {
 }
 
 std::string RateJudge::fault_of(const Results& results) const {
+  if (results.counts.dropped > 0) {  // also counted as errors, which says less
+    return format_count(results.counts.dropped) + " requests dropped, for want of connections";
+  }
   for (const Threshold& threshold : objective_) {
     if (const auto verdict = threshold.check(results); verdict.holds) {
       return threshold.metric() + " is " + verdict.measured;
     }
-  }
-  if (results.counts.dropped > 0) {
-    return format_count(results.counts.dropped) + " requests dropped";
   }
   if (!answers(results, kKept)) {
     return "answers only " + format_number(achieved_rate(results)) + "/s";

@@ -1,5 +1,8 @@
 #include <cmath>
+#include <cstdint>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <utility>
 
 #include "load/report.h"
 
@@ -40,19 +43,41 @@ Json raw(const Histogram& histogram) {
           {"buckets", std::move(buckets)}};
 }
 
+/// What stands there, if it is a whole number that `T` can hold: the library would convert any
+/// number, and one beyond `T` is undefined behaviour.
+template <class T>
+T whole(const Json& json) {
+  if (json.is_number_unsigned() && std::in_range<T>(json.get<std::uint64_t>())) {
+    return static_cast<T>(json.get<std::uint64_t>());
+  }
+  if (json.is_number_integer() && !json.is_number_unsigned() &&
+      std::in_range<T>(json.get<std::int64_t>())) {
+    return static_cast<T>(json.get<std::int64_t>());
+  }
+  throw std::invalid_argument(json.dump().substr(0, 40) + " where a whole number belongs");
+}
+
+double seconds(const Json& json) {
+  constexpr double kMost = 1e9;  // some thirty years; 2^63 ns are nine times that
+  if (!json.is_number() || std::abs(json.get<double>()) > kMost) {
+    throw std::invalid_argument(json.dump().substr(0, 40) + " where seconds belong");
+  }
+  return json.get<double>();
+}
+
 Histogram histogram_from(const Json& json, Histogram::Layout layout = Histogram::kFine) {
   std::vector<Histogram::Bucket> buckets;
   for (const Json& one : json.at("buckets")) {
-    buckets.emplace_back(one.at(0).get<std::uint32_t>(), one.at(1).get<std::uint64_t>());
+    buckets.emplace_back(whole<std::uint32_t>(one.at(0)), whole<std::uint64_t>(one.at(1)));
   }
-  if (json.at("unit_bits").get<int>() != layout.unit_bits ||
-      json.at("sub_bits").get<int>() != layout.sub_bits) {
+  if (whole<int>(json.at("unit_bits")) != layout.unit_bits ||
+      whole<int>(json.at("sub_bits")) != layout.sub_bits) {
     throw std::invalid_argument("a histogram of another layout");
   }
   auto histogram = Histogram::restore(layout, buckets,
-                                      {.min = Duration(json.at("min_ns").get<Duration::rep>()),
-                                       .max = Duration(json.at("max_ns").get<Duration::rep>()),
-                                       .sum_ns = json.at("sum_ns").get<std::uint64_t>()});
+                                      {.min = Duration(whole<Duration::rep>(json.at("min_ns"))),
+                                       .max = Duration(whole<Duration::rep>(json.at("max_ns"))),
+                                       .sum_ns = whole<std::uint64_t>(json.at("sum_ns"))});
   if (!histogram) {
     throw std::invalid_argument(histogram.error().message);
   }
@@ -165,32 +190,32 @@ Circumstances circumstances_from(const Json& json) {
           .open_loop = plan.at("mode").get<std::string>() == "open",
           .shape = plan.at("shape").get<std::string>(),
           .arrivals = plan.at("arrivals").get<std::string>(),
-          .seconds = plan.at("seconds").get<double>(),
-          .warm_up_seconds = plan.at("warm_up_seconds").get<double>(),
-          .cool_down_seconds = plan.at("cool_down_seconds").get<double>(),
-          .requests = plan.at("requests").get<std::uint64_t>(),
-          .connections = plan.at("connections").get<unsigned>(),
-          .max_connections = plan.at("max_connections").get<unsigned>(),
-          .threads = plan.at("threads").get<unsigned>(),
-          .generators = plan.at("generators").get<unsigned>(),
-          .timeout_seconds = plan.at("timeout_seconds").get<double>(),
-          .seed = plan.at("seed").get<std::uint64_t>(),
+          .seconds = seconds(plan.at("seconds")),
+          .warm_up_seconds = seconds(plan.at("warm_up_seconds")),
+          .cool_down_seconds = seconds(plan.at("cool_down_seconds")),
+          .requests = whole<std::uint64_t>(plan.at("requests")),
+          .connections = whole<unsigned>(plan.at("connections")),
+          .max_connections = whole<unsigned>(plan.at("max_connections")),
+          .threads = whole<unsigned>(plan.at("threads")),
+          .generators = whole<unsigned>(plan.at("generators")),
+          .timeout_seconds = seconds(plan.at("timeout_seconds")),
+          .seed = whole<std::uint64_t>(plan.at("seed")),
           .keep_alive = plan.at("keep_alive").get<bool>(),
           .started_at = json.at("started_at").get<std::string>()};
 }
 
 Duration seconds_from(const Json& json) {
-  return Duration(std::llround(json.get<double>() * 1e9));
+  return Duration(std::llround(seconds(json) * 1e9));
 }
 
 std::vector<Slice> slices_from(const Json& json) {
   std::vector<Slice> slices;
   for (const Json& one : json) {
-    slices.push_back({.offered = one.at("offered").get<std::uint64_t>(),
-                      .sent = one.at("sent").get<std::uint64_t>(),
-                      .failed = one.at("failed").get<std::uint64_t>(),
-                      .dropped = one.at("dropped").get<std::uint64_t>(),
-                      .done = one.at("done").get<std::uint64_t>(),
+    slices.push_back({.offered = whole<std::uint64_t>(one.at("offered")),
+                      .sent = whole<std::uint64_t>(one.at("sent")),
+                      .failed = whole<std::uint64_t>(one.at("failed")),
+                      .dropped = whole<std::uint64_t>(one.at("dropped")),
+                      .done = whole<std::uint64_t>(one.at("done")),
                       .latency = histogram_from(one.at("latency"), Histogram::kCoarse),
                       .worst_lag = seconds_from(one.at("worst_send_lag"))});
   }
@@ -200,16 +225,16 @@ std::vector<Slice> slices_from(const Json& json) {
 Results results_from(const Json& json) {
   const Json& requests = json.at("requests");
   const Json& raws = json.at("histograms");
-  Results results{.counts = {.planned = requests.at("planned").get<std::uint64_t>(),
-                             .sent = requests.at("sent").get<std::uint64_t>(),
-                             .ok = requests.at("ok").get<std::uint64_t>(),
-                             .failed = requests.at("failed").get<std::uint64_t>(),
-                             .dropped = requests.at("dropped").get<std::uint64_t>(),
-                             .canceled = requests.at("canceled").get<std::uint64_t>(),
-                             .outside = requests.at("outside_window").get<std::uint64_t>(),
-                             .connections = json.at("connections_opened").get<std::uint64_t>(),
-                             .bytes_out = json.at("bytes_sent").get<std::uint64_t>(),
-                             .bytes_in = json.at("bytes_received").get<std::uint64_t>()},
+  Results results{.counts = {.planned = whole<std::uint64_t>(requests.at("planned")),
+                             .sent = whole<std::uint64_t>(requests.at("sent")),
+                             .ok = whole<std::uint64_t>(requests.at("ok")),
+                             .failed = whole<std::uint64_t>(requests.at("failed")),
+                             .dropped = whole<std::uint64_t>(requests.at("dropped")),
+                             .canceled = whole<std::uint64_t>(requests.at("canceled")),
+                             .outside = whole<std::uint64_t>(requests.at("outside_window")),
+                             .connections = whole<std::uint64_t>(json.at("connections_opened")),
+                             .bytes_out = whole<std::uint64_t>(json.at("bytes_sent")),
+                             .bytes_in = whole<std::uint64_t>(json.at("bytes_received"))},
                   .latency = histogram_from(raws.at("latency")),
                   .service = histogram_from(raws.at("service")),
                   .first_byte = histogram_from(raws.at("first_byte")),
@@ -225,12 +250,15 @@ Results results_from(const Json& json) {
     if (!status) {
       throw std::invalid_argument("'" + code + "' is no status");
     }
-    results.status[*status] = {.count = one.at("count").get<std::uint64_t>(),
+    results.status[*status] = {.count = whole<std::uint64_t>(one.at("count")),
                                .latency = histogram_from(raws.at("status").at(code))};
   }
+  const Json& errors = json.at("errors");
   for (std::size_t i = 1; i < kErrorKinds; ++i) {
     const std::string name(error_kind_name(static_cast<ErrorKind>(i)));
-    results.errors[i] = json.at("errors").value(name, std::uint64_t{0});
+    if (const auto found = errors.find(name); found != errors.end()) {
+      results.errors[i] = whole<std::uint64_t>(*found);
+    }
   }
   results.samples = json.at("samples").get<std::map<std::string, std::string>>();
   return results;

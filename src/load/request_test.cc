@@ -307,6 +307,21 @@ TEST(Report, RefusesFilesThatAreNone) {
   }
 }
 
+TEST(Report, RefusesNumbersThatDoNotFitTheirPlace) {
+  const std::string json = json_report(report_with(100, std::chrono::milliseconds(20)));
+  for (const char* name : {"ok", "connections", "bytes_sent", "unit_bits", "sum_ns", "generators",
+                           "slice_seconds", "measured_seconds", "timeout_seconds"}) {
+    for (const char* value : {"1.16e90", "-1e300", "true", "\"1\"", "null"}) {
+      std::string broken = json;
+      const std::string key = "\"" + std::string(name) + "\":";
+      ASSERT_NE(broken.find(key), std::string::npos) << name;
+      const std::size_t at = broken.find(key) + key.size();
+      broken.replace(at, broken.find_first_of(",}", at) - at, value);
+      EXPECT_FALSE(read_report(broken)) << name << ": " << value;
+    }
+  }
+}
+
 TEST(Report, TellsFirstThatTheRateWasNotApplied) {
   Report report = report_with(10, std::chrono::milliseconds(1));
   report.results.counts.dropped = 5;

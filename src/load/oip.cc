@@ -63,7 +63,11 @@ Result<Input> read_input(const Json& json, const OipOptions& options) {
                                                  ", which has no form in JSON: say --oip binary");
   }
   for (const Json& entry : json.at("shape")) {
-    std::int64_t size = entry.get<std::int64_t>();
+    if (!entry.is_number_integer()) {
+      return fail(ErrorCode::kInvalidArgument,
+                  "input '" + input.name + "' has a shape that is no list of whole numbers");
+    }
+    auto size = entry.get<std::int64_t>();
     if (size < 0) {
       size = input.shape.empty() ? static_cast<std::int64_t>(options.batch) : 1;
     }

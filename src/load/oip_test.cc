@@ -61,7 +61,8 @@ TEST(Oip, SaysWhatItCannotMake) {
   for (const char* text :
        {"", "{}", R"({"inputs": [{"name": "h"}]})",
         R"({"inputs": [{"name": "h", "datatype": "X", "shape": [1]}]})",
-        R"({"inputs": [{"name": "h", "datatype": "FP32", "shape": [99999, 99999, 9]}]})"}) {
+        R"({"inputs": [{"name": "h", "datatype": "FP32", "shape": [99999, 99999, 9]}]})",
+        R"({"inputs": [{"name": "h", "datatype": "FP32", "shape": [1e90]}]})"}) {
     EXPECT_FALSE(make_oip_request(text, {})) << text;
   }
 }

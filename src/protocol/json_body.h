@@ -1,7 +1,8 @@
 #pragma once
 
 /// What all JSON bodies have in common: one object, known fields, each once, nothing after it; and
-/// the sentences that refuse a value. simdjson's types stay between this header and json_read.cc.
+/// the sentences that refuse a value. simdjson's types stay in this room: include this in its .cc
+/// files and private headers alone.
 
 #include <simdjson.h>
 
@@ -94,6 +95,51 @@ tl::unexpected<Error> refuse_number(std::string_view json, ondemand::value& valu
                                     const Place& place);
 tl::unexpected<Error> not_an_object(std::string_view json, const Shape& shape);
 
+/// Where a value stands, written only when it is refused: `inputs[2].shape`.
+struct Where {
+  std::string_view list{};  ///< empty: the body itself
+  std::size_t index = 0;
+
+  [[nodiscard]] std::string text() const {
+    return list.empty() ? std::string() : std::string(list) + '[' + std::to_string(index) + ']';
+  }
+  [[nodiscard]] std::string text(std::string_view member) const {
+    return list.empty() ? std::string(member) : text() + '.' + std::string(member);
+  }
+};
+
+/// Calls `on_field(index, name, value)` for each field. With `known` a field may come once, and an
+/// unknown one is refused; without, any name is a field, and `index` means nothing.
+template <class OnField>
+Result<void> read_fields(std::string_view json, ondemand::object& object, const Where& where,
+                         std::span<const std::string_view> known, OnField on_field) {
+  unsigned seen = 0;
+  for (auto entry : object) {
+    ondemand::field field;
+    std::string_view name;
+    if (std::move(entry).get(field) != simdjson::SUCCESS ||
+        field.unescaped_key().get(name) != simdjson::SUCCESS) {
+      return syntax_error(json);
+    }
+    std::size_t index = 0;
+    if (!known.empty()) {
+      const auto found = std::ranges::find(known, name);
+      if (found == known.end()) {
+        return unknown_name(where.list.empty() ? "field" : "field in " + where.text(), name, known);
+      }
+      index = static_cast<std::size_t>(found - known.begin());
+      if ((seen >> index & 1U) != 0) {
+        return invalid("the field '" + where.text(name) + "' is given twice");
+      }
+      seen |= 1U << index;
+    }
+    if (Result<void> read = on_field(index, name, field.value()); !read) {
+      return read;
+    }
+  }
+  return {};
+}
+
 /// Calls `on_field(index, value, json)` for each field of the object that is
 /// the whole body. Everything is checked: the reader below it parses only what
 /// is touched, so all is touched.
@@ -108,26 +154,12 @@ Result<void> read_object(std::string_view body, const Shape& shape, OnField on_f
       document.get_object().get(object) != simdjson::SUCCESS) {
     return not_an_object(json, shape);
   }
-  unsigned seen = 0;
-  for (auto entry : object) {
-    ondemand::field field;
-    std::string_view name;
-    if (std::move(entry).get(field) != simdjson::SUCCESS ||
-        field.unescaped_key().get(name) != simdjson::SUCCESS) {
-      return syntax_error(json);
-    }
-    const auto known = std::ranges::find(shape.fields, name);
-    if (known == shape.fields.end()) {
-      return unknown_name("field", name, shape.fields);
-    }
-    const auto index = static_cast<std::size_t>(known - shape.fields.begin());
-    if ((seen >> index & 1U) != 0) {
-      return invalid("the field '" + std::string(*known) + "' is given twice");
-    }
-    seen |= 1U << index;
-    if (Result<void> read = on_field(index, field.value(), json); !read) {
-      return read;
-    }
+  auto read = read_fields(json, object, {}, shape.fields,
+                          [&](std::size_t index, std::string_view, ondemand::value value) {
+                            return on_field(index, std::move(value), json);
+                          });
+  if (!read) {
+    return read;
   }
   if (document.current_location().error() != simdjson::OUT_OF_BOUNDS) {
     return syntax_error(json);

@@ -22,51 +22,6 @@ namespace podsense::protocol {
 
 inline constexpr std::string_view kObjectRule = "it must be an object";
 
-/// Where a value stands, written only when it is refused: `inputs[2].shape`.
-struct Where {
-  std::string_view list{};  ///< empty: the body itself
-  std::size_t index = 0;
-
-  [[nodiscard]] std::string text() const {
-    return list.empty() ? std::string() : std::string(list) + '[' + std::to_string(index) + ']';
-  }
-  [[nodiscard]] std::string text(std::string_view member) const {
-    return list.empty() ? std::string(member) : text() + '.' + std::string(member);
-  }
-};
-
-/// Calls `on_field(index, name, value)` for each field. With `known` a field may come once, and an
-/// unknown one is refused; without, any name is a field, and `index` means nothing.
-template <class OnField>
-Result<void> read_fields(std::string_view json, ondemand::object& object, const Where& where,
-                         std::span<const std::string_view> known, OnField on_field) {
-  unsigned seen = 0;
-  for (auto entry : object) {
-    ondemand::field field;
-    std::string_view name;
-    if (std::move(entry).get(field) != simdjson::SUCCESS ||
-        field.unescaped_key().get(name) != simdjson::SUCCESS) {
-      return syntax_error(json);
-    }
-    std::size_t index = 0;
-    if (!known.empty()) {
-      const auto found = std::ranges::find(known, name);
-      if (found == known.end()) {
-        return unknown_name(where.list.empty() ? "field" : "field in " + where.text(), name, known);
-      }
-      index = static_cast<std::size_t>(found - known.begin());
-      if ((seen >> index & 1U) != 0) {
-        return invalid("the field '" + where.text(name) + "' is given twice");
-      }
-      seen |= 1U << index;
-    }
-    if (Result<void> read = on_field(index, name, field.value()); !read) {
-      return read;
-    }
-  }
-  return {};
-}
-
 /// Reads values, or says what they are instead.
 class Values {
  public:

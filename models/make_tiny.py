@@ -69,6 +69,8 @@ def plain(w):
     w.save("not_bool", [node("Not", ["x"], ["y"])],
            [("x", TensorProto.BOOL, ["N"])], [("y", TensorProto.BOOL, ["N"])])
     w.save("strings", [node("Identity", ["x"], ["y"])], [("x", STRING, ["N"])], [("y", STRING, ["N"])])
+    w.save("passthrough", [node("Neg", ["x"], ["y"])], [("x", F32, ["N", 4])],
+           [("y", F32, ["N", 4]), ("x", F32, ["N", 4])], check=False)  # an output that is an input
     w.save("no_batch", [node("ReduceSum", ["x"], ["y"], keepdims=0)], [("x", F32, ["N", 2])], [("y", F32, [])])
     w.save("many_inputs", [node("Sum", [f"x{i}" for i in range(12)], ["y"])],
            [(f"x{i}", F32, ["N", 2]) for i in range(12)], [("y", F32, ["N", 2])])

@@ -39,7 +39,8 @@ struct TensorView {
   std::span<const std::byte> data;
 };
 
-/// What a run made; owns ONNX Runtime's values. Reusable. @threads confined
+/// What a run made; owns ONNX Runtime's values, and shares no memory with the run's inputs.
+/// Reusable. @threads confined
 class Outputs {
  public:
   Outputs();

@@ -109,6 +109,23 @@ TEST_F(ModelTest, RunsOfOneShapeGiveEachItsOwnValues) {
   }
 }
 
+TEST_F(ModelTest, AnOutputThatIsAnInputOutlivesTheInput) {
+  const auto model = load("passthrough.onnx");
+  const std::vector<std::int64_t> shape{1, 4};
+  Outputs outputs;
+  for (const std::size_t shift : {0U, 0U, 1U, 1U}) {  // 1: not aligned, so copied on the way in
+    auto memory = std::make_unique<std::byte[]>(17);
+    const std::vector<float> values{1, 2, 3, 4};
+    std::memcpy(memory.get() + shift, values.data(), 16);
+    const TensorView input{DataType::kFp32, shape, {memory.get() + shift, 16}};
+    ASSERT_TRUE(model->run({&input, 1}, outputs));
+    memory.reset();
+    ASSERT_EQ(outputs.size(), 2U);
+    EXPECT_THAT(values_of<float>(outputs[0]), ElementsAre(-1, -2, -3, -4));
+    EXPECT_THAT(values_of<float>(outputs[1]), ElementsAre(1, 2, 3, 4));
+  }
+}
+
 TEST_F(ModelTest, ARefusedRunSpoilsNoLaterOne) {
   const auto model = load("gather_fail.onnx");
   const std::vector<std::int64_t> shape{1};

@@ -178,11 +178,34 @@ class OnnxModel final : public Model {
       return fail(run_error(failed));
     }
     auto collected = collect(raw_outputs.first(output_names_.size()), out);
-    if (collected && keeps_tensors_ && inputs[0].data.size() <= kKeptInput) {
+    if (!collected) {
+      return collected;
+    }
+    const bool shared = copy_shared(inputs, aligned, out);
+    if (!shared && keeps_tensors_ && inputs[0].data.size() <= kKeptInput) {
       out.model = serial_;
       out.input_shape.assign(inputs[0].shape.begin(), inputs[0].shape.end());
     }
-    return collected;
+    return {};
+  }
+
+  /// An output that is an input, or a part of one, would end with the request's memory: copies it.
+  /// True where there was one.
+  static bool copy_shared(std::span<const TensorView> inputs,
+                          std::span<const std::vector<std::byte>> aligned, Outputs::Impl& out) {
+    bool shared = false;
+    for (Outputs::Impl::Made& made : std::span(out.made).first(out.size)) {
+      const auto holds = [&made](std::span<const std::byte> memory) {
+        return overlap(memory, made.data);
+      };
+      if (std::ranges::any_of(inputs, holds, &TensorView::data) ||
+          std::ranges::any_of(aligned, holds)) {
+        made.copied.assign(made.data.begin(), made.data.end());
+        made.data = made.copied;
+        shared = true;
+      }
+    }
+    return shared;
   }
 
   /// Takes ownership of every value, also where one of them cannot be read.

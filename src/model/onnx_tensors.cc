@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <functional>
 #include <string>
 #include <utility>
 
@@ -158,6 +159,12 @@ bool is_aligned(const TensorView& view) {
   return reinterpret_cast<std::uintptr_t>(view.data.data()) % element_size(view.type) == 0;
 }
 
+bool overlap(std::span<const std::byte> a, std::span<const std::byte> b) {
+  const std::less<const std::byte*> before;  // also orders what lies in different objects
+  return !a.empty() && !b.empty() && before(a.data(), b.data() + b.size()) &&
+         before(b.data(), a.data() + a.size());
+}
+
 OrtStatus* make_texts(const TensorView& view, Value& made) {
   const OrtApi& api = Ort::GetApi();
   OrtAllocator* allocator = nullptr;
@@ -237,10 +244,10 @@ Result<void> Outputs::read_texts() {
     for (const std::int64_t dimension : made.shape) {
       count *= static_cast<std::size_t>(dimension);
     }
-    if (OrtStatus* failed = copy_texts(made.value.get(), count, made.texts)) {
+    if (OrtStatus* failed = copy_texts(made.value.get(), count, made.copied)) {
       return fail(internal_error(failed));
     }
-    made.data = made.texts;
+    made.data = made.copied;
   }
   return {};
 }

@@ -54,7 +54,9 @@ struct Outputs::Impl {
     DataType type = DataType::kFp32;
     std::vector<std::int64_t> shape;  // keeps its memory from run to run
     std::span<const std::byte> data;
-    std::vector<std::byte> texts;  // what `data` is of kBytes, once asked for
+    // What `data` views where it is not the value's own memory: texts once they were read, or the
+    // copy of an output that shares memory with an input.
+    std::vector<std::byte> copied;
   };
   std::vector<Made> made;
   std::size_t size = 0;  // of `made`, how many the last run filled
@@ -74,6 +76,9 @@ struct Outputs::Impl {
     input_value.reset();
   }
 };
+
+/// Whether the two have a byte in common.
+bool overlap(std::span<const std::byte> a, std::span<const std::byte> b);
 
 /// Fills in type, shape and data of `made.value`. Null where all is well.
 OrtStatus* describe(Outputs::Impl::Made& made);

@@ -138,6 +138,83 @@ def tables(w):
     w.save("regressor", [node("ReduceMean", ["features"], ["y"], axes=[1])], features, [("y", F32, ["N", 1])])
 
 
+def rows(w):
+    """Whether rows of different requests may share a run: apart_* yes, mixes_* no."""
+    x = [("x", F32, ["N", 4])]
+    y = [("y", F32, ["N", 4])]
+    i64 = lambda *values: np.array(values, np.int64)  # noqa: E731
+
+    def mixes(name, nodes, constants=(), inputs=x, outputs=y, **more):
+        w.save("mixes_" + name, nodes, inputs, outputs, constants, **more)
+
+    def apart(name, nodes, constants=(), inputs=x, outputs=y, **more):
+        w.save("apart_" + name, nodes, inputs, outputs, constants, **more)
+
+    mixes("softmax", [node("Softmax", ["x"], ["y"], axis=0)])
+    mixes("softmax_negative_axis", [node("Softmax", ["x"], ["y"], axis=-2)])
+    mixes("softmax_11", [node("Softmax", ["x"], ["y"], axis=0)], opset=11)
+    mixes("centred", [node("ReduceMean", ["x"], ["m"], axes=[0]), node("Sub", ["x", "m"], ["y"])])
+    mixes("largest_decides",  # only where a value is above 1000: no random row shows it
+          [node("ReduceMax", ["x"], ["m"], keepdims=0), node("Greater", ["m", "limit"], ["over"]),
+           node("Where", ["over", "zero", "x"], ["y"])], [const("limit", np.float32(1000)), const("zero", np.float32(0))])
+    mixes("count_of_rows", [node("Shape", ["x"], ["s"]), node("Gather", ["s", "first"], ["n"]),
+                            node("Cast", ["n"], ["f"], to=F32), node("Mul", ["x", "f"], ["y"])], [const("first", np.int64(0))])
+    mixes("positions", [node("Shape", ["x"], ["s"]), node("Gather", ["s", "first"], ["n"]),
+                        node("Range", ["first", "n", "one"], ["r"]), node("Cast", ["r"], ["f"], to=F32),
+                        node("Unsqueeze", ["f", "last"], ["c"]), node("Add", ["x", "c"], ["y"])],
+          [const("first", np.int64(0)), const("one", np.int64(1)), const("last", i64(1))])
+    mixes("reversed", [node("Slice", ["x", "from", "to", "axes", "steps"], ["y"])],
+          [const("from", i64(-1)), const("to", i64(-2**31)), const("axes", i64(0)), const("steps", i64(-1))])
+    mixes("running_sum", [node("CumSum", ["x", "axis"], ["y"])], [const("axis", np.int64(0))])
+    mixes("top", [node("TopK", ["x", "one"], ["v", "i"], axis=0), node("Sub", ["x", "v"], ["y"])], [const("one", i64(1))])
+    mixes("similarity", [node("Transpose", ["x"], ["t"], perm=[1, 0]), node("MatMul", ["x", "t"], ["g"]),
+                         node("MatMul", ["g", "x"], ["y"])])
+    mixes("flattened", [node("Reshape", ["x", "one_row"], ["r"]), node("Softmax", ["r"], ["p"], axis=1),
+                        node("Reshape", ["p", "back"], ["y"])], [const("one_row", i64(1, -1)), const("back", i64(-1, 4))])
+    mixes("straddling", [node("Reshape", ["x", "eight"], ["r"]), node("Softmax", ["r"], ["p"]),
+                         node("Reshape", ["p", "back"], ["y"])], [const("eight", i64(-1, 8)), const("back", i64(-1, 4))])
+    mixes("quantised", [node("DynamicQuantizeLinear", ["x"], ["q", "s", "z"]), node("DequantizeLinear", ["q", "s", "z"], ["y"])])
+    mixes("batch_statistics", [node("MeanVarianceNormalization", ["x"], ["y"])],
+          inputs=[("x", F32, ["N", 2, 2, 2])], outputs=[("y", F32, ["N", 2, 2, 2])], check=False)
+    mixes("random", [node("RandomNormalLike", ["x"], ["r"], seed=1.0), node("Add", ["x", "r"], ["y"])])
+    mixes("nonzero", [node("NonZero", ["x"], ["i"]), node("Transpose", ["i"], ["t"]), node("Cast", ["t"], ["y"], to=F32)],
+          outputs=[("y", F32, [None, 2])])
+    mixes("by_column", [node("Transpose", ["x"], ["t"]), node("Softmax", ["t"], ["p"], axis=-1), node("Transpose", ["p"], ["y"])])
+    mixes("twice_the_rows", [node("Concat", ["x", "x"], ["y"], axis=0)], outputs=[("y", F32, [None, 4])])
+
+    weights = const("w", RNG.normal(size=(4, 4)).astype(np.float32))
+    apart("mlp", [node("Gemm", ["x", "w", "b"], ["h"]), node("Relu", ["h"], ["r"]), node("MatMul", ["r", "w"], ["l"]),
+                  node("Softmax", ["l"], ["y"], axis=-1)], [weights, const("b", np.ones(4, np.float32))])
+    apart("normalised", [node("ReduceMean", ["x"], ["m"], axes=[-1]), node("Sub", ["x", "m"], ["d"]), node("Mul", ["d", "d"], ["q"]),
+                         node("ReduceMean", ["q"], ["v"], axes=[1]), node("Sqrt", ["v"], ["s"]), node("Div", ["d", "s"], ["y"])])
+    sequence, hidden = [("x", F32, ["N", "S", 4])], [("y", F32, ["N", "S", 4])]
+    apart("attention",  # two heads, with the shape arithmetic that exporters write
+          [node("Shape", ["x"], ["shape"]), node("Gather", ["shape", "zero"], ["n"]), node("Gather", ["shape", "one"], ["s"]),
+           node("Unsqueeze", ["n", "at0"], ["n1"]), node("Unsqueeze", ["s", "at0"], ["s1"]),
+           node("Concat", ["n1", "s1", "heads", "width"], ["split"], axis=0),
+           node("MatMul", ["x", "w"], ["q"]), node("Reshape", ["q", "split"], ["qs"]), node("Transpose", ["qs"], ["qh"], perm=[0, 2, 1, 3]),
+           node("Transpose", ["qs"], ["kh"], perm=[0, 2, 3, 1]), node("MatMul", ["qh", "kh"], ["scores"]),
+           node("Softmax", ["scores"], ["p"], axis=-1), node("MatMul", ["p", "qh"], ["c"]), node("Transpose", ["c"], ["cs"], perm=[0, 2, 1, 3]),
+           node("Concat", ["n1", "s1", "all"], ["join"], axis=0), node("Reshape", ["cs", "join"], ["o"]), node("Add", ["o", "x"], ["y"])],
+          [weights, const("zero", np.int64(0)), const("one", np.int64(1)), const("at0", i64(0)), const("heads", i64(2)), const("width", i64(2)),
+           const("all", i64(-1))], inputs=sequence, outputs=hidden)
+    apart("embedding", [node("Gather", ["table", "ids"], ["e"]), node("Shape", ["ids"], ["s"]), node("Slice", ["s", "one", "two"], ["len"]),
+                        node("Slice", ["places", "zero", "len"], ["p"]), node("Add", ["e", "p"], ["y"])],
+          [const("table", RNG.normal(size=(3, 4)).astype(np.float32)), const("places", RNG.normal(size=(300, 4)).astype(np.float32)),
+           const("zero", i64(0)), const("one", i64(1)), const("two", i64(2))], inputs=[("ids", I64, ["N", "S"])], outputs=hidden)
+    apart("convolution", [node("Conv", ["x", "k"], ["c"], pads=[1, 1, 1, 1]), node("Relu", ["c"], ["r"]), node("MaxPool", ["r"], ["p"], kernel_shape=[2, 2], strides=[2, 2]),
+                          node("Reshape", ["p", "flat"], ["f"]), node("Gemm", ["f", "w"], ["y"])],
+          [const("k", RNG.normal(size=(2, 3, 3, 3)).astype(np.float32)), const("flat", i64(-1, 8)),
+           const("w", RNG.normal(size=(8, 4)).astype(np.float32))], inputs=[("x", F32, ["N", 3, 4, 4])])
+    apart("recurrent", [node("Transpose", ["x"], ["t"], perm=[1, 0, 2]), node("GRU", ["t", "w", "r"], ["", "h"], hidden_size=4),
+                        node("Squeeze", ["h", "at0"], ["y"])],
+          [const("w", RNG.normal(size=(1, 12, 4)).astype(np.float32)), const("r", RNG.normal(size=(1, 12, 4)).astype(np.float32)),
+           const("at0", i64(0))], inputs=[("x", F32, ["N", 3, 4])])
+    apart("mask", [node("Shape", ["x"], ["s"]), node("Expand", ["row", "s"], ["m"]), node("Mul", ["x", "m"], ["y"])],
+          [const("row", np.ones((1, 4), np.float32))])
+    apart("two_inputs", [node("Concat", ["a", "b"], ["y"], axis=1)], inputs=[("a", F32, ["N", 1]), ("b", F32, ["N", 3])])
+
+
 def outside(w):
     """Weights in other files: beside the model, above it, anywhere, and inside a nested graph."""
     io = [("x", F32, ["N", 4])], [("y", F32, ["N", 4])]
@@ -159,7 +236,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder")
     writer = Writer(parser.parse_args().folder)
-    for part in (plain, failing, images, tables, outside):
+    for part in (plain, failing, images, tables, outside, rows):
         part(writer)
 
 

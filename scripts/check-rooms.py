@@ -40,7 +40,7 @@ LAYERS = {
         "grpc", "trace",
     },
     "load": {"base", "metrics", "protocol"},
-    "cli": {"base", "server", "load", "metrics", "model", "protocol", "http"},
+    "cli": {"base", "inference", "server", "load", "metrics", "model", "protocol", "http"},
 }  # fmt: skip
 
 # Third-party headers (patterns of what stands between the angle brackets), and the files under
@@ -50,7 +50,7 @@ OWNERS = [
     ("ONNX Runtime", ["onnxruntime_*", "cpu_provider_factory.h"], ["model/*.cc"]),
     ("Boost", ["boost/*"], ["http/*", "load/*"]),
     ("gRPC", ["grpc/*", "grpcpp/*", "grpc++/*"], ["grpc/*", "load/grpc_*"]),
-    ("protobuf", ["google/*", "*.pb.h"], ["grpc/*", "load/grpc_*.cc"]),
+    ("protobuf", ["google/*", "*.pb.h"], ["grpc/*", "load/grpc_*.cc", "model/onnx_graph.cc"]),
     ("simdjson", ["simdjson.h"], ["protocol/*.cc"]),
     ("nlohmann-json", ["nlohmann/*"],
      ["access/*.cc", "protocol/*.cc", "server/*.cc", "http/*.cc", "load/*.cc", "cli/*.cc"]),

@@ -18,8 +18,7 @@ void drop_all(std::vector<TaskPtr>& tasks, ErrorCode code, const char* message) 
 
 Queue::Queue(Scheduler& scheduler, Options options, Run run)
     : scheduler_(scheduler),
-      options_(options),
-      run_(std::move(run)),
+      run_(std::move(run)), options_(options),
       service_{.recent = options.service, .lasting = options.service} {
   const MutexLock lock(scheduler_.mutex_);
   scheduler_.queues_.push_back(this);
@@ -118,6 +117,11 @@ Scheduler::Scheduler(Options options, const Clock& clock)
   for (unsigned i = 0; i < executors_; ++i) {
     threads_.emplace_back([this, i] { work(i); });
   }
+}
+
+void Queue::set_max_batch(std::size_t rows) {
+  const MutexLock lock(scheduler_.mutex_);
+  options_.max_batch = rows;
 }
 
 void Scheduler::resize(unsigned executors) {

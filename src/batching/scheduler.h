@@ -62,6 +62,9 @@ class Queue {
   ///         kDeadlineExceeded: already past it, or a known cost that does not fit before it
   Result<void> submit(TaskPtr& task);
 
+  /// Rows of the runs that are put together from now on. @pre ≥ 1
+  void set_max_batch(std::size_t rows);
+
   /// Why tasks never ran, in counts since the queue was added.
   struct Unserved {
     std::uint64_t queue_time = 0;    ///< refused: the deadline cannot be met
@@ -85,9 +88,9 @@ class Queue {
  private:
   friend class Scheduler;
   Scheduler& scheduler_;
-  const Options options_;
   const Run run_;
   // Protected by Scheduler::mutex_.
+  Options options_;
   Waiting waiting_;
   std::size_t running_tasks_ = 0;
   std::size_t running_batches_ = 0;

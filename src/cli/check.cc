@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "cli/commands.h"
 #include "http/probe.h"
+#include "inference/row_check.h"
 #include "model/model.h"
 #include "model/repository.h"
 
@@ -21,6 +22,18 @@ int check_url(const std::string& url, const http::ProbeOptions& options) {
   }
   std::cout << answer->status << ' ' << answer->body << '\n';
   return answer->status >= 200 && answer->status < 300 ? 0 : 1;
+}
+
+/// Whether requests would share runs of the model; nothing for models without rows.
+std::string sharing(const model::Model& model) {
+  const SteadyClock clock;
+  const auto verdict =
+      inference::rows_verdict(model, clock, Deadline::after(clock.now(), std::chrono::seconds(30)));
+  if (!model.signature().batchable) {
+    return {};
+  }
+  return verdict ? "  requests share runs"
+                 : "  each request runs alone: " + verdict.error().message;
 }
 
 /// Opens every version that would be served, as the server would.
@@ -42,7 +55,7 @@ int check_models(const std::string& root) {
     const std::string name = candidate.name + "/" + std::to_string(candidate.version);
     if (const auto loaded = (*runtime)->load(candidate); loaded) {
       std::cout << "ok       " << name << "  " << model::task_name((*loaded)->signature().task)
-                << '\n';
+                << sharing(**loaded) << '\n';
     } else {
       std::cout << "refused  " << name << ": " << loaded.error().message << '\n';
       ++failed;

@@ -13,9 +13,6 @@ namespace {
 
 namespace wire = ::inference;
 
-/// Rows that one request may bring where the manifest sets no batch size: as many as fit a message.
-constexpr std::uint32_t kAnyBatch = 4096;
-
 std::string_view platform_of(const inference::ServedModel& served) {
   return served.model->signature().task == model::Task::kSimulated ? "podsense_simulated"
                                                                    : "onnxruntime_onnx";
@@ -163,18 +160,17 @@ Result<void> fill_config(const inference::Catalog& catalog, const protocol::Mode
   message.set_platform(std::string(platform_of(served)));
   message.set_backend(simulated ? "podsense_simulated" : "onnxruntime");
   message.set_default_model_filename(simulated ? "" : "model.onnx");
-  if (signature.batchable) {
-    message.set_max_batch_size(static_cast<std::int32_t>(manifest.max_batch.value_or(kAnyBatch)));
-  }
+  const std::uint32_t rows = served.max_batch_size();
+  message.set_max_batch_size(static_cast<std::int32_t>(rows));
   if (manifest.max_batch.value_or(1) > 1) {
     message.mutable_dynamic_batching()->set_max_queue_delay_microseconds(static_cast<std::uint64_t>(
         std::chrono::duration_cast<std::chrono::microseconds>(manifest.max_delay).count()));
   }
   for (const model::TensorInfo& info : signature.inputs) {
-    add_config(info, signature.batchable, *message.add_input());
+    add_config(info, rows > 0, *message.add_input());
   }
   for (const model::TensorInfo& info : signature.outputs) {
-    add_config(info, signature.batchable, *message.add_output());
+    add_config(info, rows > 0, *message.add_output());
   }
   (*message.mutable_parameters())["task"].set_string_value(
       std::string(model::task_name(signature.task)));

@@ -8,13 +8,6 @@ namespace {
 
 using nlohmann::json;
 
-/// Rows that one request may bring where the manifest sets no batch size: as many as fit the body.
-constexpr std::uint32_t kAnyBatch = 4096;
-
-std::uint32_t max_batch_size(const model::Model& model) {
-  return model.signature().batchable ? model.manifest().max_batch.value_or(kAnyBatch) : 0;
-}
-
 const char* platform(const model::Signature& signature) {
   return signature.task == model::Task::kSimulated ? "podsense_simulated" : "onnxruntime_onnx";
 }
@@ -34,13 +27,12 @@ std::string config_type(DataType type) {
          (type == DataType::kBytes ? std::string("STRING") : std::string(data_type_name(type)));
 }
 
-json config_tensors(const model::Model& model, const std::vector<model::TensorInfo>& infos,
-                    bool inputs) {
+json config_tensors(const std::vector<model::TensorInfo>& infos, bool batches, bool inputs) {
   json list = json::array();
   for (const model::TensorInfo& info : infos) {
     // The batch dimension is not among `dims`.
     std::vector<std::int64_t> dims = info.shape;
-    if (max_batch_size(model) > 0 && !dims.empty()) {
+    if (batches && !dims.empty()) {
       dims.erase(dims.begin());
     }
     json entry{{"name", info.name},
@@ -116,14 +108,15 @@ json oip_config(const inference::ServedModel& served) {
   const model::Model& model = *served.model;
   const model::Manifest& manifest = model.manifest();
   const model::Signature& signature = model.signature();
+  const std::uint32_t rows = served.max_batch_size();
   const bool has_file = signature.task != model::Task::kSimulated;
   json config{{"name", served.name()},
               {"platform", platform(signature)},
               {"backend", has_file ? "onnxruntime" : "podsense_simulated"},
               {"version_policy", version_policy(manifest)},
-              {"max_batch_size", max_batch_size(model)},
-              {"input", config_tensors(model, signature.inputs, true)},
-              {"output", config_tensors(model, signature.outputs, false)},
+              {"max_batch_size", rows},
+              {"input", config_tensors(signature.inputs, rows > 0, true)},
+              {"output", config_tensors(signature.outputs, rows > 0, false)},
               {"default_model_filename", has_file ? "model.onnx" : ""},
               {"instance_group", json::array()},
               {"parameters", {{"task", {{"string_value", model::task_name(signature.task)}}}}}};

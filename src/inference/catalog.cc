@@ -45,7 +45,8 @@ Catalog::Catalog(CatalogOptions options, model::Runtime& runtime, batching::Sche
       scheduler_(scheduler),
       registry_(registry),
       clock_(clock),
-      snapshot_(std::make_shared<const Snapshot>()) {}
+      snapshot_(std::make_shared<const Snapshot>()),
+      checks_(profiles_, clock_) {}
 
 Catalog::~Catalog() {
   {
@@ -285,6 +286,7 @@ ReloadReport Catalog::publish(const std::shared_ptr<const Snapshot>& before,
     for (const Version& version : versions) {
       if (old.erase(version.served) == 0) {
         report.loaded.push_back(full_name(name, version.served->version));
+        checks_.add(version.served);
         registry_.reload(true);
       }
     }

@@ -19,6 +19,7 @@
 #include "base/mutex.h"
 #include "inference/saved_profiles.h"
 #include "inference/served_model.h"
+#include "inference/stacking.h"
 #include "model/repository.h"
 #include "protocol/messages.h"
 
@@ -85,6 +86,9 @@ class Catalog {
   [[nodiscard]] Result<std::shared_ptr<const ServedModel>> find(
       const protocol::ModelRef& ref) const;
 
+  /// Blocks until it is known of every version whether its requests may share runs.
+  void wait_for_checks() { checks_.wait(); }
+
   [[nodiscard]] std::vector<ModelStatus> status() const;
   [[nodiscard]] std::string default_model(model::Task task) const;
   /// The first load has ended, well or not.
@@ -143,6 +147,7 @@ class Catalog {
   bool stopping_ GUARDED_BY(mutex_) = false;
   std::vector<std::shared_ptr<const ServedModel>> retired_ GUARDED_BY(mutex_);
 
+  StackingChecks checks_;
   Mutex reload_mutex_;  ///< held for a whole reload
   std::jthread thread_;
 };

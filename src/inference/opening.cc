@@ -61,7 +61,11 @@ Result<std::optional<Opened>> reopen(model::Runtime& runtime, const model::Candi
                                   {"saved_ms", to_ms(saved.profile.front().time)}});
     return std::nullopt;
   }
-  return Opened{.model = std::move(model), .profile = std::move(saved.profile), .saved = true};
+  return Opened{.model = std::move(model),
+                .profile = std::move(saved.profile),
+                .saved = true,
+                .key = {},
+                .rows = std::move(saved.rows)};
 }
 
 bool wants_trial(const model::Candidate& candidate, const Profile& profile, unsigned cores) {
@@ -97,7 +101,7 @@ Result<void> try_threads(model::Runtime& runtime, const model::Candidate& candid
   if (!profile) {
     return fail(std::move(profile.error()));
   }
-  opened = {.model = *model, .profile = std::move(*profile)};
+  opened = {.model = *model, .profile = std::move(*profile), .key = {}};
   return {};
 }
 
@@ -116,6 +120,7 @@ Result<Opened> open_measured(model::Runtime& runtime, const model::Candidate& ca
       return fail(std::move(again.error()));
     }
     if (*again) {
+      (*again)->key = key;
       return std::move(**again);
     }
   }
@@ -123,12 +128,13 @@ Result<Opened> open_measured(model::Runtime& runtime, const model::Candidate& ca
   if (!profile) {
     return fail(std::move(profile.error()));
   }
-  Opened opened{.model = std::move(*model), .profile = std::move(*profile)};
+  Opened opened{.model = std::move(*model), .profile = std::move(*profile), .key = {}};
   if (wants_trial(candidate, opened.profile, cores)) {
     if (auto tried = try_threads(runtime, candidate, cores, clock, opened); !tried) {
       return fail(std::move(tried.error()));
     }
   }
+  opened.key = key;
   saved.keep(key, {.threads = opened.model->threads(), .profile = opened.profile});
   return opened;
 }

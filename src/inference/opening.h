@@ -4,6 +4,8 @@
 /// room.
 
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "inference/profile.h"
 #include "inference/saved_profiles.h"
@@ -16,6 +18,8 @@ struct Opened {
   std::shared_ptr<const model::Model> model;
   Profile profile;
   bool saved = false;  ///< the profile is an earlier start's
+  ProfileKey key;
+  std::optional<std::string> rows = std::nullopt;  ///< as SavedProfile::rows
 };
 
 /// Threads of one run are the manifest's, else 1: concurrent runs of one thread give more than runs

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstdint>
 #include <fstream>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -16,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kHead = "podsense profile 1\n";
+constexpr std::string_view kHead = "podsense profile 2\n";
 constexpr std::string_view kSuffix = ".podsense-profile";
 constexpr std::size_t kMaxFiles = 256;
 constexpr std::uintmax_t kMaxBytes = 16U << 10U;
@@ -69,6 +70,30 @@ std::optional<Profile> read_points(std::string_view text) {
   return !profile.empty() && profile.front().rows == 1 ? std::optional(profile) : std::nullopt;
 }
 
+constexpr std::string_view kRowsUnknown = "unknown";
+constexpr std::string_view kRowsShared = "shared";
+constexpr std::string_view kRowsAlone = "alone: ";
+
+std::string rows_text(const std::optional<std::string>& rows) {
+  if (!rows || rows->empty()) {
+    return std::string(rows ? kRowsShared : kRowsUnknown);
+  }
+  std::string text(kRowsAlone);
+  std::ranges::replace_copy_if(
+      *rows, std::back_inserter(text), [](char c) { return c == '\n' || c == '\r'; }, ' ');
+  return text;
+}
+
+/// False where `text` is none that rows_text makes.
+bool read_rows(std::string_view text, std::optional<std::string>& rows) {
+  if (text.starts_with(kRowsAlone) && text.size() > kRowsAlone.size()) {
+    rows = text.substr(kRowsAlone.size());
+    return true;
+  }
+  rows = text == kRowsShared ? std::optional(std::string()) : std::nullopt;
+  return text == kRowsShared || text == kRowsUnknown;
+}
+
 }  // namespace
 
 std::string write_profile(const ProfileKey& key, const SavedProfile& saved) {
@@ -82,6 +107,7 @@ std::string write_profile(const ProfileKey& key, const SavedProfile& saved) {
   line("runtime", key.runtime);
   line("plan", key.plan);
   line("threads", std::to_string(saved.threads));
+  line("rows", rows_text(saved.rows));
   for (const ProfilePoint& point : saved.profile) {
     line("run", std::to_string(point.rows) + " " + std::to_string(point.time.count()));
   }
@@ -119,11 +145,14 @@ Result<SavedProfile> read_profile(std::string_view text, const ProfileKey& key) 
   }
   const auto threads_text = take_line(rest, "threads");
   const auto threads = threads_text ? number<unsigned>(*threads_text) : std::nullopt;
+  const auto rows_line = take_line(rest, "rows");
+  std::optional<std::string> rows;
+  const bool rows_known = rows_line && read_rows(*rows_line, rows);
   auto points = read_points(rest);
-  if (!threads || *threads == 0 || *threads > kMostThreads || !points) {
+  if (!rows_known || !threads || *threads == 0 || *threads > kMostThreads || !points) {
     return fail(damaged());
   }
-  return SavedProfile{.threads = *threads, .profile = std::move(*points)};
+  return SavedProfile{.threads = *threads, .profile = std::move(*points), .rows = std::move(rows)};
 }
 
 fs::path SavedProfiles::path_of(const ProfileKey& key) const {

@@ -27,6 +27,9 @@ struct ProfileKey {
 struct SavedProfile {
   unsigned threads = 1;  ///< per run
   Profile profile;
+  /// Whether rows of different requests may share a run (stacking.h): nothing: not known; empty:
+  /// they may; else why not. One line.
+  std::optional<std::string> rows = std::nullopt;
 };
 
 /// @threads thread-safe: writers make files of their own and rename them

@@ -65,7 +65,7 @@ void open_queue(ServedModel& served, batching::Scheduler& scheduler, metrics::Re
                 const Clock& clock, const ServeOptions& options) {
   const model::Manifest& manifest = served.model->manifest();
   const batching::Queue::Options queue_options{
-      .max_batch = served.max_batch,
+      .max_batch = 1,  // until requests may share a run
       .max_delay = manifest.max_delay,
       .weight = manifest.weight,
       .instances = manifest.instances.value_or(options.instances),
@@ -86,6 +86,12 @@ void export_plan(ServedModel& served, metrics::Registry& registry) {
                                           {"task", task},
                                           {"plan", std::string(plan_name(served.plan))}},
                                          [] { return 1.0; }));
+  served.gauges.push_back(registry.watch(
+      "podsense_requests_share_runs", {{"model", served.name()}, {"version", served.version}},
+      [stacking = served.stacking.get()] { return stacking->shared() ? 1.0 : 0.0; }));
+  served.gauges.push_back(registry.watch(
+      "podsense_stacking_ended_total", {{"model", served.name()}, {"version", served.version}},
+      [stacking = served.stacking.get()] { return static_cast<double>(stacking->ended()); }));
   for (const ProfilePoint& point : served.profile) {
     served.gauges.push_back(
         registry.watch("podsense_profile_seconds",
@@ -112,6 +118,23 @@ std::string milliseconds_text(Duration time) {
 std::string_view ServedModel::label(std::size_t class_index) const {
   const auto& labels = model->signature().labels;
   return class_index < labels.size() ? std::string_view(labels[class_index]) : std::string_view();
+}
+
+std::uint32_t ServedModel::max_batch_size() const {
+  // Where the manifest sets no batch size: as many rows as fit the body.
+  constexpr std::uint32_t kAnyBatch = 4096;
+  const bool rows = model->signature().batchable && stacking->state() != Stacking::State::kAlone;
+  return rows ? model->manifest().max_batch.value_or(kAnyBatch) : 0;
+}
+
+void ServedModel::end_stacking(std::string_view reason) const {
+  if (!stacking->end(std::string(reason))) {
+    return;
+  }
+  queue->set_max_batch(1);
+  log::warning(
+      "requests_share_runs",
+      {{"model", name()}, {"version", version}, {"requests", "alone"}, {"reason", reason}});
 }
 
 protocol::ModelStatistics ServedModel::statistics() const {
@@ -195,10 +218,14 @@ std::vector<std::pair<std::string_view, std::string>> ServedModel::plan_facts() 
     points += (points.empty() ? "" : ",") + std::to_string(point.rows) + ":" +
               milliseconds_text(point.time);
   }
-  return {
-      {"plan", std::string(plan_name(plan))},   {"threads", std::to_string(model->threads())},
-      {"max_batch", std::to_string(max_batch)}, {"service_ms", milliseconds_text(service)},
-      {"profile_ms", std::move(points)},        {"profile", profile_saved ? "saved" : "measured"}};
+  return {{"plan", std::string(plan_name(plan))},
+          {"threads", std::to_string(model->threads())},
+          {"max_batch", std::to_string(max_batch)},
+          {"requests", std::string(stacking_name(stacking->state()))},
+          {"requests_reason", stacking->reason()},
+          {"service_ms", milliseconds_text(service)},
+          {"profile_ms", std::move(points)},
+          {"profile", profile_saved ? "saved" : "measured"}};
 }
 
 Result<std::shared_ptr<const ServedModel>> serve(Opened opened, batching::Scheduler& scheduler,
@@ -229,8 +256,11 @@ Result<std::shared_ptr<const ServedModel>> serve(Opened opened, batching::Schedu
           ? served->model->manifest().max_batch.value_or(best_batch(served->profile))
           : 1;
   served->metrics = registry.for_model(served->name(), served->version);
+  served->profile_key = std::move(opened.key);
+  served->saved_rows = std::move(opened.rows);
   export_plan(*served, registry);
   open_queue(*served, scheduler, registry, clock, options);
+  begin_stacking(*served);
   return served;
 }
 

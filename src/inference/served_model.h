@@ -16,6 +16,8 @@
 #include "image/image.h"
 #include "inference/faults.h"
 #include "inference/profile.h"
+#include "inference/saved_profiles.h"
+#include "inference/stacking.h"
 #include "metrics/metrics.h"
 #include "model/model.h"
 #include "protocol/tensor.h"
@@ -46,9 +48,13 @@ struct ServedModel {
   Profile profile;
   bool profile_saved = false;  ///< measured at an earlier start
   Duration service{};          ///< one row, from the profile
-  std::size_t max_batch = 1;   ///< rows in one run: the manifest's, else what the profile found
-  image::TensorSpec spec;      ///< image models
-  bool byte_input = false;     ///< image models that take uint8
+  /// Rows in one run, where requests may share one: the manifest's, else what the profile found.
+  std::size_t max_batch = 1;
+  std::unique_ptr<Stacking> stacking = std::make_unique<Stacking>();
+  std::optional<ProfileKey> profile_key;    ///< where it is kept for the next start
+  std::optional<std::string> saved_rows{};  ///< as SavedProfile::rows
+  image::TensorSpec spec;                   ///< image models
+  bool byte_input = false;                  ///< image models that take uint8
   Faults* faults = nullptr;
   std::shared_ptr<metrics::ModelMetrics> metrics;
   std::vector<std::unique_ptr<metrics::Registry::Gauge>> gauges;
@@ -57,11 +63,18 @@ struct ServedModel {
   alignas(64) mutable std::atomic<std::uint64_t> last_inference_ms{0};
 
   [[nodiscard]] const std::string& name() const { return model->name(); }
+  /// Rows that a run may be put together from now.
+  [[nodiscard]] std::size_t shared_rows() const { return stacking->shared() ? max_batch : 1; }
+  /// Triton's max_batch_size: rows that a request may bring and be sure that each is answered by
+  /// itself; 0: the first dimension is like any other.
+  [[nodiscard]] std::uint32_t max_batch_size() const;
+  /// Ends stacking for good: counts it and writes a warning, once.
+  void end_stacking(std::string_view reason) const;
   [[nodiscard]] std::string_view label(std::size_t class_index) const;
   [[nodiscard]] protocol::ModelStatistics statistics() const;
   /// How it runs and why, as names and texts for a model's configuration: plan, threads, max_batch,
-  /// service_ms, profile_ms ("rows:milliseconds" with commas between), profile ("measured" or
-  /// "saved").
+  /// requests ("shared", "alone", "checking"), requests_reason, service_ms, profile_ms
+  /// ("rows:milliseconds" with commas between), profile ("measured" or "saved").
   [[nodiscard]] std::vector<std::pair<std::string_view, std::string>> plan_facts() const;
 };
 

@@ -128,14 +128,28 @@ void answer_classified(const ServedModel& served, std::span<TaskPtr> batch,
   }
 }
 
-void run_classify(const ServedModel& served, const Clock& clock, std::span<TaskPtr> batch) {
+/// Whether `output` can be divided among `rows` rows; where several requests wait for theirs, their
+/// model no longer shares runs if not.
+bool divides(const ServedModel& served, const model::TensorView& output, std::size_t rows,
+             std::size_t requests) {
+  if (requests == 1 ||
+      (!output.shape.empty() && output.shape.front() == static_cast<std::int64_t>(rows))) {
+    return true;
+  }
+  served.end_stacking("a run of " + std::to_string(rows) + " rows gave another number of answers");
+  return false;
+}
+
+/// False where several tasks shared a run that failed or whose answer cannot be divided: none of
+/// those left in `batch` is then answered.
+bool run_classify(const ServedModel& served, const Clock& clock, std::span<TaskPtr>& batch) {
   WorkBuffers& mine = buffers();
   const std::size_t rows = served.byte_input ? decode_into(served, clock, batch, mine.bytes)
                                              : decode_into(served, clock, batch, mine.floats);
-  if (rows == 0) {
-    return;
-  }
   batch = batch.first(rows);
+  if (rows == 0) {
+    return true;
+  }
   Duration decoding{};
   for (const TaskPtr& task : batch) {
     decoding += static_cast<const ClassifyTask&>(*task).preprocess.value_or(Duration::zero());
@@ -150,12 +164,20 @@ void run_classify(const ServedModel& served, const Clock& clock, std::span<TaskP
   const TimePoint begin = clock.now();
   const auto run = served.model->run({&input, 1}, mine.outputs);
   const TimePoint end = clock.now();
+  if (!run && rows > 1) {
+    return false;
+  }
   if (!run) {
-    return fail_all<ClassifyTask>(batch, run.error(), end);
+    fail_all<ClassifyTask>(batch, run.error(), end);
+    return true;
   }
   served.metrics->computed(end - begin, rows, decoding);
-  answer_classified(served, batch, mine.outputs[served.model->signature().probabilities_output],
-                    end - begin, end);
+  const auto scores = mine.outputs[served.model->signature().probabilities_output];
+  if (!divides(served, scores, rows, rows)) {
+    return false;
+  }
+  answer_classified(served, batch, scores, end - begin, end);
+  return true;
 }
 
 /// One row: its label where the model gives labels, else the class of the highest probability.
@@ -193,14 +215,50 @@ protocol::RowsAnswer rows_answer(const ServedModel& served, const model::Outputs
   return answer;
 }
 
-void run_rows(const ServedModel& served, const Clock& clock, std::span<TaskPtr> batch) {
+/// Rows of one request, each in a run of its own: of a model whose rows may depend on each other.
+void run_rows_apart(const ServedModel& served, const Clock& clock, RowsTask& task) {
+  WorkBuffers& mine = buffers();
+  const std::array<std::int64_t, 2> shape{1, static_cast<std::int64_t>(task.request.columns)};
+  protocol::RowsAnswer answer;
+  const TimePoint begin = clock.now();
+  for (std::size_t row = 0; row < task.request.rows; ++row) {
+    const auto values =
+        std::span(task.request.values).subspan(row * task.request.columns, task.request.columns);
+    const model::TensorView input{
+        .type = DataType::kFp32, .shape = shape, .data = std::as_bytes(values)};
+    const TimePoint run_begin = clock.now();
+    const auto run = served.model->run({&input, 1}, mine.outputs);
+    const TimePoint now = clock.now();
+    if (!run) {
+      return task.finish(fail(run.error()), now);
+    }
+    if (task.deadline.passed(now)) {
+      return task.finish(fail(ErrorCode::kDeadlineExceeded,
+                              "the deadline passed after " + std::to_string(row + 1) + " of " +
+                                  std::to_string(task.request.rows) + " rows"),
+                         now);
+    }
+    served.metrics->computed(now - run_begin, 1);
+    answer.rows.push_back(std::move(rows_answer(served, mine.outputs, 0, 1, 1).rows.front()));
+  }
+  const TimePoint end = clock.now();
+  task.compute = end - begin;
+  task.finish(std::move(answer), end);
+}
+
+/// As run_classify.
+bool run_rows(const ServedModel& served, const Clock& clock, std::span<TaskPtr>& batch) {
   WorkBuffers& mine = buffers();
   std::size_t rows = 0;
   for (const TaskPtr& task : batch) {
     rows += static_cast<RowsTask&>(*task).request.rows;
   }
-  const auto& first = static_cast<RowsTask&>(*batch[0]).request;
-  std::span<const float> values = first.values;
+  auto& first = static_cast<RowsTask&>(*batch[0]);
+  if (batch.size() == 1 && rows > 1 && !served.stacking->shared()) {
+    run_rows_apart(served, clock, first);
+    return true;
+  }
+  std::span<const float> values = first.request.values;
   if (batch.size() > 1) {
     mine.floats.clear();
     for (const TaskPtr& task : batch) {
@@ -210,16 +268,25 @@ void run_rows(const ServedModel& served, const Clock& clock, std::span<TaskPtr> 
     values = mine.floats;
   }
   const std::array<std::int64_t, 2> shape{static_cast<std::int64_t>(rows),
-                                          static_cast<std::int64_t>(first.columns)};
+                                          static_cast<std::int64_t>(first.request.columns)};
   const model::TensorView input{
       .type = DataType::kFp32, .shape = shape, .data = std::as_bytes(values)};
   const TimePoint begin = clock.now();
   const auto run = served.model->run({&input, 1}, mine.outputs);
   const TimePoint end = clock.now();
+  if (!run && batch.size() > 1) {
+    return false;
+  }
   if (!run) {
-    return fail_all<RowsTask>(batch, run.error(), end);
+    fail_all<RowsTask>(batch, run.error(), end);
+    return true;
   }
   served.metrics->computed(end - begin, rows);
+  for (std::size_t i = 0; i < mine.outputs.size(); ++i) {
+    if (!divides(served, mine.outputs[i], rows, rows)) {
+      return false;
+    }
+  }
   std::size_t at = 0;
   for (TaskPtr& owned : batch) {
     auto& task = static_cast<RowsTask&>(*owned);
@@ -228,6 +295,7 @@ void run_rows(const ServedModel& served, const Clock& clock, std::span<TaskPtr> 
     task.finish(rows_answer(served, mine.outputs, at, count, rows), end);
     at += count;
   }
+  return true;
 }
 
 void run_simulate(const ServedModel& served, const Clock& clock, std::span<TaskPtr> batch) {
@@ -243,16 +311,31 @@ void run_simulate(const ServedModel& served, const Clock& clock, std::span<TaskP
   }
 }
 
-void run_task(const ServedModel& served, const Clock& clock, std::span<TaskPtr> batch) {
+bool run_task(const ServedModel& served, const Clock& clock, std::span<TaskPtr>& batch) {
   switch (served.model->signature().task) {
     case model::Task::kImageClassification:
       return run_classify(served, clock, batch);
     case model::Task::kTabularClassification:
       return run_rows(served, clock, batch);
     case model::Task::kSimulated:
-      return run_simulate(served, clock, batch);
+      run_simulate(served, clock, batch);
+      return true;
     case model::Task::kTensor:  // takes tensors only, which are run already
       break;
+  }
+  return true;
+}
+
+/// One run for all where they may share one; where that cannot be, or went wrong, one for each.
+void run_tasks(const ServedModel& served, const Clock& clock, std::span<TaskPtr> batch) {
+  const bool together = batch.size() == 1 || served.stacking->shared() ||
+                        served.model->signature().task == model::Task::kSimulated;
+  if (together && run_task(served, clock, batch)) {
+    return;
+  }
+  for (TaskPtr& task : batch) {
+    std::span<TaskPtr> alone(&task, 1);
+    run_task(served, clock, alone);
   }
 }
 
@@ -308,7 +391,7 @@ void run_batch(const ServedModel& served, const Clock& clock, std::span<TaskPtr>
     batch = batch.first(batch.size() - tensors.size());
   }
   if (!batch.empty()) {
-    run_task(served, clock, batch);
+    run_tasks(served, clock, batch);
   }
   const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
   served.last_inference_ms.store(

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstring>
 #include <numeric>
+#include <optional>
 #include <string>
 
 namespace podsense::inference {
@@ -91,25 +92,22 @@ Result<std::vector<std::size_t>> find_outputs(const ServedModel& served,
   return found;
 }
 
-/// Of a batchable model: the rows that all inputs agree on.
-Result<std::size_t> common_rows(const InferRequest& request) {
-  const auto rows = request.inputs.front().shape.front();
-  for (const InputTensor& input : request.inputs) {
-    if (input.shape.front() != rows) {
-      return fail(ErrorCode::kInvalidArgument,
-                  "inputs '" + request.inputs.front().name + "' and '" + input.name + "' have " +
-                      std::to_string(rows) + " and " + std::to_string(input.shape.front()) +
-                      " rows; the first dimension of all inputs must be the same");
-    }
-  }
-  return static_cast<std::size_t>(rows);
+/// The rows that all inputs have; nothing where they differ, or there are none.
+std::optional<std::size_t> common_rows(const InferRequest& request) {
+  const auto& shape = request.inputs.front().shape;
+  const auto rows = shape.empty() ? 0 : shape.front();
+  const bool same = rows > 0 && std::ranges::all_of(request.inputs, [&](const InputTensor& input) {
+                      return !input.shape.empty() && input.shape.front() == rows;
+                    });
+  return same ? std::optional(static_cast<std::size_t>(rows)) : std::nullopt;
 }
 
-/// Whether their inputs can be stacked: the same but for the first dimension.
-bool stackable(const InferRequest& a, const InferRequest& b) {
-  return std::ranges::equal(a.inputs, b.inputs, [](const InputTensor& x, const InputTensor& y) {
+/// Whether their inputs can be stacked: they differ in the first dimension alone.
+bool stackable(const TensorTask& a, const TensorTask& b) {
+  const auto alike = [](const InputTensor& x, const InputTensor& y) {
     return std::ranges::equal(std::span(x.shape).subspan(1), std::span(y.shape).subspan(1));
-  });
+  };
+  return a.has_rows && b.has_rows && std::ranges::equal(a.request.inputs, b.request.inputs, alike);
 }
 
 /// Inputs of a run: those of the one task, or all tasks' rows one after the other.
@@ -228,19 +226,15 @@ struct AnswerStorage {
 /// A run's outputs, handed out to its tasks row by row.
 class Answers {
  public:
-  Answers(const ServedModel& served, std::shared_ptr<model::Outputs> outputs, std::size_t rows,
-          bool split)
-      : served_(served), outputs_(std::move(outputs)), rows_(rows), split_(split) {
+  Answers(const ServedModel& served, std::shared_ptr<model::Outputs> outputs, bool split)
+      : served_(served), outputs_(std::move(outputs)), split_(split) {
     for (std::size_t i = 0; i < outputs_->size(); ++i) {
       rest_.push_back((*outputs_)[i].data);
     }
   }
 
-  /// @errors kInternal: the model gave another number of rows than it was given
-  Result<InferAnswer> next(const TensorTask& task) {
-    if (auto cut = cut_rows(task.rows); !cut) {
-      return fail(std::move(cut.error()));
-    }
+  InferAnswer next(const TensorTask& task) {
+    cut_rows(task.rows);
     auto storage = std::make_shared<AnswerStorage>();
     storage->outputs = outputs_;
     storage->texts.reserve(task.outputs.size());
@@ -273,32 +267,34 @@ class Answers {
   }
 
  private:
-  Result<void> cut_rows(std::size_t rows) {
+  void cut_rows(std::size_t rows) {
     mine_ = rest_;
-    if (!split_) {
-      return {};
-    }
-    for (std::size_t i = 0; i < rest_.size(); ++i) {
-      const model::TensorView whole = (*outputs_)[i];
-      if (whole.shape.empty() || whole.shape.front() != static_cast<std::int64_t>(rows_)) {
-        return fail(ErrorCode::kInternal, "the model gave another number of rows than it was given",
-                    "output '" + served_.model->signature().outputs[i].name + "'");
-      }
-      const std::size_t bytes = bytes_of_rows(whole, rest_[i], rows);
+    for (std::size_t i = 0; split_ && i < rest_.size(); ++i) {
+      const std::size_t bytes = bytes_of_rows((*outputs_)[i], rest_[i], rows);
       mine_[i] = rest_[i].first(bytes);
       rest_[i] = rest_[i].subspan(bytes);
     }
-    return {};
   }
 
   const ServedModel& served_;
   const std::shared_ptr<model::Outputs> outputs_;
-  const std::size_t rows_;
   const bool split_;  ///< several tasks share the run
   std::vector<std::span<const std::byte>> rest_;
   std::vector<std::span<const std::byte>> mine_;
 };
 
+/// Whether every output has one entry for each of the rows.
+bool divides(const model::Outputs& outputs, std::size_t rows) {
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    const auto shape = outputs[i].shape;
+    if (shape.empty() || shape.front() != static_cast<std::int64_t>(rows)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// NOLINTNEXTLINE(misc-no-recursion): once, for single tasks
 void run_stacked(const ServedModel& served, const Clock& clock, std::span<TaskPtr> batch) {
   std::size_t rows = 0;
   for (const TaskPtr& task : batch) {
@@ -312,7 +308,12 @@ void run_stacked(const ServedModel& served, const Clock& clock, std::span<TaskPt
     run = outputs->read_texts();
   }
   const TimePoint end = clock.now();
-  if (!run && batch.size() > 1 && run.error().code == ErrorCode::kInvalidArgument) {
+  const bool shared = batch.size() > 1;
+  if (shared && run && !divides(*outputs, rows)) {
+    served.end_stacking("a run of " + std::to_string(rows) +
+                        " rows gave another number of answers");
+  }
+  if (shared && (!run || !divides(*outputs, rows))) {
     // One request's values are no fault of the others.
     for (TaskPtr& task : batch) {
       run_stacked(served, clock, {&task, 1});
@@ -323,7 +324,7 @@ void run_stacked(const ServedModel& served, const Clock& clock, std::span<TaskPt
     return fail_all<TensorTask>(batch, run.error(), end);
   }
   served.metrics->computed(end - begin, rows);
-  Answers answers(served, std::move(outputs), rows, batch.size() > 1);
+  Answers answers(served, std::move(outputs), shared);
   for (TaskPtr& owned : batch) {
     TensorTask& task = tensor_task(owned);
     task.compute = end - begin;
@@ -357,11 +358,11 @@ Result<std::vector<std::size_t>> fit_to_signature(const ServedModel& served,
 }
 
 void run_tensors(const ServedModel& served, const Clock& clock, std::span<TaskPtr> batch) {
-  const bool batchable = served.model->signature().batchable;
   while (!batch.empty()) {
+    const bool shared = served.stacking->shared();
     std::size_t together = 1;
-    while (batchable && together < batch.size() &&
-           stackable(tensor_task(batch[0]).request, tensor_task(batch[together]).request)) {
+    while (shared && together < batch.size() &&
+           stackable(tensor_task(batch[0]), tensor_task(batch[together]))) {
       ++together;
     }
     run_stacked(served, clock, batch.first(together));
@@ -376,18 +377,12 @@ Result<std::unique_ptr<RequestTask>> make_task(std::shared_ptr<const ServedModel
   if (!outputs) {
     return fail(std::move(outputs.error()));
   }
-  std::size_t rows = 1;
-  if (served->model->signature().batchable) {
-    const auto common = common_rows(request);
-    if (!common) {
-      return fail(common.error());
-    }
-    rows = *common;
-  }
+  const auto rows = served->model->signature().batchable ? common_rows(request) : std::nullopt;
   auto task =
       std::make_unique<TensorTask>(std::move(served), context, std::move(request), std::move(done));
   task->outputs = std::move(*outputs);
-  task->rows = rows;
+  task->rows = rows.value_or(1);
+  task->has_rows = rows.has_value();
   return task;
 }
 

@@ -25,6 +25,7 @@ class TensorTask final : public AnswerTask<protocol::InferAnswer> {
   protocol::InferRequest request;
   /// Index into the signature's outputs of each output asked for.
   std::vector<std::size_t> outputs;
+  bool has_rows = false;  ///< all inputs have `rows` rows, so that other requests' may join them
 };
 
 /// Puts inputs into the signature's order and finds the outputs; changes nothing where it fails.

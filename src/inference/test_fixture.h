@@ -55,7 +55,12 @@ class InferenceTest : public testing::Test {
                      *scheduler_, registry_, clock_);
     service_.emplace(ServiceOptions{}, *catalog_, nullptr, registry_, clock_);
   }
-  ReloadReport reload() { return catalog_->reload().value(); }
+  /// Also waits until it is known which models' requests may share runs.
+  ReloadReport reload() {
+    ReloadReport report = catalog_->reload().value();
+    catalog_->wait_for_checks();
+    return report;
+  }
 
   [[nodiscard]] Context context() const {
     return {.received = clock_.now(),

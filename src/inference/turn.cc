@@ -21,7 +21,8 @@ void Turn::count() {
 }
 
 void Turn::offer(const ServedModel& served, std::unique_ptr<RequestTask>& task) {
-  if (served.max_batch <= task->rows) {
+  const std::size_t most = served.shared_rows();
+  if (most <= task->rows) {
     return;
   }
   count();
@@ -30,7 +31,7 @@ void Turn::offer(const ServedModel& served, std::unique_ptr<RequestTask>& task) 
   }
   ++size_;
   for (Group& group : groups_) {
-    if (group.served == &served && group.rows + task->rows <= served.max_batch) {
+    if (group.served == &served && group.rows + task->rows <= most) {
       group.rows += task->rows;
       group.tasks.push_back(std::move(task));
       return;

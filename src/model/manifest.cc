@@ -17,6 +17,7 @@ using Node = YAML::Node;
 constexpr std::array<std::string_view, 4> kTasks{"image-classification", "tabular-classification",
                                                  "tensor", "simulated"};
 constexpr std::array<std::string_view, 3> kPolicies{"latest", "all", "list"};
+constexpr std::array<std::string_view, 2> kYesNo{"true", "false"};
 constexpr double kHourMs = 3'600'000;
 constexpr std::size_t kMaxListedVersions = 1000;
 
@@ -152,9 +153,16 @@ Result<void> read_cpu_ms(Key key, const Node& node, Manifest& out) {
   return yaml_ms(key, node, {0.001, 60'000}).map(into(out.simulated_cpu));
 }
 
-constexpr std::array<YamlKey<Manifest>, 2> kBatchingKeys{{
+Result<void> read_share_runs(Key key, const Node& node, Manifest& out) {
+  return yaml_choice(key, node, kYesNo).map([&](const std::string& v) {
+    out.share_runs = v == "true";
+  });
+}
+
+constexpr std::array<YamlKey<Manifest>, 3> kBatchingKeys{{
     {"max_batch", read_max_batch},
     {"max_delay_ms", read_max_delay},
+    {"share_runs", read_share_runs},
 }};
 constexpr std::array<YamlKey<Manifest>, 2> kWarmupKeys{{
     {"runs", read_warmup_runs},

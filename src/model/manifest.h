@@ -13,7 +13,10 @@
 ///                std: [128, 128, 128]}
 ///   versions: {policy: latest, keep: 1}        # newest `keep`; or all; or
 ///                                              # {policy: list, list: [1, 3]}
-///   batching: {max_batch: 32, max_delay_ms: 0} # rows in one run
+///   batching: {max_batch: 32, max_delay_ms: 0, # rows in one run
+///              share_runs: true}               # requests may be stacked, or may not; default:
+///              only
+///                                              # where that is shown to change no answer
 ///   instances: 2                               # concurrent runs; default: the quota's cores
 ///   threads: 1                                 # per run
 ///   weight: 1                                  # of its share of the executors
@@ -77,6 +80,7 @@ struct Manifest {
   std::vector<std::uint64_t> listed_versions;
   std::optional<std::uint32_t> max_batch;  ///< unset: the profile decides
   Duration max_delay{};
+  std::optional<bool> share_runs;  ///< unset: where the graph and random rows show it harmless
   std::optional<std::uint32_t> instances;
   double weight = 1;
   std::uint32_t threads = 1;

@@ -28,7 +28,8 @@ namespace podsense::model {
 struct TensorInfo {
   std::string name;
   DataType type = DataType::kFp32;
-  std::vector<std::int64_t> shape;  ///< -1: dynamic
+  std::vector<std::int64_t> shape;       ///< -1: dynamic
+  std::vector<std::string> dim_names{};  ///< of `shape`, as the file has them; empty: none
 };
 
 /// Borrowed memory, row-major, packed. Must outlive the run. Best aligned to its element's size:
@@ -75,7 +76,13 @@ struct Signature {
   std::size_t classes = 0;                   ///< width of the probabilities, 0 when unknown
   std::size_t probabilities_output = 0;      ///< index into outputs
   std::optional<std::size_t> label_output;   ///< tabular: int64 labels, when the file gives them
-  bool batchable = false;  ///< first dimension of every input and output is dynamic
+  /// The first dimension of every input and output is dynamic, and those that are named have one
+  /// name: the model takes any number of rows.
+  bool batchable = false;
+  /// Why the graph does not show that each row's answer depends on that row alone; empty: it does.
+  /// Of a batchable model only.
+  std::string rows_unproven;
+  bool loops = false;  ///< the time of a run depends on values, not on sizes alone
 };
 
 /// @threads immutable after load; `run` may be called concurrently

@@ -8,7 +8,9 @@
 #include <ranges>
 #include <utility>
 
+#include "model/onnx_graph.h"
 #include "model/onnx_tensors.h"
+#include "model/row_analysis.h"
 #include "model/signature.h"
 
 namespace podsense::model {
@@ -263,6 +265,11 @@ Result<TensorInfo> tensor_info(std::string name, const Ort::TypeInfo& type) {
   }
   out.type = *element;
   out.shape = tensor.GetShape();
+  std::vector<const char*> names(out.shape.size());
+  tensor.GetSymbolicDimensions(names.data(), names.size());
+  for (const char* dim_name : names) {
+    out.dim_names.emplace_back(dim_name == nullptr ? "" : dim_name);
+  }
   return out;
 }
 
@@ -291,6 +298,15 @@ Result<FileDescription> describe_file(const Ort::Session& session) {
   return out;
 }
 
+/// What the operators say that inputs and outputs do not.
+void examine_graph(const std::filesystem::path& path, FileDescription& file) {
+  const auto graph = read_graph(path);
+  const auto proof = graph ? prove_rows_apart(*graph, file.inputs, file.outputs)
+                           : Result<void>(fail(graph.error()));
+  file.rows_unproven = proof ? std::string() : proof.error().message;
+  file.loops = !graph || graph->loops;
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const Model>> make_onnx_model(OpenSession open, const Candidate& candidate) {
@@ -299,6 +315,7 @@ Result<std::shared_ptr<const Model>> make_onnx_model(OpenSession open, const Can
     if (!file) {
       return fail(file.error());
     }
+    examine_graph(candidate.file, *file);
     auto signature = make_signature(std::move(*file), candidate.manifest);
     if (!signature) {
       return fail(signature.error());

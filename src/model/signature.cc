@@ -82,8 +82,9 @@ class Maker {
     if (out_.outputs.empty()) {
       return unfit("the model has no outputs");
     }
-    out_.batchable = std::ranges::all_of(out_.inputs, open_first) &&
-                     std::ranges::all_of(out_.outputs, open_first) && !out_.inputs.empty();
+    out_.batchable = takes_rows();
+    out_.rows_unproven = std::move(file_.rows_unproven);
+    out_.loops = file_.loops;
     read_metadata();
     out_.task = manifest_.task.value_or(told_task());
     auto done = Result<void>();
@@ -111,6 +112,18 @@ class Maker {
 
  private:
   static bool open_first(const TensorInfo& t) { return !t.shape.empty() && t.shape[0] < 0; }
+
+  /// A dimension of another name is another number: of boxes found, say, not of rows given.
+  [[nodiscard]] bool takes_rows() const {
+    std::string_view name;
+    const auto fits = [&name](const TensorInfo& t) {
+      const std::string_view own = t.dim_names.empty() ? std::string_view() : t.dim_names.front();
+      name = name.empty() ? own : name;
+      return open_first(t) && (own.empty() || own == name);
+    };
+    return !out_.inputs.empty() && std::ranges::all_of(out_.inputs, fits) &&
+           std::ranges::all_of(out_.outputs, fits);
+  }
 
   /// Other tools keep other things under these names: what cannot be read is left alone.
   void read_metadata() {

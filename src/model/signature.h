@@ -12,8 +12,10 @@ namespace podsense::model {
 struct FileDescription {
   std::vector<TensorInfo> inputs;
   std::vector<TensorInfo> outputs;
-  std::string labels;      ///< metadata `labels`: JSON list, or empty
-  std::string preprocess;  ///< metadata `preprocess`: JSON object, or empty
+  std::string labels;         ///< metadata `labels`: JSON list, or empty
+  std::string preprocess;     ///< metadata `preprocess`: JSON object, or empty
+  std::string rows_unproven;  ///< as in Signature
+  bool loops = false;         ///< as in Signature
 };
 
 /// @errors kInvalidArgument: the file does not fit the manifest's task, labels or preprocessing;

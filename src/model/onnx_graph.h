@@ -1,0 +1,55 @@
+#pragma once
+
+/// The structure of an ONNX file: its operators, how they are connected, and the small whole
+/// numbers among its constants (axes, shapes). Weights are skipped, so reading costs little memory.
+/// Private to this module.
+/// @source onnx/onnx.proto (field numbers)
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+
+namespace podsense::model {
+
+/// A constant tensor. `numbers` holds its values where they are whole numbers, or floats that are
+/// whole, and there are few of them.
+struct GraphConstant {
+  std::vector<std::int64_t> dims;
+  std::optional<std::vector<std::int64_t>> numbers;
+};
+
+struct GraphAttribute {
+  std::optional<std::int64_t> number;
+  std::vector<std::int64_t> numbers;
+  std::string text;
+  std::optional<GraphConstant> tensor;
+  bool graph = false;  ///< holds a subgraph (If, Loop, Scan)
+};
+
+struct GraphNode {
+  std::string op;
+  std::string domain;  ///< empty: ai.onnx
+  std::string name;
+  std::vector<std::string> inputs;   ///< an empty name: left out
+  std::vector<std::string> outputs;  ///< as inputs
+  std::map<std::string, GraphAttribute, std::less<>> attributes;
+};
+
+struct Graph {
+  std::vector<GraphNode> nodes;  ///< each after those it depends on
+  std::map<std::string, GraphConstant, std::less<>> constants;
+  std::int64_t opset = 1;     ///< of ai.onnx
+  std::size_t functions = 0;  ///< operators that the file itself defines
+  bool loops = false;         ///< a Loop or Scan, at any depth
+};
+
+/// @errors kInvalidArgument: the file cannot be read or is no ONNX model (.ort files are not)
+Result<Graph> read_graph(const std::filesystem::path& file);
+
+}  // namespace podsense::model

@@ -168,9 +168,31 @@ bool ends_properly(Bytes bytes) {
   return bytes.size() >= 2 && be16(bytes, bytes.size() - 2) == 0xFFD9;
 }
 
+/// Sampling that cameras, phones and editors write: the first component in full, the others in full
+/// or at 1/2 along one or both axes. Only there is libjpeg-turbo asked to skip rows or to crop
+/// columns. With a component of 4 rows to one of another's, jpeg_skip_scanlines loses count of the
+/// rows that smooth upsampling has read ahead: it then reads data that belong to no row, or waits
+/// for them for ever (2.1.5, still in 3.2).
+bool skips_reliably(const jpeg_decompress_struct& cinfo) {
+  if (cinfo.max_h_samp_factor > 2 || cinfo.max_v_samp_factor > 2) {
+    return false;
+  }
+  const std::span components(cinfo.comp_info, static_cast<std::size_t>(cinfo.num_components));
+  const auto largest = [&](const jpeg_component_info& c) {
+    return c.h_samp_factor == cinfo.max_h_samp_factor && c.v_samp_factor == cinfo.max_v_samp_factor;
+  };
+  const auto ordinary = [&](const jpeg_component_info& c) {
+    return largest(c) || (c.h_samp_factor == 1 && c.v_samp_factor == 1);
+  };
+  return largest(components.front()) && std::ranges::all_of(components, ordinary);
+}
+
 /// Columns to decode: the region and a margin, since smooth upsampling of colour looks at
 /// neighbours.
 Cut cut_of(const jpeg_decompress_struct& cinfo, const Region& region) {
+  if (!skips_reliably(cinfo)) {
+    return {.region = region, .begin = 0, .width = cinfo.output_width};
+  }
   constexpr JDIMENSION kMargin = 16;
   const JDIMENSION begin = region.x > kMargin ? region.x - kMargin : 0;
   const JDIMENSION end = std::min(cinfo.output_width, region.x + region.width + kMargin);
@@ -183,6 +205,17 @@ struct Rows {
   bool to_the_end;
 };
 
+/// Leaves out `count` rows, of which `line` may be overwritten.
+void skip_rows(jpeg_decompress_struct& cinfo, JDIMENSION count, JSAMPROW line) {
+  if (skips_reliably(cinfo)) {
+    jpeg_skip_scanlines(&cinfo, count);
+    return;
+  }
+  for (; count > 0; --count) {
+    jpeg_read_scanlines(&cinfo, &line, 1);
+  }
+}
+
 void read_rows(Decoder& decoder, const Cut& cut, const Rows& rows) {
   auto& cinfo = decoder.info();
   const auto& region = cut.region;
@@ -192,7 +225,7 @@ void read_rows(Decoder& decoder, const Cut& cut, const Rows& rows) {
   std::uint8_t* const first = rows.line + std::size_t{region.x - cut.begin} *
                                               static_cast<unsigned>(cinfo.output_components);
   if (region.y > 0) {
-    jpeg_skip_scanlines(&cinfo, region.y);
+    skip_rows(cinfo, region.y, rows.line);
   }
   for (std::uint32_t y = 0; y < region.height; ++y) {
     JSAMPROW line = rows.line;
@@ -208,7 +241,7 @@ void read_rows(Decoder& decoder, const Cut& cut, const Rows& rows) {
   if (rows.to_the_end) {
     // Not with one skip to the end: that skips the data unread.
     if (const auto left = cinfo.output_height - cinfo.output_scanline; left > 0) {
-      jpeg_skip_scanlines(&cinfo, left - 1);
+      skip_rows(cinfo, left - 1, rows.line);
       JSAMPROW line = rows.line;
       jpeg_read_scanlines(&cinfo, &line, 1);
     }

@@ -17,7 +17,7 @@ find_package(Protobuf 3.21 REQUIRED)                                # grpc
 find_package(gRPC CONFIG REQUIRED)                                  # grpc
 pkg_check_modules(JPEG REQUIRED IMPORTED_TARGET libjpeg)            # image
 pkg_check_modules(SPNG REQUIRED IMPORTED_TARGET spng)            # image
-pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp libwebpdemux)  # image
+pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp)  # image
 
 if(NOT EXISTS ${ONNXRUNTIME_ROOT}/lib/libonnxruntime.so.1)
   message(FATAL_ERROR "no ONNX Runtime at ${ONNXRUNTIME_ROOT}: run 'make setup', "

@@ -37,7 +37,15 @@ inline tl::unexpected<Error> corrupt(std::string_view format, std::string_view w
               std::string("the ").append(format).append(" cannot be decoded: ").append(why));
 }
 
-/// The format's header: sizes, frames, orientation. No limits are applied, nothing is allocated.
+/// The file ends before its picture does. `rows`: how many whole rows were there, roughly
+inline tl::unexpected<Error> truncated(std::string_view format, std::uint64_t rows,
+                                       std::uint64_t of) {
+  return corrupt(format, "it is truncated: about " + std::to_string(rows) + " of " +
+                             std::to_string(of) + " rows are there");
+}
+
+/// The format's header: sizes, frames, orientation, what decoding will take. No limits are applied,
+/// nothing is allocated.
 /// @errors kUnprocessable
 Result<Header> jpeg_header(Bytes bytes);
 Result<Header> png_header(Bytes bytes);
@@ -49,7 +57,7 @@ Result<void> decode_jpeg(Bytes bytes, const Source& source, Pipeline& pipeline,
                          Workspace& workspace, const Budget& budget);
 Result<void> decode_png(Bytes bytes, const Source& source, const Limits& limits, Pipeline& pipeline,
                         Workspace& workspace, const Budget& budget);
-Result<void> decode_webp(Bytes bytes, const Header& header, Pipeline& pipeline,
-                         Workspace& workspace, const Budget& budget);
+Result<void> decode_webp(Bytes bytes, Pipeline& pipeline, Workspace& workspace,
+                         const Budget& budget);
 
 }  // namespace podsense::image

@@ -118,7 +118,31 @@ Result<void> decode(Bytes bytes, const Header& header, const Source& source, con
     case Format::kWebp:
       break;
   }
-  return decode_webp(bytes, header, pipeline, workspace, budget);
+  return decode_webp(bytes, pipeline, workspace, budget);
+}
+
+unsigned reduction(const Info& info, const TensorSpec& spec, const Plan& plan) {
+  return info.format == Format::kJpeg && spec.scaled_decoding ? choose_eighths(plan) : 8;
+}
+
+Plan plan_of(const Info& info, const TensorSpec& spec) {
+  const bool transposed = orientation_of(info.orientation).transposed;
+  return make_plan(spec, transposed ? info.height : info.width,
+                   transposed ? info.width : info.height);
+}
+
+Result<void> check_memory(const Info& info, const TensorSpec& spec, const Limits& limits) {
+  const std::uint64_t needed = memory_needed(info, spec);
+  if (needed <= limits.max_memory) {
+    return {};
+  }
+  const auto megabytes = [](std::uint64_t bytes) {
+    return std::to_string((bytes + 999'999) / 1'000'000) + " MB";
+  };
+  return fail(ErrorCode::kPayloadTooLarge,
+              "decoding this picture of " + std::to_string(info.width) + " x " +
+                  std::to_string(info.height) + " pixels takes up to " + megabytes(needed) +
+                  " of memory; at most " + megabytes(limits.max_memory) + " are allowed");
 }
 
 template <class T>
@@ -133,13 +157,13 @@ Result<void> convert(Bytes bytes, const TensorSpec& spec, const Limits& limits, 
     return fail(header.error());
   }
   const auto& info = header->info;
-  const bool transposed = orientation_of(info.orientation).transposed;
-  const auto plan =
-      make_plan(spec, transposed ? info.height : info.width, transposed ? info.width : info.height);
-  const bool reduces = info.format == Format::kJpeg && spec.scaled_decoding;
+  if (auto fits = check_memory(info, spec, limits); !fits) {
+    return fits;
+  }
+  const auto plan = plan_of(info, spec);
   const bool gray = header->gray || spec.channels == Channels::kGray;
   const Source source{.info = info,
-                      .eighths = reduces ? choose_eighths(plan) : 8,
+                      .eighths = reduction(info, spec, plan),
                       .pixels = gray ? Pixels::kGray : Pixels::kRgbx};
   Pipeline pipeline(spec, plan, source, workspace);
   if (auto done = decode(bytes, *header, source, limits, pipeline, workspace, budget); !done) {
@@ -188,6 +212,24 @@ Result<Info> inspect(std::span<const std::byte> bytes, const Limits& limits) {
     return fail(std::move(header.error()));
   }
   return header->info;
+}
+
+std::uint64_t memory_needed(const Info& info, const TensorSpec& spec) {
+  constexpr std::uint64_t kPixel = 4;
+  constexpr std::uint64_t kSmallThings = std::uint64_t{256} << 10U;
+  const auto plan = plan_of(info, spec);
+  const auto eighths = reduction(info, spec, plan);
+  const auto decoded = [&](std::uint32_t size) {
+    return std::uint64_t{size} * eighths / 8 + 2 * kRowPadding;
+  };
+  const std::uint64_t width = decoded(plan.crop.width);
+  const std::uint64_t height = decoded(plan.crop.height);
+  std::uint64_t needed = info.decoder_bytes + kSmallThings;
+  needed += height * plan.window.width * kPixel;  // rows narrowed to the target's width
+  if (orientation_of(info.orientation).transposed) {
+    needed += width * height * kPixel;
+  }
+  return needed;
 }
 
 Result<void> to_tensor(std::span<const std::byte> bytes, const TensorSpec& spec,

@@ -39,6 +39,9 @@ struct Limits {
   std::uint64_t max_pixels = 50'000'000;  ///< width × height, from the header
   std::uint32_t max_side = 16'384;
   std::uint32_t max_frames = 1;  ///< animations (APNG, WebP) with more are refused
+  /// What decoding one picture may take, estimated from its header (memory_needed). Enough for a
+  /// progressive JPEG of 8192 × 6144.
+  std::uint64_t max_memory = 512ULL << 20U;
   /// Decoding stops here (progressive JPEG scans make time per byte unbounded).
   Duration max_time = std::chrono::seconds(5);
 };
@@ -49,6 +52,9 @@ struct Info {
   std::uint32_t height = 0;
   std::uint32_t frames = 1;
   int orientation = 1;  ///< EXIF 1..8
+  /// What the decoder itself will hold at most, estimated from the header: coefficients of
+  /// progressive JPEGs, whole pictures of interlaced PNG and of WebP. See memory_needed.
+  std::uint64_t decoder_bytes = 0;
 };
 
 enum class Resize {
@@ -107,9 +113,15 @@ Result<Format> sniff(std::span<const std::byte> bytes);
 /// @errors as to_tensor
 Result<Info> inspect(std::span<const std::byte> bytes, const Limits& limits);
 
+/// What to_tensor will take at most for a picture, in bytes without the tensor and the file: what
+/// the decoder holds, and the rows on their way. An estimate from the header alone, for a budget
+/// over many pictures; a few percent above what is used where that is large.
+std::uint64_t memory_needed(const Info& info, const TensorSpec& spec);
+
 /// Decodes, orients, resizes, normalises into `out`.
 /// @shape  out: element_count(spec) values, [C,H,W] or [H,W,C]
-/// @errors kUnsupportedMedia; kPayloadTooLarge: bytes, pixels, side or frames over the limit;
+/// @errors kUnsupportedMedia; kPayloadTooLarge: bytes, pixels, side, frames or memory over the
+///         limit;
 ///         kUnprocessable: truncated or corrupt; kDeadlineExceeded: over max_time (WebP: looked at
 ///         every 256 KB, so a small file's time is bounded by its pixels); kUnavailable: no memory;
 ///         kInternal: `out` or `spec` out of range

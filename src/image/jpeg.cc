@@ -8,6 +8,7 @@
 #include <jpeglib.h>
 #include <jerror.h>
 // clang-format on
+#include <optional>
 
 #include "image/decode.h"
 #include "image/exif.h"
@@ -24,6 +25,52 @@ constexpr bool is_frame(std::uint32_t marker) {
 }
 constexpr bool has_no_length(std::uint32_t marker) {
   return marker == 0x01 || (marker >= 0xD0 && marker <= 0xD8);
+}
+
+/// What a frame header says.
+struct FrameHeader {
+  std::uint32_t width = 0;
+  std::uint32_t height = 0;
+  std::uint32_t components = 0;
+  std::uint64_t samples = 0;  ///< of all components, in whole blocks
+  bool progressive = false;
+};
+
+/// @param body a frame header without its length: precision, height, width, components, then id,
+///             sampling and table of each
+FrameHeader frame_header(std::uint32_t marker, Bytes body) {
+  FrameHeader frame{.width = be16(body, 3),
+                    .height = be16(body, 1),
+                    .components = u8_at(body, 5),
+                    .progressive = (marker & 3U) == 2};
+  const std::size_t count = std::min<std::size_t>(frame.components, (body.size() - 6) / 3);
+  const auto factor = [&](std::size_t i, unsigned shift) {
+    return std::max(1U, u8_at(body, 7 + 3 * i) >> shift & 15U);
+  };
+  std::uint32_t max_h = 1;
+  std::uint32_t max_v = 1;
+  for (std::size_t i = 0; i < count; ++i) {
+    max_h = std::max(max_h, factor(i, 4));
+    max_v = std::max(max_v, factor(i, 0));
+  }
+  const auto blocks = [](std::uint64_t size, std::uint64_t part, std::uint64_t of) {
+    const std::uint64_t mcus = (size + 8 * of - 1) / (8 * of);
+    return mcus * part;
+  };
+  for (std::size_t i = 0; i < count; ++i) {
+    frame.samples +=
+        64 * blocks(frame.width, factor(i, 4), max_h) * blocks(frame.height, factor(i, 0), max_v);
+  }
+  return frame;
+}
+
+/// What libjpeg holds: 16-bit coefficients of the whole picture where they come in several scans,
+/// and otherwise some rows of blocks.
+std::uint64_t memory_of(const FrameHeader& frame, std::uint32_t components_in_first_scan) {
+  constexpr std::uint64_t kRows = 64;
+  const std::uint64_t rows = std::uint64_t{frame.width} * frame.components * kRows;
+  const bool several = frame.progressive || components_in_first_scan < frame.components;
+  return rows + (several ? 2 * frame.samples : 0);
 }
 
 /// The next marker at or after `at`, which is moved behind it; 0 at the end. Bytes between segments
@@ -253,7 +300,7 @@ void read_rows(Decoder& decoder, const Cut& cut, const Rows& rows) {
 
 Result<Header> jpeg_header(Bytes bytes) {
   Header header{.info = {.format = Format::kJpeg}};
-  bool frame = false;
+  std::optional<FrameHeader> frame;
   bool exif = false;
   std::size_t at = 2;
   for (auto marker = next_marker(bytes, at); marker != 0; marker = next_marker(bytes, at)) {
@@ -275,16 +322,17 @@ Result<Header> jpeg_header(Bytes bytes) {
       if (!frame) {
         return corrupt(kName, "no frame header before the data");
       }
+      header.info.decoder_bytes = memory_of(*frame, body.empty() ? 0 : u8_at(body, 0));
       return header;
     }
     if (is_frame(marker) && !frame) {
       if (body.size() < 6) {
         return corrupt(kName, "its frame header is too short");
       }
-      header.info.height = be16(body, 1);
-      header.info.width = be16(body, 3);
-      header.gray = u8_at(body, 5) == 1;
-      frame = true;
+      frame = frame_header(marker, body);
+      header.info.height = frame->height;
+      header.info.width = frame->width;
+      header.gray = frame->components == 1;
     } else if (marker == 0xE1 && !exif && body.size() >= 6 && matches(body, 0, "Exif")) {
       header.info.orientation = exif_orientation(body);
       exif = true;

@@ -150,6 +150,10 @@ Result<Header> png_header(Bytes bytes) {
   }
   header.gray = u8_at(bytes, kSignature + 17) == SPNG_COLOR_TYPE_GRAYSCALE && !transparent &&
                 u8_at(bytes, kSignature + 16) <= 8;
+  // Rows in libspng, of up to 8 bytes a pixel; interlaced, the whole picture in ours.
+  const bool interlaced = u8_at(bytes, kSignature + 20) != 0;
+  const std::uint64_t rows = interlaced ? header.info.height : 1;
+  header.info.decoder_bytes = header.info.width * (32 + 4 * rows) + kMetadataLimit;
   return header;
 }
 

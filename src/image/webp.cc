@@ -1,10 +1,10 @@
 /// @source WebP container specification (RIFF, VP8X, ANIM, ANMF, EXIF); libwebp's API headers
 
 #include <webp/decode.h>
-#include <webp/demux.h>
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 
 #include "image/decode.h"
 #include "image/exif.h"
@@ -15,23 +15,93 @@ namespace {
 constexpr std::string_view kName = "WebP";
 constexpr std::size_t kRiffHeader = 12;
 constexpr std::size_t kChunkHeader = 8;
-constexpr std::size_t kFeedStep = std::size_t{256} << 10U;
+constexpr std::size_t kFeedStep = std::size_t{64} << 10U;
 
 const std::uint8_t* as_u8(Bytes bytes) {
   return static_cast<const std::uint8_t*>(static_cast<const void*>(bytes.data()));
 }
 
-/// Extended files: frames and orientation stand in chunks behind the first.
-void read_chunks(Bytes riff, Header& header) {
+/// The first picture of the file: its chunks (ALPH, then VP8 or VP8L), and where it lies on the
+/// canvas.
+struct Frame {
+  Bytes chunks;
+  Region place;
+  bool cut = false;  ///< the file ends inside its data
+};
+
+struct Parsed {
+  Header header;
+  Frame frame;
+};
+
+bool is_picture(Bytes bytes, std::size_t at) {
+  return matches(bytes, at, "VP8 ") || matches(bytes, at, "VP8L") || matches(bytes, at, "ALPH");
+}
+
+/// The bytes from the first picture chunk of `chunks` on; empty where there is none.
+Bytes picture_of(Bytes chunks) {
+  for (std::size_t at = 0; chunks.size() - at >= kChunkHeader;) {
+    if (is_picture(chunks, at)) {
+      return chunks.subspan(at);
+    }
+    const std::size_t length = le32(chunks, at + 4);
+    const std::size_t padded = length + (length & 1U);
+    if (padded > chunks.size() - at - kChunkHeader) {
+      break;
+    }
+    at += kChunkHeader + padded;
+  }
+  return {};
+}
+
+/// True where the file ends inside the chunks ALPH and VP8 or VP8L.
+bool is_cut(Bytes picture) {
+  for (std::size_t at = 0; picture.size() - at >= kChunkHeader && is_picture(picture, at);) {
+    const bool last = !matches(picture, at, "ALPH");
+    const std::size_t length = le32(picture, at + 4);
+    if (length > picture.size() - at - kChunkHeader) {
+      return true;
+    }
+    if (last) {
+      return false;
+    }
+    at += kChunkHeader + std::min(length + (length & 1U), picture.size() - at - kChunkHeader);
+  }
+  return true;
+}
+
+/// An animation's frame: place, duration and flags, then its chunks. @source ANMF chunk
+constexpr std::size_t kFrameHeader = 16;
+Frame frame_of(Bytes body) {
+  return {.chunks = picture_of(body.subspan(kFrameHeader)),
+          .place = {2 * le24(body, 0), 2 * le24(body, 3), le24(body, 6) + 1, le24(body, 9) + 1}};
+}
+
+/// Extended files: canvas, frames and orientation stand in chunks.
+Parsed parse_extended(Bytes riff) {
+  Parsed parsed{.header = {.info = {.format = Format::kWebp}}};
+  auto& info = parsed.header.info;
+  constexpr std::size_t kCanvas = kRiffHeader + kChunkHeader + 4;
+  if (riff.size() < kCanvas + 6) {
+    return parsed;
+  }
+  info.width = le24(riff, kCanvas) + 1;
+  info.height = le24(riff, kCanvas + 3) + 1;
+  parsed.header.animated = (u8_at(riff, kRiffHeader + kChunkHeader) & 2U) != 0;
   std::uint32_t frames = 0;
   bool exif = false;
   for (std::size_t at = kRiffHeader; riff.size() - at >= kChunkHeader;) {
     const std::size_t length = le32(riff, at + 4);
     const std::size_t room = riff.size() - at - kChunkHeader;
+    const Bytes body = riff.subspan(at + kChunkHeader, std::min(length, room));
     if (matches(riff, at, "ANMF")) {
-      ++frames;
+      if (frames++ == 0 && body.size() >= kFrameHeader) {
+        parsed.frame = frame_of(body);
+      }
+    } else if (!parsed.header.animated && parsed.frame.chunks.empty() && is_picture(riff, at)) {
+      parsed.frame = {.chunks = riff.subspan(at), .place = {0, 0, info.width, info.height}};
     } else if (matches(riff, at, "EXIF") && length <= room && !exif) {
-      header.info.orientation = exif_orientation(riff.subspan(at + kChunkHeader, length));
+      info.orientation = exif_orientation(body);
       exif = true;
     }
     const std::size_t padded = length + (length & 1U);
@@ -40,9 +110,55 @@ void read_chunks(Bytes riff, Header& header) {
     }
     at += kChunkHeader + padded;
   }
-  if (header.animated) {
-    header.info.frames = std::max(1U, frames);
+  if (parsed.header.animated) {
+    info.frames = std::max(1U, frames);
   }
+  return parsed;
+}
+
+/// What libwebp holds for a picture: the pixels it hands over, all of them together, and inside its
+/// own where the picture is lossless, its transparency otherwise.
+std::uint64_t memory_of(const Frame& frame, const WebPBitstreamFeatures& features) {
+  const std::uint64_t pixels = std::uint64_t{frame.place.width} * frame.place.height;
+  constexpr int kLossy = 1;
+  const std::uint64_t inner = features.format != kLossy ? 4U : features.has_alpha != 0 ? 5U : 0U;
+  return pixels * (4 + inner) + std::uint64_t{frame.place.width} * 64 + (std::uint64_t{256} << 10U);
+}
+
+Result<Parsed> parse(Bytes bytes) {
+  if (bytes.size() < kRiffHeader + kChunkHeader) {
+    return corrupt(kName, "it is truncated");
+  }
+  // The file's own length is not relied on: what the picture needs is there, or its chunk is cut.
+  const Bytes riff = bytes.first(std::min<std::size_t>(bytes.size(), le32(bytes, 4) + 8ULL));
+  const bool extended = matches(riff, kRiffHeader, "VP8X");
+  Parsed parsed = extended ? parse_extended(riff) : Parsed{};
+  auto& info = parsed.header.info;
+  info.format = Format::kWebp;
+  auto& frame = parsed.frame;
+  if (!extended) {
+    frame.chunks = picture_of(riff.subspan(kRiffHeader));
+  }
+  WebPBitstreamFeatures features{};
+  if (frame.chunks.empty() ||
+      WebPGetFeatures(as_u8(frame.chunks), frame.chunks.size(), &features) != VP8_STATUS_OK) {
+    return corrupt(kName, "its header is truncated or corrupt");
+  }
+  const auto width = static_cast<std::uint32_t>(features.width);
+  const auto height = static_cast<std::uint32_t>(features.height);
+  if (!extended) {
+    info.width = width;
+    info.height = height;
+    frame.place = {0, 0, width, height};
+  }
+  const auto& place = frame.place;
+  if (place.width != width || place.height != height || place.x + width > info.width ||
+      place.y + height > info.height) {
+    return corrupt(kName, "its headers contradict each other");
+  }
+  frame.cut = is_cut(frame.chunks);
+  info.decoder_bytes = memory_of(frame, features);
+  return parsed;
 }
 
 struct ConfigBuffer {
@@ -56,134 +172,123 @@ struct ConfigBuffer {
 
 struct DecoderDeleter {
   void operator()(WebPIDecoder* decoder) const { WebPIDelete(decoder); }
-  void operator()(WebPAnimDecoder* decoder) const { WebPAnimDecoderDelete(decoder); }
 };
 
-struct Canvas {
-  std::uint8_t* rgba;
-  std::size_t stride;
+/// The part of the picture that is decoded, on the canvas.
+struct Window {
+  Region region;
+  const std::uint8_t* rgba = nullptr;
+  std::size_t stride = 0;
 };
 
-/// Rows of a canvas whose first pixel is the region's. `rgba` is writable.
-void deliver(const Canvas& canvas, Pipeline& pipeline, Buffer<std::uint8_t>& line) {
-  const auto& region = pipeline.region();
-  const std::size_t bytes = std::size_t{region.width} * 4;
+/// The pipeline's rows: the window's pixels, and white where the canvas shows through.
+void deliver(const Window& window, Pipeline& pipeline, Buffer<std::uint8_t>& line) {
+  const auto& wanted = pipeline.region();
+  const auto& have = window.region;
+  const std::size_t bytes = std::size_t{wanted.width} * 4;
   std::uint8_t* const row = line.reserve(bytes + kRowPadding);
-  for (std::uint32_t y = 0; y < region.height; ++y) {
-    std::copy_n(canvas.rgba + y * canvas.stride, bytes, row);
-    lay_over_white(row, region.width);
+  const auto from = std::max(wanted.x, have.x);
+  const auto to = std::min(wanted.x + wanted.width, have.x + have.width);
+  for (std::uint32_t y = 0; y < wanted.height; ++y) {
+    const auto canvas_y = wanted.y + y;
+    const bool inside = canvas_y >= have.y && canvas_y - have.y < have.height && from < to;
+    if (!inside || to - from < wanted.width) {
+      std::fill_n(row, bytes, std::uint8_t{255});
+    }
+    if (inside) {
+      const auto* const source =
+          window.rgba + (canvas_y - have.y) * window.stride + std::size_t{from - have.x} * 4;
+      std::copy_n(source, std::size_t{to - from} * 4, row + std::size_t{from - wanted.x} * 4);
+      lay_over_white(row, wanted.width);
+    }
     if (pipeline.pixels() == Pixels::kGray) {
-      to_gray(row, region.width);
+      to_gray(row, wanted.width);
     }
     pipeline.row(y, row);
   }
 }
 
-Result<void> decode_still(Bytes bytes, Pipeline& pipeline, Workspace& workspace,
-                          const Header& header, const Budget& budget) {
-  ConfigBuffer buffer;
-  if (!buffer.ready) {
-    return fail(ErrorCode::kInternal, "WebP decoding is not available", "libwebp: ABI mismatch");
-  }
-  // Cropping saves the rows below. It starts at even pixels, with a margin for colour upsampling.
+/// What of the frame is decoded, on the canvas. Cropping saves the rows below. It starts at even
+/// pixels, with a margin for colour upsampling.
+Region window_of(const Region& frame, const Region& wanted) {
   constexpr std::uint32_t kMargin = 4;
-  const auto& region = pipeline.region();
-  const std::uint32_t left = region.x > kMargin ? (region.x - kMargin) & ~1U : 0;
-  const std::uint32_t top = region.y > kMargin ? (region.y - kMargin) & ~1U : 0;
-  const std::uint32_t right = std::min(header.info.width, region.x + region.width + kMargin);
-  const std::uint32_t bottom = std::min(header.info.height, region.y + region.height + kMargin);
-  auto& options = buffer.config.options;
-  options.use_cropping = 1;
-  options.crop_left = static_cast<int>(left);
-  options.crop_top = static_cast<int>(top);
-  options.crop_width = static_cast<int>(right - left);
-  options.crop_height = static_cast<int>(bottom - top);
-  buffer.config.output.colorspace = MODE_RGBA;
+  const auto axis = [](std::uint32_t begin, std::uint32_t size, std::uint32_t from,
+                       std::uint32_t count) {
+    const std::uint32_t to = from + count;
+    // a frame that the region does not touch is decoded at its edge: its data must still be whole
+    const std::uint32_t first = std::clamp(from, begin, begin + size - 1) - begin;
+    const std::uint32_t left = first > kMargin ? (first - kMargin) & ~1U : 0;
+    const std::uint32_t right = std::clamp(to + kMargin, begin + left + 1, begin + size) - begin;
+    return std::pair(begin + left, right - left);
+  };
+  const auto [x, width] = axis(frame.x, frame.width, wanted.x, wanted.width);
+  const auto [y, height] = axis(frame.y, frame.height, wanted.y, wanted.height);
+  return {x, y, width, height};
+}
 
-  const std::unique_ptr<WebPIDecoder, DecoderDeleter> decoder(
-      WebPIDecode(nullptr, 0, &buffer.config));
+Result<void> decode_frame(const Frame& frame, const Region& window, WebPDecoderConfig& config,
+                          const Budget& budget) {
+  auto& options = config.options;
+  options.use_cropping = 1;
+  options.crop_left = static_cast<int>(window.x - frame.place.x);
+  options.crop_top = static_cast<int>(window.y - frame.place.y);
+  options.crop_width = static_cast<int>(window.width);
+  options.crop_height = static_cast<int>(window.height);
+  config.output.colorspace = MODE_RGBA;
+  const std::unique_ptr<WebPIDecoder, DecoderDeleter> decoder(WebPIDecode(nullptr, 0, &config));
   if (!decoder) {
     return fail(ErrorCode::kUnavailable, "not enough memory to decode this picture now");
   }
   auto status = VP8_STATUS_SUSPENDED;
-  for (std::size_t fed = 0; status == VP8_STATUS_SUSPENDED && fed < bytes.size();) {
+  for (std::size_t fed = 0; status == VP8_STATUS_SUSPENDED && fed < frame.chunks.size();) {
     if (budget.spent()) {
       return too_slow();
     }
-    fed = std::min(bytes.size(), fed + kFeedStep);
-    status = WebPIUpdate(decoder.get(), as_u8(bytes), fed);
+    fed = std::min(frame.chunks.size(), fed + kFeedStep);
+    status = WebPIUpdate(decoder.get(), as_u8(frame.chunks), fed);
   }
   if (status == VP8_STATUS_OUT_OF_MEMORY) {
     return fail(ErrorCode::kUnavailable, "not enough memory to decode this picture now");
   }
+  if (frame.cut || status == VP8_STATUS_SUSPENDED) {
+    int rows = 0;
+    WebPIDecGetRGB(decoder.get(), &rows, nullptr, nullptr, nullptr);
+    const auto whole = static_cast<std::uint32_t>(std::max(rows, 0)) + window.y - frame.place.y;
+    return truncated(kName, rows > 0 ? whole : 0, frame.place.height);
+  }
   if (status != VP8_STATUS_OK) {
-    return corrupt(kName, status == VP8_STATUS_SUSPENDED ? "it is truncated" : "corrupt data");
+    return corrupt(kName, "corrupt data");
   }
-  const auto& out = buffer.config.output.u.RGBA;
-  const auto stride = static_cast<std::size_t>(out.stride);
-  deliver({.rgba = out.rgba + (region.y - top) * stride + std::size_t{region.x - left} * 4,
-           .stride = stride},
-          pipeline, workspace.line);
-  return {};
-}
-
-/// The first frame, on its canvas.
-Result<void> decode_first_frame(Bytes bytes, Pipeline& pipeline, Workspace& workspace) {
-  WebPAnimDecoderOptions options{};
-  if (WebPAnimDecoderOptionsInit(&options) == 0) {
-    return fail(ErrorCode::kInternal, "WebP decoding is not available", "libwebp: ABI mismatch");
-  }
-  options.color_mode = MODE_RGBA;
-  options.use_threads = 0;
-  const WebPData data{.bytes = as_u8(bytes), .size = bytes.size()};
-  const std::unique_ptr<WebPAnimDecoder, DecoderDeleter> decoder(
-      WebPAnimDecoderNew(&data, &options));
-  WebPAnimInfo info{};
-  std::uint8_t* canvas = nullptr;
-  int timestamp = 0;
-  if (!decoder || WebPAnimDecoderGetInfo(decoder.get(), &info) == 0 ||
-      WebPAnimDecoderGetNext(decoder.get(), &canvas, &timestamp) == 0) {
-    return corrupt(kName, "its first frame is truncated or corrupt");
-  }
-  const auto& region = pipeline.region();
-  if (region.x + region.width > info.canvas_width ||
-      region.y + region.height > info.canvas_height) {
-    return corrupt(kName, "its headers contradict each other");
-  }
-  const std::size_t stride = std::size_t{info.canvas_width} * 4;
-  deliver({.rgba = canvas + region.y * stride + std::size_t{region.x} * 4, .stride = stride},
-          pipeline, workspace.line);
   return {};
 }
 
 }  // namespace
 
 Result<Header> webp_header(Bytes bytes) {
-  if (bytes.size() < kRiffHeader + kChunkHeader) {
-    return corrupt(kName, "it is truncated");
-  }
-  const std::size_t riff = le32(bytes, 4);
-  if (riff > bytes.size() - 8) {
-    return corrupt(kName, "it is truncated");
-  }
-  WebPBitstreamFeatures features{};
-  if (WebPGetFeatures(as_u8(bytes), bytes.size(), &features) != VP8_STATUS_OK) {
-    return corrupt(kName, "its header is truncated or corrupt");
-  }
-  Header header{.info = {.format = Format::kWebp,
-                         .width = static_cast<std::uint32_t>(features.width),
-                         .height = static_cast<std::uint32_t>(features.height)},
-                .animated = features.has_animation != 0};
-  if (matches(bytes, kRiffHeader, "VP8X")) {
-    read_chunks(bytes.first(riff + 8), header);
-  }
-  return header;
+  return parse(bytes).transform([](const Parsed& parsed) { return parsed.header; });
 }
 
-Result<void> decode_webp(Bytes bytes, const Header& header, Pipeline& pipeline,
-                         Workspace& workspace, const Budget& budget) {
-  return header.animated ? decode_first_frame(bytes, pipeline, workspace)
-                         : decode_still(bytes, pipeline, workspace, header, budget);
+// Of an animation, the first frame is laid on an empty canvas, as libwebp's own animation decoder
+// does. The canvas is never held: it can be much larger than its frames.
+Result<void> decode_webp(Bytes bytes, Pipeline& pipeline, Workspace& workspace,
+                         const Budget& budget) {
+  const auto parsed = parse(bytes);
+  if (!parsed) {
+    return fail(parsed.error());
+  }
+  const auto& frame = parsed->frame;
+  ConfigBuffer buffer;
+  if (!buffer.ready) {
+    return fail(ErrorCode::kInternal, "WebP decoding is not available", "libwebp: ABI mismatch");
+  }
+  const auto window = window_of(frame.place, pipeline.region());
+  if (auto done = decode_frame(frame, window, buffer.config, budget); !done) {
+    return done;
+  }
+  const auto& out = buffer.config.output.u.RGBA;
+  deliver({.region = window, .rgba = out.rgba, .stride = static_cast<std::size_t>(out.stride)},
+          pipeline, workspace.line);
+  return {};
 }
 
 }  // namespace podsense::image

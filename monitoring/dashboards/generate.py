@@ -35,20 +35,24 @@ from grafana import (
 
 HERE = pathlib.Path(__file__).resolve().parent
 RATE = "$__rate_interval"
-SELECT = 'namespace=~"$namespace",job=~"$job"'
+CLUSTER = 'cluster=~"$cluster"'
+PLACE = f'{CLUSTER},namespace=~"$namespace"'
+SELECT = PLACE + ',job=~"$job"'
 MODEL = SELECT + ',model=~"$model"'
-PODS = 'namespace=~"$namespace",pod=~"($workload)-.+"'
+PODS = PLACE + ',pod=~"($workload)-.+"'
 CONTAINERS = PODS + ',container!="",container!="POD"'
-DEPLOYMENT = 'namespace=~"$namespace",deployment=~"$workload"'
-HPA = 'namespace=~"$namespace",horizontalpodautoscaler=~".*($workload).*"'
+DEPLOYMENT = PLACE + ',deployment=~"$workload"'
+HPA = PLACE + ',horizontalpodautoscaler=~".*($workload).*"'
 SERVER_FAULT = "INTERNAL|OVERLOADED|UNAVAILABLE|DEADLINE_EXCEEDED"
 ALL_FAULT = f'code=~"OK|{SERVER_FAULT}"'
 
-NAMESPACE = choice("namespace", "label_values(podsense_build_info, namespace)")
-JOB = choice("job", 'label_values(podsense_build_info{namespace=~"$namespace"}, job)')
+# Empty where Prometheus gives no label `cluster`, as one for each cluster does.
+CLUSTERS = choice("cluster", "label_values(podsense_build_info, cluster)")
+NAMESPACE = choice("namespace", f"label_values(podsense_build_info{{{CLUSTER}}}, namespace)")
+JOB = choice("job", f"label_values(podsense_build_info{{{PLACE}}}, job)")
 MODELS = choice("model", f"label_values(podsense_model_info{{{SELECT}}}, model)")
 WORKLOAD = choice(
-    "workload", 'label_values(kube_deployment_spec_replicas{namespace=~"$namespace"}, deployment)'
+    "workload", f"label_values(kube_deployment_spec_replicas{{{PLACE}}}, deployment)"
 )
 SOURCE = source_variable("datasource", "prometheus", "Data source")
 
@@ -87,14 +91,25 @@ meaning in `docs/reference/errors.md`; each alert has a page in `docs/runbooks/`
 """
 
 
+def given_up(outcomes, window):
+    """Requests a second without an answer, whose clients waited longer than the objective."""
+    return f'rate(podsense_slow_requests_total{{{SELECT},outcome=~"{outcomes}"}}[{window}])'
+
+
 def good_share(window):
     good = f'sum(rate(podsense_requests_total{{{SELECT},code="OK"}}[{window}]))'
-    return f"{good} / sum(rate(podsense_requests_total{{{SELECT},{ALL_FAULT}}}[{window}]))"
+    return (
+        f"{good} / sum(rate(podsense_requests_total{{{SELECT},{ALL_FAULT}}}[{window}]) or "
+        f"{given_up('abandoned', window)})"
+    )
 
 
 def fast_share(window):
     slow = f"sum(rate(podsense_slow_requests_total{{{SELECT}}}[{window}]))"
-    return f"1 - {slow} / sum(rate(podsense_request_seconds_count{{{SELECT}}}[{window}]))"
+    return (
+        f"1 - {slow} / sum(rate(podsense_request_seconds_count{{{SELECT}}}[{window}]) or "
+        f"{given_up('abandoned|expired', window)})"
+    )
 
 
 def service():
@@ -103,11 +118,12 @@ def service():
     glance = [
         (stat("Served", good_share("5m"), "percentunit", steps(RED, (0.99, YELLOW), (0.999, GREEN)),
               "Share of requests answered well in the last five minutes. What clients did wrong "
-              "does not count.", max=1), 4),
+              "does not count; that they gave up after more than the objective does.", max=1), 4),
         (stat("Within the objective", fast_share("5m"), "percentunit",
               steps(RED, (0.95, YELLOW), (0.99, GREEN)),
-              "Share of successful requests in the last five minutes that took no longer than the "
-              "latency objective.", max=1), 4),
+              "Share of requests in the last five minutes that were answered within the latency "
+              "objective. One that its client gave up later than that, or whose deadline passed, "
+              "counts as late.", max=1), 4),
         (stat("Saturation", f"avg(podsense_saturation{{{SELECT}}})", "percentunit",
               steps(GREEN, (0.7, YELLOW), (1, RED)),
               "Demand over what these pods can do within the objective; at 100 % it starts to "
@@ -146,7 +162,7 @@ def service():
         "service",
         "Service",
         "Are users served, what limits it, and what to do.",
-        [SOURCE, NAMESPACE, JOB, MODELS],
+        [SOURCE, CLUSTERS, NAMESPACE, JOB, MODELS],
         [
             (4, glance),
             (8, [(limits, 10), (text("What to do", ADVICE), 14)]),
@@ -177,6 +193,20 @@ def service():
                          f"sum by (le) (increase(podsense_request_seconds_bucket{{{MODEL}}}"
                          f"[{RATE}]))", "s",
                          "Two bands: two kinds of requests, or a queue that comes and goes."), 12),
+            ]),
+            (8, [
+                (lines("Later than the objective", [
+                    query("sum by (outcome) (rate(podsense_slow_requests_total"
+                          f"{{{MODEL}}}[{RATE}]))", "{{outcome}}")], "reqps",
+                    "Answered late; abandoned: the client gave up; expired: the deadline passed.",
+                    stack=True), 12),
+                (lines("Clients that gave up", [
+                    query(f'sum(rate(podsense_requests_total{{{MODEL},code="CANCELLED"}}[{RATE}]))',
+                          "all"),
+                    query('sum(rate(podsense_slow_requests_total{'
+                          f'{MODEL},outcome="abandoned"}}[{RATE}]))', "after the objective")],
+                    "reqps", "Those after the objective count as failed: the client's time-out was "
+                    "longer than what users are promised."), 12),
             ]),
             (8, [
                 (lines("Queue against compute (mean)",
@@ -229,7 +259,7 @@ def scaling():
         "scaling",
         "Scaling",
         "Replicas, what the autoscaler sees, and what the pods use of what they asked for.",
-        [SOURCE, NAMESPACE, JOB, WORKLOAD],
+        [SOURCE, CLUSTERS, NAMESPACE, JOB, WORKLOAD],
         [
             (8, [
                 (lines("Replicas", [
@@ -296,7 +326,7 @@ def scaling():
                           "in the last ten minutes")]), 8),
                 (lines("Time from start to ready", [
                     query(f"max by (pod) (kube_pod_status_ready_time{{{PODS}}} "
-                          f"- on (namespace, pod) kube_pod_start_time{{{PODS}}})", "{{pod}}")],
+                          f"- on (cluster, namespace, pod) kube_pod_start_time{{{PODS}}})", "{{pod}}")],
                     "s"), 8),
                 (lines("Restarts", [
                     query("sum by (pod) (increase(kube_pod_container_status_restarts_total"
@@ -322,7 +352,7 @@ def models():
         "models",
         "Models",
         "Which versions serve, what a run costs, how requests share runs.",
-        [SOURCE, NAMESPACE, JOB, MODELS],
+        [SOURCE, CLUSTERS, NAMESPACE, JOB, MODELS],
         [
             (8, [
                 (table("Versions", f"podsense_model_info{{{MODEL}}}",
@@ -373,14 +403,14 @@ def models():
 
 
 def edge():
-    cluster = 'envoy_cluster_name=~"podsense.*",namespace=~"$namespace"'
-    manager = 'envoy_http_conn_manager_prefix!="admin",namespace=~"$namespace"'
+    cluster = f'envoy_cluster_name=~"podsense.*",{PLACE}'
+    manager = f'envoy_http_conn_manager_prefix=~"http",{PLACE}'
     nginx = 'exported_namespace=~"$namespace"'
     return dashboard(
         "edge",
         "Envoy and ingress",
         "What reaches PodSense through Envoy and the ingress controller, and what comes back.",
-        [SOURCE, NAMESPACE],
+        [SOURCE, CLUSTERS, NAMESPACE],
         [
             "Envoy",
             (8, [
@@ -508,7 +538,7 @@ def capacity():
         "Capacity",
         "What a request costs, how much more these pods can do, how many a peak takes.",
         [
-            SOURCE, NAMESPACE, JOB, WORKLOAD,
+            SOURCE, CLUSTERS, NAMESPACE, JOB, WORKLOAD,
             number("cpu_price", "Price of a core-hour", "0.04"),
             number("memory_price", "Price of a GiB-hour", "0.005"),
             number("target", "Saturation to plan for", "0.7"),

@@ -40,7 +40,10 @@ LAYERS = {
         "grpc", "trace",
     },
     "load": {"base", "metrics", "protocol"},
-    "cli": {"base", "inference", "server", "load", "metrics", "model", "protocol", "http"},
+    "foresight": {"base"},
+    "cli": {
+        "base", "inference", "server", "load", "foresight", "metrics", "model", "protocol", "http",
+    },
 }  # fmt: skip
 
 # Third-party headers (patterns of what stands between the angle brackets), and the files under
@@ -53,7 +56,8 @@ OWNERS = [
     ("protobuf", ["google/*", "*.pb.h"], ["grpc/*", "load/grpc_*.cc", "model/onnx_graph.cc"]),
     ("simdjson", ["simdjson.h"], ["protocol/*.cc"]),
     ("nlohmann-json", ["nlohmann/*"],
-     ["access/*.cc", "protocol/*.cc", "server/*.cc", "http/*.cc", "load/*.cc", "cli/*.cc"]),
+     ["access/*.cc", "protocol/*.cc", "server/*.cc", "http/*.cc", "load/*.cc", "foresight/*.cc",
+      "cli/*.cc"]),
     ("libcurl", ["curl/*"], ["fetch/*", "trace/exporter.cc", "trace/exporter.h"]),
     ("yaml-cpp", ["yaml-cpp/*"], ["model/*.cc", "server/*.cc"]),
     ("CLI11", ["CLI/*"], ["server/*", "cli/*"]),

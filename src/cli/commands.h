@@ -9,5 +9,6 @@ namespace podsense::cli {
 int check(std::span<const char* const> arguments);
 int top(std::span<const char* const> arguments);
 int load(std::span<const char* const> arguments);
+int simulate(std::span<const char* const> arguments);
 
 }  // namespace podsense::cli

@@ -18,6 +18,7 @@ constexpr std::string_view kUsage = R"(podsense: serves ONNX models
 
   podsense serve [--models DIR] [--http-port N] [--admin-port N] …   the model server
   podsense load URL --qps N --seconds N …                            the load generator
+  podsense simulate hpa …                 what an autoscaler decides, and why
   podsense check [URL] [--models DIR]     probes a server; opens every model of a repository
   podsense top [HOST:PORT…]               a live view of pods from their /metrics
   podsense config-reference               every setting, as a Markdown page
@@ -65,6 +66,9 @@ int run(std::span<const char* const> arguments) {
   if (command == "top") {
     return top(rest);
   }
+  if (command == "simulate") {
+    return simulate(rest);
+  }
   if (command == "metrics-reference") {
     std::cout << metrics::reference_markdown();
     return 0;
@@ -83,8 +87,9 @@ int run(std::span<const char* const> arguments) {
     std::cout << kUsage;
     return arguments.empty() ? 2 : 0;
   }
-  constexpr std::array<std::string_view, 8> kCommands{
-      "serve", "load", "check", "top", "config-reference", "metrics-reference", "version", "help"};
+  constexpr std::array<std::string_view, 9> kCommands{
+      "serve",   "load", "simulate", "check", "top", "config-reference", "metrics-reference",
+      "version", "help"};
   const std::string_view near = nearest_name(command, kCommands);
   std::cerr << "podsense: there is no command '" << command << "'"
             << (near.empty() ? "" : "; did you mean ") << near << (near.empty() ? "" : "?")

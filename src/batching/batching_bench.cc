@@ -61,7 +61,7 @@ BENCHMARK(policy_take);
 /// One in and one out of a queue in which `waiting` tasks of `clients` clients stay.
 void queue_push_pop(benchmark::State& state) {
   const auto clients = static_cast<std::uint64_t>(state.range(1));
-  Waiting waiting;
+  Waiting<> waiting;
   std::uint64_t next = 0;
   for (std::int64_t i = 0; i < state.range(0); ++i) {
     auto task = std::make_unique<EmptyTask>();

@@ -74,11 +74,12 @@ TEST(Policy, HeadroomIsKeptOfTheWait) {
 
 TEST(Policy, WhatCannotBeDoneInTimeAnyMoreDoesNotRunUnlessItIsTheLast) {
   const Deadline deadline(kNow + milliseconds(10));
-  EXPECT_FALSE(hopeless(kNow, deadline, milliseconds(10), false));
-  EXPECT_TRUE(hopeless(kNow, deadline, milliseconds(11), false));
-  EXPECT_FALSE(hopeless(kNow, deadline, milliseconds(11), true)) << "the estimate may be wrong";
-  EXPECT_TRUE(hopeless(kNow + milliseconds(10), deadline, {}, true));
-  EXPECT_FALSE(hopeless(kNow, Deadline(), std::chrono::hours(1), false));
+  EXPECT_FALSE(cannot_meet_deadline(kNow, deadline, milliseconds(10), false));
+  EXPECT_TRUE(cannot_meet_deadline(kNow, deadline, milliseconds(11), false));
+  EXPECT_FALSE(cannot_meet_deadline(kNow, deadline, milliseconds(11), true))
+      << "the estimate may be wrong";
+  EXPECT_TRUE(cannot_meet_deadline(kNow + milliseconds(10), deadline, {}, true));
+  EXPECT_FALSE(cannot_meet_deadline(kNow, Deadline(), std::chrono::hours(1), false));
 }
 
 TEST(Policy, BatchesNaturally) {
@@ -119,11 +120,11 @@ TEST(Policy, ALongerServiceIsBelievedAtOnceAndAShorterOneWhenItLasts) {
     service.observe(milliseconds(4));
   }
   EXPECT_LT(service.recent, milliseconds(6));
-  EXPECT_GT(service.careful(), milliseconds(7));
+  EXPECT_GT(service.conservative(), milliseconds(7));
   for (int i = 0; i < 8; ++i) {
     service.observe(milliseconds(12));
   }
-  EXPECT_GT(service.careful(), milliseconds(9));
+  EXPECT_GT(service.conservative(), milliseconds(9));
 }
 
 }  // namespace

@@ -109,7 +109,7 @@ inline Take take(TimePoint now, const QueueState& queue, const Profile& profile)
 /// A task whose turn has come, and which cannot be expected to be done by its deadline, does not
 /// run: its time is better spent on those behind it. The last one that waits runs in any case,
 /// since the estimate may be wrong.
-inline bool hopeless(TimePoint now, Deadline deadline, Duration cost, bool last) {
+inline bool cannot_meet_deadline(TimePoint now, Deadline deadline, Duration cost, bool last) {
   return deadline.passed(now) || (!last && cost > deadline.left(now));
 }
 
@@ -135,7 +135,7 @@ struct ServiceEstimate {
     recent = follow(recent, row);
     lasting = follow(lasting, row, 64);
   }
-  [[nodiscard]] Duration careful() const { return std::max(recent, lasting); }
+  [[nodiscard]] Duration conservative() const { return std::max(recent, lasting); }
 };
 
 }  // namespace podsense::batching

@@ -2,6 +2,7 @@
 
 /// A request on its way through a queue.
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -14,7 +15,19 @@ namespace podsense::batching {
 /// What tasks without a priority of their own have; 1 is the highest.
 inline constexpr std::uint32_t kDefaultPriority = 8;
 
-class Task {
+/// What the scheduler has to know of a task.
+struct Ticket {
+  Deadline deadline;
+  Duration cost{};       ///< own service time where known beforehand; else the queue estimates it
+  std::size_t rows = 1;  ///< of the batch that it takes, ≥ 1
+  std::uint32_t priority = kDefaultPriority;  ///< lower runs first
+  std::uint64_t client = 0;  ///< who shares fairly with whom; a hash, 0: nobody in particular
+  TimePoint enqueued;        ///< set by submit
+  Duration expected_wait{};  ///< set by submit
+  TimePoint started;         ///< set when taken
+};
+
+class Task : public Ticket {
  public:
   Task() = default;
   Task(const Task&) = delete;
@@ -25,16 +38,15 @@ class Task {
   virtual void drop(Error error) = 0;
   /// Nobody waits for the answer any more. @threads any
   [[nodiscard]] virtual bool abandoned() const { return false; }
-
-  Deadline deadline;
-  Duration cost{};       ///< own service time where known beforehand; else the queue estimates it
-  std::size_t rows = 1;  ///< of the batch that it takes, ≥ 1
-  std::uint32_t priority = kDefaultPriority;  ///< lower runs first
-  std::uint64_t client = 0;  ///< who shares fairly with whom; a hash, 0: nobody in particular
-  TimePoint enqueued;        ///< set by submit
-  Duration expected_wait{};  ///< set by submit
-  TimePoint started;         ///< set when taken
 };
 using TaskPtr = std::unique_ptr<Task>;
+
+/// What queues own and move about: `*handle` is a Ticket that can say whether it was abandoned. The
+/// server's is a TaskPtr; a simulation may take a plain pointer into its own table.
+template <class Handle>
+concept TaskHandle = std::movable<Handle> && requires(const Handle& handle, Ticket* ticket) {
+  ticket = &*handle;
+  { (*handle).abandoned() } -> std::convertible_to<bool>;
+};
 
 }  // namespace podsense::batching

@@ -48,7 +48,7 @@ class WaitingTest : public testing::Test {
   [[nodiscard]] Duration ahead(const What& what) const {
     return waiting_.ahead_of(*task("newcomer", what));
   }
-  Waiting waiting_;
+  Waiting<> waiting_;
 };
 
 TEST_F(WaitingTest, OneClientsTasksRunAsTheyCame) {

@@ -58,7 +58,7 @@ void watch_queue(ServedModel& served, metrics::Registry& registry) {
   watch_unserved("podsense_refused_total", "deadline", &Unserved::deadline);
   watch_unserved("podsense_refused_total", "cost", &Unserved::cost);
   watch_unserved("podsense_dropped_total", "deadline", &Unserved::late);
-  watch_unserved("podsense_dropped_total", "client_gone", &Unserved::gone);
+  watch_unserved("podsense_dropped_total", "client_gone", &Unserved::client_disconnected);
 }
 
 void open_queue(ServedModel& served, batching::Scheduler& scheduler, metrics::Registry& registry,

@@ -1,0 +1,431 @@
+#pragma once
+
+/// What the scheduler decides, without threads, locks or clocks: whoever drives it says what time
+/// it is. The server does (scheduler.h), a simulation in virtual time does alike.
+///
+///   SchedulerCore<> core({.executors = 2});
+///   const QueueId queue = core.add_queue({.max_batch = 8});
+///   Verdict verdict = core.submit(queue, task, now);  // admitted, or refused and why
+///   auto next = core.next(now);                       // a batch, or when to ask again
+///   core.finish(next.run, now + elapsed, elapsed);    // its run has ended
+///
+/// The same calls give the same decisions on every machine. Ask `next` after each `submit`,
+/// `finish` and `resize`, and at `again`, until it has no batch.
+/// @threads confined, or under its driver's lock
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "batching/policy.h"
+#include "batching/saturation.h"
+#include "batching/task.h"
+#include "batching/waiting.h"
+
+namespace podsense::batching {
+
+/// One queue of one core. Numbers of removed queues are used again.
+enum class QueueId : std::uint32_t {};
+
+struct QueueOptions {
+  std::size_t max_batch = 1;  ///< rows
+  Duration max_delay{};
+  double weight = 1;               ///< of its share of the executors, > 0
+  std::size_t instances = 1;       ///< runs of this queue at the same time; 0: all executors
+  std::size_t max_waiting = 4096;  ///< tasks; a second bound beside the one in time
+  Duration service{};              ///< first estimate per row, from warm-up
+};
+
+/// Why tasks never ran, in counts since the queue was added.
+struct Unserved {
+  std::uint64_t queue_time = 0;           ///< refused: the deadline cannot be met
+  std::uint64_t queue_length = 0;         ///< refused: max_waiting is reached
+  std::uint64_t deadline = 0;             ///< refused: already past it
+  std::uint64_t cost = 0;                 ///< refused: a known cost that does not fit before it
+  std::uint64_t late = 0;                 ///< dropped: the deadline came out of reach
+  std::uint64_t client_disconnected = 0;  ///< dropped: nobody waits for the answer any more
+  /// For want of time or room: with more executors they would have run.
+  [[nodiscard]] std::uint64_t crowded_out() const { return queue_time + queue_length + late; }
+};
+
+struct QueueLoad {
+  std::size_t waiting = 0;
+  std::size_t running = 0;
+  Duration expected_wait{};  ///< of a newcomer of usual priority
+  Duration service{};        ///< per row
+  Unserved unserved;
+};
+
+enum class Refusal {
+  kPastDeadline,  ///< the deadline passed before it came
+  kCost,          ///< its known cost does not fit before its deadline
+  kQueueTime,     ///< the queue is too long for its deadline
+  kQueueLength,   ///< max_waiting is reached
+};
+struct Verdict {
+  std::optional<Refusal> refused;  ///< nothing: admitted
+  Duration retry_after{};          ///< kQueueTime, kQueueLength
+  [[nodiscard]] bool admitted() const { return !refused; }
+};
+
+enum class DropReason { kLate, kClientDisconnected };
+
+/// A batch under way: what `finish` has to know of it.
+struct ActiveRun {
+  QueueId queue{};
+  std::size_t tasks = 0;
+  std::size_t rows = 0;
+  Duration cost{};  ///< expected, of all its tasks
+  TimePoint started;
+};
+
+template <TaskHandle Handle = TaskPtr>
+class SchedulerCore {
+ public:
+  struct Options {
+    unsigned executors = 1;  ///< runs at the same time, of all queues together
+  };
+  struct Dropped {
+    Handle task;
+    DropReason reason;
+  };
+  struct Next {
+    std::vector<Handle> batch;  ///< to run now; empty: nothing is to run
+    ActiveRun run;
+    std::vector<Dropped> dropped;        ///< to be answered without a run
+    TimePoint again = TimePoint::max();  ///< without a batch: when to ask again at the latest
+  };
+
+  explicit SchedulerCore(Options options) : executors_(std::max(1U, options.executors)) {}
+
+  QueueId add_queue(QueueOptions options);
+  /// Lets go of what waits in it, and takes nothing out of it any more.
+  [[nodiscard]] std::vector<Handle> close_queue(QueueId id);
+  /// @requires closed, and no run of it under way
+  void remove_queue(QueueId id) { queues_[index(id)].reset(); }
+  /// Lets go of what waits in all queues, in their order.
+  [[nodiscard]] std::vector<Handle> drain();
+
+  /// Rows of the batches that are put together from now on. @pre ≥ 1
+  void set_max_batch(QueueId id, std::size_t rows) { queue_of(id).options.max_batch = rows; }
+
+  /// Takes the task, or refuses it and leaves it as it was.
+  Verdict submit(QueueId id, Handle& task, TimePoint now);
+  Next next(TimePoint now);
+  /// @requires `run` came from `next` and has not been finished
+  void finish(const ActiveRun& run, TimePoint now, Duration elapsed);
+  /// Takes effect as runs end; none is cut short. At least one.
+  void resize(unsigned executors) { executors_ = std::max(1U, executors); }
+
+  [[nodiscard]] unsigned executors() const { return executors_; }
+  [[nodiscard]] std::size_t running(QueueId id) const { return queue_of(id).running_batches; }
+  [[nodiscard]] QueueLoad load(QueueId id) const;
+  /// Since the beginning, those that have ended.
+  [[nodiscard]] const Runs& runs() const { return runs_; }
+
+ private:
+  struct Queue {
+    QueueOptions options;
+    ServiceEstimate service;  ///< of a row
+    Waiting<Handle> waiting;
+    std::size_t running_tasks = 0;
+    std::size_t running_batches = 0;
+    Duration running_cost{};
+    Duration consumed{};               ///< executor time had, by weight, for fairness
+    double headroom = kLeastHeadroom;  ///< learned from what waited
+    Unserved unserved;
+    [[nodiscard]] bool idle() const { return waiting.empty() && running_batches == 0; }
+  };
+
+  static std::size_t index(QueueId id) { return static_cast<std::size_t>(id); }
+  Queue& queue_of(QueueId id) { return *queues_[index(id)]; }
+  const Queue& queue_of(QueueId id) const { return *queues_[index(id)]; }
+
+  [[nodiscard]] std::size_t instances_of(const Queue& queue) const;
+  [[nodiscard]] QueueState state_of(const Queue& queue, const Ticket& newcomer) const;
+  [[nodiscard]] Profile profile_of(const Queue& queue) const;
+  /// What its deadline alone says.
+  static std::optional<Refusal> refuse_by_deadline(const Ticket& task, TimePoint now);
+  /// What the queue says. `task.cost` is set.
+  static Verdict refuse_by_queue(const Queue& queue, const Ticket& task, TimePoint now,
+                                 const QueueState& state, const Profile& profile);
+  static Verdict refuse(Queue& queue, Verdict verdict);
+  /// The queue to serve now, or none, with `again` where one only waits for company.
+  std::optional<QueueId> pick(TimePoint now, TimePoint& again) const;
+  void collect(Queue& queue, TimePoint now, Next& next);
+  static std::optional<DropReason> drop_reason(const Ticket& task, bool abandoned, TimePoint now,
+                                               bool last);
+  void begin(QueueId id, TimePoint now, Next& next);
+
+  unsigned executors_;
+  std::size_t running_ = 0;                     ///< batches
+  std::vector<std::unique_ptr<Queue>> queues_;  ///< by QueueId; null: removed
+  /// What the queue served last had had by then: where queues begin that were idle.
+  Duration virtual_time_{};
+  Runs runs_;
+};
+
+template <TaskHandle Handle>
+QueueId SchedulerCore<Handle>::add_queue(QueueOptions options) {
+  auto queue = std::make_unique<Queue>();
+  queue->service = {.recent = options.service, .lasting = options.service};
+  queue->options = options;
+  const auto free = std::find(queues_.begin(), queues_.end(), nullptr);
+  const auto id = static_cast<QueueId>(free - queues_.begin());
+  if (free == queues_.end()) {
+    queues_.push_back(std::move(queue));
+  } else {
+    *free = std::move(queue);
+  }
+  return id;
+}
+
+template <TaskHandle Handle>
+std::vector<Handle> SchedulerCore<Handle>::close_queue(QueueId id) {
+  return queue_of(id).waiting.drain();
+}
+
+template <TaskHandle Handle>
+std::vector<Handle> SchedulerCore<Handle>::drain() {
+  std::vector<Handle> all;
+  for (const auto& queue : queues_) {
+    if (queue) {
+      std::ranges::move(queue->waiting.drain(), std::back_inserter(all));
+    }
+  }
+  return all;
+}
+
+template <TaskHandle Handle>
+std::size_t SchedulerCore<Handle>::instances_of(const Queue& queue) const {
+  const std::size_t wanted = queue.options.instances;
+  return wanted == 0 ? executors_ : std::min<std::size_t>(wanted, executors_);
+}
+
+template <TaskHandle Handle>
+QueueState SchedulerCore<Handle>::state_of(const Queue& queue, const Ticket& newcomer) const {
+  return {.rows = queue.waiting.rows(),
+          .ahead = queue.waiting.ahead_of(newcomer),
+          .running = queue.running_cost,
+          .executor_free = queue.running_batches < instances_of(queue),
+          .oldest = {}};
+}
+
+/// The executors are shared with those queues that have work now.
+template <TaskHandle Handle>
+Profile SchedulerCore<Handle>::profile_of(const Queue& queue) const {
+  double weights = queue.options.weight;
+  for (const auto& other : queues_) {
+    if (other && other.get() != &queue && !other->idle()) {
+      weights += other->options.weight;
+    }
+  }
+  return {
+      .max_batch = queue.options.max_batch,
+      .max_delay = queue.options.max_delay,
+      .executors = executor_share(executors_, queue.options.weight, weights, instances_of(queue)),
+      .headroom = queue.headroom};
+}
+
+template <TaskHandle Handle>
+std::optional<Refusal> SchedulerCore<Handle>::refuse_by_deadline(const Ticket& task,
+                                                                 TimePoint now) {
+  if (task.deadline.passed(now)) {
+    return Refusal::kPastDeadline;
+  }
+  if (task.cost > task.deadline.left(now)) {
+    return Refusal::kCost;
+  }
+  return std::nullopt;
+}
+
+template <TaskHandle Handle>
+Verdict SchedulerCore<Handle>::refuse_by_queue(const Queue& queue, const Ticket& task,
+                                               TimePoint now, const QueueState& state,
+                                               const Profile& profile) {
+  const Duration until_answer = batch_cost(state, profile, task.cost, queue.service.conservative());
+  if (const Admission by_time = admit(now, state, profile, task.deadline, until_answer);
+      !by_time.admitted) {
+    return {.refused = Refusal::kQueueTime, .retry_after = by_time.retry_after};
+  }
+  if (queue.waiting.tasks() >= queue.options.max_waiting) {
+    return {.refused = Refusal::kQueueLength, .retry_after = expected_wait(state, profile)};
+  }
+  return {};
+}
+
+template <TaskHandle Handle>
+Verdict SchedulerCore<Handle>::refuse(Queue& queue, Verdict verdict) {
+  switch (*verdict.refused) {
+    case Refusal::kPastDeadline:
+      ++queue.unserved.deadline;
+      break;
+    case Refusal::kCost:
+      ++queue.unserved.cost;
+      break;
+    case Refusal::kQueueTime:
+      ++queue.unserved.queue_time;
+      break;
+    case Refusal::kQueueLength:
+      ++queue.unserved.queue_length;
+      break;
+  }
+  return verdict;
+}
+
+template <TaskHandle Handle>
+Verdict SchedulerCore<Handle>::submit(QueueId id, Handle& handle, TimePoint now) {
+  Queue& queue = queue_of(id);
+  Ticket& task = *handle;
+  if (const auto refused = refuse_by_deadline(task, now)) {
+    return refuse(queue, {.refused = refused});
+  }
+  const bool known = task.cost != Duration::zero();
+  if (!known) {
+    task.cost = queue.service.conservative() * static_cast<Duration::rep>(task.rows);
+  }
+  const Profile profile = profile_of(queue);
+  const QueueState state = state_of(queue, task);
+  if (const Verdict verdict = refuse_by_queue(queue, task, now, state, profile);
+      !verdict.admitted()) {
+    if (!known) {
+      task.cost = {};
+    }
+    return refuse(queue, verdict);
+  }
+  if (queue.idle()) {
+    // It has no claim on the time in which it wanted nothing.
+    queue.consumed = std::max(queue.consumed, virtual_time_);
+  }
+  task.enqueued = now;
+  task.expected_wait = expected_wait(state, profile);
+  queue.waiting.push(std::move(handle));
+  return {};
+}
+
+template <TaskHandle Handle>
+std::optional<QueueId> SchedulerCore<Handle>::pick(TimePoint now, TimePoint& again) const {
+  std::optional<QueueId> best;
+  again = TimePoint::max();
+  for (std::size_t i = 0; i < queues_.size(); ++i) {
+    const Queue* queue = queues_[i].get();
+    if (queue == nullptr || queue->waiting.empty() ||
+        queue->running_batches >= instances_of(*queue)) {
+      continue;
+    }
+    const bool delayed = queue->options.max_delay > Duration::zero();
+    const QueueState state{.rows = queue->waiting.rows(),
+                           .oldest = delayed ? queue->waiting.oldest() : now};
+    const Take decision = take(
+        now, state, {.max_batch = queue->options.max_batch, .max_delay = queue->options.max_delay});
+    if (!decision.run) {
+      again = std::min(again, decision.again);
+    } else if (!best || queue->consumed < queue_of(*best).consumed) {
+      best = static_cast<QueueId>(i);
+    }
+  }
+  return best;
+}
+
+template <TaskHandle Handle>
+std::optional<DropReason> SchedulerCore<Handle>::drop_reason(const Ticket& task, bool abandoned,
+                                                             TimePoint now, bool last) {
+  if (abandoned) {
+    return DropReason::kClientDisconnected;
+  }
+  if (cannot_meet_deadline(now, task.deadline, task.cost, last)) {
+    return DropReason::kLate;
+  }
+  return std::nullopt;
+}
+
+template <TaskHandle Handle>
+void SchedulerCore<Handle>::collect(Queue& queue, TimePoint now, Next& next) {
+  virtual_time_ = std::max(virtual_time_, queue.consumed);
+  const std::size_t most = std::max<std::size_t>(1, queue.options.max_batch);
+  const auto fits = [&] {
+    return next.batch.empty() || next.run.rows + queue.waiting.next().rows <= most;
+  };
+  while (!queue.waiting.empty() && fits()) {
+    Handle handle = queue.waiting.pop();
+    Ticket& task = *handle;
+    queue.headroom =
+        learn_headroom(queue.headroom, task.expected_wait, now - task.enqueued, task.cost);
+    const bool last = queue.waiting.empty() && next.batch.empty();
+    if (const auto reason = drop_reason(task, (*handle).abandoned(), now, last)) {
+      ++(*reason == DropReason::kLate ? queue.unserved.late : queue.unserved.client_disconnected);
+      next.dropped.push_back({.task = std::move(handle), .reason = *reason});
+      continue;
+    }
+    task.started = now;
+    next.run.rows += task.rows;
+    next.run.cost += task.cost;
+    next.batch.push_back(std::move(handle));
+  }
+}
+
+template <TaskHandle Handle>
+void SchedulerCore<Handle>::begin(QueueId id, TimePoint now, Next& next) {
+  next.run.queue = id;
+  next.run.tasks = next.batch.size();
+  next.run.started = now;
+  Queue& queue = queue_of(id);
+  queue.running_tasks += next.run.tasks;
+  queue.running_cost += next.run.cost;
+  ++queue.running_batches;
+  ++running_;
+}
+
+template <TaskHandle Handle>
+typename SchedulerCore<Handle>::Next SchedulerCore<Handle>::next(TimePoint now) {
+  Next next;
+  while (running_ < executors_) {
+    const std::optional<QueueId> id = pick(now, next.again);
+    if (!id) {
+      break;
+    }
+    collect(queue_of(*id), now, next);
+    if (!next.batch.empty()) {
+      begin(*id, now, next);
+      break;
+    }
+  }
+  return next;
+}
+
+template <TaskHandle Handle>
+void SchedulerCore<Handle>::finish(const ActiveRun& run, TimePoint /*now*/, Duration elapsed) {
+  Queue& queue = queue_of(run.queue);
+  queue.running_tasks -= run.tasks;
+  queue.running_cost -= run.cost;
+  --queue.running_batches;
+  --running_;
+  const double seconds = to_seconds(elapsed);
+  queue.consumed += from_seconds(seconds / queue.options.weight);
+  runs_ = {.count = runs_.count + 1,
+           .seconds = runs_.seconds + seconds,
+           .square_seconds = runs_.square_seconds + seconds * seconds};
+  queue.service.observe(elapsed / static_cast<Duration::rep>(std::max<std::size_t>(1, run.rows)));
+}
+
+template <TaskHandle Handle>
+QueueLoad SchedulerCore<Handle>::load(QueueId id) const {
+  const Queue& queue = queue_of(id);
+  // Of a client of its own: what it would find is the longest that a fair newcomer waits.
+  const Ticket newcomer{.cost = queue.service.conservative()};
+  return {.waiting = queue.waiting.tasks(),
+          .running = queue.running_tasks,
+          .expected_wait = expected_wait(state_of(queue, newcomer), profile_of(queue)),
+          .service = queue.service.recent,
+          .unserved = queue.unserved};
+}
+
+extern template class SchedulerCore<TaskPtr>;
+
+}  // namespace podsense::batching

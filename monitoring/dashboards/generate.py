@@ -179,9 +179,12 @@ def service():
                     query(f"sum by (reason) (rate(podsense_refused_total{{{MODEL}}}[{RATE}]))",
                           "refused: {{reason}}"),
                     query(f"sum by (reason) (rate(podsense_dropped_total{{{MODEL}}}[{RATE}]))",
-                          "dropped: {{reason}}")], "reqps",
-                    "Refused: at once, before any work. Dropped: while it waited, since its deadline had passed or "
-                    "its client had gone."), 8),
+                          "dropped: {{reason}}"),
+                    query(f"sum(rate(podsense_unreceived_answers_total{{{MODEL}}}[{RATE}]))",
+                          "answered, but nobody was left")], "reqps",
+                    "Refused: at once, before any work. Dropped: while it waited, since its deadline had passed, it "
+                    "had waited longer than clients do, or its client had gone. The last: its client left during the "
+                    "run."), 8),
             ]),
             "Latency",
             (8, [

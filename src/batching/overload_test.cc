@@ -37,7 +37,7 @@ class Overload {
   explicit Overload(const Machine& machine) : machine_(machine) {
     queue_ = scheduler_.add_queue(
         {.max_batch = machine.max_batch, .max_waiting = 100'000, .service = kService},
-        [this](std::vector<TaskPtr> batch) { run(std::move(batch)); });
+        [this](std::span<TaskPtr> batch) { run(batch); });
     arrive();
     done_.get_future().get();
     queue_.reset();
@@ -89,7 +89,7 @@ class Overload {
     clock_.advance(end - clock_.now());
   }
 
-  void run(std::vector<TaskPtr> batch) {
+  void run(std::span<TaskPtr> batch) {
     const double length = std::sqrt(-2 * std::log(1 - uniform()));
     const double normal = length * std::cos(2 * std::numbers::pi * uniform());
     const bool slow = (clock_.now() - begin_) % seconds(2) > milliseconds(1600);

@@ -36,8 +36,10 @@ struct LatencyObjective {
 /// Runs of executors during a window, or since start: differences of two are one, too.
 struct Runs {
   std::uint64_t count = 0;
-  double seconds = 0;         ///< together
-  double square_seconds = 0;  ///< sum of squares
+  double seconds = 0;             ///< together
+  double square_seconds = 0;      ///< sum of squares
+  double busy_seconds = 0;        ///< as `seconds`, with those under way as far as they have come
+  double unreceived_seconds = 0;  ///< of `seconds`, for requests whose clients left before the end
 };
 
 /// The objective cannot be met at all below this: it keeps the answer finite.

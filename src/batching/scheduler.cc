@@ -42,12 +42,14 @@ Error refusal_error(const Verdict& verdict) {
               .message = "the work asked for takes longer than the deadline allows"};
     case Refusal::kQueueTime:
     case Refusal::kQueueLength:
+    case Refusal::kWaitBound:
       break;
   }
   Error error{.code = ErrorCode::kOverloaded,
-              .message =
-                  "the queue is too long to answer within the deadline; ask again later "
-                  "or elsewhere"};
+              .message = *verdict.refused == Refusal::kWaitBound
+                             ? "the queue is longer than clients wait; ask again later or elsewhere"
+                             : "the queue is too long to answer within the deadline; ask again "
+                               "later or elsewhere"};
   error.retry_after = std::chrono::ceil<std::chrono::milliseconds>(verdict.retry_after);
   return error;
 }
@@ -56,6 +58,9 @@ Error drop_error(DropReason reason) {
   switch (reason) {
     case DropReason::kClientDisconnected:
       return {.code = ErrorCode::kCancelled, .message = "the client went away"};
+    case DropReason::kWaitedTooLong:
+      return {.code = ErrorCode::kOverloaded,
+              .message = "the request waited longer than clients do; ask again later or elsewhere"};
     case DropReason::kLate:
       break;
   }
@@ -151,8 +156,9 @@ unsigned Scheduler::executors() const {
 }
 
 Runs Scheduler::runs() const {
+  const TimePoint now = locked_->clock.now();
   const MutexLock lock(locked_->mutex);
-  return locked_->core.runs();
+  return locked_->core.runs(now);
 }
 
 void Scheduler::stop() {
@@ -220,12 +226,14 @@ void Scheduler::work(unsigned index) {
       continue;
     }
     began.store(now.time_since_epoch().count(), std::memory_order_relaxed);
-    (*run)(std::move(next.batch));
+    (*run)(next.batch);
     began.store(0, std::memory_order_relaxed);
     const TimePoint end = locked.clock.now();
+    const Outcome outcome = outcome_of(std::span<const TaskPtr>(next.batch), end - now);
+    next.batch.clear();  // before the run counts as ended: a queue may go then
 
     locked.mutex.lock();
-    locked.core.finish(next.run, end, end - now);
+    locked.core.finish(next.run, end, outcome);
     locked.batch_ended.notify_all();
   }
   locked.mutex.unlock();

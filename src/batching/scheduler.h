@@ -10,16 +10,18 @@
 /// one model's flood does not starve another; within a queue, tasks run by priority and client
 /// (waiting.h). Admission is bounded in time (policy.h): a task whose deadline cannot be met is
 /// refused at arrival. A task that can no longer meet its deadline, or whose client has
-/// disconnected, is dropped before it runs, never after.
+/// disconnected, is dropped before it runs, never after. Where clients leave before they are
+/// answered, the wait is bounded below their patience (patience.h).
 ///
 /// What is decided is decided in scheduler_core.h; here are the threads and the lock.
 ///
-/// Who owns a task: the caller until `submit` succeeds, then the scheduler until it hands it to
-/// `Run`, or back to it by `drop`. Each task meets exactly one of the two.
+/// Who owns a task: the caller until `submit` succeeds, then the scheduler. Each task meets exactly
+/// one of `Run` and `drop`, which answer it, and is destroyed after that.
 
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -41,9 +43,9 @@ class Queue {
   using Options = QueueOptions;
   using Load = QueueLoad;
   using Unserved = batching::Unserved;
-  /// Answers every task of the batch: max_batch rows at most, or one task that has more.
-  /// @threads executor
-  using Run = std::function<void(std::vector<TaskPtr> batch)>;
+  /// Answers every task of the batch, max_batch rows at most or one task that has more, and marks
+  /// those whose client had left by then. @threads executor
+  using Run = std::function<void(std::span<TaskPtr> batch)>;
 
   Queue(LockedCore& locked, const Options& options, Run run);
   ~Queue();
@@ -51,7 +53,8 @@ class Queue {
   Queue& operator=(const Queue&) = delete;
 
   /// Never blocks. On an error `task` is untouched.
-  /// @errors kOverloaded with retry_after: the deadline cannot be met or max_waiting is reached;
+  /// @errors kOverloaded with retry_after: the deadline cannot be met, the queue is longer than
+  ///         clients wait, or max_waiting is reached;
   ///         kDeadlineExceeded: already past it, or a known cost that does not fit before it
   Result<void> submit(TaskPtr& task);
 

@@ -7,7 +7,7 @@
 ///   const QueueId queue = core.add_queue({.max_batch = 8});
 ///   Verdict verdict = core.submit(queue, task, now);  // admitted, or refused and why
 ///   auto next = core.next(now);                       // a batch, or when to ask again
-///   core.finish(next.run, now + elapsed, elapsed);    // its run has ended
+///   core.finish(next.run, now + elapsed, outcome);    // its run has ended
 ///
 /// The same calls give the same decisions on every machine. Ask `next` after each `submit`,
 /// `finish` and `resize`, and at `again`, until it has no batch.
@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "batching/patience.h"
 #include "batching/policy.h"
 #include "batching/saturation.h"
 #include "batching/task.h"
@@ -39,7 +40,8 @@ struct QueueOptions {
   double weight = 1;               ///< of its share of the executors, > 0
   std::size_t instances = 1;       ///< runs of this queue at the same time; 0: all executors
   std::size_t max_waiting = 4096;  ///< tasks; a second bound beside the one in time
-  Duration service{};              ///< first estimate per row, from warm-up
+  Duration max_wait{};  ///< that a newcomer may expect; zero: what is learned of clients alone
+  Duration service{};   ///< first estimate per row, from warm-up
 };
 
 /// Why tasks never ran, in counts since the queue was added.
@@ -48,17 +50,23 @@ struct Unserved {
   std::uint64_t queue_length = 0;         ///< refused: max_waiting is reached
   std::uint64_t deadline = 0;             ///< refused: already past it
   std::uint64_t cost = 0;                 ///< refused: a known cost that does not fit before it
+  std::uint64_t wait_bound = 0;           ///< refused: clients would not wait so long
   std::uint64_t late = 0;                 ///< dropped: the deadline came out of reach
+  std::uint64_t waited_too_long = 0;      ///< dropped: clients do not wait so long
   std::uint64_t client_disconnected = 0;  ///< dropped: nobody waits for the answer any more
   /// For want of time or room: with more executors they would have run.
-  [[nodiscard]] std::uint64_t crowded_out() const { return queue_time + queue_length + late; }
+  [[nodiscard]] std::uint64_t crowded_out() const {
+    return queue_time + queue_length + wait_bound + late + waited_too_long;
+  }
 };
 
 struct QueueLoad {
   std::size_t waiting = 0;
   std::size_t running = 0;
-  Duration expected_wait{};  ///< of a newcomer of usual priority
-  Duration service{};        ///< per row
+  Duration expected_wait{};      ///< of a newcomer of usual priority
+  Duration service{};            ///< per row
+  Duration wait_bound{};         ///< the longest expected wait that is let in; zero: no bound
+  std::uint64_t unreceived = 0;  ///< tasks run whose client had left by the end, since it was added
   Unserved unserved;
 };
 
@@ -66,15 +74,16 @@ enum class Refusal {
   kPastDeadline,  ///< the deadline passed before it came
   kCost,          ///< its known cost does not fit before its deadline
   kQueueTime,     ///< the queue is too long for its deadline
+  kWaitBound,     ///< the queue is longer than clients wait, or than max_wait
   kQueueLength,   ///< max_waiting is reached
 };
 struct Verdict {
   std::optional<Refusal> refused;  ///< nothing: admitted
-  Duration retry_after{};          ///< kQueueTime, kQueueLength
+  Duration retry_after{};          ///< kQueueTime, kWaitBound, kQueueLength
   [[nodiscard]] bool admitted() const { return !refused; }
 };
 
-enum class DropReason { kLate, kClientDisconnected };
+enum class DropReason { kLate, kWaitedTooLong, kClientDisconnected };
 
 /// A batch under way: what `finish` has to know of it.
 struct ActiveRun {
@@ -119,15 +128,15 @@ class SchedulerCore {
   Verdict submit(QueueId id, Handle& task, TimePoint now);
   Next next(TimePoint now);
   /// @requires `run` came from `next` and has not been finished
-  void finish(const ActiveRun& run, TimePoint now, Duration elapsed);
+  void finish(const ActiveRun& run, TimePoint now, const Outcome& outcome);
   /// Takes effect as runs end; none is cut short. At least one.
   void resize(unsigned executors) { executors_ = std::max(1U, executors); }
 
   [[nodiscard]] unsigned executors() const { return executors_; }
   [[nodiscard]] std::size_t running(QueueId id) const { return queue_of(id).running_batches; }
   [[nodiscard]] QueueLoad load(QueueId id) const;
-  /// Since the beginning, those that have ended.
-  [[nodiscard]] const Runs& runs() const { return runs_; }
+  /// Since the beginning.
+  [[nodiscard]] Runs runs(TimePoint now) const;
 
  private:
   struct Queue {
@@ -139,6 +148,8 @@ class SchedulerCore {
     Duration running_cost{};
     Duration consumed{};               ///< executor time had, by weight, for fairness
     double headroom = kLeastHeadroom;  ///< learned from what waited
+    Patience patience;
+    std::uint64_t unreceived = 0;
     Unserved unserved;
     [[nodiscard]] bool idle() const { return waiting.empty() && running_batches == 0; }
   };
@@ -156,19 +167,31 @@ class SchedulerCore {
   static Verdict refuse_by_queue(const Queue& queue, const Ticket& task, TimePoint now,
                                  const QueueState& state, const Profile& profile);
   static Verdict refuse(Queue& queue, Verdict verdict);
+  /// `run`: time of the run that a newcomer will be in.
+  static Duration bound_of(const Queue& queue, Duration run) {
+    return wait_bound(queue.patience.learned(), run, queue.options.max_wait);
+  }
   /// The queue to serve now, or none, with `again` where one only waits for company.
   std::optional<QueueId> pick(TimePoint now, TimePoint& again) const;
   void collect(Queue& queue, TimePoint now, Next& next);
-  static std::optional<DropReason> drop_reason(const Ticket& task, bool abandoned, TimePoint now,
-                                               bool last);
+  /// `last`: nothing else would run.
+  static std::optional<DropReason> drop_reason(const Queue& queue, const Ticket& task,
+                                               TimePoint now, bool last);
+  static void drop(Queue& queue, Handle handle, DropReason reason, Next& next);
   void begin(QueueId id, TimePoint now, Next& next);
+  /// To be called before `running_` changes.
+  void account(TimePoint now) {
+    runs_ = runs(now);
+    changed_ = std::max(changed_, now);
+  }
 
   unsigned executors_;
   std::size_t running_ = 0;                     ///< batches
   std::vector<std::unique_ptr<Queue>> queues_;  ///< by QueueId; null: removed
   /// What the queue served last had had by then: where queues begin that were idle.
   Duration virtual_time_{};
-  Runs runs_;
+  Runs runs_;            ///< busy_seconds: until changed_
+  TimePoint changed_{};  ///< when running_ did
 };
 
 template <TaskHandle Handle>
@@ -254,8 +277,12 @@ Verdict SchedulerCore<Handle>::refuse_by_queue(const Queue& queue, const Ticket&
       !by_time.admitted) {
     return {.refused = Refusal::kQueueTime, .retry_after = by_time.retry_after};
   }
+  const Duration wait = expected_wait(state, profile);
+  if (const Duration bound = bound_of(queue, until_answer); wait > bound) {
+    return {.refused = Refusal::kWaitBound, .retry_after = wait - bound};
+  }
   if (queue.waiting.tasks() >= queue.options.max_waiting) {
-    return {.refused = Refusal::kQueueLength, .retry_after = expected_wait(state, profile)};
+    return {.refused = Refusal::kQueueLength, .retry_after = wait};
   }
   return {};
 }
@@ -271,6 +298,9 @@ Verdict SchedulerCore<Handle>::refuse(Queue& queue, Verdict verdict) {
       break;
     case Refusal::kQueueTime:
       ++queue.unserved.queue_time;
+      break;
+    case Refusal::kWaitBound:
+      ++queue.unserved.wait_bound;
       break;
     case Refusal::kQueueLength:
       ++queue.unserved.queue_length;
@@ -290,12 +320,16 @@ Verdict SchedulerCore<Handle>::submit(QueueId id, Handle& handle, TimePoint now)
   if (!known) {
     task.cost = queue.service.conservative() * static_cast<Duration::rep>(task.rows);
   }
+  queue.patience.relax(now);
   const Profile profile = profile_of(queue);
   const QueueState state = state_of(queue, task);
   if (const Verdict verdict = refuse_by_queue(queue, task, now, state, profile);
       !verdict.admitted()) {
     if (!known) {
       task.cost = {};
+    }
+    if (verdict.refused == Refusal::kWaitBound) {
+      queue.patience.refused(now);
     }
     return refuse(queue, verdict);
   }
@@ -334,20 +368,41 @@ std::optional<QueueId> SchedulerCore<Handle>::pick(TimePoint now, TimePoint& aga
 }
 
 template <TaskHandle Handle>
-std::optional<DropReason> SchedulerCore<Handle>::drop_reason(const Ticket& task, bool abandoned,
+std::optional<DropReason> SchedulerCore<Handle>::drop_reason(const Queue& queue, const Ticket& task,
                                                              TimePoint now, bool last) {
-  if (abandoned) {
-    return DropReason::kClientDisconnected;
-  }
   if (cannot_meet_deadline(now, task.deadline, task.cost, last)) {
     return DropReason::kLate;
+  }
+  const Duration run =
+      batch_cost({.rows = queue.waiting.rows() + task.rows}, {.max_batch = queue.options.max_batch},
+                 task.cost, queue.service.conservative());
+  const Duration longest = longest_wait(queue.patience.learned(), run, bound_of(queue, run));
+  if (!last && now - task.enqueued > longest) {
+    return DropReason::kWaitedTooLong;
   }
   return std::nullopt;
 }
 
 template <TaskHandle Handle>
+void SchedulerCore<Handle>::drop(Queue& queue, Handle handle, DropReason reason, Next& next) {
+  switch (reason) {
+    case DropReason::kLate:
+      ++queue.unserved.late;
+      break;
+    case DropReason::kWaitedTooLong:
+      ++queue.unserved.waited_too_long;
+      break;
+    case DropReason::kClientDisconnected:
+      ++queue.unserved.client_disconnected;
+      break;
+  }
+  next.dropped.push_back({.task = std::move(handle), .reason = reason});
+}
+
+template <TaskHandle Handle>
 void SchedulerCore<Handle>::collect(Queue& queue, TimePoint now, Next& next) {
   virtual_time_ = std::max(virtual_time_, queue.consumed);
+  queue.patience.relax(now);
   const std::size_t most = std::max<std::size_t>(1, queue.options.max_batch);
   const auto fits = [&] {
     return next.batch.empty() || next.run.rows + queue.waiting.next().rows <= most;
@@ -358,9 +413,11 @@ void SchedulerCore<Handle>::collect(Queue& queue, TimePoint now, Next& next) {
     queue.headroom =
         learn_headroom(queue.headroom, task.expected_wait, now - task.enqueued, task.cost);
     const bool last = queue.waiting.empty() && next.batch.empty();
-    if (const auto reason = drop_reason(task, (*handle).abandoned(), now, last)) {
-      ++(*reason == DropReason::kLate ? queue.unserved.late : queue.unserved.client_disconnected);
-      next.dropped.push_back({.task = std::move(handle), .reason = *reason});
+    const std::optional<DropReason> reason = (*handle).abandoned()
+                                                 ? DropReason::kClientDisconnected
+                                                 : drop_reason(queue, task, now, last);
+    if (reason) {
+      drop(queue, std::move(handle), *reason, next);
       continue;
     }
     task.started = now;
@@ -375,6 +432,7 @@ void SchedulerCore<Handle>::begin(QueueId id, TimePoint now, Next& next) {
   next.run.queue = id;
   next.run.tasks = next.batch.size();
   next.run.started = now;
+  account(now);
   Queue& queue = queue_of(id);
   queue.running_tasks += next.run.tasks;
   queue.running_cost += next.run.cost;
@@ -400,18 +458,33 @@ typename SchedulerCore<Handle>::Next SchedulerCore<Handle>::next(TimePoint now) 
 }
 
 template <TaskHandle Handle>
-void SchedulerCore<Handle>::finish(const ActiveRun& run, TimePoint /*now*/, Duration elapsed) {
+void SchedulerCore<Handle>::finish(const ActiveRun& run, TimePoint now, const Outcome& outcome) {
   Queue& queue = queue_of(run.queue);
   queue.running_tasks -= run.tasks;
   queue.running_cost -= run.cost;
   --queue.running_batches;
+  account(now);
   --running_;
-  const double seconds = to_seconds(elapsed);
+  const double seconds = to_seconds(outcome.elapsed);
   queue.consumed += from_seconds(seconds / queue.options.weight);
-  runs_ = {.count = runs_.count + 1,
-           .seconds = runs_.seconds + seconds,
-           .square_seconds = runs_.square_seconds + seconds * seconds};
-  queue.service.observe(elapsed / static_cast<Duration::rep>(std::max<std::size_t>(1, run.rows)));
+  const double tasks = static_cast<double>(std::max<std::size_t>(1, run.tasks));
+  ++runs_.count;
+  runs_.seconds += seconds;
+  runs_.square_seconds += seconds * seconds;
+  runs_.unreceived_seconds += seconds * static_cast<double>(outcome.unreceived) / tasks;
+  queue.unreceived += outcome.unreceived;
+  queue.service.observe(outcome.elapsed /
+                        static_cast<Duration::rep>(std::max<std::size_t>(1, run.rows)));
+  queue.patience.observe(now, run.tasks, outcome);
+}
+
+template <TaskHandle Handle>
+Runs SchedulerCore<Handle>::runs(TimePoint now) const {
+  Runs runs = runs_;
+  if (running_ > 0 && now > changed_) {
+    runs.busy_seconds += static_cast<double>(running_) * to_seconds(now - changed_);
+  }
+  return runs;
 }
 
 template <TaskHandle Handle>
@@ -419,10 +492,15 @@ QueueLoad SchedulerCore<Handle>::load(QueueId id) const {
   const Queue& queue = queue_of(id);
   // Of a client of its own: what it would find is the longest that a fair newcomer waits.
   const Ticket newcomer{.cost = queue.service.conservative()};
+  const QueueState state = state_of(queue, newcomer);
+  const Profile profile = profile_of(queue);
+  const Duration bound = bound_of(queue, batch_cost(state, profile, newcomer.cost, newcomer.cost));
   return {.waiting = queue.waiting.tasks(),
           .running = queue.running_tasks,
-          .expected_wait = expected_wait(state_of(queue, newcomer), profile_of(queue)),
+          .expected_wait = expected_wait(state, profile),
           .service = queue.service.recent,
+          .wait_bound = bound == Patience::kUnknown ? Duration::zero() : bound,
+          .unreceived = queue.unreceived,
           .unserved = queue.unserved};
 }
 

@@ -76,7 +76,7 @@ class SchedulerCoreTest : public testing::Test {
   /// Ends the run that began first after `elapsed` more.
   void end(Duration elapsed = milliseconds(10)) {
     now_ += elapsed;
-    core_.finish(running_.front(), now_, now_ - running_.front().started);
+    core_.finish(running_.front(), now_, {.elapsed = now_ - running_.front().started});
     running_.pop_front();
   }
   /// All batches until nothing waits, one after the other.
@@ -389,9 +389,86 @@ TEST_F(SchedulerCoreTest, RunsAreCountedWithTheirMoments) {
     ASSERT_EQ(begin(), "a");
     end(milliseconds(ms));
   }
-  EXPECT_EQ(core_.runs().count, 2U);
-  EXPECT_NEAR(core_.runs().seconds, 0.040, 1e-9);
-  EXPECT_NEAR(core_.runs().square_seconds, 0.0010, 1e-9);
+  const Runs runs = core_.runs(now_);
+  EXPECT_EQ(runs.count, 2U);
+  EXPECT_NEAR(runs.seconds, 0.040, 1e-9);
+  EXPECT_NEAR(runs.square_seconds, 0.0010, 1e-9);
+  EXPECT_NEAR(runs.busy_seconds, 0.040, 1e-9);
+}
+
+TEST_F(SchedulerCoreTest, ARunUnderWayCountsAsFarAsItHasCome) {
+  core_.resize(2);
+  const QueueId queue = core_.add_queue({.instances = 0});
+  ASSERT_TRUE(admitted(queue, "a"));
+  ASSERT_TRUE(admitted(queue, "b"));
+  ASSERT_EQ(begin(), "a");
+  now_ += milliseconds(10);
+  ASSERT_EQ(begin(), "b");
+  now_ += milliseconds(20);
+  EXPECT_EQ(core_.runs(now_).count, 0U);
+  EXPECT_NEAR(core_.runs(now_).busy_seconds, 0.050, 1e-9);
+}
+
+// Clients that leave.
+
+TEST_F(SchedulerCoreTest, CountsTasksThatWereRunForNobody) {
+  const QueueId queue = core_.add_queue({.max_batch = 4});
+  for (const char* name : {"a", "b", "c", "d"}) {
+    ASSERT_TRUE(admitted(queue, name));
+  }
+  ASSERT_EQ(begin(), "a b c d");
+  now_ += milliseconds(40);
+  core_.finish(running_.front(), now_, {.elapsed = milliseconds(40), .unreceived = 1});
+  EXPECT_EQ(core_.load(queue).unreceived, 1U);
+  EXPECT_NEAR(core_.runs(now_).unreceived_seconds, 0.010, 1e-9) << "its share of the run";
+}
+
+TEST_F(SchedulerCoreTest, RefusesWhatWouldWaitLongerThanMaxWaitAndSaysHowMuchLonger) {
+  const QueueId queue =
+      core_.add_queue({.max_wait = milliseconds(25), .service = milliseconds(10)});
+  ASSERT_TRUE(admitted(queue, "running"));
+  ASSERT_EQ(begin(), "running");
+  for (const char* name : {"a", "b", "c"}) {
+    ASSERT_TRUE(admitted(queue, name)) << "5, 15 and 25 ms are expected";
+  }
+  const Verdict verdict = submit(queue, "d");
+  EXPECT_EQ(verdict.refused, Refusal::kWaitBound);
+  EXPECT_EQ(verdict.retry_after, milliseconds(10));
+  EXPECT_EQ(core_.load(queue).unserved.wait_bound, 1U);
+  EXPECT_EQ(core_.load(queue).wait_bound, milliseconds(25));
+}
+
+TEST_F(SchedulerCoreTest, DropsWhatWaitedTwiceTheBoundUnlessNothingElseWaits) {
+  const QueueId queue =
+      core_.add_queue({.max_wait = milliseconds(25), .service = milliseconds(10)});
+  ASSERT_TRUE(admitted(queue, "running"));
+  ASSERT_EQ(begin(), "running");
+  ASSERT_TRUE(admitted(queue, "a"));
+  ASSERT_TRUE(admitted(queue, "b"));
+  end(milliseconds(51));
+  EXPECT_EQ(begin(), "b");
+  EXPECT_EQ(dropped_, "a");
+  EXPECT_EQ(core_.load(queue).unserved.waited_too_long, 1U);
+}
+
+TEST_F(SchedulerCoreTest, RunsForNobodyShortenTheQueueAndAnswersThatArriveDoNot) {
+  const QueueId queue = core_.add_queue({.service = milliseconds(10)});
+  const auto serve = [&](int runs, const Outcome& outcome) {
+    for (int i = 0; i < runs; ++i) {
+      ASSERT_TRUE(admitted(queue, "a"));
+      ASSERT_EQ(begin(), "a");
+      now_ += milliseconds(10);
+      core_.finish(running_.front(), now_, outcome);
+      running_.pop_front();
+    }
+  };
+  serve(100, {.elapsed = milliseconds(10)});
+  EXPECT_EQ(core_.load(queue).wait_bound, Duration::zero());
+  serve(6, {.elapsed = milliseconds(10),
+            .unreceived = 1,
+            .outwaited = 1,
+            .patience = milliseconds(400)});
+  EXPECT_EQ(core_.load(queue).wait_bound, milliseconds(100)) << "a quarter of their patience";
 }
 
 // Queues that go.

@@ -32,7 +32,7 @@ class TestTask final : public Task {
   Fate& fate_;
 };
 
-void answer_all(const std::vector<TaskPtr>& batch) {
+void answer_all(std::span<TaskPtr> batch) {
   for (const TaskPtr& task : batch) {
     static_cast<TestTask&>(*task).answer();
   }
@@ -44,7 +44,7 @@ struct Gate {
   std::counting_semaphore<> release{0};
   std::vector<std::size_t> sizes;
   Queue::Run run() {
-    return [this](std::vector<TaskPtr> batch) {
+    return [this](std::span<TaskPtr> batch) {
       sizes.push_back(batch.size());
       begun.release();
       release.acquire();
@@ -177,7 +177,7 @@ TEST_F(SchedulerTest, AFloodOfOneModelDoesNotStarveAnother) {
   Gate gate;
   std::vector<std::string> order;
   const auto note = [&](const char* name, Duration cost) {
-    return [&order, this, name, cost](const std::vector<TaskPtr>& batch) {
+    return [&order, this, name, cost](std::span<TaskPtr> batch) {
       order.emplace_back(name);
       clock_.advance(cost);
       answer_all(batch);
@@ -270,7 +270,7 @@ TEST_F(SchedulerTest, WeightsShareTheExecutors) {
   Gate gate;
   std::string order;
   const auto note = [&](char name) {
-    return [&order, this, name](const std::vector<TaskPtr>& batch) {
+    return [&order, this, name](std::span<TaskPtr> batch) {
       order += name;
       clock_.advance(milliseconds(10));
       answer_all(batch);
@@ -297,7 +297,7 @@ TEST_F(SchedulerTest, AnIdleModelSavesNoTimeUp) {
   Gate gate;
   std::string order;
   const auto note = [&](char name) {
-    return [&order, this, name](const std::vector<TaskPtr>& batch) {
+    return [&order, this, name](std::span<TaskPtr> batch) {
       order += name;
       clock_.advance(milliseconds(10));
       answer_all(batch);
@@ -375,7 +375,7 @@ TEST_F(SchedulerTest, GrowsAndShrinksWhileItWorks) {
   Scheduler scheduler({.executors = 1, .most_executors = 3}, clock_);
   Gate gate;
   std::vector<Fate> fates(8);
-  const auto queue = scheduler.add_queue({.instances = 0}, [&](const std::vector<TaskPtr>& batch) {
+  const auto queue = scheduler.add_queue({.instances = 0}, [&](std::span<TaskPtr> batch) {
     gate.begun.release();
     gate.release.acquire();
     answer_all(batch);
@@ -456,7 +456,7 @@ TEST(SchedulerThreads, EveryTaskMeetsExactlyOneEndUnderManyProducers) {
     std::atomic<int>& dropped_;
   };
   auto queue = scheduler.add_queue({.max_batch = 4, .instances = 2, .max_waiting = 100'000},
-                                   [](const std::vector<TaskPtr>& batch) {
+                                   [](std::span<TaskPtr> batch) {
                                      for (const TaskPtr& task : batch) {
                                        ++static_cast<Counted&>(*task).answered;
                                      }

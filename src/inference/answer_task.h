@@ -24,6 +24,7 @@ class AnswerTask : public RequestTask {
 
   void finish(Result<Answer> answer, TimePoint now) {
     metrics::ModelMetrics& metrics = *served_->metrics;
+    unreceived = abandoned();
     trace_parts(now);
     if (answer) {
       fill_head(*answer, now);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <span>
 
 #include "base/log.h"
 #include "inference/opening.h"
@@ -48,6 +49,9 @@ void watch_queue(ServedModel& served, metrics::Registry& registry) {
   watch("podsense_queue_depth", [](const Load& load) { return load.waiting; });
   watch("podsense_in_flight", [](const Load& load) { return load.running; });
   watch("podsense_service_seconds", [](const Load& load) { return to_seconds(load.service); });
+  watch("podsense_wait_bound_seconds",
+        [](const Load& load) { return to_seconds(load.wait_bound); });
+  watch("podsense_unreceived_answers_total", [](const Load& load) { return load.unreceived; });
   using Unserved = batching::Queue::Unserved;
   const auto watch_unserved = [&](const char* name, const char* reason,
                                   std::uint64_t Unserved::* count) {
@@ -55,9 +59,11 @@ void watch_queue(ServedModel& served, metrics::Registry& registry) {
   };
   watch_unserved("podsense_refused_total", "queue_time", &Unserved::queue_time);
   watch_unserved("podsense_refused_total", "queue_length", &Unserved::queue_length);
+  watch_unserved("podsense_refused_total", "wait_bound", &Unserved::wait_bound);
   watch_unserved("podsense_refused_total", "deadline", &Unserved::deadline);
   watch_unserved("podsense_refused_total", "cost", &Unserved::cost);
   watch_unserved("podsense_dropped_total", "deadline", &Unserved::late);
+  watch_unserved("podsense_dropped_total", "wait_bound", &Unserved::waited_too_long);
   watch_unserved("podsense_dropped_total", "client_gone", &Unserved::client_disconnected);
 }
 
@@ -70,11 +76,12 @@ void open_queue(ServedModel& served, batching::Scheduler& scheduler, metrics::Re
       .weight = manifest.weight,
       .instances = manifest.instances.value_or(options.instances),
       .max_waiting = options.max_waiting,
+      .max_wait = options.max_wait,
       .service = served.service};
   const ServedModel* self = &served;
   served.queue = scheduler.add_queue(
       queue_options,
-      [self, &clock](std::vector<batching::TaskPtr> batch) { run_batch(*self, clock, batch); });
+      [self, &clock](std::span<batching::TaskPtr> batch) { run_batch(*self, clock, batch); });
   watch_queue(served, registry);
 }
 

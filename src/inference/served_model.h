@@ -37,6 +37,7 @@ inline constexpr Duration kInlineLimit = std::chrono::microseconds(200);
 struct ServeOptions {
   unsigned instances = 1;  ///< runs at the same time where the manifest says nothing; 0: executors
   std::size_t max_waiting = 4096;  ///< tasks in a queue
+  Duration max_wait{};             ///< see batching::QueueOptions
   Faults* faults = nullptr;        ///< outlives the models; null: none can be set
 };
 

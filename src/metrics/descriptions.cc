@@ -21,10 +21,13 @@ constexpr std::array kDescriptions{
                 "The latency objective: what a successful request may take"},
     Description{"podsense_refused_total", kCounter, "model version reason",
                 "Requests refused at arrival: queue_time (the queue cannot meet the deadline), "
-                "queue_length, deadline (already past), cost (asks for more than fits)"},
+                "queue_length, wait_bound (longer than clients wait, or than limits.max_wait), "
+                "deadline (already past), cost (asks for more than fits)"},
     Description{"podsense_dropped_total", kCounter, "model version reason",
                 "Queued requests that were not run: deadline (passed, or could not be met any "
-                "more), client_gone"},
+                "more), wait_bound (waited longer than clients do), client_gone"},
+    Description{"podsense_unreceived_answers_total", kCounter, "model version",
+                "Answers that nobody received: the client left during the run"},
     // Where the time goes.
     Description{"podsense_queue_seconds", kHistogram, "model version",
                 "Time a request waited for an executor"},
@@ -40,6 +43,9 @@ constexpr std::array kDescriptions{
                 "starts to break"},
     Description{"podsense_queue_depth", kGauge, "model version",
                 "Requests that wait for an executor"},
+    Description{"podsense_wait_bound_seconds", kGauge, "model version",
+                "The longest wait that a new request may expect before it is refused; 0: no bound "
+                "but its deadline"},
     Description{"podsense_in_flight", kGauge, "model version", "Requests inside runs"},
     Description{"podsense_service_seconds", kGauge, "model version",
                 "Estimated executor time per request"},

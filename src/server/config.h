@@ -61,6 +61,7 @@ struct Config {
     std::uint32_t max_frames = 1;
     Duration decode_timeout = std::chrono::seconds(5);
     Duration request_timeout = std::chrono::seconds(30);
+    Duration max_wait{};  ///< 0: what is learned of clients alone
     Duration header_timeout = std::chrono::seconds(10);
     Duration body_timeout = std::chrono::seconds(30);
     Duration idle_timeout = std::chrono::seconds(75);

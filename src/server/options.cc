@@ -45,7 +45,9 @@ inference::CatalogOptions catalog_options(const Config& config, const Threads& t
   return {
       .repository = {.root = models.dir,
                      .single_model_name = models.model_name.empty() ? "model" : models.model_name},
-      .serve = {.instances = 0, .max_waiting = config.limits.max_queue_length},
+      .serve = {.instances = 0,
+                .max_waiting = config.limits.max_queue_length,
+                .max_wait = config.limits.max_wait},
       .profile_dir = models.cache_dir,
       .poll_interval = models.reload_interval,
       .load_threads = threads.executors,

@@ -159,6 +159,9 @@ std::vector<Setting> time_limit_settings() {
           "From the last byte of a request to its answer. Beyond: 504; refused at once with 503 "
           "when the queue cannot meet it.",
           "REQUEST_TIMEOUT"),
+      row("limits.max_wait", "max-wait", duration(kIn, &L::max_wait, {.max = hours(24)}),
+          "The longest wait for an executor that a new request may expect. Beyond: 503 at once. 0: "
+          "only where clients leave before they are answered, a quarter of the time they wait."),
       row("limits.decode_timeout", "decode-timeout", duration(kIn, &L::decode_timeout, kTimeout),
           "Longest decoding of one image."),
       row("limits.header_timeout", "header-timeout", duration(kIn, &L::header_timeout, kTimeout),

@@ -17,6 +17,8 @@
 /// mean square s2 is, beyond its chance p(u) = u^(sqrt(2(c+1)) - 1) of being non-zero, close to
 /// exponential with mean w(u) = s2 / (2 s c (1 - u)); u* solves  p(u) · exp(-(L - s) / w(u)) = 1 -
 /// q.
+/// The nearer a run of its own comes to the objective, the less any number of pods can do for it:
+/// from four fifths of L on u* gives way to 1, which is plain utilisation.
 /// @source Kingman's heavy-traffic approximation with Pollaczek and Khinchine's mean; p(u) after
 ///         Sakasegawa, "An approximation formula L_q ≃ α·ρ^β/(1-ρ)", 1977
 
@@ -42,8 +44,21 @@ struct Runs {
   double unreceived_seconds = 0;  ///< of `seconds`, for requests whose clients left before the end
 };
 
-/// The objective cannot be met at all below this: it keeps the answer finite.
+/// u* is not taken to be smaller: it keeps the answer finite.
 inline constexpr double kLeastUtilisation = 0.05;
+
+/// The least u* where a run takes `share` of the objective: rises to 1 without a step, since a mean
+/// that moves a little must not move the number of pods a lot.
+inline double least_utilisation(double share) {
+  constexpr double kFrom = 0.8;
+  return std::clamp((share - kFrom) / (1 - kFrom), kLeastUtilisation, 1.0);
+}
+
+/// A single run takes the whole objective or more, so that no number of pods meets it. `before`:
+/// what was said last, so that a mean at the border does not say both in turns.
+inline bool objective_out_of_reach(bool before, Duration run, Duration objective) {
+  return run >= objective || (before && run >= objective / 10 * 9);
+}
 
 /// u* of the formula above, in [kLeastUtilisation, 1]; 1 without any run.
 inline double usable_utilisation(const Runs& runs, unsigned servers,
@@ -56,14 +71,15 @@ inline double usable_utilisation(const Runs& runs, unsigned servers,
   const double s = runs.seconds / count;
   const double s2 = runs.square_seconds / count;
   const double left = to_seconds(objective.latency) - s;
+  const double least = least_utilisation(s / to_seconds(objective.latency));
   if (left <= 0) {
-    return kLeastUtilisation;
+    return least;
   }
   const double exponent = std::sqrt(2 * (c + 1)) - 1;
   const auto late = [&](double u) {
     return std::pow(u, exponent) * std::exp(-left * 2 * s * c * (1 - u) / s2);
   };
-  double low = kLeastUtilisation;
+  double low = least;
   double high = 1;
   for (int i = 0; i < 40; ++i) {
     const double middle = (low + high) / 2;
@@ -75,10 +91,11 @@ inline double usable_utilisation(const Runs& runs, unsigned servers,
 /// What a pod was asked to do during a window. `seconds` of executor time; the rest likewise.
 struct Demand {
   Duration window{};
-  double done = 0;     ///< by runs
-  double refused = 0;  ///< asked for by requests that were refused or dropped for lack of time
-  double grown = 0;    ///< by what the queues are longer now; counts only when positive
-  double cpu = 0;      ///< used by the whole process, in seconds
+  double done = 0;        ///< by runs
+  double unreceived = 0;  ///< of those, for requests whose clients left before the end
+  double refused = 0;     ///< asked for by requests that were refused or dropped for want of time
+  double grown = 0;       ///< by what the queues are longer now; counts only when positive
+  double cpu = 0;         ///< used by the whole process, in seconds
 };
 
 /// What it may use.
@@ -96,8 +113,13 @@ inline double saturation(const Demand& demand, const Means& means, const Runs& r
   }
   const double executors = std::max(1U, means.executors);
   const double waiting = demand.refused + std::max(0.0, demand.grown);
-  const double by_executors = (demand.done + waiting) / (seconds * executors);
-  const double by_cpu = (demand.cpu + waiting) / (seconds * std::max(means.cpu_cores, 1e-3));
+  // A client that left asks again as a rule, and is counted then. Time that was used was used,
+  // though.
+  const auto asked = [&](double used) {
+    return std::max(used, used - demand.unreceived + waiting);
+  };
+  const double by_executors = asked(demand.done) / (seconds * executors);
+  const double by_cpu = asked(demand.cpu) / (seconds * std::max(means.cpu_cores, 1e-3));
   const double usable = usable_utilisation(runs, means.executors, objective);
   return std::clamp(std::max(by_executors, by_cpu) / usable, 0.0, 100.0);
 }

@@ -19,6 +19,7 @@ double at_load(double share, const Demand& more = {}) {
   const auto count = static_cast<std::uint64_t>(done / 0.025);
   const Demand demand{.window = seconds(10),
                       .done = done,
+                      .unreceived = more.unreceived,
                       .refused = more.refused,
                       .grown = more.grown,
                       .cpu = more.cpu};
@@ -67,8 +68,39 @@ TEST(Saturation, MoreExecutorsAndALooserObjectiveLeaveMore) {
             usable_utilisation(runs, 1, {.quantile = 0.999}));
 }
 
-TEST(Saturation, AnObjectiveShorterThanARunStaysFinite) {
-  EXPECT_EQ(usable_utilisation(equal_runs(10, 0.3), 2, {}), kLeastUtilisation);
+TEST(Saturation, WhereARunTakesTheWholeObjectiveItIsUtilisation) {
+  for (const double run : {0.25, 0.26, 0.3, 10.0}) {
+    EXPECT_EQ(usable_utilisation(equal_runs(10, run), 2, {}), 1) << run;
+  }
+  // Half a request a second of 260 ms, one executor: no pod more would help.
+  const Demand demand{.window = seconds(20), .done = 2.6};
+  EXPECT_NEAR(saturation(demand, {}, equal_runs(10, 0.26), {}), 0.13, 1e-9);
+}
+
+TEST(Saturation, ComesToUtilisationWithoutAStepAsRunsNearTheObjective) {
+  double before = usable_utilisation(equal_runs(10, 0.150), 1, {});
+  for (int us = 150'000; us <= 260'000; us += 100) {
+    const double usable = usable_utilisation(equal_runs(10, us / 1e6), 1, {});
+    EXPECT_NEAR(usable, before, 0.01) << us;
+    EXPECT_GE(usable, kLeastUtilisation);
+    before = usable;
+  }
+  EXPECT_EQ(before, 1);
+}
+
+TEST(Saturation, AnObjectiveOutOfReachIsSaidOnceOfAMeanThatMovesAboutIt) {
+  const Duration objective = milliseconds(250);
+  EXPECT_FALSE(objective_out_of_reach(false, milliseconds(249), objective));
+  EXPECT_TRUE(objective_out_of_reach(false, milliseconds(250), objective));
+  EXPECT_TRUE(objective_out_of_reach(true, milliseconds(230), objective));
+  EXPECT_FALSE(objective_out_of_reach(true, milliseconds(224), objective));
+}
+
+TEST(Saturation, AnAbandonedRequestAndItsRetryAreOneDemand) {
+  // Ten seconds of executor time were for nobody; their retries found no room.
+  EXPECT_NEAR(at_load(1, {.unreceived = 10, .refused = 10}), at_load(1), 1e-6);
+  EXPECT_NEAR(at_load(1, {.unreceived = 10, .refused = 20}), 1.5 * at_load(1), 1e-6);
+  EXPECT_EQ(at_load(1, {.unreceived = 20}), at_load(1)) << "what was used was used";
 }
 
 TEST(Saturation, RefusalsAndGrowingQueuesTakeItOverOne) {

@@ -108,6 +108,37 @@ TEST_F(SchedulerTest, RefusesAtArrivalWhatCannotMeetItsDeadline) {
   EXPECT_EQ(waiting.future.get(), std::nullopt);
 }
 
+TEST_F(SchedulerTest, CountsAnswersThatNobodyReceived) {
+  std::vector<Fate> fates(2);
+  const auto queue = scheduler_.add_queue({}, [&](std::span<TaskPtr> batch) {
+    batch[0]->unreceived = true;
+    answer_all(batch);
+  });
+  for (Fate& fate : fates) {
+    ASSERT_TRUE(submit(*queue, fate));
+    fate.future.get();
+  }
+  EXPECT_GE(queue->load().unreceived, 1U) << "the first run has ended when the second has begun";
+}
+
+TEST_F(SchedulerTest, RefusesAtArrivalWhatWouldWaitTooLong) {
+  Gate gate;
+  std::vector<Fate> fates(3);
+  const auto queue = scheduler_.add_queue(
+      {.max_wait = milliseconds(100), .service = milliseconds(100)}, gate.run());
+  ASSERT_TRUE(submit(*queue, fates[0]));
+  gate.begun.acquire();
+  ASSERT_TRUE(submit(*queue, fates[1]));
+  const auto refused = submit(*queue, fates[2]);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kOverloaded);
+  EXPECT_EQ(refused.error().message,
+            "the queue is longer than clients wait; ask again later or elsewhere");
+  EXPECT_EQ(refused.error().retry_after, milliseconds(50));
+  gate.release.release(2);
+  EXPECT_EQ(fates[1].future.get(), std::nullopt);
+}
+
 TEST_F(SchedulerTest, RefusesBeyondItsLength) {
   Gate gate;
   std::vector<Fate> fates(3);

@@ -126,7 +126,8 @@ Response health(const StatusSources& sources) {
                   {"uptime_s", to_seconds(sources.stats.uptime())},
                   {"default_models", std::move(defaults)},
                   {"models", models_json(sources.catalog)},
-                  {"problems", std::move(problems)}};
+                  {"problems", std::move(problems)},
+                  {"warnings", sources.stats.warnings()}};
   return reply_json(body, ready ? 200 : 503);
 }
 

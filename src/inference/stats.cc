@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/log.h"
+
 namespace podsense::inference {
 namespace {
 
@@ -46,34 +48,79 @@ Stats::Stats(const metrics::Registry& registry, const batching::Scheduler& sched
       catalog_(catalog),
       objective_(objective),
       clock_(clock),
-      begun_(clock.now()) {
-  samples_.push_back(sample());
+      begun_(clock.now()),
+      window_(objective) {
+  Look first = look();
+  const MutexLock lock(mutex_);
+  take(std::move(first));
 }
 
-Stats::Sample Stats::sample() const {
-  Sample sample{.at = clock_.now(),
-                .totals = registry_.totals(),
-                .runs = scheduler_.runs(),
-                .cpu = process_now().cpu};
+Stats::Look Stats::look() const {
+  const TimePoint now = clock_.now();
+  const Duration cpu = process_now().cpu;
+  Look look{.sample = {.at = now, .totals = registry_.totals(), .cpu = cpu},
+            .saturation = {.at = now, .runs = scheduler_.runs(), .cpu = to_seconds(cpu)}};
+  const SlowModels before = [this] {
+    const MutexLock lock(mutex_);
+    return slow_;
+  }();
   for (const ModelStatus& status : catalog_.status()) {
     if (!status.served || !status.served->queue) {
       continue;
     }
     const auto load = status.served->queue->load();
     const double each = to_seconds(load.service);
-    sample.crowded_out += each * static_cast<double>(load.unserved.crowded_out());
-    sample.waiting += each * static_cast<double>(load.waiting);
+    look.saturation.crowded_out += each * static_cast<double>(load.unserved.crowded_out());
+    look.saturation.waiting += each * static_cast<double>(load.waiting);
+    std::pair key(status.name, status.version);
+    if (batching::objective_out_of_reach(before.contains(key), load.service, objective_.latency)) {
+      look.slow.emplace(std::move(key), load.service);
+    }
   }
-  return sample;
+  return look;
 }
 
-void Stats::tick() {
-  Sample now = sample();
-  const MutexLock lock(mutex_);
-  samples_.push_back(std::move(now));
+void Stats::take(Look look) {
+  samples_.push_back(std::move(look.sample));
   if (samples_.size() > kWindow + 1) {
     samples_.pop_front();
   }
+  window_.add(look.saturation);
+  for (const auto& [model, run] : look.slow) {
+    if (!slow_.contains(model)) {
+      log::warning("objective_out_of_reach", {{"model", model.first},
+                                              {"version", model.second},
+                                              {"run_ms", to_ms(run)},
+                                              {"objective_ms", to_ms(objective_.latency)}});
+    }
+  }
+  slow_ = std::move(look.slow);
+}
+
+void Stats::tick() {
+  Look now = look();
+  const MutexLock lock(mutex_);
+  take(std::move(now));
+}
+
+std::vector<std::string> Stats::warnings() const {
+  const MutexLock lock(mutex_);
+  std::vector<std::string> sentences;
+  const auto whole_ms = [](Duration time) {
+    return std::to_string(std::chrono::round<std::chrono::milliseconds>(time).count()) + " ms";
+  };
+  for (const auto& [model, run] : slow_) {
+    sentences.push_back("model '" + model.first + "' version " + model.second + ": one run takes " +
+                        whole_ms(run) + ", and the latency objective is " +
+                        whole_ms(objective_.latency) +
+                        ": more pods cannot meet it; raise objective.latency or make runs shorter");
+  }
+  return sentences;
+}
+
+std::size_t Stats::out_of_reach() const {
+  const MutexLock lock(mutex_);
+  return slow_.size();
 }
 
 Load Stats::load() const {
@@ -85,19 +132,9 @@ Load Stats::load() const {
   load.rate = per_second(static_cast<double>(last.totals.requests - previous.totals.requests),
                          last.at - previous.at);
   load.latency = last.totals.latency.since(first.totals.latency);
-  const Duration elapsed = last.at - first.at;
-  load.cpu_cores = per_second(to_seconds(last.cpu - first.cpu), elapsed);
-  const batching::Runs runs{.count = last.runs.count - first.runs.count,
-                            .seconds = last.runs.seconds - first.runs.seconds,
-                            .square_seconds = last.runs.square_seconds - first.runs.square_seconds};
-  const batching::Demand demand{.window = elapsed,
-                                .done = runs.seconds,
-                                .refused = std::max(0.0, last.crowded_out - first.crowded_out),
-                                .grown = last.waiting - first.waiting,
-                                .cpu = to_seconds(last.cpu - first.cpu)};
-  load.saturation = batching::saturation(
-      demand, {.executors = scheduler_.executors(), .cpu_cores = cgroup::cpu_limit().cores}, runs,
-      objective_);
+  load.cpu_cores = per_second(to_seconds(last.cpu - first.cpu), last.at - first.at);
+  load.saturation = window_.saturation(
+      {.executors = scheduler_.executors(), .cpu_cores = cgroup::cpu_limit().cores});
   return load;
 }
 

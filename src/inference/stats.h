@@ -5,12 +5,15 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/cgroup.h"
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "batching/saturation_window.h"
 #include "batching/scheduler.h"
 #include "inference/catalog.h"
 #include "metrics/metrics.h"
@@ -22,7 +25,7 @@ struct Load {
   double rate = 0;  ///< answered requests a second
   metrics::LatencyBuckets latency;
   double cpu_cores = 0;   ///< used by this process
-  double saturation = 0;  ///< see batching/saturation.h
+  double saturation = 0;  ///< over a window of its own: batching/saturation_window.h
 };
 
 struct Process {
@@ -68,6 +71,12 @@ class Stats {
   /// Demand over what this pod can do within the latency objective, during the window.
   [[nodiscard]] double saturation() const { return load().saturation; }
 
+  /// What to know of that is no fault, as sentences: models of which a single run takes the whole
+  /// latency objective or more, as of the last tick.
+  [[nodiscard]] std::vector<std::string> warnings() const;
+  /// The number of those models.
+  [[nodiscard]] std::size_t out_of_reach() const;
+
   [[nodiscard]] Report report() const;
   [[nodiscard]] Duration uptime() const { return clock_.now() - begun_; }
 
@@ -75,12 +84,18 @@ class Stats {
   struct Sample {
     TimePoint at;
     metrics::Registry::Totals totals;
-    batching::Runs runs;
-    double crowded_out = 0;  ///< executor time of requests that found no room, seconds
-    double waiting = 0;      ///< executor time of what waits, seconds
     Duration cpu{};
   };
-  [[nodiscard]] Sample sample() const;
+  /// Name and version to the time of a run.
+  using SlowModels = std::map<std::pair<std::string, std::string>, Duration>;
+  /// A sample of everything, at one moment.
+  struct Look {
+    Sample sample;
+    batching::SaturationSample saturation;
+    SlowModels slow;
+  };
+  [[nodiscard]] Look look() const;
+  void take(Look look) REQUIRES(mutex_);
 
   const metrics::Registry& registry_;
   const batching::Scheduler& scheduler_;
@@ -90,6 +105,8 @@ class Stats {
   const TimePoint begun_;
   mutable Mutex mutex_;
   std::deque<Sample> samples_ GUARDED_BY(mutex_);
+  batching::SaturationWindow window_ GUARDED_BY(mutex_);
+  SlowModels slow_ GUARDED_BY(mutex_);
 };
 
 }  // namespace podsense::inference

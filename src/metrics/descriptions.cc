@@ -19,6 +19,9 @@ constexpr std::array kDescriptions{
                 "Successful requests that took longer than the latency objective"},
     Description{"podsense_latency_objective_seconds", kGauge, "",
                 "The latency objective: what a successful request may take"},
+    Description{"podsense_models_beyond_objective", kGauge, "",
+                "Model versions of which a single run takes the latency objective or more: no "
+                "number of pods meets it"},
     Description{"podsense_refused_total", kCounter, "model version reason",
                 "Requests refused at arrival: queue_time (the queue cannot meet the deadline), "
                 "queue_length, wait_bound (longer than clients wait, or than limits.max_wait), "

@@ -251,6 +251,8 @@ void Serving::add_gauges() {
   watch("podsense_saturation", [this] { return stats_->saturation(); });
   watch("podsense_latency_objective_seconds",
         [this] { return to_seconds(config_.objective.latency); });
+  watch("podsense_models_beyond_objective",
+        [this] { return static_cast<double>(stats_->out_of_reach()); });
   watch("podsense_executors", [this] { return static_cast<double>(scheduler_.executors()); });
   watch("podsense_requests_in_flight",
         [this] { return http_ ? static_cast<double>(in_flight()) : 0.0; });

@@ -13,7 +13,7 @@ FROM ${BASE} AS tools
 WORKDIR /podsense
 COPY scripts/lib.sh scripts/setup.sh scripts/
 RUN scripts/setup.sh && rm -rf /var/lib/apt/lists/*
-ENV PODSENSE_CACHE=/cache/podsense CCACHE_DIR=/cache/ccache \
+ENV BUILD_CACHE=/cache/podsense CCACHE_DIR=/cache/ccache \
     CCACHE_BASEDIR=/podsense CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=time_macros
 COPY scripts/get-onnxruntime.sh scripts/
 RUN --mount=type=cache,id=podsense-downloads,target=/cache/podsense,sharing=locked \
@@ -51,7 +51,7 @@ FROM ${BASE} AS recipes
 COPY scripts/lib.sh scripts/setup.sh scripts/venv.sh /podsense/scripts/
 COPY models/requirements.txt /podsense/models/
 RUN /podsense/scripts/setup.sh --recipes && rm -rf /var/lib/apt/lists/* && \
-    PODSENSE_CACHE=/opt/podsense /podsense/scripts/venv.sh models /podsense/models/requirements.txt && \
+    BUILD_CACHE=/opt/podsense /podsense/scripts/venv.sh models /podsense/models/requirements.txt && \
     ln -s /opt/podsense/venv/models-* /opt/recipes
 COPY models /recipes
 ENV PATH=/opt/recipes/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 ORT_DISABLE_TELEMETRY=1

@@ -5,7 +5,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
-export PODSENSE_QUIET := $(if $(findstring s,$(firstword -$(MAKEFLAGS))),1,)
+export BUILD_QUIET := $(if $(findstring s,$(firstword -$(MAKEFLAGS))),1,)
 MAKEFLAGS += -rR --no-print-directory
 
 VERSION := $(shell bash -c '. scripts/lib.sh; project_version')
@@ -35,8 +35,8 @@ export CCACHE_SLOPPINESS ?= time_macros
 # configures again when a CMake file has changed).
 # $(call build,PRESET,TARGET)
 define build
-	@[ -e build/$(1)/build.ninja ] || cmake --preset $(1) $(if $(PODSENSE_QUIET),--log-level=WARNING >/dev/null)
-	@ninja -C build/$(1) -j $(JOBS) $(if $(PODSENSE_QUIET),--quiet) $(2)
+	@[ -e build/$(1)/build.ninja ] || cmake --preset $(1) $(if $(BUILD_QUIET),--log-level=WARNING >/dev/null)
+	@ninja -C build/$(1) -j $(JOBS) $(if $(BUILD_QUIET),--quiet) $(2)
 endef
 
 # Runs the test suite of a preset and leaves JUnit results in build/PRESET/tests.xml.
@@ -71,7 +71,7 @@ build: setup ## Build the binary that ships: build/release/podsense
 	$(call build,release,podsense)
 
 run: models build ## Serve the default models on PORT, GRPC_PORT and ADMIN_PORT
-	@exec env -u PODSENSE_QUIET -u PODSENSE_CACHE $(BINARY) serve --models $(MODELS) --http-port $(PORT) --grpc-port $(GRPC_PORT) --admin-port $(ADMIN_PORT) $(ARGS)
+	@exec $(BINARY) serve --models $(MODELS) --http-port $(PORT) --grpc-port $(GRPC_PORT) --admin-port $(ADMIN_PORT) $(ARGS)
 
 golden: models ## Make the reference data of the golden tests in build/golden
 	@if [ -e tests/golden/make_golden.sh ]; then tests/golden/make_golden.sh build/golden; fi

@@ -57,7 +57,7 @@ HELD = 10  # seconds in a row within the objective count as recovered
 
 def cache():
     base = os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache"))
-    return pathlib.Path(os.environ.get("PODSENSE_CACHE", f"{base}/podsense"))
+    return pathlib.Path(os.environ.get("BUILD_CACHE", f"{base}/podsense"))
 
 
 def go_programs(folder, module, programs):

@@ -5,7 +5,7 @@
 #
 # OUT/efficientnet-lite0/1 (fp32), /2 (int8), OUT/random-forest/1, OUT/simulated/1, each with its
 # model.yaml from models/repository/. RANDOM_STATE (42) and N_ESTIMATORS (100) shape the forest.
-# What was made before with the same recipes is taken from PODSENSE_CACHE (~/.cache/podsense).
+# What was made before with the same recipes is taken from BUILD_CACHE (~/.cache/podsense).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")

@@ -161,7 +161,7 @@ for check in "${checks[@]}"; do
   set -e
   if [ $status = 0 ]; then
     say "$check: ok ($SECONDS s)"
-    [ "$check" != test ] || [ -n "${PODSENSE_QUIET:-}" ] || sed 's/^/  /' "$log"
+    [ "$check" != test ] || [ -n "${BUILD_QUIET:-}" ] || sed 's/^/  /' "$log"
   else
     failed+=("$check")
     echo "$script_name: $check: FAILED ($SECONDS s)" >&2

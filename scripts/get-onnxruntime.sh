@@ -11,7 +11,7 @@
 #
 # ONNXRUNTIME_ROOT=…  an unpacked release archive to use instead; DIR becomes a link to it
 # DEBIAN_URI=…        a Debian mirror, where this machine's apt sources name none
-# PODSENSE_CACHE=…    default ~/.cache/podsense
+# BUILD_CACHE=…    default ~/.cache/podsense
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

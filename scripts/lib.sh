@@ -2,15 +2,15 @@
 # Shared by the scripts in this folder; sourced, never run.
 #
 # podsense_cache: the folder that outlives clean clones. Everything in it can be made again.
-# say, die:       one line each; say is silent under `make -s` (PODSENSE_QUIET).
+# say, die:       one line each; say is silent under `make -s` (BUILD_QUIET).
 
-podsense_cache=${PODSENSE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/podsense}
+podsense_cache=${BUILD_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/podsense}
 # shellcheck disable=SC2034  # for those who source this
 python=${PYTHON:-python3}
 script_name=$(basename "$0" .sh)
 scripts_folder=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
-say() { [ -n "${PODSENSE_QUIET:-}" ] || echo "$script_name: $*"; }
+say() { [ -n "${BUILD_QUIET:-}" ] || echo "$script_name: $*"; }
 die() { echo "$script_name: $*" >&2; exit 1; }
 
 # hash_of FILE... : one hex digest over the contents (not the names) of the files, then of standard

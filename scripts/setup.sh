@@ -29,7 +29,7 @@ test_packages=(
   chromium chromium-driver fonts-dejavu-core file git procps prometheus strace
 )
 
-bench_packages=(nginx-light wrk)
+bench_packages=(libbenchmark-dev nginx-light wrk)
 image_packages=(buildah podman runc mmdebstrap git)
 recipe_packages=(python3 python3-venv python3-pip ca-certificates)
 envoy_packages=(protobuf-compiler libprotobuf-dev ca-certificates python3)

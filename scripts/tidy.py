@@ -26,7 +26,7 @@ INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*[<"]([^">]+)[">]', re.MULTILI
 
 
 def cache_folder():
-    base = os.environ.get("PODSENSE_CACHE")
+    base = os.environ.get("BUILD_CACHE")
     if not base:
         home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
         base = pathlib.Path(home) / "podsense"

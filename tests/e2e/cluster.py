@@ -38,7 +38,7 @@ def run(command, check=True, timeout=LIMIT * 2, stdin=None, env=None):
         input=stdin,
         # As somebody types it: a quiet `make` around us would make those inside quiet, too.
         env={name: value for name, value in os.environ.items()
-             if name not in ("PODSENSE_QUIET", "MAKEFLAGS", "MFLAGS", "MAKELEVEL")} | (env or {}),
+             if name not in ("BUILD_QUIET", "MAKEFLAGS", "MFLAGS", "MAKELEVEL")} | (env or {}),
     )
     if check and done.returncode != 0:
         raise Failure(f"{' '.join(words)}: exit {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")

@@ -61,7 +61,7 @@ class ScriptTest(unittest.TestCase):
             path.write_text(RECORDER)
             path.chmod(0o755)
         self.environment = {
-            **{name: value for name, value in os.environ.items() if name != "PODSENSE_QUIET"},
+            **{name: value for name, value in os.environ.items() if name != "BUILD_QUIET"},
             "PATH": f"{binaries}:{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}",
             "HOME": str(self.scratch),
             "KUBECONFIG": str(self.scratch / "kubeconfig"),

@@ -23,7 +23,7 @@ build_once "$podsense_cache/tools/it-1" it make
 cat "$podsense_cache/tools/it-1/made"
 """
         return subprocess.run(["bash", "-c", script], capture_output=True, text=True,
-                              env=os.environ | {"PODSENSE_CACHE": str(self.cache), "PODSENSE_QUIET": ""})
+                              env=os.environ | {"BUILD_CACHE": str(self.cache), "BUILD_QUIET": ""})
 
     def tools(self):
         return sorted(path.name for path in (self.cache / "tools").iterdir())

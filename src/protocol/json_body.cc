@@ -12,7 +12,7 @@ namespace {
 /// A thread keeps its parser and buffer up to this body size.
 constexpr std::size_t kKeptBytes = std::size_t{1} << 20U;
 
-constexpr std::string_view kNumberRule = "it must be a finite number";
+constexpr std::string_view kNumberRule = "it must be a finite number, or null where it is missing";
 constexpr std::string_view kFloatRule = "it must be within ±3.4028235e+38 (32-bit float)";
 constexpr std::string_view kSpace = " \t\r\n";
 

@@ -82,7 +82,7 @@ struct Place {
   }
 };
 
-/// `features[3] is a string; it must be a finite number`. `wanted` is how a
+/// `features[3] is a string; it must be a finite number, …`. `wanted` is how a
 /// right value starts: one that starts so and was still refused is a syntax
 /// error, as is what is no JSON value at all.
 tl::unexpected<Error> refuse(std::string_view json, ondemand::value& value, const Place& place,

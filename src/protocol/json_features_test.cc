@@ -96,24 +96,38 @@ TEST(ParseFeatures, RefusesBadInputWithOneExactSentence) {
        "the body is not valid JSON at byte 0: '//' is not a JSON value"},
       {R"({"features":[1] /* c */})",
        "the body is not valid JSON at byte 16: expected ',' or '}' after a field, found '/'"},
-      {R"({"features":["1"]})", "features[0] is a string; it must be a finite number"},
-      {R"({"features":[""]})", "features[0] is a string; it must be a finite number"},
-      {R"({"features":[null]})", "features[0] is null; it must be a finite number"},
-      {R"({"features":[true]})", "features[0] is true; it must be a finite number"},
-      {R"({"features":[false]})", "features[0] is false; it must be a finite number"},
-      {R"({"features":[{}]})", "features[0] is an object; it must be a finite number"},
-      {R"({"features":[[]]})", "features[0] is an array; it must be a finite number"},
-      {R"({"features":[[1]]})", "features[0] is an array; it must be a finite number"},
-      {R"({"features":[{"a":1}]})", "features[0] is an object; it must be a finite number"},
-      {R"({"features":[1,"2"]})", "features[1] is a string; it must be a finite number"},
-      {R"({"features":[1,2,3,"4"]})", "features[3] is a string; it must be a finite number"},
-      {R"({"features":[NaN]})", "features[0] is NaN; it must be a finite number"},
-      {R"({"features":[nan]})", "features[0] is nan; it must be a finite number"},
-      {R"({"features":[-NaN]})", "features[0] is -NaN; it must be a finite number"},
-      {R"({"features":[1,Infinity]})", "features[1] is Infinity; it must be a finite number"},
-      {R"({"features":[-Infinity]})", "features[0] is -Infinity; it must be a finite number"},
-      {R"({"features":[+Infinity]})", "features[0] is +Infinity; it must be a finite number"},
-      {R"({"features":[inf]})", "features[0] is inf; it must be a finite number"},
+      {R"({"features":["1"]})",
+       "features[0] is a string; it must be a finite number, or null where it is missing"},
+      {R"({"features":[""]})",
+       "features[0] is a string; it must be a finite number, or null where it is missing"},
+      {R"({"features":[true]})",
+       "features[0] is true; it must be a finite number, or null where it is missing"},
+      {R"({"features":[false]})",
+       "features[0] is false; it must be a finite number, or null where it is missing"},
+      {R"({"features":[{}]})",
+       "features[0] is an object; it must be a finite number, or null where it is missing"},
+      {R"({"features":[[]]})",
+       "features[0] is an array; it must be a finite number, or null where it is missing"},
+      {R"({"features":[[1]]})",
+       "features[0] is an array; it must be a finite number, or null where it is missing"},
+      {R"({"features":[{"a":1}]})",
+       "features[0] is an object; it must be a finite number, or null where it is missing"},
+      {R"({"features":[1,"2"]})",
+       "features[1] is a string; it must be a finite number, or null where it is missing"},
+      {R"({"features":[1,2,3,"4"]})",
+       "features[3] is a string; it must be a finite number, or null where it is missing"},
+      {R"({"features":[nan]})",
+       "features[0] is nan; it must be a finite number, or null where it is missing"},
+      {R"({"features":[-NaN]})",
+       "features[0] is -NaN; it must be a finite number, or null where it is missing"},
+      {R"({"features":[1,Infinity]})",
+       "features[1] is Infinity; it must be a finite number, or null where it is missing"},
+      {R"({"features":[-Infinity]})",
+       "features[0] is -Infinity; it must be a finite number, or null where it is missing"},
+      {R"({"features":[+Infinity]})",
+       "features[0] is +Infinity; it must be a finite number, or null where it is missing"},
+      {R"({"features":[inf]})",
+       "features[0] is inf; it must be a finite number, or null where it is missing"},
       {R"({"features":[1e400]})",
        "features[0] is 1e400; it must be within ±3.4028235e+38 (32-bit float)"},
       {R"({"features":[-1e400]})",
@@ -184,7 +198,8 @@ TEST(ParseFeatures, RefusesBadInputWithOneExactSentence) {
        "the body is not valid JSON at byte 13: '1?' is not a JSON value"},
       {R"({"features":["a]})",
        "the body is not valid JSON at byte 13: a string without its closing quote"},
-      {R"({"features":["\x"]})", "features[0] is a string; it must be a finite number"},
+      {R"({"features":["\x"]})",
+       "features[0] is a string; it must be a finite number, or null where it is missing"},
       {R"({"features":[- 1]})", "the body is not valid JSON at byte 13: '-' is not a JSON value"},
       {R"({"features":[1 e5]})",
        "the body is not valid JSON at byte 15: expected ',' or ']' after an element, found 'e'"},
@@ -388,6 +403,20 @@ TEST(JsonFault, AcceptsSixteenLevelsAndNoMore) {
   EXPECT_FALSE(json_fault(nested(16)));
   ASSERT_TRUE(json_fault(nested(17)));
   EXPECT_TRUE(json_fault(nested(17))->too_deep);
+}
+
+TEST(JsonFeatures, MissingValuesAreNaN) {
+  for (const char* body : {R"({"features":[1,null,3]})", R"({"features":[1,NaN,3]})",
+                           "{\"features\":[1, NaN\n,3]}", R"({"features":[1,null ,3]})"}) {
+    const auto request = parse_features(body);
+    ASSERT_TRUE(request) << body << ": " << request.error().message;
+    ASSERT_EQ(request->values.size(), 3U);
+    EXPECT_TRUE(std::isnan(request->values[1])) << body;
+    EXPECT_EQ(request->values[2], 3) << body;
+  }
+  EXPECT_FALSE(parse_features(R"({"features":[nul]})"));
+  EXPECT_FALSE(parse_features(R"({"features":[nulls]})"));
+  EXPECT_FALSE(parse_features(R"({"features":[NaNa]})"));
 }
 
 }  // namespace

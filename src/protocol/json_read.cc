@@ -120,7 +120,17 @@ Result<std::string> read_image(std::string_view text) {
   return bytes;
 }
 
-/// Appends the numbers of one row. @returns how many
+/// A value that is missing: `null`, or `NaN` as Python and others write it.
+bool is_missing(ondemand::value& value) {
+  std::string_view token = value.raw_json_token();
+  if (!token.starts_with('n') && !token.starts_with('N')) {
+    return false;
+  }
+  token = token.substr(0, token.find_last_not_of(" \t\r\n") + 1);
+  return token == "null" || token == "NaN";
+}
+
+/// Appends the numbers of one row; those that are missing become NaN. @returns how many
 Result<std::size_t> read_row(std::string_view json, ondemand::value& value, Place place,
                              std::vector<float>& values) {
   ondemand::array array;
@@ -134,7 +144,10 @@ Result<std::size_t> read_row(std::string_view json, ondemand::value& value, Plac
       return syntax_error(json);
     }
     double number = 0;
-    if (item.get_double().get(number) != simdjson::SUCCESS || !(std::abs(number) <= kMaxFloat)) {
+    if (is_missing(item)) {
+      number = std::numeric_limits<double>::quiet_NaN();
+    } else if (item.get_double().get(number) != simdjson::SUCCESS ||
+               !(std::abs(number) <= kMaxFloat)) {
       (place.row == Place::kNone ? place.row : place.column) = count;
       return refuse_number(json, item, place);
     }

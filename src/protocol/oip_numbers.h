@@ -161,11 +161,22 @@ bool read_exactly(const char* first, const char* last, const Decimal& number, Fl
 /// What became of a number.
 enum class Read { kOk, kOutOfRange };
 
+/// A value that is missing: `null`, or `NaN` as Python and others write it. Null where `at` has
+/// neither.
+template <std::floating_point Float>
+const char* read_missing(const char* at, Float& out) {
+  out = std::numeric_limits<Float>::quiet_NaN();
+  if (std::memcmp(at, "null", 4) == 0) {
+    return at + 4;
+  }
+  return std::memcmp(at, "NaN", 3) == 0 ? at + 3 : nullptr;
+}
+
 inline const char* read(const char* at, double& out, Read& outcome) {
   Decimal number;
   const char* const end = read_decimal(at, number);
   if (end == nullptr) {
-    return nullptr;
+    return read_missing(at, out);
   }
   // Both factors and so the product's rounding are exact. @source Clinger 1990
   if (number.exact && number.digits <= (1ULL << 53U) && number.power >= -22 && number.power <= 22) {
@@ -184,7 +195,7 @@ inline const char* read(const char* at, float& out, Read& outcome) {
   Decimal number;
   const char* const end = read_decimal(at, number);
   if (end == nullptr) {
-    return nullptr;
+    return read_missing(at, out);
   }
   if (number.exact && number.power >= -22 && number.power <= 22) {
     // Two roundings leave the double within 2 of its last places: that decides the float unless it

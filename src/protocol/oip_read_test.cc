@@ -256,8 +256,6 @@ constexpr std::array kRefusals{
     Refusal{
         R"({"inputs":[{"name":"x","shape":[1],"datatype":"INT32","data":[1.5]}]})",
         "inputs[0].data[0] is 1.5; it must be an integer from -2147483648 to 2147483647 (INT32)"},
-    Refusal{R"({"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[NaN]}]})",
-            "inputs[0].data[0] is NaN; it must be a number within ±3.4028235e+38 (FP32)"},
     Refusal{R"({"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[1e39]}]})",
             "inputs[0].data[0] is 1e39; it must be a number within ±3.4028235e+38 (FP32)"},
     Refusal{R"({"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[01]}]})",
@@ -301,6 +299,16 @@ TEST(OipRead, RefusesASizeOfTheJsonThatLies) {
   expect_refusals(kSizes, [](std::string_view text) { return parse_json_size(text, 10); });
   EXPECT_EQ(parse_json_size("10", 10), 10U);
   EXPECT_EQ(parse_json_size("0", 10), 0U);
+}
+
+TEST(OipRead, MissingFloatsAreNaN) {
+  const auto floats = read_as<float>("FP32", "[4]", "[1,null,NaN,2]");
+  ASSERT_EQ(floats.size(), 4U);
+  EXPECT_TRUE(std::isnan(floats[1]) && std::isnan(floats[2]));
+  EXPECT_EQ(floats[3], 2);
+  const auto doubles = read_as<double>("FP64", "[2,2]", "[[1, null ],[ NaN ,2]]");
+  ASSERT_EQ(doubles.size(), 4U);
+  EXPECT_TRUE(std::isnan(doubles[1]) && std::isnan(doubles[2]));
 }
 
 }  // namespace

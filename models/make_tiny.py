@@ -14,7 +14,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-F32, I64, U8, STRING = TensorProto.FLOAT, TensorProto.INT64, TensorProto.UINT8, TensorProto.STRING
+F32, I32, I64, U8 = TensorProto.FLOAT, TensorProto.INT32, TensorProto.INT64, TensorProto.UINT8
+STRING = TensorProto.STRING
 RNG = np.random.default_rng(0)
 
 
@@ -66,6 +67,8 @@ def plain(w):
     w.save("fixed_batch2", [node("Neg", ["x"], ["y"])], [("x", F32, [2, 3])], [("y", F32, [2, 3])])
     w.save("int64_double", [node("Add", ["x", "x"], ["y"])],
            [("x", I64, ["N", 2])], [("y", I64, ["N", 2])])
+    w.save("divide_int32", [node("Div", ["a", "b"], ["y"])], [("a", I32, ["N"]), ("b", I32, ["N"])], [("y", I32, ["N"])])
+    w.save("any_rank", [node("Neg", ["x"], ["y"])], [("x", F32, None)], [("y", F32, None)], check=False)
     w.save("not_bool", [node("Not", ["x"], ["y"])],
            [("x", TensorProto.BOOL, ["N"])], [("y", TensorProto.BOOL, ["N"])])
     w.save("strings", [node("Identity", ["x"], ["y"])], [("x", STRING, ["N"])], [("y", STRING, ["N"])])
@@ -135,6 +138,8 @@ def tables(w):
            {"labels": json.dumps(["no", "yes"]), "feature_count": "20"})
     w.save("tabular_no_label", nodes[:2], features, [("probabilities", F32, ["N", 2])], weights)
     w.save("tabular_label_only", nodes, features, [("label", I64, ["N"])], weights)
+    w.save("tabular_texts", [*nodes[:2], node("ArgMax", ["probabilities"], ["i"], axis=1, keepdims=0), node("Gather", ["names", "i"], ["label"])],
+           features, [("label", STRING, ["N"]), ("probabilities", F32, ["N", 2])], [*weights, helper.make_tensor("names", STRING, [2], [b"no", "j\u00e4".encode()])])
     w.save("regressor", [node("ReduceMean", ["features"], ["y"], axes=[1])], features, [("y", F32, ["N", 1])])
 
 

@@ -56,6 +56,9 @@ int check_models(const std::string& root) {
     if (const auto loaded = (*runtime)->load(candidate); loaded) {
       std::cout << "ok       " << name << "  " << model::task_name((*loaded)->signature().task)
                 << sharing(**loaded) << '\n';
+      for (const std::string& warning : (*loaded)->signature().warnings) {
+        std::cout << "         " << warning << '\n';
+      }
     } else {
       std::cout << "refused  " << name << ": " << loaded.error().message << '\n';
       ++failed;

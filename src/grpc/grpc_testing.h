@@ -34,6 +34,7 @@ class GrpcTest : public testing::Test {
     put("longs", "int64_double.onnx");
     put("picture", "conv_softmax.onnx");
     put("bytes", "image_u8_nhwc.onnx");
+    std::ofstream(root_ / "picture/model.yaml") << "task: image-classification\n";
     std::filesystem::create_directories(root_ / "simulated/1");
     std::ofstream(root_ / "simulated/1/.keep") << "";
     std::ofstream(root_ / "simulated/model.yaml") << "task: simulated\nsimulated: {cpu_ms: 1}\n";

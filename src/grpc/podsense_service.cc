@@ -68,7 +68,8 @@ Result<void> fill_row(const protocol::RowsAnswer& answer, v1::InferResponse& res
                     " has more than 32 bits; ask by inference.GRPCInferenceService");
   }
   response.set_prediction(static_cast<std::int32_t>(row.prediction));
-  response.set_label(row.label.data(), row.label.size());
+  const std::string_view label = row.text_label ? std::string_view(*row.text_label) : row.label;
+  response.set_label(label.data(), label.size());
   response.mutable_probabilities()->Add(row.probabilities.begin(), row.probabilities.end());
   return {};
 }
@@ -114,9 +115,9 @@ Result<protocol::RowsRequest> read_row(const v1::InferRequest& request) {
   }
   const auto& numbers = request.features();
   for (int i = 0; i < numbers.size(); ++i) {
-    if (!std::isfinite(numbers[i])) {
+    if (std::isinf(numbers[i])) {  // NaN: the value is missing
       return protocol::invalid("features[" + std::to_string(i) +
-                               "] is not finite; it must be a finite number");
+                               "] is infinite; it must be a finite number, or NaN where it is missing");
     }
   }
   return protocol::RowsRequest{.model = std::move(*model),

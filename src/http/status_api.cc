@@ -109,6 +109,10 @@ Response health(const StatusSources& sources) {
   if (sources.lifecycle.stuck) {
     problems.push_back("an executor is stuck: one run goes on past limits.stuck_timeout");
   }
+  json warnings = sources.catalog.warnings();
+  for (std::string& warning : sources.stats.warnings()) {
+    warnings.push_back(std::move(warning));
+  }
   json defaults = json::object();
   for (const model::Task task : {model::Task::kImageClassification,
                                  model::Task::kTabularClassification, model::Task::kSimulated}) {
@@ -127,7 +131,7 @@ Response health(const StatusSources& sources) {
                   {"default_models", std::move(defaults)},
                   {"models", models_json(sources.catalog)},
                   {"problems", std::move(problems)},
-                  {"warnings", sources.stats.warnings()}};
+                  {"warnings", std::move(warnings)}};
   return reply_json(body, ready ? 200 : 503);
 }
 

@@ -147,6 +147,11 @@ Result<std::shared_ptr<const ServedModel>> Catalog::load_one(const model::Candid
                                {"max_batch", now.max_batch},
                                {"profile", now.profile_saved ? "saved" : "measured"},
                                {"load_ms", to_ms(clock_.now() - begin)}});
+    for (const std::string& warning : now.warnings) {
+      log::warning(
+          "model_warning",
+          {{"model", candidate.name}, {"version", candidate.version}, {"message", warning}});
+    }
   }
   return served;
 }
@@ -457,6 +462,19 @@ std::vector<std::string> Catalog::problems() const {
     problems.emplace_back("no model is served");
   }
   return problems;
+}
+
+std::vector<std::string> Catalog::warnings() const {
+  const auto now = snapshot();
+  std::vector<std::string> warnings;
+  for (const auto& [name, versions] : now->models) {
+    for (const Version& version : versions) {
+      for (const std::string& warning : version.served->warnings) {
+        warnings.push_back(full_name(name, version.served->version) + ": " + warning);
+      }
+    }
+  }
+  return warnings;
 }
 
 bool Catalog::ready() const {

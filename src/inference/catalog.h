@@ -95,6 +95,8 @@ class Catalog {
   [[nodiscard]] bool started() const;
   /// Why requests cannot be served as they should; empty when all is well.
   [[nodiscard]] std::vector<std::string> problems() const;
+  /// What was guessed or passed over in models that serve: "name/version: what".
+  [[nodiscard]] std::vector<std::string> warnings() const;
   /// Every model of the repository serves at least one version, and there is one.
   [[nodiscard]] bool ready() const;
 

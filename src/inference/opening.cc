@@ -12,6 +12,9 @@ namespace {
 
 using ModelPtr = std::shared_ptr<const model::Model>;
 
+/// What a run is taken to cost before any was seen.
+constexpr Duration kGuess = std::chrono::milliseconds(5);
+
 /// A run with all cores must take no more than this share of one with one core.
 constexpr double kPays = 0.8;
 
@@ -52,7 +55,7 @@ Result<std::optional<Opened>> reopen(model::Runtime& runtime, const model::Candi
   }
   const auto fits = still_fits(*model, saved.profile, clock);
   if (!fits) {
-    return fail(fits.error());
+    return std::nullopt;  // measuring says what is wrong
   }
   if (!*fits) {
     log::info("profile_refused", {{"model", candidate.name},
@@ -125,10 +128,13 @@ Result<Opened> open_measured(model::Runtime& runtime, const model::Candidate& ca
     }
   }
   auto profile = measure(**model, clock);
+  Opened opened{.model = std::move(*model), .profile = {{.rows = 1, .time = kGuess}}, .key = key};
   if (!profile) {
-    return fail(std::move(profile.error()));
+    // Zeros do not suit every model. What does is the business of those who ask.
+    opened.warning = profile.error().message;
+    return opened;
   }
-  Opened opened{.model = std::move(*model), .profile = std::move(*profile), .key = {}};
+  opened.profile = std::move(*profile);
   if (wants_trial(candidate, opened.profile, cores)) {
     if (auto tried = try_threads(runtime, candidate, cores, clock, opened); !tried) {
       return fail(std::move(tried.error()));

@@ -20,12 +20,14 @@ struct Opened {
   bool saved = false;  ///< the profile is an earlier start's
   ProfileKey key;
   std::optional<std::string> rows = std::nullopt;  ///< as SavedProfile::rows
+  std::string warning = {};  ///< why the warm-up measured nothing; empty: it did
 };
 
 /// Threads of one run are the manifest's, else 1: concurrent runs of one thread give more than runs
 /// of many. Only where the manifest asks for a single instance, and a run is long enough to be
 /// worth dividing, all `cores` are tried too, and taken where they save a fifth of the time.
-/// @errors those of Runtime::load and `measure`
+/// A model whose warm-up fails is opened all the same, with a warning and a profile of guesses.
+/// @errors those of Runtime::load
 /// @threads any; takes the time of opening and up to the manifest's warm-up limit for each number
 ///          of threads
 Result<Opened> open_measured(model::Runtime& runtime, const model::Candidate& candidate,

@@ -1,26 +1,31 @@
 #include "inference/profile.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
+#include <ranges>
 #include <string>
 
 namespace podsense::inference {
 namespace {
 
-/// Rows of zeros for each input, as a warm-up request. Another dynamic dimension becomes 1.
+/// Lengths tried for open dimensions other than the rows, until the model takes one.
+constexpr std::array<std::int64_t, 5> kLengths{1, 16, 64, 224, 2};
+
+/// Rows of zeros for each input, as a warm-up request. Another open dimension becomes `length`.
 struct ZeroInputs {
   std::vector<std::vector<std::int64_t>> shapes;
   std::vector<std::vector<std::byte>> data;
   std::vector<model::TensorView> views;
 
-  ZeroInputs(const model::Signature& signature, std::size_t rows) {
+  ZeroInputs(const model::Signature& signature, std::size_t rows, std::int64_t length) {
     for (const model::TensorInfo& input : signature.inputs) {
       auto& shape = shapes.emplace_back(input.shape);
       // A text is its length alone: four zeros say that it is empty.
       std::size_t bytes = input.type == DataType::kBytes ? 4 : element_size(input.type);
       for (std::size_t i = 0; i < shape.size(); ++i) {
         const bool is_rows = i == 0 && signature.batchable;
-        shape[i] = is_rows ? static_cast<std::int64_t>(rows) : std::max<std::int64_t>(shape[i], 1);
+        shape[i] = is_rows ? static_cast<std::int64_t>(rows) : shape[i] < 0 ? length : shape[i];
         bytes *= static_cast<std::size_t>(shape[i]);
       }
       data.emplace_back(bytes);
@@ -31,10 +36,26 @@ struct ZeroInputs {
   }
 };
 
+/// A length that the model takes for its open dimensions, or the first that was tried.
+std::int64_t accepted_length(const model::Model& model) {
+  const bool open = std::ranges::any_of(model.signature().inputs, [&](const auto& input) {
+    const std::size_t skip = model.signature().batchable ? 1 : 0;
+    return std::ranges::any_of(input.shape | std::views::drop(skip),
+                               [](std::int64_t dimension) { return dimension < 0; });
+  });
+  model::Outputs outputs;
+  for (const std::int64_t length : kLengths) {
+    if (!open || model.run(ZeroInputs(model.signature(), 1, length).views, outputs)) {
+      return length;
+    }
+  }
+  return kLengths.front();
+}
+
 /// The median of up to `runs` runs, without the first, which pays for allocation.
 Result<Duration> time_of(const model::Model& model, std::size_t rows, std::uint32_t runs,
                          Deadline limit, const Clock& clock) {
-  const ZeroInputs inputs(model.signature(), rows);
+  const ZeroInputs inputs(model.signature(), rows, runs == 0 ? 1 : accepted_length(model));
   model::Outputs outputs;
   std::vector<Duration> times;
   for (std::uint32_t i = 0; i < runs; ++i) {

@@ -26,11 +26,21 @@ Result<Value> named(std::string_view key, const std::string& name,
               "preprocess." + std::string(key) + " is '" + name + "'; accepted: " + accepted);
 }
 
+/// Whether a request's size says what its run costs, so that one row measured stands for others.
+bool cost_is_known(const model::Signature& signature) {
+  return !signature.loops && std::ranges::all_of(signature.inputs, [](const auto& input) {
+    return !input.shape.empty() && !input.any_rank &&
+           std::ranges::none_of(input.shape.begin() + 1, input.shape.end(),
+                                [](std::int64_t dimension) { return dimension < 0; });
+  });
+}
+
 Plan choose_plan(const model::Signature& signature, Duration service) {
   // Pictures are decoded where they run: that alone is too long for an I/O thread.
   const bool small = signature.task == model::Task::kTabularClassification ||
                      signature.task == model::Task::kTensor;
-  return small && service <= kInlineLimit ? Plan::kInline : Plan::kExecutor;
+  return small && service <= kInlineLimit && cost_is_known(signature) ? Plan::kInline
+                                                                      : Plan::kExecutor;
 }
 
 void watch_queue(ServedModel& served, metrics::Registry& registry) {
@@ -264,6 +274,10 @@ Result<std::shared_ptr<const ServedModel>> serve(Opened opened, batching::Schedu
           : 1;
   served->metrics = registry.for_model(served->name(), served->version);
   served->profile_key = std::move(opened.key);
+  served->warnings = signature.warnings;
+  if (!opened.warning.empty()) {
+    served->warnings.push_back(std::move(opened.warning));
+  }
   served->saved_rows = std::move(opened.rows);
   export_plan(*served, registry);
   open_queue(*served, scheduler, registry, clock, options);

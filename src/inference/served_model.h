@@ -52,7 +52,8 @@ struct ServedModel {
   /// Rows in one run, where requests may share one: the manifest's, else what the profile found.
   std::size_t max_batch = 1;
   std::unique_ptr<Stacking> stacking = std::make_unique<Stacking>();
-  std::optional<ProfileKey> profile_key;    ///< where it is kept for the next start
+  std::vector<std::string> warnings;      ///< one sentence each; none of them keeps it from serving
+  std::optional<ProfileKey> profile_key;  ///< where it is kept for the next start
   std::optional<std::string> saved_rows{};  ///< as SavedProfile::rows
   image::TensorSpec spec;                   ///< image models
   bool byte_input = false;                  ///< image models that take uint8

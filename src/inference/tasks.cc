@@ -182,7 +182,8 @@ bool run_classify(const ServedModel& served, const Clock& clock, std::span<TaskP
 
 /// One row: its label where the model gives labels, else the class of the highest probability.
 protocol::RowAnswer row_answer(const ServedModel& served, std::span<const float> probabilities,
-                               std::optional<std::int64_t> label) {
+                               std::optional<std::int64_t> label,
+                               std::optional<std::string> text_label) {
   const auto best =
       static_cast<std::size_t>(std::ranges::max_element(probabilities) - probabilities.begin());
   // Without probabilities a label is all there is: it names itself.
@@ -190,6 +191,7 @@ protocol::RowAnswer row_answer(const ServedModel& served, std::span<const float>
       probabilities.empty() ? static_cast<std::size_t>(label.value_or(-1)) : best;
   return {.prediction = label.value_or(static_cast<std::int64_t>(best)),
           .label = served.label(name),
+          .text_label = std::move(text_label),
           .probabilities = {probabilities.begin(), probabilities.end()}};
 }
 
@@ -202,17 +204,30 @@ protocol::RowsAnswer rows_answer(const ServedModel& served, const model::Outputs
     scores = elements<float>(outputs[signature.probabilities_output]);
   }
   std::span<const std::int64_t> labels;
+  std::vector<std::string> texts;
   if (signature.label_output) {
-    labels = elements<std::int64_t>(outputs[*signature.label_output]);
+    const model::TensorView output = outputs[*signature.label_output];
+    if (output.type == DataType::kBytes) {
+      for_each_text(output.data, [&](std::string_view text) { texts.emplace_back(text); });
+    } else {
+      labels = elements<std::int64_t>(output);
+    }
   }
   const std::size_t classes = scores.size() / all;
   protocol::RowsAnswer answer;
   answer.rows.reserve(count);
   for (std::size_t i = first; i < first + count; ++i) {
-    answer.rows.push_back(row_answer(served, scores.subspan(i * classes, classes),
-                                     i < labels.size() ? std::optional(labels[i]) : std::nullopt));
+    answer.rows.push_back(
+        row_answer(served, scores.subspan(i * classes, classes),
+                   i < labels.size() ? std::optional(labels[i]) : std::nullopt,
+                   i < texts.size() ? std::optional(std::move(texts[i])) : std::nullopt));
   }
   return answer;
+}
+
+Result<void> run_with_texts(const ServedModel& served, const model::TensorView& input,
+                            model::Outputs& outputs) {
+  return served.model->run({&input, 1}, outputs).and_then([&] { return outputs.read_texts(); });
 }
 
 /// Rows of one request, each in a run of its own: of a model whose rows may depend on each other.
@@ -227,7 +242,7 @@ void run_rows_apart(const ServedModel& served, const Clock& clock, RowsTask& tas
     const model::TensorView input{
         .type = DataType::kFp32, .shape = shape, .data = std::as_bytes(values)};
     const TimePoint run_begin = clock.now();
-    const auto run = served.model->run({&input, 1}, mine.outputs);
+    const auto run = run_with_texts(served, input, mine.outputs);
     const TimePoint now = clock.now();
     if (!run) {
       return task.finish(fail(run.error()), now);
@@ -272,7 +287,7 @@ bool run_rows(const ServedModel& served, const Clock& clock, std::span<TaskPtr>&
   const model::TensorView input{
       .type = DataType::kFp32, .shape = shape, .data = std::as_bytes(values)};
   const TimePoint begin = clock.now();
-  const auto run = served.model->run({&input, 1}, mine.outputs);
+  const auto run = run_with_texts(served, input, mine.outputs);
   const TimePoint end = clock.now();
   if (!run && batch.size() > 1) {
     return false;

@@ -30,6 +30,7 @@ struct TensorInfo {
   DataType type = DataType::kFp32;
   std::vector<std::int64_t> shape;       ///< -1: dynamic
   std::vector<std::string> dim_names{};  ///< of `shape`, as the file has them; empty: none
+  bool any_rank = false;                 ///< the file gives no shape; `shape` is then empty
 };
 
 /// Borrowed memory, row-major, packed. Must outlive the run. Best aligned to its element's size:
@@ -60,8 +61,7 @@ class Outputs {
   std::unique_ptr<Impl> impl_;
 };
 
-/// @errors kInvalidArgument: another type, or a shape that `info` has no room for; no dimension may
-///         be 0
+/// @errors kInvalidArgument: another type, or a shape that `info` has no room for
 Result<void> check_shape(const TensorInfo& info, DataType type,
                          std::span<const std::int64_t> shape);
 
@@ -75,7 +75,8 @@ struct Signature {
   std::size_t features = 0;                  ///< tabular: columns of the one input
   std::size_t classes = 0;                   ///< width of the probabilities, 0 when unknown
   std::size_t probabilities_output = 0;      ///< index into outputs
-  std::optional<std::size_t> label_output;   ///< tabular: int64 labels, when the file gives them
+  std::optional<std::size_t> label_output;   ///< tabular: labels as INT64 or texts, where given
+  std::vector<std::string> warnings;         ///< what was guessed or passed over; one sentence each
   /// The first dimension of every input and output is dynamic, and those that are named have one
   /// name: the model takes any number of rows.
   bool batchable = false;

@@ -165,6 +165,9 @@ class Reader {
                  }
                  return done;
                }
+               case 11:
+               case 12:
+                 return depth > 0 ? skip(tag) : nested(tag, [&] { return value_info(out); });
                case 15:  // a sparse initializer: a constant like any other, with a shape of no
                          // interest
                  return nested(tag, [&] { return sparse(out, depth); });
@@ -172,6 +175,28 @@ class Reader {
                  return skip(tag);
              }
            });
+  }
+
+  /// ValueInfoProto{name: 1, type: 2} → TypeProto{tensor_type: 1} → Tensor{shape: 2}
+  bool value_info(Graph& out) {
+    std::string name;
+    bool shaped = false;
+    const auto shape = [&] {
+      return fields([&](Tag tag) {
+        shaped = shaped || tag.number == 2;
+        return skip(tag);
+      });
+    };
+    const auto type = [&] {
+      return fields([&](Tag tag) { return tag.number == 1 ? nested(tag, shape) : skip(tag); });
+    };
+    const bool done = fields([&](Tag tag) {
+      return tag.number == 1 ? text(tag, name) : tag.number == 2 ? nested(tag, type) : skip(tag);
+    });
+    if (!shaped) {
+      out.unranked.insert(std::move(name));
+    }
+    return done;
   }
 
   bool sparse(Graph& out, int depth) {

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,9 +45,10 @@ struct GraphNode {
 struct Graph {
   std::vector<GraphNode> nodes;  ///< each after those it depends on
   std::map<std::string, GraphConstant, std::less<>> constants;
-  std::int64_t opset = 1;     ///< of ai.onnx
-  std::size_t functions = 0;  ///< operators that the file itself defines
-  bool loops = false;         ///< a Loop or Scan, at any depth
+  std::int64_t opset = 1;                       ///< of ai.onnx
+  std::set<std::string, std::less<>> unranked;  ///< inputs and outputs without a shape
+  std::size_t functions = 0;                    ///< operators that the file itself defines
+  bool loops = false;                           ///< a Loop or Scan, at any depth
 };
 
 /// @errors kInvalidArgument: the file cannot be read or is no ONNX model (.ort files are not)

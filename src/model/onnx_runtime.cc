@@ -6,6 +6,7 @@
 
 #include "base/digest.h"
 #include "base/log.h"
+#include "model/division_trap.h"
 #include "model/external_data.h"
 #include "model/onnx_session.h"
 
@@ -252,6 +253,7 @@ Result<std::unique_ptr<Runtime>> Runtime::create(const RuntimeOptions& options) 
     return fail(ErrorCode::kInternal, "ONNX Runtime is too old: its API " +
                                           std::to_string(ORT_API_VERSION) + " is needed");
   }
+  install_division_trap();
   try {
     auto context = std::make_shared<OrtContext>(
         Ort::Env(ORT_LOGGING_LEVEL_WARNING, "podsense", write_log, nullptr),

@@ -8,6 +8,7 @@
 #include <ranges>
 #include <utility>
 
+#include "model/division_trap.h"
 #include "model/onnx_graph.h"
 #include "model/onnx_tensors.h"
 #include "model/row_analysis.h"
@@ -89,6 +90,19 @@ class OnnxModel final : public Model {
       return fine;
     }
     Outputs::Impl& out = outputs.impl();
+    const DivisionWatch divisions(threads() > 1);
+    auto done = run_checked(inputs, out);
+    if (divisions.trapped()) {
+      out.clear();
+      return fail(ErrorCode::kInvalidArgument,
+                  "the model cannot take these values: an integer division has no result (by 0, or "
+                  "the smallest number by -1)");
+    }
+    return done;
+  }
+
+ private:
+  Result<void> run_checked(std::span<const TensorView> inputs, Outputs::Impl& out) const {
     if (keeps_tensors_ && fits_kept(out, inputs[0]) && run_kept(out, inputs[0])) {
       return {};
     }
@@ -104,7 +118,6 @@ class OnnxModel final : public Model {
     return run_with(inputs, values, raw_inputs, raw_outputs, out);
   }
 
- private:
   Result<void> check(std::span<const TensorView> inputs) const {
     if (inputs.size() != signature_.inputs.size()) {
       return fail(ErrorCode::kInvalidArgument, "the model takes " +
@@ -160,13 +173,16 @@ class OnnxModel final : public Model {
         raw_inputs[i] = values[i].get();
         continue;
       }
+      static constexpr std::array<std::byte, 16>
+          kNothing{};  // an empty tensor needs an address too
       std::span<const std::byte> data = inputs[i].data;
       if (!is_aligned(inputs[i])) {
         data = aligned.emplace_back(data.begin(), data.end());  // vectors keep their memory
       }
       // ONNX Runtime does not write into inputs.
       if (OrtStatus* failed = api.CreateTensorWithDataAsOrtValue(
-              open_.context->memory, const_cast<std::byte*>(data.data()), data.size(),
+              open_.context->memory,
+              const_cast<std::byte*>(data.empty() ? kNothing.data() : data.data()), data.size(),
               inputs[i].shape.data(), inputs[i].shape.size(), ort_types_[i], &raw_inputs[i])) {
         return fail(internal_error(failed));
       }
@@ -303,6 +319,11 @@ void examine_graph(const std::filesystem::path& path, FileDescription& file) {
   const auto graph = read_graph(path);
   const auto proof = graph ? prove_rows_apart(*graph, file.inputs, file.outputs)
                            : Result<void>(fail(graph.error()));
+  for (auto* infos : {&file.inputs, &file.outputs}) {
+    for (TensorInfo& info : *infos) {
+      info.any_rank = graph && graph->unranked.contains(info.name);
+    }
+  }
   file.rows_unproven = proof ? std::string() : proof.error().message;
   file.loops = !graph || graph->loops;
 }

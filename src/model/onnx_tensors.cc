@@ -50,13 +50,14 @@ Error misfit(const TensorInfo& info, std::string what) {
 /// Elements of `shape`; nothing when it does not fit `info`.
 std::optional<std::uint64_t> count_elements(const TensorInfo& info,
                                             std::span<const std::int64_t> shape) {
-  if (shape.size() != info.shape.size()) {
+  if (shape.size() != info.shape.size() && !info.any_rank) {
     return std::nullopt;
   }
   std::uint64_t count = 1;
   for (std::size_t i = 0; i < shape.size(); ++i) {
-    if (shape[i] <= 0 || (info.shape[i] >= 0 && shape[i] != info.shape[i]) ||
-        static_cast<std::uint64_t>(shape[i]) > kMaxElements / count) {
+    const std::int64_t wanted = info.any_rank ? -1 : info.shape[i];
+    if (shape[i] < 0 || (wanted >= 0 && shape[i] != wanted) ||
+        static_cast<std::uint64_t>(shape[i]) > kMaxElements / std::max<std::uint64_t>(count, 1)) {
       return std::nullopt;
     }
     count *= static_cast<std::uint64_t>(shape[i]);
@@ -128,7 +129,7 @@ Result<void> check_shape(const TensorInfo& info, DataType type,
   }
   if (!count_elements(info, shape)) {
     return fail(misfit(info, "must have shape " + shape_text(info.shape) +
-                                 " (N: one or more), not " + shape_text(shape)));
+                                 " (N: any length), not " + shape_text(shape)));
   }
   return {};
 }

@@ -86,9 +86,39 @@ class Maker {
     out_.rows_unproven = std::move(file_.rows_unproven);
     out_.loops = file_.loops;
     read_metadata();
-    out_.task = manifest_.task.value_or(told_task());
+    if (manifest_.task) {
+      if (auto done = become(*manifest_.task); !done) {
+        return fail(done.error());
+      }
+      return std::move(out_);
+    }
+    // A guess refuses no model: where it does not hold, plain tensors do.
+    const Signature before = out_;
+    if (const Task guess = guessed_task(); guess != Task::kTensor) {
+      if (const auto done = become(guess); done) {
+        return std::move(out_);
+      } else if (manifest_.preprocess || !manifest_.labels.empty()) {
+        return fail(done.error());  // what somebody wrote down is no guess
+      } else {
+        out_ = before;
+        warn("it looks like a model for " + std::string(task_name(guess)) +
+             ", but is served as 'tensor': " + done.error().message);
+      }
+    }
+    if (auto done = become(Task::kTensor); !done) {
+      return fail(done.error());
+    }
+    return std::move(out_);
+  }
+
+ private:
+  void warn(std::string what) { out_.warnings.push_back(std::move(what)); }
+
+  /// Fills in what the task needs. @errors kInvalidArgument: the file does not fit it
+  Result<void> become(Task task) {
+    out_.task = task;
     auto done = Result<void>();
-    switch (out_.task) {
+    switch (task) {
       case Task::kImageClassification:
         done = image();
         break;
@@ -96,21 +126,14 @@ class Maker {
         done = tabular();
         break;
       case Task::kTensor:
-        out_.labels = manifest_.labels;
+        out_.labels = manifest_.labels.empty() ? file_labels_ : manifest_.labels;
         break;
       case Task::kSimulated:
         return unfit("'task: simulated' goes with a model without a model.onnx");
     }
-    if (!done) {
-      return fail(done.error());
-    }
-    if (auto fine = label_count(); !fine) {
-      return fail(fine.error());
-    }
-    return std::move(out_);
+    return done ? label_count() : done;
   }
 
- private:
   static bool open_first(const TensorInfo& t) { return !t.shape.empty() && t.shape[0] < 0; }
 
   /// A dimension of another name is another number: of boxes found, say, not of rows given.
@@ -149,7 +172,7 @@ class Maker {
     return overlay(file_preprocess_, manifest_.preprocess.value_or(PreprocessSpec{}));
   }
 
-  [[nodiscard]] Task told_task() const {
+  [[nodiscard]] Task guessed_task() {
     if (out_.inputs.size() != 1) {
       return Task::kTensor;
     }
@@ -157,7 +180,16 @@ class Maker {
     if (const auto seen = picture(input); seen && score_output(out_.outputs, 2)) {
       const PreprocessSpec spec = preprocess();
       const bool sized = (seen->width > 0 || spec.width) && (seen->height > 0 || spec.height);
-      return sized ? Task::kImageClassification : Task::kTensor;
+      // Pixels scaled or centred another way give wrong classes with a straight face.
+      const bool described =
+          spec.given != 0 || !file_.preprocess.empty() || input.type == DataType::kUint8;
+      if (sized && !described) {
+        warn(
+            "it looks like an image classifier, but nothing says how pixels become its input; for "
+            "pictures write into model.yaml: task: image-classification, and preprocess: {resize: "
+            "…, scale: …, mean: […], std: […]}");
+      }
+      return sized && described ? Task::kImageClassification : Task::kTensor;
     }
     if (is_float(input) && input.shape.size() == 2 && input.shape[1] > 0) {
       const bool labelled = class_output(out_.outputs, DataType::kInt64) ||
@@ -166,7 +198,7 @@ class Maker {
       if (scores && (labelled || out_.outputs[*scores].shape[1] > 0)) {
         return Task::kTabularClassification;
       }
-      if (class_output(out_.outputs, DataType::kInt64)) {
+      if (labelled) {
         return Task::kTabularClassification;
       }
     }
@@ -263,6 +295,9 @@ class Maker {
     }
     out_.features = static_cast<std::size_t>(out_.inputs[0].shape[1]);
     out_.label_output = class_output(out_.outputs, DataType::kInt64);
+    if (!out_.label_output) {
+      out_.label_output = class_output(out_.outputs, DataType::kBytes);
+    }
     out_.labels = manifest_.labels.empty() ? file_labels_ : manifest_.labels;
     if (score_output(out_.outputs, 1) || !out_.label_output) {
       if (auto done = scores("tabular-classification"); !done) {
@@ -277,12 +312,19 @@ class Maker {
     return {};
   }
 
-  Result<void> label_count() const {
+  Result<void> label_count() {
     if (out_.labels.empty() || out_.classes == 0 || out_.labels.size() == out_.classes) {
       return {};
     }
-    return unfit("there are " + std::to_string(out_.labels.size()) + " labels for " +
-                 std::to_string(out_.classes) + " classes");
+    const std::string counts = "there are " + std::to_string(out_.labels.size()) + " labels for " +
+                               std::to_string(out_.classes) + " classes";
+    if (!manifest_.labels.empty()) {
+      return unfit(counts);
+    }
+    // Other tools keep other things under this name.
+    warn(counts + " in the file's metadata 'labels', which is passed over");
+    out_.labels.clear();
+    return {};
   }
 
   FileDescription file_;

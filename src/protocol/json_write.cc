@@ -56,9 +56,13 @@ void append_head(std::string& out, const AnswerHead& head, std::string_view requ
 /// `"prediction":1,"label":"1","probabilities":[…]`
 void append_row(std::string& out, const RowAnswer& row) {
   out += R"("prediction":)";
-  append_json_number(out, row.prediction);
+  if (row.text_label) {
+    append_json_string(out, *row.text_label);
+  } else {
+    append_json_number(out, row.prediction);
+  }
   out += R"(,"label":)";
-  append_json_string(out, row.label);
+  append_json_string(out, row.text_label ? std::string_view(*row.text_label) : row.label);
   out += R"(,"probabilities":[)";
   std::string_view comma;
   for (const float probability : row.probabilities) {

@@ -56,8 +56,10 @@ struct ScoredClass {
 };
 
 struct RowAnswer {
+  /// The model's own label where that is a number, else the class with the highest score.
   std::int64_t prediction = 0;
-  std::string_view label;  ///< borrowed likewise
+  std::string_view label;                 ///< borrowed likewise
+  std::optional<std::string> text_label;  ///< the model's own label where that is a text
   std::vector<float> probabilities;
 };
 

@@ -190,9 +190,7 @@ OIP_CASES = [
     # --- elements against datatype
     *integers(),
     data_of("a string", "FP32", '["1"]', f"inputs[0].data[0] is a string; {FP32}"),
-    element("null", "FP32", "null", FP32),
     element("true", "FP32", "true", FP32),
-    element("NaN", "FP32", "NaN", FP32),
     element("infinity", "FP32", "Infinity", FP32),
     element("minus infinity", "FP32", "-Infinity", FP32),
     element("beyond a float", "FP32", "3.5e38", FP32),
@@ -222,15 +220,10 @@ OIP_CASES = [
     # --- against the model
     with_input("another name", "model 'add-one' has no input 'z'; inputs: x", name="z"),
     with_input("another type", "input 'x' must be FP32, not FP64", datatype="FP64"),
-    with_input("another shape", "input 'x' must have shape [N, 4] (N: one or more), not [4]", shape=[4], data=[1, 2, 3, 4]),
-    with_input("another width", "input 'x' must have shape [N, 4] (N: one or more), not [1, 3]", shape=[1, 3], data=[1, 2, 3]),
+    with_input("another shape", "input 'x' must have shape [N, 4] (N: any length), not [4]", shape=[4], data=[1, 2, 3, 4]),
+    with_input("another width", "input 'x' must have shape [N, 4] (N: any length), not [1, 3]", shape=[1, 3], data=[1, 2, 3]),
     case("an input twice", {"inputs": [GOOD, GOOD]}, 400, "input 'x' is given twice"),
     case("an input missing", {"inputs": []}, 400, "input 'x' is missing; model 'add-one' takes: x"),
-    case("rows that differ", {"inputs": [
-        {"name": "a", "shape": [1, 3], "datatype": "FP32", "data": [1, 2, 3]},
-        {"name": "b", "shape": [2, 3], "datatype": "FP32", "data": [1, 2, 3, 4, 5, 6]}]}, 400,
-        "inputs 'a' and 'b' have 1 and 2 rows; the first dimension of all inputs must be the same",
-        "/v2/models/sum/infer"),
     case("values that the model refuses", {"inputs": [
         {"name": "idx", "shape": [1], "datatype": "INT64", "data": [99]}]}, 400,
          "the model cannot take these values: indices element out of data bounds, idx=99 must be "

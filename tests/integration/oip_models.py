@@ -9,7 +9,7 @@ TINY = ROOT / "src/model/testdata/tiny"
 MODELS = {
     "add-one": ("add_one.onnx", None),  # x FP32 [-1,4] -> y
     "bools": ("not_bool.onnx", None),  # x BOOL [-1] -> y
-    "classes": ("conv_softmax.onnx", None),  # image FP32 [-1,3,8,8] -> probabilities [-1,4]
+    "classes": ("conv_softmax.onnx", "task: image-classification\n"),  # image FP32 [-1,3,8,8] -> probabilities [-1,4]
     "fixed": ("fixed_batch2.onnx", None),  # x FP32 [2,3] -> y
     "identity": ("identity_dyn.onnx", None),  # x FP32 [-1,-1] -> y
     "longs": ("int64_double.onnx", None),  # x INT64 [-1,2] -> y

@@ -32,6 +32,10 @@ bool is_clients_fault(ErrorCode code) {
          code == ErrorCode::kPayloadTooLarge;
 }
 
+void append(Bytes& bytes, const Bytes& more) {
+  bytes.insert(bytes.end(), more.begin(), more.end());
+}
+
 std::size_t find(const Bytes& bytes, std::string_view text, std::size_t from = 0) {
   const auto equal = [](std::byte b, char c) { return b == static_cast<std::byte>(c); };
   const auto at = std::search(bytes.begin() + static_cast<std::ptrdiff_t>(from), bytes.end(),
@@ -65,14 +69,18 @@ Bytes png_of_size(std::uint32_t width, std::uint32_t height) {
   return bytes;
 }
 
+/// Bytes at the end that no pixel depends on: a JPEG's end marker, the last checksums and the end
+/// chunk of a PNG (zlib's, IDAT's, IEND), a WebP's padding.
+std::size_t behind_the_pixels(const Bytes& bytes) {
+  return bytes[1] == std::byte{'P'} ? 20 : bytes[0] == std::byte{'R'} ? 1 : 2;
+}
+
 TEST(Truncated, AtEveryByteIsAnErrorOfTheClient) {
   for (const auto* file : {"jpeg_420.jpg", "jpeg_progressive.jpg", "jpeg_gray.jpg", "small.png",
                            "png_6_8_adam7.png", "webp_lossy.webp", "webp_lossless_alpha.webp",
                            "webp_single_animation.webp", "jpeg_orientation_5.jpg"}) {
     const auto bytes = read_file(file);
-    // of a PNG, all but the end chunk's checksum, which covers nothing; a WebP may end in padding
-    const std::size_t spare = bytes[1] == std::byte{'P'} ? 4 : bytes[0] == std::byte{'R'} ? 1 : 0;
-    for (std::size_t size = 0; size < bytes.size() - spare; ++size) {
+    for (std::size_t size = 0; size < bytes.size() - behind_the_pixels(bytes); ++size) {
       // a copy of its own, so that a sanitizer sees reads past the end
       const Bytes part(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size));
       const auto done = convert(part);
@@ -119,11 +127,11 @@ TEST(Corrupt, PngChecksumIsChecked) {
 TEST(Corrupt, JpegDataBelowTheCropMayBeDamagedOnlyInAWholeFile) {
   auto bytes = read_file("jpeg_large_420.jpg");
   ASSERT_TRUE(convert(bytes).has_value());
-  bytes.resize(bytes.size() - 2);  // the end marker alone
+  bytes.resize(bytes.size() * 95 / 100);  // below the crop
   const auto done = convert(bytes);
   ASSERT_FALSE(done.has_value());
   EXPECT_EQ(done.error().code, ErrorCode::kUnprocessable);
-  EXPECT_THAT(done.error().message, testing::HasSubstr("Premature end"));
+  EXPECT_THAT(done.error().message, testing::HasSubstr("of 479 rows are there"));
 }
 
 TEST(Tolerated, BytesBehindTheEnd) {
@@ -131,6 +139,109 @@ TEST(Tolerated, BytesBehindTheEnd) {
     auto bytes = read_file(file);
     bytes.resize(bytes.size() + 100, std::byte{0x5A});
     EXPECT_TRUE(convert(bytes).has_value()) << file;
+  }
+}
+
+std::vector<float> tensor_of(std::span<const std::byte> bytes) {
+  Scratch scratch;
+  std::vector<float> out(element_count(kSmall));
+  const auto done = to_tensor(bytes, kSmall, {}, std::span<float>(out), scratch);
+  EXPECT_TRUE(done.has_value()) << done.error().message;
+  return out;
+}
+
+TEST(Tolerated, AJpegWithoutItsEndMarkerWhateverFollows) {
+  using std::string_literals::operator""s;
+  for (const auto* file :
+       {"jpeg_420.jpg", "jpeg_large_420.jpg", "jpeg_restarts.jpg", "jpeg_large_progressive.jpg",
+        "jpeg_gray_progressive.jpg", "jpeg_cmyk.jpg", "jpeg_orientation_5.jpg"}) {
+    const auto whole = read_file(file);
+    const auto expected = tensor_of(whole);
+    for (const auto& tail : {""s, std::string(16, '\0'), "SEFHe\0\0\0tail"s, "\xFF"s,
+                             "\xFF\xD8\xFF\xE0 a second picture"s, "\xFF\xC4\x00\x04 no table"s,
+                             "\xFF\xC0\x00\x0B no frame"s, "\xFF\xDA\x00\x02"s,
+                             "\xFF\xFE\xFF\xFFno end of a comment"s, "\xFF\xD9"s}) {
+      auto bytes = whole;
+      bytes.resize(bytes.size() - 2);
+      append(bytes, bytes_of(tail));
+      EXPECT_EQ(tensor_of(bytes), expected) << file << " and '" << tail << "'";
+    }
+  }
+}
+
+TEST(Truncated, AProgressiveJpegThatLacksScansSaysSo) {
+  auto bytes = read_file("jpeg_large_progressive.jpg");
+  std::size_t last_scan = 0;
+  for (std::size_t at = 0; at + 1 < bytes.size(); ++at) {
+    if (bytes[at] == std::byte{0xFF} && bytes[at + 1] == std::byte{0xDA}) {
+      last_scan = at;
+    }
+  }
+  bytes.resize(last_scan);
+  for (const bool tail : {false, true}) {
+    if (tail) {
+      append(bytes, bytes_of("\xFF\xD8\xFF"));
+    }
+    const auto done = convert(bytes);
+    ASSERT_FALSE(done.has_value());
+    EXPECT_EQ(done.error().code, ErrorCode::kUnprocessable);
+    EXPECT_THAT(done.error().message,
+                testing::HasSubstr(tail ? "JPEG" : "truncated in or after scan"));
+  }
+}
+
+/// A chunk with its checksum, or with a wrong one.
+Bytes png_chunk(std::string_view name, std::string_view body, bool valid = true) {
+  Bytes chunk(4);
+  put_be32(chunk, 0, static_cast<std::uint32_t>(body.size()));
+  append(chunk, bytes_of(name));
+  append(chunk, bytes_of(body));
+  chunk.resize(chunk.size() + 4);
+  put_be32(chunk, chunk.size() - 4, crc32(chunk, 4, body.size() + 4) ^ (valid ? 0U : 1U));
+  return chunk;
+}
+
+TEST(Tolerated, PngChunksThatNoPixelDependsOn) {
+  for (const auto* file : {"scene.png", "png_6_16_adam7.png", "png_trns_palette.png"}) {
+    const auto whole = read_file(file);
+    const auto expected = tensor_of(whole);
+    const auto data = find(whole, "IDAT") - 4;
+    const auto end = find(whole, "IEND") - 4;
+    for (const std::size_t at : {std::size_t{33}, data, end}) {
+      for (const auto& chunk :
+           {png_chunk("tEXt", "Comment", false), png_chunk("tEXt", ""), png_chunk("zTXt", "a"),
+            png_chunk("iTXt", "x"), png_chunk("eXIf", ""), png_chunk("eXIf", "II*", false),
+            png_chunk("iCCP", "broken"), png_chunk("gAMA", "1"), png_chunk("cHRM", "1", false),
+            png_chunk("pHYs", ""), png_chunk("tIME", "x"), png_chunk("vpAg", "x", false),
+            png_chunk("bKGD", "toolongforit"), png_chunk("acTL", "1"), png_chunk("fdAT", "")}) {
+        auto bytes = whole;
+        bytes.insert(bytes.begin() + static_cast<std::ptrdiff_t>(at), chunk.begin(), chunk.end());
+        EXPECT_EQ(tensor_of(bytes), expected) << file << " at " << at;
+      }
+    }
+    auto bytes = whole;
+    bytes[bytes.size() - 1] ^= std::byte{1};
+    EXPECT_EQ(tensor_of(bytes), expected) << file << ": IEND's checksum";
+    bytes = whole;
+    bytes.resize(end);
+    EXPECT_EQ(tensor_of(bytes), expected) << file << ": no IEND";
+    append(bytes, bytes_of("anything at all, and more"));
+    EXPECT_EQ(tensor_of(bytes), expected) << file << ": bytes in place of IEND";
+  }
+}
+
+TEST(Truncated, SaysHowMuchWasThere) {
+  const std::pair<const char*, const char*> table[] = {{"jpeg_large_420.jpg", "of 479 rows"},
+                                                       {"scene.png", "of 47 rows"},
+                                                       {"png_6_8_adam7.png", "of 7 (interlaced)"},
+                                                       {"webp_lossy.webp", "of 47 rows"}};
+  for (const auto& [file, message] : table) {
+    auto bytes = read_file(file);
+    bytes.resize(bytes.size() * 3 / 4);
+    const auto done = convert(bytes);
+    ASSERT_FALSE(done.has_value()) << file;
+    EXPECT_EQ(done.error().code, ErrorCode::kUnprocessable) << file;
+    EXPECT_THAT(done.error().message, testing::HasSubstr(message)) << file;
   }
 }
 

@@ -8,13 +8,17 @@
 ///   std::vector<float> tensor(element_count(spec));
 ///   auto done = to_tensor(bytes, spec, limits, std::span<float>(tensor), scratch);
 ///
-/// A damaged picture is an error, never half an answer: a file that ends early, image data that
-/// does not decode, a wrong PNG checksum. Damage that the picture does not depend on is no error:
-/// bytes between JPEG segments, bytes after the end, and data below the last row the crop needs in
-/// a JPEG that ends with its end marker. Colour profiles and gamma are ignored, as Pillow ignores
-/// them; of 16-bit samples the high byte counts; CMYK is taken as inverted, as everyone writes it.
+/// Pixels that are missing or wrong are an error, never half an answer: a file that ends early
+/// (the error says how much was there), image data that does not decode, a wrong checksum of a
+/// PNG's data. Damage that no pixel depends on is none: bytes between JPEG segments, bytes after the
+/// end, an end marker or end chunk that is missing, metadata of any kind, and data below the last
+/// row the crop needs in a JPEG that ends with its end marker. Colour profiles and gamma are
+/// ignored, as Pillow ignores them; of 16-bit samples the high byte counts; CMYK is taken as
+/// inverted, as everyone writes it.
 ///
-/// Transparency is laid over white. EXIF orientation is honoured. Scaled JPEG decoding is used as
+/// Transparency is laid over white. Orientation is honoured as by Pillow's ImageOps.exif_transpose:
+/// EXIF where it has the tag (APP1, eXIf, WebP's EXIF, PNG's "Raw profile type exif" where there is
+/// no eXIf), else XMP, else PNG's "Raw profile type APP1" and "xmp". Scaled JPEG decoding is used as
 /// far as the cropped picture stays at least as large as the target.
 
 #include <array>
@@ -48,10 +52,10 @@ struct Limits {
 
 struct Info {
   Format format{};
-  std::uint32_t width = 0;  ///< as stored, before EXIF orientation
+  std::uint32_t width = 0;  ///< as stored, before orientation
   std::uint32_t height = 0;
   std::uint32_t frames = 1;
-  int orientation = 1;  ///< EXIF 1..8
+  int orientation = 1;  ///< 1..8, as EXIF counts
   /// What the decoder itself will hold at most, estimated from the header: coefficients of
   /// progressive JPEGs, whole pictures of interlaced PNG and of WebP. See memory_needed.
   std::uint64_t decoder_bytes = 0;

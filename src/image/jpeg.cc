@@ -90,10 +90,9 @@ std::uint32_t next_marker(Bytes bytes, std::size_t& at) {
 // destructors
 
 /// Warnings that mean missing or wrong picture data. Others (bytes between segments, odd version
-/// numbers) leave the picture as it was meant.
+/// numbers, an end marker that is missing) leave the picture as it was meant.
 bool spoils_picture(int message_code) {
   switch (message_code) {
-    case JWRN_JPEG_EOF:    // premature end of file
     case JWRN_HIT_MARKER:  // premature end of a data segment
     case JWRN_HUFF_BAD_CODE:
     case JWRN_ARITH_BAD_CODE:
@@ -123,7 +122,10 @@ class Decoder {
   }
   Decoder(const Decoder&) = delete;
   Decoder& operator=(const Decoder&) = delete;
-  ~Decoder() { jpeg_destroy_decompress(&cinfo_); }
+  ~Decoder() { close(); }
+
+  /// Gives its memory back. Only error() may be called after it.
+  void close() { jpeg_destroy_decompress(&cinfo_); }
 
   /// Runs libjpeg calls. @return false when one of them failed: see error().
   template <class Step>
@@ -138,15 +140,50 @@ class Decoder {
   void open(Bytes bytes) {
     jpeg_create_decompress(&cinfo_);  // clears all but err and client_data
     cinfo_.progress = &progress_;
+    file_size_ = bytes.size();
     jpeg_mem_src(&cinfo_, static_cast<const unsigned char*>(static_cast<const void*>(bytes.data())),
                  bytes.size());
     jpeg_read_header(&cinfo_, TRUE);
   }
 
   jpeg_decompress_struct& info() { return cinfo_; }
+
+  /// The picture comes in several scans, and the file has ended before all of them were there. Of a
+  /// progressive picture that is every coefficient to its last bit; of others, every component.
+  [[nodiscard]] bool lacks_scans() {
+    if (!ended_ || jpeg_has_multiple_scans(&cinfo_) == 0) {
+      return false;
+    }
+    return !whole_;
+  }
+
+  /// What is left of `bytes` without what follows the last whole scan, where that is a whole
+  /// picture: bytes behind it that look like JPEG markers keep it from being decoded.
+  [[nodiscard]] std::optional<Bytes> whole_scans(Bytes bytes) const {
+    if (late_ || scans_end_ == 0 || scans_end_ >= bytes.size() || !whole_) {
+      return std::nullopt;
+    }
+    return bytes.first(scans_end_);
+  }
+
+  [[nodiscard]] tl::unexpected<Error> truncated_here() const {
+    const auto rows = std::uint64_t{cinfo_.image_height} * cinfo_.input_iMCU_row;
+    const auto there = rows / std::max(1U, cinfo_.total_iMCU_rows);
+    if (cinfo_.progressive_mode != 0 || cinfo_.comps_in_scan < cinfo_.num_components) {
+      return corrupt(kName, "it is truncated in or after scan " +
+                                std::to_string(cinfo_.input_scan_number) + ", which has about " +
+                                std::to_string(there) + " of " +
+                                std::to_string(cinfo_.image_height) + " rows");
+    }
+    return truncated(kName, there, cinfo_.image_height);
+  }
+
   [[nodiscard]] tl::unexpected<Error> error() const {
     if (late_) {
       return too_slow();
+    }
+    if (ended_) {
+      return truncated_here();
     }
     if (errors_.msg_code == JERR_OUT_OF_MEMORY) {
       return fail(ErrorCode::kUnavailable, "not enough memory to decode this picture now");
@@ -163,9 +200,20 @@ class Decoder {
     longjmp(decoder.jump_, 1);  // NOLINT(cert-err52-cpp)
   }
   static void on_message(j_common_ptr cinfo, int level) {
-    if (level < 0 && spoils_picture(cinfo->err->msg_code)) {
-      on_error(cinfo);
+    if (level >= 0) {
+      return;
     }
+    auto& decoder = self(cinfo);
+    if (cinfo->err->msg_code == JWRN_JPEG_EOF) {
+      decoder.ended_ = true;
+      // An arithmetic decoder goes on with zeros and never says that it lacks data.
+      if (decoder.cinfo_.arith_code == 0) {
+        return;
+      }
+    } else if (!spoils_picture(cinfo->err->msg_code)) {
+      return;
+    }
+    on_error(cinfo);
   }
   /// Called at least once for each row of blocks of each scan, which bounds the time that a picture
   /// of thousands of scans takes.
@@ -175,6 +223,35 @@ class Decoder {
       decoder.late_ = true;
       longjmp(decoder.jump_, 1);  // NOLINT(cert-err52-cpp)
     }
+    decoder.note_whole_scan();
+  }
+
+  void note_whole_scan() {
+    if (cinfo_.total_iMCU_rows == 0 || cinfo_.input_iMCU_row < cinfo_.total_iMCU_rows) {
+      return;
+    }
+    const std::span scan(cinfo_.cur_comp_info, static_cast<std::size_t>(cinfo_.comps_in_scan));
+    for (const auto* component : scan) {
+      seen_ |= 1U << static_cast<unsigned>(component->component_index);
+    }
+    whole_ = has_all_scans();
+    if (!ended_) {  // the marker that ended the scan has been read where it is kept in mind
+      scans_end_ = file_size_ - cinfo_.src->bytes_in_buffer - (cinfo_.unread_marker != 0 ? 2 : 0);
+    }
+  }
+
+  [[nodiscard]] bool has_all_scans() const {
+    const auto components = static_cast<unsigned>(cinfo_.num_components);
+    if (cinfo_.progressive_mode == 0) {
+      return seen_ == (1U << components) - 1;
+    }
+    if (cinfo_.coef_bits == nullptr) {
+      return false;
+    }
+    const std::span bits(cinfo_.coef_bits, components);
+    return std::ranges::all_of(bits, [](const int(&coefficients)[DCTSIZE2]) {
+      return std::ranges::all_of(coefficients, [](int left) { return left == 0; });
+    });
   }
 
   jpeg_decompress_struct cinfo_{};
@@ -183,6 +260,11 @@ class Decoder {
   std::jmp_buf jump_{};
   const Budget& budget_;
   bool late_ = false;
+  bool ended_ = false;  ///< libjpeg has read past the end of the file
+  std::size_t file_size_ = 0;
+  std::size_t scans_end_ = 0;  ///< where the last whole scan ended, of a picture in several
+  bool whole_ = false;         ///< the scans so far make a whole picture
+  std::uint32_t seen_ = 0;     ///< components that have had a whole scan, one bit each
   char message_[JMSG_LENGTH_MAX] = {};
 };
 
@@ -292,7 +374,17 @@ void read_rows(Decoder& decoder, const Cut& cut, const Rows& rows) {
       JSAMPROW line = rows.line;
       jpeg_read_scanlines(&cinfo, &line, 1);
     }
-    jpeg_finish_decompress(&cinfo);
+  }
+}
+
+/// EXIF, of which the first block counts, or XMP, of which the last does.
+void read_app1(Bytes body, OrientationTags& tags) {
+  using std::string_view_literals::operator""sv;
+  constexpr auto kXmp = "http://ns.adobe.com/xap/1.0/\0"sv;
+  if (matches(body, 0, "Exif") && !tags.exif) {
+    tags.exif = exif_orientation(body);
+  } else if (matches(body, 0, kXmp)) {
+    tags.xmp = xmp_orientation(body.subspan(kXmp.size()));
   }
 }
 
@@ -301,7 +393,7 @@ void read_rows(Decoder& decoder, const Cut& cut, const Rows& rows) {
 Result<Header> jpeg_header(Bytes bytes) {
   Header header{.info = {.format = Format::kJpeg}};
   std::optional<FrameHeader> frame;
-  bool exif = false;
+  OrientationTags tags;
   std::size_t at = 2;
   for (auto marker = next_marker(bytes, at); marker != 0; marker = next_marker(bytes, at)) {
     if (has_no_length(marker)) {
@@ -322,6 +414,7 @@ Result<Header> jpeg_header(Bytes bytes) {
       if (!frame) {
         return corrupt(kName, "no frame header before the data");
       }
+      header.info.orientation = tags.orientation();
       header.info.decoder_bytes = memory_of(*frame, body.empty() ? 0 : u8_at(body, 0));
       return header;
     }
@@ -333,9 +426,8 @@ Result<Header> jpeg_header(Bytes bytes) {
       header.info.height = frame->height;
       header.info.width = frame->width;
       header.gray = frame->components == 1;
-    } else if (marker == 0xE1 && !exif && body.size() >= 6 && matches(body, 0, "Exif")) {
-      header.info.orientation = exif_orientation(body);
-      exif = true;
+    } else if (marker == 0xE1) {
+      read_app1(body, tags);
     }
     at += length;
   }
@@ -363,7 +455,15 @@ Result<void> decode_jpeg(Bytes bytes, const Source& source, Pipeline& pipeline,
           jpeg_crop_scanline(&cinfo, &cut.begin, &cut.width);
         }
       })) {
-    return decoder.error();
+    const auto whole = decoder.whole_scans(bytes);
+    if (!whole) {
+      return decoder.error();
+    }
+    decoder.close();
+    return decode_jpeg(*whole, source, pipeline, workspace, budget);
+  }
+  if (decoder.lacks_scans()) {
+    return decoder.truncated_here();
   }
   const Rows rows{.line = workspace.line.reserve(std::size_t{cut.width} * 4 + kRowPadding),
                   .pipeline = pipeline,

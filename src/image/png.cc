@@ -3,10 +3,15 @@
 #include <spng.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
+#include <span>
+#include <string>
+#include <utility>
 
 #include "image/decode.h"
 #include "image/exif.h"
+#include "image/png_text.h"
 
 namespace podsense::image {
 namespace {
@@ -14,8 +19,6 @@ namespace {
 constexpr std::string_view kName = "PNG";
 constexpr std::size_t kSignature = 8;
 constexpr std::size_t kChunkFrame = 12;  // length, type, CRC
-// Metadata that libspng keeps (text, profiles), inflated. Beyond it the file is refused.
-constexpr std::size_t kMetadataLimit = std::size_t{16} << 20U;
 constexpr std::uint32_t kRowsBetweenChecks = 64;
 
 struct ContextDeleter {
@@ -33,7 +36,106 @@ tl::unexpected<Error> spng_error(int code) {
   return corrupt(kName, code == SPNG_IO_EOF ? "it is truncated" : spng_strerror(code));
 }
 
-Result<Context> open(Bytes bytes, const Limits& limits) {
+/// The file as libspng gets to see it: only chunks that pixels depend on, with an end of our own.
+/// What is wrong with the others (text, profiles, EXIF, the end chunk) loses no picture.
+class PixelChunks {
+ public:
+  explicit PixelChunks(Bytes bytes) : bytes_(bytes), left_(bytes.first(kSignature)) {
+    next_ = kSignature;
+  }
+
+  /// libspng's read callback: exactly `size` bytes or an end of file.
+  static int read(spng_ctx* /*context*/, void* user, void* to, std::size_t size) {
+    return static_cast<PixelChunks*>(user)->read(static_cast<std::byte*>(to), size);
+  }
+
+  /// The picture is there: no chunk of data follows but the one that is being read.
+  void finish() { finished_ = true; }
+
+ private:
+  int read(std::byte* to, std::size_t size) {
+    while (size > 0) {
+      if (left_.empty()) {
+        left_ = std::exchange(rest_, {});
+      }
+      if (left_.empty() && !advance()) {
+        return SPNG_IO_EOF;
+      }
+      const std::size_t part = std::min(size, left_.size());
+      std::copy_n(left_.begin(), part, to);
+      left_ = left_.subspan(part);
+      to += part;
+      size -= part;
+    }
+    return SPNG_OK;
+  }
+
+  bool advance() {
+    while (!ended_) {
+      if (bytes_.size() - next_ < kChunkFrame || matches(bytes_, next_ + 4, "IEND")) {
+        return end();
+      }
+      const std::size_t at = next_;
+      const std::size_t length = be32(bytes_, at);
+      const bool whole = length <= bytes_.size() - at - kChunkFrame;
+      next_ = whole ? at + kChunkFrame + length : bytes_.size();
+      if (!wanted(at)) {
+        continue;
+      }
+      if (whole) {
+        left_ = bytes_.subspan(at, next_ - at);
+      } else {
+        begin_cut(at, length);
+      }
+      return true;
+    }
+    return false;
+  }
+
+  /// A chunk that the file ends in is given the length that is there: libspng asks for as much as a
+  /// chunk says it has, and would get none of it.
+  void begin_cut(std::size_t at, std::size_t length) {
+    const Bytes body = bytes_.subspan(at + 8);
+    rest_ = body.first(std::min(length, body.size()));
+    for (std::size_t i = 0; i < 4; ++i) {
+      cut_header_[i] = static_cast<std::byte>(rest_.size() >> (24 - 8 * i));
+    }
+    std::copy_n(bytes_.begin() + static_cast<std::ptrdiff_t>(at) + 4, 4, cut_header_.begin() + 4);
+    left_ = cut_header_;
+  }
+
+  bool wanted(std::size_t at) {
+    if (matches(bytes_, at + 4, "IDAT")) {
+      data_ = true;
+      return !finished_;
+    }
+    // Upper case is critical: what libspng does not know of that kind it has to refuse.
+    const bool critical = (u8_at(bytes_, at + 4) & 0x20U) == 0;
+    return !data_ && (critical || matches(bytes_, at + 4, "tRNS"));
+  }
+
+  bool end() {
+    ended_ = true;
+    if (!finished_) {
+      return false;
+    }
+    static constexpr std::array<unsigned char, kChunkFrame> kEnd = {
+        0, 0, 0, 0, 'I', 'E', 'N', 'D', 0xAE, 0x42, 0x60, 0x82};
+    left_ = std::as_bytes(std::span(kEnd));
+    return true;
+  }
+
+  Bytes bytes_;
+  Bytes left_;  ///< of the chunk that is being read
+  Bytes rest_;  ///< what follows it
+  std::array<std::byte, 8> cut_header_{};
+  std::size_t next_ = 0;
+  bool data_ = false;
+  bool finished_ = false;
+  bool ended_ = false;
+};
+
+Result<Context> open(PixelChunks& chunks, const Limits& limits) {
   Context context(spng_ctx_new(0));
   if (!context) {
     return spng_error(SPNG_EMEM);
@@ -41,8 +143,7 @@ Result<Context> open(Bytes bytes, const Limits& limits) {
   const auto side = std::min<std::uint32_t>(limits.max_side, 0x7FFFFFFF);
   for (const int code : {spng_set_crc_action(context.get(), SPNG_CRC_ERROR, SPNG_CRC_ERROR),
                          spng_set_image_limits(context.get(), side, side),
-                         spng_set_chunk_limits(context.get(), kMetadataLimit, kMetadataLimit),
-                         spng_set_png_buffer(context.get(), bytes.data(), bytes.size())}) {
+                         spng_set_png_stream(context.get(), &PixelChunks::read, &chunks)}) {
     if (code != SPNG_OK) {
       return spng_error(code);
     }
@@ -78,6 +179,14 @@ void convert(std::uint8_t* row, std::size_t pixels, const Conversion& conversion
   }
 }
 
+tl::unexpected<Error> cut_off(const spng_row_info& at, const spng_ihdr& ihdr) {
+  if (ihdr.interlace_method != 0) {
+    return corrupt(kName,
+                   "it is truncated in pass " + std::to_string(at.pass + 1) + " of 7 (interlaced)");
+  }
+  return truncated(kName, at.row_num, ihdr.height);
+}
+
 Result<void> read_rows(spng_ctx* context, const spng_ihdr& ihdr, const Conversion& conversion,
                        Pipeline& pipeline, Workspace& workspace, const Budget& budget) {
   const auto& region = pipeline.region();
@@ -95,11 +204,11 @@ Result<void> read_rows(spng_ctx* context, const spng_ihdr& ihdr, const Conversio
     }
   };
   int code = SPNG_OK;
+  spng_row_info info{};
   for (std::uint32_t n = 0; code == SPNG_OK; ++n) {
     if (n % kRowsBetweenChecks == 0 && budget.spent()) {
       return too_slow();
     }
-    spng_row_info info{};
     code = spng_get_row_info(context, &info);
     if (code != SPNG_OK) {
       break;
@@ -110,6 +219,9 @@ Result<void> read_rows(spng_ctx* context, const spng_ihdr& ihdr, const Conversio
       deliver(info.row_num, row);
     }
   }
+  if (code == SPNG_IO_EOF) {
+    return cut_off(info, ihdr);
+  }
   if (code != SPNG_EOI) {
     return spng_error(code);
   }
@@ -119,6 +231,27 @@ Result<void> read_rows(spng_ctx* context, const spng_ihdr& ihdr, const Conversio
     }
   }
   return {};
+}
+
+// Text chunks that may hold an orientation and are looked into: each can be inflated.
+constexpr int kMostTexts = 8;
+
+bool is_text(Bytes bytes, std::size_t at) {
+  return matches(bytes, at, "tEXt") || matches(bytes, at, "zTXt") || matches(bytes, at, "iTXt");
+}
+
+bool has_chunk(Bytes bytes, std::size_t at, std::string_view name) {
+  while (bytes.size() - at >= kChunkFrame && !matches(bytes, at + 4, "IEND")) {
+    if (matches(bytes, at + 4, name)) {
+      return true;
+    }
+    const std::size_t length = be32(bytes, at);
+    if (length > bytes.size() - at - kChunkFrame) {
+      return false;
+    }
+    at += kChunkFrame + length;
+  }
+  return false;
 }
 
 }  // namespace
@@ -133,6 +266,9 @@ Result<Header> png_header(Bytes bytes) {
   header.info.width = be32(bytes, kSignature + 8);
   header.info.height = be32(bytes, kSignature + 12);
   bool transparent = false;
+  OrientationTags tags;
+  int texts = 0;
+  const bool has_exif = has_chunk(bytes, kIhdrEnd, "eXIf");
   for (std::size_t at = kIhdrEnd; bytes.size() - at >= kChunkFrame;) {
     const std::size_t length = be32(bytes, at);
     if (length > bytes.size() - at - kChunkFrame || matches(bytes, at + 4, "IEND")) {
@@ -142,24 +278,32 @@ Result<Header> png_header(Bytes bytes) {
     if (matches(bytes, at + 4, "acTL") && length >= 4) {
       header.info.frames = std::max(header.info.frames, be32(body, 0));
     } else if (matches(bytes, at + 4, "eXIf")) {
-      header.info.orientation = exif_orientation(body);
+      tags.exif = exif_orientation(body);
     } else if (matches(bytes, at + 4, "tRNS")) {
       transparent = true;
+    } else if (is_text(bytes, at + 4) && texts < kMostTexts) {
+      texts += read_png_text(bytes.first(kIhdrEnd), bytes.subspan(at, kChunkFrame + length),
+                             has_exif, tags)
+                   ? 1
+                   : 0;
     }
     at += kChunkFrame + length;
   }
+  header.info.orientation = tags.orientation();
   header.gray = u8_at(bytes, kSignature + 17) == SPNG_COLOR_TYPE_GRAYSCALE && !transparent &&
                 u8_at(bytes, kSignature + 16) <= 8;
   // Rows in libspng, of up to 8 bytes a pixel; interlaced, the whole picture in ours.
   const bool interlaced = u8_at(bytes, kSignature + 20) != 0;
   const std::uint64_t rows = interlaced ? header.info.height : 1;
-  header.info.decoder_bytes = header.info.width * (32 + 4 * rows) + kMetadataLimit;
+  constexpr std::uint64_t kInflate = std::uint64_t{128} << 10U;
+  header.info.decoder_bytes = header.info.width * (32 + 4 * rows) + kInflate;
   return header;
 }
 
 Result<void> decode_png(Bytes bytes, const Source& source, const Limits& limits, Pipeline& pipeline,
                         Workspace& workspace, const Budget& budget) {
-  auto context = open(bytes, limits);
+  PixelChunks chunks(bytes);
+  auto context = open(chunks, limits);
   if (!context) {
     return fail(std::move(context.error()));
   }
@@ -179,8 +323,9 @@ Result<void> decode_png(Bytes bytes, const Source& source, const Limits& limits,
   if (auto done = read_rows(context->get(), ihdr, conversion, pipeline, workspace, budget); !done) {
     return done;
   }
-  // To the end of the file: a checksum that fails there is an error like any other.
-  if (const int code = spng_decode_chunks(context->get()); code != SPNG_OK) {
+  // To the checksum of the data. A file that ends before it has all of its pixels.
+  chunks.finish();
+  if (const int code = spng_decode_chunks(context->get()); code != SPNG_OK && code != SPNG_IO_EOF) {
     return spng_error(code);
   }
   return {};

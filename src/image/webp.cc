@@ -89,7 +89,7 @@ Parsed parse_extended(Bytes riff) {
   info.height = le24(riff, kCanvas + 3) + 1;
   parsed.header.animated = (u8_at(riff, kRiffHeader + kChunkHeader) & 2U) != 0;
   std::uint32_t frames = 0;
-  bool exif = false;
+  OrientationTags tags;
   for (std::size_t at = kRiffHeader; riff.size() - at >= kChunkHeader;) {
     const std::size_t length = le32(riff, at + 4);
     const std::size_t room = riff.size() - at - kChunkHeader;
@@ -100,9 +100,10 @@ Parsed parse_extended(Bytes riff) {
       }
     } else if (!parsed.header.animated && parsed.frame.chunks.empty() && is_picture(riff, at)) {
       parsed.frame = {.chunks = riff.subspan(at), .place = {0, 0, info.width, info.height}};
-    } else if (matches(riff, at, "EXIF") && length <= room && !exif) {
-      info.orientation = exif_orientation(body);
-      exif = true;
+    } else if (matches(riff, at, "EXIF") && !tags.exif) {
+      tags.exif = exif_orientation(body);
+    } else if (matches(riff, at, "XMP ") && !tags.xmp) {
+      tags.xmp = xmp_orientation(body);
     }
     const std::size_t padded = length + (length & 1U);
     if (padded > room) {
@@ -110,6 +111,7 @@ Parsed parse_extended(Bytes riff) {
     }
     at += kChunkHeader + padded;
   }
+  info.orientation = tags.orientation();
   if (parsed.header.animated) {
     info.frames = std::max(1U, frames);
   }

@@ -156,5 +156,39 @@ TEST_F(Golden, JpegDecodedReducedStaysClose) {
   }
 }
 
+/// Every place where a file can say which way up it is, for each of the eight orientations: our
+/// picture against that of Pillow's ImageOps.exif_transpose.
+TEST(GoldenOrientation, EveryPlaceIsReadAsPillowReadsIt) {
+  std::ifstream file(golden_dir() / "golden.json");
+  const auto manifest = nlohmann::json::parse(file, nullptr, false);
+  ASSERT_FALSE(manifest.is_discarded()) << "run tests/golden/make_golden.sh";
+  const auto entries = manifest.value("orientation", nlohmann::json::array());
+  ASSERT_GE(entries.size(), 8U * 3U);
+  const auto shown = read_file(golden_dir() / "orientation.u8");
+  std::size_t at = 0;
+  Scratch scratch;
+  for (const auto& entry : entries) {
+    const auto name = entry.value("name", "");
+    const auto bytes = read_file(golden_dir() / entry.value("file", ""));
+    const TensorSpec spec{.width = entry.value("width", 0U),
+                          .height = entry.value("height", 0U),
+                          .resize = Resize::kSquash,
+                          .layout = Layout::kNhwc};
+    std::vector<std::uint8_t> tensor(element_count(spec));
+    const auto done = to_tensor(std::as_bytes(std::span(bytes)), spec, {},
+                                std::span<std::uint8_t>(tensor), scratch);
+    ASSERT_TRUE(done.has_value()) << name << ": " << done.error().message;
+    ASSERT_LE(at + tensor.size(), shown.size());
+    const int tolerance = name.starts_with("jpg") ? 2 : 0;  // decoders' versions
+    int most = 0;
+    for (std::size_t i = 0; i < tensor.size(); ++i) {
+      most = std::max(most, std::abs(int{tensor[i]} - int{shown[at + i]}));
+    }
+    EXPECT_LE(most, tolerance) << name;
+    at += tensor.size();
+  }
+  EXPECT_EQ(at, shown.size());
+}
+
 }  // namespace
 }  // namespace podsense::image

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The golden set: photographs, their reference tensors and their reference top-5 (see make_golden.sh).
 
-OUT/golden.json   {"photos": [{name, file, kind, label, width, height, tensor, top5: {fp32, int8}}]}
+OUT/golden.json   {"photos": [{name, file, kind, label, width, height, tensor, top5: {fp32, int8}}],
+                   "orientation": [{name, file, width, height}]}  (orientation.py)
 OUT/photos/       the photographs as they were published                       (kind "photo")
 OUT/png/          the same pixels as PNG, so that decoders cannot differ        (kind "png")
 OUT/large/        enlarged four times, as JPEG: what scaled decoding is for     (kind "large")
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
+import orientation
 from PIL import Image, ImageOps
 
 SIDE, FRACTION = 224, 0.875
@@ -98,7 +100,7 @@ class Golden:
         return image
 
     def finish(self):
-        text = json.dumps({"photos": self.entries}, indent=1)
+        text = json.dumps({"photos": self.entries, "orientation": orientation.make(self.out)}, indent=1)
         (self.out / "golden.json").write_text(text + "\n")
 
 

@@ -60,6 +60,15 @@ else
   done <<<"$deployments"
 fi
 
+# local_port WANTED : sets `free_port` to the first from there on that no command above has taken, so that all of
+# them can run side by side.
+taken=' '
+local_port() {
+  free_port=$1
+  while [[ $taken == *" $free_port "* ]]; do free_port=$((free_port + 1)); done
+  taken+="$free_port "
+}
+
 # explain NAMESPACE NAME TYPE ADDRESS PORT:TARGET:NODEPORT…
 explain() {
   local namespace=$1 name=$2 type=$3 outside=$4 port node first
@@ -79,7 +88,8 @@ explain() {
   done
   if [ "$type" = ClusterIP ]; then
     first=${1%%:*}
-    echo "  kubectl -n $namespace port-forward svc/$name $((first < 1024 ? 8080 : first)):$first    then http://localhost:$((first < 1024 ? 8080 : first))"
+    local_port $((first < 1024 ? 8080 : first))
+    echo "  kubectl -n $namespace port-forward svc/$name $free_port:$first    then http://localhost:$free_port"
   fi
 }
 
@@ -134,14 +144,17 @@ done <<<"$scalers"
 
 # report TITLE NAME-PATTERN LOCAL-PORT : a monitoring program's services, however it was installed
 report() {
-  local title=$1 pattern=$2 local_port=$3 found=0 namespace name type outside port node
+  local title=$1 pattern=$2 first=$3 found=0 namespace name type outside port node
   while read -r namespace name type outside port node; do
     [ -n "$name" ] || continue
     found=1
     case $type in
       NodePort) echo "  http://$(node_address):$node    ($namespace/$name)" ;;
       LoadBalancer) echo "  http://$outside:$port    ($namespace/$name)" ;;
-      *) echo "  kubectl -n $namespace port-forward svc/$name $local_port:$port    then http://localhost:$local_port" ;;
+      *)
+        local_port "$first"
+        echo "  kubectl -n $namespace port-forward svc/$name $free_port:$port    then http://localhost:$free_port"
+        ;;
     esac
     if [ "$title" = Grafana ]; then
       local secret

@@ -109,6 +109,7 @@ pods_start() {
 
 health_checks() {
   local item='Health checks pass' pod path
+  [ -n "$(pods)" ] || { missed "$item" "no pod is ready"; return; }
   for pod in $(pods); do
     for path in /livez /readyz /startupz; do
       from_pod "$pod" "$admin_port" "$path" >/dev/null || { missed "$item" "$pod does not answer $path"; return; }
@@ -213,6 +214,7 @@ ingress_routes() {
 
 metrics() {
   local item='Monitoring collects metrics' pod count=0
+  [ -n "$(pods)" ] || { missed "$item" "no pod is ready"; return; }
   for pod in $(pods); do
     count=$(from_pod "$pod" "$admin_port" /metrics | grep -c '^podsense_' || true)
     [ "$count" -gt 0 ] || { missed "$item" "$pod offers none"; return; }

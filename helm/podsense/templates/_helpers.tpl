@@ -17,44 +17,66 @@
 {{- default .Release.Namespace .Values.namespaceOverride }}
 {{- end }}
 
-{{- /* [root, name, component, annotations, labels (may be left out)].
+{{- /* A value as text. Numbers from values files are floats, which templates print as 1e+06. */}}
+{{- define "podsense.text" -}}
+{{- if kindIs "string" . }}{{ . }}{{ else if not (kindIs "invalid" .) }}{{ toJson . }}{{ end }}
+{{- end }}
+
+{{- /* A map whose values Kubernetes wants to be texts: labels, annotations, environment. What is null is
+     left out. */}}
+{{- define "podsense.texts" -}}
+{{- range $key, $value := . }}
+{{- if not (kindIs "invalid" $value) }}
+{{ $key | toJson }}: {{ include "podsense.text" $value | toJson }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* The value of a label: 63 characters, and no `+` of a version. */}}
+{{- define "podsense.labelValue" -}}
+{{- regexReplaceAll "[^A-Za-z0-9_.-]" . "_" | trunc 63 | trimAll "-_." }}
+{{- end }}
+
+{{- /* [root, name, component, annotations, labels, namespace]; the last two may be left out.
      Without an override no namespace is written: Helm puts objects into the release's, and rendered
      manifests stay usable with `kubectl apply -n`. */}}
 {{- define "podsense.metadata" -}}
 {{- $root := index . 0 }}{{ $name := index . 1 }}{{ $component := index . 2 }}{{ $annotations := index . 3 }}
-{{- $labels := dict }}{{ if gt (len .) 4 }}{{ $labels = index . 4 }}{{ end -}}
+{{- $labels := dict }}{{ if gt (len .) 4 }}{{ $labels = index . 4 }}{{ end }}
+{{- $namespace := "" }}{{ if gt (len .) 5 }}{{ $namespace = index . 5 }}{{ end -}}
 name: {{ $name }}
-{{- with $root.Values.namespaceOverride }}
+{{- with default $root.Values.namespaceOverride $namespace }}
 namespace: {{ . }}
 {{- end }}
 labels:
-  {{- include "podsense.labels" $root | nindent 2 }}
-  app.kubernetes.io/component: {{ $component }}
-  {{- with $labels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- $own := dict "app.kubernetes.io/component" $component | merge (include "podsense.instanceLabels" $root | fromYaml) }}
+  {{- include "podsense.texts" (merge $own (default (dict) $labels) (include "podsense.labels" $root | fromYaml)) | trim | nindent 2 }}
 {{- with merge (dict) (default (dict) $annotations) $root.Values.commonAnnotations }}
 annotations:
-  {{- toYaml . | nindent 2 }}
+  {{- include "podsense.texts" . | trim | nindent 2 }}
 {{- end }}
+{{- end }}
+
+{{- /* [root, selector, labels…]: labels of pods. The selector's are never replaced, and none is there twice. */}}
+{{- define "podsense.podLabels" -}}
+{{- $root := index . 0 }}
+{{- $labels := merge (include (index . 1) $root | fromYaml) $root.Values.podLabels $root.Values.commonLabels }}
+{{- include "podsense.texts" (merge $labels (dict "app.kubernetes.io/part-of" "podsense")) | trim }}
 {{- end }}
 
 {{- define "podsense.instanceLabels" -}}
 app.kubernetes.io/name: {{ include "podsense.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
+{{- /* `commonLabels` may replace all but those that select pods. */}}
 {{- define "podsense.labels" -}}
 {{- include "podsense.instanceLabels" . }}
-{{- if .Chart.AppVersion }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-{{- end }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-app.kubernetes.io/part-of: podsense
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- $labels := dict "app.kubernetes.io/managed-by" .Release.Service "app.kubernetes.io/part-of" "podsense" }}
+{{- with .Chart.AppVersion }}{{ $_ := set $labels "app.kubernetes.io/version" (include "podsense.labelValue" .) }}{{ end }}
+{{- $_ := set $labels "helm.sh/chart" (include "podsense.labelValue" (printf "%s-%s" .Chart.Name .Chart.Version)) }}
+{{- $common := omit .Values.commonLabels "app.kubernetes.io/name" "app.kubernetes.io/instance" }}
+{{- include "podsense.texts" (merge (dict) $common $labels) }}
 {{- end }}
 
 {{- define "podsense.selector" -}}
@@ -69,6 +91,12 @@ app.kubernetes.io/component: envoy
 
 {{- define "podsense.serviceName" -}}
 {{- default (include "podsense.fullname" .) .Values.service.name }}
+{{- end }}
+
+{{- /* The Service with the admin port: the server's own, unless that one is reached from outside. */}}
+{{- define "podsense.metricsServiceName" -}}
+{{- if or (eq .Values.service.type "ClusterIP") (not .Values.service.metricsPort) }}{{ include "podsense.serviceName" . }}
+{{- else }}{{ include "podsense.fullname" . }}-metrics{{ end }}
 {{- end }}
 
 {{- define "podsense.headlessName" -}}
@@ -102,9 +130,15 @@ app.kubernetes.io/component: envoy
 {{- end }}
 {{- end }}
 
+{{- /* `global.imageRegistry` of a chart that has this one as a part wins, as in other charts. */}}
+{{- define "podsense.registry" -}}
+{{- $registry := .Values.image.registry }}
+{{- with .Values.global }}{{ with .imageRegistry }}{{ $registry = . }}{{ end }}{{ end }}
+{{- with $registry }}{{ trimSuffix "/" . }}/{{ end }}
+{{- end }}
+
 {{- define "podsense.image" -}}
-{{- $repository := .Values.image.repository }}
-{{- with .Values.image.registry }}{{ $repository = printf "%s/%s" (trimSuffix "/" .) $repository }}{{ end }}
+{{- $repository := printf "%s%s" (include "podsense.registry" .) .Values.image.repository }}
 {{- if .Values.image.digest }}
 {{- printf "%s@%s" $repository .Values.image.digest }}
 {{- else }}
@@ -113,14 +147,14 @@ app.kubernetes.io/component: envoy
 {{- end }}
 
 {{- define "podsense.tag" -}}
-{{- default .Chart.AppVersion .Values.image.tag }}
+{{- /* A tag has no `+`; Helm itself writes `_` for it. */}}
+{{- default (replace "+" "_" .Chart.AppVersion) (include "podsense.text" .Values.image.tag) }}
 {{- end }}
 
 {{- /* An image of ours beside the server's: the same registry and, by default, the same tag. */}}
 {{- define "podsense.siblingImage" -}}
 {{- $root := index . 0 }}{{ $repository := index . 1 }}{{ $tag := index . 2 }}
-{{- with $root.Values.image.registry }}{{ $repository = printf "%s/%s" (trimSuffix "/" .) $repository }}{{ end }}
-{{- printf "%s:%s" $repository (default (include "podsense.tag" $root) $tag) }}
+{{- printf "%s%s:%s" (include "podsense.registry" $root) $repository (default (include "podsense.tag" $root) (include "podsense.text" $tag)) }}
 {{- end }}
 
 {{- define "podsense.secretName" -}}
@@ -133,8 +167,15 @@ app.kubernetes.io/component: envoy
 {{- default (ternary "/models" "/mnt/models" (eq .Values.models.source "image")) .Values.models.path }}
 {{- end }}
 
+{{- /* Pods of this Deployment alone, each once, however many jobs scrape it. Where there are to be none,
+     kube-state-metrics says so: no answer is an error, and the fallback would bring pods back. */}}
 {{- define "podsense.saturationQuery" -}}
-{{- default (printf "sum(podsense_saturation{namespace=%q,pod=~%q})" (include "podsense.namespace" .) (printf "%s-.*" (include "podsense.fullname" .))) .Values.keda.prometheus.query }}
+{{- $name := include "podsense.fullname" . }}{{ $namespace := include "podsense.namespace" . }}
+{{- $query := printf "sum(max by (pod) (podsense_saturation{namespace=%q,pod=~%q}))" $namespace (printf "%s-[a-z0-9]+-[a-z0-9]{5}" $name) }}
+{{- if or (eq (int .Values.keda.minReplicas) 0) (not (kindIs "invalid" .Values.keda.idleReplicaCount)) }}
+{{- $query = printf "%s or (max(kube_deployment_spec_replicas{namespace=%q,deployment=%q}) == 0)" $query $namespace $name }}
+{{- end }}
+{{- default $query .Values.keda.prometheus.query }}
 {{- end }}
 
 {{- /* What values.schema.json cannot say. */}}
@@ -145,6 +186,9 @@ app.kubernetes.io/component: envoy
 {{- end }}
 {{- if and $v.autoscaling.enabled (gt (int $v.autoscaling.minReplicas) (int $v.autoscaling.maxReplicas)) }}
 {{- fail (printf "autoscaling.minReplicas (%d) is above autoscaling.maxReplicas (%d)" (int $v.autoscaling.minReplicas) (int $v.autoscaling.maxReplicas)) }}
+{{- end }}
+{{- if and $v.autoscaling.enabled (not (or $v.autoscaling.targetCPUUtilizationPercentage $v.autoscaling.targetMemoryUtilizationPercentage $v.autoscaling.targetSaturation $v.autoscaling.targetQueueDepth $v.autoscaling.extraMetrics)) }}
+{{- fail "autoscaling: every target is null, and an HPA without metrics takes 80 % of CPU by itself; set a target, or autoscaling.enabled to false" }}
 {{- end }}
 {{- if and $v.autoscaling.enabled (eq (int $v.autoscaling.minReplicas) 0) (not $v.autoscaling.extraMetrics) }}
 {{- fail "autoscaling.minReplicas is 0: an HPA on pods' own metrics keeps 1 or more; keda.enabled with keda.minReplicas 0 scales to none" }}
@@ -198,6 +242,7 @@ app.kubernetes.io/component: envoy
 {{- fail "config.tls: set it by the values tls.secretName and tls.clientCaSecretName" }}
 {{- end }}
 {{- include "podsense.validatePorts" . }}
+{{- include "podsense.validateKeys" . }}
 {{- include "podsense.validateNames" . }}
 {{- end }}
 
@@ -242,8 +287,20 @@ app.kubernetes.io/component: envoy
 {{- end }}
 {{- end }}
 
-{{- /* Keys: Helm names the wrong place where a schema's `propertyNames` refuses one. */}}
+{{- /* Names of Services are labels of DNS. */}}
 {{- define "podsense.validateNames" -}}
+{{- $v := .Values }}
+{{- $names := dict "fullnameOverride" $v.fullnameOverride "service.name" $v.service.name "headlessService.name" $v.headlessService.name "loadBalancer.name" $v.loadBalancer.name "envoy.name" $v.envoy.name }}
+{{- if not $v.fullnameOverride }}{{ $_ := set $names "the release's name (set fullnameOverride)" (include "podsense.fullname" .) }}{{ end }}
+{{- range $place, $name := $names }}
+{{- if and $name (not (regexMatch "^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$" $name)) }}
+{{- fail (printf "%s: %q cannot name a Service: begin with a letter, then letters, digits and -, 63 at most; no dots" $place $name) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* Keys: Helm names the wrong place where a schema's `propertyNames` refuses one. */}}
+{{- define "podsense.validateKeys" -}}
 {{- $v := .Values }}
 {{- range $name, $_ := $v.configEnv }}
 {{- if not (regexMatch "^[A-Za-z_][A-Za-z0-9_]*$" $name) }}

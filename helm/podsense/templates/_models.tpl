@@ -35,9 +35,9 @@ cp '/mnt/manifests/{{ $name }}.yaml' '/mnt/models/{{ $name }}/model.yaml'
     {{- toYaml .Values.models.recipe.command | nindent 4 }}
   env:
     - name: RANDOM_STATE
-      value: {{ .Values.models.recipe.randomState | toString | quote }}
+      value: {{ include "podsense.text" .Values.models.recipe.randomState | quote }}
     - name: N_ESTIMATORS
-      value: {{ .Values.models.recipe.nEstimators | toString | quote }}
+      value: {{ include "podsense.text" .Values.models.recipe.nEstimators | quote }}
     - name: MODELS_DIR
       value: /mnt/models
     - name: HOME

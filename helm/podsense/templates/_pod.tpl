@@ -20,7 +20,7 @@ httpGet:
   {{- end }}
 {{- end }}
 {{- range $key, $value := omit $p "enabled" "path" }}
-{{ $key }}: {{ $value }}
+{{ $key }}: {{ int $value }}
 {{- end }}
 {{- end }}
 
@@ -79,7 +79,14 @@ envFrom:
 {{- end }}
 {{- with .Values.env }}
 env:
-  {{- toYaml . | nindent 2 }}
+  {{- range . }}
+  {{- if hasKey . "value" }}
+  - name: {{ .name }}
+    value: {{ include "podsense.text" .value | quote }}
+  {{- else }}
+  {{- list . | toYaml | nindent 2 }}
+  {{- end }}
+  {{- end }}
 {{- end }}
 {{- end }}
 
@@ -216,7 +223,7 @@ podAntiAffinity:
 {{- define "podsense.placement" -}}
 {{- with .Values.nodeSelector }}
 nodeSelector:
-  {{- toYaml . | nindent 2 }}
+  {{- include "podsense.texts" . | trim | nindent 2 }}
 {{- end }}
 {{- with .Values.tolerations }}
 tolerations:
@@ -228,13 +235,92 @@ priorityClassName: {{ . }}
 {{- with .Values.runtimeClassName }}
 runtimeClassName: {{ . }}
 {{- end }}
-{{- with .Values.imagePullSecrets }}
+{{- include "podsense.pullSecrets" . }}
+{{- end }}
+
+{{- /* Those of the chart that has this one as a part come first; there they may be plain names. */}}
+{{- define "podsense.pullSecrets" -}}
+{{- $names := list }}
+{{- with .Values.global }}{{ $names = concat $names (default (list) .imagePullSecrets) }}{{ end }}
+{{- $names = concat $names .Values.imagePullSecrets }}
+{{- $seen := list }}
+{{- range $names }}{{ $seen = append $seen (kindIs "string" . | ternary . (get (kindIs "map" . | ternary . dict) "name")) }}{{ end }}
+{{- with uniq $seen }}
 imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "podsense.podAnnotations" -}}
+{{- $v := .Values }}
+{{- $own := dict "kubectl.kubernetes.io/default-container" $v.containerName }}
+{{- range $name, $content := dict "config" $v.config "env" $v.configEnv "manifests" $v.models.manifests "secret" (ternary $v.secret.data dict $v.secret.create) }}
+{{- if $content }}{{ $_ := set $own (printf "checksum/%s" $name) (toYaml $content | sha256sum) }}{{ end }}
+{{- end }}
+{{- if eq (include "podsense.envoyMode" .) "sidecar" }}
+{{- $_ := set $own "checksum/envoy" (include "podsense.envoyConfig" . | sha256sum) }}
+{{- end }}
+{{- if $v.metrics.podAnnotations }}
+{{- $own = merge $own (dict "prometheus.io/scrape" "true" "prometheus.io/port" $v.ports.admin "prometheus.io/path" "/metrics") }}
+{{- end }}
+{{- include "podsense.texts" (merge (dict) $v.podAnnotations $own $v.commonAnnotations) }}
+{{- end }}
+
+{{- /* How pods of the server are made, beside where they run. */}}
+{{- define "podsense.podSettings" -}}
+{{- with .Values.schedulerName }}
+schedulerName: {{ . }}
+{{- end }}
+{{- if not (kindIs "invalid" .Values.hostUsers) }}
+hostUsers: {{ .Values.hostUsers }}
+{{- end }}
+{{- with .Values.dnsPolicy }}
+dnsPolicy: {{ . }}
+{{- end }}
+{{- with .Values.dnsConfig }}
+dnsConfig:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
+{{- /* `replicas` where no autoscaler decides. Where one is switched on, the number that is there stays in
+     the manifest from then on: without it Kubernetes would take 1 until the autoscaler looks. */}}
+{{- define "podsense.replicas" -}}
+{{- $v := .Values }}
+{{- if not (or $v.autoscaling.enabled $v.keda.enabled) }}
+{{- int $v.replicaCount }}
+{{- else }}
+{{- $name := include "podsense.fullname" . }}{{ $namespace := include "podsense.namespace" . }}
+{{- with lookup "apps/v1" "Deployment" $namespace $name }}
+{{- $scaled := false }}
+{{- if $v.autoscaling.enabled }}
+{{- $scaled = not (empty (lookup "autoscaling/v2" "HorizontalPodAutoscaler" $namespace (default $name $v.autoscaling.name))) }}
+{{- else if $.Capabilities.APIVersions.Has "keda.sh/v1alpha1" }}
+{{- $scaled = not (empty (lookup "keda.sh/v1alpha1" "ScaledObject" $namespace $name)) }}
+{{- end }}
+{{- if or (not $scaled) (hasKey (default dict .metadata.annotations) "podsense/replicas") }}{{ int .spec.replicas }}{{ end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- define "podsense.spread" -}}
+{{- if .Values.topologySpreadConstraints }}
+topologySpreadConstraints:
+  {{- range .Values.topologySpreadConstraints }}
+  {{- if hasKey . "labelSelector" }}
+  {{- list . | toYaml | nindent 2 }}
+  {{- else }}
+  {{- list (merge (dict "labelSelector" (dict "matchLabels" (include "podsense.selector" $ | fromYaml))) .) | toYaml | nindent 2 }}
+  {{- end }}
+  {{- end }}
+{{- else }}
+{{- include "podsense.zoneSpread" . }}
+{{- end }}
+{{- end }}
+
+{{- define "podsense.zoneSpread" -}}
 {{- with .Values.topologySpread }}
 {{- if .enabled }}
 topologySpreadConstraints:

@@ -1,0 +1,319 @@
+"""The chart with what other people's clusters and values bring."""
+
+import json
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+import yaml
+from render import CHART, helm, kinds, preset, refusal, render, server
+
+
+def pod(objects):
+    return server(objects)["spec"]["template"]["spec"]
+
+
+def rendered_by(chart, *arguments):
+    command = [helm(), "template", "podsense", str(chart), "--kube-version", "1.34.0", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise AssertionError(done.stderr)
+    return [document for document in yaml.safe_load_all(done.stdout) if document]
+
+
+def every_text(objects):
+    """All places of which Kubernetes takes texts only."""
+    for o in objects.values():
+        for metadata in (o["metadata"], o.get("spec", {}).get("template", {}).get("metadata", {})):
+            for part in ("labels", "annotations"):
+                yield from metadata.get(part, {}).items()
+        if o["kind"] == "ConfigMap":
+            yield from o["data"].items()
+
+
+class Values(unittest.TestCase):
+    def test_large_numbers_stay_what_they_are(self):
+        objects = render({
+            "configEnv": {"MAX_FILE_SIZE": 10485760, "RATIO": 0.01, "BIG": 1e6, "ON": True, "LONG": 12345678901},
+            "config": {"limits": {"max_body_bytes": 10485760}},
+            "env": [{"name": "N", "value": 2000000}, {"name": "P", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
+            "podSecurityContext": {"runAsUser": 1000680000},
+            "models": {"source": "recipe", "recipe": {"randomState": 20240101}},
+            "autoscaling": {"targetQueueDepth": 1000000},
+            "ingress": {"enabled": True, "nginx": {"rateLimit": 1000000}},
+            "podAnnotations": {"example.com/size": 10485760},
+            "secret": {"create": True, "data": {"PIN": 12345678}},
+            "envoy": {"enabled": True, "maxBodyBytes": 104857600},
+        })  # fmt: skip
+        data = objects["ConfigMap", "podsense"]["data"]
+        self.assertEqual(
+            {"MAX_FILE_SIZE": "10485760", "RATIO": "0.01", "BIG": "1000000", "ON": "true", "LONG": "12345678901"}, data
+        )
+        self.assertIn("max_body_bytes: 10485760\n", objects["ConfigMap", "podsense-config"]["data"]["podsense.yaml"])
+        spec = pod(objects)
+        self.assertEqual("2000000", spec["containers"][0]["env"][0]["value"])
+        self.assertEqual(1000680000, spec["securityContext"]["runAsUser"])
+        recipe = {e["name"]: e["value"] for e in spec["initContainers"][0]["env"]}
+        self.assertEqual("20240101", recipe["RANDOM_STATE"])
+        self.assertEqual("12345678", objects["Secret", "podsense"]["stringData"]["PIN"])
+        self.assertNotIn("e+", json.dumps([list(every_text(objects)), list(objects.values())]).replace("one+", ""))
+
+    def test_whatever_kubernetes_wants_as_text_is_text(self):
+        objects = render({
+            "commonLabels": {"cost-centre": 42}, "commonAnnotations": {"reviewed": True},
+            "podAnnotations": {"prometheus.io/port": 8000}, "nodeSelector": {"gpu": True},
+            "service": {"annotations": {"a": 1}, "labels": {"b": 2}}, "ingress": {"enabled": True, "annotations": {"c": 3}},
+        })  # fmt: skip
+        for key, value in every_text(objects):
+            self.assertIsInstance(value, str, key)
+        self.assertEqual({"gpu": "true"}, pod(objects)["nodeSelector"])
+
+    def test_labels_given_twice_are_there_once_and_never_break_the_selector(self):
+        mine = {"app.kubernetes.io/name": "mine", "app.kubernetes.io/part-of": "shop", "team": "a"}
+        values = {"commonLabels": mine, "podLabels": {**mine, "team": "b"}, "commonAnnotations": {"x": "1"},
+                  "podAnnotations": {"x": "2", "kubectl.kubernetes.io/default-container": "other"},
+                  "metrics": {"serviceMonitor": {"enabled": True, "labels": {"team": "c"}}}}  # fmt: skip
+
+        class Strict(yaml.SafeLoader):
+            def construct_mapping(self, node, deep=False):
+                keys = [key.value for key, _ in node.value]
+                assert len(keys) == len(set(keys)), keys
+                return super().construct_mapping(node, deep)
+
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            file.write(json.dumps(values))
+            file.flush()
+            command = [helm(), "template", "podsense", str(CHART), "--kube-version", "1.34.0", "-f", file.name]
+            text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        list(yaml.load_all(text, Strict))
+        objects = render(values)
+        template = server(objects)["spec"]["template"]["metadata"]
+        self.assertLessEqual(server(objects)["spec"]["selector"]["matchLabels"].items(), template["labels"].items())
+        self.assertEqual(("b", "shop"), (template["labels"]["team"], template["labels"]["app.kubernetes.io/part-of"]))
+        self.assertEqual("2", template["annotations"]["x"])
+        self.assertEqual("c", objects["ServiceMonitor", "podsense"]["metadata"]["labels"]["team"])
+
+    def test_names_that_cannot_name_a_service_are_refused(self):
+        for values, word in [
+            ({"fullnameOverride": "my.app"}, "fullnameOverride"),
+            ({"fullnameOverride": "1app"}, "fullnameOverride"),
+            ({"service": {"name": "2nd"}}, "service.name"),
+            ({"loadBalancer": {"enabled": True, "name": "a.b"}}, "loadBalancer.name"),
+            ({"envoy": {"enabled": True, "name": "3"}}, "envoy.name"),
+        ]:
+            with self.subTest(values):
+                self.assertIn(f"{word}: ", refusal(values))
+        done = subprocess.run([helm(), "template", "1st", str(CHART), "--kube-version", "1.34.0"], capture_output=True, text=True)
+        self.assertIn("set fullnameOverride", done.stderr)
+
+    def test_an_hpa_without_any_target_is_refused(self):
+        self.assertIn("every target is null", refusal({"autoscaling": {"targetCPUUtilizationPercentage": None}}))
+        targets = {"targetCPUUtilizationPercentage": None, "targetSaturation": 0.7}
+        metrics = render({"autoscaling": targets})["HorizontalPodAutoscaler", "podsense"]["spec"]["metrics"]
+        self.assertEqual(["Pods"], [m["type"] for m in metrics])
+
+
+class Packaged(unittest.TestCase):
+    def chart(self, folder, name="podsense", **changes):
+        to = pathlib.Path(folder, name)
+        shutil.copytree(CHART, to)
+        about = yaml.safe_load((to / "Chart.yaml").read_text(encoding="utf-8"))
+        (to / "Chart.yaml").write_text(yaml.dump({**about, **changes}), encoding="utf-8")
+        return to
+
+    def test_versions_with_a_plus_or_long_ones_make_valid_labels_and_tags(self):
+        version = "1.2.3-rc.1+build." + "5" * 70
+        with tempfile.TemporaryDirectory() as folder:
+            for o in rendered_by(self.chart(folder, version=version, appVersion=version)):
+                for value in o["metadata"]["labels"].values():
+                    self.assertRegex(value, r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$")
+                if o["kind"] == "Deployment":
+                    image = o["spec"]["template"]["spec"]["containers"][0]["image"]
+                    self.assertNotIn("+", image)
+
+    def test_it_works_as_a_part_of_another_chart_twice_under_names_of_their_own(self):
+        with tempfile.TemporaryDirectory() as folder:
+            parent = pathlib.Path(folder, "shop")
+            self.chart(parent / "charts")
+            parts = [{"name": "podsense", "version": "0.1.0", "alias": alias, "condition": f"{alias}.enabled"}
+                     for alias in ("vision", "tabular", "off")]  # fmt: skip
+            about = {"apiVersion": "v2", "name": "shop", "version": "1.0.0", "dependencies": parts}
+            (parent / "Chart.yaml").write_text(yaml.dump(about), encoding="utf-8")
+            values = {
+                "global": {"imageRegistry": "registry.example.com/", "imagePullSecrets": ["one", {"name": "two"}]},
+                "vision": {"enabled": True, "imagePullSecrets": [{"name": "two"}, {"name": "three"}]},
+                "tabular": {"enabled": True, "envoy": {"enabled": True}},
+                "off": {"enabled": False},
+            }
+            (parent / "values.yaml").write_text(yaml.dump(values), encoding="utf-8")
+            objects = rendered_by(parent)
+        names = {o["metadata"]["name"] for o in objects if o["kind"] == "Deployment"}
+        self.assertEqual({"podsense-vision", "podsense-tabular", "podsense-tabular-envoy"}, names)
+        places = [(o["kind"], o["metadata"]["name"]) for o in objects]
+        self.assertEqual(len(places), len(set(places)))
+        for o in objects:
+            spec = o["spec"]["template"]["spec"] if o["kind"] == "Deployment" else o["spec"] if o["kind"] == "Pod" else None
+            if spec:
+                for container in spec["containers"]:
+                    self.assertTrue(container["image"].startswith("registry.example.com/podsense"), container["image"])
+                secrets = [s["name"] for s in spec["imagePullSecrets"]]
+                self.assertEqual(["one", "two", "three"][: 3 if "vision" in o["metadata"]["name"] else 2], secrets)
+
+
+class Exposure(unittest.TestCase):
+    def ports(self, objects):
+        for service in kinds(objects, "Service"):
+            for port in service["spec"]["ports"]:
+                yield service["spec"].get("type", "ClusterIP"), port.get("targetPort"), service["metadata"]
+
+    def test_the_admin_port_and_envoys_statistics_never_leave_the_cluster(self):
+        for kind in ("NodePort", "LoadBalancer"):
+            objects = render({
+                "service": {"type": kind}, "loadBalancer": {"enabled": True},
+                "envoy": {"enabled": True, "serviceType": kind}, "metrics": {"serviceMonitor": {"enabled": True}},
+            })  # fmt: skip
+            found = {(t, p) for t, p, _ in self.ports(objects) if p in ("admin", "stats")}
+            self.assertEqual({("ClusterIP", "admin"), ("ClusterIP", "stats")}, found)
+            self.scraped_once(objects)
+        self.scraped_once(render({"envoy": {"enabled": True}, "metrics": {"serviceMonitor": {"enabled": True}}}))
+
+    def scraped_once(self, objects):
+        for monitor in kinds(objects, "ServiceMonitor"):
+            wanted, port = monitor["spec"]["selector"]["matchLabels"], monitor["spec"]["endpoints"][0]["port"]
+            met = [s["metadata"]["name"] for s in kinds(objects, "Service")
+                   if wanted.items() <= s["metadata"]["labels"].items() and port in [p["name"] for p in s["spec"]["ports"]]]  # fmt: skip
+            self.assertEqual(1, len(met), monitor["metadata"]["name"])
+
+    def test_the_job_is_the_services_name_however_it_is_scraped(self):
+        for values in ({"service": {"type": "NodePort"}}, {}):
+            on = {**values, "metrics": {"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}}}
+            objects = render(on)
+            for kind, part in (("ServiceMonitor", "endpoints"), ("PodMonitor", "podMetricsEndpoints")):
+                monitor = objects[kind, "podsense"]["spec"]
+                rules = monitor[part][0].get("relabelings", [])
+                if kind == "ServiceMonitor" and not values:
+                    self.assertEqual([], rules)  # the operator takes the Service's name by itself
+                else:
+                    self.assertEqual([{"targetLabel": "job", "replacement": "podsense"}], rules)
+
+
+class Settings(unittest.TestCase):
+    def test_pods_take_what_pods_of_other_charts_take(self):
+        objects = render({
+            "dnsPolicy": "None", "dnsConfig": {"nameservers": ["10.0.0.10"]}, "schedulerName": "bin-packer",
+            "runtimeClassName": "gvisor", "hostUsers": False, "lifecycle": {"preStop": {"sleep": {"seconds": 5}}},
+            "extraPorts": [{"name": "debug", "containerPort": 6060}],
+            "deploymentAnnotations": {"reloader.stakater.com/auto": True}, "deploymentLabels": {"wave": 2},
+        })  # fmt: skip
+        spec = pod(objects)
+        for key, value in [("dnsPolicy", "None"), ("schedulerName", "bin-packer"), ("runtimeClassName", "gvisor"), ("hostUsers", False)]:
+            self.assertEqual(value, spec[key])
+        self.assertEqual(["10.0.0.10"], spec["dnsConfig"]["nameservers"])
+        self.assertEqual({"sleep": {"seconds": 5}}, spec["containers"][0]["lifecycle"]["preStop"])
+        self.assertIn({"name": "debug", "containerPort": 6060}, spec["containers"][0]["ports"])
+        metadata = server(objects)["metadata"]
+        self.assertEqual(("true", "2"), (metadata["annotations"]["reloader.stakater.com/auto"], metadata["labels"]["wave"]))
+        self.assertNotIn("hostUsers", pod(render()))
+
+    def test_whole_spread_constraints_get_these_pods_as_selector(self):
+        mine = [{"topologyKey": "zone", "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule", "matchLabelKeys": ["pod-template-hash"]}]
+        objects = render({"topologySpreadConstraints": mine})
+        (constraint,) = pod(objects)["topologySpreadConstraints"]
+        self.assertEqual(server(objects)["spec"]["selector"]["matchLabels"], constraint["labelSelector"]["matchLabels"])
+        self.assertEqual(["pod-template-hash"], constraint["matchLabelKeys"])
+
+    def test_services_take_what_services_of_other_charts_take(self):
+        service = render({"service": {
+            "labels": {"monitored": True}, "sessionAffinity": "ClientIP", "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 60}},
+            "internalTrafficPolicy": "Local", "trafficDistribution": "PreferSameNode",
+            "extraPorts": [{"name": "debug", "port": 6060, "targetPort": "debug"}],
+        }})["Service", "podsense"]  # fmt: skip
+        spec = service["spec"]
+        self.assertEqual("true", service["metadata"]["labels"]["monitored"])
+        self.assertEqual(("ClientIP", "Local", "PreferSameNode"), tuple(spec[k] for k in ("sessionAffinity", "internalTrafficPolicy", "trafficDistribution")))
+        self.assertIn("debug", [p["name"] for p in spec["ports"]])
+
+    def test_monitors_in_another_namespace_look_into_this_one(self):
+        here = {"enabled": True, "namespace": "monitoring", "honorLabels": True, "podTargetLabels": ["team"], "sampleLimit": 5000,
+                "annotations": {"a": "b"}}  # fmt: skip
+        objects = render({"namespaceOverride": "shop", "metrics": {
+            "serviceMonitor": {**here, "targetLabels": ["tier"]}, "podMonitor": here,
+            "prometheusRule": {"enabled": True, "namespace": "monitoring"}}})  # fmt: skip
+        for kind in ("ServiceMonitor", "PodMonitor"):
+            monitor = objects[kind, "podsense"]
+            self.assertEqual("monitoring", monitor["metadata"]["namespace"])
+            self.assertEqual({"matchNames": ["shop"]}, monitor["spec"]["namespaceSelector"])
+            self.assertEqual((["team"], 5000), (monitor["spec"]["podTargetLabels"], monitor["spec"]["sampleLimit"]))
+        self.assertEqual("monitoring", objects["PrometheusRule", "podsense"]["metadata"]["namespace"])
+
+    def test_autoscalers(self):
+        objects = render({
+            "autoscaling": {"annotations": {"note": 1}, "containerMetrics": True, "targetMemoryUtilizationPercentage": 80,
+                            "behavior": {"scaleUp": {"tolerance": "0.05"}}},
+            "envoy": {"enabled": True, "autoscaling": {"enabled": True, "maxReplicas": 9}},
+        })  # fmt: skip
+        hpa = objects["HorizontalPodAutoscaler", "podsense"]
+        self.assertEqual("1", hpa["metadata"]["annotations"]["note"])
+        self.assertEqual([("cpu", "podsense"), ("memory", "podsense")],
+                         [(m["containerResource"]["name"], m["containerResource"]["container"]) for m in hpa["spec"]["metrics"]])
+        self.assertEqual("0.05", hpa["spec"]["behavior"]["scaleUp"]["tolerance"])
+        self.assertNotIn("tolerance", str(render()["HorizontalPodAutoscaler", "podsense"]))
+        self.assertEqual(9, objects["HorizontalPodAutoscaler", "podsense-envoy"]["spec"]["maxReplicas"])
+        self.assertNotIn("replicas", objects["Deployment", "podsense-envoy"]["spec"])
+
+    def test_keda(self):
+        keda = {"enabled": True, "annotations": {"autoscaling.keda.sh/paused": True}, "idleReplicaCount": 0,
+                "prometheus": {"metadata": {"authModes": "bearer", "timeout": 3000}, "authenticationRef": "token",
+                               "authenticationKind": "ClusterTriggerAuthentication"}}  # fmt: skip
+        scaled = render({"autoscaling": {"enabled": False}, "keda": keda})["ScaledObject", "podsense"]
+        self.assertEqual("true", scaled["metadata"]["annotations"]["autoscaling.keda.sh/paused"])
+        self.assertEqual(0, scaled["spec"]["idleReplicaCount"])
+        self.assertEqual("currentReplicasIfHigher", scaled["spec"]["fallback"]["behavior"])
+        trigger = scaled["spec"]["triggers"][0]
+        self.assertEqual("AverageValue", trigger["metricType"])
+        self.assertEqual(("bearer", "3000"), (trigger["metadata"]["authModes"], trigger["metadata"]["timeout"]))
+        self.assertEqual({"name": "token", "kind": "ClusterTriggerAuthentication"}, trigger["authenticationRef"])
+        self.assertIn("kube_deployment_spec_replicas", trigger["metadata"]["query"])
+
+    def test_routes_split_mirror_and_speak_tls(self):
+        objects = render({"tls": {"secretName": "web"}, "gateway": {
+            "enabled": True, "weight": 90, "backendRefs": [{"name": "canary", "port": 80, "weight": 10}],
+            "filters": [{"type": "RequestHeaderModifier", "requestHeaderModifier": {"remove": ["x"]}}],
+            "mirror": {"name": "shadow", "percent": 5}, "backendTLS": {"hostname": "podsense.example.com"}}})  # fmt: skip
+        rule = objects["HTTPRoute", "podsense"]["spec"]["rules"][0]
+        self.assertEqual([("podsense", 90), ("canary", 10)], [(b["name"], b["weight"]) for b in rule["backendRefs"]])
+        self.assertEqual(["RequestHeaderModifier", "RequestMirror"], [f["type"] for f in rule["filters"]])
+        self.assertEqual({"backendRef": {"name": "shadow", "port": 80}, "percent": 5}, rule["filters"][1]["requestMirror"])
+        policy = objects["BackendTLSPolicy", "podsense"]["spec"]
+        self.assertEqual("podsense", policy["targetRefs"][0]["name"])
+        self.assertEqual("System", policy["validation"]["wellKnownCACertificates"])
+
+    def test_ingress_controllers_are_told_to_speak_tls_to_the_pods(self):
+        values = {"tls": {"secretName": "web"}, "ingress": {"enabled": True, "alb": {"enabled": True}}}
+        notes = render(values)["Ingress", "podsense"]["metadata"]["annotations"]
+        for key in ("nginx.ingress.kubernetes.io/backend-protocol", "alb.ingress.kubernetes.io/backend-protocol",
+                    "alb.ingress.kubernetes.io/healthcheck-protocol"):  # fmt: skip
+            self.assertEqual("HTTPS", notes[key])
+
+
+class Quota(unittest.TestCase):
+    def test_the_ml_inference_preset_fits_its_quota_also_while_it_rolls(self):
+        objects = preset("ml-inference")
+        spec = pod(objects)
+        hpa = kinds(objects, "HorizontalPodAutoscaler")[0]["spec"]
+        surge = server(objects)["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
+        pods = hpa["maxReplicas"] + surge
+        memory = int(spec["containers"][0]["resources"]["requests"]["memory"].removesuffix("Mi"))
+        cpu = int(spec["containers"][0]["resources"]["requests"]["cpu"].removesuffix("m"))
+        self.assertLessEqual(pods * memory, 4 * 1024)
+        self.assertLessEqual(pods * cpu, 4000)
+
+    def test_production_pods_are_placed_on_nodes_without_zones(self):
+        for constraint in pod(preset("production"))["topologySpreadConstraints"]:
+            self.assertEqual("ScheduleAnyway", constraint["whenUnsatisfiable"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -18,6 +18,7 @@ ARGS          ?=# further arguments of `make run`
 JOBS          ?= $(shell nproc)# parallel compilers and tests; one a core
 FUZZ_SECONDS  ?= 30# for each fuzz target
 FUZZ          ?=# names of the fuzz targets; empty: all
+ORACLE_ARGS   ?=# arguments of tests/foresight/oracle/run.py, such as --versions 1.36
 BENCH_ARGS    ?=# arguments of bench/compare.py, peers.py, protocol.py
 TEST          ?=# regular expression of test names; empty: all
 OVERLAY       ?= dev# kustomize overlay of `make deploy` and `make undeploy`
@@ -46,7 +47,7 @@ endef
 
 .NOTPARALLEL:
 .PHONY: help setup setup-test models golden build run test test-asan test-tsan conformance test-collector test-loki fuzz bench bench-compare bench-peers bench-protocol lint \
-        infra-test format manifests check-rooms try-bare ci clean distclean
+        infra-test format hpa-oracle manifests check-rooms try-bare ci clean distclean
 .PHONY: monitoring-up monitoring-local
 .PHONY: image test-image kind-up kind-load deploy undeploy kind-down cluster-up cluster-down e2e
 
@@ -174,6 +175,10 @@ check-rooms: ## Check that rooms include only what the design lets them
 lint: setup-test ## Check format, include graph, clang-tidy, shell, YAML, Python, spelling, chart, manifests
 	@[ -e build/release/build.ninja ] || cmake --preset release >/dev/null
 	@scripts/lint.sh
+
+hpa-oracle: setup-test ## Ask the real autoscaler controllers (Go; long): vectors, answers, 100,000 looks each (ORACLE_ARGS)
+	$(call build,release,hpa_replay)
+	@tests/foresight/oracle/run.py --go "$$(scripts/go-tool.sh --go)" --replay build/release/hpa_replay $(ORACLE_ARGS)
 
 manifests: ## Render k8s/ and the chart's README from helm/podsense
 	@scripts/render-manifests.sh

@@ -1,10 +1,13 @@
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <fstream>
 #include <iostream>
+#include <iterator>
 #include <string>
 #include <vector>
 
 #include "cli/commands.h"
+#include "foresight/snapshot.h"
 #include "foresight/vectors.h"
 
 namespace podsense::cli {
@@ -12,7 +15,8 @@ namespace {
 
 constexpr std::string_view kUsage = R"(podsense simulate: what would happen, before it does
 
-  podsense simulate hpa --vectors FILE [--kubernetes VERSION] [--explain]
+  podsense simulate hpa --hpa FILE --pods FILE --metrics FILE   why an autoscaler of a cluster does what it does
+  podsense simulate hpa --vectors FILE [--explain]              cases, one JSON object a line
 
 `podsense simulate hpa --help` has the options.
 )";
@@ -41,18 +45,94 @@ int replay_file(const std::string& path, const foresight::VectorOptions& options
   return done ? 0 : refuse(done.error().message);
 }
 
+struct HpaFlags {
+  std::string vectors;
+  std::vector<std::string> files;
+  std::string version{foresight::version_name(foresight::kNewestVersion)};
+  bool explain = false;
+  foresight::SnapshotOptions snapshot;
+  std::int32_t replicas = -1;
+  double tolerance = 0.1;
+  double downscale_stabilization = 300;
+  double cpu_initialization_period = 300;
+  double initial_readiness_delay = 30;
+};
+
+Duration seconds(double count) {
+  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(count));
+}
+
+foresight::Settings settings_of(const HpaFlags& flags, foresight::KubernetesVersion version) {
+  return {.version = version,
+          .gates = foresight::Gates::defaults(version),
+          .flags = {.downscale_stabilization = seconds(flags.downscale_stabilization),
+                    .tolerance = flags.tolerance,
+                    .cpu_initialization_period = seconds(flags.cpu_initialization_period),
+                    .initial_readiness_delay = seconds(flags.initial_readiness_delay)}};
+}
+
+int explain_files(const HpaFlags& flags, const foresight::Settings& settings) {
+  std::vector<foresight::SnapshotFile> files;
+  for (const std::string& path : flags.files) {
+    std::ifstream file(path, std::ios::binary);
+    if (!file) {
+      return refuse("cannot read " + path);
+    }
+    files.push_back({path, std::string(std::istreambuf_iterator<char>(file), {})});
+  }
+  foresight::SnapshotOptions options = flags.snapshot;
+  options.gates = settings.gates;
+  if (flags.replicas >= 0) {
+    options.replicas = flags.replicas;
+  }
+  const auto snapshot = foresight::read_snapshot(files, options);
+  if (!snapshot) {
+    return refuse(snapshot.error().message);
+  }
+  for (const std::string& sentence : foresight::explain_snapshot(*snapshot, settings)) {
+    std::cout << sentence << '\n';
+  }
+  return 0;
+}
+
+void add_options(CLI::App& app, HpaFlags& flags) {
+  const auto range = CLI::Range(0.0, 1e6);
+  app.add_option("--hpa,--pods,--metrics,--target", flags.files,
+                 "files of `kubectl get … -o json` and `kubectl get --raw`: autoscaler, pods, "
+                 "metrics, target; "
+                 "in any order, several kinds in one file too")
+      ->expected(1)
+      ->take_all();
+  app.add_option("--name", flags.snapshot.hpa, "of the autoscaler, where the files have several");
+  app.add_option("--replicas", flags.replicas, "spec.replicas of the target, where no file has it")
+      ->check(CLI::Range(0, 1000000000));
+  app.add_option("--now", flags.snapshot.now,
+                 "moment of the look (RFC 3339); else the newest sample's");
+  app.add_option(
+      "--vectors", flags.vectors,
+      "cases, one JSON object a line (- for standard input); one JSON line a look comes out");
+  app.add_flag("--explain", flags.explain, "with --vectors: the arithmetic of each look in words");
+  app.add_option("--kubernetes", flags.version, "version of the controller: 1.34 to 1.37")
+      ->capture_default_str();
+  app.add_option("--tolerance", flags.tolerance, "flag of kube-controller-manager")
+      ->check(range)
+      ->capture_default_str();
+  app.add_option("--downscale-stabilization", flags.downscale_stabilization, "the same, in seconds")
+      ->check(range)
+      ->capture_default_str();
+  app.add_option("--cpu-initialization-period", flags.cpu_initialization_period,
+                 "the same, in seconds")
+      ->check(range)
+      ->capture_default_str();
+  app.add_option("--initial-readiness-delay", flags.initial_readiness_delay, "the same, in seconds")
+      ->check(range)
+      ->capture_default_str();
+}
+
 int simulate_hpa(std::span<const char* const> arguments) {
   CLI::App app(kHpaDescription, "podsense simulate hpa");
-  std::string vectors;
-  std::string version(foresight::version_name(foresight::kNewestVersion));
-  foresight::VectorOptions options;
-  app.add_option(
-         "--vectors", vectors,
-         "cases, one JSON object a line (- for standard input); one JSON line a look comes out")
-      ->required();
-  app.add_option("--kubernetes", version, "version of the controller, for cases that name none")
-      ->capture_default_str();
-  app.add_flag("--explain", options.explain, "with the arithmetic of each look in words");
+  HpaFlags flags;
+  add_options(app, flags);
   std::vector<const char*> argv{"hpa"};
   argv.insert(argv.end(), arguments.begin(), arguments.end());
   try {
@@ -60,12 +140,17 @@ int simulate_hpa(std::span<const char* const> arguments) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  const auto parsed = foresight::parse_version(version);
-  if (!parsed) {
-    return refuse("--kubernetes: " + parsed.error().message);
+  const auto version = foresight::parse_version(flags.version);
+  if (!version) {
+    return refuse("--kubernetes: " + version.error().message);
   }
-  options.version = *parsed;
-  return replay_file(vectors, options);
+  if (flags.vectors.empty() == flags.files.empty()) {
+    return refuse("give --vectors FILE, or --hpa, --pods and --metrics");
+  }
+  if (!flags.vectors.empty()) {
+    return replay_file(flags.vectors, {.version = *version, .explain = flags.explain});
+  }
+  return explain_files(flags, settings_of(flags, *version));
 }
 
 }  // namespace

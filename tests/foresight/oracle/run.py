@@ -18,7 +18,7 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-import hpa_vectors  # noqa: E402: its folder is not on the path before
+import hpa_vectors  # noqa: E402 - its folder is not on the path before
 
 BUILD = HERE.parents[2] / "build/hpa-oracle"
 CASES = 250  # committed, in each mode

@@ -23,7 +23,6 @@ BUILD = ROOT / "build/release"
 
 # file, what stands there, what is put in its place
 MUTANTS = [
-    ("hpa.cc", "best.replicas == 0 || *proposal > best.replicas", "*proposal > best.replicas"),
     ("hpa.cc", "best.failed > 0 && best.replicas < look.current", "best.failed > 0 && best.replicas <= look.current"),
     ("hpa.cc", "best.failed >= spec_.metrics.size() || ", "best.failed > 0 || "),
     ("hpa.cc", "std::max(0, best.replicas)", "std::max(1, best.replicas)"),

@@ -4,7 +4,6 @@ find_package(PkgConfig REQUIRED)
 find_package(Boost 1.81 REQUIRED)                                   # http (Asio, Beast)
 find_package(simdjson REQUIRED)                                     # protocol
 find_package(nlohmann_json REQUIRED)                                # protocol, server: cold documents
-find_package(spdlog REQUIRED)                                       # base (log)
 find_package(fmt REQUIRED)                                          # base
 find_package(yaml-cpp REQUIRED)                                     # model (manifest), server (configuration)
 find_package(CLI11 REQUIRED)                                        # cli

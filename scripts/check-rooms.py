@@ -61,7 +61,6 @@ OWNERS = [
     ("libcurl", ["curl/*"], ["fetch/*", "trace/exporter.cc", "trace/exporter.h"]),
     ("yaml-cpp", ["yaml-cpp/*"], ["model/*.cc", "server/*.cc"]),
     ("CLI11", ["CLI/*"], ["server/*", "cli/*"]),
-    ("spdlog", ["spdlog/*"], ["base/log.cc"]),
     ("fmt", ["fmt/*"], ["base/*.cc"]),
     ("tl::expected", ["tl/*"], ["base/error.h"]),
     ("OpenSSL", ["openssl/*"], ["access/*.cc", "base/*.cc", "fetch/*_test.cc", "http/*.cc", "load/*.cc"]),

@@ -1,15 +1,16 @@
 #include "base/log.h"
 
 #include <fmt/chrono.h>
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cctype>
 #include <chrono>
+#include <string>
 
+#include "base/log_writer.h"
 #include "base/text.h"
 
 namespace podsense::log {
@@ -17,21 +18,27 @@ namespace {
 
 constexpr std::array<std::string_view, 6> kNames{"trace",   "debug", "info",
                                                  "warning", "error", "off"};
+/// Longer values are cut: a request's path or a library's message may be of any length.
+constexpr std::size_t kMaxValue = 1024;
 
 std::atomic<Level> g_level{Level::kInfo};
 std::atomic<bool> g_json{true};
 
-/// spdlog owns the locked, line-at-a-time writing to stdout; the line itself is made here.
-spdlog::logger& sink() {
-  // Never destroyed: a thread that outlives `main` may still have something to say.
-  static spdlog::logger& logger = *[] {
-    auto* made = new spdlog::logger("podsense", std::make_shared<spdlog::sinks::stdout_sink_mt>());
-    made->set_pattern("%v");
-    made->set_level(spdlog::level::trace);
-    made->flush_on(spdlog::level::trace);
-    return made;
-  }();
-  return logger;
+/// Never destroyed: a thread that outlives `main` may still have something to say.
+Writer& writer() {
+  static Writer& the_one = *new Writer(STDOUT_FILENO);
+  return the_one;
+}
+
+Repeats& repeats() {
+  static Repeats& the_one = *new Repeats;
+  return the_one;
+}
+
+std::int64_t this_second() {
+  return std::chrono::duration_cast<std::chrono::seconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
 }
 
 void append_time(std::string& out) {
@@ -42,16 +49,43 @@ void append_time(std::string& out) {
                  fmt::gmtime(std::chrono::system_clock::to_time_t(now)), ms.count());
 }
 
+/// At a character's begin, so that no half of one is left.
+std::string_view cut(std::string_view text) {
+  if (text.size() <= kMaxValue) {
+    return text;
+  }
+  std::size_t end = kMaxValue;
+  while (end > kMaxValue - 4 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80) {
+    --end;
+  }
+  return text.substr(0, end);
+}
+
+/// Nothing in it could be taken for another field, line or terminal command.
+bool is_plain(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, [](char c) {
+    return c > ' ' && c <= '~' && c != '"' && c != '\\' && c != '=';
+  });
+}
+
+void append_text(std::string& out, std::string_view text, bool quote) {
+  const std::string_view shown = cut(text);
+  if (quote || !is_plain(shown)) {
+    append_json_string(out, shown);
+  } else {
+    out += shown;
+  }
+  if (shown.size() < text.size()) {
+    out.insert(out.size() - (out.back() == '"' ? 1 : 0), "…");
+  }
+}
+
 void append_value(std::string& out, const Value& value, bool quote) {
   std::visit(
       [&](const auto& v) {
         using T = std::decay_t<decltype(v)>;
         if constexpr (std::is_same_v<T, std::string_view>) {
-          if (quote || v.find_first_of(" \"\n") != std::string_view::npos || v.empty()) {
-            append_json_string(out, v);
-          } else {
-            out += v;
-          }
+          append_text(out, v, quote);
         } else if constexpr (std::is_same_v<T, bool>) {
           out += v ? "true" : "false";
         } else {
@@ -66,11 +100,91 @@ bool is_empty(const Value& value) {
   return text != nullptr && text->empty();
 }
 
+std::string make_line(Level level, std::string_view event, Fields fields) {
+  const std::string_view name = kNames[static_cast<std::size_t>(level)];
+  std::string line;
+  line.reserve(256);
+  if (g_json.load(std::memory_order_relaxed)) {
+    line += R"({"ts":")";
+    append_time(line);
+    line += R"(","level":")";
+    line += name;
+    line += R"(","event":)";
+    append_json_string(line, event);
+    for (const Field& field : fields) {
+      if (is_empty(field.value)) {
+        continue;
+      }
+      line += ',';
+      append_json_string(line, field.key);
+      line += ':';
+      append_value(line, field.value, true);
+    }
+    line += '}';
+  } else {
+    append_time(line);
+    fmt::format_to(std::back_inserter(line), " {:<7} {}", name, event);
+    for (const Field& field : fields) {
+      if (is_empty(field.value)) {
+        continue;
+      }
+      line += ' ';
+      line += field.key;
+      line += '=';
+      append_value(line, field.value, false);
+    }
+  }
+  line += '\n';
+  return line;
+}
+
+/// What makes two lines the same fault again: the event and what its texts say of the cause.
+std::string kind_of(std::string_view event, Fields fields) {
+  std::string kind(event);
+  for (const Field& field : fields) {
+    const auto* text = std::get_if<std::string_view>(&field.value.get());
+    if (text != nullptr && (field.key == "reason" || field.key == "message" ||
+                            field.key == "model" || field.key == "version")) {
+      kind += '\n';
+      kind += text->substr(0, 128);
+    }
+  }
+  return kind;
+}
+
+void write_summed_up(const std::vector<Repeats::Sum>& sums) {
+  for (const Repeats::Sum& sum : sums) {
+    record(Level::kWarning, "log_lines_summed_up",
+           {{"of", std::string_view(sum.kind).substr(0, sum.kind.find('\n'))},
+            {"count", sum.count}});
+  }
+}
+
+std::string dropped_line(std::uint64_t count) {
+  return make_line(Level::kWarning, "log_lines_dropped", {{"count", count}});
+}
+
+void idle() {
+  write_summed_up(repeats().ended(this_second()));
+}
+
 }  // namespace
 
 void configure(Level level, Format format) {
   g_level = level;
   g_json = format == Format::kJson || (format == Format::kAuto && isatty(STDOUT_FILENO) == 0);
+}
+
+Result<void> start_writer() {
+  return writer().start({.dropped_line = &dropped_line, .idle = &idle});
+}
+
+bool flush(Duration timeout) {
+  return writer().flush(timeout);
+}
+
+std::uint64_t dropped() {
+  return writer().dropped();
 }
 
 void set_level(Level level) {
@@ -107,44 +221,32 @@ bool enabled(Level level) {
   return level >= g_level.load(std::memory_order_relaxed);
 }
 
-void write(Level level, std::string_view event, Fields fields) {
+void record(Level level, std::string_view event, Fields fields) noexcept {
   if (!enabled(level)) {
     return;
   }
-  const std::string_view name = kNames[static_cast<std::size_t>(level)];
-  std::string line;
-  line.reserve(256);
-  if (g_json.load(std::memory_order_relaxed)) {
-    line += R"({"ts":")";
-    append_time(line);
-    line += R"(","level":")";
-    line += name;
-    line += R"(","event":)";
-    append_json_string(line, event);
-    for (const Field& field : fields) {
-      if (is_empty(field.value)) {
-        continue;
+  try {
+    writer().add(make_line(level, event, fields));
+  } catch (const std::exception&) {  // no memory for the line
+    writer().count_dropped();
+  }
+}
+
+void write(Level level, std::string_view event, Fields fields) noexcept {
+  if (!enabled(level)) {
+    return;
+  }
+  if (level >= Level::kWarning) {
+    try {
+      const Repeats::Verdict verdict = repeats().note(kind_of(event, fields), this_second());
+      write_summed_up(verdict.ended);
+      if (!verdict.write) {
+        return;
       }
-      line += ',';
-      append_json_string(line, field.key);
-      line += ':';
-      append_value(line, field.value, true);
-    }
-    line += '}';
-  } else {
-    append_time(line);
-    fmt::format_to(std::back_inserter(line), " {:<7} {}", name, event);
-    for (const Field& field : fields) {
-      if (is_empty(field.value)) {
-        continue;
-      }
-      line += ' ';
-      line += field.key;
-      line += '=';
-      append_value(line, field.value, false);
+    } catch (const std::exception&) {  // no memory to count it: the line is worth more
     }
   }
-  sink().log(spdlog::level::info, spdlog::string_view_t(line.data(), line.size()));
+  record(level, event, fields);
 }
 
 }  // namespace podsense::log

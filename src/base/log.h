@@ -2,7 +2,12 @@
 
 /// Structured logs: an event name (a constant, not a sentence) and fields. One JSON object a line
 /// on stdout, or a readable line on a terminal. An error is logged once, where it stops travelling.
-/// An empty text is left out. Never log image bytes, URL queries or secrets.
+/// An empty text is left out, a text over 1 KiB is cut, and control characters are escaped in every
+/// format. Never log image bytes, URL queries or secrets.
+///
+/// Logging never holds a thread: once `start_writer` was called one thread writes, and when nobody
+/// reads, lines are dropped and counted. Warnings and errors that repeat are written a few times a
+/// second and then summed up.
 ///
 ///   log::info("model_loaded", {{"model", name}, {"seconds", 0.12}});
 ///
@@ -14,6 +19,7 @@
 #include <string_view>
 #include <variant>
 
+#include "base/clock.h"
 #include "base/error.h"
 
 namespace podsense::log {
@@ -45,6 +51,12 @@ using Fields = std::initializer_list<Field>;
 
 /// Called once by the composition root.
 void configure(Level level, Format format);
+/// From here on no caller waits for whoever reads stdout. @errors kUnavailable: no thread
+Result<void> start_writer();
+/// Before the process ends. False: after `timeout` nobody has read what is left.
+bool flush(Duration timeout);
+/// Lines that nobody will read, since start.
+std::uint64_t dropped();
 /// @threads any, while others write
 void set_level(Level level);
 Level level();
@@ -52,7 +64,9 @@ std::string_view level_name(Level level);
 Result<Level> parse_level(std::string_view name);  ///< trace debug info warning error off, any case
 bool enabled(Level level);
 
-void write(Level level, std::string_view event, Fields fields);
+void write(Level level, std::string_view event, Fields fields) noexcept;
+/// A line that is written however often it comes: its caller counts, as the access log does.
+void record(Level level, std::string_view event, Fields fields) noexcept;
 inline void debug(std::string_view event, Fields fields = {}) {
   write(Level::kDebug, event, fields);
 }

@@ -2,7 +2,9 @@
 
 /// Small files that others may read at any moment.
 
+#include <cstddef>
 #include <filesystem>
+#include <string>
 #include <string_view>
 
 #include "base/error.h"
@@ -15,5 +17,9 @@ namespace podsense {
 /// that died.
 /// @errors kInternal: why it cannot be written; `path` is as before then
 Result<void> replace_file(const std::filesystem::path& path, std::string_view bytes);
+
+/// A whole file. What is no regular file, such as a pipe or a device, is refused rather than waited
+/// for. @errors kInvalidArgument: why it cannot be read, or that it is over `most` bytes
+Result<std::string> read_regular_file(const std::filesystem::path& path, std::size_t most);
 
 }  // namespace podsense

@@ -111,6 +111,11 @@ void append_json_string(std::string& out, std::string_view text) {
       continue;
     }
     const std::size_t length = utf8_length(text);
+    if (length == 2 && text[0] == '\xC2' && static_cast<unsigned char>(text[1]) < 0xA0) {
+      append_escaped(out, static_cast<unsigned char>(text[1]));  // U+0080 to U+009F, controls too
+      text.remove_prefix(2);
+      continue;
+    }
     out.append(length == 0 ? kReplacement : text.substr(0, length));
     text.remove_prefix(length == 0 ? 1 : length);
   }

@@ -13,10 +13,10 @@ SPEC.loader.exec_module(check_rooms)
 
 SOUND = {
     "src/base/CMakeLists.txt": "podsense_room(base SOURCES log.cc HEADERS error.h log.h\n"
-    "  PRIVATE spdlog::spdlog)  # USES nothing\n",
+    "  PRIVATE fmt::fmt)  # USES nothing\n",
     "src/base/error.h": "#include <tl/expected.hpp>\n#include <string>\n",
     "src/base/log.h": '#include "base/error.h"\n',
-    "src/base/log.cc": '#include "base/log.h"\n#include <spdlog/spdlog.h>\n#include <sys/stat.h>\n',
+    "src/base/log.cc": '#include "base/log.h"\n#include <fmt/chrono.h>\n#include <sys/stat.h>\n',
     "src/image/CMakeLists.txt": "podsense_room(image\n  SOURCES image.cc\n  HEADERS image.h\n"
     "  USES base\n  TESTS image_test.cc)\n",
     "src/image/image.h": '#include "base/error.h"\n',

@@ -108,8 +108,12 @@ class FileGuard final : public Guard {
     if (open(area)) {
       return Name();
     }
-    auto name = identify(area, credentials);
-    if (!name || area == Area::kControl || options_.rate <= 0) {
+    const bool failed_often = has_failed_often(credentials.address, now);
+    auto name = identify(area, credentials, failed_often);
+    if (!name) {
+      return fail(count_failure(std::move(name.error()), credentials, now));
+    }
+    if (area == Area::kControl || options_.rate <= 0) {
       return name;
     }
     const MutexLock lock(mutex_);
@@ -176,7 +180,48 @@ class FileGuard final : public Guard {
     return secrets_;
   }
 
-  Result<Name> identify(Area area, const Credentials& credentials) {
+  static constexpr double kFailureRate = 1 / std::chrono::duration<double>(kFailureInterval).count();
+
+  [[nodiscard]] bool has_failed_often(std::string_view address, TimePoint now) {
+    const MutexLock lock(mutex_);
+    if (failures_.empty()) {
+      return false;
+    }
+    const auto found = failures_.find(address);
+    if (found == failures_.end()) {
+      return false;
+    }
+    Bucket left = found->second;
+    return take(left, kFailureRate, kFailures, now) > Duration::zero();
+  }
+
+  /// Nothing sent is no attempt. Beyond the limit the answer says when, and no longer what.
+  Error count_failure(Error error, const Credentials& credentials, TimePoint now) {
+    if (credentials.address.empty() ||
+        (credentials.authorization.empty() && credentials.api_key.empty())) {
+      return error;
+    }
+    const MutexLock lock(mutex_);
+    if (failures_.size() >= kMaxBuckets && !failures_.contains(credentials.address)) {
+      const Duration full = kFailureInterval * static_cast<int>(kFailures);
+      std::erase_if(failures_, [&](const auto& entry) { return now - entry.second.at >= full; });
+    }
+    Bucket& bucket = failures_
+                         .try_emplace(std::string(credentials.address),
+                                      Bucket{.tokens = kFailures, .at = now})
+                         .first->second;
+    const Duration wait = take(bucket, kFailureRate, kFailures, now);
+    if (wait == Duration::zero()) {
+      return error;
+    }
+    Error later{.code = ErrorCode::kRateLimited,
+                .message = "too many wrong credentials from this address"};
+    later.retry_after = std::chrono::ceil<std::chrono::milliseconds>(wait);
+    return later;
+  }
+
+  /// `cheap`: only what costs next to nothing to look at.
+  Result<Name> identify(Area area, const Credentials& credentials, bool cheap) {
     const auto token = bearer(credentials.authorization);
     if (!token && credentials.api_key.empty()) {
       return fail(ErrorCode::kUnauthenticated,
@@ -192,12 +237,12 @@ class FileGuard final : public Guard {
       return "key:" + std::string(name);
     }
     if (area == Area::kInference && now->jwks && presented.find('.') != std::string_view::npos) {
-      return identify_token(*now->jwks, presented);
+      return identify_token(*now->jwks, presented, cheap);
     }
     return fail(ErrorCode::kUnauthenticated, "the key is not known here");
   }
 
-  Result<Name> identify_token(const KeySet& keys, std::string_view token) {
+  Result<Name> identify_token(const KeySet& keys, std::string_view token, bool cheap) {
     const std::int64_t now = unix_time_();
     const Digest digest = digest_of(token);
     {
@@ -206,6 +251,9 @@ class FileGuard final : public Guard {
       if (known != good_tokens_.end() && now < known->second.expires) {
         return "jwt:" + known->second.subject;
       }
+    }
+    if (cheap) {
+      return fail(ErrorCode::kUnauthenticated, "the token is not known here");
     }
     auto claims =
         verify_token(token, keys, {.issuer = options_.issuer, .audience = options_.audience}, now);
@@ -236,6 +284,7 @@ class FileGuard final : public Guard {
   std::shared_ptr<const Secrets> secrets_ GUARDED_BY(mutex_);
   std::unordered_map<Digest, Remembered, DigestHash> good_tokens_ GUARDED_BY(mutex_);
   std::unordered_map<std::string, Bucket> buckets_ GUARDED_BY(mutex_);
+  std::map<std::string, Bucket, std::less<>> failures_ GUARDED_BY(mutex_);  ///< by address
 };
 
 }  // namespace

@@ -30,6 +30,7 @@ enum class Area { kInference, kControl };
 struct Credentials {
   std::string_view authorization;  ///< "Bearer KEY" or "Bearer JWT"
   std::string_view api_key;        ///< X-Api-Key
+  std::string_view address;        ///< whence, without the port; empty: unknown
 };
 
 struct Options {
@@ -50,6 +51,10 @@ using Name = std::string;
 /// @threads thread-safe
 class Guard {
  public:
+  /// Wrong credentials from one address that are told so at once; then one every kFailureInterval.
+  static constexpr double kFailures = 50;
+  static constexpr Duration kFailureInterval = std::chrono::seconds(1);
+
   /// Wall clock in seconds since 1970, for the times in tokens.
   using UnixTime = std::function<std::int64_t()>;
 
@@ -57,7 +62,10 @@ class Guard {
   static Result<std::unique_ptr<Guard>> create(Options options, UnixTime unix_time = system_time());
   virtual ~Guard() = default;
 
-  /// Names who asks and counts the request against that name's rate.
+  /// Names who asks and counts the request against that name's rate. Wrong credentials count
+  /// against their address: beyond kFailures it gets no answer but "later" for wrong ones, and
+  /// signatures of tokens that are not known are not looked at. Known keys go on: behind a proxy
+  /// all clients share its address.
   /// @errors kUnauthenticated: no credentials where some are needed, or wrong ones; kRateLimited
   ///         with retry_after
   virtual Result<Name> admit(Area area, const Credentials& credentials, TimePoint now) = 0;

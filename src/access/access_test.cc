@@ -5,6 +5,7 @@
 #include <openssl/core_names.h>
 #include <openssl/ecdsa.h>
 #include <openssl/evp.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
@@ -260,6 +261,37 @@ TEST_F(AccessTest, LimitsEachKeyByItself) {
   clock_.advance(milliseconds(500));
   EXPECT_TRUE(ask(*keyed, "Bearer " + kKey));
   EXPECT_FALSE(ask(*keyed, "Bearer " + kKey));
+}
+
+TEST_F(AccessTest, WrongCredentialsAreLimitedForEachAddress) {
+  const auto keyed = guard({.api_keys = write("keys", "ana:" + kKey)});
+  const auto from = [&](const char* address, const std::string& key) {
+    return keyed->admit(Area::kInference, {.api_key = key, .address = address}, clock_.now());
+  };
+  for (int i = 0; i < static_cast<int>(Guard::kFailures); ++i) {
+    EXPECT_EQ(from("10.0.0.1", kOther).error().code, ErrorCode::kUnauthenticated);
+  }
+  const auto limited = from("10.0.0.1", kOther);
+  EXPECT_EQ(limited.error().code, ErrorCode::kRateLimited);
+  EXPECT_EQ(limited.error().retry_after, Guard::kFailureInterval);
+  EXPECT_EQ(from("10.0.0.1", kKey).value(), "key:ana") << "others behind the same proxy go on";
+  EXPECT_EQ(from("10.0.0.2", kOther).error().code, ErrorCode::kUnauthenticated);
+  EXPECT_EQ(from("10.0.0.1", "").error().code, ErrorCode::kUnauthenticated) << "nothing was tried";
+  clock_.advance(Guard::kFailureInterval);
+  EXPECT_EQ(from("10.0.0.1", kOther).error().code, ErrorCode::kUnauthenticated);
+  EXPECT_EQ(from("10.0.0.1", kOther).error().code, ErrorCode::kRateLimited);
+}
+
+TEST_F(AccessTest, APipeOrDeviceIsNoFileOfKeysAndIsNotWaitedFor) {
+  ASSERT_EQ(::mkfifo((root_ / "pipe").c_str(), 0600), 0);
+  for (const fs::path& path : {root_ / "pipe", fs::path("/dev/zero")}) {
+    for (const Options& options :
+         {Options{.api_keys = path}, Options{.control_tokens = path}, Options{.jwks = path}}) {
+      const auto refused = Guard::create(options);
+      ASSERT_FALSE(refused);
+      EXPECT_THAT(refused.error().message, HasSubstr("is no regular file"));
+    }
+  }
 }
 
 TEST_F(AccessTest, TakesTokensOfAllThreeAlgorithms) {

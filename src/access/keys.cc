@@ -5,8 +5,8 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
+
+#include "base/small_file.h"
 
 namespace podsense::access {
 namespace {
@@ -65,15 +65,7 @@ Digest digest_of(std::string_view text) {
 }
 
 Result<std::string> read_small_file(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text(std::istreambuf_iterator<char>(file), {});
-  if (!file.is_open() || file.bad()) {
-    return fault(path.string(), "cannot be read");
-  }
-  if (text.size() > kMaxFile) {
-    return fault(path.string(), "is larger than 1 MiB");
-  }
-  return text;
+  return read_regular_file(path, kMaxFile);
 }
 
 std::string fingerprint(const fs::path& path) {

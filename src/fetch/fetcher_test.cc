@@ -199,6 +199,10 @@ TEST(Fetcher, EndsAHeaderFlood) {
     if (exchange.path() == "/interim") {
       while (exchange.send("HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n")) {
       }
+    } else if (exchange.path() == "/line") {
+      exchange.send("HTTP/1.1 200 OK\r\nX-Flood: ");
+      while (exchange.send(std::string(500, 'x'))) {
+      }
     } else {
       exchange.send("HTTP/1.1 200 OK\r\n");
       while (exchange.send("X-Flood: " + std::string(500, 'x') + "\r\n")) {
@@ -211,6 +215,8 @@ TEST(Fetcher, EndsAHeaderFlood) {
     expect_error(fetch(*fetcher, server.url(path)), ErrorCode::kBadGateway,
                  "the answer has more than 32768 bytes of headers");
   }
+  expect_error(fetch(*fetcher, server.url("/line")), ErrorCode::kBadGateway,
+               "the answer has a header line without an end");
 }
 
 TEST(Fetcher, RefusesCompressionThatWasNotAskedFor) {

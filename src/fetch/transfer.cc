@@ -14,6 +14,8 @@ constexpr std::size_t kMaxHeaderBytes = std::size_t{32} << 10U;
 /// The body of a redirect is read to its end up to here, so that the connection can be kept.
 constexpr std::size_t kMaxIgnoredBytes = std::size_t{16} << 10U;
 
+/// CURLE_TOO_LARGE since libcurl 8.6. @source curl/curl.h
+constexpr int kTooLargeLine = 100;
 constexpr std::string_view kCompressed = "the answer is compressed, which was not asked for";
 
 /// Remembers whether every option was taken: one that was not might be the one that protects.
@@ -348,6 +350,13 @@ Error Transfer::status_error(long status) const {
           .detail = detail(CURLE_OK)};
 }
 
+/// Bytes of an answer have come, and none of its body.
+bool Transfer::in_head() const {
+  curl_off_t began = 0;
+  curl_easy_getinfo(easy_.get(), CURLINFO_STARTTRANSFER_TIME_T, &began);
+  return began > 0 && body_.empty() && ignored_bytes_ == 0;
+}
+
 Error Transfer::failure(CURLcode code, TimePoint now) const {
   const auto gateway = [&](std::string message) {
     return Error{
@@ -398,6 +407,12 @@ Error Transfer::failure(CURLcode code, TimePoint now) const {
     case CURLE_SEND_ERROR:
       return gateway("the connection broke before the answer was complete");
     case CURLE_OUT_OF_MEMORY:
+      if (in_head()) {  // what libcurl 7.88 calls a line of over 100 kB
+        return gateway("the answer has a header line without an end");
+      }
+      return {.code = ErrorCode::kInternal,
+              .message = "the URL could not be fetched",
+              .detail = detail(code)};
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_BAD_FUNCTION_ARGUMENT:
     case CURLE_FAILED_INIT:
@@ -405,7 +420,10 @@ Error Transfer::failure(CURLcode code, TimePoint now) const {
               .message = "the URL could not be fetched",
               .detail = detail(code)};
     default:
-      return gateway("the host's answer is not valid HTTP");
+      // A later libcurl calls it "too large", with a number that 7.88 does not have.
+      return gateway(static_cast<int>(code) == kTooLargeLine && in_head()
+                         ? "the answer has a header line without an end"
+                         : "the host's answer is not valid HTTP");
   }
 }
 

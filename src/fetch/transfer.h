@@ -63,6 +63,7 @@ class Transfer {
   curl_socket_t open_socket(const curl_sockaddr& address);
   std::optional<Result<Response>> redirect();
   Response take_response(TimePoint now);
+  [[nodiscard]] bool in_head() const;
   [[nodiscard]] Error failure(CURLcode code, TimePoint now) const;
   [[nodiscard]] Error status_error(long status) const;
   [[nodiscard]] Error too_large() const;

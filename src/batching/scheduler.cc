@@ -1,7 +1,10 @@
 #include "batching/scheduler.h"
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
+
+#include "base/crash.h"
 
 namespace podsense::batching {
 
@@ -141,9 +144,16 @@ void Scheduler::resize(unsigned executors) {
       return;
     }
     locked_->core.resize(std::clamp(executors, 1U, static_cast<unsigned>(began_.size())));
-    while (locked_->threads.size() < locked_->core.executors()) {
-      const auto index = static_cast<unsigned>(locked_->threads.size());
-      locked_->threads.emplace_back([this, index] { work(index); });
+    try {
+      while (locked_->threads.size() < locked_->core.executors()) {
+        const auto index = static_cast<unsigned>(locked_->threads.size());
+        locked_->threads.emplace_back([this, index] { work(index); });
+      }
+    } catch (const std::system_error&) {  // no thread: it goes on with those that there are
+      if (locked_->threads.empty()) {
+        throw;
+      }
+      locked_->core.resize(static_cast<unsigned>(locked_->threads.size()));
     }
   }
   locked_->resized.notify_all();
@@ -196,6 +206,7 @@ Duration Scheduler::longest_run() const {
 }
 
 void Scheduler::work(unsigned index) {
+  const crash::Thread me("executor");
   LockedCore& locked = *locked_;
   std::atomic<TimePoint::rep>& began = began_[index];
   locked.mutex.lock();

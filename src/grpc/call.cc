@@ -20,6 +20,11 @@ std::string_view metadata(const ::grpc::CallbackServerContext& server, const cha
                             : std::string_view(found->second.data(), found->second.size());
 }
 
+/// "ipv4:10.1.2.3:50412" and "ipv6:%5B::1%5D:50412" without the port.
+std::string_view address_of(std::string_view peer) {
+  return peer.substr(0, peer.rfind(':'));
+}
+
 /// What is left of a deadline on gRPC's clock; unreachable where there is none.
 Duration time_left(const ::grpc::CallbackServerContext& server) {
   using System = std::chrono::system_clock;
@@ -57,14 +62,20 @@ void Shared::stop_streams() {
   }
 }
 
-bool Shared::may_log() {
+bool Shared::may_log(bool failed) {
+  LogBudget& budget = failed ? failures_ : successes_;
   const auto second =
       std::chrono::duration_cast<std::chrono::seconds>(sources.clock.now().time_since_epoch())
           .count();
-  if (log_second_.exchange(second, std::memory_order_relaxed) != second) {
-    log_count_.store(0, std::memory_order_relaxed);
+  if (budget.second.exchange(second, std::memory_order_relaxed) != second) {
+    const std::uint64_t seen = budget.count.exchange(0, std::memory_order_relaxed);
+    if (seen > kSampledPerSecond) {
+      log::info("requests_not_logged", {{"server", "grpc"},
+                                        {"failed", failed},
+                                        {"count", seen - kSampledPerSecond}});
+    }
   }
-  return log_count_.fetch_add(1, std::memory_order_relaxed) < kSampledPerSecond;
+  return budget.count.fetch_add(1, std::memory_order_relaxed) < kSampledPerSecond;
 }
 
 Caller::Caller(Shared& shared, ::grpc::CallbackServerContext& server, const Method& method)
@@ -72,6 +83,7 @@ Caller::Caller(Shared& shared, ::grpc::CallbackServerContext& server, const Meth
   const TimePoint now = shared.sources.clock.now();
   const std::string_view given = metadata(server, "x-request-id");
   request_id_ = protocol::valid_request_id(given) ? std::string(given) : protocol::new_request_id();
+  context_.set_request_id(request_id_);
   context_.received = now;
   context_.deadline =
       Deadline::after(now, std::min(time_left(server), shared.options.request_timeout));
@@ -115,9 +127,11 @@ Result<access::Name> Caller::ask_guard() const {
   if (guard == nullptr || method_.access == Access::kOpen || guard->open(area)) {
     return access::Name();
   }
+  const std::string peer = server_.peer();
   return guard->admit(area,
                       {.authorization = metadata(server_, "authorization"),
-                       .api_key = metadata(server_, "x-api-key")},
+                       .api_key = metadata(server_, "x-api-key"),
+                       .address = address_of(peer)},
                       shared_.sources.clock.now());
 }
 
@@ -169,11 +183,11 @@ void Caller::log(const Outcome& outcome, const inference::Context& context) cons
   const AccessLog mode = shared_.options.access_log;
   const bool failed = outcome.error != nullptr;
   if (mode == AccessLog::kOff || (!failed && mode == AccessLog::kErrors) ||
-      (!failed && mode == AccessLog::kSampled && !shared_.may_log())) {
+      (mode != AccessLog::kAll && !shared_.may_log(failed))) {
     return;
   }
   const bool severe = failed && protocol::mapping(outcome.error->code).http_status >= 500;
-  log::write(severe ? log::Level::kError : log::Level::kInfo, "request",
+  log::record(severe ? log::Level::kError : log::Level::kInfo, "request",
              {{"request_id", request_id_},
               {"server", "grpc"},
               {"peer", server_.peer()},

@@ -60,8 +60,8 @@ class Shared {
   void remove(Stoppable& stream);
   void stop_streams();
 
-  /// Whether a success may be logged now.
-  bool may_log();
+  /// Whether a success, or a failure, may be logged now.
+  bool may_log(bool failed);
 
   const ServerOptions& options;
   const Sources sources;
@@ -69,8 +69,12 @@ class Shared {
 
  private:
   std::atomic<std::size_t> in_flight_{0};
-  std::atomic<std::int64_t> log_second_{0};
-  std::atomic<unsigned> log_count_{0};
+  struct LogBudget {
+    std::atomic<std::int64_t> second{0};
+    std::atomic<std::uint64_t> count{0};
+  };
+  LogBudget successes_;
+  LogBudget failures_;
   Mutex mutex_;
   CondVar idle_;
   Mutex streams_mutex_;

@@ -42,6 +42,7 @@ class GrpcTest : public testing::Test {
   void TearDown() override {
     channel_.reset();
     server_.reset();
+    control_.reset();
     if (scheduler_) {
       scheduler_->stop();
     }
@@ -71,9 +72,11 @@ class GrpcTest : public testing::Test {
     scheduler_.emplace(batching::Scheduler::Options{.executors = 2}, clock_);
     catalog_.emplace(inference::CatalogOptions{.repository = {.root = root_}}, *runtime_,
                      *scheduler_, registry_, clock_);
+    control_.emplace(inference::ControlOptions{}, *catalog_, clock_);
     service_.emplace(inference::ServiceOptions{}, *catalog_, nullptr, registry_, clock_);
     if (load) {
       ASSERT_TRUE(catalog_->reload());
+      ASSERT_TRUE(control_->start());
     }
     options.host = "127.0.0.1";
     options.access_log = AccessLog::kOff;
@@ -81,7 +84,8 @@ class GrpcTest : public testing::Test {
     auto created = Server::create(std::move(options), {.service = *service_,
                                                        .clock = clock_,
                                                        .draining = [this] { return draining_; },
-                                                       .guard = guard_.get()});
+                                                       .guard = guard_.get(),
+                                                       .control = &*control_});
     ASSERT_TRUE(created) << created.error().message;
     server_ = std::move(*created);
     channel_ = new_channel();
@@ -117,6 +121,7 @@ class GrpcTest : public testing::Test {
   std::unique_ptr<model::Runtime> runtime_;
   std::optional<batching::Scheduler> scheduler_;
   std::optional<inference::Catalog> catalog_;
+  std::optional<inference::Control> control_;
   std::optional<inference::Service> service_;
   bool draining_ = false;
   std::unique_ptr<access::Guard> guard_;

@@ -2,8 +2,6 @@
 
 #include <inference/grpc_service.grpc.pb.h>
 
-#include <thread>
-
 #include "grpc/oip_codec.h"
 #include "grpc/oip_documents.h"
 #include "grpc/stream.h"
@@ -184,14 +182,14 @@ class OipService final : public Answered<Refused<Oip::Service>> {
                                           ByteBuffer* out) override {
     return control<wire::RepositoryModelLoadRequest, wire::RepositoryModelLoadResponse>(
         server, in, out, {"/inference.GRPCInferenceService/RepositoryModelLoad", Access::kControl},
-        &inference::Catalog::load);
+        inference::ControlRequest::Action::kLoad);
   }
   ServerUnaryReactor* RepositoryModelUnload(CallbackServerContext* server, const ByteBuffer* in,
                                             ByteBuffer* out) override {
     return control<wire::RepositoryModelUnloadRequest, wire::RepositoryModelUnloadResponse>(
         server, in, out,
         {"/inference.GRPCInferenceService/RepositoryModelUnload", Access::kControl},
-        &inference::Catalog::unload);
+        inference::ControlRequest::Action::kUnload);
   }
 
   ServerUnaryReactor* SystemSharedMemoryStatus(CallbackServerContext* server,
@@ -247,16 +245,15 @@ class OipService final : public Answered<Refused<Oip::Service>> {
                        [&fill](Call& call) { call.reply(fill(call.request(), call.response())); });
   }
 
-  /// Loading opens files and runs models: never on gRPC's threads. This port is everybody's, so
-  /// control needs tokens here.
+  /// This port is everybody's, so control needs tokens here.
   template <class Request, class Response>
   ServerUnaryReactor* control(CallbackServerContext* server, const ByteBuffer* in, ByteBuffer* out,
-                              const Method& method,
-                              Result<void> (inference::Catalog::*action)(const std::string&)) {
+                              const Method& method, inference::ControlRequest::Action action) {
     using Call = UnaryCall<Request, Response>;
     return Call::start(shared_, server, in, out, method, [this, action](Call& call) {
       const access::Guard* const guard = shared_.sources.guard;
-      if (!shared_.options.repository_control || guard == nullptr ||
+      inference::Control* const control = shared_.sources.control;
+      if (!shared_.options.repository_control || control == nullptr || guard == nullptr ||
           guard->open(access::Area::kControl)) {
         return call.refuse(disabled());
       }
@@ -265,9 +262,10 @@ class OipService final : public Answered<Refused<Oip::Service>> {
                             .message = "a model's files and configuration come from the "
                                        "repository; parameters must be empty"});
       }
-      std::thread([this, action, &call] {
-        call.reply((catalog().*action)(call.request().model_name()));
-      }).detach();
+      control->submit({.action = action, .model = call.request().model_name()},
+                      [&call](const auto& outcome) {
+                        call.reply(outcome ? Result<void>() : fail(outcome.error()));
+                      });
     });
   }
 

@@ -18,6 +18,7 @@
 #include "base/access_log.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "inference/control.h"
 #include "inference/service.h"
 #include "metrics/metrics.h"
 #include "trace/trace.h"
@@ -56,6 +57,7 @@ struct Sources {
   std::function<bool()> draining;   ///< told to stop, still answers; for Health
   access::Guard* guard = nullptr;   ///< null: everybody may come
   trace::Tracer* tracer = nullptr;  ///< null: nothing is traced
+  inference::Control* control = nullptr;  ///< loads and unloads; null: nobody may
 };
 
 class Server {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <thread>
 #include <utility>
 
 #include "http/oip_documents.h"
@@ -264,21 +263,16 @@ Result<void> check_control(const Request& request) {
   return {};
 }
 
-Response control_response(const Result<void>& done) {
-  return done ? Response{.content_type = {}} : oip_error_response(done.error());
-}
-
-/// Loading opens files and runs models: never on an I/O thread.
-void control(inference::Catalog& catalog,
-             Result<void> (inference::Catalog::*action)(const std::string&), Request& request,
-             Reply reply) {
+void change(inference::Control& control, inference::ControlRequest::Action action,
+            const Request& request, Reply reply) {
   if (auto right = check_control(request); !right) {
     return reply(oip_error_response(right.error()));
   }
-  std::thread([&catalog, action, name = model_of(request).name,
-               reply = std::move(reply)]() mutable {
-    reply(control_response((catalog.*action)(name)));
-  }).detach();
+  control.submit({.action = action, .model = model_of(request).name},
+                 [reply = std::move(reply)](const auto& outcome) mutable {
+                   reply(outcome ? Response{.content_type = {}}
+                                 : oip_error_response(outcome.error()));
+                 });
 }
 
 /// Adds a GET route for each path, whose answer takes no longer than it takes to write it.
@@ -322,7 +316,7 @@ void add_oip_routes(Router& router, Service& service, const StatusSources& sourc
           Asked::kByClients,
           [&catalog](const Request& request) { return metadata(catalog, request); });
   add_get(router, {"/v2/models/{model}/ready", "/v2/models/{model}/versions/{version}/ready"},
-          Asked::kByMonitors,
+          Asked::kProbe,
           [sources](const Request& request) { return model_ready(sources, request); });
   add_get(router, {"/v2/models/{model}/config", "/v2/models/{model}/versions/{version}/config"},
           Asked::kByClients,
@@ -334,7 +328,9 @@ void add_oip_routes(Router& router, Service& service, const StatusSources& sourc
           [&catalog](const Request& request) { return statistics(catalog, request); });
 }
 
-void add_oip_repository_routes(Router& router, inference::Catalog& catalog) {
+void add_oip_repository_routes(Router& router, inference::Catalog& catalog,
+                               inference::Control& control) {
+  using Action = inference::ControlRequest::Action;
   const auto post = [&](const char* path, auto use) {
     router.add({.path = path,
                 .post = [use](Request& request, Reply reply) { use(request, std::move(reply)); },
@@ -344,11 +340,11 @@ void add_oip_repository_routes(Router& router, inference::Catalog& catalog) {
   };
   post("/v2/repository/index",
        [&catalog](Request& request, Reply reply) { reply(repository_index(catalog, request)); });
-  post("/v2/repository/models/{model}/load", [&catalog](Request& request, Reply reply) {
-    control(catalog, &inference::Catalog::load, request, std::move(reply));
+  post("/v2/repository/models/{model}/load", [&control](Request& request, Reply reply) {
+    change(control, Action::kLoad, request, std::move(reply));
   });
-  post("/v2/repository/models/{model}/unload", [&catalog](Request& request, Reply reply) {
-    control(catalog, &inference::Catalog::unload, request, std::move(reply));
+  post("/v2/repository/models/{model}/unload", [&control](Request& request, Reply reply) {
+    change(control, Action::kUnload, request, std::move(reply));
   });
 }
 

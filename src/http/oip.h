@@ -22,6 +22,7 @@ void add_oip_routes(Router& router, inference::Service& service, const StatusSou
                     const OipLimits& limits);
 
 /// `/v2/repository/index` and `/v2/repository/models/{model}/load|unload`: for the admin port.
-void add_oip_repository_routes(Router& router, inference::Catalog& catalog);
+void add_oip_repository_routes(Router& router, inference::Catalog& catalog,
+                               inference::Control& control);
 
 }  // namespace podsense::http

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <thread>
 #include <utility>
 
 #include "base/log.h"
@@ -97,7 +96,7 @@ bool is_ready(const StatusSources& sources) {
   return !sources.lifecycle.closed && !sources.lifecycle.unready && sources.catalog.ready();
 }
 
-Response health(const StatusSources& sources) {
+Response health_document(const StatusSources& sources) {
   const bool ready = is_ready(sources);
   json problems = sources.catalog.problems();
   if (sources.lifecycle.draining) {
@@ -139,6 +138,7 @@ Response health(const StatusSources& sources) {
 struct Audience {
   bool scripts = false;
   bool machines = false;
+  Readers readers = Readers::kAll;
 };
 constexpr Audience kMachines{.machines = true};
 constexpr Audience kScriptsAndMachines{.scripts = true, .machines = true};
@@ -149,13 +149,35 @@ Response probe(const char* name, bool yes) {
   return response;
 }
 
+/// With `?probe=…` the same as /livez, /readyz or /startupz: for who has one path for all probes.
+Response health(const StatusSources& sources, const Request& request) {
+  constexpr std::string_view kProbe = "probe=";
+  if (!request.query.starts_with(kProbe)) {
+    return health_document(sources);
+  }
+  const std::string_view which = request.query.substr(kProbe.size());
+  if (which == "liveness") {
+    return probe("live", !sources.lifecycle.stuck);
+  }
+  if (which == "readiness") {
+    return probe("ready", is_ready(sources));
+  }
+  if (which == "startup") {
+    return probe("started", sources.catalog.started());
+  }
+  return error_response(
+      {.code = ErrorCode::kInvalidArgument,
+       .message = "/health takes probe=liveness, probe=readiness, probe=startup, or nothing"},
+      request.id);
+}
+
 /// A route whose answer takes no longer than it takes to write it.
 template <class Make>
 void add_get(Router& router, std::string_view path, const Make& make, Audience audience) {
   router.add({.path = std::string(path),
               .get = [make](Request& request, Reply reply) { reply(make(request)); },
               .api = audience.scripts,
-              .open = true,
+              .open = audience.readers == Readers::kAll,
               .quiet = audience.machines});
 }
 
@@ -186,6 +208,8 @@ Response asset_response(const Asset& asset, const Request& request) {
   return response;
 }
 
+using inference::FilesRead;
+
 std::string_view outcome_name(FilesRead::Outcome outcome) {
   switch (outcome) {
     case FilesRead::Outcome::kRead:
@@ -198,29 +222,25 @@ std::string_view outcome_name(FilesRead::Outcome outcome) {
   return "unchanged";
 }
 
-Response reload_response(const inference::ReloadReport& report,
-                         const std::vector<FilesRead>& files) {
+Response reload_response(const inference::ControlOutcome& outcome) {
+  const inference::ReloadReport& report = outcome.models;
   json body{{"loaded", report.loaded}, {"retired", report.retired}, {"refused", report.refused}};
   bool all_taken = report.refused.empty();
-  for (const FilesRead& read : files) {
-    json& outcome = body[std::string(read.files)];
-    outcome["result"] = outcome_name(read.outcome);
+  for (const FilesRead& read : outcome.files) {
+    json& entry = body[std::string(read.files)];
+    entry["result"] = outcome_name(read.outcome);
     if (read.outcome == FilesRead::Outcome::kRefused) {
-      outcome["reason"] = read.reason;
+      entry["reason"] = read.reason;
       all_taken = false;
     }
   }
   return reply_json(body, all_taken ? 200 : 409);
 }
 
-/// A reload opens files and runs models: never on an I/O thread.
-void reload(inference::Catalog& catalog, const ReadFiles& read_files, Request& request,
-            Reply reply) {
-  std::thread([&catalog, &read_files, &request, reply = std::move(reply)]() mutable {
-    const std::vector<FilesRead> files = read_files();
-    const auto report = catalog.reload();
-    reply(report ? reload_response(*report, files) : error_response(report.error(), request.id));
-  }).detach();
+void reload(inference::Control& control, const Request& request, Reply reply) {
+  control.submit({}, [id = request.id, reply = std::move(reply)](const auto& outcome) mutable {
+    reply(outcome ? reload_response(*outcome) : error_response(outcome.error(), id));
+  });
 }
 
 /// `{"level":"debug"}`
@@ -258,9 +278,9 @@ void add_log_level_route(Router& router) {
 
 }  // namespace
 
-void add_status_routes(Router& router, StatusSources sources) {
+void add_status_routes(Router& router, StatusSources sources, Readers readers) {
   add_get(
-      router, "/health", [sources](const Request&) { return health(sources); },
+      router, "/health", [sources](const Request& request) { return health(sources, request); },
       kScriptsAndMachines);
   add_get(
       router, "/livez",
@@ -273,7 +293,7 @@ void add_status_routes(Router& router, StatusSources sources) {
       [sources](const Request&) { return probe("started", sources.catalog.started()); }, kMachines);
   add_get(
       router, "/stats", [sources](const Request&) { return stats(sources.stats); },
-      kScriptsAndMachines);
+      {.scripts = true, .machines = true, .readers = readers});
   add_get(router, "/version",
           [sources](const Request&) {
             return reply_json(json{{"name", "podsense"},
@@ -282,7 +302,7 @@ void add_status_routes(Router& router, StatusSources sources) {
                                    {"compiler", sources.build.compiler},
                                    {"onnxruntime", sources.build.onnxruntime}});
           },
-          {.scripts = true});
+          {.scripts = true, .readers = readers});
 }
 
 void add_metrics_route(Router& router, metrics::Registry& registry) {
@@ -295,23 +315,22 @@ void add_metrics_route(Router& router, metrics::Registry& registry) {
       kMachines);
 }
 
-void add_models_route(Router& router, const StatusSources& sources) {
+void add_models_route(Router& router, const StatusSources& sources, Readers readers) {
   add_get(router, "/v1/models",
           [sources](const Request&) {
             return reply_json(json{{"models", models_json(sources.catalog)}});
           },
-          {.scripts = true});
+          {.scripts = true, .readers = readers});
 }
 
-void add_admin_routes(Router& router, StatusSources sources, ReadFiles read_files) {
-  add_models_route(router, sources);
+void add_admin_routes(Router& router, const StatusSources& sources, inference::Control* control) {
+  add_models_route(router, sources, Readers::kAll);
   add_log_level_route(router);
-  if (read_files) {
+  if (control != nullptr) {
     router.add(
         {.path = "/v1/reload",
-         .post = [&catalog = sources.catalog, read_files = std::move(read_files)](
-                     Request& request,
-                     Reply reply) { reload(catalog, read_files, request, std::move(reply)); },
+         .post = [control](Request& request,
+                           Reply reply) { reload(*control, request, std::move(reply)); },
          .max_body = 1024,
          .body_required = false,
          .control = true});

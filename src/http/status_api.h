@@ -3,13 +3,11 @@
 /// Endpoints about the server itself: health, versions, statistics, metrics, reload, the web page.
 
 #include <atomic>
-#include <functional>
 #include <string>
-#include <string_view>
-#include <vector>
 
 #include "http/router.h"
 #include "inference/catalog.h"
+#include "inference/control.h"
 #include "inference/stats.h"
 #include "metrics/metrics.h"
 
@@ -38,25 +36,19 @@ struct StatusSources {
   BuildInfo build;
 };
 
-/// GET /health /livez /readyz /startupz /version /stats
-void add_status_routes(Router& router, StatusSources sources);
+/// Who may read what says more than whether all is well: models, statistics, version. On the port of
+/// everybody it asks for the same keys as inference does.
+enum class Readers { kWithKeys, kAll };
+
+/// GET /health (also ?probe=liveness|readiness|startup) /livez /readyz /startupz /version /stats
+void add_status_routes(Router& router, StatusSources sources, Readers readers);
 /// GET /metrics
 void add_metrics_route(Router& router, metrics::Registry& registry);
 /// GET /v1/models
-void add_models_route(Router& router, const StatusSources& sources);
-/// What became of files beside the models at a reload.
-struct FilesRead {
-  enum class Outcome { kUnchanged, kRead, kRefused };
-  std::string_view files;  ///< "credentials", "certificates"
-  Outcome outcome = Outcome::kUnchanged;
-  std::string reason;  ///< of a refusal: what was read before is still in force
-};
-/// Looks at them; may block. @threads any
-using ReadFiles = std::function<std::vector<FilesRead>()>;
-
-/// GET /v1/models and /v1/log-level, and POST /v1/reload where there is a `read_files`, which is
-/// called before the models are looked at.
-void add_admin_routes(Router& router, StatusSources sources, ReadFiles read_files);
+void add_models_route(Router& router, const StatusSources& sources, Readers readers);
+/// GET /v1/models and /v1/log-level, and POST /v1/reload where there is a `control`, which outlives
+/// the router.
+void add_admin_routes(Router& router, const StatusSources& sources, inference::Control* control);
 /// GET / /docs /openapi.json and what the pages need
 void add_page_routes(Router& router);
 

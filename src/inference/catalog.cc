@@ -3,7 +3,11 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <atomic>
+#include <new>
 #include <set>
+#include <system_error>
+#include <thread>
 #include <utility>
 
 #include "base/log.h"
@@ -16,7 +20,14 @@ std::string full_name(std::string_view name, std::string_view version) {
   return std::string(name) + (version.empty() ? "" : "/") + std::string(version);
 }
 
-constexpr Duration kRetireCheck = std::chrono::milliseconds(20);
+template <class Items, class Text>
+std::string list_of(const Items& items, const Text& text) {
+  std::string names;
+  for (const auto& item : items) {
+    names += (names.empty() ? "" : ", ") + std::string(text(item));
+  }
+  return names.empty() ? std::string("none") : names;
+}
 
 /// Gives the system back what a version has left behind. Loading leaves small lasting things among
 /// large passing ones, on threads with heaps of their own: without this, resident memory doubles
@@ -48,64 +59,65 @@ Catalog::Catalog(CatalogOptions options, model::Runtime& runtime, batching::Sche
       snapshot_(std::make_shared<const Snapshot>()),
       checks_(profiles_, clock_) {}
 
-Catalog::~Catalog() {
-  {
-    const MutexLock lock(mutex_);
-    stopping_ = true;
-  }
-  wake_.notify_all();
-}
-
-void Catalog::start() {
-  {
-    const MutexLock lock(mutex_);
-    reload_wanted_ = true;
-  }
-  thread_ = std::jthread([this] { run(); });
-}
-
-void Catalog::request_reload() {
-  {
-    const MutexLock lock(mutex_);
-    reload_wanted_ = true;
-  }
-  wake_.notify_all();
-}
-
-void Catalog::run() {
-  TimePoint next_poll = clock_.now() + options_.poll_interval;
-  for (;;) {
-    bool due = false;
-    {
-      const MutexLock lock(mutex_);
-      const bool polls = options_.poll_interval > Duration::zero();
-      while (!stopping_ && !reload_wanted_ && retired_.empty() &&
-             (!polls || clock_.now() < next_poll)) {
-        if (polls) {
-          wake_.wait_for(mutex_, next_poll - clock_.now());
-        } else {
-          wake_.wait(mutex_);
-        }
-      }
-      if (stopping_) {
-        return;
-      }
-      due = std::exchange(reload_wanted_, false) || (polls && clock_.now() >= next_poll);
-      if (!due) {
-        wake_.wait_for(mutex_, kRetireCheck);  // versions that still answer requests
-      }
+/// The defaults that are configured, one by one, and no model of the listing has their name.
+std::vector<std::string> Catalog::unknown_defaults(const model::Listing& listing) const {
+  std::vector<std::string> unknown;
+  for (const std::string* name :
+       {&options_.default_image_model, &options_.default_tabular_model,
+        &options_.default_simulated_model}) {
+    const bool known =
+        name->empty() ||
+        std::ranges::find(listing.candidates, *name, &model::Candidate::name) !=
+            listing.candidates.end() ||
+        std::ranges::find(listing.refused, *name, &model::Refused::name) != listing.refused.end();
+    if (!known) {
+      unknown.push_back(*name);
     }
-    if (due) {
-      next_poll = clock_.now() + options_.poll_interval;
-      if (auto report = reload(); !report) {
-        log::error("repository_unreadable", {{"reason", report.error().message}});
-      }
-    }
-    free_retired();
   }
+  return unknown;
 }
 
-void Catalog::free_retired() {
+Result<void> Catalog::check_start() const {
+  const auto listing = model::scan(options_.repository);
+  Situation found{.polls = options_.polls, .strict = options_.strict_readiness};
+  std::vector<std::string> unknown;
+  std::string reasons;
+  if (listing) {
+    found.offered = listing->candidates.size();
+    if (!listing->candidates.empty() || !listing->refused.empty()) {
+      unknown = unknown_defaults(*listing);
+    }
+    for (const model::Refused& refused : listing->refused) {
+      reasons += "; " + full_name(refused.name, refused.version) + ": " + refused.reason;
+    }
+  }
+  found.unknown_default = !unknown.empty();
+  switch (judge(found).start) {
+    case Start::kGoesOn:
+      return {};
+    case Start::kNothingToServe:
+      return fail(ErrorCode::kUnavailable,
+                  listing ? "no model can be served from " + options_.repository.root.string() +
+                                (reasons.empty() ? ": it holds none" : reasons)
+                          : listing.error().message);
+    case Start::kWrongSetting:
+      break;
+  }
+  std::set<std::string> names;
+  for (const model::Candidate& candidate : listing->candidates) {
+    names.insert(candidate.name);
+  }
+  for (const model::Refused& refused : listing->refused) {
+    names.insert(refused.name);
+  }
+  return fail(ErrorCode::kInvalidArgument,
+              "the default model '" + unknown.front() + "' is not in " +
+                  options_.repository.root.string() + "; there are: " +
+                  list_of(names, [](const std::string& name) { return name; }));
+}
+
+bool Catalog::free_retired() {
+  bool left = false;
   std::vector<std::shared_ptr<const ServedModel>> free;
   {
     const MutexLock lock(mutex_);
@@ -114,6 +126,7 @@ void Catalog::free_retired() {
                                [](const auto& served) { return served.use_count() > 1; });
     std::move(idle, retired_.end(), std::back_inserter(free));
     retired_.erase(idle, retired_.end());
+    left = !retired_.empty();
   }
   for (const auto& served : free) {
     log::info("model_unloaded", {{"model", served->name()}, {"version", served->version}});
@@ -122,6 +135,7 @@ void Catalog::free_retired() {
     free.clear();
     return_free_memory();
   }
+  return left;
 }
 
 std::shared_ptr<const Catalog::Snapshot> Catalog::snapshot() const {
@@ -156,6 +170,16 @@ Result<std::shared_ptr<const ServedModel>> Catalog::load_one(const model::Candid
   return served;
 }
 
+/// What opening throws is this model's reason: the others go on.
+Result<std::shared_ptr<const ServedModel>> Catalog::load_guarded(
+    const model::Candidate& candidate) try {
+  return load_one(candidate);
+} catch (const std::bad_alloc&) {
+  return fail(ErrorCode::kUnavailable, "there is not enough memory to load it");
+} catch (const std::exception& error) {
+  return fail(ErrorCode::kInternal, std::string("loading failed: ") + error.what());
+}
+
 std::vector<Catalog::Loaded> Catalog::load_all(const std::vector<model::Candidate>& candidates,
                                                const Snapshot& before) {
   std::vector<Loaded> all(candidates.size());
@@ -175,7 +199,7 @@ std::vector<Catalog::Loaded> Catalog::load_all(const std::vector<model::Candidat
       if (mine.kept) {
         continue;
       }
-      if (auto served = load_one(candidates[i]); served) {
+      if (auto served = load_guarded(candidates[i]); served) {
         mine.served = std::move(*served);
       } else {
         mine.reason = served.error().message;
@@ -184,8 +208,12 @@ std::vector<Catalog::Loaded> Catalog::load_all(const std::vector<model::Candidat
     }
   };
   std::vector<std::jthread> helpers;
-  for (unsigned t = 1; t < options_.load_threads && t < candidates.size(); ++t) {
-    helpers.emplace_back(work);
+  try {
+    for (unsigned t = 1; t < options_.load_threads && t < candidates.size(); ++t) {
+      helpers.emplace_back(work);
+    }
+  } catch (const std::system_error& error) {  // with fewer threads it takes longer
+    log::warning("load_thread_refused", {{"reason", error.what()}});
   }
   work();
   return all;
@@ -311,6 +339,7 @@ ReloadReport Catalog::publish(const std::shared_ptr<const Snapshot>& before,
           {{"model", refusal.name}, {"version", refusal.version}, {"reason", refusal.reason}});
     }
   }
+  warn_of_defaults(*before, *after);
   for (const auto& served : old) {
     report.retired.push_back(full_name(served->name(), served->version));
   }
@@ -319,8 +348,23 @@ ReloadReport Catalog::publish(const std::shared_ptr<const Snapshot>& before,
     snapshot_ = std::move(after);
     retired_.insert(retired_.end(), old.begin(), old.end());
   }
-  wake_.notify_all();
   return report;
+}
+
+/// Once, when it comes to that.
+void Catalog::warn_of_defaults(const Snapshot& before, const Snapshot& after) const {
+  for (const std::string* name :
+       {&options_.default_image_model, &options_.default_tabular_model,
+        &options_.default_simulated_model, &options_.preferred_model}) {
+    const bool missing = !name->empty() && !after.models.contains(*name);
+    if (missing && (!before.loaded_once || before.models.contains(*name))) {
+      const auto refusal = std::ranges::find(after.refusals, *name, &Refusal::name);
+      log::warning("default_model_unavailable",
+                   {{"model", *name},
+                    {"reason", refusal == after.refusals.end() ? "the repository has no such model"
+                                                               : refusal->reason}});
+    }
+  }
 }
 
 const std::string& Catalog::configured_default(model::Task task) const {
@@ -364,20 +408,19 @@ std::string Catalog::default_model(const Snapshot& now, model::Task task) const 
 Result<std::shared_ptr<const ServedModel>> Catalog::find(const Snapshot& now,
                                                          const std::string& name,
                                                          const std::string& version) {
-  const auto list = [](const auto& items, auto&& text) {
-    std::string names;
-    for (const auto& item : items) {
-      names += (names.empty() ? "" : ", ") + std::string(text(item));
-    }
-    return names.empty() ? std::string("none") : names;
-  };
   const auto model = now.models.find(name);
   if (model == now.models.end()) {
     if (!now.loaded_once) {
       return fail(ErrorCode::kUnavailable, "models are still being loaded; ask again shortly");
     }
-    return fail(ErrorCode::kNotFound, "no model '" + name + "' is served; there are: " +
-                                          list(now.models, [](const auto& m) { return m.first; }));
+    if (const auto refusal = std::ranges::find(now.refusals, name, &Refusal::name);
+        refusal != now.refusals.end()) {
+      return fail(ErrorCode::kUnavailable, "model '" + full_name(name, refusal->version) +
+                                               "' cannot be served: " + refusal->reason);
+    }
+    return fail(ErrorCode::kNotFound,
+                "no model '" + name + "' is served; there are: " +
+                    list_of(now.models, [](const auto& m) { return m.first; }));
   }
   const auto& versions = model->second;
   auto found = versions.end() - 1;
@@ -389,9 +432,25 @@ Result<std::shared_ptr<const ServedModel>> Catalog::find(const Snapshot& now,
     return fail(ErrorCode::kNotFound,
                 "model '" + name + "' has no version '" + version +
                     "' that is served; there are: " +
-                    list(versions, [](const Version& v) { return v.served->version; }));
+                    list_of(versions, [](const Version& v) { return v.served->version; }));
   }
   return found->served;
+}
+
+/// Nothing for this task is served. Where models failed, one of them may be for it.
+tl::unexpected<Error> Catalog::no_default(const Snapshot& now, model::Task task) {
+  std::string message = "no model for " + std::string(model::task_name(task)) + " is served";
+  const auto broken = std::ranges::find_if(now.refusals, [&](const Refusal& refusal) {
+    return !refusal.name.empty() && !now.models.contains(refusal.name);
+  });
+  if (broken != now.refusals.end()) {
+    return fail(ErrorCode::kUnavailable, message + "; '" +
+                                             full_name(broken->name, broken->version) +
+                                             "' cannot be: " + broken->reason);
+  }
+  return fail(ErrorCode::kNotFound,
+              message + "; there are: " +
+                  list_of(now.models, [](const auto& model) { return model.first; }));
 }
 
 Result<std::shared_ptr<const ServedModel>> Catalog::find(const protocol::ModelRef& ref) const {
@@ -403,13 +462,7 @@ Result<std::shared_ptr<const ServedModel>> Catalog::find(const protocol::ModelRe
   const auto now = snapshot();
   const std::string name = ref.name.empty() ? default_model(*now, task) : ref.name;
   if (name.empty() && now->loaded_once) {
-    std::string names;
-    for (const auto& [each, versions] : now->models) {
-      names += (names.empty() ? "" : ", ") + each;
-    }
-    return fail(ErrorCode::kNotFound,
-                "no model for " + std::string(model::task_name(task)) +
-                    " is served; there are: " + (names.empty() ? "none" : names));
+    return no_default(*now, task);
   }
   auto found = find(*now, name, ref.version);
   if (!found) {
@@ -477,12 +530,19 @@ std::vector<std::string> Catalog::warnings() const {
   return warnings;
 }
 
-bool Catalog::ready() const {
+Situation Catalog::situation() const {
   const auto now = snapshot();
-  return now->loaded_once && !now->models.empty() &&
-         std::ranges::all_of(now->refusals, [&](const Refusal& refusal) {
-           return !refusal.name.empty() && now->models.contains(refusal.name);
-         });
+  std::set<std::string_view> failed;
+  for (const Refusal& refusal : now->refusals) {
+    if (!now->models.contains(refusal.name)) {
+      failed.insert(refusal.name);
+    }
+  }
+  return {.loaded = now->loaded_once,
+          .polls = options_.polls,
+          .strict = options_.strict_readiness,
+          .offered = now->models.size(),
+          .failed = failed.size()};
 }
 
 }  // namespace podsense::inference

@@ -13,10 +13,10 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/mutex.h"
+#include "inference/readiness.h"
 #include "inference/saved_profiles.h"
 #include "inference/served_model.h"
 #include "inference/stacking.h"
@@ -29,7 +29,8 @@ struct CatalogOptions {
   model::RepositoryOptions repository;
   ServeOptions serve;
   std::filesystem::path profile_dir;  ///< where measured profiles are kept; empty: nowhere
-  Duration poll_interval{};           ///< zero: reload only when told
+  bool polls = false;             ///< somebody calls `reload` again and again
+  bool strict_readiness = false;  ///< ready only while every model serves
   unsigned load_threads = 1;
   std::string preferred_model;      ///< default of its task, where it is served
   std::string default_image_model;  ///< empty: preferred_model, or the first by name
@@ -56,26 +57,28 @@ class Catalog {
  public:
   Catalog(CatalogOptions options, model::Runtime& runtime, batching::Scheduler& scheduler,
           metrics::Registry& registry, const Clock& clock);
-  ~Catalog();
   Catalog(const Catalog&) = delete;
   Catalog& operator=(const Catalog&) = delete;
 
-  /// Starts the thread that loads, polls and retires; the first load begins at once.
-  void start();
-  /// Asks that thread to reload soon. @threads any, never blocks
-  void request_reload();
-  /// Reloads now and waits. @errors kNotFound: the repository cannot be read
+  /// Looks at the repository before anything is loaded: is there a reason not to start? Its table is
+  /// readiness.h. @errors kInvalidArgument: a setting is wrong; kUnavailable: there is nothing to
+  ///         serve and nobody polls
+  [[nodiscard]] Result<void> check_start() const;
+
+  /// Reloads now; blocks for as long as that takes. @errors kNotFound: the repository cannot be read
   Result<ReloadReport> reload();
 
   /// Takes a model out of service, whatever the repository holds, until `load` or a restart; its
   /// versions end when their last request does. @errors kNotFound: nothing by this name
   Result<void> unload(const std::string& name);
-  /// Undoes `unload`, then reloads and waits.
+  /// Undoes `unload`, then reloads.
   /// @errors kNotFound: the repository has no such model; kInvalidArgument: the reason why no
   ///         version of it can be served; those of `reload`
   Result<void> load(const std::string& name);
   /// Names that `unload` holds back.
   [[nodiscard]] std::vector<std::string> unloaded() const;
+  /// Destroys retired versions that no request uses any more. True: some are left.
+  bool free_retired();
 
   /// @errors kNotFound: no such model or version (naming those there are), or a model of another
   ///         task; kUnavailable: still starting
@@ -97,8 +100,9 @@ class Catalog {
   [[nodiscard]] std::vector<std::string> problems() const;
   /// What was guessed or passed over in models that serve: "name/version: what".
   [[nodiscard]] std::vector<std::string> warnings() const;
-  /// Every model of the repository serves at least one version, and there is one.
-  [[nodiscard]] bool ready() const;
+  /// What readiness.h judges. @threads any
+  [[nodiscard]] Situation situation() const;
+  [[nodiscard]] bool ready() const { return judge(situation()).ready; }
 
  private:
   struct Version {
@@ -120,13 +124,15 @@ class Catalog {
   };
   struct Loaded;
 
-  void run();
   std::vector<Loaded> load_all(const std::vector<model::Candidate>& candidates,
                                const Snapshot& before);
   Result<std::shared_ptr<const ServedModel>> load_one(const model::Candidate& candidate);
+  Result<std::shared_ptr<const ServedModel>> load_guarded(const model::Candidate& candidate);
+  [[nodiscard]] std::vector<std::string> unknown_defaults(const model::Listing& listing) const;
+  void warn_of_defaults(const Snapshot& before, const Snapshot& after) const;
+  static tl::unexpected<Error> no_default(const Snapshot& now, model::Task task);
   ReloadReport publish(const std::shared_ptr<const Snapshot>& before,
                        std::shared_ptr<Snapshot> after);
-  void free_retired();
   [[nodiscard]] std::shared_ptr<const Snapshot> snapshot() const;
   static Result<std::shared_ptr<const ServedModel>> find(const Snapshot& now,
                                                          const std::string& name,
@@ -142,16 +148,12 @@ class Catalog {
   const Clock& clock_;
 
   mutable Mutex mutex_;
-  CondVar wake_;
   std::shared_ptr<const Snapshot> snapshot_ GUARDED_BY(mutex_);
   std::set<std::string> unloaded_ GUARDED_BY(mutex_);
-  bool reload_wanted_ GUARDED_BY(mutex_) = false;
-  bool stopping_ GUARDED_BY(mutex_) = false;
   std::vector<std::shared_ptr<const ServedModel>> retired_ GUARDED_BY(mutex_);
 
   StackingChecks checks_;
   Mutex reload_mutex_;  ///< held for a whole reload
-  std::jthread thread_;
 };
 
 }  // namespace podsense::inference

@@ -1,9 +1,12 @@
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 
 #include "base/clock.h"
@@ -40,6 +43,12 @@ struct Context {
   std::string traceparent;                             ///< passed on to fetches when not empty
   std::shared_ptr<trace::Request> trace;               ///< null: not traced
   std::shared_ptr<const std::atomic<bool>> abandoned;  ///< turns true when the client has gone
+  /// What the client calls the request, cut: for the trace that a crash leaves.
+  std::array<char, 64> request_id{};
+  void set_request_id(std::string_view id) {
+    request_id = {};
+    std::ranges::copy(id.substr(0, request_id.size() - 1), request_id.begin());
+  }
   /// Small requests may be answered when it ends, on its thread. None: a small request is answered
   /// before the call returns.
   LoopTurn turn;

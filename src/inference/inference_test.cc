@@ -1,3 +1,4 @@
+#include "inference/control.h"
 #include "inference/test_fixture.h"
 
 namespace podsense::inference {
@@ -128,13 +129,49 @@ TEST_F(InferenceTest, ABrokenVersionIsRefusedAndTheOldGoesOn) {
   EXPECT_THAT(catalog_->problems(), IsEmpty());
 }
 
-TEST_F(InferenceTest, IsNotReadyWhileAModelServesNoVersionAtAll) {
+TEST_F(InferenceTest, IsReadyWhileOneModelServesUnlessReadinessIsStrict) {
   write("broken/1/model.onnx", "this is no model");
   open();
   reload();
   EXPECT_TRUE(catalog_->started());
-  EXPECT_FALSE(catalog_->ready());
+  EXPECT_TRUE(catalog_->ready());
   EXPECT_TRUE(predict(20));
+  const auto broken = catalog_->find({.name = "broken"});
+  EXPECT_EQ(broken.error().code, ErrorCode::kUnavailable);
+  EXPECT_THAT(broken.error().message, HasSubstr("'broken/1' cannot be served: "));
+  Catalog strict({.repository = {.root = root_}, .strict_readiness = true}, *runtime_, *scheduler_,
+                 registry_, clock_);
+  ASSERT_TRUE(strict.reload());
+  EXPECT_FALSE(strict.ready());
+}
+
+TEST_F(InferenceTest, AFailedDefaultIsUnavailableAndAnUnknownOneIsAWrongSetting) {
+  write("broken/1/model.onnx", "this is no model");
+  open();
+  const auto with_default = [this](const std::string& name) {
+    return std::make_unique<Catalog>(
+        CatalogOptions{.repository = {.root = root_}, .default_tabular_model = name}, *runtime_,
+        *scheduler_, registry_, clock_);
+  };
+  const auto failed = with_default("broken");
+  EXPECT_TRUE(failed->check_start());
+  ASSERT_TRUE(failed->reload());
+  EXPECT_TRUE(failed->ready());
+  EXPECT_EQ(failed->find({}, model::Task::kTabularClassification).error().code,
+            ErrorCode::kUnavailable);
+  const auto unknown = with_default("nosuch")->check_start();
+  EXPECT_EQ(unknown.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_THAT(unknown.error().message, HasSubstr("'nosuch'"));
+  EXPECT_THAT(unknown.error().message, HasSubstr("there are: broken, simulated, tabular"));
+}
+
+TEST_F(InferenceTest, WithoutAnythingToServeItStartsOnlyWherePollsMayBringSomething) {
+  open();
+  for (const bool polls : {false, true}) {
+    Catalog empty({.repository = {.root = folder_ / "nowhere"}, .polls = polls}, *runtime_,
+                  *scheduler_, registry_, clock_);
+    EXPECT_EQ(empty.check_start().has_value(), polls);
+  }
 }
 
 TEST_F(InferenceTest, ARemovedModelIsGoneAndItsRequestsEndWell) {
@@ -143,7 +180,8 @@ TEST_F(InferenceTest, ARemovedModelIsGoneAndItsRequestsEndWell) {
   auto held = catalog_->find({}, model::Task::kSimulated).value();
   fs::remove_all(root_ / "simulated");
   EXPECT_THAT(reload().retired, testing::ElementsAre("simulated/1"));
-  catalog_->start();  // only now: its own first load would have reported the removal
+  Control control({}, *catalog_, clock_);
+  ASSERT_TRUE(control.start());  // only now: its own first load would have reported the removal
   EXPECT_EQ(simulate(milliseconds(1)).error().code, ErrorCode::kNotFound);
   EXPECT_EQ(held->name(), "simulated");  // whoever holds it may go on
 }

@@ -5,6 +5,7 @@
 #include <span>
 #include <utility>
 
+#include "base/crash.h"
 #include "inference/answer_task.h"
 #include "inference/tensor_task.h"
 
@@ -390,6 +391,8 @@ void RequestTask::trace_parts(TimePoint now) const {
 }
 
 void run_batch(const ServedModel& served, const Clock& clock, std::span<TaskPtr> batch) {
+  const crash::Work work(
+      served.name(), static_cast<const RequestTask&>(*batch.front()).context().request_id.data());
   if (served.faults != nullptr) {
     if (const auto error = served.faults->before_run(served.name())) {
       for (TaskPtr& task : batch) {

@@ -98,6 +98,8 @@ constexpr std::array kDescriptions{
     Description{"process_open_fds", kGauge, "", "Open file descriptors"},
     Description{"process_max_fds", kGauge, "", "Most file descriptors that may be open"},
     Description{"process_start_time_seconds", kGauge, "", "When the process began, Unix time"},
+    Description{"podsense_log_dropped_total", kCounter, "",
+                "Log lines that were dropped since nobody read them"},
     Description{"podsense_spans_total", kCounter, "result",
                 "Spans of traces: exported, dropped (the queue was full), failed (not taken by the "
                 "collector); absent where tracing is off"},

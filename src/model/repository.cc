@@ -141,6 +141,9 @@ class Scanner {
     if (!stays_inside(path)) {
       return fail(ErrorCode::kInvalidArgument, "model.yaml is a link that leaves the repository");
     }
+    if (std::error_code error; !fs::is_regular_file(path, error)) {  // a pipe would be waited for
+      return fail(ErrorCode::kInvalidArgument, "model.yaml is not a regular file");
+    }
     std::ifstream file(path, std::ios::binary);
     std::string text(kMaxYamlBytes + 1, '\0');
     file.read(text.data(), static_cast<std::streamsize>(text.size()));

@@ -6,9 +6,12 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <new>
+#include <system_error>
 #include <thread>
 #include <utility>
 
+#include "base/crash.h"
 #include "base/log.h"
 #include "server/build_info.h"
 #include "server/guard.h"
@@ -30,6 +33,17 @@ void return_large_blocks() {
 }
 
 sigset_t block_signals() {
+/// How often the main thread looks whether the first load has ended.
+constexpr Duration kLoadCheck = std::chrono::milliseconds(20);
+
+/// What was logged is written, unless nobody reads.
+constexpr Duration kLastLines = std::chrono::seconds(1);
+
+[[noreturn]] void exit_now(int code) {
+  log::flush(kLastLines);
+  _exit(code);
+}
+
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
@@ -48,10 +62,16 @@ int wait_signal(const sigset_t& set, Duration timeout) {
   return std::max(got, 0);
 }
 
-/// Waits until told to stop; SIGHUP reloads.
-void wait_for_stop(Serving& serving, const sigset_t& set, bool reload_signal) {
-  for (;;) {
-    const int got = wait_signal(set, std::chrono::hours(1));
+/// Waits until told to stop; SIGHUP reloads. @errors kUnavailable: nothing can be served
+Result<void> wait_for_stop(Serving& serving, const sigset_t& set, bool reload_signal) {
+  for (bool loaded = false;;) {
+    const int got = wait_signal(set, loaded ? Duration(std::chrono::hours(1)) : kLoadCheck);
+    if (const auto first = loaded ? std::nullopt : serving.first_load()) {
+      loaded = true;
+      if (!*first) {
+        return *first;
+      }
+    }
     if (got == SIGHUP) {
       if (reload_signal) {
         log::info("reload_requested", {{"by", "SIGHUP"}});
@@ -60,7 +80,7 @@ void wait_for_stop(Serving& serving, const sigset_t& set, bool reload_signal) {
     } else if (got != 0) {
       log::info("shutdown_began", {{"signal", got == SIGINT ? "SIGINT" : "SIGTERM"},
                                    {"in_flight", serving.in_flight()}});
-      return;
+      return {};
     }
   }
 }
@@ -69,7 +89,7 @@ void wait_for_stop(Serving& serving, const sigset_t& set, bool reload_signal) {
 /// Once all is `answered` there is nothing left to force: the thread outlives `main`, and then must
 /// touch nothing that its end destroys.
 void watch_for_second_signal(const sigset_t& set,
-                             std::shared_ptr<const std::atomic<bool>> answered) {
+                             std::shared_ptr<const std::atomic<bool>> answered) try {
   std::thread([set, answered = std::move(answered)] {
     for (;;) {
       const int got = wait_signal(set, std::chrono::hours(1));
@@ -77,30 +97,35 @@ void watch_for_second_signal(const sigset_t& set,
         continue;
       }
       if (*answered) {
-        _exit(0);
+        exit_now(0);
       }
       log::warning("shutdown_forced");
-      _exit(1);
+      exit_now(1);
     }
   }).detach();
 }
+} catch (const std::system_error& error) {  // the drain goes on; SIGKILL is left
+  log::warning("second_signal_not_watched", {{"reason", error.what()}});
 
-}  // namespace
-
-Result<int> serve(const LoadedConfig& loaded) {
+Result<int> run(const LoadedConfig& loaded) {
   const sigset_t signals = block_signals();
   return_large_blocks();
   const Config& config = loaded.config;
   log::configure(config.logging.level, config.logging.format);
   for (const std::string& warning : loaded.warnings) {
     log::warning("configuration", {{"message", warning}});
+  if (auto started = log::start_writer(); !started) {
+    return fail(std::move(started.error()));
+  }
   }
   auto created = Serving::create(config);
   if (!created) {
     return fail(std::move(created.error()));
   }
   Serving& serving = **created;
-  serving.start();
+  if (auto started = serving.start(); !started) {
+    return fail(std::move(started.error()));
+  }
   log::info("serving",
             {{"version", build_info().version},
              {"http", config.listen.host + ":" + std::to_string(serving.http_port())},
@@ -116,7 +141,9 @@ Result<int> serve(const LoadedConfig& loaded) {
   if (auto written = serving.write_ports_file(); !written) {
     return fail(std::move(written.error()));
   }
-  wait_for_stop(serving, signals, config.models.reload_signal);
+  if (auto waited = wait_for_stop(serving, signals, config.models.reload_signal); !waited) {
+    return fail(std::move(waited.error()));
+  }
 
   const SteadyClock clock;
   const Deadline deadline = Deadline::after(clock.now(), config.shutdown.drain_timeout);
@@ -127,7 +154,7 @@ Result<int> serve(const LoadedConfig& loaded) {
     const int again = wait_signal(signals, delay.left(clock.now()));
     if (again == SIGTERM || again == SIGINT) {
       log::warning("shutdown_forced");
-      _exit(1);
+      exit_now(1);
     }
     if (delay.passed(clock.now())) {
       break;  // not for SIGHUP, which means nothing any more
@@ -139,10 +166,34 @@ Result<int> serve(const LoadedConfig& loaded) {
   *answered = drained;
   log::info("shutdown_ended", {{"drained", drained}, {"cut_off", serving.in_flight()}});
   if (!drained || !serving.close_admin()) {
-    _exit(drained ? 0 : 1);  // requests still hold what would be destroyed
+    exit_now(drained ? 0 : 1);  // requests still hold what would be destroyed
   }
   created->reset();
   return 0;
 }
 
 }  // namespace podsense::server
+/// @errors also what a constructor throws where the system gives no thread or no memory
+Result<int> run_guarded(const LoadedConfig& loaded) try {
+  return run(loaded);
+} catch (const std::bad_alloc&) {
+  return fail(ErrorCode::kUnavailable, "there is not enough memory to start");
+} catch (const std::system_error& error) {
+  return fail(ErrorCode::kUnavailable,
+              std::string("the system refused what the server needs: ") + error.what());
+}
+
+}  // namespace
+
+Result<int> serve(const LoadedConfig& loaded) {
+  crash::install({.build = std::string("podsense ") + build_info().version + " (" +
+                           build_info().commit + ")"});
+  const crash::Thread me("main");
+  auto ended = run_guarded(loaded);
+  if (!ended) {
+    log::error("serving_failed", {{"reason", ended.error().message}});
+  }
+  log::flush(kLastLines);
+  return ended;
+}
+

@@ -44,6 +44,7 @@ struct Config {
     std::string default_simulated_model;
     Duration reload_interval{};  ///< 0: no polling
     bool reload_api = true;
+    bool strict_readiness = false;
     bool repository_api = false;
     bool reload_signal = true;
     bool fault_api = false;

@@ -113,8 +113,8 @@ void WatchedFiles::look_when_due(TimePoint now) {
   }
 }
 
-std::vector<http::FilesRead> WatchedFiles::look() {
-  std::vector<http::FilesRead> all;
+std::vector<inference::FilesRead> WatchedFiles::look() {
+  std::vector<inference::FilesRead> all;
   if (has_credentials_) {
     const auto outcome = look_at_credentials();
     all.push_back({.files = "credentials", .outcome = outcome, .reason = guard_->fault()});
@@ -124,16 +124,16 @@ std::vector<http::FilesRead> WatchedFiles::look() {
     all.push_back({.files = "certificates", .outcome = outcome, .reason = certificates_->fault()});
   }
   // What was refused before, and has not changed, is refused still.
-  for (http::FilesRead& one : all) {
+  for (inference::FilesRead& one : all) {
     if (!one.reason.empty()) {
-      one.outcome = http::FilesRead::Outcome::kRefused;
+      one.outcome = inference::FilesRead::Outcome::kRefused;
     }
   }
   return all;
 }
 
-http::FilesRead::Outcome WatchedFiles::look_at_credentials() {
-  using Outcome = http::FilesRead::Outcome;
+inference::FilesRead::Outcome WatchedFiles::look_at_credentials() {
+  using Outcome = inference::FilesRead::Outcome;
   const auto done = guard_->refresh();
   if (!done) {
     log::error("credentials_refused",
@@ -143,8 +143,8 @@ http::FilesRead::Outcome WatchedFiles::look_at_credentials() {
   return *done ? Outcome::kRead : Outcome::kUnchanged;
 }
 
-http::FilesRead::Outcome WatchedFiles::look_at_certificates() {
-  using Outcome = http::FilesRead::Outcome;
+inference::FilesRead::Outcome WatchedFiles::look_at_certificates() {
+  using Outcome = inference::FilesRead::Outcome;
   const auto done = certificates_->refresh();
   if (!done) {
     ++certificates_refused_;

@@ -11,7 +11,7 @@
 #include "access/access.h"
 #include "access/certificates.h"
 #include "base/clock.h"
-#include "http/status_api.h"
+#include "inference/control.h"
 #include "server/config.h"
 
 namespace podsense::server {
@@ -32,7 +32,7 @@ class WatchedFiles {
   /// Each kind when its interval has passed. @threads the ticker's
   void look_when_due(TimePoint now);
   /// All at once: what was read, or is refused, of each kind that is configured. @threads any
-  std::vector<http::FilesRead> look();
+  std::vector<inference::FilesRead> look();
 
   /// Changed certificates that were taken, and that were refused. @threads any
   [[nodiscard]] std::uint64_t certificates_taken() const { return certificates_taken_; }
@@ -41,8 +41,8 @@ class WatchedFiles {
  private:
   WatchedFiles(const Config& config, std::unique_ptr<access::Guard> guard,
                std::unique_ptr<access::Certificates> certificates);
-  http::FilesRead::Outcome look_at_credentials();
-  http::FilesRead::Outcome look_at_certificates();
+  inference::FilesRead::Outcome look_at_credentials();
+  inference::FilesRead::Outcome look_at_certificates();
 
   const bool has_credentials_;  ///< in files
   const Duration credentials_interval_;

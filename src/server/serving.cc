@@ -14,6 +14,12 @@
 #include "server/process_metrics.h"
 
 namespace podsense::server {
+namespace {
+
+/// The ticker ticks once a second; on a busy machine it may be late.
+constexpr Duration kMostBetweenTicks = std::chrono::seconds(5);
+
+}  // namespace
 
 Serving::Serving(const Config& config)
     : config_(config),
@@ -32,6 +38,10 @@ Result<std::unique_ptr<Serving>> Serving::create(const Config& config) {
 }
 
 Serving::~Serving() {
+  ticker_.reset();
+  if (control_) {
+    control_->stop();  // those who wait for it are answered while there is a connection to do it
+  }
   grpc_.reset();
   http_.reset();
   admin_.reset();
@@ -43,11 +53,29 @@ Serving::~Serving() {
   scheduler_.stop();
 }
 
-void Serving::start() {
-  catalog_->start();
+Result<void> Serving::start() {
+  if (auto started = control_->start(); !started) {
+    return started;
+  }
   ticker_ = std::make_unique<Ticker>([this] { tick(); });
   admin_->start();
   http_->start();
+  return {};
+}
+
+std::optional<Result<void>> Serving::first_load() const {
+  const inference::Situation now = catalog_->situation();
+  if (!now.loaded) {
+    return std::nullopt;
+  }
+  if (inference::judge(now).start == inference::Start::kGoesOn) {
+    return Result<void>();
+  }
+  std::string reasons;
+  for (const std::string& problem : catalog_->problems()) {
+    reasons += (reasons.empty() ? "" : "; ") + problem;
+  }
+  return fail(ErrorCode::kUnavailable, "nothing can be served: " + reasons);
 }
 
 Result<void> Serving::write_ports_file() const {
@@ -65,11 +93,6 @@ Result<void> Serving::write_ports_file() const {
     return fail(ErrorCode::kInternal, "the ports file " + written.error().message);
   }
   return {};
-}
-
-void Serving::reload() {
-  files_->look();
-  catalog_->request_reload();
 }
 
 void Serving::announce() {
@@ -99,6 +122,7 @@ std::size_t Serving::in_flight() const {
 
 void Serving::tick() {
   stats_->tick();
+  control_->expire();
   note_stuck();
   follow_quota();
   if (faults_) {
@@ -109,10 +133,14 @@ void Serving::tick() {
 
 void Serving::note_stuck() {
   const Duration limit = config_.limits.stuck_timeout;
-  const Duration longest = scheduler_.longest_run();
-  const bool stuck = limit > Duration::zero() && longest > limit;
+  const TimePoint now = clock_.now();
+  // A tick that comes late, since the process was stopped or frozen, says nothing about runs.
+  const Duration passed = std::min<Duration>(now - last_tick_, kMostBetweenTicks);
+  last_tick_ = now;
+  run_seen_ = std::min(scheduler_.longest_run(), run_seen_ + passed);
+  const bool stuck = limit > Duration::zero() && run_seen_ > limit;
   if (stuck != lifecycle_.stuck.exchange(stuck)) {
-    log::error(stuck ? "executor_stuck" : "executor_free", {{"run_ms", to_ms(longest)}});
+    log::error(stuck ? "executor_stuck" : "executor_free", {{"run_ms", to_ms(run_seen_)}});
   }
 }
 
@@ -128,7 +156,8 @@ void Serving::follow_quota() {
 Result<void> Serving::build() {
   auto files = WatchedFiles::create(config_);
   if (!files) {
-    return fail(std::move(files.error()));
+    // Not a wrong setting: the file has a fault.
+    return fail(ErrorCode::kUnavailable, std::move(files.error().message));
   }
   files_ = std::move(*files);
   auto runtime = model::Runtime::create({.spinning = config_.onnxruntime.spinning,
@@ -145,6 +174,13 @@ Result<void> Serving::build() {
   }
   catalog_ = std::make_unique<inference::Catalog>(std::move(options), *runtime_, scheduler_,
                                                   registry_, clock_);
+  if (auto checked = catalog_->check_start(); !checked) {
+    return checked;
+  }
+  control_ = std::make_unique<inference::Control>(
+      inference::ControlOptions{.poll_interval = config_.models.reload_interval,
+                                .read_files = [this] { return files_->look(); }},
+      *catalog_, clock_);
   if (config_.fetch.enabled) {
     auto fetcher = fetch::Fetcher::create(fetch_options(config_.fetch, config_.limits));
     if (!fetcher) {
@@ -186,24 +222,23 @@ void Serving::add_routes() {
   http::add_oip_routes(router_, *service_, sources,
                        {.max_body_bytes = config_.limits.max_tensor_bytes,
                         .max_json_bytes = config_.limits.max_json_bytes});
-  add_status_routes(router_, sources);
-  http::add_models_route(router_, sources);
+  add_status_routes(router_, sources, http::Readers::kWithKeys);
+  http::add_models_route(router_, sources, http::Readers::kWithKeys);
   if (config_.http.web_page) {
     http::add_page_routes(router_);
   }
   if (config_.http.metrics_on_http) {
     http::add_metrics_route(router_, registry_);
   }
-  add_status_routes(admin_router_, sources);
+  add_status_routes(admin_router_, sources, http::Readers::kAll);
   http::add_metrics_route(admin_router_, registry_);
-  http::add_admin_routes(
-      admin_router_, sources,
-      config_.models.reload_api ? [this] { return files_->look(); } : http::ReadFiles());
+  http::add_admin_routes(admin_router_, sources,
+                         config_.models.reload_api ? control_.get() : nullptr);
   if (faults_) {
     http::add_fault_routes(admin_router_, *faults_);
   }
   if (config_.models.repository_api) {
-    http::add_oip_repository_routes(admin_router_, *catalog_);
+    http::add_oip_repository_routes(admin_router_, *catalog_, *control_);
   }
 }
 
@@ -235,7 +270,8 @@ Result<void> Serving::listen_grpc() {
                                     .clock = clock_,
                                     .draining = [this] { return lifecycle_.draining.load(); },
                                     .guard = &files_->guard(),
-                                    .tracer = tracer_.get()});
+                                    .tracer = tracer_.get(),
+                                    .control = control_.get()});
   if (!grpc) {
     return fail(std::move(grpc.error()));
   }
@@ -262,6 +298,7 @@ void Serving::add_gauges() {
          {"commit", build_info().commit},
          {"onnxruntime", std::string(runtime_->version())}});
   if (files_->certificates() != nullptr) {
+  watch("podsense_log_dropped_total", [] { return static_cast<double>(log::dropped()); });
     watch("podsense_tls_certificate_expiry_timestamp_seconds",
           [this] { return static_cast<double>(files_->certificates()->current()->expires); });
     watch("podsense_tls_certificate_reloads_total",

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "http/server.h"
 #include "http/status_api.h"
 #include "inference/catalog.h"
+#include "inference/control.h"
 #include "inference/faults.h"
 #include "inference/service.h"
 #include "inference/stats.h"
@@ -42,13 +44,16 @@ class Serving {
   Serving(const Serving&) = delete;
   Serving& operator=(const Serving&) = delete;
 
-  void start();
+  /// @errors what kept it from starting, such as a lack of threads
+  [[nodiscard]] Result<void> start();
+  /// Once the first load has ended: is there a reason to end? Empty while it goes on.
+  /// @errors kUnavailable: nothing can be served
+  [[nodiscard]] std::optional<Result<void>> first_load() const;
   /// Where all listen, as JSON, for whoever started this with port 0; nothing where no file is
   /// configured. @errors kInternal: it cannot be written
   [[nodiscard]] Result<void> write_ports_file() const;
-  /// Looks at credentials and certificates, then asks for the models to be looked at.
-  /// @threads any
-  void reload();
+  /// Asks for credentials, certificates and models to be looked at. @threads any
+  void reload() { control_->submit({}, nullptr); }
 
   /// Answers carry `Connection: close` from now on.
   void announce();
@@ -88,12 +93,15 @@ class Serving {
   const Threads threads_;
   const SteadyClock clock_;
   http::Lifecycle lifecycle_;
+  TimePoint last_tick_{};  ///< the ticker's, as the next
+  Duration run_seen_{};    ///< how long the longest run has gone on while this process ran
   std::unique_ptr<WatchedFiles> files_;
   metrics::Registry registry_{{.latency_objective = config_.objective.latency}};
   std::unique_ptr<model::Runtime> runtime_;
   std::unique_ptr<inference::Faults> faults_;
   batching::Scheduler scheduler_;
   std::unique_ptr<inference::Catalog> catalog_;
+  std::unique_ptr<inference::Control> control_;
   std::unique_ptr<fetch::Fetcher> fetcher_;
   std::unique_ptr<trace::Tracer> tracer_;  ///< null: no traces
   std::unique_ptr<inference::Service> service_;

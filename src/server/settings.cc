@@ -99,6 +99,8 @@ std::vector<Setting> models_settings() {
           "Reload models, credentials and certificates when the admin API asks."),
       row("models.repository_api", "repository-api", boolean(kIn, &M::repository_api),
           "List, load and unload models when the admin API asks: /v2/repository of the Open "
+      row("models.strict_readiness", "strict-readiness", boolean(kIn, &M::strict_readiness),
+          "Ready only while every model of the repository serves. Off: while at least one does."),
           "Inference "
           "Protocol."),
       row("models.reload_signal", "reload-signal", boolean(kIn, &M::reload_signal),

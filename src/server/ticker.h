@@ -4,11 +4,15 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <exception>
 #include <functional>
 #include <mutex>
 #include <stop_token>
 #include <thread>
 #include <utility>
+
+#include "base/crash.h"
+#include "base/log.h"
 
 namespace podsense::server {
 
@@ -17,10 +21,15 @@ class Ticker {
  public:
   explicit Ticker(std::function<void()> tick)
       : thread_([this, tick = std::move(tick)](const std::stop_token& stop) {
+          const crash::Thread me("ticker");
           std::unique_lock lock(mutex_);
           while (!wake_.wait_for(lock, stop, std::chrono::seconds(1),
                                  [&stop] { return stop.stop_requested(); })) {
-            tick();
+            try {
+              tick();
+            } catch (const std::exception& thrown) {  // such as a lack of memory: the next goes on
+              log::error("tick_failed", {{"reason", thrown.what()}});
+            }
           }
         }) {}
 

@@ -88,7 +88,7 @@ class Presets(unittest.TestCase):
         self.assertEqual({"cpu": "500m", "memory": "1Gi"}, requests(objects))
         self.assertEqual({"cpu": "1000m", "memory": "2Gi"}, limits(objects))
         liveness, readiness = (container(objects)[f"{p}Probe"] for p in ("liveness", "readiness"))
-        self.assertEqual(("/health", 30, 10, 5), timings(liveness))
+        self.assertEqual(("/health?probe=liveness", 30, 10, 5), timings(liveness))
         self.assertEqual(("/health", 20, 5, 3), timings(readiness))
         service = objects["Service", "model-api"]
         self.assertEqual((80, 8000), (port(service)["port"], port(service, "metrics")["port"]))

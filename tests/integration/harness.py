@@ -9,6 +9,7 @@ import http.server
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -21,6 +22,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TESTDATA = ROOT / "src/image/testdata"
+# Crowds of clients need a descriptor each.
+resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 LIMIT = 60.0  # seconds until a wait is given up: sanitizer builds on a busy machine are slow
 
 

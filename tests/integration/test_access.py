@@ -199,6 +199,40 @@ class Access(unittest.TestCase):
         self.assertGreater(int(limited.headers["retry-after"]), 30)
         self.assertEqual(self.predict(server, BOB).status, 200)
 
+    def test_what_needs_a_key_is_what_the_documentation_says(self):
+        server = self.serve()
+        for path in ("/v1/models", "/v2", "/v2/models/random-forest", "/v2/models/random-forest/config",
+                     "/stats", "/v2/models/stats", "/v2/models/random-forest/stats", "/version"):
+            self.assertEqual(server.get(path).status, 401, path)
+            self.assertEqual(server.get(path, bearer(ANA)).status, 200, path)
+        for path in ("/livez", "/readyz", "/startupz", "/health", "/v2/health/live", "/v2/health/ready",
+                     "/v2/models/random-forest/ready", "/openapi.json", "/docs", "/"):
+            self.assertEqual(server.get(path).status, 200, path)
+        for path in ("/v1/models", "/stats", "/version", "/metrics", "/health"):
+            self.assertEqual(server.admin("GET", path).status, 200, path)
+
+    def test_wrong_keys_of_one_address_are_limited(self):
+        server = self.serve()
+        statuses = [self.predict(server, f"wrong-{i:016}").status for i in range(200)]
+        self.assertEqual(set(statuses), {401, 429})
+        self.assertEqual(statuses[:50], [401] * 50)
+        limited = next(answer for answer in (self.predict(server, "wrong-0123456789abc")
+                                             for _ in range(20)) if answer.status == 429)
+        self.assertEqual(limited.json["code"], "RATE_LIMITED")
+        self.assertGreaterEqual(int(limited.headers["retry-after"]), 1)
+        self.assertEqual(self.predict(server, ANA).status, 200)
+
+    def test_a_pipe_as_a_file_of_keys_stops_the_start_and_holds_nothing(self):
+        pipe = self.keys.with_name("pipe")
+        os.mkfifo(pipe)
+        server = Server("--auth-api-keys", str(pipe))
+        with self.assertRaisesRegex(AssertionError, "ended with code 1"):
+            server.__enter__()
+        serving = self.serve("--auth-refresh-interval", "1s")
+        os.replace(pipe, self.keys)
+        wait_until(lambda: serving.log_lines("credentials_refused"), what="the refusal")
+        self.assertEqual(self.predict(serving, ANA).status, 200)
+
     def test_a_broken_file_stops_the_start(self):
         self.keys.write_text("nonsense")
         server = Server("--auth-api-keys", str(self.keys))

@@ -297,7 +297,7 @@ class One(ServerCase):
 
 class NotReady(OipCase):
     BROKEN = True
-    FLAGS = ("--repository-api",)
+    FLAGS = ("--repository-api", "--strict-readiness")
 
     @classmethod
     def setUpClass(cls):

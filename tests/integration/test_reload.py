@@ -211,16 +211,6 @@ class Reload(unittest.TestCase):
             (self.root / "random-forest/2").mkdir()
             self.refused(server, r".*model\.onnx")
 
-    def test_a_broken_model_at_start_leaves_the_others_serving_and_is_not_ready(self):
-        (self.root / "random-forest/1/model.onnx").write_bytes(b"junk")
-        with Server(models=self.root, ready=False) as server:
-            wait_until(lambda: server.get("/startupz").status == 200, what="started")
-            self.assertEqual(server.get("/readyz").status, 503)
-            health = server.get("/health")
-            self.assertEqual((health.status, health.json["status"]), (503, "unavailable"))
-            self.assertEqual(server.get("/infer?cpu_ms=0").status, 200)
-            self.assertEqual(server.post_json("/predict-single", ROW).status, 404)
-
     def test_a_missing_repository_is_reported_and_can_come(self):
         gone = self.root / "later"
         with Server("--reload-interval", "100ms", models=gone, ready=False) as server:

@@ -1,0 +1,52 @@
+#pragma once
+
+/// Whether a server starts, goes on and is ready. docs/reference/readiness.md has the same table for
+/// people, and readiness_test.cc each of its rows:
+///
+///   a setting is wrong, or a default names a model that a repository with models lacks   exit code 2
+///   nothing can be served and nobody polls                                               exit code 1
+///   the same with polling                                                                not ready
+///   one model fails, another serves (a default may be the one that fails)                ready
+///   the same with strict readiness                                                       not ready
+///   nothing serves                                                                       not ready
+///
+/// Liveness never depends on models.
+
+#include <cstddef>
+#include <cstdint>
+
+namespace podsense::inference {
+
+/// What is known of a repository's models.
+struct Situation {
+  bool loaded = false;           ///< the first load has ended
+  bool polls = false;            ///< the repository is looked at again and again
+  bool strict = false;           ///< --strict-readiness
+  bool unknown_default = false;  ///< a default names a model that the repository, not empty, lacks
+  std::size_t offered = 0;       ///< models that may be served; once loaded, that are
+  std::size_t failed = 0;        ///< models of which no version can be served
+};
+
+enum class Start : std::uint8_t { kGoesOn, kWrongSetting, kNothingToServe };
+
+struct Verdict {
+  Start start = Start::kGoesOn;
+  bool ready = false;
+};
+
+constexpr Verdict judge(const Situation& now) {
+  if (now.unknown_default) {
+    return {.start = Start::kWrongSetting};
+  }
+  if (now.offered == 0) {
+    return {.start = now.polls ? Start::kGoesOn : Start::kNothingToServe};
+  }
+  return {.ready = now.loaded && !(now.strict && now.failed > 0)};
+}
+
+/// What `podsense serve` exits with.
+constexpr int exit_code(Start start) {
+  return start == Start::kWrongSetting ? 2 : start == Start::kNothingToServe ? 1 : 0;
+}
+
+}  // namespace podsense::inference

@@ -13,8 +13,9 @@ namespace podsense::http {
 namespace {
 
 constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
-constexpr std::size_t kBodyChunk = 64U << 10U;
 constexpr Duration kLingerLimit = std::chrono::seconds(2);
+/// Failures of one status that are logged a second, whatever is configured for successes.
+constexpr unsigned kLeastFailures = 5;
 /// Answers up to this size are sent in one piece with their head.
 constexpr std::size_t kJoinLimit = 16U << 10U;
 
@@ -113,6 +114,15 @@ void Connection::end_if_idle() {
   }
   boost::system::error_code ignored;
   transport_.socket().cancel(ignored);
+}
+
+bool Connection::end_if_kept() {
+  if (!turned_away_ || phase_ == Phase::kHandling || !transport_.socket().is_open()) {
+    return false;
+  }
+  boost::system::error_code ignored;
+  transport_.socket().close(ignored);
+  return true;
 }
 
 void Connection::begin_request() {
@@ -327,9 +337,9 @@ asio::awaitable<void> Connection::linger() {
   transport_.end_sending(ignored);
   if (!ignored && (!body_read_ || socket.available(ignored) > 0)) {
     enter(Phase::kLingering, kLingerLimit);
-    std::string waste(kBodyChunk, '\0');
     for (;;) {
-      const auto [error, count] = co_await socket.async_read_some(asio::buffer(waste), kToken);
+      const auto space = asio::buffer(worker_.waste);
+      const auto [error, count] = co_await socket.async_read_some(space, kToken);
       if (error || count == 0) {
         break;
       }
@@ -367,6 +377,23 @@ void Connection::end_trace(TimePoint reply_began) {
                               now);
 }
 
+/// Failures of each status have a budget of their own, so that a flood of one hides no other.
+bool Connection::take_log_budget(int status) {
+  auto& all = worker_.log_budgets;
+  auto mine = std::ranges::find(all, status, &WorkerState::LogBudget::status);
+  if (mine == all.end()) {
+    const unsigned most = status == 0 ? shared_.options.access_log_rate
+                                      : std::max(kLeastFailures, shared_.options.access_log_rate);
+    mine = all.insert(all.end(), {.status = status, .left = most});
+  }
+  if (mine->left == 0) {
+    ++mine->unlogged;
+    return false;
+  }
+  --mine->left;
+  return true;
+}
+
 void Connection::log_access(std::size_t bytes_out) {
   const AccessLog mode = shared_.options.access_log;
   const bool failed = answer_.status >= 400;
@@ -375,19 +402,15 @@ void Connection::log_access(std::size_t bytes_out) {
       (!failed && mode == AccessLog::kErrors)) {
     return;
   }
-  if (!failed && mode == AccessLog::kSampled) {
-    if (worker_.log_budget == 0) {
-      ++worker_.unlogged;
-      return;
-    }
-    --worker_.log_budget;
+  if (mode != AccessLog::kAll && !take_log_budget(failed ? answer_.status : 0)) {
+    return;
   }
   // A probe's "not ready" is an answer, no fault.
   const bool fault = answer_.status >= 500 && !quiet;
   const log::Level level = fault ? log::Level::kError : log::Level::kInfo;
   const auto total = shared_.clock.now() - request_.context.received;
   const auto method = beast_http::to_string(request_.method);
-  log::write(
+  log::record(
       level, "request",
       {{"request_id", request_.id},
        {"server", shared_.options.name},

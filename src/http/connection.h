@@ -20,6 +20,7 @@
 #include <memory_resource>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "http/message.h"
@@ -44,8 +45,15 @@ struct Shared {
 /// What connections of one thread share. @threads confined
 struct WorkerState {
   std::string date;         ///< "Sun, 22 Nov 2026 10:00:00 GMT"
-  unsigned log_budget = 0;  ///< successes that may still be logged this second
-  std::uint64_t unlogged = 0;
+  /// What the access log may still write this second of answers with one status, and what it has
+  /// not written. Successes have status 0.
+  struct LogBudget {
+    int status = 0;
+    unsigned left = 0;
+    std::uint64_t unlogged = 0;
+  };
+  std::vector<LogBudget> log_budgets;
+  std::array<char, 16 << 10> waste{};  ///< for bytes that nobody looks at
   inference::Turn turn;
   /// Connections whose requests `turn` took: called when it has ended.
   std::vector<std::move_only_function<void()>> resumed_by_turn;
@@ -59,7 +67,8 @@ inline constexpr Duration kHandshakeGrace = std::chrono::seconds(1);
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  /// `turned_away`: the answer to its first request, whatever that is, after which it ends.
+  /// `turned_away`: there is only a place for probes. The answer to its first request, if that is no
+  /// probe; it then ends.
   Connection(Transport transport, std::string peer, Shared& shared, WorkerState& worker,
              std::optional<Error> turned_away);
   ~Connection();
@@ -73,11 +82,27 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void check_time(TimePoint now);
   /// Ends the connection if it waits for a request; soon, if it waits for its first.
   void end_if_idle();
+  /// Ends one that has a kept place, unless its answer is being made. False: there is nothing to end.
+  bool end_if_kept();
 
  private:
   enum class Phase { kHandshake, kIdle, kHeader, kBody, kHandling, kWriting, kLingering };
   enum class Step { kGo, kClose };
-  using Parser = beast_http::request_parser<beast_http::string_body, Fields::allocator_type>;
+  enum class Coding { kIdentity, kGzip, kDeflate };
+  using AnyParser = beast_http::request_parser<beast_http::string_body, Fields::allocator_type>;
+  /// Trailers never become headers, RFC 9110 6.5.1: they are read and forgotten.
+  class Parser final : public AnyParser {
+   public:
+    using AnyParser::AnyParser;
+
+   private:
+    void on_field_impl(beast_http::field name, boost::beast::string_view name_text,
+                       boost::beast::string_view value, boost::beast::error_code& /*error*/) override {
+      if (!is_header_done()) {
+        get().insert(name, name_text, value);
+      }
+    }
+  };
 
   asio::awaitable<Step> shake_hands();
   asio::awaitable<Step> wait_for_request();
@@ -97,9 +122,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void forget_request();
   void examine_head();
   [[nodiscard]] Duration idle_limit() const;
+  [[nodiscard]] Duration header_limit() const;
   void choose_handler();
   void check_access();
   void check_body_headers();
+  void check_framing();
+  [[nodiscard]] std::vector<std::string_view> list_of(beast_http::field name) const;
+  void check_coding();
   void refuse(Error error);
   void refuse_parse(const boost::system::error_code& error);
   void enter(Phase phase, Duration limit);
@@ -111,6 +140,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void end_request();
   void add_cors(Response& response) const;
   void build_head(const Response& response);
+  [[nodiscard]] bool take_log_budget(int status);
   void log_access(std::size_t bytes_out);
   [[nodiscard]] Response preflight() const;
   [[nodiscard]] Response refusal_response() const;
@@ -133,6 +163,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool wants_continue_ = false;
   bool body_read_ = false;
   bool keep_alive_ = false;
+  Coding coding_ = Coding::kIdentity;  ///< of the body
   std::uint64_t max_body_ = 0;
   std::size_t bytes_in_ = 0;  ///< of the body; a handler may take it
 

@@ -1,4 +1,5 @@
 // How a connection reads a request: head, what can be refused before a body, body, gzip.
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/http/error.hpp>
@@ -9,6 +10,8 @@
 #include "base/log.h"
 #include "http/connection.h"
 #include "http/gzip.h"
+#include "http/same_site.h"
+#include "http/target.h"
 #include "protocol/identity.h"
 
 namespace podsense::http {
@@ -23,12 +26,21 @@ constexpr std::uint64_t kDiscard = 64U << 10U;
 
 using Field = beast_http::field;
 
-bool names_gzip(std::string_view coding) {
-  return boost::beast::iequals(coding, "gzip") || boost::beast::iequals(coding, "x-gzip");
+/// What a kept place may take from its begin to the end of its head.
+constexpr Duration kKeptLimit = std::chrono::seconds(2);
+
+/// Takes a leading empty line off; false: there is none, or not all of it yet.
+bool skip_empty_line(std::string_view& text) {
+  const std::size_t size = text.starts_with("\r\n") ? 2 : text.starts_with('\n') ? 1 : 0;
+  text.remove_prefix(size);
+  return size > 0;
 }
 
-bool names_deflate(std::string_view coding) {
-  return boost::beast::iequals(coding, "deflate");
+std::string_view without_spaces(std::string_view text) {
+  const auto first = text.find_first_not_of(" \t");
+  return first == std::string_view::npos
+             ? std::string_view()
+             : text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
 }  // namespace
@@ -51,7 +63,7 @@ asio::awaitable<bool> Connection::fill(std::size_t most) {
 
 /// Before any request, and held to the time of one's headers.
 asio::awaitable<Connection::Step> Connection::shake_hands() {
-  const Duration limit = shared_.options.header_timeout;
+  const Duration limit = header_limit();
   enter(Phase::kHandshake, shared_.stopping ? std::min(limit, kHandshakeGrace) : limit);
   const Transport::Handshake result = co_await transport_.handshake();
   if (result.reason.empty()) {
@@ -79,24 +91,33 @@ Duration Connection::idle_limit() const {
   if (shared_.stopping) {
     return kFreshGrace;
   }
-  return turned_away_ ? shared_.options.header_timeout : shared_.options.idle_timeout;
+  return turned_away_ ? header_limit() : shared_.options.idle_timeout;
+}
+
+Duration Connection::header_limit() const {
+  const Duration limit = shared_.options.header_timeout;
+  return turned_away_ ? std::min(limit, kKeptLimit) : limit;
 }
 
 /// Until there is a first byte that is not part of an empty line: some clients end a body with one,
-/// RFC 9112 2.2.
+/// RFC 9112 2.2. Such lines do not renew the time that an idle connection has.
 asio::awaitable<Connection::Step> Connection::wait_for_request() {
-  for (;;) {
+  for (bool waits = false;; waits = true) {
     const auto* at = static_cast<const char*>(buffer_.data().data());
-    const std::string_view have(at, buffer_.size());
-    buffer_.consume(std::min(have.find_first_not_of("\r\n"), have.size()));
-    if (buffer_.size() > 0) {
+    std::string_view have(at, buffer_.size());
+    while (skip_empty_line(have)) {
+    }
+    buffer_.consume(buffer_.size() - have.size());
+    if (!have.empty() && have != "\r") {
       co_return Step::kGo;
     }
     if (shared_.stopping && !fresh_) {
       co_return Step::kClose;
     }
     buffer_.shrink_to_fit();
-    enter(Phase::kIdle, idle_limit());
+    if (!waits) {
+      enter(Phase::kIdle, idle_limit());
+    }
     const bool more = co_await fill(kHeadChunk);
     if (!more) {
       co_return Step::kClose;
@@ -134,7 +155,7 @@ asio::awaitable<Connection::Step> Connection::read_head() {
     co_return Step::kClose;
   }
   begin_request();
-  enter(Phase::kHeader, shared_.options.header_timeout);
+  enter(Phase::kHeader, header_limit());
   request_.context.received = shared_.clock.now();
   for (;;) {
     boost::system::error_code error;
@@ -194,36 +215,49 @@ void Connection::examine_head() {
   request_.method = head.method();
   request_.headers = &head.base();
   request_.target = {head.target().data(), head.target().size()};
-  std::string_view target = request_.target;
-  if (!target.starts_with('/') && target.find("://") != std::string_view::npos) {
-    const auto path = target.find('/', target.find("://") + 3);  // absolute-form, RFC 9112 3.2.2
-    target = path == std::string_view::npos ? "/" : target.substr(path);
+  if (request_.method == beast_http::verb::connect) {
+    refuse({.code = ErrorCode::kUnimplemented, .message = "CONNECT is not offered: this is no proxy"});
+  } else if (request_.target == "*" && request_.method != beast_http::verb::options) {
+    refuse({.code = ErrorCode::kInvalidArgument, .message = "only OPTIONS has the target *"});
+  } else if (const auto target = parse_target(request_.target); target) {
+    request_.path = target->path;
+    request_.query = target->query;
+  } else {
+    refuse(target.error());
   }
-  const auto question = target.find('?');
-  request_.path = target.substr(0, question);
-  request_.query = question == std::string_view::npos ? "" : target.substr(question + 1);
   const auto given = head["X-Request-Id"];
   if (protocol::valid_request_id({given.data(), given.size()})) {
     request_.id.assign(given.data(), given.size());
   } else {
     protocol::renew_request_id(request_.id);
   }
+  request_.context.set_request_id(request_.id);
   const auto parent = head["traceparent"];
   begin_trace({parent.data(), parent.size()});
   request_.context.abandoned = gone_;
   request_.context.client.clear();
+  choose_handler();
   if (turned_away_) {
     keep_alive_ = false;
-    return refuse(*turned_away_);
+    if (route_ == nullptr || !route_->quiet || !route_->open) {
+      refusal_ = turned_away_;
+    }
   }
-  choose_handler();
   check_body_headers();
 }
 
 void Connection::choose_handler() {
-  if (parser_->get().version() >= 11 && request_.headers->count(Field::host) != 1) {
+  const auto hosts = request_.headers->count(Field::host);
+  if (hosts > 1 || (hosts == 0 && parser_->get().version() >= 11)) {
     return refuse({.code = ErrorCode::kInvalidArgument,
                    .message = "an HTTP/1.1 request needs exactly one Host header"});
+  }
+  if (!valid_host(request_.header(Field::host))) {
+    return refuse({.code = ErrorCode::kInvalidArgument,
+                   .message = "Host is not a host with an optional port"});
+  }
+  if (refusal_) {
+    return;
   }
   if (request_.method == beast_http::verb::options && request_.target == "*") {
     return;
@@ -247,6 +281,11 @@ void Connection::choose_handler() {
 
 /// Before the body: whoever may not ask does not make the server read.
 void Connection::check_access() {
+  if (route_->control && request_.method == beast_http::verb::post) {
+    if (auto same = check_same_site(request_, shared_.options.own_names); !same) {
+      return refuse(std::move(same.error()));
+    }
+  }
   access::Guard* const guard = shared_.options.guard;
   if (guard == nullptr || route_->open || (!route_->api && !route_->control)) {
     return;
@@ -258,7 +297,9 @@ void Connection::check_access() {
   const auto key = (*request_.headers)["X-Api-Key"];
   auto name = guard->admit(
       area,
-      {.authorization = request_.header(Field::authorization), .api_key = {key.data(), key.size()}},
+      {.authorization = request_.header(Field::authorization),
+       .api_key = {key.data(), key.size()},
+       .address = peer_},
       shared_.clock.now());
   if (!name) {
     return refuse(std::move(name.error()));
@@ -277,17 +318,7 @@ void Connection::check_body_headers() {
     refuse({.code = ErrorCode::kInvalidArgument,
             .message = "Expect takes no other value than 100-continue"});
   }
-  if (length && (request_.headers->count(Field::content_length) > 1 ||
-                 request_.header(Field::content_length).contains(','))) {
-    keep_alive_ = false;  // equal ones, even: what stands in front may have read another one
-    refuse({.code = ErrorCode::kInvalidArgument, .message = "Content-Length is given twice"});
-  }
-  if (request_.headers->count(Field::transfer_encoding) > 0 &&
-      !boost::beast::iequals(request_.header(Field::transfer_encoding), "chunked")) {
-    keep_alive_ = false;
-    refuse({.code = ErrorCode::kUnimplemented,
-            .message = "Transfer-Encoding takes no other value than chunked"});
-  }
+  check_framing();
   if (post && handler_ != nullptr && route_->body_required && !length && !parser_->chunked()) {
     refuse({.code = ErrorCode::kLengthRequired,
             .message = "a body is needed: send Content-Length or Transfer-Encoding: chunked"});
@@ -297,11 +328,71 @@ void Connection::check_body_headers() {
             .message = "the body has " + std::to_string(*length) + " bytes; accepted are up to " +
                        std::to_string(max_body_)});
   }
-  if (const std::string_view coding = request_.header(Field::content_encoding);
-      !coding.empty() && !boost::beast::iequals(coding, "identity") && !names_gzip(coding) &&
-      !names_deflate(coding)) {
-    refuse({.code = ErrorCode::kUnsupportedMedia,
-            .message = "Content-Encoding may be gzip, deflate or identity"});
+  check_coding();
+}
+
+/// Where a request ends must be beyond doubt: what stands in front may have read it otherwise.
+void Connection::check_framing() {
+  if (parser_->content_length() && (request_.headers->count(Field::content_length) > 1 ||
+                                    request_.header(Field::content_length).contains(','))) {
+    keep_alive_ = false;
+    refuse({.code = ErrorCode::kInvalidArgument, .message = "Content-Length is given twice"});
+  }
+  if (request_.headers->count(Field::transfer_encoding) == 0) {
+    return;
+  }
+  if (parser_->get().version() < 11) {  // RFC 9112 6.1
+    keep_alive_ = false;
+    refuse({.code = ErrorCode::kInvalidArgument,
+            .message = "Transfer-Encoding needs HTTP/1.1"});
+    return;
+  }
+  const std::vector<std::string_view> codings = list_of(Field::transfer_encoding);
+  const auto is_chunked = [](std::string_view name) {
+    return boost::beast::iequals(name, "chunked");
+  };
+  if (codings.empty() || std::ranges::count_if(codings, is_chunked) != 1 ||
+      !is_chunked(codings.back()) || !parser_->chunked()) {  // RFC 9112 6.3
+    keep_alive_ = false;
+    refuse({.code = ErrorCode::kInvalidArgument,
+            .message = "Transfer-Encoding must end with chunked, once"});
+  } else if (codings.size() > 1) {
+    keep_alive_ = false;
+    refuse({.code = ErrorCode::kUnimplemented,
+            .message = "Transfer-Encoding takes no other value than chunked"});
+  }
+}
+
+/// The elements of all lines with this name, RFC 9110 5.6.1; empty ones do not count.
+std::vector<std::string_view> Connection::list_of(Field name) const {
+  std::vector<std::string_view> elements;
+  const auto lines = request_.headers->equal_range(name);
+  for (auto line = lines.first; line != lines.second; ++line) {
+    std::string_view rest(line->value().data(), line->value().size());
+    while (!rest.empty()) {
+      const std::size_t end = std::min(rest.find(','), rest.size());
+      if (const auto element = without_spaces(rest.substr(0, end)); !element.empty()) {
+        elements.push_back(element);
+      }
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+  }
+  return elements;
+}
+
+/// Of all Content-Encoding lines together; one coding at most is undone.
+void Connection::check_coding() {
+  coding_ = Coding::kIdentity;
+  for (const std::string_view name : list_of(Field::content_encoding)) {
+    if (boost::beast::iequals(name, "identity")) {
+      continue;
+    }
+    const bool gzip = boost::beast::iequals(name, "gzip") || boost::beast::iequals(name, "x-gzip");
+    if (coding_ != Coding::kIdentity || (!gzip && !boost::beast::iequals(name, "deflate"))) {
+      return refuse({.code = ErrorCode::kUnsupportedMedia,
+                     .message = "Content-Encoding may be gzip, deflate or identity"});
+    }
+    coding_ = gzip ? Coding::kGzip : Coding::kDeflate;
   }
 }
 
@@ -332,9 +423,7 @@ asio::awaitable<Connection::Step> Connection::read_body() {
   } else {
     step = co_await read_sized_body(*length);
   }
-  const std::string_view coding = request_.header(Field::content_encoding);
-  if (step == Step::kGo && body_read_ && !refusal_ &&
-      (names_gzip(coding) || names_deflate(coding))) {
+  if (step == Step::kGo && body_read_ && !refusal_ && coding_ != Coding::kIdentity) {
     step = co_await inflate_body();
   }
   co_return step;
@@ -405,8 +494,7 @@ asio::awaitable<Connection::Step> Connection::read_chunked_body() {
 }
 
 asio::awaitable<Connection::Step> Connection::inflate_body() {
-  const auto coding = names_deflate(request_.header(Field::content_encoding)) ? Inflater::kDeflate
-                                                                              : Inflater::kGzip;
+  const auto coding = coding_ == Coding::kDeflate ? Inflater::kDeflate : Inflater::kGzip;
   Inflater inflater(request_.body, coding, shared_.options.max_inflated_bytes);
   for (;;) {
     const auto done = inflater.step();

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -15,13 +16,15 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <ctime>
 #include <list>
-#include <map>
 #include <thread>
 #include <utility>
 
+#include "base/crash.h"
 #include "base/log.h"
 #include "base/mutex.h"
 #include "http/connection.h"
+#include "http/places.h"
+#include "protocol/identity.h"
 
 namespace podsense::http {
 namespace {
@@ -50,8 +53,7 @@ void refuse_handshakes(int listener) {
 class Worker {
  public:
   Worker(const Clock& clock, const ServerOptions& options)
-      : clock_(clock), name_(options.name), log_rate_(options.access_log_rate) {
-    state_.log_budget = log_rate_;
+      : clock_(clock), name_(options.name) {
     set_date();
   }
 
@@ -60,7 +62,7 @@ class Worker {
 
   void start() {
     sweep();
-    thread_ = std::jthread([this] { context_.run(); });
+    thread_ = std::jthread([this] { run(); });
   }
   void stop() { context_.stop(); }
   void join() {
@@ -73,6 +75,11 @@ class Worker {
   asio::awaitable<void> serve(std::shared_ptr<Connection> connection) {
     const Listed listed(connections_, connection.get());
     co_await connection->run();
+  }
+  /// @threads this worker's
+  bool end_oldest_kept() {
+    return std::ranges::any_of(connections_,
+                               [](Connection* connection) { return connection->end_if_kept(); });
   }
   void end_idle() {
     for (Connection* connection : connections_) {
@@ -105,6 +112,18 @@ class Worker {
       }
     });
   }
+  /// What a handler throws, for lack of memory say, ends that handler alone.
+  void run() {
+    const crash::Thread me(name_ == "admin" ? "admin" : "http");
+    for (;;) {
+      try {
+        context_.run();
+        return;
+      } catch (const std::exception& thrown) {
+        log::error("io_handler_failed", {{"server", name_}, {"reason", thrown.what()}});
+      }
+    }
+  }
   void sweep() {
     sweeper_.expires_after(kSweep);
     sweeper_.async_wait([this](const boost::system::error_code& error) {
@@ -117,14 +136,21 @@ class Worker {
         connection->check_time(now);
       }
       if (++sweeps_ % kSweepsPerSecond == 0) {
-        if (state_.unlogged > 0) {
-          log::info("requests_not_logged", {{"server", name_}, {"count", state_.unlogged}});
-        }
-        state_.unlogged = 0;
-        state_.log_budget = log_rate_;
+        sum_up_unlogged();
       }
       sweep();
     });
+  }
+  void sum_up_unlogged() {
+    for (const WorkerState::LogBudget& budget : state_.log_budgets) {
+      if (budget.unlogged > 0 && budget.status == 0) {
+        log::info("requests_not_logged", {{"server", name_}, {"count", budget.unlogged}});
+      } else if (budget.unlogged > 0) {
+        log::info("requests_not_logged",
+                  {{"server", name_}, {"status", budget.status}, {"count", budget.unlogged}});
+      }
+    }
+    state_.log_budgets.clear();
   }
   void set_date() {
     const std::time_t now = std::time(nullptr);
@@ -137,7 +163,6 @@ class Worker {
 
   const Clock& clock_;
   const std::string& name_;
-  const unsigned log_rate_;             ///< successes a second
   std::list<Connection*> connections_;  ///< outlives the coroutines, which go with the context
   asio::io_context context_{1};
   asio::executor_work_guard<asio::io_context::executor_type> guard_{context_.get_executor()};
@@ -147,43 +172,22 @@ class Worker {
   std::jthread thread_;
 };
 
-/// How many connections each address has open.
-class AddressCounts {
- public:
-  bool enter(const std::string& address, std::size_t most) {
-    const MutexLock lock(mutex_);
-    std::size_t& count = counts_[address];
-    if (most > 0 && count >= most) {
-      return false;
-    }
-    ++count;
-    return true;
-  }
-  void leave(const std::string& address) {
-    const MutexLock lock(mutex_);
-    const auto found = counts_.find(address);
-    if (--found->second == 0) {
-      counts_.erase(found);
-    }
-  }
-
- private:
-  Mutex mutex_;
-  std::map<std::string, std::size_t> counts_ GUARDED_BY(mutex_);
-};
-
 class ServerImpl final : public Server {
  public:
   ServerImpl(ServerOptions options, const Router& router, metrics::Registry& registry,
              const Clock& clock)
       : options_(std::move(options)),
         shared_{.options = options_, .router = router, .registry = registry, .clock = clock},
-        sessions_(options_.certificates) {
+        sessions_(options_.certificates),
+        places_({.most = options_.max_connections,
+                 .per_address = options_.max_connections_per_address,
+                 .kept = options_.kept_connections,
+                 .most_descriptor = options_.most_descriptor}) {
     for (unsigned i = 0; i < std::max(1U, options_.threads); ++i) {
       workers_.push_back(std::make_unique<Worker>(clock, options_));
     }
     acceptor_.emplace(workers_[0]->context());
-    reserve_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    reserve_ = open_reserve();
   }
   ~ServerImpl() override {
     for (auto& worker : workers_) {
@@ -311,51 +315,103 @@ class ServerImpl final : public Server {
   }
 
   /// Out of descriptors the listener would spin on the same connection: the spare one is spent to
-  /// take it and close it, so that the client learns at once.
+  /// take it and to answer, so that the client learns at once.
   void refuse_accept(const boost::system::error_code& error) {
     shared_.registry.connection_refused("descriptors");
     log::error("accept_failed", {{"server", options_.name}, {"reason", error.message()}});
-    if (error == asio::error::no_descriptors && reserve_ >= 0) {
+    const bool exhausted = error == asio::error::no_descriptors ||
+                           error == boost::system::errc::too_many_files_open_in_system;
+    if (exhausted && reserve_ >= 0) {
       ::close(reserve_);
-      const int refused = ::accept(acceptor_->native_handle(), nullptr, nullptr);
+      const int refused = ::accept4(acceptor_->native_handle(), nullptr, nullptr, SOCK_CLOEXEC);
       if (refused >= 0) {
+        answer_busy(refused);
         ::close(refused);
       }
-      reserve_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+      reserve_ = open_reserve();
     }
   }
 
+  static int open_reserve() { return ::open("/dev/null", O_RDONLY | O_CLOEXEC); }
+
+  /// All that can be done for a connection for which there is no place: what it has sent is read, so
+  /// that closing resets nothing, and one packet says why.
+  void answer_busy(int socket) const {
+    if (sessions_.on()) {
+      return;  // it waits for a handshake
+    }
+    std::array<char, 4096> waste;
+    while (::recv(socket, waste.data(), waste.size(), MSG_DONTWAIT) > 0) {
+    }
+    const std::string text = busy_text();
+    [[maybe_unused]] const auto sent =
+        ::send(socket, text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    ::shutdown(socket, SHUT_WR);
+  }
+
+  static std::string busy_text() {
+    const Response response =
+        error_response({.code = ErrorCode::kOverloaded,
+                        .message = "the server has as many connections as it takes"},
+                       protocol::new_request_id());
+    return "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
+           "Content-Length: " +
+           std::to_string(response.body.size()) +
+           "\r\nRetry-After: 1\r\nConnection: close\r\n\r\n" + response.body;
+  }
+
+  [[nodiscard]] Error no_place(std::string_view reason) const {
+    if (reason == "per_address") {
+      return {.code = ErrorCode::kOverloaded,
+              .message = "this address has " +
+                         std::to_string(options_.max_connections_per_address) +
+                         " connections open, and no more are accepted"};
+    }
+    return {.code = ErrorCode::kOverloaded,
+            .message = "the server has as many connections as it takes"};
+  }
+
+  /// @threads the first worker's
   void admit(Worker& worker, Tcp::socket socket) {
     boost::system::error_code error;
     const std::string peer = socket.remote_endpoint(error).address().to_string();
     if (error) {
       return;  // already gone
     }
-    if (open_.load() >= options_.max_connections) {
-      return shared_.registry.connection_refused("limit");
+    if (reserve_ < 0) {
+      reserve_ = open_reserve();
+    }
+    Place place = places_.enter(peer, socket.native_handle());
+    if (place.kind != Place::Kind::kOrdinary) {
+      shared_.registry.connection_refused(place.reason);
+    }
+    if (place.kind == Place::Kind::kNone && workers_[0]->end_oldest_kept()) {
+      place = places_.enter_kept(place.reason);  // a probe asks at once: who has not is no probe
+    }
+    if (place.kind == Place::Kind::kNone) {
+      return answer_busy(socket.native_handle());
+    }
+    // Those that are kept live on this thread, which can end them to make room.
+    const bool kept = place.kind == Place::Kind::kKept;
+    Worker& home = kept ? *workers_[0] : worker;
+    if (kept && &home != &worker) {
+      const Tcp protocol = socket.local_endpoint(error).protocol();
+      socket = Tcp::socket(home.context(), protocol, socket.release());
     }
     TlsSession tls = sessions_.make(socket.native_handle());
     if (sessions_.on() && !tls) {
+      places_.leave(place, peer);
       return shared_.registry.connection_refused("memory");
-    }
-    std::optional<Error> turned_away;
-    if (!addresses_.enter(peer, options_.max_connections_per_address)) {
-      shared_.registry.connection_refused("per_address");
-      turned_away = Error{.code = ErrorCode::kRateLimited,
-                          .message = "this address has " +
-                                     std::to_string(options_.max_connections_per_address) +
-                                     " connections open, and no more are accepted"};
     }
     ++open_;
     socket.set_option(Tcp::no_delay(true), error);
     socket.non_blocking(true, error);
-    auto connection = std::make_shared<Connection>(Transport(std::move(socket), std::move(tls)),
-                                                   peer, shared_, worker.state(), turned_away);
-    asio::co_spawn(worker.context(), worker.serve(std::move(connection)),
-                   [this, peer, entered = !turned_away](const std::exception_ptr& thrown) {
-                     if (entered) {
-                       addresses_.leave(peer);
-                     }
+    auto connection = std::make_shared<Connection>(
+        Transport(std::move(socket), std::move(tls)), peer, shared_, home.state(),
+        kept ? std::optional(no_place(place.reason)) : std::nullopt);
+    asio::co_spawn(home.context(), home.serve(std::move(connection)),
+                   [this, peer, place](const std::exception_ptr& thrown) {
+                     places_.leave(place, peer);
                      if (--open_ == 0 && shared_.stopping) {
                        tell_idle();
                      }
@@ -374,7 +430,7 @@ class ServerImpl final : public Server {
   int reserve_ = -1;
   std::atomic<std::size_t> open_{0};
   std::atomic<bool> accepting_{true};
-  AddressCounts addresses_;
+  Places places_;
   Mutex idle_mutex_;
   CondVar idle_;
 };

@@ -33,12 +33,15 @@ struct ServerOptions {
   std::uint64_t max_inflated_bytes = 16ULL << 20U;  ///< of a body when its gzip is undone
   std::size_t max_connections = 16'384;
   std::size_t max_connections_per_address = 0;          ///< 0: no limit
+  std::size_t kept_connections = 64;  ///< further ones, in which only probes are served
+  int most_descriptor = 0;  ///< connections with a higher number are too many; 0: no limit
   Duration request_timeout = std::chrono::seconds(30);  ///< last byte of a request to its answer
   Duration idle_timeout = std::chrono::seconds(75);     ///< between requests
   Duration header_timeout = std::chrono::seconds(10);   ///< first byte to end of headers
   Duration body_timeout = std::chrono::seconds(30);     ///< end of headers to end of body
   Duration write_timeout = std::chrono::seconds(30);    ///< whole answer
   std::vector<std::string> cors_origins;                ///< exact, or "*"; empty: no CORS
+  std::vector<std::string> own_names;  ///< of this host, for what changes something: same_site.h
   Duration cors_max_age = std::chrono::minutes(10);
   AccessLog access_log = AccessLog::kSampled;
   access::Guard* guard = nullptr;                ///< outlives the server; null: everybody may come

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "server/build_info.h"
 #include "server/guard.h"
+#include "server/options.h"
 #include "server/serving.h"
 
 namespace podsense::server {
@@ -32,7 +33,6 @@ void return_large_blocks() {
 #endif
 }
 
-sigset_t block_signals() {
 /// How often the main thread looks whether the first load has ended.
 constexpr Duration kLoadCheck = std::chrono::milliseconds(20);
 
@@ -44,6 +44,7 @@ constexpr Duration kLastLines = std::chrono::seconds(1);
   _exit(code);
 }
 
+sigset_t block_signals() {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
@@ -103,20 +104,21 @@ void watch_for_second_signal(const sigset_t& set,
       exit_now(1);
     }
   }).detach();
-}
 } catch (const std::system_error& error) {  // the drain goes on; SIGKILL is left
   log::warning("second_signal_not_watched", {{"reason", error.what()}});
+}
 
 Result<int> run(const LoadedConfig& loaded) {
   const sigset_t signals = block_signals();
   return_large_blocks();
+  raise_descriptor_limit();
   const Config& config = loaded.config;
   log::configure(config.logging.level, config.logging.format);
-  for (const std::string& warning : loaded.warnings) {
-    log::warning("configuration", {{"message", warning}});
   if (auto started = log::start_writer(); !started) {
     return fail(std::move(started.error()));
   }
+  for (const std::string& warning : loaded.warnings) {
+    log::warning("configuration", {{"message", warning}});
   }
   auto created = Serving::create(config);
   if (!created) {
@@ -136,6 +138,7 @@ Result<int> run(const LoadedConfig& loaded) {
              {"models", config.models.dir},
              {"io_threads", serving.threads().io},
              {"executors", serving.threads().executors},
+             {"descriptors", descriptor_limit()},
              {"onnxruntime", serving.onnxruntime()}});
   warn_of_open_doors(config, serving.guard());
   if (auto written = serving.write_ports_file(); !written) {
@@ -172,7 +175,6 @@ Result<int> run(const LoadedConfig& loaded) {
   return 0;
 }
 
-}  // namespace podsense::server
 /// @errors also what a constructor throws where the system gives no thread or no memory
 Result<int> run_guarded(const LoadedConfig& loaded) try {
   return run(loaded);
@@ -197,3 +199,4 @@ Result<int> serve(const LoadedConfig& loaded) {
   return ended;
 }
 
+}  // namespace podsense::server

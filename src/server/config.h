@@ -33,6 +33,7 @@ struct Config {
     std::uint16_t grpc_port = 9000;  ///< 0: any free port
     std::string admin_host = "0.0.0.0";
     std::uint16_t admin_port = 8000;  ///< 0: any free port
+    std::vector<std::string> admin_names;  ///< further hosts by which the admin port is known
     std::string ports_file;           ///< empty: none is written
     friend bool operator==(const Listen&, const Listen&) = default;
   };
@@ -43,8 +44,8 @@ struct Config {
     std::string default_tabular_model;
     std::string default_simulated_model;
     Duration reload_interval{};  ///< 0: no polling
-    bool reload_api = true;
     bool strict_readiness = false;
+    bool reload_api = true;
     bool repository_api = false;
     bool reload_signal = true;
     bool fault_api = false;

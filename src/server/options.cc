@@ -1,5 +1,8 @@
 #include "server/options.h"
 
+#include <sys/resource.h>
+
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 
@@ -7,6 +10,11 @@
 #include "server/build_info.h"
 
 namespace podsense::server {
+namespace {
+
+constexpr Duration kAdminTimeout = std::chrono::seconds(10);
+
+}  // namespace
 
 Threads plan_threads(const Config& config) {
   const unsigned quota = cgroup::cpu_limit().threads();
@@ -72,7 +80,32 @@ inference::ServiceOptions service_options(const Config& config) {
   return options;
 }
 
-http::ServerOptions http_options(const Config& config, unsigned threads) {
+Descriptors plan_descriptors(int limit) {
+  if (limit <= 0) {
+    return {};
+  }
+  const int share = std::clamp(limit / 8, 8, 256);
+  return {.http = limit - 2 * share, .admin = limit - share, .kept = static_cast<unsigned>(share) / 4};
+}
+
+int descriptor_limit() {
+  rlimit limit{};
+  constexpr rlim_t kNoLimit = 1U << 30U;
+  return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < kNoLimit
+             ? static_cast<int>(limit.rlim_cur)
+             : 0;
+}
+
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  }
+}
+
+http::ServerOptions http_options(const Config& config, unsigned threads,
+                                 const Descriptors& descriptors) {
   const Config::Limits& limits = config.limits;
   return {.name = "http",
           .host = config.listen.host,
@@ -82,6 +115,8 @@ http::ServerOptions http_options(const Config& config, unsigned threads) {
           .max_inflated_bytes = limits.max_inflated_bytes,
           .max_connections = limits.max_connections,
           .max_connections_per_address = limits.max_connections_per_address,
+          .kept_connections = descriptors.kept,
+          .most_descriptor = descriptors.http,
           .request_timeout = limits.request_timeout,
           .idle_timeout = limits.idle_timeout,
           .header_timeout = limits.header_timeout,
@@ -93,13 +128,20 @@ http::ServerOptions http_options(const Config& config, unsigned threads) {
           .access_log_rate = config.http.access_log_rate};
 }
 
-http::ServerOptions admin_options(const Config& config) {
-  http::ServerOptions options = http_options(config, 1);
+http::ServerOptions admin_options(const Config& config, const Descriptors& descriptors) {
+  http::ServerOptions options = http_options(config, 1, descriptors);
   options.name = "admin";
   options.host = config.listen.admin_host;
   options.port = config.listen.admin_port;
   options.cors_origins.clear();
+  options.own_names = config.listen.admin_names;
   options.max_connections = 1024;
+  options.most_descriptor = descriptors.admin;
+  // Monitors and tools are quick; who is not must not hold a place.
+  options.idle_timeout = std::min(options.idle_timeout, kAdminTimeout);
+  options.header_timeout = std::min(options.header_timeout, kAdminTimeout);
+  options.body_timeout = std::min(options.body_timeout, kAdminTimeout);
+  options.write_timeout = std::min(options.write_timeout, kAdminTimeout);
   options.access_log = AccessLog::kErrors;
   return options;
 }

@@ -25,9 +25,24 @@ fetch::Options fetch_options(const Config::Fetch& fetch, const Config::Limits& l
 trace::Options trace_options(const Config::Tracing& tracing);
 inference::CatalogOptions catalog_options(const Config& config, const Threads& threads);
 inference::ServiceOptions service_options(const Config& config);
-http::ServerOptions http_options(const Config& config, unsigned threads);
-/// The admin port's: one thread, few connections, no CORS.
-http::ServerOptions admin_options(const Config& config);
+/// Up to which descriptor each port takes connections, so that some are left for probes, scrapes and
+/// files of models when clients have taken all others. 0: no limit.
+struct Descriptors {
+  int http = 0;
+  int admin = 0;
+  unsigned kept = 64;  ///< further connections in which only probes are served
+};
+/// `limit`: of the process; 0: none.
+Descriptors plan_descriptors(int limit);
+/// How many descriptors this process may have. 0: no limit worth the name.
+int descriptor_limit();
+/// Makes that as many as the system lets it be.
+void raise_descriptor_limit();
+
+http::ServerOptions http_options(const Config& config, unsigned threads,
+                                 const Descriptors& descriptors);
+/// The admin port's: one thread, few connections, short limits, no CORS.
+http::ServerOptions admin_options(const Config& config, const Descriptors& descriptors);
 grpc::ServerOptions grpc_options(const Config& config);
 
 }  // namespace podsense::server

@@ -243,7 +243,8 @@ void Serving::add_routes() {
 }
 
 Result<void> Serving::listen() {
-  http::ServerOptions options = http_options(config_, threads_.io);
+  const Descriptors descriptors = plan_descriptors(descriptor_limit());
+  http::ServerOptions options = http_options(config_, threads_.io, descriptors);
   options.guard = &files_->guard();
   options.certificates = files_->certificates();
   options.tracer = tracer_.get();
@@ -252,7 +253,7 @@ Result<void> Serving::listen() {
     return fail(std::move(http.error()));
   }
   http_ = std::move(*http);
-  http::ServerOptions control = admin_options(config_);
+  http::ServerOptions control = admin_options(config_, descriptors);
   control.guard = &files_->guard();
   auto admin = http::Server::create(std::move(control), admin_router_, registry_, clock_);
   if (!admin) {
@@ -297,8 +298,8 @@ void Serving::add_gauges() {
         {{"version", build_info().version},
          {"commit", build_info().commit},
          {"onnxruntime", std::string(runtime_->version())}});
-  if (files_->certificates() != nullptr) {
   watch("podsense_log_dropped_total", [] { return static_cast<double>(log::dropped()); });
+  if (files_->certificates() != nullptr) {
     watch("podsense_tls_certificate_expiry_timestamp_seconds",
           [this] { return static_cast<double>(files_->certificates()->current()->expires); });
     watch("podsense_tls_certificate_reloads_total",

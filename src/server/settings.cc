@@ -64,6 +64,10 @@ std::vector<Setting> listen_settings() {
           "Address that metrics, health and the admin API listen on."),
       row("listen.admin_port", "admin-port", integer(kIn, &L::admin_port, kAnyPort),
           "Port of metrics, health and the admin API. 0 picks a free one."),
+      row("listen.admin_names", "admin-names", text_list(kIn, &L::admin_names, "HOSTS"),
+          "Further host names by which the admin port may be asked to change something, besides IP "
+          "addresses, localhost and names of Services: a web page must not reach it by a name of "
+          "its own."),
       row("listen.ports_file", "ports-file", text(kIn, &L::ports_file, "FILE"),
           "Write the ports in use to this file as JSON. Empty: no file."),
   };
@@ -95,12 +99,12 @@ std::vector<Setting> models_settings() {
       row("models.reload_interval", "reload-interval",
           duration(kIn, &M::reload_interval, {.max = hours(24)}),
           "Look for new, changed and removed versions this often. 0: never."),
+      row("models.strict_readiness", "strict-readiness", boolean(kIn, &M::strict_readiness),
+          "Ready only while every model of the repository serves. Off: while at least one does."),
       row("models.reload_api", "reload-api", boolean(kIn, &M::reload_api),
           "Reload models, credentials and certificates when the admin API asks."),
       row("models.repository_api", "repository-api", boolean(kIn, &M::repository_api),
           "List, load and unload models when the admin API asks: /v2/repository of the Open "
-      row("models.strict_readiness", "strict-readiness", boolean(kIn, &M::strict_readiness),
-          "Ready only while every model of the repository serves. Off: while at least one does."),
           "Inference "
           "Protocol."),
       row("models.reload_signal", "reload-signal", boolean(kIn, &M::reload_signal),

@@ -117,29 +117,54 @@ class Descriptors(unittest.TestCase):
     def test_running_out_of_descriptors_is_survived_and_counted(self):
         if shutil.which("prlimit") is None:
             self.fail("prlimit is needed: apt install util-linux")
-        with Server("--access-log", "off", executable=("prlimit", "--nofile=120")) as server:
+        with Server("--access-log", "off", executable=("prlimit", "--nofile=160")) as server:
             before = len(os.listdir(f"/proc/{server.pid}/fd"))
             crowd = []
             refused = 0
             while refused < 5 and len(crowd) < 1000:
                 client = RawClient(server.http_port)
                 crowd.append(client)
-                try:
-                    client.send(SINGLE)
-                    self.assertEqual(client.read().status, 200)
-                except (EOFError, ConnectionError):
+                client.send(SINGLE)
+                answer = client.read()  # none is reset
+                if answer.status == 503:
+                    self.assertEqual(answer.json["code"], "OVERLOADED")
+                    self.assertGreaterEqual(int(answer.headers["retry-after"]), 1)
                     refused += 1
+                else:
+                    self.assertEqual(answer.status, 200)
             self.assertEqual(refused, 5)
             self.assertGreater(len(crowd), 40)
-            # Who was there before goes on being served.
+            # Who was there before goes on being served, and so do probes, on both ports.
             self.assertEqual(crowd[0].exchange(SINGLE).status, 200)
+            for path in ("/livez", "/readyz", "/startupz"):
+                self.assertEqual(server.get(path).status, 200, path)
+                self.assertEqual(server.admin("GET", path).status, 200, path)
+            self.assertEqual(server.admin("POST", "/v1/reload").status, 200)
+            refusals = server.metric("podsense_connections_refused_total", reason="descriptors")
+            self.assertGreaterEqual(refusals, 5)
             for client in crowd:
                 client.socket.close()
             wait_until(lambda: len(os.listdir(f"/proc/{server.pid}/fd")) <= before + 2,
                        what="free descriptors")
             self.assertEqual(server.post("/predict-single", ROW, "application/json").status, 200)
-            refusals = server.metric("podsense_connections_refused_total", reason="descriptors")
-            self.assertGreaterEqual(refusals, 5)
+
+    def test_without_any_descriptor_left_it_goes_on_once_one_is_freed(self):
+        # gRPC's connections are not counted: they take the last ones.
+        flags = ("--access-log", "off")
+        with Server(*flags, executable=("prlimit", "--nofile=160")) as server:
+            crowd = [RawClient(server.grpc_port) for _ in range(200)]
+            wait_until(lambda: len(os.listdir(f"/proc/{server.pid}/fd")) >= 158, what="exhaustion")
+            for _ in range(20):
+                RawClient(server.http_port).socket.close()
+            for client in crowd:
+                client.socket.close()
+            wait_until(lambda: server.get("/livez").status == 200, what="an answer")
+            self.assertEqual(server.post("/predict-single", ROW, "application/json").status, 200)
+            self.assertLess(len(server.log_lines("accept_failed")), 100)
+
+    def test_the_limit_is_raised_to_what_the_system_allows(self):
+        with Server(executable=("prlimit", "--nofile=100:5000")) as server:
+            self.assertEqual(server.metric("process_max_fds"), 5000)
 
 
 if __name__ == "__main__":

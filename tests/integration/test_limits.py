@@ -286,7 +286,7 @@ class Connections(unittest.TestCase):
                 self.assertEqual(client.exchange(SINGLE).status, 200)
             with server.raw() as more:
                 answer = more.exchange(SINGLE)
-                self.assertEqual((answer.status, answer.json["code"]), (429, "RATE_LIMITED"))
+                self.assertEqual((answer.status, answer.json["code"]), (503, "OVERLOADED"))
                 self.assertEqual(answer.headers["retry-after"], "1")
                 self.assertTrue(more.is_closed())
             self.assertEqual(refused(), before + 1)
@@ -303,7 +303,11 @@ class Connections(unittest.TestCase):
             for client in clients:
                 self.assertEqual(client.exchange(SINGLE).status, 200)
             with server.raw() as more:
+                answer = more.exchange(SINGLE)
+                self.assertEqual((answer.status, answer.json["code"]), (503, "OVERLOADED"))
+                self.assertEqual(answer.headers["retry-after"], "1")
                 self.assertTrue(more.is_closed())
+            self.assertEqual(server.get("/readyz").status, 200)  # a probe finds a place
             for client in clients:
                 client.socket.close()
             wait_until(lambda: self.serves(server), what="places")

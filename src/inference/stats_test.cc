@@ -56,8 +56,8 @@ TEST_F(StatsTest, AnAnswerWhoseClientLeftDuringTheRunIsMarked) {
   leaving.abandoned = left;
   std::vector<batching::TaskPtr> batch;
   const auto ignore = [](const Result<protocol::SimulateAnswer>&) {};
-  batch.push_back(make_task(*served, leaving, microstd::chrono::minutes(1), ignore));
-  batch.push_back(make_task(*served, context(), microstd::chrono::minutes(1), ignore));
+  batch.push_back(make_task(*served, leaving, microseconds(10), ignore));
+  batch.push_back(make_task(*served, context(), microseconds(10), ignore));
   *left = true;
   run_batch(**served, clock_, batch);
   EXPECT_TRUE(batch[0]->unreceived);

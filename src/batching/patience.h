@@ -3,9 +3,9 @@
 /// How long clients wait for an answer, learned from those that leave: nothing else says it, as a
 /// request does not carry its client's time-out.
 ///
-/// A queue that outlives the patience of its clients wastes the executors: whoever's turn comes
-/// has just left, or leaves during the run. Such runs are the sign, where clients leave more often
-/// than they do after a short wait; those that leave while they wait cost no time.
+/// A queue that outlives the patience of its clients wastes the executors: the client whose turn
+/// comes has just left, or leaves during the run. Such runs are the sign, where clients leave more
+/// often than they do after a short wait; those that leave while they wait cost no time.
 /// @threads confined
 
 #include <algorithm>

@@ -93,7 +93,7 @@ struct Demand {
   Duration window{};
   double done = 0;        ///< by runs
   double unreceived = 0;  ///< of those, for requests whose clients left before the end
-  double refused = 0;     ///< asked for by requests that were refused or dropped for want of time
+  double refused = 0;     ///< asked for by requests that were refused, or dropped as time ran out
   double grown = 0;       ///< by what the queues are longer now; counts only when positive
   double cpu = 0;         ///< used by the whole process, in seconds
 };

@@ -1,6 +1,6 @@
 #pragma once
 
-/// What the scheduler decides, without threads, locks or clocks: whoever drives it says what time
+/// What the scheduler decides, without threads, locks or clocks: its driver says what time
 /// it is. The server does (scheduler.h), a simulation in virtual time does alike.
 ///
 ///   SchedulerCore<> core({.executors = 2});
@@ -54,7 +54,7 @@ struct Unserved {
   std::uint64_t late = 0;                 ///< dropped: the deadline came out of reach
   std::uint64_t waited_too_long = 0;      ///< dropped: clients do not wait so long
   std::uint64_t client_disconnected = 0;  ///< dropped: nobody waits for the answer any more
-  /// For want of time or room: with more executors they would have run.
+  /// Time or room ran out: with more executors they would have run.
   [[nodiscard]] std::uint64_t crowded_out() const {
     return queue_time + queue_length + wait_bound + late + waited_too_long;
   }

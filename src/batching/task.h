@@ -25,7 +25,7 @@ struct Ticket {
   TimePoint enqueued;        ///< set by submit
   Duration expected_wait{};  ///< set by submit
   TimePoint started;         ///< set when taken
-  bool unreceived = false;   ///< set by whoever answers it: its client had left by then
+  bool unreceived = false;   ///< set by what answers it: its client had left by then
 };
 
 class Task : public Ticket {

@@ -9,7 +9,7 @@ find_package(yaml-cpp REQUIRED)                                     # model (man
 find_package(CLI11 REQUIRED)                                        # cli
 find_package(OpenSSL REQUIRED)                                      # base (sha256)
 find_package(CURL REQUIRED)                                         # fetch
-find_package(ZLIB REQUIRED)                                         # http (gzip request bodies)
+find_package(ZLIB REQUIRED)                                         # http (gzip request bodies), fetch (gzip answers)
 find_package(prometheus-cpp CONFIG REQUIRED COMPONENTS core)        # metrics
 find_package(tl-expected REQUIRED)                                  # base (Result)
 find_package(Protobuf 3.21 REQUIRED)                                # grpc

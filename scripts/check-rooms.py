@@ -69,7 +69,7 @@ OWNERS = [
     ("libwebp", ["webp/*"], ["image/*.cc"]),
     ("stb", ["stb/*", "stb_*.h"], ["image/*.cc"]),
     ("prometheus-cpp", ["prometheus/*"], ["metrics/*.cc"]),
-    ("zlib", ["zlib.h"], ["http/*"]),
+    ("zlib", ["zlib.h"], ["http/*", "fetch/*.cc"]),
     ("GoogleTest", ["gtest/*", "gmock/*"], ["*_test.cc", "*test*.h", "*_testing.cc"]),
     ("Google Benchmark", ["benchmark/*"], ["*_bench.cc"]),
 ]  # fmt: skip

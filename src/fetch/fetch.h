@@ -27,7 +27,7 @@ struct Options {
   std::uint64_t max_bytes = 10ULL << 20U;
   Duration timeout = std::chrono::seconds(10);  ///< whole transfer, redirects included
   Duration connect_timeout = std::chrono::seconds(3);
-  unsigned max_redirects = 0;    ///< at most 3
+  unsigned max_redirects = 3;    ///< at most 3
   unsigned max_concurrent = 64;  ///< further ones wait, up to max_waiting
   unsigned max_waiting = 256;    ///< beyond: kOverloaded
   std::vector<std::uint16_t> ports{80, 443};
@@ -62,7 +62,7 @@ class UrlPolicy {
   /// @errors kInvalidArgument: a CIDR or host pattern that cannot be parsed
   static Result<UrlPolicy> create(const Options& options);
 
-  /// @errors kInvalidArgument: not an absolute http(s) URL, or over 2,048 bytes, or with
+  /// @errors kInvalidArgument: not an absolute http(s) URL, or over 8,192 bytes, or with
   /// credentials;
   ///         kPermissionDenied: port, host list, or a literal address that gate 2 would refuse
   [[nodiscard]] Result<CheckedUrl> check_url(std::string_view url) const;
@@ -108,7 +108,9 @@ class Fetcher {
   /// `done` runs exactly once: on the fetch thread, or on the caller's when refused at once.
   /// It must not block or throw; it may call get().
   /// @errors those of UrlPolicy; kPayloadTooLarge: over max_bytes (declared or streamed);
-  ///         kDeadlineExceeded; kBadGateway: could not resolve, connect, or status other than 200;
+  ///         kDeadlineExceeded; kBadGateway: could not resolve, connect, or status other than 200,
+  ///         but for kUnprocessable: 404, 410; kPermissionDenied: 401, 403; kRateLimited: 429, with
+  ///         the host's Retry-After;
   ///         kOverloaded: too many under way; kUnimplemented: disabled
   virtual void get(Request request, Callback done) = 0;
 

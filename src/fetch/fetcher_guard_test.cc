@@ -120,7 +120,7 @@ class FetcherRedirects : public testing::Test {
   }};
 };
 
-TEST_F(FetcherRedirects, AreOffByDefault) {
+TEST_F(FetcherRedirects, AreNotFollowedWhereTheirNumberIsZero) {
   const auto off = fetcher(0);
   expect_error(fetch(*off, server_.url("/count/1")), ErrorCode::kBadGateway,
                "the URL answers with a redirect, and redirects are not followed");

@@ -14,7 +14,7 @@
 namespace podsense::fetch {
 namespace {
 
-constexpr std::size_t kMaxUrlBytes = 2048;
+constexpr std::size_t kMaxUrlBytes = 8192;
 
 struct UrlDeleter {
   void operator()(CURLU* url) const { curl_url_cleanup(url); }
@@ -51,13 +51,20 @@ std::string lower(std::string_view text) {
   return result;
 }
 
+/// Without the blanks around it that come with copied text, as browsers read a URL.
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t\r\n\f";
+  text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
+  return text.substr(0, text.find_last_not_of(kBlanks) + 1);
+}
+
 Result<void> check_bytes(std::string_view url) {
   if (url.empty()) {
     return bad_url("the URL is empty; give an absolute http or https URL");
   }
   if (url.size() > kMaxUrlBytes) {
-    return bad_url("the URL has " + std::to_string(url.size()) +
-                   " bytes; at most 2048 are accepted");
+    return bad_url("the URL has " + std::to_string(url.size()) + " bytes; at most " +
+                   std::to_string(kMaxUrlBytes) + " are accepted");
   }
   for (std::size_t i = 0; i < url.size(); ++i) {
     const auto byte = static_cast<unsigned char>(url[i]);
@@ -229,7 +236,8 @@ Result<UrlPolicy> UrlPolicy::create(const Options& options) {
   return policy;
 }
 
-Result<CheckedUrl> UrlPolicy::check_url(std::string_view text) const {
+Result<CheckedUrl> UrlPolicy::check_url(std::string_view given) const {
+  const auto text = trimmed(given);
   if (auto bytes = check_bytes(text); !bytes) {
     return fail(std::move(bytes.error()));
   }

@@ -111,6 +111,8 @@ Result<CURL*> Transfer::prepare(TimePoint now) {
   }
   header_bytes_ = 0;
   ignored_bytes_ = 0;
+  gzip_ = false;
+  inflater_.reset();
   stop_ = Stop::kNone;
   refusal_.reset();
   error_text_.front() = '\0';
@@ -147,7 +149,8 @@ bool Transfer::set_policy_options() {
       .set(CURLOPT_SSL_VERIFYPEER, 1L)
       .set(CURLOPT_SSL_VERIFYHOST, 2L)
       .set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2))
-      // Limits. No encoding is asked for, so nothing inflates.
+      // Limits. No encoding is asked for; where one comes all the same, we undo it (take_gzip).
+      .set(CURLOPT_HTTP_CONTENT_DECODING, 0L)
       .set(CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(options.max_bytes))
       .set(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(options.connect_timeout))
       .set(CURLOPT_WRITEFUNCTION, &Transfer::on_body)
@@ -182,17 +185,22 @@ long Transfer::status() const {
 }
 
 std::size_t Transfer::on_body(char* data, std::size_t size, std::size_t count, void* self) {
-  return static_cast<Transfer*>(self)->take_body(data, size * count) ? size * count : 0;
+  return static_cast<Transfer*>(self)->take_body({data, size * count}) ? size * count : 0;
 }
 
-bool Transfer::take_body(const char* data, std::size_t size) {
+bool Transfer::take_body(std::string_view data) {
   if (status() != 200) {
-    ignored_bytes_ += size;
+    ignored_bytes_ += data.size();
     stop_ = ignored_bytes_ > kMaxIgnoredBytes ? Stop::kNotWanted : Stop::kNone;
     return stop_ == Stop::kNone;
   }
+  // What says that it is compressed and is not, as many a picture behind a storage does, is taken
+  // as it is. No compression is asked for, but some hosts store files compressed.
+  if (inflater_ || (gzip_ && body_.empty() && is_gzip(data))) {
+    return take_gzip(data);
+  }
   const std::uint64_t max = environment_.options.max_bytes;
-  if (size > max - body_.size()) {
+  if (data.size() > max - body_.size()) {
     stop_ = Stop::kTooLarge;
     return false;
   }
@@ -203,8 +211,25 @@ bool Transfer::take_body(const char* data, std::size_t size) {
       body_.reserve(static_cast<std::size_t>(declared));
     }
   }
-  body_.append(data, size);
+  body_.append(data);
   return true;
+}
+
+bool Transfer::take_gzip(std::string_view data) {
+  if (!inflater_) {
+    inflater_ = std::make_unique<Inflater>();
+  }
+  switch (inflater_->add(data, body_, environment_.options.max_bytes)) {
+    case Inflater::Result::kGood:
+      return true;
+    case Inflater::Result::kTooLarge:
+      stop_ = Stop::kTooLarge;
+      return false;
+    case Inflater::Result::kCorrupt:
+      break;
+  }
+  stop_ = Stop::kCorrupt;
+  return false;
 }
 
 std::size_t Transfer::on_header(char* data, std::size_t size, std::size_t count, void* self) {
@@ -226,8 +251,8 @@ bool Transfer::take_header(std::string_view line) {
     stop_ = Stop::kEncoded;
   }
   if (const auto coding = header_value(line, "content-encoding");
-      coding && !coding->empty() && !same_text(*coding, "identity") && status() == 200) {
-    stop_ = Stop::kEncoded;
+      coding && (same_text(*coding, "gzip") || same_text(*coding, "x-gzip"))) {
+    gzip_ = true;
   }
   return stop_ == Stop::kNone;
 }
@@ -302,13 +327,17 @@ std::optional<Result<Response>> Transfer::redirect() {
   return std::nullopt;
 }
 
-Response Transfer::take_response(TimePoint now) {
+Result<Response> Transfer::take_response(TimePoint now) {
+  if (inflater_ && !inflater_->complete()) {
+    return fail(ErrorCode::kBadGateway, "the host's answer is gzip data that end early",
+                detail(CURLE_OK));
+  }
   const char* type = nullptr;
   curl_easy_getinfo(easy_.get(), CURLINFO_CONTENT_TYPE, &type);
-  return {.body = std::move(body_),
-          .content_type = type == nullptr ? "" : type,
-          .elapsed = now - started_,
-          .redirects = redirects_};
+  return Response{.body = std::move(body_),
+                  .content_type = type == nullptr ? "" : type,
+                  .elapsed = now - started_,
+                  .redirects = redirects_};
 }
 
 void Transfer::finish(Result<Response> result) {
@@ -345,9 +374,33 @@ Error Transfer::too_large() const {
 }
 
 Error Transfer::status_error(long status) const {
-  return {.code = ErrorCode::kBadGateway,
-          .message = "the URL answers with status " + std::to_string(status) + "; 200 is needed",
-          .detail = detail(CURLE_OK)};
+  Error error{.code = ErrorCode::kBadGateway,
+              .message = "the URL answers with status " + std::to_string(status),
+              .detail = detail(CURLE_OK)};
+  switch (status) {
+    case 404:
+    case 410:
+      error.code = ErrorCode::kUnprocessable;
+      error.message += " (not found): its host has no picture there; check the URL";
+      break;
+    case 401:
+    case 403:
+      error.code = ErrorCode::kPermissionDenied;
+      error.message += ": its host does not give the picture to us; a signed URL may have expired";
+      break;
+    case 429: {
+      error.code = ErrorCode::kRateLimited;
+      error.message += " (too many requests): its host asks to wait";
+      curl_off_t seconds = 0;
+      curl_easy_getinfo(easy_.get(), CURLINFO_RETRY_AFTER, &seconds);
+      error.retry_after = std::chrono::seconds(std::clamp<curl_off_t>(seconds, 0, 86'400));
+      break;
+    }
+    default:
+      error.message +=
+          status >= 500 ? ": its host has a fault; try again later" : "; 200 is needed";
+  }
+  return error;
 }
 
 /// Bytes of an answer have come, and none of its body.
@@ -370,6 +423,8 @@ Error Transfer::failure(CURLcode code, TimePoint now) const {
       return gateway("the answer has more than 32768 bytes of headers");
     case Stop::kEncoded:
       return gateway(std::string(kCompressed));
+    case Stop::kCorrupt:
+      return gateway("the host's answer says that it is gzip, and is corrupt");
     case Stop::kNotWanted:
       return status_error(status);
     case Stop::kNone:

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "fetch/fetch.h"
+#include "fetch/inflate.h"
 
 namespace podsense::fetch {
 
@@ -49,7 +50,7 @@ class Transfer {
 
  private:
   /// Why a callback of ours ended the leg.
-  enum class Stop { kNone, kTooLarge, kHeadersTooLarge, kEncoded, kNotWanted };
+  enum class Stop { kNone, kTooLarge, kHeadersTooLarge, kEncoded, kCorrupt, kNotWanted };
 
   static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* self);
   static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* self);
@@ -58,11 +59,12 @@ class Transfer {
   [[nodiscard]] bool set_policy_options();
   [[nodiscard]] bool set_leg_options(Duration left);
   [[nodiscard]] long status() const;
-  bool take_body(const char* data, std::size_t size);
+  bool take_body(std::string_view data);
+  bool take_gzip(std::string_view data);
   bool take_header(std::string_view line);
   curl_socket_t open_socket(const curl_sockaddr& address);
   std::optional<Result<Response>> redirect();
-  Response take_response(TimePoint now);
+  Result<Response> take_response(TimePoint now);
   [[nodiscard]] bool in_head() const;
   [[nodiscard]] Error failure(CURLcode code, TimePoint now) const;
   [[nodiscard]] Error status_error(long status) const;
@@ -87,10 +89,12 @@ class Transfer {
   CheckedUrl url_;
   unsigned redirects_ = 0;
   std::string body_;
+  std::unique_ptr<Inflater> inflater_;  // a body that comes as gzip
 
   // Of the current leg.
   std::size_t header_bytes_ = 0;
   std::size_t ignored_bytes_ = 0;
+  bool gzip_ = false;  // the answer says that it is
   Stop stop_ = Stop::kNone;
   std::optional<Error> refusal_;  // by the address gate
   std::array<char, CURL_ERROR_SIZE> error_text_{};

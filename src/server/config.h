@@ -83,7 +83,7 @@ struct Config {
     bool enabled = true;
     Duration timeout = std::chrono::seconds(10);
     Duration connect_timeout = std::chrono::seconds(3);
-    std::uint32_t max_redirects = 0;
+    std::uint32_t max_redirects = 3;
     std::uint32_t max_concurrent = 64;
     std::uint32_t max_waiting = 256;
     std::vector<std::uint16_t> ports{80, 443};

@@ -244,8 +244,8 @@ VALUE_CASES = [
         "the URL leads to an unspecified address, which is not allowed"),
     url("a service of the cluster", "http://kubernetes.default.svc/", 403,
         "the host is a local name, which is not allowed"),
-    url("a long URL", "http://example.com/" + "a" * 3000, 400,
-        "the URL has 3019 bytes; at most 2048 are accepted"),
+    url("a long URL", "http://example.com/" + "a" * 9000, 400,
+        "the URL has 9019 bytes; at most 8192 are accepted"),
     url("image field", json.dumps({"image": B64}).encode(), 400,
         "unknown field 'image'; accepted are: url, model, version, top_k"),
     # --- /infer

@@ -112,7 +112,7 @@ class PredictUrl(unittest.TestCase):
             answer = server.post_json("/predict/url?top_k=2", {"url": origin.url("/coffee.jpg")})
             self.assertEqual(len(answer.json["predictions"]), 2)
             for path, status, code in (("/broken", 502, "BAD_GATEWAY"),
-                                       ("/missing", 502, "BAD_GATEWAY"),
+                                       ("/missing", 422, "UNPROCESSABLE_CONTENT"),
                                        ("/text", 415, "UNSUPPORTED_MEDIA_TYPE"),
                                        ("/inward", 403, "PERMISSION_DENIED")):
                 answer = server.post_json("/predict/url", {"url": origin.url(path)})

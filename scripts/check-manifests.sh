@@ -44,7 +44,7 @@ for overlay in k8s/overlays/*/; do
   "$kustomize" build "$overlay" >"$work/served/overlays-$(basename "$overlay").yaml"
 done
 # Each component beside the prefix of the dev overlay, which must reach the names it refers to.
-cp -R k8s "$work/k8s"
+cp -R k8s monitoring "$work"  # the monitoring component takes the dashboards from there
 for component in k8s/components/*/; do
   name=$(basename "$component")
   cp -R "$work/k8s/overlays/dev" "$work/k8s/overlays/try"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Renders everything that comes from the chart: k8s/ (but for what is written by hand: the
-# kustomization.yaml of k8s/overlays/dev and of the components), the chart's copies of dashboards,
-# rules and Envoy's configuration, and its README.
+# kustomization.yaml of k8s/overlays/dev and of the components), and the chart's README. Dashboards, rules and
+# Envoy's configuration are there once: the chart has links to them, which Helm follows, also when it packages.
 #
 #   scripts/render-manifests.sh            writes
 #   scripts/render-manifests.sh --check    writes nothing; fails and shows where the tree differs
@@ -22,7 +22,7 @@ helm_docs=$(scripts/go-tool.sh helm-docs)
 yaml_python=$(scripts/venv.sh lint scripts/lint-requirements.txt)/bin/python
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cp -R --parents k8s helm/podsense "$work"
+cp -R --parents k8s helm/podsense envoy/envoy.yaml monitoring/dashboards monitoring/rules "$work"
 chart=$work/helm/podsense
 out=$work/k8s
 
@@ -65,17 +65,6 @@ component() {
   chart -f "$chart/values-simulator.yaml" "${only[@]}" "$@" | manifests write "$out/components/$name" >/dev/null
 }
 
-# What others own and the chart has to carry: a chart cannot read files outside its folder.
-copy_envoy() { [ ! -e envoy/envoy.yaml ] || cp envoy/envoy.yaml "$chart/files/envoy.yaml"; }
-copy_monitoring() {
-  rm -rf "$chart/files/dashboards" "$chart/files/rules"
-  [ ! -d monitoring/dashboards ] || cp -R monitoring/dashboards "$chart/files/dashboards"
-  [ ! -d monitoring/rules ] || cp -R monitoring/rules "$chart/files/rules"
-  find "$chart/files" -type f ! -name '*.json' ! -name '*.yaml' -delete
-}
-
-copy_envoy
-copy_monitoring
 "$helm_docs" --chart-search-root "$work/helm" --template-files README.md.gotmpl \
   --sort-values-order file --log-level warning
 
@@ -87,18 +76,10 @@ whole "$out/overlays/platform" ml-platform -f "$chart/values-platform.yaml" --se
 chart -f "$chart/values-simulator.yaml" --show-only templates/namespace.yaml --set namespace.create=true \
   --set namespaceOverride=k8s-inference-sim | manifests write "$out/overlays/dev" >/dev/null
 
-# Rules and dashboards are there only where monitoring/ is.
-monitoring_templates=monitoring
-monitoring=(--set metrics.serviceMonitor.enabled=true --set metrics.serviceMonitor.labels.release=prometheus)
-if [ -d "$chart/files/rules" ]; then
-  monitoring_templates+=" prometheusrule"
-  monitoring+=(--set metrics.prometheusRule.enabled=true --set metrics.prometheusRule.labels.release=prometheus)
-fi
-if [ -d "$chart/files/dashboards" ]; then
-  monitoring_templates+=" dashboards"
-  monitoring+=(--set metrics.dashboards.enabled=true)
-fi
-component monitoring "$monitoring_templates" "${monitoring[@]}"
+component monitoring "monitoring prometheusrule" \
+  --set metrics.serviceMonitor.enabled=true --set metrics.serviceMonitor.labels.release=prometheus \
+  --set metrics.prometheusRule.enabled=true --set metrics.prometheusRule.labels.release=prometheus \
+  --set metrics.prometheusRule.scope=all
 {
   note
   echo "# Goes with any overlay: it selects pods by labels that all have. The label \`release\` is what"
@@ -107,6 +88,7 @@ component monitoring "$monitoring_templates" "${monitoring[@]}"
   echo "kind: Component"
   echo "resources:"
   find "$out/components/monitoring" -name '*.yaml' ! -name kustomization.yaml -printf '  - %f\n' | sort
+  echo "  - ../../../monitoring/dashboards"
 } >"$work/kustomization.yaml"
 mv "$work/kustomization.yaml" "$out/components/monitoring/kustomization.yaml"
 component networkpolicy networkpolicy --set networkPolicy.enabled=true
@@ -114,7 +96,7 @@ component ingress ingress --set ingress.enabled=true
 component gateway gateway --set gateway.enabled=true
 # Names inside PromQL are out of kustomize's reach, so it takes any prefix and any namespace.
 component keda scaledobject --set autoscaling.enabled=false --set keda.enabled=true \
-  --set-string 'keda.prometheus.query=sum(podsense_saturation{pod=~"(.+-)?inference-sim-.*"})'
+  --set-string 'keda.prometheus.query=sum(podsense_saturation{pod=~"(.+-)?inference-sim-[a-z0-9]+-[a-z0-9]{5}"})'
 component envoy envoy --set envoy.enabled=true --set envoy.mode=sidecar
 for part in sidecar server; do
   chart -f "$chart/values-simulator.yaml" --set envoy.enabled=true --set envoy.mode=sidecar \

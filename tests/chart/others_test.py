@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -296,6 +297,130 @@ class Settings(unittest.TestCase):
         for key in ("nginx.ingress.kubernetes.io/backend-protocol", "alb.ingress.kubernetes.io/backend-protocol",
                     "alb.ingress.kubernetes.io/healthcheck-protocol"):  # fmt: skip
             self.assertEqual("HTTPS", notes[key])
+
+
+class Egress(unittest.TestCase):
+    def rules(self, arguments=(), **values):
+        policy = render(values, arguments=arguments)["NetworkPolicy", "podsense"]["spec"]["egress"]
+        return [(port["port"], to) for rule in policy for port in rule["ports"] for to in rule["to"]]
+
+    def test_what_the_values_name_is_let_out(self):
+        inside = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "observability"}}}
+        for values, wanted in [
+            ({"config": {"tracing": {"endpoint": "http://collector.observability.svc:4318"}}}, (4318, inside)),
+            ({"configEnv": {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector.observability.svc.cluster.local:4318"}}, (4318, inside)),
+            ({"extraArgs": ["--otlp-endpoint=http://collector:4318"]}, (4318, {"podSelector": {}})),
+            ({"extraArgs": ["--otlp-endpoint", "http://10.1.2.3:4318/"]}, (4318, {"ipBlock": {"cidr": "10.1.2.3/32"}})),
+            ({"env": [{"name": "HTTPS_PROXY", "value": "http://[fd00::5]:3128"}]}, (3128, {"ipBlock": {"cidr": "fd00::5/128"}})),
+            ({"models": {"download": {"s3Endpoint": "http://minio.storage.svc:9000"}}},
+             (9000, {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "storage"}}})),
+            ({"config": {"fetch": {"allow_cidrs": ["10.9.0.0/16"]}}}, (443, {"ipBlock": {"cidr": "10.9.0.0/16"}})),
+            ({"configEnv": {"PODSENSE_FETCH_ALLOW_CIDRS": "10.9.0.0/16, 10.8.0.1"}}, (80, {"ipBlock": {"cidr": "10.8.0.1/32"}})),
+            ({"serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/x"}},
+              "networkPolicy": {"egress": {"fetch": False, "privateNetworks": ["10.0.0.0/16"]}}},
+             (443, {"ipBlock": {"cidr": "10.0.0.0/16"}})),
+        ]:  # fmt: skip
+            with self.subTest(values):
+                self.assertIn(wanted, self.rules(**values))
+
+    def test_nothing_else_is(self):
+        plain = self.rules()
+        self.assertEqual(plain, self.rules(config={"tracing": {"endpoint": ""}}))
+        self.assertEqual(plain, self.rules(config={"tracing": {"endpoint": "http://127.0.0.1:4318"}}))
+        self.assertEqual({53, 5353, 80, 443}, {port for port, _ in plain})
+
+    def test_dns_of_other_clusters_is_reached(self):
+        gke = (53, {"ipBlock": {"cidr": "169.254.169.254/32"}})
+        self.assertIn(gke, self.rules(networkPolicy={"egress": {"gkeDns": True}}))
+        self.assertIn(gke, self.rules(("--api-versions", "networking.gke.io/v1")))
+        self.assertNotIn(gke, self.rules())
+        self.assertIn((53, {"ipBlock": {"cidr": "169.254.20.10/32"}}), self.rules())
+        openshift = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "openshift-dns"}}}
+        self.assertIn((5353, openshift), self.rules())
+
+
+class Rules(unittest.TestCase):
+    def groups(self, **values):
+        on = {"metrics": {"prometheusRule": {"enabled": True, **values}, "serviceMonitor": {"enabled": True}}}
+        return render({"namespaceOverride": "shop", **on})["PrometheusRule", "podsense"]["spec"]["groups"]
+
+    def alerts(self, **values):
+        return [rule for group in self.groups(**values) for rule in group["rules"] if "alert" in rule]
+
+    def test_each_alert_can_be_switched_off_or_tuned(self):
+        tuned = {"threshold": 1.2, "for": "30m", "keepFiringFor": "1h", "severity": "critical", "labels": {"team": 7}}
+        rules = {"PodSenseSaturated": tuned, "PodSenseThrottled": {"enabled": False}, "PodSenseErrorBudgetBurn": {"threshold": 50}}
+        found = self.alerts(rules=rules)
+        self.assertNotIn("PodSenseThrottled", {a["alert"] for a in found})
+        (saturated,) = [a for a in found if a["alert"] == "PodSenseSaturated"]
+        self.assertIn("> 1.2", saturated["expr"])
+        self.assertEqual(("30m", "1h"), (saturated["for"], saturated["keep_firing_for"]))
+        self.assertEqual({"severity": "critical", "team": "7"}, saturated["labels"])
+        for alert in found:
+            if alert["alert"] == "PodSenseErrorBudgetBurn":
+                self.assertIn(">= 50", alert["expr"])
+        names = {a["alert"] for a in self.alerts()}
+        self.assertEqual([], self.alerts(rules={name: {"enabled": False} for name in names}))
+
+    def test_an_alert_that_is_not_there_or_has_no_threshold_is_refused(self):
+        for rules, words in [({"PodSenseSaturatd": {}}, ["PodSenseSaturatd", "PodSenseSaturated"]),
+                             ({"PodSenseCrashLoop": {"threshold": 2}}, ["PodSenseCrashLoop", "no threshold"])]:  # fmt: skip
+            said = refusal({"metrics": {"prometheusRule": {"enabled": True, "rules": rules}}})
+            for word in words:
+                self.assertIn(word, said)
+
+    def test_every_tunable_threshold_is_found(self):
+        names = {a["alert"] for a in self.alerts()}
+        tuned = 0
+        for name in sorted(names):
+            try:
+                self.alerts(rules={name: {"threshold": 77}})
+                tuned += 1
+            except AssertionError as error:
+                self.assertIn("it has no threshold", str(error))
+        self.assertEqual(9, tuned)
+
+    def test_rules_of_a_release_are_about_its_pods_alone(self):
+        for group in self.groups():
+            for rule in group["rules"]:
+                expr = rule["expr"]
+                for name, selector in re.findall(r"\b((?:podsense|kube)_[a-z0-9_:]+|up)(\{[^}]*\})?", expr):
+                    with self.subTest(rule=rule.get("record", rule.get("alert")), series=name):
+                        self.assertIn('namespace="shop"', selector)
+                        if not name.startswith("kube_") and not name.endswith(":info"):
+                            self.assertIn('job="podsense"', selector)
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            file.write(yaml.dump({"groups": self.groups()}))
+            file.flush()
+            done = subprocess.run(["promtool", "check", "rules", file.name], capture_output=True, text=True)
+            self.assertEqual(0, done.returncode, done.stderr)
+        self.assertNotIn('namespace="shop"', str(self.groups(scope="all")))
+
+    def test_a_job_that_is_not_known_is_not_looked_for(self):
+        rule = {"metrics": {"prometheusRule": {"enabled": True}}}
+        self.assertNotIn('job="', str(render(rule)["PrometheusRule", "podsense"]).replace('job=~".*podsense.*"', ""))
+
+
+class Upgrades(unittest.TestCase):
+    """`helm upgrade --reuse-values` renders this chart with the values of the one that is installed."""
+
+    COMMITS = ("3b0f47c", "ae3e674", "8d5ed1f", "c9746f7")
+
+    def test_values_of_earlier_charts_work_or_say_what_to_do(self):
+        for commit in self.COMMITS:
+            place = f"{commit}:helm/podsense/values.yaml"
+            done = subprocess.run(["git", "show", place], cwd=CHART, capture_output=True, text=True)
+            if done.returncode:
+                self.skipTest(f"{place}: {done.stderr.strip()}")
+            with self.subTest(commit=commit), tempfile.TemporaryDirectory() as folder:
+                chart = pathlib.Path(folder, "podsense")
+                shutil.copytree(CHART, chart)
+                (chart / "values.yaml").write_text(done.stdout, encoding="utf-8")
+                more = ("--set", "metrics.prometheusRule.enabled=true,metrics.podMonitor.enabled=true,gateway.enabled=true,envoy.enabled=true")
+                try:
+                    self.assertTrue(rendered_by(chart, *more))
+                except AssertionError as error:
+                    self.assertIn("--reset-then-reuse-values", str(error))
 
 
 class Quota(unittest.TestCase):

@@ -178,6 +178,18 @@ app.kubernetes.io/component: envoy
 {{- default $query .Values.keda.prometheus.query }}
 {{- end }}
 
+{{- /* Parts of the values that templates look into. With `--reuse-values` Helm takes those of the chart that is
+     installed, in which what is new here is missing. templates/tests/ is rendered first, the deepest folder. */}}
+{{- define "podsense.checkParts" -}}
+{{- range list "namespace" "image" "ports" "secret" "tls" "models" "models.recipe" "models.pvc" "models.oci" "models.download" "modelCache" "serviceAccount" "rbac" "service" "headlessService" "loadBalancer" "probes" "probes.startup" "probes.liveness" "probes.readiness" "podAntiAffinity" "topologySpread" "autoscaling" "keda" "keda.prometheus" "verticalPodAutoscaler" "podDisruptionBudget" "networkPolicy" "networkPolicy.ingress" "networkPolicy.egress" "resourceQuota" "limitRange" "ingress" "ingress.nginx" "ingress.alb" "gateway" "metrics" "metrics.serviceMonitor" "metrics.podMonitor" "metrics.prometheusRule" "metrics.dashboards" "envoy" "envoy.image" "tests" }}
+{{- $node := $.Values }}
+{{- range splitList "." . }}{{ $node = get (kindIs "map" $node | ternary $node dict) . }}{{ end }}
+{{- if not (kindIs "map" $node) }}
+{{- fail (printf "the value %s is missing: after an upgrade with --reuse-values use --reset-then-reuse-values, which takes this chart's values and lays yours over them; do not set it to null" .) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- /* What values.schema.json cannot say. */}}
 {{- define "podsense.validate" -}}
 {{- $v := .Values }}

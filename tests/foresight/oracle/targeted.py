@@ -179,7 +179,7 @@ def requests():
             one = {"type": "ContainerResource", "containerResource": {**source, "container": container}} if container else cpu()
             yield case(f"request-{name}-{container or 'all'}", hpa(one), 4, mixed)
     yield case("request-all-nothing", hpa(), 2, pods(2, "100m", request={"cpu": "0"}))
-    yield case("request-gate", hpa(), 2, pods(2, "100m", podRequest={"cpu": "400m"}), features={"PodLevelResources": False})
+    yield case("request-gate", hpa(), 2, pods(2, "100m", podRequest={"cpu": "400m"}), kubernetes="1.34", features={"PodLevelResources": False})
 
 
 def several():

@@ -53,7 +53,7 @@ MUTANTS = [
     ("hpa_metrics.cc", "(again > 1.0 && replicas < trace_.current)", "false"),
     ("hpa_metrics.cc", "if (trace.current == 0) {", "if (false) {"),
     ("hpa_metrics.cc", "pod.phase == PodPhase::kRunning && pod.ready == ReadyCondition::kTrue ? 1", "pod.ready == ReadyCondition::kTrue ? 1"),
-    ("hpa_metrics.cc", "trace.current = status;", ""),
+    ("hpa_metrics.cc", "view.status_replicas, trace)", "view.spec_replicas, trace)"),
     ("hpa_metrics.cc", "source == MetricSource::kExternal && replicas > kMost", "replicas > kMost"),
     ("pod_requests.cc", "{ContainerKind::kMain, ContainerKind::kSidecar}", "{ContainerKind::kMain, ContainerKind::kMain}"),
     ("pod_requests.cc", "base.plus(amount(pod.overhead, resource)).milli()", "base.milli()"),

@@ -67,7 +67,7 @@ int wait_signal(const sigset_t& set, Duration timeout) {
 Result<void> wait_for_stop(Serving& serving, const sigset_t& set, bool reload_signal) {
   for (bool loaded = false;;) {
     const int got = wait_signal(set, loaded ? Duration(std::chrono::hours(1)) : kLoadCheck);
-    if (const auto first = loaded ? std::nullopt : serving.first_load()) {
+    if (const auto first = loaded || got != 0 ? std::nullopt : serving.first_load()) {
       loaded = true;
       if (!*first) {
         return *first;

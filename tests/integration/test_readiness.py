@@ -98,7 +98,7 @@ class Readiness(unittest.TestCase):
             health = server.get("/health")
             self.assertEqual((health.status, health.json["status"]), (200, "degraded"))
             (problem,) = health.json["problems"]
-            self.assertRegex(problem, "^random-forest/1: .*ONNX")
+            self.assertRegex(problem, "^random-forest/1: .*(ONNX|model)")
             self.assertEqual(server.get("/readyz").status, 200)
             self.assertEqual(server.get("/health?probe=readiness").json, {"ready": True})
             self.assertEqual(server.get("/health?probe=startup").json, {"started": True})

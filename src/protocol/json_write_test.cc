@@ -57,15 +57,25 @@ TEST(WriteClassify, NamesTheFetchWhenThereWasOne) {
 
 TEST(WriteFeatures, HasTheFieldsInOrder) {
   auto answer = answered<RowsAnswer>();
-  answer.rows = {{1, "yes", {0.1F, 0.9F}}};
+  answer.rows = {
+      {.prediction = 1, .label = "yes", .text_label = {}, .probabilities = {0.1F, 0.9F}}};
   EXPECT_EQ(written(write_features, answer),
             R"({"model":"m","version":"1","request_id":"r","prediction":1,"label":"yes",)"
             R"("probabilities":[0.1,0.9],"timing_ms":{"total":0.000}})");
 }
 
+TEST(WriteFeatures, ATextLabelIsThePrediction) {
+  auto answer = answered<RowsAnswer>();
+  answer.rows = {{.prediction = 1, .label = "b", .text_label = "setosa", .probabilities = {1}}};
+  EXPECT_EQ(written(write_features, answer),
+            R"({"model":"m","version":"1","request_id":"r","prediction":"setosa",)"
+            R"("label":"setosa","probabilities":[1],"timing_ms":{"total":0.000}})");
+}
+
 TEST(WriteInstances, HasOneEntryPerRow) {
   auto answer = answered<RowsAnswer>();
-  answer.rows = {{1, "1", {0.25F}}, {-9, "", {}}};
+  answer.rows = {{.prediction = 1, .label = "1", .text_label = {}, .probabilities = {0.25F}},
+                 {.prediction = -9, .label = "", .text_label = {}, .probabilities = {}}};
   EXPECT_EQ(written(write_instances, answer),
             R"({"model":"m","version":"1","request_id":"r","predictions":[)"
             R"({"prediction":1,"label":"1","probabilities":[0.25]},)"

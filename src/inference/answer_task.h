@@ -20,7 +20,7 @@ class AnswerTask : public RequestTask {
   AnswerTask(std::shared_ptr<const ServedModel> served, const Context& context, Done<Answer> done)
       : RequestTask(std::move(served), context), done_(std::move(done)) {}
 
-  void drop(Error error) override { finish(fail(std::move(error)), {}); }
+  void drop(Error error) override { finish(fail(std::move(error)), served_->clock->now()); }
 
   void finish(Result<Answer> answer, TimePoint now) {
     metrics::ModelMetrics& metrics = *served_->metrics;
@@ -28,10 +28,15 @@ class AnswerTask : public RequestTask {
     trace_parts(now);
     if (answer) {
       fill_head(*answer, now);
+    }
+    if (answer && !abandoned()) {
       metrics.ok(context_.protocol, answer->timing.total,
                  trace::sampled_trace_id(context_.traceparent));
+    } else if (answer) {
+      // Nobody reads it.
+      metrics.failed(context_.protocol, ErrorCode::kCancelled, now - context_.received);
     } else {
-      metrics.failed(context_.protocol, answer.error().code);
+      metrics.failed(context_.protocol, answer.error().code, now - context_.received);
     }
     std::exchange(done_, nullptr)(std::move(answer));
   }

@@ -65,6 +65,27 @@ TEST_F(InferenceTest, SimulatesThroughTheQueueAndBurnsWhatWasAsked) {
   EXPECT_GE(simulate(std::nullopt)->cpu, milliseconds(2));
 }
 
+TEST_F(InferenceTest, AnAnswerThatNobodyWaitsForAnyMoreIsNoSuccess) {
+  open();
+  reload();
+  Context gone = context();
+  gone.received -= std::chrono::seconds(1);  // beyond the objective
+  gone.abandoned = std::make_shared<const std::atomic<bool>>(true);
+  std::promise<void> ended;
+  service_->simulate({.cpu = std::chrono::milliseconds(1)}, gone,
+                     [&ended](const auto&) { ended.set_value(); });
+  ended.get_future().wait();
+  const std::string text = registry_.expose();
+  const auto counted = [&text](const std::string& series, int times) {
+    EXPECT_THAT(text, testing::HasSubstr(series + " " + std::to_string(times) + "\n"));
+  };
+  counted(
+      R"(podsense_requests_total{code="CANCELLED",model="simulated",protocol="http",version="1"})",
+      1);
+  counted(R"(podsense_requests_total{code="OK",model="simulated",protocol="http",version="1"})", 0);
+  counted(R"(podsense_slow_requests_total{model="simulated",outcome="abandoned",version="1"})", 1);
+}
+
 TEST_F(InferenceTest, RefusesSimulatedWorkThatCannotMeetTheDeadline) {
   open();
   reload();

@@ -253,6 +253,7 @@ Result<std::shared_ptr<const ServedModel>> serve(Opened opened, batching::Schedu
   const model::Signature& signature = served->model->signature();
   served->version = std::to_string(served->model->version());
   served->faults = options.faults;
+  served->clock = &clock;
   if (signature.task == model::Task::kImageClassification) {
     if (!signature.preprocess) {
       return fail(ErrorCode::kInternal, "an image model without preprocessing");

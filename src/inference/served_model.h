@@ -58,6 +58,7 @@ struct ServedModel {
   image::TensorSpec spec;                   ///< image models
   bool byte_input = false;                  ///< image models that take uint8
   Faults* faults = nullptr;
+  const Clock* clock = nullptr;  ///< outlives it
   std::shared_ptr<metrics::ModelMetrics> metrics;
   std::vector<std::unique_ptr<metrics::Registry::Gauge>> gauges;
   std::unique_ptr<batching::Queue> queue;

@@ -376,9 +376,6 @@ void RequestTask::trace_parts(TimePoint now) const {
     return;
   }
   context_.trace->set_model(served_->name(), served_->version);
-  if (now == TimePoint()) {
-    return;
-  }
   if (started != TimePoint()) {
     context_.trace->add("queue", enqueued, started);
   }

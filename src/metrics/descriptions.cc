@@ -15,10 +15,11 @@ constexpr std::array kDescriptions{
                 "Requests by outcome; without a model: never reached one"},
     Description{"podsense_request_seconds", kHistogram, "model version",
                 "Successful requests, first byte to answer ready"},
-    Description{"podsense_slow_requests_total", kCounter, "model version",
-                "Successful requests that took longer than the latency objective"},
+    Description{"podsense_slow_requests_total", kCounter, "model version outcome",
+                "Requests that took longer than the latency objective: answered, abandoned (the "
+                "client gave up), expired (the deadline passed)"},
     Description{"podsense_latency_objective_seconds", kGauge, "",
-                "The latency objective: what a successful request may take"},
+                "The latency objective: what a request may take"},
     Description{"podsense_models_beyond_objective", kGauge, "",
                 "Model versions of which a single run takes the latency objective or more: no "
                 "number of pods meets it"},

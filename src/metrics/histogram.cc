@@ -131,6 +131,11 @@ Histogram& HistogramFamily::with(const Labels& labels) {
   return *slot;
 }
 
+void HistogramFamily::remove(const Labels& labels) {
+  const MutexLock lock(mutex_);
+  histograms_.erase(labels);
+}
+
 std::vector<std::pair<HistogramFamily::Labels, const Histogram*>> HistogramFamily::all() const {
   const MutexLock lock(mutex_);
   std::vector<std::pair<Labels, const Histogram*>> out;

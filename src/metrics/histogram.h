@@ -86,8 +86,10 @@ class HistogramFamily {
   using Labels = std::map<std::string, std::string>;
   HistogramFamily(std::string name, std::vector<double> bounds, Form form);
 
-  /// Made when first asked for; lives as long as the family.
+  /// Made when first asked for; lives until it is removed.
   Histogram& with(const Labels& labels);
+  /// Ends a histogram. @requires nobody uses it any more
+  void remove(const Labels& labels);
   [[nodiscard]] const std::string& name() const { return name_; }
   /// Of all that there are now.
   [[nodiscard]] std::vector<std::pair<Labels, const Histogram*>> all() const;

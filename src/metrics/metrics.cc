@@ -9,6 +9,7 @@
 #include <array>
 #include <atomic>
 #include <deque>
+#include <functional>
 #include <limits>
 #include <list>
 #include <map>
@@ -55,6 +56,10 @@ class OutcomeCounters {
       : family_(family), labels_(std::move(labels)) {}
 
   void increment(Protocol protocol, std::size_t outcome, std::string_view name) {
+    at(protocol, outcome, name).Increment();
+  }
+
+  Counter& at(Protocol protocol, std::size_t outcome, std::string_view name) {
     auto& slot = slots_[static_cast<std::size_t>(protocol)][outcome];
     Counter* counter = slot.load(std::memory_order_acquire);
     if (counter == nullptr) {
@@ -64,7 +69,16 @@ class OutcomeCounters {
       counter = &family_.Add(labels);
       slot.store(counter, std::memory_order_release);
     }
-    counter->Increment();
+    return *counter;
+  }
+
+  /// @requires nobody counts any more
+  void remove() {
+    for (auto& protocol : slots_) {
+      for (auto& slot : protocol) {
+        family_.Remove(slot.exchange(nullptr));
+      }
+    }
   }
 
   [[nodiscard]] std::uint64_t sum() const {
@@ -85,6 +99,28 @@ class OutcomeCounters {
 };
 
 constexpr std::size_t kOkOutcome = kErrorCodeCount;
+
+/// What the objectives count. These series begin at 0: `rate` sees nothing of a series' first
+/// value.
+constexpr std::array kObjectiveCodes{ErrorCode::kInternal, ErrorCode::kOverloaded,
+                                     ErrorCode::kUnavailable, ErrorCode::kDeadlineExceeded,
+                                     ErrorCode::kCancelled};
+
+void begin_at_zero(OutcomeCounters& outcomes) {
+  for (const Protocol protocol : {Protocol::kHttp, Protocol::kGrpc}) {
+    outcomes.at(protocol, kOkOutcome, "OK");
+    for (const ErrorCode code : kObjectiveCodes) {
+      outcomes.at(protocol, static_cast<std::size_t>(code), error_name(code));
+    }
+  }
+}
+
+/// Requests that took longer than the objective, by how they ended.
+struct SlowCounters {
+  Counter& answered;
+  Counter& abandoned;  ///< the client gave up
+  Counter& expired;    ///< the deadline passed
+};
 
 }  // namespace
 
@@ -124,7 +160,7 @@ LatencyBuckets LatencyBuckets::since(const LatencyBuckets& earlier) const {
 struct ModelMetrics::Impl {
   const double objective;  ///< seconds
   OutcomeCounters outcomes;
-  Counter& slow;
+  SlowCounters slow;
   Histogram& request;
   Histogram& queue;
   Histogram& preprocess;
@@ -141,14 +177,22 @@ void ModelMetrics::ok(Protocol protocol, Duration total, std::string_view trace_
   impl_->outcomes.increment(protocol, kOkOutcome, "OK");
   impl_->request.observe(seconds);
   if (seconds > impl_->objective) {
-    impl_->slow.Increment();
+    impl_->slow.answered.Increment();
   }
   if (!trace_id.empty()) {
     impl_->request.keep_exemplar(seconds, trace_id);
   }
 }
-void ModelMetrics::failed(Protocol protocol, ErrorCode code) {
+void ModelMetrics::failed(Protocol protocol, ErrorCode code, Duration elapsed) {
   impl_->outcomes.increment(protocol, static_cast<std::size_t>(code), error_name(code));
+  if (to_seconds(elapsed) <= impl_->objective) {
+    return;
+  }
+  if (code == ErrorCode::kCancelled) {
+    impl_->slow.abandoned.Increment();
+  } else if (code == ErrorCode::kDeadlineExceeded) {
+    impl_->slow.expired.Increment();
+  }
 }
 void ModelMetrics::queued(Duration d) {
   impl_->queue.observe(to_seconds(d));
@@ -265,18 +309,67 @@ struct Registry::Impl final : prometheus::Collectable {
 
   std::shared_ptr<ModelMetrics> make_model(const std::string& model, const std::string& version) {
     const prometheus::Labels labels{{"model", model}, {"version", version}};
-    return std::make_shared<ModelMetrics>(
-        std::unique_ptr<ModelMetrics::Impl>(new ModelMetrics::Impl{
+    const auto slow_counter = [&](const char* outcome) -> Counter& {
+      auto all = labels;
+      all["outcome"] = outcome;
+      return slow.Add(all);
+    };
+    auto made =
+        std::make_shared<ModelMetrics>(std::unique_ptr<ModelMetrics::Impl>(new ModelMetrics::Impl{
             .objective = to_seconds(options.latency_objective),
             .outcomes = {requests, labels},
-            .slow = slow.Add(labels),
+            .slow = {.answered = slow_counter("answered"),
+                     .abandoned = slow_counter("abandoned"),
+                     .expired = slow_counter("expired")},
             .request = request.with(labels),
             .queue = queue.with(labels),
             .preprocess = preprocess.with(labels),
             .compute = compute.with(labels),
             .batch = batch.with(labels),
         }));
+    begin_at_zero(made->impl_->outcomes);
+    return made;
   }
+
+  /// Ends the series of versions that nobody serves any more; their requests stay in the totals.
+  void forget_unused() {
+    const MutexLock lock(mutex);
+    for (auto entry = models.begin(); entry != models.end();) {
+      const auto& [key, model] = *entry;
+      // Only `for_model` gives further references, and it waits for the mutex.
+      if (model.use_count() > 1) {
+        ++entry;
+        continue;
+      }
+      forgotten.add(*model);
+      end_series(key.first, key.second, *model->impl_);
+      entry = models.erase(entry);
+    }
+  }
+
+  void end_series(const std::string& model, const std::string& version, ModelMetrics::Impl& its) {
+    its.outcomes.remove();
+    for (Counter* counter : {&its.slow.answered, &its.slow.abandoned, &its.slow.expired}) {
+      slow.Remove(counter);
+    }
+    const HistogramFamily::Labels labels{{"model", model}, {"version", version}};
+    for (HistogramFamily* family : {&request, &queue, &preprocess, &compute, &batch}) {
+      family->remove(labels);
+    }
+  }
+
+  /// Requests of several versions together.
+  struct Sum {
+    std::uint64_t requests = 0;
+    std::vector<std::uint64_t> latency;
+
+    void add(const ModelMetrics& model) {
+      requests += model.requests();
+      const LatencyBuckets more = model.latency();
+      latency.resize(more.counts.size());
+      std::ranges::transform(latency, more.counts, latency.begin(), std::plus{});
+    }
+  };
 
   /// @requires the metric was collected from `histograms`
   [[nodiscard]] const Histogram& histogram_of(const std::string& name,
@@ -292,6 +385,8 @@ struct Registry::Impl final : prometheus::Collectable {
     const MutexLock lock(mutex);
     return std::make_unique<Handle>(*this, asked.insert(asked.end(), std::move(entry)));
   }
+
+  std::string expose(Exposition form);
 
   [[nodiscard]] std::vector<prometheus::MetricFamily> Collect() const override {
     std::map<std::string, prometheus::MetricFamily> families;
@@ -341,7 +436,9 @@ struct Registry::Impl final : prometheus::Collectable {
   prometheus::Gauge& connections = gauges("podsense_connections").Add({});
   OutcomeCounters unrouted;
 
+  Mutex exposing;  ///< one scrape at a time: series end between two
   mutable Mutex mutex;
+  Sum forgotten GUARDED_BY(mutex);
   std::list<Asked> asked GUARDED_BY(mutex);
   std::map<std::pair<std::string, std::string>, std::shared_ptr<ModelMetrics>> models
       GUARDED_BY(mutex);
@@ -400,18 +497,25 @@ std::unique_ptr<Registry::Gauge> Registry::watch(std::string_view name, Labels l
 }
 
 std::string Registry::expose(Exposition form) const {
-  auto families = impl_->registry.Collect();
-  for (auto& family : impl_->Collect()) {
+  const MutexLock one_at_a_time(impl_->exposing);
+  std::string text = impl_->expose(form);
+  impl_->forget_unused();  // after this scrape, which has their last values
+  return text;
+}
+
+std::string Registry::Impl::expose(Exposition form) {
+  auto families = registry.Collect();
+  for (auto& family : Collect()) {
     families.push_back(std::move(family));
   }
-  const HistogramOf histogram_of = [this](const auto& family, const auto& metric) -> const auto& {
-    return impl_->histogram_of(family, metric);
+  const HistogramOf is_of = [this](const auto& family, const auto& metric) -> const auto& {
+    return histogram_of(family, metric);
   };
   switch (form) {
     case Exposition::kProtobuf:
-      return protobuf_exposition(families, histogram_of);
+      return protobuf_exposition(families, is_of);
     case Exposition::kOpenMetrics:
-      return openmetrics_text(families, histogram_of);
+      return openmetrics_text(families, is_of);
     case Exposition::kPrometheusText:
       break;
   }
@@ -420,21 +524,18 @@ std::string Registry::expose(Exposition form) const {
 
 Registry::Totals Registry::totals() const {
   Totals totals;
-  totals.latency = {.bounds = impl_->bounds,
-                    .counts = std::vector<std::uint64_t>(impl_->bounds.size() + 1)};
-  std::uint64_t served = 0;
+  Impl::Sum sum;
   {
     const MutexLock lock(impl_->mutex);
-    totals.requests = impl_->unrouted.sum();
+    sum = impl_->forgotten;
     for (const auto& [key, model] : impl_->models) {
-      totals.requests += model->requests();
-      const LatencyBuckets latency = model->latency();
-      for (std::size_t i = 0; i < latency.counts.size(); ++i) {
-        totals.latency.counts[i] += latency.counts[i];
-      }
+      sum.add(*model);
     }
   }
-  served = totals.latency.total();
+  sum.latency.resize(impl_->bounds.size() + 1);
+  totals.requests = impl_->unrouted.sum() + sum.requests;
+  totals.latency = {.bounds = impl_->bounds, .counts = std::move(sum.latency)};
+  const std::uint64_t served = totals.latency.total();
   totals.failed = totals.requests - std::min(totals.requests, served);
   totals.connections = static_cast<std::int64_t>(impl_->connections.Value());
   return totals;

@@ -53,7 +53,9 @@ class ModelMetrics {
   /// `trace_id`: 32 hexadecimal digits of a sampled trace, which becomes the exemplar of the
   /// latency's bucket; empty: none.
   void ok(Protocol protocol, Duration total, std::string_view trace_id = {});
-  void failed(Protocol protocol, ErrorCode code);
+  /// `elapsed` since its first byte: kCancelled and kDeadlineExceeded after more than the latency
+  /// objective count as slow.
+  void failed(Protocol protocol, ErrorCode code, Duration elapsed = {});
   void queued(Duration d);
   void preprocessed(Duration d);
   /// A run of `batch` rows, which took `input` to prepare.
@@ -86,6 +88,7 @@ class ModelMetrics {
   [[nodiscard]] std::vector<Batch> batches() const;
 
  private:
+  friend class Registry;
   std::unique_ptr<Impl> impl_;
 };
 
@@ -104,7 +107,8 @@ class Registry {
   Registry(const Registry&) = delete;
   Registry& operator=(const Registry&) = delete;
 
-  /// The same handles for the same names, however often a version comes back.
+  /// The same handles for the same names as long as anybody holds them. The scrape after the last
+  /// handle is gone is the last to show their series.
   std::shared_ptr<ModelMetrics> for_model(std::string_view model, std::string_view version);
   /// Requests that reached no model: wrong route, bad input, a fetch that failed.
   void unrouted(Protocol protocol, ErrorCode code);

@@ -66,7 +66,64 @@ TEST(Metrics, TheObjectiveIsABucketAndWhatMissesItCounts) {
   const std::string text = registry.expose();
   EXPECT_THAT(text,
               HasSubstr(R"(podsense_request_seconds_bucket{model="m",version="1",le="0.12"} 1)"));
-  EXPECT_THAT(text, HasSubstr(R"(podsense_slow_requests_total{model="m",version="1"} 1)"));
+  EXPECT_THAT(
+      text,
+      HasSubstr(R"(podsense_slow_requests_total{model="m",outcome="answered",version="1"} 1)"));
+}
+
+TEST(Metrics, WhoGivesUpAfterTheObjectiveIsSlowAndWhoGivesUpBeforeIsNot) {
+  Registry registry({.latency_objective = milliseconds(120)});
+  const auto model = registry.for_model("m", "1");
+  model->failed(Protocol::kHttp, ErrorCode::kCancelled, milliseconds(120));
+  model->failed(Protocol::kHttp, ErrorCode::kCancelled, milliseconds(121));
+  model->failed(Protocol::kGrpc, ErrorCode::kCancelled, milliseconds(500));
+  model->failed(Protocol::kGrpc, ErrorCode::kDeadlineExceeded, milliseconds(500));
+  model->failed(Protocol::kGrpc, ErrorCode::kOverloaded, milliseconds(500));
+  const std::string text = registry.expose();
+  EXPECT_THAT(text,
+              HasSubstr(R"(_slow_requests_total{model="m",outcome="answered",version="1"} 0)"));
+  EXPECT_THAT(text,
+              HasSubstr(R"(_slow_requests_total{model="m",outcome="abandoned",version="1"} 2)"));
+  EXPECT_THAT(text,
+              HasSubstr(R"(_slow_requests_total{model="m",outcome="expired",version="1"} 1)"));
+}
+
+TEST(Metrics, WhatTheObjectivesCountBeginsAtZero) {
+  // `rate` sees nothing of the first value of a series.
+  Registry registry;
+  const auto model = registry.for_model("m", "1");
+  const std::string text = registry.expose();
+  for (const char* protocol : {"http", "grpc"}) {
+    for (const char* code :
+         {"OK", "INTERNAL", "OVERLOADED", "UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED"}) {
+      EXPECT_THAT(text, HasSubstr(std::string("podsense_requests_total{code=\"") + code +
+                                  R"(",model="m",protocol=")" + protocol + R"(",version="1"} 0)"));
+    }
+  }
+}
+
+TEST(Metrics, SeriesOfAVersionEndWithItsLastHandleAndItsRequestsStayCounted) {
+  Registry registry;
+  auto gone = registry.for_model("m", "1");
+  const auto stays = registry.for_model("m", "2");
+  gone->ok(Protocol::kHttp, milliseconds(1));
+  gone->failed(Protocol::kHttp, ErrorCode::kInvalidArgument);
+  stays->ok(Protocol::kHttp, milliseconds(1));
+  ASSERT_THAT(registry.expose(), HasSubstr(R"(version="1")"));
+  gone.reset();
+  EXPECT_THAT(registry.expose(), HasSubstr(R"(version="1")"));
+  for (const Exposition form : {Exposition::kPrometheusText, Exposition::kOpenMetrics}) {
+    const std::string text = registry.expose(form);
+    EXPECT_THAT(text, Not(HasSubstr(R"(version="1")")));
+    EXPECT_THAT(text, HasSubstr(R"(version="2")"));
+  }
+  EXPECT_EQ(registry.totals().requests, 3U);
+  EXPECT_EQ(registry.totals().failed, 1U);
+  EXPECT_EQ(registry.totals().latency.total(), 2U);
+  registry.for_model("m", "1")->ok(Protocol::kHttp, milliseconds(1));
+  EXPECT_THAT(
+      registry.expose(),
+      HasSubstr(R"(podsense_requests_total{code="OK",model="m",protocol="http",version="1"} 1)"));
 }
 
 TEST(Metrics, BucketsResolveWhatDefaultModelsTake) {

@@ -141,7 +141,9 @@ class Moments final : public Shape {
 
 constexpr std::string_view kAccepted =
     "accepted: constant:RATE, ramp:FROM..TO, steps:R1,R2,…, sine:MEAN,AMPLITUDE,PERIOD, "
-    "burst:SIZE,EVERY";
+    "burst:SIZE,EVERY; rates up to 1,000,000 a second, bursts of up to 1,000,000";
+/// More a second nobody sends, and counting them would never end.
+constexpr double kMostRate = 1e6;
 
 tl::unexpected<Error> bad_shape(std::string_view text) {
   return fail(ErrorCode::kInvalidArgument,
@@ -156,7 +158,7 @@ Result<std::unique_ptr<Shape>> parse_ramp(std::string_view text, std::string_vie
   }
   const auto from = parse_number(rest.substr(0, dots));
   const auto to = parse_number(rest.substr(dots + 2));
-  if (!from || !to || *from < 0 || *to < 0) {
+  if (!from || !to || *from < 0 || *to < 0 || std::max(*from, *to) > kMostRate) {
     return bad_shape(text);
   }
   return stretches({{.seconds = run, .from = *from, .to = *to}});
@@ -167,7 +169,7 @@ Result<std::unique_ptr<Shape>> parse_steps(std::string_view text, std::string_vi
   std::vector<Stretch> parts;
   for (const std::string_view field : split(rest, ',')) {
     const auto rate = parse_number(field);
-    if (!rate || *rate < 0) {
+    if (!rate || *rate < 0 || *rate > kMostRate) {
       return bad_shape(text);
     }
     parts.push_back({.from = *rate, .to = *rate});
@@ -186,12 +188,13 @@ Result<std::unique_ptr<Shape>> parse_sine(std::string_view text, std::string_vie
   const auto mean = parse_number(fields[0]);
   const auto amplitude = parse_number(fields[1]);
   const auto period = parse_duration(fields[2]);
-  if (!mean || !amplitude || !period || *period <= Duration::zero()) {
+  if (!mean || !amplitude || !period || *period <= Duration::zero() || *mean > kMostRate) {
     return bad_shape(text);
   }
   if (*mean <= 0 || *amplitude < 0 || *amplitude > *mean) {
     return fail(ErrorCode::kInvalidArgument,
-                "'" + std::string(text) + "': the amplitude must lie between 0 and the mean");
+                "'" + std::string(text) +
+                    "': accepted: a mean above 0, and an amplitude from 0 to the mean");
   }
   return sine({.mean = *mean, .amplitude = *amplitude, .period = to_seconds(*period)});
 }
@@ -203,8 +206,8 @@ Result<std::unique_ptr<Shape>> parse_burst(std::string_view text, std::string_vi
   }
   const auto size = parse_number(fields[0]);
   const auto every = parse_duration(fields[1]);
-  if (!size || !every || *size < 1 || *size != std::floor(*size) || *size > 1e9 ||
-      *every <= Duration::zero()) {
+  if (!size || !every || *size < 1 || *size != std::floor(*size) || *size > kMostRate ||
+      *every <= Duration::zero() || *size / to_seconds(*every) > kMostRate) {
     return bad_shape(text);
   }
   return bursts({.size = static_cast<std::uint64_t>(*size), .every = to_seconds(*every)});
@@ -245,7 +248,7 @@ Result<std::unique_ptr<Shape>> parse_shape(std::string_view text, Duration run) 
   const std::string_view rest = text.substr(colon + 1);
   if (kind == "constant") {
     const auto rate = parse_number(rest);
-    if (!rate || *rate <= 0) {
+    if (!rate || *rate <= 0 || *rate > kMostRate) {
       return bad_shape(text);
     }
     return constant_rate(*rate);

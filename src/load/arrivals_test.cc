@@ -131,7 +131,77 @@ Trace trace_of(std::string_view csv, TraceOptions options = {}) {
 TEST(Trace, ReadsSecondsAsMoments) {
   Trace trace = trace_of("timestamp,who\n0.5,a\n0.25,b\n2,c\n");
   const std::shared_ptr<const Shape> shape(std::move(trace.shape));
-  EXPECT_EQ(moments_of(shape, {.end = trace.length}), (std::vector<double>{0.25, 0.5, 2}));
+  EXPECT_EQ(moments_of(shape, {.end = trace.length}), (std::vector<double>{0, 0.25, 1.75}));
+}
+
+/// Moments of a trace in seconds, rounded to microseconds.
+std::vector<double> moments_in(std::string_view csv, TraceOptions options = {}) {
+  Trace trace = trace_of(csv, options);
+  const std::shared_ptr<const Shape> shape(std::move(trace.shape));
+  std::vector<double> moments = moments_of(shape, {.end = trace.length});
+  for (double& moment : moments) {
+    moment = std::round(moment * 1e6) / 1e6;
+  }
+  return moments;
+}
+
+TEST(Trace, ReadsFilesAsProgramsWriteThem) {
+  const std::vector<double> wanted{0, 0.1, 0.4};
+  for (const char* const csv : {
+           "0.1\n0.2\n0.5\n",
+           "\xEF\xBB\xBF"
+           "0.1\n0.2\n0.5\n",
+           "0.1\r\n0.2\r\n0.5\r\n",
+           "0.1\r0.2\r0.5\r",
+           "\"0.1\"\n\"0.2\"\n\"0.5\"",
+           "\n0.1\n\n0.2\n0.5\n\n",
+           "Time,x\n0.5,a\n0.1,b\n0.2,c\n",
+           "id,TIMESTAMP\n7,0.5\n8,0.1\n9,0.2\n",
+           "5000.1\n5000.2\n5000.5\n",
+           "-0.1\n0\n0.3\n",
+           "1611964800\n1611964800.1\n1611964800.4\n",
+           "1611964800123\n1611964800223\n1611964800523\n",
+           "1611964800123000\n1611964800223000\n1611964800523000\n",
+           "1611964800123000000\n1611964800223000000\n1611964800523000000\n",
+           "2021-01-31T00:00:05.1Z\n2021-01-31T00:00:05.2Z\n2021-01-31T00:00:05.5Z\n",
+           "2021-01-31T00:00:05.1+01:00\n2021-01-30T23:00:05.2Z\n2021-01-31T04:45:05.5+0545\n",
+           "2021-01-31 00:00:05,100\n2021-01-31 00:00:05,200\n2021-01-31 00:00:05,500\n",
+           "2021-01-31 00:00:05,100 - INFO - a,b\n2021-01-31 00:00:05,200 - INFO\n"
+           "2021-01-31 00:00:05,500 INFO\n",
+           "\"2021-01-31 00:00:05,100\",200\n\"2021-01-31 00:00:05,200\",200\n"
+           "\"2021-01-31 00:00:05,500\",503\n",
+       }) {
+    EXPECT_EQ(moments_in(csv), wanted) << csv;
+  }
+}
+
+TEST(Trace, HasNoFractionWhereColumnsHaveNames) {
+  EXPECT_EQ(moments_in("time,status\n2021-01-31 00:00:05,200\n2021-01-31 00:00:07,503\n"),
+            (std::vector<double>{0, 2}));
+}
+
+TEST(Trace, BeginsAtItsFirstMomentUnlessTold) {
+  EXPECT_EQ(moments_in("5.5\n7\n"), (std::vector<double>{0, 1.5}));
+  EXPECT_EQ(moments_in("5.5\n7\n", {.keep_offset = true}), (std::vector<double>{5.5, 7}));
+  EXPECT_EQ(trace_of("minute,count\n600,5\n601,5\n").length, Duration(seconds(120)));
+  EXPECT_EQ(trace_of("minute,count\n2,5\n", {.keep_offset = true}).length, Duration(seconds(180)));
+  EXPECT_FALSE(parse_trace("2021-01-31T00:00:05Z\n", {.keep_offset = true}));
+}
+
+TEST(Trace, TakesTheFirstLineForWhatItIsSaidToBe) {
+  EXPECT_EQ(moments_in("when,x\n0,1\n2,1\n", {.header = HeaderLine::kYes}),
+            (std::vector<double>{0, 2}));
+  EXPECT_FALSE(parse_trace("time\n0\n", {.header = HeaderLine::kNo}));
+}
+
+TEST(Trace, CountsHaveNamesOfAnyCase) {
+  for (const char* const csv :
+       {"Minute,Count\r\n0,60\r\n1,60\r\n", "\xEF\xBB\xBFminute,count\n0,60\n1,60\n",
+        "COUNT,note,MINUTE\n60,\"a,b\",0\n60,,1\n"}) {
+    const Trace trace = trace_of(csv);
+    EXPECT_EQ(trace.length, Duration(seconds(120))) << csv;
+    EXPECT_DOUBLE_EQ(trace.shape->due_by(120), 120) << csv;
+  }
 }
 
 TEST(Trace, ReadsDatesFromTheFirstOn) {
@@ -159,6 +229,30 @@ TEST(Trace, AddsUpTheFunctionsOfTheAzureDataset) {
   EXPECT_DOUBLE_EQ(trace.shape->due_by(60), 6);
   EXPECT_DOUBLE_EQ(trace.shape->due_by(120), 18);
   EXPECT_DOUBLE_EQ(trace.shape->due_by(180), 78);
+}
+
+TEST(Trace, NamesLineAndColumnOfWhatItDoesNotKnow) {
+  for (const auto& [csv, place] : {std::pair{"0.1;a\n0.2;b\n", "line 1, column 1"},
+                                   {"when\n0.1\n", "line 1, column 1"},
+                                   {"id,time\na,0.1\nb,later\n", "line 3, column 3"},
+                                   {"0.1\n2021-01-31T00:00:05Z\n", "line 2, column 1"},
+                                   {"0.1\n\"0.2\n0.3\n", "line 2, column 1"},
+                                   {"0.1\n\"0.2\"x\n", "line 2, column 6"},
+                                   {"2021-13-31T00:00:05Z\n", "line 1, column 1"},
+                                   {"2021-01-31T00:00:05+25:00\n", "line 1, column 1"},
+                                   {"2021-01-31T00:00:05 CET\n", "line 1, column 1"},
+                                   {"minute,count\n0,60\n1;60\n", "line 3, column 1"},
+                                   {"minute,count\n0,60\n1,-5\n", "line 3, column 3"}}) {
+    const auto trace = parse_trace(csv, {});
+    ASSERT_FALSE(trace) << csv;
+    EXPECT_NE(trace.error().message.find(place), std::string::npos) << csv << trace.error().message;
+  }
+}
+
+TEST(Trace, RefusesRatesThatNobodyCanSend) {
+  const auto trace = parse_trace("minute,count\n0,900000000\n", {});
+  ASSERT_FALSE(trace);
+  EXPECT_NE(trace.error().message.find("1,000,000 at most"), std::string::npos);
 }
 
 TEST(Trace, NamesTheLineThatIsWrong) {

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 #include "base/text.h"
 #include "load/quantity.h"
@@ -14,7 +15,8 @@ namespace podsense::load {
 namespace {
 
 constexpr std::string_view kAccepted =
-    "accepted: {{counter}}, {{random_int LOW HIGH}}, {{random LOW HIGH}}, {{row}}, {{row NAME}}";
+    "accepted: {{counter}}, {{random_int LOW HIGH}}, {{random LOW HIGH}}, {{row}}, {{row NAME}}, "
+    "{{json row NAME}}, {{raw row NAME}}";
 
 tl::unexpected<Error> bad_placeholder(std::string_view text, std::string_view why) {
   return fail(ErrorCode::kInvalidArgument,
@@ -46,32 +48,123 @@ std::optional<std::int64_t> parse_whole(std::string_view text) {
                                                                   : std::nullopt;
 }
 
+std::string lower(std::string_view text) {
+  std::string out(text);
+  std::ranges::transform(out, out.begin(), [](unsigned char c) { return std::tolower(c); });
+  return out;
+}
+
+/// A field where JSON wants a value.
+std::string json_value(std::string_view text) {
+  if (text.empty() || lower(text) == "nan") {
+    return "null";
+  }
+  if (!text.starts_with('"') && nlohmann::json::accept(text)) {
+    return std::string(text);
+  }
+  std::string out;
+  append_json_string(out, text);
+  return out;
+}
+
+/// The same within a JSON string: without the quotes.
+void append_escaped(std::string& out, std::string_view text) {
+  std::string quoted;
+  append_json_string(quoted, text);
+  out.append(quoted, 1, quoted.size() - 2);
+}
+
+/// The number of a column, from 1.
+std::optional<std::size_t> column_number(std::string_view name) {
+  const auto number = parse_whole(name);
+  return number && *number > 0 ? std::optional(static_cast<std::size_t>(*number)) : std::nullopt;
+}
+
+bool names_column(const CsvRecord& first, std::span<const std::string> used) {
+  return std::ranges::any_of(first.fields, [&](const CsvField& field) {
+    return std::ranges::any_of(used, [&](const std::string& name) {
+      return !column_number(name) && lower(field.text) == lower(name);
+    });
+  });
+}
+
+/// "row NAME" of a placeholder's text after `json` or `raw`; nothing where it is no row.
+struct RowText {
+  std::string_view form;  ///< json, raw or empty
+  std::string_view name;  ///< may have blanks
+};
+std::optional<RowText> row_text(std::string_view text) {
+  RowText row;
+  text = trim(text);
+  for (const std::string_view form : {"json", "raw"}) {
+    if (text.starts_with(std::string(form) + " ")) {
+      row.form = form;
+      text = trim(text.substr(form.size()));
+    }
+  }
+  if (text != "row" && !text.starts_with("row ")) {
+    return std::nullopt;
+  }
+  row.name = trim(text.substr(3));
+  return row;
+}
+
+/// Whether a JSON string is open at the end of `text`, when it was, or was not, before.
+bool ends_in_string(std::string_view text, bool open) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (open && text[i] == '\\') {
+      ++i;
+    } else if (text[i] == '"') {
+      open = !open;
+    }
+  }
+  return open;
+}
+
 }  // namespace
 
-Result<Table> parse_table(std::string_view csv) {
+std::vector<std::string> row_names(std::string_view text) {
+  std::vector<std::string> names;
+  for (std::size_t open = text.find("{{"); open != text.npos; open = text.find("{{", open)) {
+    open += 2;
+    const auto row = row_text(text.substr(open, text.find("}}", open) - open));
+    if (row && !row->name.empty()) {
+      names.emplace_back(row->name);
+    }
+  }
+  return names;
+}
+
+Result<Table> parse_table(std::string_view csv, HeaderLine header,
+                          std::span<const std::string> used) {
+  auto records = parse_csv(csv);
+  if (!records) {
+    return fail(std::move(records.error()));
+  }
   Table table;
-  std::size_t fields = 0;
-  std::size_t number = 0;
-  for (const std::string_view line : split(csv, '\n')) {
-    ++number;
-    if (line.empty()) {
+  const std::size_t fields = records->empty() ? 0 : records->front().fields.size();
+  for (std::size_t i = 0; i < records->size(); ++i) {
+    CsvRecord& record = (*records)[i];
+    if (record.fields.size() != fields) {
+      const bool more = record.fields.size() > fields;
+      return bad_csv(record.line, more ? record.fields[fields].column : record.raw.size() + 1,
+                     "the record has " + std::to_string(record.fields.size()) +
+                         " fields, the first has " + std::to_string(fields));
+    }
+    if (i == 0 && (header == HeaderLine::kYes ||
+                   (header == HeaderLine::kGuess && names_column(record, used)))) {
+      for (CsvField& field : record.fields) {
+        table.columns.push_back(std::move(field.text));
+      }
       continue;
     }
-    const auto parts = split(line, ',');
-    if (fields == 0) {
-      fields = parts.size();
-      if (!std::ranges::all_of(parts,
-                               [](std::string_view p) { return parse_number(p).has_value(); })) {
-        table.columns.assign(parts.begin(), parts.end());
-        continue;
-      }
+    Table::Row row{.raw = std::move(record.raw), .line = record.line};
+    for (CsvField& field : record.fields) {
+      row.columns.push_back(field.column);
+      row.json_fields.push_back(json_value(field.text));
+      row.fields.push_back(std::move(field.text));
     }
-    if (parts.size() != fields) {
-      return fail(ErrorCode::kInvalidArgument,
-                  "line " + std::to_string(number) + " has " + std::to_string(parts.size()) +
-                      " fields, the first has " + std::to_string(fields));
-    }
-    table.rows.emplace_back(line);
+    table.rows.push_back(std::move(row));
   }
   if (table.rows.empty()) {
     return fail(ErrorCode::kInvalidArgument, "there is no row of values");
@@ -107,29 +200,47 @@ Result<BodyTemplate::Value> BodyTemplate::parse_value(std::string_view text, con
     }
     return Value(Random{.low = *low, .high = *high});
   }
-  if (name == "row" && parts.size() <= 2) {
-    if (rows == nullptr) {
-      return bad_placeholder(text, "there are no rows: give a CSV file with --rows");
-    }
-    if (parts.size() == 1) {
-      return Value(Row{});
-    }
-    const auto column = std::ranges::find(rows->columns, parts[1]);
-    if (column == rows->columns.end()) {
-      const std::vector<std::string_view> names(rows->columns.begin(), rows->columns.end());
-      const std::string_view near = nearest_name(parts[1], names);
-      return bad_placeholder(text,
-                             "no column has this name" +
-                                 (near.empty() ? "" : " (there is " + std::string(near) + ")"));
-    }
-    return Value(Row{.column = static_cast<int>(column - rows->columns.begin())});
+  if (const auto row = row_text(text)) {
+    return parse_row(
+        text, row->name,
+        {.form = row->form == "json" ? Form::kString : Form::kRaw, .asked = !row->form.empty()},
+        rows);
   }
   return bad_placeholder(text, "unknown placeholder");
 }
 
+Result<BodyTemplate::Value> BodyTemplate::parse_row(std::string_view text, std::string_view name,
+                                                    Row row, const Table* rows) {
+  if (rows == nullptr) {
+    return bad_placeholder(text, "there are no rows: give a CSV file with --rows");
+  }
+  if (name.empty()) {
+    return Value(row);
+  }
+  auto column = std::ranges::find(rows->columns, name);
+  if (column == rows->columns.end()) {
+    column = std::ranges::find(rows->columns, lower(name), lower);
+  }
+  const auto number = column_number(name);
+  if (column != rows->columns.end()) {
+    row.column = static_cast<int>(column - rows->columns.begin());
+  } else if (number && *number <= rows->rows.front().fields.size()) {
+    row.column = static_cast<int>(*number - 1);
+  } else {
+    const std::vector<std::string_view> names(rows->columns.begin(), rows->columns.end());
+    const std::string_view near = nearest_name(name, names);
+    return bad_placeholder(
+        text, names.empty() ? "the first line of the file does not name this column"
+                            : "no column has this name" +
+                                  (near.empty() ? "" : " (there is " + std::string(near) + ")"));
+  }
+  return Value(row);
+}
+
 Result<BodyTemplate> BodyTemplate::parse(std::string_view text, std::shared_ptr<const Table> rows,
-                                         std::uint64_t seed) {
+                                         std::uint64_t seed, Syntax syntax) {
   BodyTemplate body;
+  bool in_string = false;
   body.rows_ = std::move(rows);
   body.seed_ = seed;
   std::string before;
@@ -153,6 +264,11 @@ Result<BodyTemplate> BodyTemplate::parse(std::string_view text, std::shared_ptr<
     auto value = parse_value(text.substr(0, close), body.rows_.get());
     if (!value) {
       return fail(std::move(value.error()));
+    }
+    in_string = ends_in_string(before, in_string);
+    if (auto* const row = std::get_if<Row>(&*value);
+        row != nullptr && syntax == Syntax::kJson && !row->asked) {
+      row->form = in_string ? Form::kWithinString : Form::kValue;
     }
     body.pieces_.push_back({.before = std::move(before), .value = *value});
     before.clear();
@@ -180,9 +296,32 @@ void BodyTemplate::append_value(const Value& value, std::uint64_t index, std::si
                                      std::lerp(real->low, real->high, share));
     out.append(buffer.data(), static_cast<std::size_t>(length));
   } else {
-    const std::string& row = rows_->rows[index % rows_->rows.size()];
-    const int column = std::get<Row>(value).column;
-    out += column < 0 ? std::string_view(row) : split(row, ',')[static_cast<std::size_t>(column)];
+    append_row(std::get<Row>(value), index, out);
+  }
+}
+
+void BodyTemplate::append_row(const Row& row, std::uint64_t index, std::string& out) const {
+  const Table::Row& record = rows_->rows[index % rows_->rows.size()];
+  const auto column = static_cast<std::size_t>(std::max(row.column, 0));
+  const std::string& text = row.column < 0 ? record.raw : record.fields[column];
+  switch (row.form) {
+    case Form::kRaw:
+      out += text;
+      break;
+    case Form::kWithinString:
+      append_escaped(out, text);
+      break;
+    case Form::kString:
+      append_json_string(out, text);
+      break;
+    case Form::kValue:
+      for (std::size_t i = column; i < record.json_fields.size(); ++i) {
+        out.append(i > column ? "," : "").append(record.json_fields[i]);
+        if (row.column >= 0) {
+          break;
+        }
+      }
+      break;
   }
 }
 

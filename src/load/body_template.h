@@ -6,38 +6,62 @@
 ///   {{counter}}              0, 1, 2, …
 ///   {{random_int LOW HIGH}}  a whole number, both ends included
 ///   {{random LOW HIGH}}      a number with six decimals, LOW ≤ x < HIGH
-///   {{row}}                  a line of the CSV file, the first for request 0, then round and round
-///   {{row NAME}}             one column of it, by the name in its first line
+///   {{row}}                  a record of the CSV file, the first for request 0, then round and
+///   round
+///   {{row NAME}}             one column of it: by its name in the first line, any case, or by its
+///                            number from 1
+///   {{json row NAME}}        the same as a JSON string with its quotes
+///   {{raw row NAME}}         the same as it is
 ///
-/// `{{{{` stands for two braces.
+/// In a JSON body a row fits in where it stands: between quotes it is escaped; elsewhere each field
+/// becomes a JSON value, that is, what is a number, true, false, null, an array or an object
+/// already stays, an empty field is null, and all else becomes a string. `{{{{` stands for two
+/// braces.
 
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
 #include "base/error.h"
+#include "load/csv.h"
 
 namespace podsense::load {
 
-/// Lines of a CSV file: no quotes are taken off, since a line goes into a JSON array as it is.
+/// A CSV file whose records have the same number of fields.
 struct Table {
-  std::vector<std::string> columns;  ///< empty where the first line has numbers only
-  std::vector<std::string> rows;     ///< at least one
+  struct Row {
+    std::string raw;                       ///< as it stands in the file
+    std::vector<std::string> fields;       ///< without their quotes
+    std::vector<std::string> json_fields;  ///< each as a JSON value
+    std::size_t line = 1;                  ///< in the file
+    std::vector<std::size_t> columns;      ///< of each field's first character in its line
+  };
+  std::vector<std::string> columns;  ///< empty where the first line is no header
+  std::vector<Row> rows;             ///< at least one
 };
 
-/// The first line gives the columns' names unless all of its fields are numbers.
-/// @errors kInvalidArgument: no rows, or a row with another number of fields than the first line
-Result<Table> parse_table(std::string_view csv);
+/// @param used  the names that templates ask for: with `kGuess` the first line is a header where it
+///              has one of them
+/// @errors kInvalidArgument: no rows, or the line and column where a record has too many or too few
+/// fields, or where it is no CSV
+Result<Table> parse_table(std::string_view csv, HeaderLine header = HeaderLine::kGuess,
+                          std::span<const std::string> used = {});
+/// The columns that a template asks for by name.
+std::vector<std::string> row_names(std::string_view text);
+
+/// What a template's text is.
+enum class Syntax { kText, kJson };
 
 class BodyTemplate {
  public:
   /// @errors kInvalidArgument names the faulty placeholder and what is accepted
   static Result<BodyTemplate> parse(std::string_view text, std::shared_ptr<const Table> rows,
-                                    std::uint64_t seed);
+                                    std::uint64_t seed, Syntax syntax = Syntax::kText);
   /// Bytes that are sent as they are.
   static BodyTemplate fixed(std::string bytes);
 
@@ -58,8 +82,11 @@ class BodyTemplate {
     double low = 0;
     double high = 0;
   };
+  enum class Form { kRaw, kWithinString, kValue, kString };
   struct Row {
-    int column = -1;  ///< -1: the whole line
+    int column = -1;  ///< -1: the whole record
+    Form form = Form::kRaw;
+    bool asked = false;  ///< the placeholder says which form
   };
   using Value = std::variant<Counter, RandomInt, Random, Row>;
   struct Piece {
@@ -67,8 +94,11 @@ class BodyTemplate {
     Value value;
   };
   static Result<Value> parse_value(std::string_view text, const Table* rows);
+  static Result<Value> parse_row(std::string_view text, std::string_view name, Row row,
+                                 const Table* rows);
   void append_value(const Value& value, std::uint64_t index, std::size_t place,
                     std::string& out) const;
+  void append_row(const Row& row, std::uint64_t index, std::string& out) const;
 
   std::vector<Piece> pieces_;
   std::string tail_;

@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <fstream>
 #include <iterator>
-#include <sstream>
 
 #include "load/job.h"
 #include "load/quantity.h"
@@ -77,6 +77,20 @@ bool is_number_list(std::string_view text) {
                              [](std::string_view part) { return parse_number(part).has_value(); });
 }
 
+/// Features are numbers; an empty field and NaN are missing ones.
+Result<void> check_numbers(const Table& table) {
+  for (const Table::Row& row : table.rows) {
+    for (std::size_t i = 0; i < row.fields.size(); ++i) {
+      if (row.json_fields[i] != "null" && !parse_number(row.json_fields[i])) {
+        return bad_csv(row.line, row.columns[i],
+                       "'" + row.fields[i].substr(0, 40) +
+                           "' is no number; --csv-header where the first line names the columns");
+      }
+    }
+  }
+  return {};
+}
+
 Result<Content> features_content(const Options& options) {
   Content content{.path = "/predict-single"};
   if (is_number_list(options.features)) {
@@ -91,13 +105,15 @@ Result<Content> features_content(const Options& options) {
                 "--features " + options.features +
                     ": neither numbers with commas nor a CSV file that can be read");
   }
-  auto table = parse_table(*csv);
-  if (!table) {
-    return fail(ErrorCode::kInvalidArgument,
-                "--features " + options.features + ": " + table.error().message);
+  auto table = parse_table(*csv, options.csv_header);
+  auto checked = table ? check_numbers(*table) : Result<void>();
+  if (!table || !checked) {
+    return fail(ErrorCode::kInvalidArgument, "--features " + options.features + ": " +
+                                                 (table ? checked.error() : table.error()).message);
   }
   auto body = BodyTemplate::parse(R"({"features": [{{row}}]})",
-                                  std::make_shared<const Table>(std::move(*table)), options.seed);
+                                  std::make_shared<const Table>(std::move(*table)), options.seed,
+                                  Syntax::kJson);
   if (!body) {
     return fail(std::move(body.error()));
   }
@@ -111,26 +127,42 @@ std::string guessed_type(std::string_view body) {
   return start.starts_with('{') || start.starts_with('[') ? "application/json" : "";
 }
 
-Result<Content> file_content(const Options& options) {
-  auto rows = load_rows(options);
-  if (!rows) {
-    return fail(std::move(rows.error()));
+/// By what the user says it is, else by its begin.
+bool is_json(const Options& options, std::string_view guessed) {
+  std::string type = options.content_type;
+  for (const auto& [name, value] : options.headers) {
+    std::string lower = name;
+    std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return std::tolower(c); });
+    type = lower == "content-type" ? value : type;
   }
-  auto text = read_file(options.body_file);
+  return (type.empty() ? guessed : std::string_view(type)).find("json") != std::string_view::npos ||
+         options.grpc;
+}
+
+Result<Content> file_content(const Options& options) {
+  auto text = options.body_template ? Result<std::string>(*options.body_template)
+                                    : read_file(options.body_file);
   if (!text) {
     return fail(std::move(text.error()));
   }
+  auto rows = load_rows(options, *text);
+  if (!rows) {
+    return fail(std::move(rows.error()));
+  }
   const std::string type = guessed_type(*text);
+  const bool json = is_json(options, type);
   // Bytes that are no text are sent as they are: "{{" in a picture is no placeholder.
   if (text->find('\0') != std::string::npos) {
     return Content{.bodies = {{.content = BodyTemplate::fixed(std::move(*text))}}};
   }
-  auto body = BodyTemplate::parse(*text, std::move(*rows), options.seed);
+  auto body = BodyTemplate::parse(*text, *rows, options.seed, json ? Syntax::kJson : Syntax::kText);
   if (!body) {
     return fail(ErrorCode::kInvalidArgument,
                 "--body-file " + options.body_file.string() + ": " + body.error().message);
   }
-  return Content{.bodies = {{.content = std::move(*body), .content_type = type}}};
+  return Content{.bodies = {{.content = std::move(*body), .content_type = type}},
+                 .path = {},
+                 .rows = std::move(*rows)};
 }
 
 }  // namespace
@@ -147,7 +179,7 @@ Result<std::string> read_file(const fs::path& path) {
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
-Result<std::shared_ptr<const Table>> load_rows(const Options& options) {
+Result<std::shared_ptr<const Table>> load_rows(const Options& options, std::string_view text) {
   if (options.rows.empty()) {
     return nullptr;
   }
@@ -155,7 +187,12 @@ Result<std::shared_ptr<const Table>> load_rows(const Options& options) {
   if (!csv) {
     return fail(std::move(csv.error()));
   }
-  auto table = parse_table(*csv);
+  auto names = row_names(text);
+  for (const std::string& url : options.urls()) {
+    const auto more = row_names(url);
+    names.insert(names.end(), more.begin(), more.end());
+  }
+  auto table = parse_table(*csv, options.csv_header, names);
   if (!table) {
     return fail(ErrorCode::kInvalidArgument,
                 "--rows " + options.rows.string() + ": " + table.error().message);

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "base/mutex.h"
+#include "load/generator_use.h"
 
 namespace podsense::load {
 namespace {
@@ -38,10 +39,10 @@ T share(T total, unsigned part, unsigned parts) {
 }  // namespace
 
 /// One thread. Everything but the constructor, `post` and the atomics runs on it.
-class Engine::Part final : public Sink {
+class Engine::Part final {
  public:
   Part(const Plan& plan, unsigned number) : plan_(plan), number_(number) {}
-  ~Part() override {
+  ~Part() {
     context_.stop();
     if (thread_.joinable()) {
       thread_.join();
@@ -50,13 +51,17 @@ class Engine::Part final : public Sink {
   Part(const Part&) = delete;
   Part& operator=(const Part&) = delete;
 
-  Result<void> prepare(const MakeTransport& make) {
-    auto transport = make(context_, *this);
-    if (!transport) {
-      return fail(std::move(transport.error()));
+  Result<void> prepare(const std::vector<MakeTransport>& make) {
+    for (std::size_t i = 0; i < make.size(); ++i) {
+      auto lane = std::make_unique<Lane>(*this);
+      auto transport = make[i](context_, *lane);
+      if (!transport) {
+        return fail(std::move(transport.error()));
+      }
+      lane->transport = std::move(*transport);
+      lane->recorder.emplace(Recorder::Window{});
+      lanes_.push_back(std::move(lane));
     }
-    transport_ = std::move(*transport);
-    recorder_.emplace(Recorder::Window{});
     thread_ = std::thread([this] {
       // The kernel may add 50 µs to every wait otherwise.
       prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
@@ -69,7 +74,7 @@ class Engine::Part final : public Sink {
     auto promise = std::make_shared<std::promise<Result<void>>>();
     asio::post(context_, [this, promise] {
       sweep();
-      transport_->open([promise](Result<void> result) { promise->set_value(std::move(result)); });
+      open_lane(0, promise);
     });
     return promise->get_future();
   }
@@ -91,6 +96,7 @@ class Engine::Part final : public Sink {
 
   void stop_sending() {
     stopped_ = true;
+    cut_short_ = true;
     timer_.cancel();
     for (Worker& worker : workers_) {
       if (worker.timer) {
@@ -101,12 +107,40 @@ class Engine::Part final : public Sink {
   }
   void interrupt() {
     stop_sending();
-    transport_->close();
+    for (auto& lane : lanes_) {
+      lane->transport->close();
+    }
     check_end();
   }
-  Recorder::Recent take_recent() { return recorder_->take_recent(); }
-  [[nodiscard]] const Results& results() const { return recorder_->results(); }
-  [[nodiscard]] std::size_t in_flight() const { return transport_->in_flight(); }
+  Recorder::Recent take_recent() {
+    Recorder::Recent all;
+    for (auto& lane : lanes_) {
+      all.merge(lane->recorder->take_recent());
+    }
+    return all;
+  }
+  void take_rows(std::vector<RequestRow>& rows) {
+    for (auto& lane : lanes_) {
+      const auto more = lane->recorder->take_rows();
+      rows.insert(rows.end(), more.begin(), more.end());
+    }
+  }
+  [[nodiscard]] const Results& results(std::size_t target) const {
+    return lanes_[target]->recorder->results();
+  }
+  [[nodiscard]] const GeneratorUse& use() const { return use_; }
+  [[nodiscard]] std::size_t in_flight() const {
+    std::size_t sum = 0;
+    for (const auto& lane : lanes_) {
+      sum += lane->transport->in_flight();
+    }
+    return sum;
+  }
+  /// When nothing was left to do; after `wait_until` said so.
+  [[nodiscard]] TimePoint ended_at() {
+    const MutexLock lock(mutex_);
+    return ended_at_;
+  }
   [[nodiscard]] bool wait_until(TimePoint limit) {
     const MutexLock lock(mutex_);
     while (!ended_ && now() < limit) {
@@ -116,6 +150,36 @@ class Engine::Part final : public Sink {
   }
 
  private:
+  /// What goes to one target.
+  struct Lane final : Sink {
+    explicit Lane(Part& owner) : part(owner) {}
+    void finished(const Outcome& outcome) override {
+      recorder->finished(outcome);
+      part.finished(outcome);
+    }
+    void connected(Duration took) override { recorder->connected(took); }
+
+    Part& part;
+    std::optional<Recorder> recorder;
+    std::unique_ptr<Transport> transport;
+  };
+  using Promise = std::shared_ptr<std::promise<Result<void>>>;
+
+  /// One after the other: the first that cannot be opened decides.
+  void open_lane(std::size_t number, const Promise& promise) {
+    if (number == lanes_.size()) {
+      promise->set_value({});
+      return;
+    }
+    lanes_[number]->transport->open([this, number, promise](Result<void> result) {
+      if (result) {
+        open_lane(number + 1, promise);
+      } else {
+        promise->set_value(std::move(result));
+      }
+    });
+  }
+
   struct Worker {
     std::optional<asio::steady_timer> timer;
     TimePoint next;  ///< with a rate limit: not before
@@ -124,13 +188,19 @@ class Engine::Part final : public Sink {
   void begin(TimePoint start) {
     start_ = start;
     begun_ = true;
-    // What the transport opened before counts too.
-    Results before = recorder_->take();
-    recorder_.emplace(Recorder::Window{.start = start,
-                                       .begin = plan_.warm_up,
-                                       .end = plan_.duration - plan_.cool_down,
-                                       .slice_width = plan_.slice_width});
-    recorder_->connections_from(before);
+    time_before_ = ThreadTime::now();
+    for (std::size_t i = 0; i < lanes_.size(); ++i) {
+      auto& recorder = lanes_[i]->recorder;
+      // What the transport opened before counts too.
+      const Results before = recorder->take();
+      recorder.emplace(Recorder::Window{.start = start,
+                                        .begin = plan_.warm_up,
+                                        .end = plan_.duration - plan_.cool_down,
+                                        .slice_width = plan_.slice_width,
+                                        .target = static_cast<unsigned>(i),
+                                        .log = plan_.log});
+      recorder->connections_from(before);
+    }
     if (plan_.shape) {
       schedule_.emplace(plan_.shape, ScheduleOptions{.arrivals = plan_.arrivals,
                                                      .seed = plan_.seed,
@@ -172,18 +242,19 @@ class Engine::Part final : public Sink {
       }
       const Ticket ticket{.index = next_->index, .intended = due, .started = at};
       next_ = schedule_->next();
-      dispatch(ticket);
+      dispatch(ticket, turns_order_[ticket.index % turns_order_.size()]);
     }
     stopped_ = true;
     check_end();
   }
 
-  bool dispatch(const Ticket& ticket) {
-    if (!transport_->send(ticket)) {
-      recorder_->dropped(ticket.intended);
+  bool dispatch(const Ticket& ticket, unsigned target) {
+    Lane& lane = *lanes_[target];
+    if (!lane.transport->send(ticket)) {
+      lane.recorder->dropped(ticket);
       return false;
     }
-    recorder_->sent(ticket);
+    lane.recorder->sent(ticket);
     return true;
   }
 
@@ -217,20 +288,22 @@ class Engine::Part final : public Sink {
       worker.next = at + Duration(static_cast<Duration::rep>(1e9 / plan_.worker_rate));
     }
     --left_;
-    const std::uint64_t index = (turns_++ * plan_.threads) + number_;
+    const std::uint64_t index = (turns_ * plan_.threads) + number_;
+    // By this part's own turns: parts that go on at different speeds keep the shares all the same.
+    const unsigned target = turns_order_[(turns_++ + number_) % turns_order_.size()];
     const Ticket ticket{.index = index,
                         .worker = static_cast<std::uint32_t>(number),
                         .intended = at,
                         .started = at};
-    if (!dispatch(ticket)) {
+    if (!dispatch(ticket, target)) {
       later(number, at + kRefusedPause);
     } else {
       ++busy_;
     }
   }
 
-  void finished(const Outcome& outcome) override {
-    recorder_->finished(outcome);
+  void finished(const Outcome& outcome) {
+    last_finished_ = std::max(last_finished_, outcome.finished);
     if (!plan_.shape && busy_ > 0) {
       --busy_;
       free_turn(outcome);
@@ -239,31 +312,40 @@ class Engine::Part final : public Sink {
   }
 
   void free_turn(const Outcome& outcome) {
-    if (outcome.error == ErrorKind::kConnect || outcome.error == ErrorKind::kTls) {
+    if (outcome.error == ErrorKind::kConnect || outcome.error == ErrorKind::kTls ||
+        is_shortage(outcome.error)) {
       later(outcome.ticket.worker, now() + kRefusedPause);
     } else {
       turn(outcome.ticket.worker);
     }
   }
 
-  void connected(Duration took) override { recorder_->connected(took); }
-
   void sweep() {
     sweeper_.expires_after(kSweep);
     sweeper_.async_wait([this](const boost::system::error_code& error) {
       if (!error) {
-        transport_->check_time(now());
+        for (auto& lane : lanes_) {
+          lane->transport->check_time(now());
+        }
         sweep();
       }
     });
   }
 
   void check_end() {
-    if (!begun_ || !stopped_ || transport_->in_flight() > 0) {
+    if (!begun_ || !stopped_ || in_flight() > 0) {
       return;
     }
     const MutexLock lock(mutex_);
+    if (ended_) {
+      return;
+    }
+    use_ = use_of_thread(time_before_, ThreadTime::now(), now() - start_);
     ended_ = true;
+    // A closed loop with a number of requests is over with its last answer, not when a worker's
+    // pause or the watching thread's next look has passed.
+    const bool used_up = !plan_.shape && left_ == 0 && !cut_short_;
+    ended_at_ = used_up && last_finished_ > start_ ? last_finished_ : now();
     ended_signal_.notify_all();
   }
 
@@ -273,11 +355,15 @@ class Engine::Part final : public Sink {
   asio::executor_work_guard<asio::io_context::executor_type> guard_{context_.get_executor()};
   asio::steady_timer timer_{context_};
   asio::steady_timer sweeper_{context_};
-  std::unique_ptr<Transport> transport_;
-  std::optional<Recorder> recorder_;
+  std::vector<std::unique_ptr<Lane>> lanes_;
+  const std::vector<unsigned> turns_order_{turns_of(plan_.weights)};
   TimePoint start_;
   bool begun_ = false;
   bool stopped_ = false;
+  bool cut_short_ = false;
+  TimePoint last_finished_;
+  ThreadTime time_before_;
+  GeneratorUse use_;
 
   std::optional<Schedule> schedule_;
   std::optional<Schedule::Arrival> next_;
@@ -290,13 +376,15 @@ class Engine::Part final : public Sink {
   Mutex mutex_;
   CondVar ended_signal_;
   bool ended_ GUARDED_BY(mutex_) = false;
+  TimePoint ended_at_ GUARDED_BY(mutex_);
   std::thread thread_;
 };
 
 Engine::Engine(const Plan& plan) : plan_(plan) {}
 Engine::~Engine() = default;
 
-Result<std::unique_ptr<Engine>> Engine::create(const Plan& plan, const MakeTransport& make) {
+Result<std::unique_ptr<Engine>> Engine::create(const Plan& plan,
+                                               const std::vector<MakeTransport>& make) {
   std::unique_ptr<Engine> engine(new Engine(plan));
   for (unsigned i = 0; i < plan.threads; ++i) {
     auto part = std::make_unique<Part>(engine->plan_, i);
@@ -325,6 +413,7 @@ Result<void> Engine::open() {
 
 void Engine::start() {
   start_ = now() + kLead;
+  process_.emplace();
   for (auto& part : parts_) {
     part->start(start_);
   }
@@ -335,7 +424,10 @@ bool Engine::wait(Duration at_most) {
   const bool all =
       std::ranges::all_of(parts_, [limit](const auto& part) { return part->wait_until(limit); });
   if (all && ended_ == TimePoint::max()) {
-    ended_ = now();
+    ended_ = start_;
+    for (const auto& part : parts_) {
+      ended_ = std::max(ended_, part->ended_at());
+    }
   }
   return all;
 }
@@ -370,19 +462,82 @@ std::size_t Engine::in_flight() const {
   return sum;
 }
 
-Results Engine::results() {
-  Results all;
-  all.slice_width = plan_.slice_width;
-  for (auto& part : parts_) {
-    part->call([&] { all.merge(part->results()); });
+namespace {
+
+/// An open loop with a number of requests lasts until the request after the last would be due, so
+/// that 100 requests at 100 a second are a second.
+std::optional<Duration> end_of_requests(const Plan& plan) {
+  if (!plan.shape || plan.requests == UINT64_MAX) {
+    return std::nullopt;
   }
+  Schedule schedule(
+      plan.shape,
+      {.arrivals = plan.arrivals, .seed = plan.seed, .end = plan.duration, .most = UINT64_MAX});
+  std::optional<Schedule::Arrival> next = schedule.next();
+  while (next && next->index < plan.requests) {
+    next = schedule.next();
+  }
+  return next ? std::optional(next->at) : std::nullopt;
+}
+
+}  // namespace
+
+std::vector<unsigned> turns_of(const std::vector<unsigned>& weights) {
+  std::int64_t sum = 0;
+  for (const unsigned weight : weights) {
+    sum += weight;
+  }
+  // Each turn goes to the target that is furthest behind its share.
+  std::vector<std::int64_t> credit(weights.size());
+  std::vector<unsigned> order;
+  for (std::int64_t turn = 0; turn < sum; ++turn) {
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+      credit[i] += weights[i];
+    }
+    const auto most = std::ranges::max_element(credit);
+    *most -= sum;
+    order.push_back(static_cast<unsigned>(most - credit.begin()));
+  }
+  return order;
+}
+
+std::vector<RequestRow> Engine::take_rows() {
+  std::vector<RequestRow> rows;
+  for (auto& part : parts_) {
+    part->call([&] { part->take_rows(rows); });
+  }
+  return rows;
+}
+
+RunResults Engine::results() {
   const Duration window = plan_.duration - plan_.cool_down - plan_.warm_up;
   const Duration passed = std::max(Duration::zero(), ended_ - start_ - plan_.warm_up);
   // Closed loops with a number of requests end when they end, open loops when they were meant to.
   const bool early = interrupted_ || !plan_.shape || plan_.requests != UINT64_MAX;
-  all.measured = early ? std::min(window, passed) : window;
-  all.last_answer = std::max(all.last_answer, all.measured);
-  return all;
+  Duration measured = early ? std::min(window, passed) : window;
+  if (const auto end = interrupted_ ? std::nullopt : end_of_requests(plan_)) {
+    measured = std::min(window, std::max(Duration::zero(), *end - plan_.warm_up));
+  }
+  RunResults run;
+  run.all.slice_width = plan_.slice_width;
+  for (std::size_t target = 0; target < plan_.weights.size(); ++target) {
+    Results results;
+    results.slice_width = plan_.slice_width;
+    for (auto& part : parts_) {
+      part->call([&] { results.merge(part->results(target)); });
+    }
+    results.measured = measured;
+    results.last_answer = std::max(results.last_answer, measured);
+    run.all.merge(results);
+    run.targets.push_back(std::move(results));
+  }
+  for (auto& part : parts_) {
+    part->call([&] { run.all.generator.merge(part->use()); });
+  }
+  if (process_) {
+    run.all.generator.merge(process_->use());
+  }
+  return run;
 }
 
 }  // namespace podsense::load

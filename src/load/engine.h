@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "load/arrivals.h"
+#include "load/generator_use.h"
 #include "load/results.h"
 #include "load/transport.h"
 
@@ -33,13 +34,27 @@ struct Plan {
   Duration cool_down{};                 ///< at the end: not measured
   Duration slice_width = std::chrono::seconds(1);
   unsigned threads = 1;
+  /// Of each target, in their order: the shares of the requests. At least one, each at least 1.
+  std::vector<unsigned> weights{1};
+  bool log = false;  ///< keep a RequestRow of each request, for `take_rows`
+};
+
+/// The order in which targets take turns, over and over: as even as their weights allow.
+std::vector<unsigned> turns_of(const std::vector<unsigned>& weights);
+
+/// What a run measured of all its targets, and of each.
+struct RunResults {
+  Results all;
+  std::vector<Results> targets;
 };
 
 /// @threads one caller
 class Engine {
  public:
-  /// `make` is called once per thread, with that thread's number of connections left to it.
-  static Result<std::unique_ptr<Engine>> create(const Plan& plan, const MakeTransport& make);
+  /// `make` has one for each target; each is called once per thread, with that thread's number of
+  /// connections left to it.
+  static Result<std::unique_ptr<Engine>> create(const Plan& plan,
+                                                const std::vector<MakeTransport>& make);
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
@@ -59,8 +74,10 @@ class Engine {
   /// What happened since the last call.
   Recorder::Recent recent();
   [[nodiscard]] std::size_t in_flight() const;
+  /// Requests that ended since the last call, where the plan says so; in no order.
+  std::vector<RequestRow> take_rows();
   /// After the end.
-  Results results();
+  RunResults results();
 
  private:
   class Part;
@@ -70,6 +87,7 @@ class Engine {
   TimePoint start_;
   TimePoint ended_ = TimePoint::max();
   bool interrupted_ = false;
+  std::optional<ProcessTime> process_;
   std::vector<std::unique_ptr<Part>> parts_;
 };
 

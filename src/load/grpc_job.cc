@@ -210,9 +210,9 @@ Result<void> make_grpc(const Options& options, Job& job) {
   how.method = transport->requests->method().substr(1);
   how.protocol = "grpc";
   how.connections = open_loop ? all.first : plan.workers;
-  job.make = [shared = std::move(*transport), all, open_loop, links, threads = plan.threads,
-              workers = plan.workers,
-              next = 0U](boost::asio::io_context& context, Sink& sink) mutable {
+  job.make.emplace_back([shared = std::move(*transport), all, open_loop, links,
+                         threads = plan.threads, workers = plan.workers,
+                         next = 0U](boost::asio::io_context& context, Sink& sink) mutable {
     GrpcTransportOptions mine = shared;
     const unsigned part = next++ % threads;
     const Connections share = part_of(all, part, threads);
@@ -223,7 +223,7 @@ Result<void> make_grpc(const Options& options, Job& job) {
       mine.max_connections = mine.connections;
     }
     return Result<std::unique_ptr<Transport>>(GrpcTransport::create(mine, context, sink));
-  };
+  });
   return {};
 }
 

@@ -5,6 +5,8 @@
 #include <cassert>
 #include <cmath>
 
+#include "load/rank_interval.h"
+
 namespace podsense::load {
 namespace {
 
@@ -90,21 +92,25 @@ Duration Histogram::stddev() const {
   return Duration(static_cast<Duration::rep>(std::sqrt(squares / static_cast<double>(count_))));
 }
 
-Duration Histogram::at_rank(std::uint64_t rank) const {
-  if (count_ == 0) {
-    return {};
-  }
-  rank = std::clamp<std::uint64_t>(rank, 1, count_);
+std::uint32_t Histogram::bucket_at_rank(std::uint64_t rank) const {
   std::uint64_t below = 0;
   for (std::uint32_t i = 0; i < counts_.size(); ++i) {
     below += counts_[i];
     if (below >= rank) {
-      // The bucket's last value, as HdrHistogram answers; never beyond what was seen.
-      const Duration last(static_cast<Duration::rep>(bounds(i).high - 1));
-      return std::clamp(last, min_, max_);
+      return i;
     }
   }
-  return max_;
+  return static_cast<std::uint32_t>(counts_.size()) - 1;
+}
+
+Duration Histogram::at_rank(std::uint64_t rank) const {
+  if (count_ == 0) {
+    return {};
+  }
+  // The bucket's last value, as HdrHistogram answers; never beyond what was seen.
+  const std::uint32_t bucket = bucket_at_rank(std::clamp<std::uint64_t>(rank, 1, count_));
+  const Duration last(static_cast<Duration::rep>(bounds(bucket).high - 1));
+  return std::clamp(last, min_, max_);
 }
 
 Duration Histogram::quantile(double q) const {
@@ -114,12 +120,16 @@ Duration Histogram::quantile(double q) const {
 }
 
 Histogram::Interval Histogram::confidence(double q) const {
-  const auto n = static_cast<double>(count_);
-  const double spread = 1.96 * std::sqrt(n * q * (1 - q));
-  const double low = std::max(1.0, std::floor(n * q - spread));
-  const double high = std::min(n, std::ceil(n * q + spread) + 1);
-  return {.low = at_rank(static_cast<std::uint64_t>(low)),
-          .high = at_rank(static_cast<std::uint64_t>(std::max(1.0, high)))};
+  const RankInterval ranks = rank_interval(count_, q);
+  Interval interval;
+  if (ranks.low > 0) {
+    const Duration first(static_cast<Duration::rep>(bounds(bucket_at_rank(ranks.low)).low));
+    interval.low = std::clamp(first, min_, max_);
+  }
+  if (ranks.high) {
+    interval.high = at_rank(*ranks.high);
+  }
+  return interval;
 }
 
 std::uint64_t Histogram::count_to(Duration limit) const {

@@ -6,6 +6,7 @@
 /// @threads confined to one thread
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -54,10 +55,10 @@ class Histogram {
   [[nodiscard]] Duration at_rank(std::uint64_t rank) const;
 
   /// Between which two values the true quantile lies with 95 % confidence, for independent values:
-  /// the order statistics at n·q ± 1.96·√(n·q·(1−q)).
+  /// the narrowest pair of order statistics (rank_interval.h), widened to the layout's buckets.
   struct Interval {
-    Duration low{};
-    Duration high{};
+    Duration low{};                ///< zero: nothing is known
+    std::optional<Duration> high;  ///< unset: open, since too few values lie above the quantile
   };
   [[nodiscard]] Interval confidence(double q) const;
 
@@ -86,6 +87,8 @@ class Histogram {
   [[nodiscard]] Bounds bounds(std::uint32_t bucket) const;
 
  private:
+  /// That of the value at a rank, 1..count(). Only where there are values.
+  [[nodiscard]] std::uint32_t bucket_at_rank(std::uint64_t rank) const;
   [[nodiscard]] std::uint32_t bucket_of(std::uint64_t nanoseconds) const;
   [[nodiscard]] std::uint32_t bucket_count() const;
 

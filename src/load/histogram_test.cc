@@ -6,6 +6,8 @@
 #include <cmath>
 #include <random>
 
+#include "load/rank_interval.h"
+
 namespace podsense::load {
 namespace {
 
@@ -98,23 +100,94 @@ TEST(Histogram, HoldsWhatIsOutOfRangeAtItsEnds) {
   EXPECT_EQ(histogram.count(), 2U);
 }
 
-TEST(Histogram, ConfidenceHoldsTheTrueQuantileAboutNineteenTimesInTwenty) {
+/// How often the interval holds the true quantile, over so many samples. A sample's order
+/// statistics are those of uniform values, so only how many of them lie below `q` matters: that is
+/// drawn directly.
+double coverage(std::uint64_t count, double q, int samples) {
+  const RankInterval ranks = rank_interval(count, q);
+  std::mt19937_64 random(11);
+  std::binomial_distribution<std::uint64_t> below(count, q);
+  int held = 0;
+  for (int i = 0; i < samples; ++i) {
+    const std::uint64_t under = below(random);
+    held += ranks.low <= under && (!ranks.high || under < *ranks.high) ? 1 : 0;
+  }
+  return static_cast<double>(held) / samples;
+}
+
+TEST(RankInterval, HoldsTheQuantileAtLeast945TimesIn1000) {
+  for (const std::uint64_t count :
+       {20, 21, 35, 50, 73, 100, 200, 298, 299, 300, 500, 1000, 2000, 2994, 2995, 5000, 10000}) {
+    for (const double q : {0.01, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 0.9999}) {
+      EXPECT_GE(coverage(count, q, 40000), 0.945) << count << " values, quantile " << q;
+    }
+  }
+}
+
+TEST(RankInterval, IsOpenWhereNoValueIsHighEnough) {
+  // 0.99^298 > 5 % > 0.99^299: with fewer values even the slowest may lie below p99.
+  EXPECT_FALSE(rank_interval(298, 0.99).high);
+  ASSERT_TRUE(rank_interval(300, 0.99).high);
+  EXPECT_LE(*rank_interval(300, 0.99).high, 300U);
+  EXPECT_EQ(rank_interval(20, 0.99).low, 19U);  // P(B ≥ 19) = 0.983, P(B = 20) = 0.818
+  EXPECT_EQ(rank_interval(4, 0.5).low, 0U);     // no two values hold the median of four
+  EXPECT_FALSE(rank_interval(0, 0.5).high);
+}
+
+TEST(RankInterval, IsTheNarrowestThatReachesItsConfidence) {
+  // For the median of 20: binomial sums by hand. 6..14 has 0.9586, 6..13 and 7..14 have 0.9217.
+  const RankInterval median = rank_interval(20, 0.5);
+  EXPECT_EQ(median.low, 6U);
+  EXPECT_EQ(median.high, 15U);
+  // No pair of one rank less reaches 95 % anywhere, by summing the exact terms.
+  for (const std::uint64_t count : {40U, 100U, 400U}) {
+    for (const double q : {0.5, 0.75, 0.9}) {
+      const RankInterval chosen = rank_interval(count, q);
+      ASSERT_TRUE(chosen.high);
+      const std::uint64_t width = *chosen.high - chosen.low;
+      const auto n = static_cast<double>(count);
+      for (std::uint64_t low = 1; low + width - 1 <= count; ++low) {
+        double sum = 0;
+        for (std::uint64_t k = low; k < low + width - 1; ++k) {
+          const auto x = static_cast<double>(k);
+          sum += std::exp(std::lgamma(n + 1) - std::lgamma(x + 1) - std::lgamma(n - x + 1) +
+                          x * std::log(q) + (n - x) * std::log(1 - q));
+        }
+        EXPECT_LT(sum, 0.95) << count << " values, quantile " << q << ", from rank " << low;
+      }
+    }
+  }
+}
+
+TEST(RankInterval, TakesHugeRuns) {
+  const RankInterval ranks = rank_interval(2'000'000'000, 0.999);
+  ASSERT_TRUE(ranks.high);
+  EXPECT_NEAR(static_cast<double>(ranks.low), 1'998'000'000.0 - 1.96 * 1413.5, 3);
+  EXPECT_NEAR(static_cast<double>(*ranks.high), 1'998'000'000.0 + 1.96 * 1413.5, 3);
+}
+
+TEST(Histogram, ConfidenceHoldsTheTrueQuantileOfRealSamples) {
   std::mt19937_64 random(11);
   std::exponential_distribution<double> latency(1 / 10e6);
-  const double truth = -std::log(0.1) * 10e6;  // the 0.9 quantile
-  int held = 0;
-  for (int run = 0; run < 400; ++run) {
-    Histogram histogram;
-    for (int i = 0; i < 500; ++i) {
-      histogram.record(Duration(static_cast<Duration::rep>(latency(random))));
+  for (const int count : {20, 100, 500}) {
+    for (const double q : {0.5, 0.9, 0.99}) {
+      const double truth = -std::log(1 - q) * 10e6;
+      int held = 0;
+      constexpr int kRuns = 2000;
+      for (int run = 0; run < kRuns; ++run) {
+        Histogram histogram(Histogram::kCoarse);
+        for (int i = 0; i < count; ++i) {
+          histogram.record(Duration(static_cast<Duration::rep>(latency(random))));
+        }
+        const auto between = histogram.confidence(q);
+        held += static_cast<double>(between.low.count()) <= truth &&
+                        (!between.high || truth <= static_cast<double>(between.high->count()))
+                    ? 1
+                    : 0;
+      }
+      EXPECT_GE(held, kRuns * 0.945) << count << " values, quantile " << q;
     }
-    const auto between = histogram.confidence(0.9);
-    held += static_cast<double>(between.low.count()) <= truth &&
-                    truth <= static_cast<double>(between.high.count())
-                ? 1
-                : 0;
   }
-  EXPECT_GE(held, 370);  // 95 % of 400 less three standard deviations
 }
 
 TEST(Histogram, BoundsTileTheRange) {

@@ -3,6 +3,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -14,6 +15,7 @@
 #include <boost/beast/http/error.hpp>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 namespace podsense::load {
 namespace {
@@ -26,6 +28,13 @@ constexpr Duration kStale = std::chrono::milliseconds(1);
 
 TimePoint now() {
   return std::chrono::steady_clock::now();
+}
+
+std::string descriptors_reason() {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  return "no file descriptors left: the limit is " + std::to_string(limit.rlim_cur) +
+         " (ulimit -n)";
 }
 
 /// What a server that refuses a client's certificate says; empty: it is not that. In TLS 1.3 a
@@ -72,6 +81,30 @@ std::string tls_reason(SSL* ssl, const boost::system::error_code& code, const Ht
                        : "");
 }
 
+/// Path and query that a Location leads to; nothing where it leads to another server.
+std::optional<std::string> redirect_target(const Url& url, std::string_view from,
+                                           std::string_view location) {
+  location = location.substr(0, location.find('#'));
+  if (location.empty() || location.starts_with("//")) {
+    return std::nullopt;
+  }
+  if (location.find("://") != location.npos && !location.starts_with('/')) {
+    const auto other = parse_url(location);
+    const bool same = other && other->tls == url.tls && other->host == url.host &&
+                      other->port == url.port && !other->grpc;
+    return same ? std::optional(other->target) : std::nullopt;
+  }
+  std::string target(location);
+  if (location.starts_with('?')) {
+    target = std::string(from.substr(0, from.find('?'))) + target;
+  } else if (!location.starts_with('/')) {
+    const std::string_view path = from.substr(0, from.find('?'));
+    target = std::string(path.substr(0, path.rfind('/') + 1)) + target;
+  }
+  const bool clean = std::ranges::none_of(target, [](char c) { return c <= ' ' || c == '\x7f'; });
+  return clean ? std::optional(target) : std::nullopt;
+}
+
 }  // namespace
 
 HttpConnection::HttpConnection(asio::io_context& context, HttpShared& shared, Owner& owner)
@@ -83,11 +116,29 @@ void HttpConnection::connect(const Ticket* ticket) {
   if (ticket != nullptr) {
     ticket_ = *ticket;
   }
+  begun_at_ = shared_.take_endpoint();
   try_endpoint();
 }
 
+std::size_t HttpShared::take_endpoint() {
+  const std::size_t taken = endpoint;
+  const bool v4 = endpoints[taken].address().is_v4();
+  do {
+    endpoint = (endpoint + 1) % endpoints.size();
+  } while (endpoints[endpoint].address().is_v4() != v4);
+  return taken;
+}
+
+/// Where another family works, the next connections begin there.
+void HttpShared::connected_to(std::size_t index) {
+  connected = true;
+  if (endpoints[index].address().is_v4() != endpoints[endpoint].address().is_v4()) {
+    endpoint = index;
+  }
+}
+
 void HttpConnection::try_endpoint() {
-  const std::size_t index = (shared_.endpoint + tried_) % shared_.endpoints.size();
+  const std::size_t index = (begun_at_ + tried_) % shared_.endpoints.size();
   Code ignored;
   socket_.close(ignored);
   socket_.async_connect(shared_.endpoints[index],
@@ -95,15 +146,35 @@ void HttpConnection::try_endpoint() {
                           if (self->state_ != State::kConnecting) {
                             return;
                           }
-                          if (!code) {
-                            self->shared_.endpoint = index;
-                            self->handshake();
-                          } else if (++self->tried_ < self->shared_.endpoints.size()) {
-                            self->try_endpoint();
+                          if (code) {
+                            self->endpoint_failed(code);
                           } else {
-                            self->connect_failed(ErrorKind::kConnect, code.message());
+                            self->shared_.connected_to(index);
+                            self->handshake();
                           }
                         });
+}
+
+void HttpConnection::endpoint_failed(const Code& code) {
+  if (code == asio::error::no_descriptors ||
+      code == boost::system::errc::too_many_files_open_in_system) {
+    connect_failed(ErrorKind::kDescriptors, descriptors_reason());
+    return;
+  }
+  // The first is the one of the address that one expects to work.
+  first_failure_ = tried_ == 0 ? code : first_failure_;
+  if (++tried_ < shared_.endpoints.size()) {
+    try_endpoint();
+    return;
+  }
+  // An address that cannot be used at all gives the same error as one whose ports are used up.
+  if (shared_.connected && first_failure_ == boost::system::errc::address_not_available) {
+    connect_failed(ErrorKind::kPorts,
+                   "no local ports left: see net.ipv4.ip_local_port_range; connections that are "
+                   "kept open need fewer");
+    return;
+  }
+  connect_failed(ErrorKind::kConnect, first_failure_.message());
 }
 
 void HttpConnection::handshake() {
@@ -178,11 +249,19 @@ void HttpConnection::send(const Ticket& ticket) {
 }
 
 void HttpConnection::write() {
+  if (!std::exchange(redirected_, false)) {
+    redirects_ = 0;
+    location_.clear();
+    out_ = shared_.requests.request(ticket_->index, scratch_);
+  }
+  send_out();
+}
+
+void HttpConnection::send_out() {
   expires_ = ticket_->started + shared_.timeout;
   bytes_in_ = 0;
   first_byte_ = {};
   new_reader();
-  out_ = shared_.requests.request(ticket_->index, scratch_);
   std::size_t done = 0;
   if (!tls_) {
     Code code;
@@ -197,8 +276,10 @@ void HttpConnection::write() {
 
 void HttpConnection::write_rest(std::size_t done) {
   const auto rest = asio::buffer(out_.substr(done));
+  writing_ = true;
   auto handler = [self = shared_from_this(), index = ticket_->index](const Code& code,
                                                                      std::size_t) {
+    self->writing_ = false;
     // The answer may have come, or the server have closed, before all was written: reading tells.
     if (code && self->state_ == State::kBusy && self->ticket_->index == index) {
       self->ended(code);
@@ -238,21 +319,30 @@ void HttpConnection::received(std::size_t bytes) {
     end(ErrorKind::kProtocol, {});  // bytes that nobody asked for
     return;
   }
-  if (bytes_in_ == 0) {
+  if (first_byte_ == TimePoint()) {
     first_byte_ = now();
   }
   bytes_in_ += bytes;
   held_ += bytes;
   if (Code code; !feed(code)) {
-    end(ErrorKind::kProtocol, "not an HTTP answer: " + code.message());
+    end(ErrorKind::kProtocol, not_http_reason(code));
     return;
   }
   if (reader_->is_done()) {
     answered();
   }
-  if (!is_closed()) {
+  if (state_ == State::kFree || state_ == State::kBusy) {
     read();
   }
+}
+
+/// A TLS server answers plain HTTP with an alert, or in words as Go's and nginx do (status 400).
+std::string HttpConnection::not_http_reason(const Code& code) const {
+  constexpr char kAlert = 21;  // RFC 8446, 5.1: ContentType
+  constexpr char kMajor = 3;
+  const bool alert = held_ >= 2 && in_[0] == kAlert && in_[1] == kMajor;
+  return alert && !tls_ ? "the server speaks TLS on this port: use https:// or --tls"
+                        : "not an HTTP answer: " + code.message();
 }
 
 void HttpConnection::new_reader() {
@@ -260,6 +350,7 @@ void HttpConnection::new_reader() {
   reader_->body_limit(std::numeric_limits<std::uint64_t>::max());
   reader_->header_limit(kMostHead);
   reader_->skip(shared_.requests.is_head());
+  reader_->keep_body(!shared_.expect.empty());
 }
 
 /// False, with the reason: what came is no answer.
@@ -276,7 +367,8 @@ bool HttpConnection::feed(Code& code) {
       return false;
     }
     if (reader_->is_done() && reader_->status() / 100 == 1) {
-      new_reader();  // 100 Continue and the like come before the answer
+      new_reader();  // 100 Continue and the like come before the answer, and are no part of it
+      first_byte_ = used < held_ ? now() : TimePoint();
     } else if (taken == 0) {
       break;
     }
@@ -304,16 +396,68 @@ void HttpConnection::ended(const Code& code) {
       closed ? "the server closed the connection before the answer was complete" : code.message());
 }
 
-void HttpConnection::answered() {
+/// What the answer lacks; empty: nothing.
+std::string HttpConnection::unexpected() const {
+  if (reader_->status() / 100 != 2) {
+    return {};
+  }
+  for (const Expectation& one : shared_.expect) {
+    if (std::string fault = one.fault_of(reader_->body()); !fault.empty()) {
+      return fault;
+    }
+  }
+  return {};
+}
+
+/// Asks again where the answer leads to; false: the answer stands.
+bool HttpConnection::follow() {
   const int status = reader_->status();
+  const bool leads =
+      status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+  if (!leads || redirects_ >= shared_.redirects || writing_) {
+    return false;
+  }
+  const std::string from = location_.empty() ? shared_.requests.target(ticket_->index) : location_;
+  const auto target = redirect_target(shared_.url, from, reader_->location());
+  if (!target) {
+    return false;
+  }
+  ++redirects_;
+  location_ = *target;
+  out_ = shared_.requests.redirected(ticket_->index, status, *target, scratch_);
+  const bool again =
+      shared_.keep_alive && reader_->keep_alive() && !reader_->need_eof() && held_ == 0;
+  if (again) {
+    send_out();
+    return true;
+  }
+  redirected_ = true;
+  state_ = State::kConnecting;
+  held_ = 0;
+  tried_ = 0;
+  tls_.reset();
+  connect_began_ = now();
+  expires_ = ticket_->started + shared_.timeout;
+  try_endpoint();
+  return true;
+}
+
+void HttpConnection::answered() {
+  if (shared_.redirects > 0 && follow()) {
+    return;
+  }
+  const int status = reader_->status();
+  const TimePoint at = now();
+  const std::string fault = unexpected();
   const Outcome outcome{.ticket = *ticket_,
-                        .ok = status >= 200 && status < 300,
+                        .error = fault.empty() ? ErrorKind::kNone : ErrorKind::kUnexpected,
+                        .ok = status >= 200 && status < 300 && fault.empty(),
                         .status = status,
                         .first_byte = first_byte_,
-                        .finished = now(),
+                        .finished = at,
                         .bytes_out = out_.size(),
                         .bytes_in = bytes_in_,
-                        .sample = reader_->sample()};
+                        .sample = fault.empty() ? std::string_view(reader_->sample()) : fault};
   const bool again =
       shared_.keep_alive && reader_->keep_alive() && !reader_->need_eof() && held_ == 0;
   const auto self = shared_from_this();

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "load/expectation.h"
 #include "load/http_request.h"
 #include "load/response_reader.h"
 #include "load/target.h"
@@ -22,13 +23,21 @@ namespace podsense::load {
 struct HttpShared {
   HttpRequests requests;
   std::vector<Endpoint> endpoints;
-  std::size_t endpoint = 0;  ///< the one that answered last: tried first
+  std::size_t endpoint = 0;  ///< where the next connection begins to try
   std::string host;          ///< for the certificate
   std::optional<boost::asio::ssl::context> tls;
   bool verify = true;
   bool shows_certificate = false;  ///< of the client
   bool keep_alive = true;
+  bool connected = false;  ///< at least once
   Duration timeout = std::chrono::seconds(20);
+  std::vector<Expectation> expect;  ///< of answers with a 2xx status
+  Url url;                          ///< redirects lead to its host, or are not followed
+  unsigned redirects = 0;           ///< followed at most
+
+  /// Addresses take turns, those of one family: the other one may not lead anywhere.
+  std::size_t take_endpoint();
+  void connected_to(std::size_t index);
 };
 
 /// @threads that of the socket's io_context; held by its own pending operations
@@ -74,10 +83,13 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   using Code = boost::system::error_code;
 
   void try_endpoint();
+  void endpoint_failed(const Code& code);
   void handshake();
   void connected();
   void connect_failed(ErrorKind kind, const std::string& why);
   void write();
+  void send_out();
+  bool follow();
   void write_rest(std::size_t done);
   void read();
   void received(std::size_t bytes);
@@ -85,6 +97,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   bool feed(Code& code);
   void ended(const Code& code);
   void answered();
+  [[nodiscard]] std::string unexpected() const;
+  [[nodiscard]] std::string not_http_reason(const Code& code) const;
   Outcome failed_as(ErrorKind kind, std::string_view why);
   void close();
 
@@ -93,13 +107,19 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   Socket socket_;
   std::optional<boost::asio::ssl::stream<Socket&>> tls_;
   State state_ = State::kConnecting;
-  std::size_t tried_ = 0;  ///< endpoints
+  std::size_t begun_at_ = 0;  ///< of the endpoints
+  std::size_t tried_ = 0;     ///< so many of them
+  Code first_failure_;        ///< among them
   TimePoint connect_began_;
   TimePoint expires_ = TimePoint::max();
   TimePoint last_used_;
 
   std::optional<Ticket> ticket_;
   TimePoint first_byte_;
+  unsigned redirects_ = 0;   ///< of this request
+  bool redirected_ = false;  ///< `out_` goes out on the next connection
+  bool writing_ = false;
+  std::string location_;  ///< where this request went last
   std::string scratch_;
   std::string_view out_;
   std::vector<char> in_;

@@ -13,11 +13,6 @@ bool is_token(std::string_view text) {
   });
 }
 
-bool same_name(std::string_view a, std::string_view b) {
-  return std::ranges::equal(
-      a, b, [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
-}
-
 Result<void> validate(const HttpRequestOptions& options) {
   if (!is_token(options.method)) {
     return fail(ErrorCode::kInvalidArgument, "'" + options.method + "' is no HTTP method");
@@ -30,7 +25,7 @@ Result<void> validate(const HttpRequestOptions& options) {
           "' is no header; accepted: 'Name: value'");
       return fail(ErrorCode::kInvalidArgument, std::move(what));
     }
-    if (same_name(name, "Content-Length") || same_name(name, "Transfer-Encoding")) {
+    if (same_header(name, "Content-Length") || same_header(name, "Transfer-Encoding")) {
       return fail(ErrorCode::kInvalidArgument,
                   "the header " + name + " is set from the body and cannot be given");
     }
@@ -39,8 +34,8 @@ Result<void> validate(const HttpRequestOptions& options) {
 }
 
 bool has_header(const HttpRequestOptions& options, std::string_view name) {
-  return std::ranges::any_of(options.headers,
-                             [name](const auto& header) { return same_name(header.first, name); });
+  return std::ranges::any_of(
+      options.headers, [name](const auto& header) { return same_header(header.first, name); });
 }
 
 std::string make_head(const HttpRequestOptions& options, std::string_view content_type) {
@@ -69,6 +64,11 @@ bool wants_length(std::string_view method) {
 
 }  // namespace
 
+bool same_header(std::string_view a, std::string_view b) {
+  return std::ranges::equal(
+      a, b, [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
+}
+
 Result<HttpRequests> HttpRequests::create(const HttpRequestOptions& options) {
   if (auto valid = validate(options); !valid) {
     return fail(std::move(valid.error()));
@@ -79,6 +79,7 @@ Result<HttpRequests> HttpRequests::create(const HttpRequestOptions& options) {
   const auto add = [&](Form form) {
     form.line = options.method + " ";
     form.target = target;
+    requests.parts_.push_back(form);
     form.whole = target.is_fixed() && form.body.is_fixed();
     if (form.whole) {
       std::string bytes;
@@ -111,6 +112,31 @@ void HttpRequests::Form::append(std::uint64_t index, std::string& out) const {
   out += std::to_string(bytes.size());
   out += "\r\n\r\n";
   out += bytes;
+}
+
+std::string HttpRequests::target(std::uint64_t index) const {
+  std::string out;
+  parts_[index % parts_.size()].target.append_encoded(index, out);
+  return out;
+}
+
+std::string_view HttpRequests::redirected(std::uint64_t index, int status, std::string_view target,
+                                          std::string& scratch) const {
+  Form form = parts_[index % parts_.size()];
+  const bool posted = form.line == "POST ";
+  if ((status == 303 && !is_head_ && form.line != "GET ") ||
+      (posted && (status == 301 || status == 302))) {
+    form.line = "GET ";
+    if (const std::size_t length = form.head.rfind("Content-Length: "); length != form.head.npos) {
+      form.head.resize(length);
+      form.head += "\r\n";
+    }
+    form.has_body = false;
+  }
+  form.target = BodyTemplate::fixed(std::string(target));
+  scratch.clear();
+  form.append(index, scratch);
+  return scratch;
 }
 
 std::string_view HttpRequests::request(std::uint64_t index, std::string& scratch) const {

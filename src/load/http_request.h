@@ -29,6 +29,9 @@ struct HttpRequestOptions {
   std::vector<Body> bodies;
 };
 
+/// Names of headers have no case.
+bool same_header(std::string_view a, std::string_view b);
+
 class HttpRequests {
  public:
   /// @errors kInvalidArgument: a method or header that HTTP does not allow
@@ -36,6 +39,13 @@ class HttpRequests {
 
   /// The whole request with this number. The view lasts until `scratch` is touched.
   std::string_view request(std::uint64_t index, std::string& scratch) const;
+  /// The same to another path, after an answer with this status: GET without a body after 303, and
+  /// where POST met 301 or 302.
+  /// @source the Fetch standard, HTTP-redirect fetch, 12
+  std::string_view redirected(std::uint64_t index, int status, std::string_view target,
+                              std::string& scratch) const;
+  /// Path and query of the request with this number.
+  [[nodiscard]] std::string target(std::uint64_t index) const;
   [[nodiscard]] bool is_head() const { return is_head_; }
 
  private:
@@ -49,6 +59,7 @@ class HttpRequests {
     void append(std::uint64_t index, std::string& out) const;
   };
   std::vector<Form> forms_;
+  std::vector<Form> parts_;  ///< the same, none of them whole
   bool is_head_ = false;
 };
 

@@ -11,6 +11,19 @@ namespace ssl = boost::asio::ssl;
 constexpr Duration kLeastSettling = std::chrono::milliseconds(20);
 constexpr Duration kMostSettling = std::chrono::seconds(1);
 
+/// The name that a server is asked for and has to have in its certificate: that of the Host header
+/// where one is given, else the URL's.
+std::string name_in_tls(const HttpRequestOptions& request) {
+  for (const auto& [name, value] : request.headers) {
+    if (same_header(name, "Host")) {
+      if (const auto host = parse_url("https://" + value)) {
+        return host->host;
+      }
+    }
+  }
+  return request.url.host;
+}
+
 Result<ssl::context> make_tls(const ClientTls& tls) {
   ssl::context context(ssl::context::tls_client);
   boost::system::error_code error;
@@ -63,12 +76,16 @@ HttpTransport::HttpTransport(const HttpTransportOptions& options, HttpRequests r
       sink_(sink),
       shared_{.requests = std::move(requests),
               .endpoints = options.endpoints,
-              .host = options.request.url.host,
+              .endpoint = options.first_endpoint % options.endpoints.size(),
+              .host = name_in_tls(options.request),
               .tls = std::nullopt,
               .verify = options.tls.verify,
               .shows_certificate = !options.tls.certificate.empty(),
               .keep_alive = options.request.keep_alive,
-              .timeout = options.timeout},
+              .timeout = options.timeout,
+              .expect = options.expect,
+              .url = options.request.url,
+              .redirects = options.redirects},
       wanted_(options.request.keep_alive ? options.connections : 0),
       most_(options.max_connections),
       settled_(context) {}
@@ -113,6 +130,20 @@ void HttpTransport::settle() {
   });
 }
 
+/// The last one used is the warmest; with several addresses the one that rested longest has its
+/// turn, so that all of them get their share.
+HttpConnection* HttpTransport::take_free() {
+  HttpConnection* connection = nullptr;
+  if (shared_.endpoints.size() > 1) {
+    connection = free_.front();
+    free_.pop_front();
+  } else {
+    connection = free_.back();
+    free_.pop_back();
+  }
+  return connection;
+}
+
 void HttpTransport::add(const Ticket* ticket) {
   auto connection = std::make_shared<HttpConnection>(context_, shared_, *this);
   connection->place = all_.size();
@@ -136,9 +167,8 @@ bool HttpTransport::send(const Ticket& ticket) {
     return false;
   }
   while (!free_.empty()) {
-    HttpConnection* const connection = free_.back();
+    HttpConnection* const connection = take_free();
     if (connection->is_alive(ticket.started)) {
-      free_.pop_back();
       ++in_flight_;
       connection->send(ticket);
       return true;

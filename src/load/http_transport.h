@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "load/client_tls.h"
+#include "load/expectation.h"
 #include "load/http_connection.h"
 #include "load/transport.h"
 
@@ -20,7 +21,10 @@ struct HttpTransportOptions {
   std::vector<Endpoint> endpoints;  ///< at least one
   unsigned connections = 1;         ///< opened ahead, and kept open
   unsigned max_connections = 1000;
+  unsigned first_endpoint = 0;  ///< where this transport begins, so that several differ
   Duration timeout = std::chrono::seconds(20);
+  std::vector<Expectation> expect;
+  unsigned redirects = 0;  ///< followed at most, each request
   ClientTls tls;
 };
 
@@ -46,6 +50,7 @@ class HttpTransport final : public Transport, public HttpConnection::Owner {
                           const std::string& why) override;
   void request_finished(HttpConnection& connection, const Outcome& outcome) override;
   void connection_closed(HttpConnection& connection) override;
+  HttpConnection* take_free();
   void add(const Ticket* ticket);
   void remove(HttpConnection& connection);
   void opened_one(Result<void> result);
@@ -57,7 +62,7 @@ class HttpTransport final : public Transport, public HttpConnection::Owner {
   const unsigned wanted_;
   const unsigned most_;
   std::vector<std::shared_ptr<HttpConnection>> all_;
-  std::vector<HttpConnection*> free_;   ///< the last used on top; may name closed ones
+  std::deque<HttpConnection*> free_;    ///< the last used at the end
   std::vector<HttpConnection*> spare_;  ///< connecting, and no request waits for them
   std::size_t in_flight_ = 0;
   bool closing_ = false;

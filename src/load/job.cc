@@ -4,11 +4,15 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cmath>
 #include <ctime>
+#include <iostream>
+#include <iterator>
 
 #include "base/cgroup.h"
 #include "load/http_transport.h"
+#include "load/outputs.h"
 #include "load/quantity.h"
 #include "load/target.h"
 #include "load/trace.h"
@@ -21,6 +25,7 @@ constexpr double kSlices = 240;
 constexpr unsigned kMostThreads = 4;
 /// One thread sends this much with ease; more threads cost the server its cores.
 constexpr double kRateOfThread = 20000;
+constexpr double kMostRate = 1e6;
 
 std::string timestamp() {
   const std::time_t now = std::time(nullptr);
@@ -50,7 +55,10 @@ Result<void> make_shape(const Options& options, Job& job) {
     if (!text) {
       return fail(std::move(text.error()));
     }
-    auto trace = parse_trace(*text, {.speed = options.trace_speed, .scale = options.trace_scale});
+    auto trace = parse_trace(*text, {.speed = options.trace_speed,
+                                     .scale = options.trace_scale,
+                                     .header = options.csv_header,
+                                     .keep_offset = options.keep_offset});
     if (!trace) {
       return fail(ErrorCode::kInvalidArgument,
                   "--trace " + options.trace.string() + ": " + trace.error().message);
@@ -121,25 +129,35 @@ void describe(const Options& options, Job& job) {
   how.started_at = timestamp();
 }
 
-/// Whom the URL's scheme or a flag wants.
-bool is_grpc(const Options& options) {
-  return options.grpc || options.url.starts_with("grpc://") || options.url.starts_with("grpcs://");
+/// What a URL's scheme or a flag wants.
+bool has_scheme(const std::string& url, std::string_view scheme) {
+  return url.size() > scheme.size() + 2 && url.substr(scheme.size(), 3) == "://" &&
+         std::ranges::equal(std::string_view(url).substr(0, scheme.size()), scheme,
+                            [](unsigned char a, char b) { return std::tolower(a) == b; });
 }
 
-bool wants_tls(const Options& options) {
-  return options.tls || options.url.starts_with("https://") || options.url.starts_with("grpcs://");
+bool is_grpc(const Options& options, const std::string& url) {
+  return options.grpc || has_scheme(url, "grpc") || has_scheme(url, "grpcs");
+}
+
+bool wants_tls(const Options& options, const std::string& url) {
+  return options.tls || has_scheme(url, "https") || has_scheme(url, "grpcs");
 }
 
 /// The path, with placeholders where there are some.
-Result<void> set_target(const Options& options, HttpRequestOptions& request) {
+Result<void> set_target(const Options& options, std::shared_ptr<const Table> rows,
+                        HttpRequestOptions& request) {
   if (request.url.target.find("{{") == std::string::npos) {
     return {};
   }
-  auto rows = load_rows(options);
   if (!rows) {
-    return fail(std::move(rows.error()));
+    auto loaded = load_rows(options, {});
+    if (!loaded) {
+      return fail(std::move(loaded.error()));
+    }
+    rows = std::move(*loaded);
   }
-  auto target = BodyTemplate::parse(request.url.target, std::move(*rows), options.seed);
+  auto target = BodyTemplate::parse(request.url.target, std::move(rows), options.seed);
   if (!target) {
     return fail(ErrorCode::kInvalidArgument, "the URL: " + target.error().message);
   }
@@ -174,8 +192,10 @@ Result<HttpTransportOptions> transport_options(const Options& options) {
                                              .bodies = std::move(content->bodies)},
                                  .endpoints = std::move(*endpoints),
                                  .timeout = options.timeout,
+                                 .expect = options.expect,
+                                 .redirects = options.redirects,
                                  .tls = std::move(*tls)};
-  if (auto set = set_target(options, transport.request); !set) {
+  if (auto set = set_target(options, std::move(content->rows), transport.request); !set) {
     return fail(std::move(set.error()));
   }
   if (transport.request.method.empty()) {
@@ -191,8 +211,63 @@ Result<HttpTransportOptions> transport_options(const Options& options) {
 
 }  // namespace
 
+namespace {
+
+/// HOST1:PORT1:HOST2:PORT2 in its four parts; addresses of IPv6 in brackets.
+/// @source curl's --connect-to
+std::optional<std::array<std::string, 4>> connect_to_parts(std::string_view text) {
+  std::array<std::string, 4> parts;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    std::size_t end = text.find(':');
+    if (text.starts_with('[')) {
+      const std::size_t close = text.find(']');
+      if (close == text.npos) {
+        return std::nullopt;
+      }
+      parts[i] = text.substr(1, close - 1);
+      end = close + 1 < text.size() ? close + 1 : text.npos;
+    } else {
+      parts[i] = text.substr(0, end);
+    }
+    if ((end == text.npos) != (i + 1 == parts.size()) || (end != text.npos && text[end] != ':')) {
+      return std::nullopt;
+    }
+    text = end == text.npos ? std::string_view() : text.substr(end + 1);
+  }
+  return parts;
+}
+
+/// The URL's host and port, or those that --connect-to has for them.
+Result<Url> connected_to(const Options& options, Url url) {
+  for (const std::string& text : options.connect_to) {
+    const auto parts = connect_to_parts(text);
+    const auto port = parts && !(*parts)[3].empty() ? parse_number((*parts)[3])
+                                                    : std::optional(static_cast<double>(url.port));
+    if (!parts || !port || *port < 1 || *port > 65535 || *port != std::floor(*port)) {
+      return fail(ErrorCode::kInvalidArgument,
+                  "--connect-to '" + text +
+                      "': accepted: HOST1:PORT1:HOST2:PORT2, ports from 1 to 65535, IPv6 in "
+                      "brackets; parts may be empty");
+    }
+    const auto& [from_host, from_port, to_host, to_port] = *parts;
+    if ((from_host.empty() || from_host == url.host) &&
+        (from_port.empty() || from_port == std::to_string(url.port))) {
+      url.host = to_host.empty() ? url.host : to_host;
+      url.port = static_cast<std::uint16_t>(*port);
+      break;
+    }
+  }
+  return url;
+}
+
+}  // namespace
+
 Result<std::vector<Endpoint>> own_endpoints(const Options& options, const Url& url) {
-  auto endpoints = resolve(url);
+  auto server = connected_to(options, url);
+  if (!server) {
+    return fail(std::move(server.error()));
+  }
+  auto endpoints = resolve(*server);
   if (!endpoints) {
     return endpoints;
   }
@@ -222,18 +297,49 @@ Result<void> make_http(const Options& options, Job& job) {
   how.url = transport->request.url.text();
   how.method = transport->request.method;
   how.protocol = "http/1.1";
-  job.make = [shared = std::move(*transport),
-              all = Connections{.first = how.connections, .most = how.max_connections},
-              threads = job.plan.threads,
-              next = 0U](boost::asio::io_context& context, Sink& sink) mutable {
+  job.make.emplace_back([shared = std::move(*transport),
+                         all = Connections{.first = how.connections, .most = how.max_connections},
+                         threads = job.plan.threads,
+                         next = 0U](boost::asio::io_context& context, Sink& sink) mutable {
     HttpTransportOptions mine = shared;
-    const Connections share = part_of(all, next++ % threads, threads);
+    const unsigned part = next++ % threads;
+    const Connections share = part_of(all, part, threads);
     mine.connections = share.first;
     mine.max_connections = share.most;
+    mine.first_endpoint = part;
     return HttpTransport::create(mine, context, sink);
-  };
+  });
   return {};
 }
+
+namespace {
+
+/// Each target's transport.
+Result<void> make_transports(const Options& options, Job& job) {
+  Options one = options;
+  if (options.body_file == "-") {
+    std::string text(std::istreambuf_iterator<char>(std::cin), {});
+    one.body_template = std::move(text);
+  }
+  if (options.targets.empty()) {
+    return is_grpc(one, one.url) ? make_grpc(one, job) : make_http(one, job);
+  }
+  job.plan.weights.clear();
+  for (const TargetOption& target : options.targets) {
+    one.url = target.url;
+    const auto made = is_grpc(one, one.url) ? make_grpc(one, job) : make_http(one, job);
+    if (!made) {
+      return fail(made.error().code, target.name + ": " + made.error().message);
+    }
+    job.plan.weights.push_back(target.weight);
+    job.circumstances.targets.push_back(
+        {.name = target.name, .url = job.circumstances.url, .weight = target.weight});
+  }
+  job.circumstances.url = std::to_string(options.targets.size()) + " targets";
+  return {};
+}
+
+}  // namespace
 
 Result<Job> make_job(const Options& options) {
   if (auto valid = options.validate(); !valid) {
@@ -246,15 +352,18 @@ Result<Job> make_job(const Options& options) {
   plan.warm_up = options.warm_up;
   plan.cool_down = options.cool_down;
   plan.worker_rate = options.worker_rate;
+  plan.log = options.hey_rows || !options.log.empty();
   if (is_open_loop(options)) {
     if (auto made = make_shape(options, job); !made) {
       return fail(std::move(made.error()));
     }
     plan.requests = options.requests.value_or(UINT64_MAX);
   } else {
-    plan.workers = options.connections.value_or(50);
     plan.duration = options.duration.value_or(kForever);
     plan.requests = options.requests.value_or(options.duration ? UINT64_MAX : 200);
+    // More workers than requests would only open connections.
+    plan.workers = static_cast<unsigned>(
+        std::min<std::uint64_t>(options.connections.value_or(50), plan.requests));
   }
   if (plan.warm_up + plan.cool_down >= plan.duration) {
     return fail(ErrorCode::kInvalidArgument, "warm-up and cool-down leave nothing of a run of " +
@@ -271,12 +380,65 @@ Result<Job> make_job(const Options& options) {
   job.circumstances.connections = connections;
   job.circumstances.max_connections = most;
   describe(options, job);
-  const auto made = is_grpc(options) ? make_grpc(options, job) : make_http(options, job);
-  if (!made) {
+  if (const auto made = make_transports(options, job); !made) {
     return fail(made.error());
   }
   return job;
 }
+
+bool is_grpc(const Options& options) {
+  return is_grpc(options, options.urls().front());
+}
+
+std::vector<std::string> Options::urls() const {
+  std::vector<std::string> all{url};
+  for (const TargetOption& target : targets) {
+    all.push_back(target.url);
+  }
+  if (url.empty() && all.size() > 1) {
+    all.erase(all.begin());
+  }
+  return all;
+}
+
+Result<TargetOption> parse_target(std::string_view text) {
+  constexpr double kMostWeight = 1000;
+  const std::size_t sign = text.find('=');
+  std::string_view name = text.substr(0, sign);
+  const std::size_t colon = name.find(':');
+  const auto weight =
+      colon == name.npos ? std::optional(1.0) : parse_number(name.substr(colon + 1));
+  name = name.substr(0, colon);
+  if (sign == text.npos || sign + 1 == text.size() || name.empty() || !weight || *weight < 1 ||
+      *weight > kMostWeight || *weight != std::floor(*weight)) {
+    return fail(ErrorCode::kInvalidArgument,
+                "--target '" + std::string(text) +
+                    "': accepted: NAME=URL or NAME:WEIGHT=URL, a weight from 1 to 1,000");
+  }
+  return TargetOption{.name = std::string(name),
+                      .url = std::string(text.substr(sign + 1)),
+                      .weight = static_cast<unsigned>(*weight)};
+}
+
+namespace {
+
+bool one_protocol(const Options& options) {
+  const auto urls = options.urls();
+  return std::ranges::all_of(urls, [&](const std::string& url) {
+    return is_grpc(options, url) == is_grpc(options, urls.front());
+  });
+}
+
+bool distinct_names(const Options& options) {
+  std::vector<std::string> names;
+  for (const TargetOption& target : options.targets) {
+    names.push_back(target.name);
+  }
+  std::ranges::sort(names);
+  return std::ranges::adjacent_find(names) == names.end();
+}
+
+}  // namespace
 
 Result<void> Options::validate() const {
   std::string faults;
@@ -288,10 +450,14 @@ Result<void> Options::validate() const {
   const int kinds = (rate ? 1 : 0) + (shape.empty() ? 0 : 1) + (trace.empty() ? 0 : 1);
   const int bodies = (body ? 1 : 0) + (body_file.empty() ? 0 : 1) + (image.empty() ? 0 : 1) +
                      (features.empty() ? 0 : 1);
-  require(!url.empty(), "no target: give a URL, or --host");
+  require(!url.empty() || !targets.empty(), "no target: give a URL, or --host");
+  require(targets.empty() || url.empty(), "give one URL or several --target, not both");
+  require(targets.size() != 1, "--target is for several; give one as URL");
+  require(one_protocol(*this), "targets are all HTTP or all gRPC");
+  require(distinct_names(*this), "each --target needs a name of its own");
   require(kinds <= 1, "--qps, --shape and --trace exclude each other");
   require(bodies <= 1, "-d, -D, --body-file, --image and --features exclude each other");
-  require(!rate || (*rate > 0 && *rate <= 1e6), "--qps must lie between 0 and 1,000,000");
+  require(!rate || (*rate > 0 && *rate <= kMostRate), "--qps must lie between 0 and 1,000,000");
   require(!duration || *duration > Duration::zero(), "the duration must be above 0");
   require(!requests || *requests > 0, "-n must be at least 1");
   require(!connections || *connections > 0, "-c must be at least 1");
@@ -307,19 +473,28 @@ Result<void> Options::validate() const {
           "--find-max-qps has windows of its own: leave out -n, --warmup, --cooldown");
   require(!find_max || !duration || *duration >= window * 4,
           "--seconds must leave a search at least four times --window");
-  require(search_from > 0 && search_to >= search_from && search_to <= 1e6,
+  require(search_from > 0 && search_to >= search_from && search_to <= kMostRate,
           "--search-from must be above 0 and at most --search-to, that at most 1,000,000");
   require(window >= std::chrono::milliseconds(100), "--window must be at least 100ms");
-  require(rows.empty() || !body_file.empty() || url.find("{{") != std::string::npos,
+  require(rows.empty() || !body_file.empty() ||
+              std::ranges::any_of(
+                  urls(), [](const auto& one) { return one.find("{{") != std::string::npos; }),
           "--rows belongs to --body-file, or to a URL with {{row}}");
   require(key_file.empty() || !certificate_file.empty(), "--key belongs to --cert");
-  require(certificate_file.empty() || wants_tls(*this),
+  require(certificate_file.empty() ||
+              std::ranges::any_of(urls(), [&](const auto& one) { return wants_tls(*this, one); }),
           "--cert and --key belong to https:// and grpcs://, or to --tls");
   require(streams == 0 || is_grpc(*this), "--streams belongs to --grpc");
   require(!multipart || !image.empty(), "--multipart belongs to --image");
   require(trace_speed > 0 && trace_scale > 0, "--trace-speed and --trace-scale must be above 0");
   require(arrivals == Arrivals::kEven || kinds == 1 || find_max,
           "--arrivals poisson needs --qps, --shape or --trace");
+  const auto to_stdout = static_cast<int>(std::ranges::count_if(
+      std::array{json, csv, html, log}, [](const auto& file) { return is_stdout(file); }));
+  require(to_stdout + (hey_rows ? 1 : 0) <= 1,
+          "only one of --json, --csv, --html, --log and -o csv can go to standard output");
+  require(!find_max || (!hey_rows && log.empty()), "--log and -o csv are not for --find-max-qps");
+  require(expect.empty() || !is_grpc(*this), "--expect is for HTTP");
   if (!faults.empty()) {
     return fail(ErrorCode::kInvalidArgument, std::move(faults));
   }

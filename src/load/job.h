@@ -13,7 +13,7 @@ namespace podsense::load {
 
 struct Job {
   Plan plan;
-  MakeTransport make;
+  std::vector<MakeTransport> make;  ///< of each target
   Circumstances circumstances;
 };
 
@@ -25,13 +25,16 @@ Result<Job> make_job(const Options& options);
 struct Content {
   std::vector<HttpRequestOptions::Body> bodies;
   std::string path;  ///< where such a body goes when the URL has no path
+  std::shared_ptr<const Table> rows = nullptr;
 };
 Result<Content> make_content(const Options& options);
 
-/// The CSV file of --rows; null where there is none. @errors kInvalidArgument
-Result<std::shared_ptr<const Table>> load_rows(const Options& options);
+/// The CSV file of --rows; null where there is none. `text` is the template of the body, whose
+/// columns, with those of the URLs, say whether the first line is a header.
+/// @errors kInvalidArgument
+Result<std::shared_ptr<const Table>> load_rows(const Options& options, std::string_view text);
 
-/// The addresses of a host that is one's own, or may be loaded.
+/// The addresses of a host that is one's own, or may be loaded; with --connect-to those of another.
 /// @errors kNotFound: the name does not resolve; kPermissionDenied: a public address
 Result<std::vector<Endpoint>> own_endpoints(const Options& options, const Url& url);
 
@@ -42,7 +45,8 @@ struct Connections {
 };
 Connections part_of(const Connections& all, unsigned part, unsigned parts);
 
-/// Sets `make`, and what the report says of it. The plan and the numbers of connections are set.
+/// For options whose `url` is one target: adds to `make`, and sets what the report says of it. The
+/// plan and the numbers of connections are set.
 /// @errors as `run`
 Result<void> make_http(const Options& options, Job& job);
 Result<void> make_grpc(const Options& options, Job& job);

@@ -1,10 +1,12 @@
 #include "load/load.h"
 
-#include <fstream>
+#include <algorithm>
+#include <filesystem>
 #include <iostream>
 
 #include "load/job.h"
 #include "load/live.h"
+#include "load/outputs.h"
 #include "load/runner.h"
 #include "load/scrape.h"
 
@@ -13,8 +15,16 @@ namespace {
 
 constexpr Duration kTick = std::chrono::milliseconds(100);
 
+/// What looks on while a run goes.
+struct Watchers {
+  LiveView& live;
+  ScrapeMetrics& metrics;
+  Outputs& outputs;
+  const Circumstances& how;
+};
+
 /// Watches until the end; true when a signal cut it short.
-bool run_engine(Engine& engine, LiveView& live, ScrapeMetrics& metrics, Signals& signals) {
+bool run_engine(Engine& engine, const Watchers& watchers, Signals& signals) {
   bool interrupted = false;
   engine.start();
   while (!engine.wait(interrupted ? kTick : Duration::zero())) {
@@ -24,21 +34,13 @@ bool run_engine(Engine& engine, LiveView& live, ScrapeMetrics& metrics, Signals&
     }
     const Recorder::Recent recent = engine.recent();
     const std::size_t in_flight = engine.in_flight();
-    metrics.update(recent, in_flight);
-    live.update(std::chrono::steady_clock::now() - engine.started(), recent, in_flight);
+    watchers.metrics.update(recent, in_flight);
+    watchers.live.update(std::chrono::steady_clock::now() - engine.started(), recent, in_flight);
+    watchers.outputs.add(engine.take_rows(), watchers.how);
   }
-  live.finish();
+  watchers.outputs.add(engine.take_rows(), watchers.how);
+  watchers.live.finish();
   return interrupted;
-}
-
-Result<void> write_file(const std::filesystem::path& path, const std::string& content) {
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file << content;
-  file.close();
-  if (!file) {
-    return fail(ErrorCode::kUnavailable, "cannot write " + path.string());
-  }
-  return {};
 }
 
 Ending ending_of(const Report& report) {
@@ -56,45 +58,39 @@ Ending ending_of(const Report& report) {
   return report.results.counts.ok == 0 ? Ending::kNotRun : Ending::kOk;
 }
 
-/// Text, JSON, CSV and HTML, as the options ask.
-Result<void> write_report(const Report& report, const Options& options) {
-  if (options.json == "-") {
-    std::cout << json_report(report) << std::flush;
-  } else {
-    std::cout << text_report(report) << std::flush;
-    if (!options.json.empty()) {
-      if (auto written = write_file(options.json, json_report(report)); !written) {
-        return written;
-      }
-    }
-  }
-  if (!options.csv.empty()) {
-    if (auto written = write_file(options.csv, csv_report(report)); !written) {
-      return written;
-    }
-  }
-  if (!options.html.empty()) {
-    if (auto written = write_file(options.html, html_report(report)); !written) {
-      return written;
-    }
-  }
-  return {};
-}
-
-Result<Ending> conclude(Report& report, const Options& options) {
+Result<Ending> conclude(Report& report, const Options& options, Outputs& outputs) {
   for (const Threshold& threshold : options.fail_if) {
     report.thresholds.emplace_back(threshold, threshold.check(report.results));
   }
-  if (auto written = write_report(report, options); !written) {
+  if (auto written = outputs.write(report); !written) {
     return fail(std::move(written.error()));
   }
   return ending_of(report);
 }
 
+/// The same file by another name is the same file.
+Result<void> check_distinct(const std::vector<std::string>& files) {
+  std::error_code error;
+  for (auto file = files.begin(); file != files.end(); ++file) {
+    for (auto other = files.begin(); other != file; ++other) {
+      if (*file == *other || std::filesystem::equivalent(*file, *other, error)) {
+        return fail(ErrorCode::kInvalidArgument,
+                    *file + " is given twice" + (*file == *other ? "" : ", also as " + *other) +
+                        ": its requests would be counted twice");
+      }
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Ending> merge_files(const std::vector<std::string>& files, const Options& output) {
+  if (auto distinct = check_distinct(files); !distinct) {
+    return fail(std::move(distinct.error()));
+  }
   std::vector<Report> reports;
+  std::vector<std::string> texts;
   for (const std::string& file : files) {
     auto text = read_file(file);
     if (!text) {
@@ -104,16 +100,29 @@ Result<Ending> merge_files(const std::vector<std::string>& files, const Options&
     if (!report) {
       return fail(ErrorCode::kInvalidArgument, file + ": " + report.error().message);
     }
+    if (const auto same = std::ranges::find(texts, *text); same != texts.end()) {
+      return fail(ErrorCode::kInvalidArgument,
+                  file + " holds the same report as " +
+                      files[static_cast<std::size_t>(same - texts.begin())] +
+                      ": its requests would be counted twice");
+    }
+    texts.push_back(std::move(*text));
     reports.push_back(std::move(*report));
   }
   auto merged = merge_reports(std::move(reports));
   if (!merged) {
     return fail(std::move(merged.error()));
   }
-  return conclude(*merged, output);
+  auto outputs = Outputs::open(output);
+  if (!outputs) {
+    return fail(std::move(outputs.error()));
+  }
+  return conclude(*merged, output, *outputs);
 }
 
-Result<Ending> run(const Options& options) {
+namespace {
+
+Result<Report> measure_into(const Options& options, Outputs& outputs) {
   auto job = make_job(options);
   if (!job) {
     return fail(std::move(job.error()));
@@ -137,9 +146,10 @@ Result<Ending> run(const Options& options) {
     }
     report.circumstances = found->circumstances;
     report.results = std::move(found->results);
+    report.target_results = std::move(found->target_results);
     report.search = std::move(found->search);
     report.interrupted = found->interrupted;
-    return conclude(report, options);
+    return report;
   }
   auto engine = open_engine(options, *job, signals);
   if (!engine) {
@@ -148,9 +158,38 @@ Result<Ending> run(const Options& options) {
   LiveView live({.length = job->plan.duration,
                  .requests = job->circumstances.requests,
                  .quiet = options.quiet});
-  report.interrupted = run_engine(**engine, live, metrics, signals);
-  report.results = (*engine)->results();
-  return conclude(report, options);
+  const Watchers watchers{
+      .live = live, .metrics = metrics, .outputs = outputs, .how = report.circumstances};
+  report.interrupted = run_engine(**engine, watchers, signals);
+  RunResults results = (*engine)->results();
+  report.results = std::move(results.all);
+  if (!report.circumstances.targets.empty()) {
+    report.target_results = std::move(results.targets);
+  }
+  return report;
+}
+
+}  // namespace
+
+Result<Ending> run(const Options& options) {
+  // Flags first: a wrong one leaves no empty file behind.
+  if (auto valid = options.validate(); !valid) {
+    return fail(std::move(valid.error()));
+  }
+  auto outputs = Outputs::open(options);
+  if (!outputs) {
+    return fail(std::move(outputs.error()));
+  }
+  auto report = measure_into(options, *outputs);
+  if (!report) {
+    return fail(std::move(report.error()));
+  }
+  return conclude(*report, options, *outputs);
+}
+
+Result<Report> measure(const Options& options) {
+  Outputs none;
+  return measure_into(options, none);
 }
 
 }  // namespace podsense::load

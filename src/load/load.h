@@ -14,17 +14,31 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "load/arrivals.h"
+#include "load/csv.h"
+#include "load/expectation.h"
 #include "load/report.h"
 
 namespace podsense::load {
 
+/// One of several targets: each gets its share of the requests, by weight.
+struct TargetOption {
+  std::string name;
+  std::string url;
+  unsigned weight = 1;
+};
+/// NAME=URL or NAME:WEIGHT=URL. @errors kInvalidArgument
+Result<TargetOption> parse_target(std::string_view text);
+
 struct Options {
   // --- the target
-  std::string url;     ///< may lack a path: then the kind of body says which; a template
-  std::string method;  ///< empty: GET, or POST with a body
+  std::string url;  ///< may lack a path: then the kind of body says which; a template
+  std::vector<TargetOption> targets;    ///< in place of `url`: two at least
+  std::vector<std::string> connect_to;  ///< HOST1:PORT1:HOST2:PORT2, as curl has it
+  std::string method;                   ///< empty: GET, or POST with a body
   std::vector<std::pair<std::string, std::string>> headers;
   std::string content_type;
   bool keep_alive = true;
+  unsigned redirects = 0;  ///< followed at most, each request; on the same host only
   bool verify_tls = true;
   std::string ca_file;           ///< PEM; empty: the system's
   std::string certificate_file;  ///< PEM, shown to servers that ask for one; empty: none
@@ -41,12 +55,14 @@ struct Options {
   unsigned streams = 0;     ///< calls on a connection at a time; 0: 100, closed loop 1
 
   // --- the body: at most one of these
-  std::optional<std::string> body;  ///< as it is
-  std::filesystem::path body_file;  ///< a template
-  std::filesystem::path image;      ///< a file, or a folder of them
-  std::string features;             ///< numbers with commas, or a CSV file
-  std::filesystem::path rows;       ///< CSV file for {{row}}, also in the URL
-  bool multipart = false;           ///< the image as a form's field
+  std::optional<std::string> body;             ///< as it is
+  std::filesystem::path body_file;             ///< a template; "-": standard input
+  std::optional<std::string> body_template;    ///< its text, where it was read already
+  std::filesystem::path image;                 ///< a file, or a folder of them
+  std::string features;                        ///< numbers with commas, or a CSV file
+  std::filesystem::path rows;                  ///< CSV file for {{row}}, also in the URL
+  bool multipart = false;                      ///< the image as a form's field
+  HeaderLine csv_header = HeaderLine::kGuess;  ///< of --rows, --features and --trace
 
   // --- the load
   std::optional<double> rate;   ///< open loop at a constant rate
@@ -54,6 +70,7 @@ struct Options {
   std::filesystem::path trace;  ///< open loop, see parse_trace
   double trace_speed = 1;       ///< 2: twice as fast
   double trace_scale = 1;       ///< 2: twice as many, for counts
+  bool keep_offset = false;     ///< a trace begins at 0, not at its first moment
   Arrivals arrivals = Arrivals::kEven;
   std::optional<Duration> duration;
   std::optional<std::uint64_t> requests;
@@ -75,17 +92,26 @@ struct Options {
   Duration window = std::chrono::seconds(5);
 
   // --- what comes out
+  std::vector<Expectation> expect;  ///< of every answer with a 2xx status
   std::vector<Threshold> fail_if;
-  std::filesystem::path json;  ///< "-": standard output, and no text
-  std::filesystem::path csv;
+  // "-" is standard output: then the text is not written there. One of them at most.
+  std::filesystem::path json;
+  std::filesystem::path csv;  ///< slices over time
   std::filesystem::path html;
-  std::string prometheus;  ///< ADDRESS:PORT to scrape while it runs
-  bool quiet = false;      ///< no live view
-  std::string tool;        ///< name and version, for the report
+  std::filesystem::path log;  ///< every request
+  bool hey_rows = false;      ///< every answer to standard output, in hey's columns
+  std::string prometheus;     ///< ADDRESS:PORT to scrape while it runs
+  bool quiet = false;         ///< no live view
+  std::string tool;           ///< name and version, for the report
 
+  /// `url`, or those of `targets`.
+  [[nodiscard]] std::vector<std::string> urls() const;
   /// Every fault at once.
   [[nodiscard]] Result<void> validate() const;
 };
+
+/// By a flag, or by the scheme of the first URL.
+bool is_grpc(const Options& options);
 
 /// How a run ended.
 enum class Ending {
@@ -100,6 +126,11 @@ enum class Ending {
 /// @errors kInvalidArgument: options; kUnavailable and others: the target, in one line
 /// @threads from main's, before any other thread exists: it blocks signals for those to come
 Result<Ending> run(const Options& options);
+
+/// Runs and says nothing: for callers that report in their own words. The options' outputs are not
+/// looked at.
+/// @errors, @threads as `run`
+Result<Report> measure(const Options& options);
 
 /// Reads reports, merges them and writes one, with `fail_if` checked, as the options ask.
 /// @errors kInvalidArgument names the file

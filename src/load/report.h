@@ -34,6 +34,13 @@ struct Circumstances {
   std::uint64_t seed = 0;
   bool keep_alive = true;
   std::string started_at;  ///< RFC 3339, UTC
+  struct Target {
+    std::string name;
+    std::string url;
+    unsigned weight = 1;
+    friend bool operator==(const Target&, const Target&) = default;
+  };
+  std::vector<Target> targets;  ///< empty: there is one, at `url`
 };
 
 /// One rate that a search tried.
@@ -60,6 +67,7 @@ struct Search {
 struct Report {
   Circumstances circumstances;
   Results results;
+  std::vector<Results> target_results;  ///< as many as `circumstances.targets`
   bool interrupted = false;
   std::vector<std::pair<Threshold, Threshold::Verdict>> thresholds;
   std::optional<Search> search;
@@ -67,6 +75,14 @@ struct Report {
   /// An open loop that sent everything that was due, within the meaning of its send lag.
   [[nodiscard]] bool rate_applied() const;
 };
+
+/// In what the generator itself, and not the server, was the limit: `cpu`, `cpu_wait`, `throttled`,
+/// `descriptors`, `ports`, `send_lag`, each with a sentence.
+struct GeneratorLimit {
+  std::string name;
+  std::string text;
+};
+std::vector<GeneratorLimit> generator_limits(const Report& report);
 
 std::string text_report(const Report& report);
 std::string json_report(const Report& report);

@@ -11,7 +11,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::string_view kFormat = "podsense.load/1";
+constexpr std::string_view kFormat = "podsense.load/2";
 
 Json summary(const Histogram& histogram) {
   Json json{{"count", histogram.count()}};
@@ -25,7 +25,26 @@ Json summary(const Histogram& histogram) {
   for (const double q : reported_quantiles(histogram)) {
     json["percentiles"][percent_name(q)] = to_seconds(histogram.quantile(q));
     const auto between = histogram.confidence(q);
-    json["confidence_95"][percent_name(q)] = {to_seconds(between.low), to_seconds(between.high)};
+    json["confidence_95"][percent_name(q)] = {
+        to_seconds(between.low), between.high ? Json(to_seconds(*between.high)) : Json(nullptr)};
+  }
+  return json;
+}
+
+/// Percentiles of answered and failed requests together, and which of them are lower bounds.
+Json of_all(const Results& results) {
+  Json json{{"count", results.latency.count() + results.failed.count()},
+            {"percentiles", Json::object()},
+            {"at_least", Json::array()}};
+  if (results.latency.count() + results.failed.count() == 0) {
+    return json;
+  }
+  for (const double q : reported_quantiles(results.latency)) {
+    const OfAll figure = quantile_of_all(results.latency, results.failed, q);
+    json["percentiles"][percent_name(q)] = to_seconds(figure.value);
+    if (figure.at_least) {
+      json["at_least"].push_back(percent_name(q));
+    }
   }
   return json;
 }
@@ -149,6 +168,18 @@ Json search_json(const Search& search) {
           {"out_of_time", search.out_of_time}, {"steps", std::move(steps)}};
 }
 
+Json generator_json(const Report& report) {
+  Json limits = Json::array();
+  for (const GeneratorLimit& limit : generator_limits(report)) {
+    limits.push_back({{"name", limit.name}, {"text", limit.text}});
+  }
+  const GeneratorUse& use = report.results.generator;
+  return {{"cpu_busy", use.busy},
+          {"cpu_waited", use.waited},
+          {"throttled_seconds", to_seconds(use.throttled)},
+          {"limits", std::move(limits)}};
+}
+
 void add_answers(const Results& results, Json& json) {
   json["status"] = Json::object();
   for (const auto& [code, status] : results.status) {
@@ -178,30 +209,39 @@ void add_histograms(const Results& results, Json& json) {
                         {"connect", raw(results.connect)},
                         {"send_lag", raw(results.send_lag)},
                         {"failed", raw(results.failed)},
+                        {"failed_service", raw(results.failed_service)},
                         {"status", std::move(status)}};
 }
 
 Circumstances circumstances_from(const Json& json) {
   const Json& plan = json.at("plan");
-  return {.tool = json.at("tool").get<std::string>(),
-          .url = json.at("target").at("url").get<std::string>(),
-          .method = json.at("target").at("method").get<std::string>(),
-          .protocol = json.at("target").at("protocol").get<std::string>(),
-          .open_loop = plan.at("mode").get<std::string>() == "open",
-          .shape = plan.at("shape").get<std::string>(),
-          .arrivals = plan.at("arrivals").get<std::string>(),
-          .seconds = seconds(plan.at("seconds")),
-          .warm_up_seconds = seconds(plan.at("warm_up_seconds")),
-          .cool_down_seconds = seconds(plan.at("cool_down_seconds")),
-          .requests = whole<std::uint64_t>(plan.at("requests")),
-          .connections = whole<unsigned>(plan.at("connections")),
-          .max_connections = whole<unsigned>(plan.at("max_connections")),
-          .threads = whole<unsigned>(plan.at("threads")),
-          .generators = whole<unsigned>(plan.at("generators")),
-          .timeout_seconds = seconds(plan.at("timeout_seconds")),
-          .seed = whole<std::uint64_t>(plan.at("seed")),
-          .keep_alive = plan.at("keep_alive").get<bool>(),
-          .started_at = json.at("started_at").get<std::string>()};
+  Circumstances how{.tool = json.at("tool").get<std::string>(),
+                    .url = json.at("target").at("url").get<std::string>(),
+                    .method = json.at("target").at("method").get<std::string>(),
+                    .protocol = json.at("target").at("protocol").get<std::string>(),
+                    .open_loop = plan.at("mode").get<std::string>() == "open",
+                    .shape = plan.at("shape").get<std::string>(),
+                    .arrivals = plan.at("arrivals").get<std::string>(),
+                    .seconds = seconds(plan.at("seconds")),
+                    .warm_up_seconds = seconds(plan.at("warm_up_seconds")),
+                    .cool_down_seconds = seconds(plan.at("cool_down_seconds")),
+                    .requests = whole<std::uint64_t>(plan.at("requests")),
+                    .connections = whole<unsigned>(plan.at("connections")),
+                    .max_connections = whole<unsigned>(plan.at("max_connections")),
+                    .threads = whole<unsigned>(plan.at("threads")),
+                    .generators = whole<unsigned>(plan.at("generators")),
+                    .timeout_seconds = seconds(plan.at("timeout_seconds")),
+                    .seed = whole<std::uint64_t>(plan.at("seed")),
+                    .keep_alive = plan.at("keep_alive").get<bool>(),
+                    .started_at = json.at("started_at").get<std::string>()};
+  if (json.contains("targets")) {
+    for (const Json& target : json.at("targets")) {
+      how.targets.push_back({.name = target.at("name").get<std::string>(),
+                             .url = target.at("url").get<std::string>(),
+                             .weight = whole<unsigned>(target.at("weight"))});
+    }
+  }
+  return how;
 }
 
 Duration seconds_from(const Json& json) {
@@ -241,8 +281,7 @@ Results results_from(const Json& json) {
                   .connect = histogram_from(raws.at("connect")),
                   .send_lag = histogram_from(raws.at("send_lag")),
                   .failed = histogram_from(raws.at("failed")),
-                  .slices = slices_from(json.at("timeline").at("slices")),
-                  .slice_width = seconds_from(json.at("timeline").at("slice_seconds")),
+                  .failed_service = histogram_from(raws.at("failed_service")),
                   .measured = seconds_from(json.at("measured_seconds")),
                   .last_answer = seconds_from(json.at("last_answer_seconds"))};
   for (const auto& [code, one] : json.at("status").items()) {
@@ -264,6 +303,27 @@ Results results_from(const Json& json) {
   return results;
 }
 
+/// The figures of all targets, or of one.
+void add_results(const Results& results, Json& json) {
+  json.update(
+      {{"measured_seconds", to_seconds(results.measured)},
+       {"last_answer_seconds", to_seconds(results.last_answer)},
+       {"requests", counts_json(results.counts)},
+       {"error_share", error_share(results.counts)},
+       {"rates", {{"offered", offered_rate(results)}, {"achieved", achieved_rate(results)}}},
+       {"latency", summary(results.latency)},
+       {"service_latency", summary(results.service)},
+       {"first_byte", summary(results.first_byte)},
+       {"connect", summary(results.connect)},
+       {"send_lag", summary(results.send_lag)},
+       {"failed_latency", summary(results.failed)},
+       {"latency_of_all", of_all(results)},
+       {"connections_opened", results.counts.connections},
+       {"bytes_sent", results.counts.bytes_out},
+       {"bytes_received", results.counts.bytes_in}});
+  add_answers(results, json);
+}
+
 }  // namespace
 
 std::string json_report(const Report& report) {
@@ -274,23 +334,10 @@ std::string json_report(const Report& report) {
             {"target", {{"url", how.url}, {"method", how.method}, {"protocol", how.protocol}}},
             {"plan", plan_json(how)},
             {"started_at", how.started_at},
-            {"measured_seconds", to_seconds(results.measured)},
-            {"last_answer_seconds", to_seconds(results.last_answer)},
             {"interrupted", report.interrupted},
-            {"rate_applied", report.rate_applied()},
-            {"requests", counts_json(results.counts)},
-            {"error_share", error_share(results.counts)},
-            {"rates", {{"offered", offered_rate(results)}, {"achieved", achieved_rate(results)}}},
-            {"latency", summary(results.latency)},
-            {"service_latency", summary(results.service)},
-            {"first_byte", summary(results.first_byte)},
-            {"connect", summary(results.connect)},
-            {"send_lag", summary(results.send_lag)},
-            {"failed_latency", summary(results.failed)},
-            {"connections_opened", results.counts.connections},
-            {"bytes_sent", results.counts.bytes_out},
-            {"bytes_received", results.counts.bytes_in}};
-  add_answers(results, json);
+            {"rate_applied", report.rate_applied()}};
+  add_results(results, json);
+  json["generator"] = generator_json(report);
   json["thresholds"] = Json::array();
   for (const auto& [threshold, verdict] : report.thresholds) {
     json["thresholds"].push_back({{"expression", threshold.text()},
@@ -301,10 +348,32 @@ std::string json_report(const Report& report) {
   if (report.search) {
     json["search"] = search_json(*report.search);
   }
+  for (std::size_t i = 0; i < report.target_results.size(); ++i) {
+    Json one{{"name", how.targets[i].name},
+             {"url", how.targets[i].url},
+             {"weight", how.targets[i].weight}};
+    add_results(report.target_results[i], one);
+    add_histograms(report.target_results[i], one);
+    json["targets"].push_back(std::move(one));
+  }
   json["timeline"] = timeline_json(results);
   add_histograms(results, json);
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
+
+namespace {
+
+/// What is only in the figures of all targets.
+void add_whole_run(const Json& json, Results& results) {
+  const Json& generator = json.at("generator");
+  results.slices = slices_from(json.at("timeline").at("slices"));
+  results.slice_width = seconds_from(json.at("timeline").at("slice_seconds"));
+  results.generator = {.busy = seconds(generator.at("cpu_busy")),
+                       .waited = seconds(generator.at("cpu_waited")),
+                       .throttled = seconds_from(generator.at("throttled_seconds"))};
+}
+
+}  // namespace
 
 Result<Report> read_report(std::string_view text) {
   try {
@@ -314,9 +383,15 @@ Result<Report> read_report(std::string_view text) {
                   "not a report of `podsense load --json` (no \"format\": \"" +
                       std::string(kFormat) + "\")");
     }
-    return Report{.circumstances = circumstances_from(json),
+    Report report{.circumstances = circumstances_from(json),
                   .results = results_from(json),
+                  .target_results = {},
                   .interrupted = json.at("interrupted").get<bool>()};
+    add_whole_run(json, report.results);
+    for (std::size_t i = 0; i < report.circumstances.targets.size(); ++i) {
+      report.target_results.push_back(results_from(json.at("targets").at(i)));
+    }
+    return report;
   } catch (const std::exception& error) {
     return fail(ErrorCode::kInvalidArgument,
                 std::string("not a report of `podsense load --json`: ") + error.what());

@@ -29,13 +29,24 @@ void line(std::string& out, std::string_view name, const std::string& value) {
 
 std::string headline(const Report& report) {
   const Counts& counts = report.results.counts;
-  if (counts.dropped > 0) {
-    return "RATE NOT APPLIED: " + format_count(counts.dropped) + " of " +
+  std::string out;
+  std::uint64_t shortage = 0;
+  for (const ErrorKind kind : {ErrorKind::kDescriptors, ErrorKind::kPorts}) {
+    shortage += report.results.errors[static_cast<std::size_t>(kind)];
+  }
+  if (counts.dropped > shortage) {
+    out += "RATE NOT APPLIED: " + format_count(counts.dropped - shortage) + " of " +
            format_count(counts.planned) + " requests were not sent, since all " +
            std::to_string(report.circumstances.max_connections) +
            " connections were busy (--max-connections)\n";
   }
-  return report.interrupted ? "INTERRUPTED: this is what was measured until then\n" : "";
+  if (report.interrupted) {
+    out += "INTERRUPTED: this is what was measured until then\n";
+  }
+  for (const GeneratorLimit& limit : generator_limits(report)) {
+    out += "THE GENERATOR WAS THE LIMIT: " + limit.text + "\n";
+  }
+  return out;
 }
 
 void counts_table(const Report& report, std::string& out) {
@@ -72,13 +83,12 @@ void counts_table(const Report& report, std::string& out) {
                 : ""));
 }
 
-/// A tenth of what is reported is the generator's own doing.
-bool generator_was_late(const Report& report) {
-  const Results& results = report.results;
-  const Duration limit = std::max(Duration(std::chrono::milliseconds(1)),
-                                  Duration(results.latency.quantile(0.99) / 10));
-  return report.circumstances.open_loop && results.latency.count() > 0 &&
-         results.send_lag.quantile(0.99) > limit;
+/// "12.1 ms – 14.0 ms", "≥ 38.8 ms", or nothing where nothing is known.
+std::string interval_text(const Histogram::Interval& between) {
+  if (between.high) {
+    return format_duration(between.low) + " – " + format_duration(*between.high);
+  }
+  return between.low > Duration::zero() ? "≥ " + format_duration(between.low) : "–";
 }
 
 void latency_table(const Report& report, std::string& out) {
@@ -88,29 +98,42 @@ void latency_table(const Report& report, std::string& out) {
     return;
   }
   const bool open = report.circumstances.open_loop;
-  out += "\n  " + pad("", 8) + pad("latency", 11) + pad("95 % between", 24) + pad("service", 11) +
-         pad("first byte", 12) + pad("send lag", 11) + "\n";
-  const auto row = [&](const std::string& name, Duration latency, const std::string& range,
-                       Duration service, Duration first, Duration lag) {
-    out += "  " + pad(name, 8, false) + pad(format_duration(latency), 11) + pad(range, 24) +
-           pad(format_duration(service), 11) + pad(format_duration(first), 12) +
-           pad(open ? format_duration(lag) : "–", 11) + "\n";
+  const bool failures = results.failed.count() > 0;
+  const auto row = [&](const std::string& name, const std::string& latency,
+                       const std::string& range, const std::string& of_all,
+                       const std::string& service, const std::string& first,
+                       const std::string& lag) {
+    out += "  " + pad(name, 8, false) + pad(latency, 11) + pad(range, 24) +
+           (failures ? pad(of_all, 11) : "") + pad(service, 11) + pad(first, 12) +
+           pad(open ? lag : "–", 11) + "\n";
   };
-  row("min", results.latency.min(), "", results.service.min(), results.first_byte.min(),
-      results.send_lag.min());
-  row("mean", results.latency.mean(), "", results.service.mean(), results.first_byte.mean(),
-      results.send_lag.mean());
+  const auto plain = [&](const std::string& name, auto figure) {
+    row(name, format_duration(figure(results.latency)), "", "",
+        format_duration(figure(results.service)), format_duration(figure(results.first_byte)),
+        format_duration(figure(results.send_lag)));
+  };
+  out += "\n";
+  row("", failures ? "answered" : "latency", "95 % between", "of all", "service", "first byte",
+      open ? "send lag" : "");
+  plain("min", [](const Histogram& h) { return h.min(); });
+  plain("mean", [](const Histogram& h) { return h.mean(); });
   for (const double q : reported_quantiles(results.latency)) {
-    const auto between = results.latency.confidence(q);
-    row(percent_name(q), results.latency.quantile(q),
-        format_duration(between.low) + " – " + format_duration(between.high),
-        results.service.quantile(q), results.first_byte.quantile(q), results.send_lag.quantile(q));
+    row(percent_name(q), format_duration(results.latency.quantile(q)),
+        interval_text(results.latency.confidence(q)),
+        format_of_all(quantile_of_all(results.latency, results.failed, q)),
+        format_duration(results.service.quantile(q)),
+        format_duration(results.first_byte.quantile(q)),
+        format_duration(results.send_lag.quantile(q)));
   }
-  row("max", results.latency.max(), "", results.service.max(), results.first_byte.max(),
-      results.send_lag.max());
+  plain("max", [](const Histogram& h) { return h.max(); });
   out += open ? "  latency: from the time a request was due; service: from the time it was sent\n"
               : "  closed loop: a slow answer delays the requests after it, and that wait is in no "
                 "number here\n";
+  if (failures) {
+    out +=
+        "  of all: with the failed requests, each as long as it waited; ≥ where those would have "
+        "taken longer\n";
+  }
 }
 
 /// Bars over equal ratios between p0.1 and p99.9.
@@ -164,6 +187,27 @@ void answers(const Results& results, std::string& out) {
     if (results.errors[i] > 0) {
       add(std::string(error_kind_name(static_cast<ErrorKind>(i))), results.errors[i]);
     }
+  }
+}
+
+void targets_table(const Report& report, std::string& out) {
+  if (report.target_results.empty()) {
+    return;
+  }
+  out += "\n  " + pad("target", 16, false) + pad("sent", 10) + pad("ok", 10) + pad("errors", 10) +
+         pad("ok/s", 10) + pad("p50", 10) + pad("p99", 10) + pad("p99 of all", 12) + "\n";
+  for (std::size_t i = 0; i < report.target_results.size(); ++i) {
+    const Results& results = report.target_results[i];
+    const bool any = results.latency.count() > 0;
+    const auto quantile = [&](double q) {
+      return any ? format_duration(results.latency.quantile(q)) : std::string("–");
+    };
+    out += "  " + pad(report.circumstances.targets[i].name, 16, false) +
+           pad(format_count(results.counts.sent), 10) + pad(format_count(results.counts.ok), 10) +
+           pad(percent(error_share(results.counts)), 10) +
+           pad(format_number(achieved_rate(results)), 10) + pad(quantile(0.5), 10) +
+           pad(quantile(0.99), 10) +
+           pad(format_of_all(quantile_of_all(results.latency, results.failed, 0.99)), 12) + "\n";
   }
 }
 
@@ -248,11 +292,7 @@ std::string text_report(const Report& report) {
          (how.generators > 1 ? ", " + std::to_string(how.generators) + " generators" : "") + "\n\n";
   counts_table(report, out);
   latency_table(report, out);
-  if (generator_was_late(report)) {
-    out +=
-        "  the generator itself was late (see send lag): use a calmer machine, or more "
-        "generators\n";
-  }
+  targets_table(report, out);
   bars(report.results.latency, out);
   answers(report.results, out);
   verdicts(report, out);
@@ -269,13 +309,15 @@ std::string csv_report(const Report& report) {
   const Results& results = report.results;
   for (std::size_t i = 0; i < results.slices.size(); ++i) {
     const Slice& slice = results.slices[i];
+    const bool answered = slice.latency.count() > 0;  // else empty: no latency is not 0 ms
     const auto ms = [](Duration d) { return std::to_string(to_ms(d)); };
+    const auto quantile = [&](double q) { return answered ? ms(slice.latency.quantile(q)) : ""; };
     out += std::to_string(to_seconds(results.slice_width) * static_cast<double>(i)) + "," +
            std::to_string(slice.offered) + "," + std::to_string(slice.sent) + "," +
            std::to_string(slice.done) + "," + std::to_string(slice.failed) + "," +
-           std::to_string(slice.dropped) + "," + ms(slice.latency.quantile(0.5)) + "," +
-           ms(slice.latency.quantile(0.9)) + "," + ms(slice.latency.quantile(0.99)) + "," +
-           ms(slice.latency.max()) + "," + ms(slice.worst_lag) + "\n";
+           std::to_string(slice.dropped) + "," + quantile(0.5) + "," + quantile(0.9) + "," +
+           quantile(0.99) + "," + (answered ? ms(slice.latency.max()) : "") + "," +
+           (slice.sent > 0 ? ms(slice.worst_lag) : "") + "\n";
   }
   return out;
 }

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "load/body_template.h"
+#include "load/expectation.h"
 #include "load/http_request.h"
 #include "load/quantity.h"
 #include "load/report.h"
@@ -30,7 +31,8 @@ TEST(Url, IsReadAsBrowsersDo) {
   for (const Case& one :
        {Case{"http://localhost:8080", "localhost:8080", "/", false},
         Case{"localhost:8080/infer", "localhost:8080", "/infer", false},
-        Case{"https://h/x?a=b#c", "h", "/x?a=b", true},
+        Case{"https://h/x?a=b#c", "h", "/x?a=b", true}, Case{"HTTP://h", "h", "/", false},
+        Case{"Grpcs://h", "h:443", "/", true},
         Case{"http://h/{{random_int 1 2}}", "h", "/{{random_int 1 2}}", false},
         Case{"grpc://h", "h:9000", "/", false}, Case{"grpcs://h", "h:443", "/", true},
         Case{"http://[::1]:81?q", "[::1]:81", "/?q", false}}) {
@@ -96,7 +98,8 @@ TEST(BodyTemplate, RandomNumbersStayInRangeAndDependOnlyOnTheRequest) {
 }
 
 TEST(BodyTemplate, TakesRowsInTurn) {
-  const auto table = parse_table("a,b\n1,2\n3,4\n");
+  const std::vector<std::string> used{"b"};
+  const auto table = parse_table("a,b\n1,2\n3,4\n", HeaderLine::kGuess, used);
   ASSERT_TRUE(table);
   const auto rows = std::make_shared<const Table>(*table);
   EXPECT_EQ(rendered("[{{row}}] {{row b}}", 0, rows), "[1,2] 2");
@@ -115,9 +118,97 @@ TEST(BodyTemplate, SaysWhatIsWrongWithAPlaceholder) {
   EXPECT_THAT(error("{{row}}"), HasSubstr("--rows"));
 }
 
+std::shared_ptr<const Table> table_of(std::string_view csv, HeaderLine header,
+                                      const std::vector<std::string>& used = {}) {
+  auto table = parse_table(csv, header, used);
+  EXPECT_TRUE(table) << (table ? "" : table.error().message);
+  return table ? std::make_shared<const Table>(std::move(*table)) : nullptr;
+}
+
+std::string rendered_json(std::string_view text, std::shared_ptr<const Table> rows) {
+  const auto body = BodyTemplate::parse(text, std::move(rows), 1, Syntax::kJson);
+  EXPECT_TRUE(body) << (body ? "" : body.error().message);
+  std::string out;
+  if (body) {
+    body->append(0, out);
+  }
+  return out;
+}
+
+TEST(BodyTemplate, RowsFitIntoJson) {
+  const auto rows = table_of(
+      "text,n,empty,list,flag\n\"say \"\"hi\"\", C:\\\",5,,\"[1, 2]\",true\n", HeaderLine::kYes);
+  EXPECT_EQ(rendered_json(R"({"t": "{{row text}}"})", rows), R"({"t": "say \"hi\", C:\\"})");
+  EXPECT_EQ(rendered_json(R"({"t": {{row text}}})", rows), R"({"t": "say \"hi\", C:\\"})");
+  EXPECT_EQ(rendered_json(R"({"t": {{json row text}}})", rows), R"({"t": "say \"hi\", C:\\"})");
+  EXPECT_EQ(rendered_json(R"({"n": {{row n}}, "s": "{{row n}}"})", rows), R"({"n": 5, "s": "5"})");
+  EXPECT_EQ(rendered_json(R"({"n": {{json row n}}})", rows), R"({"n": "5"})");
+  EXPECT_EQ(rendered_json(R"([{{row}}])", rows), R"(["say \"hi\", C:\\",5,null,[1, 2],true])");
+  EXPECT_EQ(rendered_json(R"(["\"{{raw row n}}"])", rows), R"(["\"5"])");
+  EXPECT_EQ(rendered(R"({{row text}})", 0, rows), R"(say "hi", C:\)") << "text stays as it is";
+}
+
+TEST(BodyTemplate, ColumnsHaveNumbersAndNamesOfAnyCase) {
+  const auto named = table_of("City Name,n\n\"Berlin, DE\",1\n", HeaderLine::kGuess, {"city name"});
+  EXPECT_EQ(rendered("{{row city name}} {{row N}} {{row 2}}", 0, named), "Berlin, DE 1 1");
+  const auto bare = table_of("good film\nbad film\n", HeaderLine::kGuess, {"1"});
+  EXPECT_EQ(rendered("{{row 1}}|{{row}}", 0, bare), "good film|good film");
+  EXPECT_FALSE(BodyTemplate::parse("{{row 2}}", bare, 1));
+  EXPECT_FALSE(BodyTemplate::parse("{{row film}}", bare, 1));
+}
+
+TEST(Table, TheFirstLineIsAHeaderWhereItsNamesAreUsed) {
+  EXPECT_EQ(table_of("a,b\n1,2\n", HeaderLine::kGuess)->rows.size(), 2U);
+  EXPECT_EQ(table_of("a,b\n1,2\n", HeaderLine::kGuess, {"B"})->rows.size(), 1U);
+  EXPECT_EQ(table_of("\xEF\xBB\xBF"
+                     "a,b\r\n1,2\r\n",
+                     HeaderLine::kGuess, {"a"})
+                ->rows.size(),
+            1U);
+  EXPECT_EQ(table_of("a,b\n1,2\n", HeaderLine::kNo, {"a"})->rows.size(), 2U);
+  EXPECT_EQ(table_of("1,2\n3,4\n", HeaderLine::kYes)->rows.size(), 1U);
+}
+
+TEST(Table, SaysWhereItIsNoCsv) {
+  const auto fault = [](std::string_view csv) {
+    const auto table = parse_table(csv);
+    return table ? std::string("taken") : table.error().message;
+  };
+  EXPECT_THAT(fault("1,2\n3\n"), StartsWith("line 2, column 2: the record has 1 fields"));
+  EXPECT_THAT(fault("1,2\n3,4,5\n"), StartsWith("line 2, column 5: the record has 3 fields"));
+  EXPECT_THAT(fault("1,\"2\n3"), StartsWith("line 1, column 3: this quote is not closed"));
+  EXPECT_THAT(fault("\"a\"b\n"), StartsWith("line 1, column 4: text after a closing quote"));
+  EXPECT_THAT(fault("\xFF\xFE"
+                    "1"),
+              HasSubstr("UTF-16"));
+}
+
+TEST(Expectation, SaysWhatAnAnswerLacks) {
+  const std::string_view body =
+      R"({"prediction": 1, "predictions": [{"label": "cat", "score": 0.5}], "a/b": null})";
+  for (const char* const good :
+       {"json:prediction=1", "json:prediction=1.0", "json:predictions.0.label=cat",
+        "json:predictions.0.label=\"cat\"", "json:predictions.0.score=0.5", "json:predictions",
+        "json:a/b=null", "body:cat"}) {
+    const auto expectation = Expectation::parse(good);
+    ASSERT_TRUE(expectation) << good;
+    EXPECT_EQ(expectation->fault_of(body), "") << good;
+  }
+  for (const auto& [bad, said] : {std::pair{"json:prediction=0", "it is 1"},
+                                  {"json:predictions.1.label=cat", "no such value"},
+                                  {"json:predictions.x=1", "no such value"},
+                                  {"body:dog", "does not contain 'dog'"}}) {
+    EXPECT_THAT(Expectation::parse(bad)->fault_of(body), HasSubstr(said)) << bad;
+  }
+  EXPECT_THAT(Expectation::parse("json:a")->fault_of("<html>"), HasSubstr("is no JSON"));
+  for (const char* const text : {"", "prediction=1", "json:", "body:", "json:a..b=1"}) {
+    EXPECT_FALSE(Expectation::parse(text)) << text;
+  }
+}
+
 TEST(Table, RefusesRaggedRows) {
   EXPECT_FALSE(parse_table("1,2\n3\n"));
-  EXPECT_FALSE(parse_table("a,b\n"));
+  EXPECT_FALSE(parse_table("a,b\n", HeaderLine::kYes));
   EXPECT_FALSE(parse_table(""));
 }
 
@@ -139,7 +230,7 @@ TEST(HttpRequests, WritesHeadAndBody) {
 
 TEST(HttpRequests, UrlsFollowTheTemplateAndAreEncoded) {
   const auto rows = std::make_shared<const Table>(
-      Table{.columns = {"city"}, .rows = {"Bad Ems", "a/b&c=\xC3\xA4"}});
+      *parse_table("city\nBad Ems\na/b&c=\xC3\xA4\n", HeaderLine::kYes));
   HttpRequestOptions options = to_host("GET");
   options.target = *BodyTemplate::parse("/{{counter}}?q={{row city}}", rows, 1);
   const auto requests = HttpRequests::create(options);

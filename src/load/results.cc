@@ -21,8 +21,19 @@ constexpr std::array<std::string_view, 17> kGrpcNames{
 
 std::string_view error_kind_name(ErrorKind kind) {
   constexpr std::array<std::string_view, kErrorKinds> kNames{
-      "none", "connect", "tls", "timeout", "closed", "reset", "protocol", "canceled"};
+      "none",     "connect",  "tls",        "timeout",     "closed", "reset",
+      "protocol", "canceled", "unexpected", "descriptors", "ports"};
   return kNames[static_cast<std::size_t>(kind)];
+}
+
+bool is_shortage(ErrorKind kind) {
+  return kind == ErrorKind::kDescriptors || kind == ErrorKind::kPorts;
+}
+
+void GeneratorUse::merge(const GeneratorUse& other) {
+  busy = std::max(busy, other.busy);
+  waited = std::max(waited, other.waited);
+  throttled += other.throttled;
 }
 
 std::string status_name(int status) {
@@ -65,6 +76,7 @@ void Results::merge(const Results& other) {
   connect.merge(other.connect);
   send_lag.merge(other.send_lag);
   failed.merge(other.failed);
+  failed_service.merge(other.failed_service);
   for (const auto& [code, result] : other.status) {
     StatusResult& mine = status[code];
     mine.count += result.count;
@@ -84,6 +96,7 @@ void Results::merge(const Results& other) {
     slices[i].latency.merge(other.slices[i].latency);
     slices[i].worst_lag = std::max(slices[i].worst_lag, other.slices[i].worst_lag);
   }
+  generator.merge(other.generator);
   measured = std::max(measured, other.measured);
   last_answer = std::max(last_answer, other.last_answer);
 }
@@ -94,6 +107,7 @@ void Recorder::Recent::merge(const Recent& other) {
   failed += other.failed;
   dropped += other.dropped;
   latency.merge(other.latency);
+  failed_latency.merge(other.failed_latency);
   send_lag.merge(other.send_lag);
 }
 
@@ -117,7 +131,14 @@ Slice& Recorder::slice_at(TimePoint moment) {
   return results_.slices[index];
 }
 
-void Recorder::dropped(TimePoint intended) {
+void Recorder::dropped(const Ticket& ticket) {
+  const TimePoint intended = ticket.intended;
+  if (window_.log) {
+    rows_.push_back({.index = ticket.index,
+                     .target = window_.target,
+                     .due = intended - window_.start,
+                     .send_lag = ticket.started - intended});
+  }
   Slice& slice = slice_at(intended);
   ++slice.offered;
   ++slice.dropped;
@@ -148,7 +169,39 @@ void Recorder::sent(const Ticket& ticket) {
   results_.send_lag.record(lag);
 }
 
+/// What `sent` counted was not sent after all.
+void Recorder::unsent(const Outcome& outcome) {
+  Slice& slice = slice_at(outcome.ticket.intended);
+  --slice.sent;
+  ++slice.dropped;
+  ++recent_.dropped;
+  if (!measured(outcome.ticket.intended)) {
+    return;
+  }
+  --results_.counts.sent;
+  ++results_.counts.dropped;
+  ++results_.errors[static_cast<std::size_t>(outcome.error)];
+  note_sample(outcome);
+}
+
 void Recorder::finished(const Outcome& outcome) {
+  if (window_.log) {
+    const Ticket& ticket = outcome.ticket;
+    rows_.push_back({.index = ticket.index,
+                     .target = window_.target,
+                     .due = ticket.intended - window_.start,
+                     .send_lag = ticket.started - ticket.intended,
+                     .first_byte = outcome.first_byte - ticket.started,
+                     .service = outcome.finished - ticket.started,
+                     .status = outcome.status,
+                     .error = outcome.error,
+                     .ok = outcome.ok,
+                     .bytes_in = outcome.bytes_in});
+  }
+  if (is_shortage(outcome.error)) {
+    unsent(outcome);
+    return;
+  }
   const Duration latency = outcome.finished - outcome.ticket.intended;
   Slice& slice = slice_at(outcome.ticket.intended);
   if (outcome.ok) {
@@ -159,6 +212,7 @@ void Recorder::finished(const Outcome& outcome) {
   } else if (outcome.error != ErrorKind::kCanceled) {
     ++slice.failed;
     ++recent_.failed;
+    recent_.failed_latency.record(latency);
   }
   if (!measured(outcome.ticket.intended)) {
     return;
@@ -185,6 +239,7 @@ void Recorder::finished(const Outcome& outcome) {
   }
   ++results_.counts.failed;
   results_.failed.record(latency);
+  results_.failed_service.record(outcome.finished - outcome.ticket.started);
   if (outcome.error != ErrorKind::kNone) {
     ++results_.errors[static_cast<std::size_t>(outcome.error)];
   }

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -19,16 +20,21 @@ namespace podsense::load {
 /// Why a request has no answer, or an answer that is none.
 enum class ErrorKind {
   kNone,
-  kConnect,   ///< no connection: refused, unreachable, reset while connecting
-  kTls,       ///< the handshake or the certificate
-  kTimeout,   ///< no complete answer within the time limit
-  kClosed,    ///< the server closed the connection before the answer was complete
-  kReset,     ///< the connection broke
-  kProtocol,  ///< what came is no HTTP answer
-  kCanceled,  ///< not finished when the run was interrupted
+  kConnect,      ///< no connection: refused, unreachable, reset while connecting
+  kTls,          ///< the handshake or the certificate
+  kTimeout,      ///< no complete answer within the time limit
+  kClosed,       ///< the server closed the connection before the answer was complete
+  kReset,        ///< the connection broke
+  kProtocol,     ///< what came is no HTTP answer
+  kCanceled,     ///< not finished when the run was interrupted
+  kUnexpected,   ///< a 2xx answer without what was expected of it
+  kDescriptors,  ///< the generator had no file descriptors left: nothing was sent
+  kPorts,        ///< the generator had no local ports left: nothing was sent
 };
-inline constexpr std::size_t kErrorKinds = 8;
+inline constexpr std::size_t kErrorKinds = 11;
 std::string_view error_kind_name(ErrorKind kind);
+/// The generator's own doing; such requests count as dropped, not as failed.
+bool is_shortage(ErrorKind kind);
 
 /// A status is HTTP's number, or this plus gRPC's code.
 inline constexpr int kGrpcStatus = 1000;
@@ -78,15 +84,24 @@ struct Slice {
   Duration worst_lag{};
 };
 
+/// What the generator itself took. The greatest of its threads and generators.
+struct GeneratorUse {
+  double busy = 0;       ///< share of the run that it used the CPU it may use
+  double waited = 0;     ///< share of the run that it was ready to run and had no core
+  Duration throttled{};  ///< CPU time that its quota took away
+  void merge(const GeneratorUse& other);
+};
+
 /// Counts cover the measured window, unless said otherwise.
 struct Counts {
   std::uint64_t planned = 0;  ///< due in the window: sent + dropped
   std::uint64_t sent = 0;     ///< ok + failed + canceled
   std::uint64_t ok = 0;
   std::uint64_t failed = 0;
-  std::uint64_t dropped = 0;   ///< not sent, since no connection was free and no more were allowed
-  std::uint64_t canceled = 0;  ///< not finished at an interrupt
-  std::uint64_t outside = 0;   ///< due in warm-up or cool-down: in no other number
+  std::uint64_t dropped =
+      0;  ///< not sent: no connection was free and no more allowed, or a shortage
+  std::uint64_t canceled = 0;     ///< not finished at an interrupt
+  std::uint64_t outside = 0;      ///< due in warm-up or cool-down: in no other number
   std::uint64_t connections = 0;  ///< opened, the whole run
   std::uint64_t bytes_out = 0;
   std::uint64_t bytes_in = 0;
@@ -94,21 +109,37 @@ struct Counts {
 
 struct Results {
   Counts counts;
-  Histogram latency;     ///< intended time → last byte, successful answers
-  Histogram service;     ///< actual time → last byte, successful answers
-  Histogram first_byte;  ///< actual time → first byte, successful answers
-  Histogram connect;     ///< TCP and TLS, every connection of the run
-  Histogram send_lag;    ///< intended → actual time, everything sent
-  Histogram failed;      ///< intended time → end, failed requests
+  Histogram latency;         ///< intended time → last byte, successful answers
+  Histogram service;         ///< actual time → last byte, successful answers
+  Histogram first_byte;      ///< actual time → first byte, successful answers
+  Histogram connect;         ///< TCP and TLS, every connection of the run
+  Histogram send_lag;        ///< intended → actual time, everything sent
+  Histogram failed;          ///< intended time → end, failed requests: they waited at least so long
+  Histogram failed_service;  ///< actual time → end, failed requests
   std::map<int, StatusResult> status;
   std::array<std::uint64_t, kErrorKinds> errors{};
   std::map<std::string, std::string> samples;  ///< status or error → what the first of them said
   std::vector<Slice> slices;
+  GeneratorUse generator;
   Duration slice_width = std::chrono::seconds(1);
   Duration measured{};     ///< length of the window, cut short by an interrupt
   Duration last_answer{};  ///< from its begin to the last successful answer; at least `measured`
 
   void merge(const Results& other);
+};
+
+/// One request, as a log of all of them has it. Times are those of its target's window.
+struct RequestRow {
+  std::uint64_t index = 0;
+  unsigned target = 0;
+  Duration due{};  ///< since the start of the run
+  Duration send_lag{};
+  Duration first_byte{};  ///< from when it was sent
+  Duration service{};
+  int status = 0;
+  ErrorKind error = ErrorKind::kNone;
+  bool ok = false;
+  std::uint64_t bytes_in = 0;
 };
 
 /// Turns outcomes into Results. Requests are attributed by their intended time.
@@ -119,10 +150,12 @@ class Recorder {
     Duration begin{};  ///< of the measured window, after the start
     Duration end{};
     Duration slice_width = std::chrono::seconds(1);
+    unsigned target = 0;
+    bool log = false;  ///< keep a RequestRow of each
   };
   explicit Recorder(Window window);
 
-  void dropped(TimePoint intended);
+  void dropped(const Ticket& ticket);
   void sent(const Ticket& ticket);
   void finished(const Outcome& outcome);
   void connected(Duration took);
@@ -139,12 +172,16 @@ class Recorder {
     std::uint64_t failed = 0;
     std::uint64_t dropped = 0;
     Histogram latency{Histogram::kCoarse};
+    Histogram failed_latency{Histogram::kCoarse};
     Histogram send_lag{Histogram::kCoarse};
     void merge(const Recent& other);
   };
   Recent take_recent();
+  /// Requests that ended, or were dropped, since the last call.
+  std::vector<RequestRow> take_rows() { return std::exchange(rows_, {}); }
 
  private:
+  void unsent(const Outcome& outcome);
   [[nodiscard]] bool measured(TimePoint intended) const;
   Slice& slice_at(TimePoint moment);
   void note_sample(const Outcome& outcome);
@@ -152,6 +189,7 @@ class Recorder {
   Window window_;
   Results results_;
   Recent recent_;
+  std::vector<RequestRow> rows_;
 };
 
 }  // namespace podsense::load

@@ -36,6 +36,7 @@ Result<std::unique_ptr<Engine>> open_engine(const Options& options, const Job& j
 struct Found {
   Search search;
   Results results;
+  std::vector<Results> target_results;
   Circumstances circumstances;
   bool interrupted = false;
 };

@@ -7,10 +7,12 @@
 
 #include <array>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <system_error>
 
 #include "base/text.h"
+#include "load/quantity.h"
 
 namespace podsense::load {
 namespace {
@@ -81,15 +83,24 @@ struct Listener {
   unsigned port = 0;
 };
 
+tl::unexpected<Error> bad_address(const std::string& host, const std::string& port) {
+  return fail(ErrorCode::kInvalidArgument,
+              "--prometheus '" + host + ":" + port +
+                  "': accepted: ADDRESS:PORT or :PORT, a port from 0 to 65535");
+}
+
 Result<Listener> open_listener(const std::string& host, const std::string& port) {
+  const auto number = parse_number(port);
+  if (!number || *number < 0 || *number > 65535 || *number != std::floor(*number)) {
+    return bad_address(host, port);
+  }
   addrinfo hints{};
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_family = host.empty() ? AF_INET : AF_UNSPEC;
   addrinfo* found = nullptr;
   if (getaddrinfo(host.empty() ? nullptr : host.c_str(), port.c_str(), &hints, &found) != 0) {
-    return fail(ErrorCode::kInvalidArgument,
-                "--prometheus " + host + ":" + port + ": accepted: ADDRESS:PORT or :PORT");
+    return bad_address(host, port);
   }
   const int socket = ::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const int yes = 1;

@@ -99,7 +99,11 @@ class Finder {
     finish(**engine);
     tell(tried);
     if (tried.step.stable || found_.search.best == 0) {
-      found_.results = (*engine)->results();
+      RunResults results = (*engine)->results();
+      found_.results = std::move(results.all);
+      if (!job.circumstances.targets.empty()) {
+        found_.target_results = std::move(results.targets);
+      }
       found_.circumstances.shape = "constant:" + format_rate(next.rate);
       found_.circumstances.seconds = to_seconds(job.plan.duration);
       found_.circumstances.warm_up_seconds = to_seconds(settling_);

@@ -40,6 +40,8 @@ Results as_window(const Recorder::Recent& recent, Duration length) {
                     .dropped = recent.dropped};
   results.latency = recent.latency;
   results.service = recent.latency;
+  results.failed = recent.failed_latency;
+  results.failed_service = recent.failed_latency;
   results.send_lag = recent.send_lag;
   results.measured = length;
   return results;
@@ -87,12 +89,14 @@ void RateJudge::measure() {
   all.latency = Histogram(Histogram::kCoarse);
   all.service = all.latency;
   all.send_lag = all.latency;
+  all.failed = all.latency;
+  all.failed_service = all.latency;
   for (const Results& window : windows_) {
     append(all, window);
   }
   step_.achieved = achieved_rate(all);
-  step_.p50 = all.latency.quantile(0.5);
-  step_.p99 = all.latency.quantile(0.99);
+  step_.p50 = quantile_of_all(all.latency, all.failed, 0.5).value;
+  step_.p99 = quantile_of_all(all.latency, all.failed, 0.99).value;
   step_.errors = error_share(all.counts);
   step_.reason = fault_of(failed_ > 0 ? windows_.back() : all);
   if (!step_.reason.empty() && limit_ > 0 &&
@@ -124,7 +128,12 @@ bool RateJudge::answers(const Results& results, double share) const {
 }
 
 bool RateJudge::far_below(const Results& window) const {
-  return limit_ <= 0 || to_seconds(window.latency.quantile(quantile_)) <= limit_ * kFarBelow;
+  return limit_ <= 0 || latency_of(window) <= limit_ * kFarBelow;
+}
+
+/// Of the objective's quantile, failed requests included; in seconds.
+double RateJudge::latency_of(const Results& results) const {
+  return to_seconds(quantile_of_all(results.latency, results.failed, quantile_).value);
 }
 
 bool RateJudge::alike() const {
@@ -140,8 +149,7 @@ bool RateJudge::alike() const {
     return high <= low * (1 + kTolerance) || high <= unimportant || high - low <= chance;
   };
   return within([](const Results& r) { return static_cast<double>(r.counts.ok); }, 0, 1) &&
-         within([this](const Results& r) { return to_seconds(r.latency.quantile(quantile_)); },
-                limit_ * kFarBelow, 0);
+         within([this](const Results& r) { return latency_of(r); }, limit_ * kFarBelow, 0);
 }
 
 double RateBracket::held() const {

@@ -39,6 +39,7 @@ class RateJudge {
   [[nodiscard]] std::string fault_of(const Results& results) const;
   [[nodiscard]] bool answers(const Results& results, double share) const;
   [[nodiscard]] bool far_below(const Results& window) const;
+  [[nodiscard]] double latency_of(const Results& results) const;
 
   const std::vector<Threshold>& objective_;
   const bool scout_;

@@ -55,16 +55,24 @@ std::optional<LatencyMetric> latency_metric(std::string_view metric) {
   return found;
 }
 
-Duration measure_latency(const LatencyMetric& metric, const Results& results) {
-  const Histogram& histogram = metric.which == LatencyMetric::Which::kLatency   ? results.latency
-                               : metric.which == LatencyMetric::Which::kService ? results.service
-                                                                                : results.send_lag;
+Duration measure_latency(const LatencyMetric& metric, const Histogram& histogram) {
   if (metric.quantile >= 0) {
     return histogram.quantile(metric.quantile);
   }
   return metric.name == "min"   ? histogram.min()
          : metric.name == "max" ? histogram.max()
                                 : histogram.mean();
+}
+
+Histogram together(const Histogram& answered, const Histogram& failed) {
+  Histogram all = answered;
+  all.merge(failed);
+  return all;
+}
+
+/// How long at least failed requests waited is only a bound where it is part of the figure.
+bool is_bound(const Histogram& failed, Duration value) {
+  return failed.count() > 0 && failed.min() <= value;
 }
 
 constexpr std::array<std::string_view, 7> kCounts{"errors", "drops", "failed", "dropped",
@@ -78,6 +86,15 @@ bool is_count(std::string_view metric) {
 }
 
 }  // namespace
+
+OfAll quantile_of_all(const Histogram& answered, const Histogram& failed, double q) {
+  const Duration value = together(answered, failed).quantile(q);
+  return {.value = value, .at_least = is_bound(failed, value)};
+}
+
+std::string format_of_all(const OfAll& figure) {
+  return (figure.at_least ? "≥ " : "") + format_duration(figure.value);
+}
 
 double error_share(const Counts& counts) {
   return share(counts.failed + counts.dropped, counts.planned - counts.canceled);
@@ -124,8 +141,9 @@ Result<Threshold> Threshold::parse(std::string_view text) {
     threshold.kind_ = Kind::kShare;
   }
   const auto limit = parse_number(trim(value));
-  if (!limit || *limit < 0) {
-    return bad(text, "the value is no number");
+  if (!limit || *limit < 0 || (percent && *limit > 100)) {
+    return bad(text,
+               percent ? "the value is no share from 0% to 100%" : "the value is no number from 0");
   }
   threshold.limit_ = percent ? *limit / 100 : *limit;
   return threshold;
@@ -155,9 +173,6 @@ double Threshold::quantile() const {
 }
 
 double Threshold::measure(const Results& results) const {
-  if (const auto metric = latency_metric(metric_)) {
-    return to_seconds(measure_latency(*metric, results));
-  }
   const Counts& counts = results.counts;
   if (metric_ == "rps") {
     return achieved_rate(results);
@@ -177,24 +192,59 @@ double Threshold::measure(const Results& results) const {
                                : static_cast<double>(count);
 }
 
-Threshold::Verdict Threshold::check(const Results& results) const {
-  Verdict verdict{.value = measure(results)};
-  if (kind_ == Kind::kDuration && results.latency.count() == 0) {
-    verdict.holds = true;
-    verdict.measured = "no answer";
+bool Threshold::compare(double value) const {
+  return op_ == Op::kAbove     ? value > limit_
+         : op_ == Op::kAtLeast ? value >= limit_
+         : op_ == Op::kBelow   ? value < limit_
+                               : value <= limit_;
+}
+
+Threshold::Verdict Threshold::check_latency(const Results& results) const {
+  using Which = LatencyMetric::Which;
+  const LatencyMetric metric = latency_metric(metric_).value_or(LatencyMetric{});
+  if (results.latency.count() == 0) {
+    return {.holds = true, .measured = "no answer"};
+  }
+  const Histogram& answered = metric.which == Which::kLatency   ? results.latency
+                              : metric.which == Which::kService ? results.service
+                                                                : results.send_lag;
+  const Duration of_answered = measure_latency(metric, answered);
+  Verdict verdict{.holds = compare(to_seconds(of_answered)),
+                  .value = to_seconds(of_answered),
+                  .measured = format_duration(of_answered)};
+  const Counts& counts = results.counts;
+  if (metric.which == Which::kLag || counts.failed + counts.dropped == 0) {
     return verdict;
   }
-  verdict.holds = op_ == Op::kAbove     ? verdict.value > limit_
-                  : op_ == Op::kAtLeast ? verdict.value >= limit_
-                  : op_ == Op::kBelow   ? verdict.value < limit_
-                                        : verdict.value <= limit_;
-  if (kind_ == Kind::kDuration) {
-    verdict.measured = format_duration(Duration(std::llround(verdict.value * 1e9)));
-  } else if (kind_ == Kind::kShare) {
-    verdict.measured = format_number(verdict.value * 100) + " %";
-  } else {
-    verdict.measured = format_number(verdict.value);
+  if (counts.failed > 0) {
+    const Histogram& failed =
+        metric.which == Which::kLatency ? results.failed : results.failed_service;
+    const Duration of_all = measure_latency(metric, together(answered, failed));
+    const bool all_holds = compare(to_seconds(of_all));
+    const bool upwards = op_ == Op::kAbove || op_ == Op::kAtLeast;
+    if ((all_holds && !verdict.holds) ||
+        (all_holds == verdict.holds && (of_all > of_answered) == upwards)) {
+      verdict.value = to_seconds(of_all);
+    }
+    verdict.holds = verdict.holds || all_holds;
+    verdict.measured = format_of_all({.value = of_all, .at_least = is_bound(failed, of_all)}) +
+                       " of all, " + verdict.measured + " of the answered (" +
+                       format_count(counts.failed) + " failed)";
   }
+  if (counts.dropped > 0) {
+    verdict.measured += ", without " + format_count(counts.dropped) + " that were not sent";
+  }
+  return verdict;
+}
+
+Threshold::Verdict Threshold::check(const Results& results) const {
+  if (kind_ == Kind::kDuration) {
+    return check_latency(results);
+  }
+  Verdict verdict{.value = measure(results)};
+  verdict.holds = compare(verdict.value);
+  verdict.measured = kind_ == Kind::kShare ? format_number(verdict.value * 100) + " %"
+                                           : format_number(verdict.value);
   return verdict;
 }
 

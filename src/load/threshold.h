@@ -2,6 +2,10 @@
 
 /// Conditions on what a run measured: `p99>200ms`, `errors>0.1%`, `dropped>0`, `rps<950`. One
 /// language for --fail-if (bad when it holds) and --slo (which turns `p99=50ms` into `p99>50ms`).
+///
+/// A latency condition is checked twice: on the requests that were answered, and on all that were
+/// sent, where a failed request counts with the time it waited, which is the least it would have
+/// taken. It holds when either does.
 
 #include <string>
 #include <string_view>
@@ -27,7 +31,8 @@ class Threshold {
     double value = 0;      ///< what was measured; seconds for a duration, a share for a percentage
     std::string measured;  ///< the same for people
   };
-  /// A latency condition on a run without any answer holds: nothing shows that it was kept.
+  /// A latency condition on a run without any answer holds: nothing shows that it was kept. Where
+  /// requests failed or were dropped, `measured` says what the figure is of.
   [[nodiscard]] Verdict check(const Results& results) const;
   [[nodiscard]] const std::string& text() const { return text_; }
   [[nodiscard]] double limit() const { return limit_; }
@@ -40,6 +45,8 @@ class Threshold {
   enum class Op { kAbove, kAtLeast, kBelow, kAtMost };
 
   [[nodiscard]] double measure(const Results& results) const;
+  [[nodiscard]] Verdict check_latency(const Results& results) const;
+  [[nodiscard]] bool compare(double value) const;
 
   std::string text_;
   std::string metric_;
@@ -47,6 +54,15 @@ class Threshold {
   Op op_ = Op::kAbove;
   double limit_ = 0;
 };
+
+/// A quantile, or another figure, of answered and failed requests together.
+struct OfAll {
+  Duration value{};
+  bool at_least = false;  ///< failed requests are at or below it, and would have taken longer
+};
+OfAll quantile_of_all(const Histogram& answered, const Histogram& failed, double q);
+/// "≥ 20.0 s" or "48.1 ms"
+std::string format_of_all(const OfAll& figure);
 
 /// Of what was to be sent, failed and dropped requests have their share.
 double error_share(const Counts& counts);

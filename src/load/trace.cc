@@ -1,8 +1,9 @@
 #include "load/trace.h"
 
 #include <algorithm>
+#include <array>
+#include <cctype>
 #include <cmath>
-#include <cstdio>
 #include <optional>
 #include <string>
 
@@ -13,13 +14,53 @@ namespace {
 
 constexpr double kMinute = 60;
 constexpr double kLongest = 1e7;  ///< seconds: more than a hundred days is a slip
+constexpr double kMostRate = 1e6;
 
-tl::unexpected<Error> bad_line(std::size_t number, std::string_view why) {
-  return fail(ErrorCode::kInvalidArgument, "line " + std::to_string(number) + ": " +
-                                               std::string(why) +
-                                               "; accepted: one moment a line (seconds or "
-                                               "2021-01-31T00:00:05Z), or counts per minute");
+constexpr std::array<std::string_view, 10> kTimeColumns{
+    "time",     "timestamp", "ts",    "moment",     "date",
+    "datetime", "seconds",   "epoch", "@timestamp", "at"};
+
+using Records = std::vector<CsvRecord>;
+using Names = std::vector<std::string>;
+constexpr std::size_t kNone = std::string::npos;
+
+tl::unexpected<Error> bad_field(const CsvRecord& record, std::size_t field, std::string_view why) {
+  const bool there = field < record.fields.size();
+  const std::string text = there ? "'" + record.fields[field].text.substr(0, 40) + "' " : "";
+  return bad_csv(record.line, there ? record.fields[field].column : record.raw.size() + 1,
+                 text + std::string(why));
 }
+
+constexpr std::string_view kNoMoment =
+    "is no moment; accepted: seconds (0.25), seconds to nanoseconds since 1970, or "
+    "2021-01-31T00:00:05.5Z, in the first column or in one that the first line calls time or "
+    "timestamp; or counts with a first line minute,count";
+
+Names lower_names(const CsvRecord& record) {
+  Names names;
+  for (const CsvField& field : record.fields) {
+    std::string name = field.text;
+    std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
+    names.push_back(std::move(name));
+  }
+  return names;
+}
+
+std::size_t find_name(const Names& names, std::string_view name) {
+  const auto found = std::ranges::find(names, name);
+  return found == names.end() ? kNone : static_cast<std::size_t>(found - names.begin());
+}
+
+std::size_t time_column(const Names& names) {
+  for (const std::string_view name : kTimeColumns) {
+    if (const std::size_t at = find_name(names, name); at != kNone) {
+      return at;
+    }
+  }
+  return kNone;
+}
+
+// --- dates
 
 std::optional<int> digits(std::string_view text, std::size_t at, std::size_t count) {
   const auto part = at + count <= text.size() ? text.substr(at, count) : std::string_view();
@@ -33,43 +74,77 @@ std::optional<int> digits(std::string_view text, std::size_t at, std::size_t cou
   return value;
 }
 
-/// Seconds since 1970 of 2021-01-31T00:00:05.25Z; a blank for the T, no zone and Z are accepted.
+/// Seconds east of UTC of Z, UTC, +01:00, +0100, +01 and nothing, which counts as UTC.
+std::optional<double> parse_zone(std::string_view text) {
+  text = trim(text);
+  if (text.empty() || text == "Z" || text == "z" || text == "UTC" || text == "GMT") {
+    return 0;
+  }
+  const double sign = text[0] == '-' ? -1 : 1;
+  if (text[0] != '+' && text[0] != '-') {
+    return std::nullopt;
+  }
+  std::string plain(text.substr(1));
+  std::erase(plain, ':');
+  const auto hours = digits(plain, 0, 2);
+  const auto minutes = plain.size() > 2 ? digits(plain, 2, 2) : std::optional(0);
+  if ((plain.size() != 2 && plain.size() != 4) || !hours || !minutes || *hours > 23 ||
+      *minutes > 59) {
+    return std::nullopt;
+  }
+  return sign * (*hours * 3600 + *minutes * 60);
+}
+
+/// Seconds since 1970 of 2021-01-31T00:00:05.25Z; a blank for the T, a comma for the point and
+/// other zones are accepted, and seconds may be left out.
 std::optional<double> parse_date(std::string_view text) {
   const auto year = digits(text, 0, 4);
   const auto month = digits(text, 5, 2);
   const auto day = digits(text, 8, 2);
   const auto hour = digits(text, 11, 2);
   const auto minute = digits(text, 14, 2);
-  if (!year || !month || !day || !hour || !minute || text.size() < 19 || text[4] != '-' ||
-      text[7] != '-' || (text[10] != 'T' && text[10] != ' ') || text[13] != ':' ||
-      text[16] != ':') {
+  if (!year || !month || !day || !hour || !minute || text[4] != '-' || text[7] != '-' ||
+      (text[10] != 'T' && text[10] != 't' && text[10] != ' ') || text[13] != ':') {
     return std::nullopt;
   }
-  if (text.ends_with('Z')) {
-    text.remove_suffix(1);
+  std::string_view rest = text.substr(16);
+  double second = 0;
+  if (rest.starts_with(':')) {
+    rest.remove_prefix(1);
+    const std::size_t end = std::min(rest.find_first_not_of("0123456789.,"), rest.size());
+    std::string number(rest.substr(0, end));
+    std::ranges::replace(number, ',', '.');
+    const auto parsed = parse_number(number);
+    if (!parsed || number.size() < 2) {
+      return std::nullopt;
+    }
+    second = *parsed;
+    rest.remove_prefix(end);
   }
-  const auto second = parse_number(text.substr(17));
+  const auto zone = parse_zone(rest);
   const std::chrono::year_month_day date{std::chrono::year(*year),
                                          std::chrono::month(unsigned(*month)),
                                          std::chrono::day(unsigned(*day))};
-  if (!date.ok() || !second || *second < 0 || *second >= 61 || *hour > 23 || *minute > 59) {
+  if (!date.ok() || !zone || second < 0 || second >= 61 || *hour > 23 || *minute > 59) {
     return std::nullopt;
   }
   const auto days = std::chrono::sys_days(date).time_since_epoch().count();
-  return static_cast<double>(days) * 86400 + *hour * 3600 + *minute * 60 + *second;
+  return static_cast<double>(days) * 86400 + *hour * 3600 + *minute * 60 + second - *zone;
 }
 
-std::optional<double> parse_moment(std::string_view field) {
-  const auto number = parse_number(field);
-  return number ? number : parse_date(field);
-}
+// --- counts
 
 /// Counts per minute become a rate that is constant for the minute.
-Result<Trace> from_counts(const std::vector<double>& counts, TraceOptions options) {
+Result<Trace> from_counts(const std::vector<double>& counts, const TraceOptions& options) {
   std::vector<Stretch> parts;
-  for (const double count : counts) {
+  for (std::size_t i = 0; i < counts.size(); ++i) {
     const double seconds = kMinute / options.speed;
-    const double rate = count * options.scale / seconds;
+    const double rate = counts[i] * options.scale / seconds;
+    if (rate > kMostRate) {
+      return fail(ErrorCode::kInvalidArgument,
+                  "minute " + std::to_string(i) + " asks for " + format_number(rate) +
+                      " requests a second; accepted: 1,000,000 at most");
+    }
     parts.push_back({.seconds = seconds, .from = rate, .to = rate});
   }
   const double length = kMinute / options.speed * static_cast<double>(counts.size());
@@ -77,104 +152,194 @@ Result<Trace> from_counts(const std::vector<double>& counts, TraceOptions option
                .length = Duration(std::llround(length * 1e9))};
 }
 
-/// The column at which minutes begin when the first line is `…,1,2,3,…`; npos otherwise.
-std::size_t first_minute_column(const std::vector<std::string_view>& header) {
-  for (std::size_t i = 0; i + 1 < header.size(); ++i) {
-    if (header[i] == "1" && header[i + 1] == "2" && i > 0 && !parse_number(header[0])) {
+/// The column at which minutes begin when the first line is `…,1,2,3,…`.
+std::size_t first_minute_column(const Names& names) {
+  for (std::size_t i = 1; i + 1 < names.size(); ++i) {
+    if (names[i] == "1" && names[i + 1] == "2" && !parse_number(names[0])) {
       return i;
     }
   }
-  return std::string_view::npos;
+  return kNone;
 }
 
-Result<Trace> parse_azure(const std::vector<std::string_view>& lines, std::size_t column,
-                          TraceOptions options) {
+std::optional<double> parse_count(const CsvRecord& record, std::size_t field) {
+  const auto count =
+      field < record.fields.size() ? parse_number(record.fields[field].text) : std::nullopt;
+  return count && *count >= 0 && *count <= 1e9 ? count : std::nullopt;
+}
+
+constexpr std::string_view kNoCount = "is no count; accepted: 0 to 1,000,000,000";
+
+Result<Trace> parse_azure(const Records& records, std::size_t column, const TraceOptions& options) {
   std::vector<double> counts;
-  for (std::size_t i = 1; i < lines.size(); ++i) {
-    if (lines[i].empty()) {
-      continue;
-    }
-    const auto fields = split(lines[i], ',');
-    counts.resize(std::max(counts.size(), fields.size() > column ? fields.size() - column : 0));
-    for (std::size_t k = column; k < fields.size(); ++k) {
-      const auto count = parse_number(fields[k]);
-      if (!count || *count < 0 || *count > 1e9) {
-        return bad_line(i + 1, "'" + std::string(fields[k]) + "' is no count");
+  for (auto record = records.begin() + 1; record != records.end(); ++record) {
+    for (std::size_t k = column; k < record->fields.size(); ++k) {
+      const auto count = parse_count(*record, k);
+      if (!count) {
+        return bad_field(*record, k, kNoCount);
       }
+      counts.resize(std::max(counts.size(), k - column + 1));
       counts[k - column] += *count;
     }
   }
   if (counts.empty()) {
-    return bad_line(1, "there are no counts after it");
+    return bad_csv(1, 1, "there are no counts after the first line");
   }
   return from_counts(counts, options);
 }
 
-Result<Trace> parse_minutes(const std::vector<std::string_view>& lines, TraceOptions options) {
+struct CountColumns {
+  std::size_t minute = kNone;
+  std::size_t count = kNone;
+};
+
+Result<Trace> parse_minutes(const Records& records, CountColumns columns,
+                            const TraceOptions& options) {
+  std::vector<std::pair<std::size_t, double>> minutes;
+  for (auto record = records.begin() + 1; record != records.end(); ++record) {
+    const auto minute = parse_count(*record, columns.minute);
+    if (!minute || *minute != std::floor(*minute) || *minute * kMinute > kLongest) {
+      return bad_field(*record, columns.minute, "is no minute; accepted: whole numbers from 0");
+    }
+    const auto count = parse_count(*record, columns.count);
+    if (!count) {
+      return bad_field(*record, columns.count, kNoCount);
+    }
+    minutes.emplace_back(static_cast<std::size_t>(*minute), *count);
+  }
+  if (minutes.empty()) {
+    return bad_csv(1, 1, "there are no counts after the first line");
+  }
+  const std::size_t first = options.keep_offset ? 0 : std::ranges::min_element(minutes)->first;
   std::vector<double> counts;
-  for (std::size_t i = 1; i < lines.size(); ++i) {
-    if (lines[i].empty()) {
-      continue;
-    }
-    const auto fields = split(lines[i], ',');
-    const auto minute = parse_number(fields[0]);
-    const auto count = fields.size() == 2 ? parse_number(fields[1]) : std::nullopt;
-    if (!minute || !count || *minute < 0 || *minute != std::floor(*minute) ||
-        *minute * kMinute > kLongest || *count < 0 || *count > 1e9) {
-      return bad_line(i + 1, "not `minute,count`");
-    }
-    const auto index = static_cast<std::size_t>(*minute);
-    counts.resize(std::max(counts.size(), index + 1));
-    counts[index] += *count;
-  }
-  if (counts.empty()) {
-    return bad_line(1, "there are no counts after it");
+  for (const auto& [minute, count] : minutes) {
+    counts.resize(std::max(counts.size(), minute - first + 1));
+    counts[minute - first] += count;
   }
   return from_counts(counts, options);
 }
 
-Result<Trace> parse_moments(const std::vector<std::string_view>& lines, TraceOptions options) {
-  std::vector<double> seconds;
-  for (std::size_t i = 0; i < lines.size(); ++i) {
-    const auto moment = parse_moment(split(lines[i], ',')[0]);
-    if (moment) {
-      seconds.push_back(*moment);
-    } else if (i > 0 && !lines[i].empty()) {
-      return bad_line(i + 1, "'" + std::string(lines[i].substr(0, 40)) + "' has no moment");
+// --- moments
+
+/// Three digits after an unquoted comma, as in `2021-01-31 00:00:05,123 - INFO`: Python's fraction.
+bool is_fraction(const CsvField& field) {
+  const std::string_view text = field.text;
+  return !field.quoted && digits(text, 0, 3) && (text.size() == 3 || text[3] == ' ');
+}
+
+struct Moment {
+  double seconds = 0;
+  bool is_date = false;
+};
+
+std::optional<Moment> parse_moment(const CsvRecord& record, std::size_t column, bool header) {
+  if (column >= record.fields.size()) {
+    return std::nullopt;
+  }
+  const CsvField& field = record.fields[column];
+  if (const auto number = parse_number(field.text)) {
+    return Moment{.seconds = *number};
+  }
+  std::string text = field.text;
+  const bool whole = digits(text, 17, 2) && text.size() == 19;
+  if (!header && !field.quoted && whole && column + 1 < record.fields.size() &&
+      is_fraction(record.fields[column + 1])) {
+    text += "," + record.fields[column + 1].text.substr(0, 3);
+  }
+  const auto date = parse_date(text);
+  return date ? std::optional(Moment{.seconds = *date, .is_date = true}) : std::nullopt;
+}
+
+/// What one second is in numbers of this size: since 1970 it is 1.7e9 seconds, 1.7e12 ms, …
+/// 0: they are no moments since 1970.
+double epoch_unit(double largest) {
+  constexpr double kSince1973 = 1e8;
+  for (const double unit : {1e9, 1e6, 1e3, 1.0}) {
+    if (largest >= kSince1973 * unit) {
+      return unit;
     }
+  }
+  return 0;
+}
+
+Result<std::vector<double>> read_moments(const Records& records, std::size_t column, bool header,
+                                         bool& dates) {
+  std::vector<double> seconds;
+  for (auto record = records.begin() + (header ? 1 : 0); record != records.end(); ++record) {
+    const auto moment = parse_moment(*record, column, header);
+    if (!moment) {
+      return bad_field(*record, column, kNoMoment);
+    }
+    if (!seconds.empty() && moment->is_date != dates) {
+      return bad_field(*record, column,
+                       dates ? "is a number among dates" : "is a date among numbers");
+    }
+    dates = moment->is_date;
+    seconds.push_back(moment->seconds);
   }
   if (seconds.empty()) {
-    return bad_line(1, "there is no moment");
+    return bad_csv(1, 1, "there is no moment");
   }
   std::ranges::sort(seconds);
-  // Dates count from the first request; seconds are taken as they are, from 0 on.
-  const double zero = seconds.front() > kLongest || seconds.front() < 0 ? seconds.front() : 0;
-  for (double& moment : seconds) {
-    moment = (moment - zero) / options.speed;
+  return seconds;
+}
+
+Result<Trace> parse_moments(const Records& records, std::size_t column, bool header,
+                            const TraceOptions& options) {
+  if (options.scale != 1) {
+    return fail(ErrorCode::kInvalidArgument, "--trace-scale is for counts, and this has moments");
   }
-  if (seconds.back() > kLongest) {
+  bool dates = false;
+  auto seconds = read_moments(records, column, header, dates);
+  if (!seconds) {
+    return fail(std::move(seconds.error()));
+  }
+  const double unit = dates ? 1 : epoch_unit(seconds->back());
+  const bool plain = unit == 0;
+  if (options.keep_offset && !plain) {
+    return fail(ErrorCode::kInvalidArgument,
+                "--keep-offset is for moments in seconds from 0 on, and these are dates");
+  }
+  if (options.keep_offset && seconds->front() < 0) {
+    return fail(ErrorCode::kInvalidArgument, "--keep-offset: there are moments before 0");
+  }
+  const double zero = options.keep_offset ? 0 : seconds->front();
+  for (double& moment : *seconds) {
+    moment = (moment - zero) / (plain ? 1 : unit) / options.speed;
+  }
+  if (seconds->back() > kLongest) {
     return fail(ErrorCode::kInvalidArgument, "the trace is longer than 100 days");
   }
   // The run has to last beyond the last request for it to belong to the run.
-  const Duration length(std::llround(seconds.back() * 1e9) + 1'000'000);
-  return Trace{.shape = moments(std::move(seconds)), .length = length};
+  const Duration length(std::llround(seconds->back() * 1e9) + 1'000'000);
+  return Trace{.shape = moments(std::move(*seconds)), .length = length};
 }
 
 }  // namespace
 
 Result<Trace> parse_trace(std::string_view csv, TraceOptions options) {
-  const auto lines = split(csv, '\n');
-  const auto header = split(lines[0], ',');
-  if (const std::size_t column = first_minute_column(header); column != std::string_view::npos) {
-    return parse_azure(lines, column, options);
+  auto records = parse_csv(csv);
+  if (!records) {
+    return fail(std::move(records.error()));
   }
-  if (header.size() == 2 && header[0] == "minute" && header[1] == "count") {
-    return parse_minutes(lines, options);
+  if (records->empty()) {
+    return bad_csv(1, 1, "there is no moment");
   }
-  if (options.scale != 1) {
-    return fail(ErrorCode::kInvalidArgument, "--trace-scale is for counts, and this has moments");
+  const Names names = lower_names(records->front());
+  if (options.header != HeaderLine::kNo) {
+    const std::size_t azure = first_minute_column(names);
+    const CountColumns counts{.minute = find_name(names, "minute"),
+                              .count = find_name(names, "count")};
+    if (azure != kNone) {
+      return parse_azure(*records, azure, options);
+    }
+    if (counts.minute != kNone && counts.count != kNone) {
+      return parse_minutes(*records, counts, options);
+    }
   }
-  return parse_moments(lines, options);
+  const std::size_t named = options.header == HeaderLine::kNo ? kNone : time_column(names);
+  const bool header = options.header == HeaderLine::kYes || named != kNone;
+  return parse_moments(*records, named == kNone ? 0 : named, header, options);
 }
 
 }  // namespace podsense::load

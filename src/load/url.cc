@@ -1,6 +1,7 @@
 #include "load/url.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 
 namespace podsense::load {
@@ -45,7 +46,8 @@ Result<Url> parse_url(std::string_view text) {
   Url url;
   std::string_view rest = text;
   if (const std::size_t scheme = rest.find("://"); scheme != std::string_view::npos) {
-    const std::string_view name = rest.substr(0, scheme);
+    std::string name(rest.substr(0, scheme));
+    std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
     if (name != "http" && name != "https" && name != "grpc" && name != "grpcs") {
       return bad_url(text, "the scheme must be http, https, grpc or grpcs");
     }

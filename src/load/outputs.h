@@ -1,0 +1,77 @@
+#pragma once
+
+/// Where a run's results go: standard output and files. All of them are opened before the run, so
+/// that a wrong path costs no run, and nothing is cut off before there is something to write.
+/// Private to the room.
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "load/load.h"
+#include "load/report.h"
+#include "load/results.h"
+
+namespace podsense::load {
+
+bool is_stdout(const std::filesystem::path& path);
+
+/// An open file, or standard output.
+class OutputFile {
+ public:
+  /// @errors kInvalidArgument: path and reason
+  static Result<std::unique_ptr<OutputFile>> open(const std::filesystem::path& path);
+  ~OutputFile();
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
+
+  /// Appends; the first call empties a file that was there.
+  /// @errors kUnavailable: path and reason, as a full disk
+  Result<void> write(std::string_view text);
+  /// @errors as `write`: some file systems say only now that they are full
+  Result<void> close();
+
+ private:
+  OutputFile(std::string path, int descriptor, bool made)
+      : path_(std::move(path)), descriptor_(descriptor), made_(made) {}
+
+  std::string path_;
+  int descriptor_;
+  bool made_;  ///< by us: removed again where nothing is written
+  bool written_ = false;
+};
+
+class Outputs {
+ public:
+  /// @errors kInvalidArgument: a file that cannot be written
+  static Result<Outputs> open(const Options& options);
+
+  /// Lines of requests that ended, for --log and -o csv. Standard output's reader may be gone: the
+  /// first failure is kept for `write`.
+  void add(const std::vector<RequestRow>& rows, const Circumstances& how);
+  /// Text, JSON, CSV and HTML, as the options ask; every one is tried.
+  /// @errors kUnavailable: what could not be written
+  Result<void> write(const Report& report);
+
+ private:
+  std::unique_ptr<OutputFile> json_;
+  std::unique_ptr<OutputFile> csv_;
+  std::unique_ptr<OutputFile> html_;
+  std::unique_ptr<OutputFile> log_;
+  std::unique_ptr<OutputFile> hey_;
+  std::unique_ptr<OutputFile> text_;
+  bool text_on_stderr_ = false;
+  // Of the rows, until they are written.
+  std::string log_header_ =
+      "request,target,due_s,send_lag_ms,first_byte_ms,service_ms,latency_ms,status,outcome,bytes\n";
+  std::string hey_header_ =
+      "response-time,DNS+dialup,DNS,Request-write,Response-delay,Response-read,status-code,"
+      "offset\n";
+  Result<void> failure_;
+};
+
+}  // namespace podsense::load

@@ -1,0 +1,168 @@
+#include "load/report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "load/search_rules.h"
+#include "load/threshold.h"
+
+namespace podsense::load {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+/// What came of so many requests at the same moment.
+void record(Results& results, int count, Duration latency, bool ok) {
+  for (int i = 0; i < count; ++i) {
+    ++results.counts.planned;
+    ++results.counts.sent;
+    ++(ok ? results.counts.ok : results.counts.failed);
+    (ok ? results.latency : results.failed).record(latency);
+    (ok ? results.service : results.failed_service).record(latency);
+    results.first_byte.record(latency);
+    results.send_lag.record({});
+  }
+  results.measured = results.last_answer = seconds(10);
+}
+
+/// 97 answers in 40 ms, and three requests that nobody answered within two seconds.
+Results with_timeouts() {
+  Results results;
+  record(results, 97, milliseconds(40), true);
+  record(results, 3, seconds(2), false);
+  results.errors[static_cast<std::size_t>(ErrorKind::kTimeout)] = 3;
+  return results;
+}
+
+TEST(Threshold, ATimeOutCountsAsLongAsItWaited) {
+  const Results results = with_timeouts();
+  for (const char* const text : {"p99>100ms", "p98>=1s", "max>1s", "mean>50ms", "service_p99>1s"}) {
+    const auto verdict = Threshold::parse(text)->check(results);
+    EXPECT_TRUE(verdict.holds) << text;
+    EXPECT_THAT(verdict.measured, HasSubstr("of all")) << text;
+    EXPECT_THAT(verdict.measured, HasSubstr("of the answered (3 failed)")) << text;
+  }
+  const auto kept = Threshold::parse("p95>100ms")->check(results);
+  EXPECT_FALSE(kept.holds);
+  EXPECT_THAT(kept.measured, HasSubstr("of the answered")) << "also where it is kept";
+  EXPECT_FALSE(Threshold::parse("p99>3s")->check(results).holds);
+}
+
+TEST(Threshold, FastFailuresDoNotMendLatency) {
+  Results results;
+  record(results, 20, milliseconds(400), true);
+  record(results, 980, milliseconds(1), false);  // refused at once
+  EXPECT_TRUE(Threshold::parse("p50>100ms")->check(results).holds);
+}
+
+TEST(Threshold, SaysWhatWasNotSent) {
+  Results results;
+  record(results, 10, milliseconds(4), true);
+  EXPECT_EQ(Threshold::parse("p99>1s")->check(results).measured, "4.00 ms");
+  results.counts.planned += 5;
+  results.counts.dropped = 5;
+  EXPECT_THAT(Threshold::parse("p99>1s")->check(results).measured,
+              HasSubstr("without 5 that were not sent"));
+}
+
+TEST(RateJudge, TimeOutsAreLateAnswers) {
+  const auto slo = *Threshold::parse_objective("p99=100ms,errors=50%");
+  RateJudge judge(slo, 100, false);
+  const auto window = [] {
+    Recorder::Recent recent;
+    recent.ok = 97;
+    recent.failed = 3;
+    for (int i = 0; i < 97; ++i) {
+      recent.latency.record(milliseconds(5));
+    }
+    for (int i = 0; i < 3; ++i) {
+      recent.failed_latency.record(seconds(2));
+    }
+    return as_window(recent, seconds(1));
+  };
+  EXPECT_FALSE(judge.add(window()));
+  EXPECT_TRUE(judge.add(window()));
+  EXPECT_FALSE(judge.step().met);
+  EXPECT_GE(judge.step().p99, Duration(milliseconds(1990)));
+}
+
+Report report_of(Results results) {
+  Report report{.results = std::move(results)};
+  report.circumstances.url = "http://h/";
+  report.circumstances.method = "GET";
+  return report;
+}
+
+TEST(Report, ShowsLatencyOfTheAnsweredAndOfAll) {
+  const std::string text = text_report(report_of(with_timeouts()));
+  EXPECT_THAT(text, HasSubstr("of all"));
+  EXPECT_THAT(text, HasSubstr("≥ 2.00 s"));
+  Results good;
+  record(good, 50, milliseconds(40), true);
+  EXPECT_THAT(text_report(report_of(good)), Not(HasSubstr("of all")));
+}
+
+TEST(Report, AnIntervalIsOpenWhereTooFewAreSlower) {
+  Results results;
+  record(results, 50, milliseconds(40), true);
+  const Report report = report_of(results);
+  EXPECT_THAT(text_report(report), HasSubstr("≥ 40"));
+  EXPECT_THAT(json_report(report), HasSubstr(R"("p99":[)"));
+  EXPECT_THAT(json_report(report), HasSubstr(",null]"));
+}
+
+TEST(Report, ASliceWithoutAnswersHasNoLatency) {
+  Results results;
+  record(results, 1, milliseconds(40), true);
+  results.slices.resize(2);
+  results.slices[0].offered = results.slices[0].sent = 1;
+  results.slices[0].latency.record(milliseconds(40));
+  EXPECT_THAT(csv_report(report_of(results)), HasSubstr("1.000000,0,0,0,0,0,,,,,\n"));
+}
+
+TEST(Report, SaysWhereTheGeneratorWasTheLimit) {
+  Results results;
+  record(results, 50, milliseconds(40), true);
+  results.generator = {.busy = 0.97, .waited = 0.5, .throttled = seconds(3)};
+  results.errors[static_cast<std::size_t>(ErrorKind::kDescriptors)] = 7;
+  const Report report = report_of(results);
+  std::vector<std::string> names;
+  for (const GeneratorLimit& limit : generator_limits(report)) {
+    names.push_back(limit.name);
+  }
+  EXPECT_EQ(names, (std::vector<std::string>{"descriptors", "cpu", "throttled", "cpu_wait"}));
+  EXPECT_TRUE(text_report(report).starts_with("THE GENERATOR WAS THE LIMIT: 7 requests"));
+  results.generator = {.busy = 0.5, .waited = 0.05, .throttled = milliseconds(5)};
+  results.errors = {};
+  EXPECT_TRUE(generator_limits(report_of(results)).empty());
+}
+
+TEST(Recorder, AShortageIsDroppedNotFailed) {
+  Recorder recorder({.end = seconds(1)});
+  const Ticket ticket;
+  recorder.sent(ticket);
+  recorder.finished({.ticket = ticket, .error = ErrorKind::kDescriptors, .sample = "none left"});
+  const Counts& counts = recorder.results().counts;
+  EXPECT_EQ(counts.sent, 0U);
+  EXPECT_EQ(counts.failed, 0U);
+  EXPECT_EQ(counts.dropped, 1U);
+  EXPECT_EQ(recorder.results().samples.at("descriptors"), "none left");
+}
+
+TEST(MergeReports, RefusesDifferentTargets) {
+  Results results;
+  record(results, 5, milliseconds(4), true);
+  Report one = report_of(results);
+  Report other = one;
+  other.circumstances.url = "http://other/";
+  EXPECT_TRUE(merge_reports({one, one}));
+  const auto merged = merge_reports({one, other});
+  ASSERT_FALSE(merged);
+  EXPECT_THAT(merged.error().message, HasSubstr("http://other/"));
+}
+
+}  // namespace
+}  // namespace podsense::load

@@ -14,6 +14,7 @@ VERSION := $(shell bash -c '. scripts/lib.sh; project_version')
 PORT          ?= 8080# HTTP port of `make run`
 GRPC_PORT     ?= 9000# gRPC port of `make run`
 ADMIN_PORT    ?= 8000# metrics and health of `make run`
+PREFIX        ?= /usr/local# of `make install`; DESTDIR is put in front
 ARGS          ?=# further arguments of `make run`
 JOBS          ?= $(shell nproc)# parallel compilers and tests; one a core
 FUZZ_SECONDS  ?= 30# for each fuzz target
@@ -46,7 +47,7 @@ define run_tests
 endef
 
 .NOTPARALLEL:
-.PHONY: help setup setup-test models golden build run test test-asan test-tsan conformance test-collector test-loki fuzz bench bench-compare bench-peers bench-protocol lint \
+.PHONY: help setup setup-test models golden build install run test test-asan test-tsan conformance test-collector test-loki fuzz bench bench-compare bench-peers bench-protocol lint \
         infra-test format hpa-oracle manifests check-rooms try-bare ci clean distclean
 .PHONY: monitoring-up monitoring-local
 .PHONY: image test-image kind-up kind-load deploy undeploy kind-down cluster-up cluster-down e2e
@@ -70,6 +71,9 @@ models: setup ## Make the default models in build/models (RANDOM_STATE, N_ESTIMA
 
 build: setup ## Build the binary that ships: build/release/podsense
 	$(call build,release,podsense)
+
+install: build ## Install binary, ONNX Runtime, man pages and shell completion under PREFIX
+	@cmake --install build/release --prefix "$(PREFIX)" $(if $(BUILD_QUIET),>/dev/null)
 
 run: models build ## Serve the default models on PORT, GRPC_PORT and ADMIN_PORT
 	@exec $(BINARY) serve --models $(MODELS) --http-port $(PORT) --grpc-port $(GRPC_PORT) --admin-port $(ADMIN_PORT) $(ARGS)

@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <iostream>
@@ -5,7 +7,9 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "cli/commands.h"
+#include "cli/flags.h"
 #include "http/probe.h"
 #include "inference/row_check.h"
 #include "model/model.h"
@@ -14,95 +18,216 @@
 namespace podsense::cli {
 namespace {
 
-int check_url(const std::string& url, const http::ProbeOptions& options) {
-  const auto answer = http::probe(url, options);
-  if (!answer) {
-    std::cerr << url << ": " << answer.error().message << '\n';
-    return answer.error().code == ErrorCode::kInvalidArgument ? 2 : 1;
+constexpr const char* kName = "podsense check";
+constexpr const char* kText = R"(probes a running server, or opens every model of a repository
+
+  podsense check                                   http://127.0.0.1:8000/readyz
+  podsense check https://HOST:8080/readyz --cacert ca.crt --timeout 500ms
+  podsense check --models models
+
+The result goes to standard output, logs and errors to standard error.
+)";
+
+/// What was checked, for people and for programs.
+struct Row {
+  std::string name;
+  bool good = false;
+  std::string text;                   ///< its task, or why it is refused
+  std::string sharing{};              ///< whether its requests share runs; empty: has no rows
+  std::vector<std::string> warnings{};
+};
+
+void append_json(std::string& out, const Row& row) {
+  out += R"({"model":)";
+  append_json_string(out, row.name);
+  out += row.good ? R"(,"ok":true,"task":)" : R"(,"ok":false,"reason":)";
+  append_json_string(out, row.text);
+  if (!row.sharing.empty()) {
+    out += R"(,"requests":)";
+    append_json_string(out, row.sharing);
   }
-  std::cout << answer->status << ' ' << answer->body << '\n';
-  return answer->status >= 200 && answer->status < 300 ? 0 : 1;
+  out += R"(,"warnings":[)";
+  for (const std::string& warning : row.warnings) {
+    out += &warning == row.warnings.data() ? "" : ",";
+    append_json_string(out, warning);
+  }
+  out += "]}";
+}
+
+void append_lines(std::string& out, const Row& row) {
+  out += row.good ? "ok       " + row.name + "  " + row.text : "refused  " + row.name + ": " + row.text;
+  out += (row.sharing.empty() ? "" : "  " + row.sharing) + "\n";
+  for (const std::string& warning : row.warnings) {
+    out += "         " + warning + "\n";
+  }
+}
+
+int print_models(const std::vector<Row>& rows, bool json) {
+  std::string out;
+  bool good = true;
+  for (const Row& row : rows) {
+    good = good && row.good;
+    if (json) {
+      out += out.empty() ? "" : ",";
+      append_json(out, row);
+    } else {
+      append_lines(out, row);
+    }
+  }
+  if (json) {
+    out = std::string(R"({"ok":)") + (good ? "true" : "false") + R"(,"models":[)" + out + "]}\n";
+  }
+  std::cout << out;
+  return output_written(kName) && good ? 0 : 1;
 }
 
 /// Whether requests would share runs of the model; nothing for models without rows.
 std::string sharing(const model::Model& model) {
   const SteadyClock clock;
-  const auto verdict =
-      inference::rows_verdict(model, clock, Deadline::after(clock.now(), std::chrono::seconds(30)));
   if (!model.signature().batchable) {
     return {};
   }
-  return verdict ? "  requests share runs"
-                 : "  each request runs alone: " + verdict.error().message;
+  const auto verdict =
+      inference::rows_verdict(model, clock, Deadline::after(clock.now(), std::chrono::seconds(30)));
+  return verdict ? "requests share runs" : "each request runs alone: " + verdict.error().message;
 }
 
+int check_url(const std::string& url, const http::ProbeOptions& options, bool json) {
+  const auto answer = http::probe(url, options);
+  if (!answer) {
+    Error error = answer.error();
+    error.message = url + ": " + error.message;
+    return report_error(kName, error);
+  }
+  const bool good = answer->status >= 200 && answer->status < 300;
+  if (json) {
+    std::string out = std::string(R"({"ok":)") + (good ? "true" : "false") + R"(,"url":)";
+    append_json_string(out, url);
+    out += R"(,"status":)" + std::to_string(answer->status) + R"(,"body":)";
+    append_json_string(out, answer->body);
+    std::cout << out << "}\n";
+  } else {
+    std::cout << answer->status << ' ' << answer->body << '\n';
+  }
+  return output_written(kName) && good ? 0 : 1;
+}
+
+/// While it lives, what is written to standard output, as logs are, goes to standard error: there
+/// the result stays by itself.
+class LogsToStderr {
+ public:
+  LogsToStderr() : kept_(dup(STDOUT_FILENO)) {
+    std::cout.flush();
+    dup2(STDERR_FILENO, STDOUT_FILENO);
+  }
+  ~LogsToStderr() {
+    std::fflush(stdout);
+    dup2(kept_, STDOUT_FILENO);
+    close(kept_);
+  }
+  LogsToStderr(const LogsToStderr&) = delete;
+  LogsToStderr& operator=(const LogsToStderr&) = delete;
+
+ private:
+  const int kept_;
+};
+
 /// Opens every version that would be served, as the server would.
-int check_models(const std::string& root) {
+Result<std::vector<Row>> open_models(const std::string& root) {
   log::configure(log::Level::kError, log::Format::kAuto);
+  const LogsToStderr redirected;
   auto runtime = model::Runtime::create({});
   const auto listing = model::scan({.root = root});
   if (!runtime || !listing) {
-    std::cerr << (runtime ? listing.error().message : runtime.error().message) << '\n';
-    return 1;
+    return fail(runtime ? listing.error() : runtime.error());
   }
-  int failed = 0;
+  std::vector<Row> rows;
   for (const model::Refused& refused : listing->refused) {
-    std::cout << "refused  " << refused.name << '/' << refused.version << ": " << refused.reason
-              << '\n';
-    ++failed;
+    rows.push_back({.name = refused.name + "/" + refused.version, .text = refused.reason});
   }
   for (const model::Candidate& candidate : listing->candidates) {
-    const std::string name = candidate.name + "/" + std::to_string(candidate.version);
-    if (const auto loaded = (*runtime)->load(candidate); loaded) {
-      std::cout << "ok       " << name << "  " << model::task_name((*loaded)->signature().task)
-                << sharing(**loaded) << '\n';
-      for (const std::string& warning : (*loaded)->signature().warnings) {
-        std::cout << "         " << warning << '\n';
-      }
+    Row row{.name = candidate.name + "/" + std::to_string(candidate.version)};
+    const auto loaded = (*runtime)->load(candidate);
+    row.good = loaded.has_value();
+    if (loaded) {
+      row.text = model::task_name((*loaded)->signature().task);
+      row.sharing = sharing(**loaded);
+      row.warnings = (*loaded)->signature().warnings;
     } else {
-      std::cout << "refused  " << name << ": " << loaded.error().message << '\n';
-      ++failed;
+      row.text = loaded.error().message;
     }
+    rows.push_back(std::move(row));
   }
-  if (listing->candidates.empty()) {
-    std::cerr << "no model in " << root << '\n';
-    return 1;
+  if (rows.empty()) {
+    return fail(ErrorCode::kNotFound, "no model in " + root);
   }
-  return failed == 0 ? 0 : 1;
+  return rows;
+}
+
+int check_models(const std::string& root, bool json) {
+  const auto rows = open_models(root);
+  return rows ? print_models(*rows, json) : report_error(kName, rows.error());
+}
+
+struct CheckFlags {
+  std::string url;
+  std::string models;
+  Duration timeout = std::chrono::seconds(2);
+  http::ProbeOptions options;
+  bool insecure = false;
+  bool json = false;
+};
+
+void add_flags(CLI::App& app, CheckFlags& flags) {
+  app.option_defaults()->group("Flags");
+  app.add_option("url", flags.url, "http[s]://host[:port]/path; exit code 0 when it answers 2xx");
+  app.add_option("--models", flags.models,
+                 "a model repository: exit code 0 when every version can be served")
+      ->type_name("DIR");
+  add_duration(app, "--timeout", flags.timeout,
+               {.low = std::chrono::milliseconds(10), .high = std::chrono::minutes(10)},
+               "how long to wait for the answer (2s)");
+  app.add_option("--cacert", flags.options.ca_file,
+                 "PEM file with the authorities to trust, for https")
+      ->type_name("FILE");
+  CLI::Option* certificate =
+      app.add_option("--cert", flags.options.certificate, "PEM certificate to show, for mTLS")
+          ->type_name("FILE");
+  app.add_option("--key", flags.options.key, "its private key")
+      ->type_name("FILE")
+      ->needs(certificate);
+  app.add_flag("--insecure", flags.insecure, "accept any certificate");
+  app.add_flag("--json", flags.json, "the result as JSON");
 }
 
 }  // namespace
 
+std::vector<Description> describe_check() {
+  CheckFlags flags;
+  CLI::App app(kText, kName);
+  add_flags(app, flags);
+  add_common_flags(app);
+  return {describe(app)};
+}
+
 int check(std::span<const char* const> arguments) {
-  CLI::App app("Probes a running server, or opens every model of a repository", "podsense check");
-  std::string url;
-  std::string models;
-  double timeout = 2;
-  http::ProbeOptions options;
-  bool insecure = false;
-  app.add_option("url", url, "http[s]://host[:port]/path; exit 0 when it answers 2xx");
-  app.add_option("--models", models, "a model repository: exit 0 when every version can be served");
-  app.add_option("--timeout", timeout, "seconds to wait for the answer")
-      ->check(CLI::Range(0.01, 600.0))
-      ->capture_default_str();
-  app.add_option("--cacert", options.ca_file, "PEM file with the authorities to trust, for https");
-  CLI::Option* certificate =
-      app.add_option("--cert", options.certificate, "PEM certificate to show, for mTLS");
-  app.add_option("--key", options.key, "its private key")->needs(certificate);
-  app.add_flag("--insecure", insecure, "accept any certificate");
-  std::vector<const char*> argv{"check"};
-  argv.insert(argv.end(), arguments.begin(), arguments.end());
-  try {
-    app.parse(static_cast<int>(argv.size()), argv.data());
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+  CheckFlags flags;
+  CLI::App app(kText, kName);
+  add_flags(app, flags);
+  if (const auto done = parse(app, to_words(arguments))) {
+    return *done;
   }
-  if (!models.empty()) {
-    return check_models(models);
+  if (!flags.models.empty() && !flags.url.empty()) {
+    return report_error(
+        kName, fail(ErrorCode::kInvalidArgument, "give a URL or --models, not both").value());
   }
-  options.timeout = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(timeout));
-  options.verify = !insecure;
-  return check_url(url.empty() ? "http://127.0.0.1:8000/readyz" : url, options);
+  if (!flags.models.empty()) {
+    return check_models(flags.models, flags.json);
+  }
+  flags.options.timeout = flags.timeout;
+  flags.options.verify = !flags.insecure;
+  return check_url(flags.url.empty() ? "http://127.0.0.1:8000/readyz" : flags.url, flags.options,
+                   flags.json);
 }
 
 }  // namespace podsense::cli

@@ -1,14 +1,36 @@
 #pragma once
 
-/// The subcommands; each takes the arguments after its own name and returns the exit code.
+/// The subcommands; each takes the arguments after its own name and returns the exit code. Their
+/// descriptions are what help, man pages and completion are made from.
 
 #include <span>
+#include <vector>
+
+#include "cli/description.h"
 
 namespace podsense::cli {
 
-int check(std::span<const char* const> arguments);
-int top(std::span<const char* const> arguments);
+int serve(std::span<const char* const> arguments);
 int load(std::span<const char* const> arguments);
 int simulate(std::span<const char* const> arguments);
+int check(std::span<const char* const> arguments);
+int bench(std::span<const char* const> arguments);
+int top(std::span<const char* const> arguments);
+int version(std::span<const char* const> arguments);
+int completion(std::span<const char* const> arguments);
+int man(std::span<const char* const> arguments);
+int config_reference(std::span<const char* const> arguments);
+int metrics_reference(std::span<const char* const> arguments);
+
+/// Of a command and of its own subcommands.
+std::vector<Description> describe_serve();
+std::vector<Description> describe_load();
+std::vector<Description> describe_bench();
+std::vector<Description> describe_simulate();
+std::vector<Description> describe_check();
+std::vector<Description> describe_top();
+
+/// Of all commands, in the order of `podsense help`.
+std::vector<Description> describe_all();
 
 }  // namespace podsense::cli

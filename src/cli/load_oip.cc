@@ -25,9 +25,7 @@ Result<void> use_grpc(const OipFlags& flags, load::Options& options) {
 }  // namespace
 
 Result<void> use_oip(const OipFlags& flags, load::Options& options) {
-  const bool grpc =
-      options.grpc || options.url.starts_with("grpc://") || options.url.starts_with("grpcs://");
-  if (grpc) {
+  if (load::is_grpc(options)) {
     return use_grpc(flags, options);
   }
   if (flags.form.empty()) {
@@ -38,6 +36,10 @@ Result<void> use_oip(const OipFlags& flags, load::Options& options) {
   }
   if (flags.model.empty()) {
     return fail(ErrorCode::kInvalidArgument, "--oip needs --model NAME");
+  }
+  if (!options.targets.empty()) {
+    return fail(ErrorCode::kInvalidArgument,
+                "--oip over HTTP asks one server for the model's metadata: leave out --target");
   }
   if (options.body || !options.body_file.empty() || !options.image.empty() ||
       !options.features.empty()) {

@@ -1,101 +1,94 @@
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <iostream>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "base/text.h"
 #include "cli/commands.h"
-#include "metrics/descriptions.h"
-#include "server/app.h"
+#include "cli/flags.h"
 #include "server/build_info.h"
-#include "server/config.h"
 
 namespace podsense::cli {
 namespace {
 
-constexpr std::string_view kUsage = R"(podsense: serves ONNX models
+struct Command {
+  std::string_view name;
+  int (*run)(std::span<const char* const> arguments);
+};
+constexpr std::array<Command, 11> kCommands{
+    {{.name = "serve", .run = serve},
+     {.name = "load", .run = load},
+     {.name = "bench", .run = bench},
+     {.name = "simulate", .run = simulate},
+     {.name = "check", .run = check},
+     {.name = "top", .run = top},
+     {.name = "config-reference", .run = config_reference},
+     {.name = "metrics-reference", .run = metrics_reference},
+     {.name = "completion", .run = completion},
+     {.name = "man", .run = man},
+     {.name = "version", .run = version}}};
 
-  podsense serve [--models DIR] [--http-port N] [--admin-port N] …   the model server
-  podsense load URL --qps N --seconds N …                            the load generator
-  podsense simulate hpa …                 what an autoscaler decides, and why
-  podsense check [URL] [--models DIR]     probes a server; opens every model of a repository
-  podsense top [HOST:PORT…]               a live view of pods from their /metrics
-  podsense config-reference               every setting, as a Markdown page
-  podsense metrics-reference              every metric, as a Markdown page
-  podsense version
+std::string overview() {
+  Description all{.name = "COMMAND",
+                  .summary = "podsense serves ONNX models, loads servers and checks them",
+                  .footer = "`podsense help COMMAND` says more of a command."};
+  for (const Description& one : describe_all()) {
+    all.flags.push_back({.names = {one.name}, .help = one.summary, .group = kCommandsGroup});
+  }
+  all.flags.push_back(
+      {.names = {"help"}, .help = "this, or help of a command", .group = kCommandsGroup});
+  return help_text(all, help_columns());
+}
 
-`podsense serve --help` lists the settings, `--print-config` what is in force and why.
-)";
+const Command* find(std::string_view name) {
+  const auto* const found = std::ranges::find(kCommands, name, &Command::name);
+  return found == kCommands.end() ? nullptr : found;
+}
 
-int serve(std::span<const char* const> arguments) {
-  const auto environment = server::process_environment();
-  const auto loaded = server::load_config({.arguments = arguments, .environment = environment});
-  if (!loaded) {
-    std::cerr << loaded.error().message << '\n';
-    return 2;
+int unknown(std::string_view name) {
+  std::vector<std::string_view> names{"help"};
+  for (const Command& command : kCommands) {
+    names.push_back(command.name);
   }
-  if (loaded->action == server::Action::kHelp) {
-    std::cout << server::serve_help();
-    return 0;
+  const std::string_view near = nearest_name(name, names);
+  std::cerr << "podsense: there is no command '" << name << "'"
+            << (near.empty() ? "" : "; did you mean ") << near << (near.empty() ? "" : "?")
+            << "; see podsense help\n";
+  return 2;
+}
+
+int help(std::span<const char* const> arguments) {
+  if (arguments.empty()) {
+    std::cout << overview();
+    return output_written("podsense") ? 0 : 1;
   }
-  if (loaded->action == server::Action::kPrintConfig) {
-    std::cout << server::print_config(*loaded);
-    return 0;
+  const Command* const command = find(arguments[0]);
+  if (command == nullptr) {
+    return unknown(arguments[0]);
   }
-  const auto ended = server::serve(*loaded);
-  if (!ended) {
-    std::cerr << "podsense: " << ended.error().message << '\n';
-    return ended.error().code == ErrorCode::kInvalidArgument ? 2 : 1;
-  }
-  return *ended;
+  std::vector<const char*> words(arguments.begin() + 1, arguments.end());
+  words.push_back("--help");
+  return command->run(words);
 }
 
 int run(std::span<const char* const> arguments) {
-  const std::string_view command = arguments.empty() ? "help" : arguments[0];
-  const auto rest = arguments.empty() ? arguments : arguments.subspan(1);
-  if (command == "serve") {
-    return serve(rest);
+  if (arguments.empty()) {
+    std::cerr << overview();
+    return 2;
   }
-  if (command == "check") {
-    return check(rest);
+  const std::string_view name = arguments[0];
+  const auto rest = arguments.subspan(1);
+  if (name == "help" || name == "--help" || name == "-h") {
+    return help(rest);
   }
-  if (command == "load") {
-    return load(rest);
+  if (name == "--version" || name == "-v") {
+    return version(rest);
   }
-  if (command == "top") {
-    return top(rest);
-  }
-  if (command == "simulate") {
-    return simulate(rest);
-  }
-  if (command == "metrics-reference") {
-    std::cout << metrics::reference_markdown();
-    return 0;
-  }
-  if (command == "config-reference") {
-    std::cout << server::config_reference_markdown();
-    return 0;
-  }
-  if (command == "version" || command == "--version") {
-    const server::BuildInfo build = server::build_info();
-    std::cout << "podsense " << build.version << " (" << build.commit << ", " << build.compiler
-              << ")\n";
-    return 0;
-  }
-  if (command == "help" || command == "--help" || command == "-h") {
-    std::cout << kUsage;
-    return arguments.empty() ? 2 : 0;
-  }
-  constexpr std::array<std::string_view, 9> kCommands{
-      "serve",   "load", "simulate", "check", "top", "config-reference", "metrics-reference",
-      "version", "help"};
-  const std::string_view near = nearest_name(command, kCommands);
-  std::cerr << "podsense: there is no command '" << command << "'"
-            << (near.empty() ? "" : "; did you mean ") << near << (near.empty() ? "" : "?")
-            << "\n\n"
-            << kUsage;
-  return 2;
+  const Command* const command = find(name);
+  return command == nullptr ? unknown(name) : command->run(rest);
 }
 
 }  // namespace

@@ -7,25 +7,23 @@
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/flags.h"
 #include "foresight/snapshot.h"
 #include "foresight/vectors.h"
 
 namespace podsense::cli {
 namespace {
 
-constexpr std::string_view kUsage = R"(podsense simulate: what would happen, before it does
+constexpr const char* kName = "podsense simulate hpa";
+constexpr const char* kText =
+    R"(takes the decisions of a HorizontalPodAutoscaler, as Kubernetes' own controller does
 
-  podsense simulate hpa --hpa FILE --pods FILE --metrics FILE   why an autoscaler of a cluster does what it does
-  podsense simulate hpa --vectors FILE [--explain]              cases, one JSON object a line
-
-`podsense simulate hpa --help` has the options.
+  podsense simulate hpa --hpa hpa.json --pods pods.json --metrics metrics.json
+  podsense simulate hpa --vectors cases.jsonl --explain
 )";
 
-constexpr const char* kHpaDescription =
-    "Takes the decisions of a HorizontalPodAutoscaler, as Kubernetes' own controller does";
-
 int refuse(const std::string& message) {
-  std::cerr << "podsense simulate hpa: " << message << '\n';
+  std::cerr << kName << ": " << message << '\n';
   return 2;
 }
 
@@ -96,6 +94,7 @@ int explain_files(const HpaFlags& flags, const foresight::Settings& settings) {
 }
 
 void add_options(CLI::App& app, HpaFlags& flags) {
+  app.option_defaults()->group("Flags");
   const auto range = CLI::Range(0.0, 1e6);
   app.add_option("--hpa,--pods,--metrics,--target", flags.files,
                  "files of `kubectl get … -o json` and `kubectl get --raw`: autoscaler, pods, "
@@ -130,15 +129,11 @@ void add_options(CLI::App& app, HpaFlags& flags) {
 }
 
 int simulate_hpa(std::span<const char* const> arguments) {
-  CLI::App app(kHpaDescription, "podsense simulate hpa");
+  CLI::App app(kText, kName);
   HpaFlags flags;
   add_options(app, flags);
-  std::vector<const char*> argv{"hpa"};
-  argv.insert(argv.end(), arguments.begin(), arguments.end());
-  try {
-    app.parse(static_cast<int>(argv.size()), argv.data());
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+  if (const auto done = parse(app, to_words(arguments))) {
+    return *done;
   }
   const auto version = foresight::parse_version(flags.version);
   if (!version) {
@@ -155,17 +150,24 @@ int simulate_hpa(std::span<const char* const> arguments) {
 
 }  // namespace
 
+std::vector<Description> describe_simulate() {
+  HpaFlags flags;
+  CLI::App app(kText, kName);
+  add_options(app, flags);
+  add_common_flags(app);
+  return {describe(app)};
+}
+
 int simulate(std::span<const char* const> arguments) {
   const std::string_view what = arguments.empty() ? "" : arguments[0];
   if (what == "hpa") {
     return simulate_hpa(arguments.subspan(1));
   }
-  const bool is_help = what == "--help" || what == "-h";
-  if (!is_help && !what.empty()) {
-    std::cerr << "podsense simulate: '" << what << "' is not known; accepted: hpa\n\n";
+  if (what == "--help" || what == "-h" || what == "help") {
+    return simulate_hpa(arguments);
   }
-  (is_help ? std::cout : std::cerr) << kUsage;
-  return is_help ? 0 : 2;
+  std::cerr << "podsense simulate: '" << what << "' is not known; accepted: hpa\n";
+  return 2;
 }
 
 }  // namespace podsense::cli

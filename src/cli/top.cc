@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/flags.h"
 #include "cli/screen.h"
 #include "cli/top_view.h"
 #include "http/probe.h"
@@ -17,6 +18,8 @@
 namespace podsense::cli {
 namespace {
 
+constexpr const char* kName = "podsense top";
+constexpr const char* kText = "shows what pods do, from their /metrics, until interrupted";
 constexpr Duration kTimeout = std::chrono::seconds(2);
 
 /// "host:port" and "http://host:port" mean its /metrics; a path is kept.
@@ -84,7 +87,7 @@ std::string frame_for(const Screen& screen, const std::vector<Scrape>& before,
 
 /// Looks again and again, for so many frames (0: no end). What was seen last.
 std::vector<Scrape> watch(const Screen& screen, const std::vector<std::string>& pods,
-                          double interval, int frames) {
+                          double interval, unsigned frames) {
   // Rates need two looks: the second one comes soon.
   constexpr double kFirst = 1;
   std::vector<Scrape> before = scrape_all(pods);
@@ -92,7 +95,7 @@ std::vector<Scrape> watch(const Screen& screen, const std::vector<std::string>& 
   if (screen.size()) {
     screen.show(frame_for(screen, before, now, interval));
   }
-  for (int shown = 0; frames == 0 || shown < frames;) {
+  for (unsigned shown = 0; frames == 0 || shown < frames;) {
     const double pause = shown == 0 ? std::min(kFirst, interval) : interval;
     auto until = std::chrono::steady_clock::now() +
                  std::chrono::duration_cast<Duration>(std::chrono::duration<double>(pause));
@@ -112,34 +115,48 @@ std::vector<Scrape> watch(const Screen& screen, const std::vector<std::string>& 
   return now;
 }
 
+struct TopFlags {
+  std::vector<std::string> pods{"localhost:8000"};
+  Duration interval = std::chrono::seconds(2);
+  unsigned frames = 0;
+};
+
+void add_flags(CLI::App& app, TopFlags& flags) {
+  app.option_defaults()->group("Flags");
+  app.add_option("pods", flags.pods, "host:port of each pod's admin port (localhost:8000)");
+  add_duration(app, "--interval", flags.interval,
+               {.low = std::chrono::milliseconds(100), .high = std::chrono::hours(1)},
+               "between frames (2s)");
+  add_whole(app, "--frames", flags.frames, {.low = 0, .high = 1'000'000},
+            "end after so many; 0: go on");
+}
+
 }  // namespace
 
+std::vector<Description> describe_top() {
+  TopFlags flags;
+  CLI::App app(kText, kName);
+  add_flags(app, flags);
+  add_common_flags(app);
+  return {describe(app)};
+}
+
 int top(std::span<const char* const> arguments) {
-  CLI::App app("Shows what pods do, from their /metrics, until interrupted", "podsense top");
-  std::vector<std::string> pods{"localhost:8000"};
-  double interval = 2;
-  int frames = 0;
-  app.add_option("pods", pods, "host:port of each pod's admin port")->capture_default_str();
-  app.add_option("--interval", interval, "seconds between frames")
-      ->check(CLI::Range(0.1, 3600.0))
-      ->capture_default_str();
-  app.add_option("--frames", frames, "end after so many; 0: go on")->check(CLI::Range(0, 1000000));
-  std::vector<const char*> argv{"top"};
-  argv.insert(argv.end(), arguments.begin(), arguments.end());
-  try {
-    app.parse(static_cast<int>(argv.size()), argv.data());
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+  TopFlags flags;
+  CLI::App app(kText, kName);
+  add_flags(app, flags);
+  if (const auto done = parse(app, to_words(arguments))) {
+    return *done;
   }
   std::vector<Scrape> last;
   {
     const Screen screen;
-    last = watch(screen, pods, interval, frames);
+    last = watch(screen, flags.pods, to_seconds(flags.interval), flags.frames);
   }
   const bool any = std::ranges::any_of(last, [](const Scrape& pod) { return pod.error.empty(); });
   if (!any) {
     for (const Scrape& pod : last) {
-      std::cerr << "podsense top: " << pod.pod << ": " << pod.error << "\n";
+      std::cerr << kName << ": " << pod.pod << ": " << pod.error << "\n";
     }
   }
   return any ? 0 : 1;

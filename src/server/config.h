@@ -231,6 +231,5 @@ Result<LoadedConfig> load_config(const ConfigSources& sources);
 std::string print_config(const LoadedConfig& loaded);
 
 std::string config_reference_markdown();  ///< docs/reference/configuration.md
-std::string serve_help();                 ///< at most 100 columns
 
 }  // namespace podsense::server

@@ -1,14 +1,12 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "server/setting_texts.h"
 #include "server/settings.h"
 
 namespace podsense::server {
 
 namespace {
-
-constexpr std::size_t kHelpWidth = 100;
-constexpr std::size_t kHelpIndent = 34;
 
 std::string flag_text(const Setting& setting) {
   const std::string flag(setting.flag);
@@ -23,37 +21,6 @@ std::string default_text(const Setting& setting) {
     out.append(out.empty() ? "" : ",").append(word);
   }
   return out;
-}
-
-/// Appends `text` from column `indent` on, broken at blanks.
-void append_wrapped(std::string& out, std::string_view text, std::size_t indent) {
-  std::size_t column = indent;
-  while (!text.empty()) {
-    const auto word = text.substr(0, text.find(' '));
-    if (column > indent && column + 1 + word.size() > kHelpWidth) {
-      out.append("\n").append(indent, ' ');
-      column = indent;
-    }
-    if (column > indent) {
-      out.push_back(' ');
-      ++column;
-    }
-    out.append(word);
-    column += word.size();
-    text.remove_prefix(std::min(word.size() + 1, text.size()));
-  }
-  out.push_back('\n');
-}
-
-void append_help_row(std::string& out, const std::string& flag, const std::string& meaning) {
-  out.append("  ").append(flag);
-  const std::size_t column = flag.size() + 2;
-  if (column + 2 > kHelpIndent) {
-    out.append("\n").append(kHelpIndent, ' ');
-  } else {
-    out.append(kHelpIndent - column, ' ');
-  }
-  append_wrapped(out, meaning, kHelpIndent);
 }
 
 /// For a cell of a Markdown table.
@@ -163,35 +130,32 @@ std::string config_reference_markdown() {
   return out;
 }
 
-std::string serve_help() {
-  std::string out =
-      "usage: podsense serve [--config FILE] [flags]\n\n"
-      "Serves the models of a repository.\n\n"
-      "Each flag also has an environment variable (--http-port: PODSENSE_HTTP_PORT) and a YAML "
-      "key\n"
-      "(docs/reference/configuration.md). Flags are stronger than the environment, which is "
-      "stronger\nthan the file. SIZE: 10485760, 10MB, 10MiB. DURATION: 30 (seconds), 500ms, 1m30s. "
-      "Lists: a,b,c.\n\nGeneral\n";
-  append_help_row(out, "-h, --help", "Print this and end.");
-  append_help_row(out, "--config FILE", "Read settings from this YAML file (env PODSENSE_CONFIG).");
-  append_help_row(out, "--print-config",
-                  "Print the settings in effect as YAML, each with where it came from, and end.");
+std::vector<SettingText> setting_texts() {
+  std::vector<SettingText> texts;
   for (const Section& section : sections()) {
-    out.append("\n").append(section.title).append("\n");
     for (const Setting& setting : settings()) {
-      if (setting.section() == section.name) {
-        std::string meaning(setting.meaning);
-        if (const auto value = default_text(setting); !value.empty()) {
-          meaning.append(" [").append(value).append("]");
-        }
-        if (!setting.alias.empty()) {
-          meaning.append(" (also env ").append(setting.alias).append(")");
-        }
-        append_help_row(out, flag_text(setting), meaning);
+      if (setting.section() != section.name) {
+        continue;
       }
+      const std::string flag(setting.flag);
+      const bool boolean = setting.value.shape == Accessor::Shape::kBoolean;
+      SettingText text{.section = std::string(section.title),
+                       .flags = {"--" + flag},
+                       .value = boolean ? std::string() : std::string(setting.value.form),
+                       .meaning = std::string(setting.meaning)};
+      if (boolean) {
+        text.flags.push_back("--no-" + flag);
+      }
+      if (const auto value = default_text(setting); !value.empty()) {
+        text.meaning.append(" [").append(value).append("]");
+      }
+      if (!setting.alias.empty()) {
+        text.meaning.append(" (also env ").append(setting.alias).append(")");
+      }
+      texts.push_back(std::move(text));
     }
   }
-  return out;
+  return texts;
 }
 
 }  // namespace podsense::server

@@ -11,6 +11,7 @@
 
 #include "server/config_sources.h"
 #include "server/config_testing.h"
+#include "server/setting_texts.h"
 
 namespace podsense::server {
 namespace {
@@ -27,7 +28,9 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
+using ::testing::Field;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 using ::testing::StartsWith;
@@ -292,15 +295,14 @@ TEST(PrintConfig, SaysWhereEachValueCameFrom) {
             HasSubstr("  infer_cpu_ms: null                        # default\n")));
 }
 
-TEST(ServeHelp, NamesEveryFlagWithinAHundredColumns) {
-  const std::string help = serve_help();
+TEST(SettingTexts, HaveEveryFlagOnceWithItsMeaning) {
+  const auto texts = setting_texts();
+  EXPECT_EQ(texts.size(), settings().size());
   for (const Setting& setting : settings()) {
-    EXPECT_THAT(help, HasSubstr("\n  --" + std::string(setting.flag)));
-  }
-  std::istringstream lines(help);
-  for (std::string line; std::getline(lines, line);) {
-    EXPECT_LE(line.size(), 100U) << line;
-    EXPECT_FALSE(line.ends_with(' ')) << line;
+    EXPECT_THAT(texts, Contains(AllOf(
+                           Field(&SettingText::flags, Contains("--" + std::string(setting.flag))),
+                           Field(&SettingText::meaning, StartsWith(std::string(setting.meaning))))))
+        << setting.flag;
   }
 }
 

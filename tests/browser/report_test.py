@@ -38,6 +38,21 @@ PLOTS = """return [...document.querySelectorAll('svg.plot')].map((svg) => {
           seen: shapes.some((s) => { const b = s.getBBox(); return b.width > 20 || b.height > 5; })};
 });"""
 
+# As axe-core's rules: empty-table-header, scope-attr-valid, td-headers, region, scrollable-region-focusable.
+UNREACHABLE = """const faults = [];
+const say = (what, node) => faults.push(`${what}: ${node.outerHTML.slice(0, 120)}`);
+for (const th of document.querySelectorAll('th')) {
+  if (!th.textContent.trim()) say('empty header', th);
+  if (!['row', 'col'].includes(th.scope)) say('header of what', th);
+}
+for (const row of document.querySelectorAll('tbody tr')) if (!row.querySelector('th')) say('row without header', row);
+for (const node of document.body.children)
+  if (!['HEADER', 'MAIN', 'FOOTER', 'SCRIPT', 'NOSCRIPT'].includes(node.tagName)) say('outside of regions', node);
+for (const node of document.querySelectorAll('body *'))
+  if (/auto|scroll/.test(getComputedStyle(node).overflowX) && node.tabIndex < 0) say('scroller without focus', node);
+for (const region of document.querySelectorAll('[role=region]')) if (!region.getAttribute('aria-label')) say('nameless', region);
+return faults;"""
+
 
 class Reports(unittest.TestCase):
     @classmethod
@@ -73,6 +88,7 @@ class Reports(unittest.TestCase):
                 self.assertLessEqual(self.browser.run("return document.documentElement.scrollWidth"),
                                      settings["width"])
                 self.assertEqual(self.browser.run(IN_PAGE + "\nreturn lowContrast();"), [])
+                self.assertEqual(self.browser.run(UNREACHABLE), [])
                 fetched = "return performance.getEntriesByType('resource').map((e) => e.name);"
                 self.assertEqual(self.browser.run(fetched), [])
                 self.assertEqual([e for e in self.browser.console() if e["level"] != "INFO"], [])

@@ -27,6 +27,7 @@ class Double:
         self.log = []  # (came, answered) in time.monotonic()
         self.bodies = []
         self.targets = []
+        self.hosts = []
         self.connections = 0
         self.one_at_a_time = one_at_a_time
         self.number = 0
@@ -73,6 +74,8 @@ class Double:
                 self.targets.append(head.split(b" ")[1].decode())
                 length = 0
                 for line in head.lower().split(b"\r\n"):
+                    if line.startswith(b"host:"):
+                        self.hosts.append(line[5:].strip().decode())
                     if line.startswith(b"content-length:"):
                         length = int(line.split(b":")[1])
                 self.bodies.append(await reader.readexactly(length))

@@ -339,7 +339,7 @@ class Schema(unittest.TestCase):
     def test_it_refuses_what_is_none(self):
         with Double() as double:
             report = Run(double.url, "-n", 5, "-c", 1).report
-        for key, value in (("format", "podsense.load/2"), ("requests", {}), ("extra", 1)):
+        for key, value in (("format", "podsense.load/1"), ("requests", {}), ("extra", 1)):
             self.assertNotEqual(schema_faults(report | {key: value}), "", key)
 
 
@@ -374,7 +374,8 @@ class Interface(unittest.TestCase):
                 (("http://127.0.0.1/{{wor}}", "-n", 1), "{{wor}}: unknown placeholder"),
                 (("http://127.0.0.1/{{row}}", "-n", 1), "give a CSV file with --rows"),
                 (("http://127.0.0.1/a b", "-n", 1), "blanks"),
-                (("http://127.0.0.1/", "--qps", 5, "--seconds", "soon"), "--seconds 'soon' is no duration"),
+                (("http://127.0.0.1/", "--qps", 5, "--seconds", "soon"),
+                 "--seconds, --duration, -z 'soon': accepted: a duration from 1ms to 1000h"),
                 (("http://127.0.0.1/", "--qps", 5, "--shape", "ramp:1..2"), "exclude each other"),
                 (("http://127.0.0.1/", "--shape", "wave:3"), "no shape"),
                 (("http://127.0.0.1/", "--fail-if", "p99"), "no threshold"),
@@ -386,7 +387,8 @@ class Interface(unittest.TestCase):
                 (("http://127.0.0.1/", "--vus", 5), "unknown flag '--vus'; here: -c N (closed loop), or --qps"),
                 (("http://127.0.0.1/", "--conections=5"), "'--conections'; did you mean --connections?"),
                 (("http://127.0.0.1/", "http://127.0.0.2/"), "unexpected argument 'http://127.0.0.2/'"),
-                (("http://127.0.0.1/", "-n", "many"), "--requests = many; see podsense load --help"),
+                (("http://127.0.0.1/", "-n", "many"),
+                 "-n, --requests 'many': accepted: a whole number from 1 to 1,000,000,000,000; see podsense load"),
                 (("-t4", "-c8", "-d30s", "http://127.0.0.1/"), "'30s' is the body, as in hey; for a duration"),
                 (("http://127.0.0.1/", "-D", "/nowhere"), "cannot read /nowhere"),
                 (("http://127.0.0.1/", "-h2"), "not offered")):

@@ -1,0 +1,424 @@
+#include "cli/load_flags.h"
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+
+#include "base/text.h"
+#include "cli/flags.h"
+#include "load/quantity.h"
+#include "server/build_info.h"
+
+namespace podsense::cli {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+
+constexpr double kMostRate = 1e6;
+constexpr RealRange kRate{.low = 0.0001, .high = kMostRate};
+constexpr RealRange kFactor{.low = 0.0001, .high = 10000};
+
+void add_target(CLI::App& app, LoadFlags& flags) {
+  load::Options& options = flags.options;
+  app.option_defaults()->group("Target");
+  app.add_option("url", flags.positional,
+                 "http[s]://HOST[:PORT][/PATH], grpc[s]://HOST[:PORT]; placeholders as in bodies");
+  app.add_option("--host", flags.host, "the same as a flag")->type_name("URL");
+  app.add_option("--target", flags.targets,
+                 "one of several targets, each with its share of the requests by WEIGHT (1) and a "
+                 "report of its own; as often as needed")
+      ->type_name("NAME[:WEIGHT]=URL")
+      ->allow_extra_args(false);
+  app.add_option("-m,--method", options.method, "GET, or POST with a body")->type_name("METHOD");
+  app.add_option("-H,--header", flags.headers, "as often as needed")
+      ->type_name("'NAME: VALUE'")
+      ->allow_extra_args(false);
+  app.add_option("-A,--accept", flags.accept, "Accept header")->type_name("TYPE");
+  app.add_option("-T,--content-type", options.content_type, "Content-Type header")
+      ->type_name("TYPE");
+  app.add_option("-a,--auth", flags.auth, "for basic authentication")->type_name("USER:PASSWORD");
+  app.add_option("--host-header", flags.host_header, "Host header, and the name asked for in TLS")
+      ->type_name("NAME");
+  app.add_option("--connect-to", options.connect_to,
+                 "connect to HOST2:PORT2 where a URL says HOST1:PORT1, as curl does; empty parts "
+                 "match all, or stay")
+      ->type_name("HOST1:PORT1:HOST2:PORT2")
+      ->allow_extra_args(false);
+  app.add_flag("-L,--follow-redirects", flags.follow_redirects,
+               "ask for what a 3xx answer leads to, up to ten times; on the same host only");
+  app.add_flag("--disable-keepalive", flags.disable_keepalive, "a connection for each request");
+  app.add_flag("--grpc", options.grpc,
+               "podsense.v1 with --image, --features or JSON; with --oip ModelInfer");
+  add_whole(app, "--streams", options.streams, {.low = 1, .high = 10000},
+            "gRPC: calls on a connection at a time (100; closed loop 1)");
+  app.add_flag("--tls", options.tls, "where the URL has no scheme that says so");
+  app.add_flag("--insecure", flags.insecure, "accept any certificate");
+  app.add_option("--cacert", options.ca_file, "PEM file with the authorities to trust")
+      ->type_name("FILE");
+  app.add_option("--cert", options.certificate_file, "PEM certificate to show, for mTLS")
+      ->type_name("FILE");
+  app.add_option("--key", options.key_file, "its private key, if not in the same file")
+      ->type_name("FILE");
+  add_duration(app, "--wait", options.wait_for_target, {},
+               "try to connect for so long before giving up");
+  app.add_flag("--i-may-load-this-host", options.public_host_allowed,
+               "needed for a public address");
+}
+
+void add_body(CLI::App& app, LoadFlags& flags) {
+  load::Options& options = flags.options;
+  app.option_defaults()->group("Body");
+  app.add_option("-d,--data", flags.data,
+                 "the body; @FILE: that of a file without its line ends, as curl does")
+      ->type_name("TEXT|@FILE");
+  app.add_option("-D,--data-file", flags.body_file_as_is, "a file as it is")->type_name("FILE");
+  app.add_option("--body-file", options.body_file,
+                 "a template (- for standard input): {{counter}} {{random_int 0 9}} {{random 0 1}} "
+                 "{{row}} {{row NAME}} {{json row NAME}} {{raw row NAME}}")
+      ->type_name("FILE");
+  app.add_option("--rows", options.rows, "CSV file for {{row}}")->type_name("FILE");
+  CLI::Option* const header = app.add_flag("--csv-header", flags.csv_header,
+                                           "the first line of a CSV file names its columns");
+  app.add_flag("--no-csv-header,--no-header", flags.no_csv_header,
+               "the first line of a CSV file has values; without either flag it is a header where "
+               "it has a name that is used")
+      ->excludes(header);
+  app.add_option("--image", options.image, "a picture, or a folder of them, to /predict")
+      ->type_name("FILE|DIR");
+  app.add_flag("--multipart", options.multipart, "the picture as a form's file");
+  app.add_option("--features", options.features, "numbers, or a CSV file, to /predict-single")
+      ->type_name("1,2,3|FILE");
+  add_choice(app, "--oip", flags.oip.form, {"json", "binary"},
+             "random tensors of --model's shapes, to /v2/models/NAME/infer (gRPC: binary)");
+  app.add_option("--model", flags.oip.model, "for --oip; with --grpc for messages that name none")
+      ->type_name("NAME");
+  add_whole(app, "--batch", flags.oip.batch, {.low = 1, .high = 4096},
+            "for --oip: the first dimension where it is open");
+}
+
+void add_rate(CLI::App& app, LoadFlags& flags) {
+  load::Options& options = flags.options;
+  app.option_defaults()->group("Load");
+  add_real(app, "--qps,--rate", options.rate, kRate, "open loop: requests a second")
+      ->type_name("RATE");
+  app.add_option("--shape", options.shape,
+                 "open loop: ramp:1..100  steps:10,20,50  sine:50,40,60s  burst:100,10s")
+      ->type_name("SHAPE");
+  CLI::Option* const trace =
+      app.add_option("--trace", options.trace, "open loop: CSV of moments, or of counts per minute")
+          ->type_name("FILE");
+  add_real(app, "--trace-speed", options.trace_speed, kFactor, "2: in half the time")->needs(trace);
+  add_real(app, "--trace-scale", options.trace_scale, kFactor, "2: twice as many (counts)")
+      ->needs(trace);
+  app.add_flag("--keep-offset", options.keep_offset, "a trace begins at 0, not at its first moment")
+      ->needs(trace);
+  add_choice(app, "--arrivals", flags.arrivals, {"constant", "poisson"}, "open loop (constant)");
+  add_duration(app, "--seconds,--duration,-z", options.duration, {.low = milliseconds(1)},
+               "how long");
+  add_whole(app, "-n,--requests", options.requests, {.low = 1, .high = 1'000'000'000'000},
+            "how many requests");
+  add_whole(app, "-c,--connections", options.connections, {.low = 1, .high = 1'000'000},
+            "closed loop: workers (50); open loop: connections to begin with");
+  add_whole(app, "--max-connections", options.max_connections, {.low = 1, .high = 1'000'000},
+            "open loop: beyond it requests are dropped (1000)");
+  add_real(app, "-q", options.worker_rate, {.low = 0, .high = kMostRate},
+           "closed loop: at most so many a second per worker; 0: no limit")
+      ->type_name("RATE");
+  add_duration(app, "--warmup", options.warm_up, {},
+               "the first part of the run that is not measured");
+  add_duration(app, "--cooldown", options.cool_down, {}, "the last part that is not measured");
+  add_duration(app, "-t,--timeout", options.timeout, {}, "time limit of a request (20s); 0: none");
+  add_whole(app, "--threads,--cpus", options.threads, {.low = 0, .high = 64},
+            "threads that send; 0: chosen by itself");
+  add_whole(app, "--seed", options.seed, {}, "for random arrivals and bodies (1)");
+}
+
+void add_search(CLI::App& app, LoadFlags& flags) {
+  load::Options& options = flags.options;
+  app.option_defaults()->group("Search");
+  CLI::Option* const find =
+      app.add_flag("--find-max-qps", options.find_max,
+                   "find the highest rate that holds --slo, within --seconds (5m)");
+  app.add_option("--slo", options.objective, "what must hold (p99=100ms,errors=0.1%)")
+      ->type_name("METRIC=LIMIT,...")
+      ->needs(find);
+  add_real(app, "--search-from", options.search_from, kRate, "the first rate (10)")
+      ->type_name("RATE")
+      ->needs(find);
+  add_real(app, "--search-to", options.search_to, kRate, "the highest rate (100000)")
+      ->type_name("RATE")
+      ->needs(find);
+  add_duration(app, "--window", options.window, {.low = milliseconds(100), .high = hours(1)},
+               "length of a measurement (5s); three alike decide")
+      ->needs(find);
+}
+
+void add_output(CLI::App& app, LoadFlags& flags) {
+  load::Options& options = flags.options;
+  app.option_defaults()->group("Result");
+  app.add_option("--expect", flags.expect,
+                 "what an answer must have, else it counts as failed: 'json:prediction=1', "
+                 "'json:predictions.0.label=cat', 'body:TEXT'; as often as needed")
+      ->type_name("CHECK")
+      ->allow_extra_args(false);
+  app.add_option("--fail-if", flags.fail_if,
+                 "'p99>200ms', 'errors>0.1%', 'dropped>0', 'rps<100': exit code 3")
+      ->type_name("CONDITION")
+      ->allow_extra_args(false);
+  app.add_option("--json", options.json, "report as JSON; - for standard output")
+      ->type_name("FILE");
+  app.add_option("--csv", options.csv, "the run over time, a slice a line; - for standard output")
+      ->type_name("FILE");
+  app.add_option("--html", options.html, "report as one page with plots; - for standard output")
+      ->type_name("FILE");
+  app.add_option("--log", options.log, "every request, a line each as CSV; - for standard output")
+      ->type_name("FILE");
+  app.add_option("--prometheus", options.prometheus, "metrics to scrape while it runs")
+      ->type_name("ADDRESS:PORT");
+  app.add_flag("--quiet", options.quiet, "nothing while it runs");
+  add_choice(app, "-o", flags.output, {"csv"},
+             "csv: a request a line to standard output, in hey's columns, and no report");
+}
+
+void add_unsupported(CLI::App& app, LoadFlags& flags) {
+  // Known to hey: what changes nothing is taken, what would is refused in `to_options`.
+  static bool ignored = false;  // NOLINT: CLI11 writes it, nobody reads it
+  app.add_flag("--disable-compression", ignored)->group("");
+  app.add_flag("--disable-redirects", ignored)->group("");
+  app.add_flag("--h2", flags.http2)->group("");
+  app.add_option("-x", flags.proxy)->group("");
+}
+
+std::string base64(std::string_view text) {
+  constexpr std::string_view kLetters =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); i += 3) {
+    std::uint32_t block = 0;
+    for (std::size_t k = 0; k < 3; ++k) {
+      block = (block << 8U) | (i + k < text.size() ? static_cast<unsigned char>(text[i + k]) : 0U);
+    }
+    for (std::size_t k = 0; k < 4; ++k) {
+      out += i + k <= text.size() ? kLetters[(block >> (18 - 6 * k)) & 63U] : '=';
+    }
+  }
+  return out;
+}
+
+Result<void> set_headers(LoadFlags& flags) {
+  auto& headers = flags.options.headers;
+  for (const std::string& header : flags.headers) {
+    const std::size_t colon = header.find(':');
+    if (colon == std::string::npos) {
+      return fail(ErrorCode::kInvalidArgument,
+                  "-H '" + header + "' is no header; accepted: 'Name: value'");
+    }
+    headers.emplace_back(header.substr(0, colon), load::trim(header.substr(colon + 1)));
+  }
+  if (!flags.accept.empty()) {
+    headers.emplace_back("Accept", flags.accept);
+  }
+  if (!flags.host_header.empty()) {
+    headers.emplace_back("Host", flags.host_header);
+  }
+  if (!flags.auth.empty()) {
+    headers.emplace_back("Authorization", "Basic " + base64(flags.auth));
+  }
+  return {};
+}
+
+/// The body of -d or -D.
+Result<void> set_body(LoadFlags& flags, const CLI::App& app) {
+  load::Options& options = flags.options;
+  const bool data = app.count("--data") > 0;
+  if (data && !flags.body_file_as_is.empty()) {
+    return fail(ErrorCode::kInvalidArgument, "-d and -D exclude each other");
+  }
+  const bool from_file = data && flags.data.starts_with('@');
+  const std::string name = from_file ? flags.data.substr(1) : flags.body_file_as_is;
+  if (!from_file && name.empty()) {
+    if (data) {
+      options.body = flags.data;
+    }
+    return {};
+  }
+  std::ifstream file(name, std::ios::binary);
+  if (!file) {
+    return fail(ErrorCode::kInvalidArgument,
+                std::string(from_file ? "-d @" : "-D ") + name + ": cannot read it");
+  }
+  options.body = std::string(std::istreambuf_iterator<char>(file), {});
+  if (from_file) {  // as curl
+    std::erase_if(*options.body, [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
+  }
+  return {};
+}
+
+/// wrk's -d30s is no body here.
+Result<void> check_habit(const LoadFlags& flags) {
+  if (!flags.options.duration && flags.data.ends_with('s') && load::parse_duration(flags.data)) {
+    return fail(ErrorCode::kInvalidArgument,
+                "-d '" + flags.data + "' is the body, as in hey; for a duration say -z " +
+                    flags.data + " (a file with such a body: -D)");
+  }
+  return {};
+}
+
+Result<void> set_targets(LoadFlags& flags) {
+  load::Options& options = flags.options;
+  const int given = (flags.host.empty() ? 0 : 1) + (flags.positional.empty() ? 0 : 1) +
+                    (flags.targets.empty() ? 0 : 1);
+  if (given > 1) {
+    return fail(ErrorCode::kInvalidArgument,
+                "give the target once: as URL, by --host, or several by --target");
+  }
+  options.url = flags.host.empty() ? flags.positional : flags.host;
+  for (const std::string& text : flags.targets) {
+    auto target = load::parse_target(text);
+    if (!target) {
+      return fail(std::move(target.error()));
+    }
+    options.targets.push_back(std::move(*target));
+  }
+  return {};
+}
+
+Result<void> set_checks(LoadFlags& flags) {
+  auto thresholds = to_thresholds(flags.fail_if);
+  if (!thresholds) {
+    return fail(std::move(thresholds.error()));
+  }
+  flags.options.fail_if = std::move(*thresholds);
+  for (const std::string& text : flags.expect) {
+    auto expectation = load::Expectation::parse(text);
+    if (!expectation) {
+      return fail(std::move(expectation.error()));
+    }
+    flags.options.expect.push_back(std::move(*expectation));
+  }
+  return {};
+}
+
+/// What this tool has for a flag of another one; empty: nothing is known.
+std::string_view instead_of(std::string_view flag) {
+  struct Habit {
+    std::string_view flag;
+    std::string_view here;
+  };
+  constexpr std::array<Habit, 14> kHabits{
+      {{.flag = "--vus", .here = "-c N (closed loop), or --qps RATE (open loop)"},
+       {.flag = "-u", .here = "-c N (closed loop), or --qps RATE (open loop)"},
+       {.flag = "--users", .here = "-c N (closed loop), or --qps RATE (open loop)"},
+       {.flag = "--concurrency", .here = "-c N"},
+       {.flag = "--iterations", .here = "-n N"},
+       {.flag = "-i", .here = "-n N"},
+       {.flag = "--total", .here = "-n N"},
+       {.flag = "--rps", .here = "--qps RATE"},
+       {.flag = "-R", .here = "--qps RATE"},
+       {.flag = "--stage", .here = "--shape ramp:1..100"},
+       {.flag = "--latency", .here = "latencies are always shown"},
+       {.flag = "-k", .here = "--insecure"},
+       {.flag = "--call", .here = "--grpc calls podsense.v1, and with --oip ModelInfer"},
+       {.flag = "--proto", .here = "--grpc calls podsense.v1, and with --oip ModelInfer"}}};
+  const auto* const habit = std::ranges::find(kHabits, flag, &Habit::flag);
+  return habit == kHabits.end() ? std::string_view() : habit->here;
+}
+
+}  // namespace
+
+std::vector<std::string> load_words(std::span<const char* const> arguments) {
+  constexpr std::array<std::string_view, 5> kLong{"-disable-keepalive", "-disable-compression",
+                                                  "-disable-redirects", "-cpus", "-h2"};
+  std::vector<std::string> words = to_words(arguments);
+  for (std::string& word : words) {
+    const bool known = std::ranges::any_of(kLong, [&word](std::string_view name) {
+      return word == name || word.starts_with(std::string(name) + "=");
+    });
+    word = known ? "-" + word : word == "-host" ? "--host-header" : word;
+  }
+  return words;
+}
+
+void add_load_flags(CLI::App& app, LoadFlags& flags) {
+  add_target(app, flags);
+  add_body(app, flags);
+  add_rate(app, flags);
+  add_search(app, flags);
+  add_output(app, flags);
+  add_unsupported(app, flags);
+}
+
+Result<load::Options> to_options(LoadFlags& flags, const CLI::App& app) {
+  load::Options& options = flags.options;
+  if (flags.http2 || !flags.proxy.empty()) {
+    return fail(ErrorCode::kUnimplemented, "HTTP/2 and proxies (-h2, -x) are not offered");
+  }
+  options.keep_alive = !flags.disable_keepalive;
+  options.verify_tls = !flags.insecure;
+  options.redirects = flags.follow_redirects ? 10 : 0;
+  options.arrivals = flags.arrivals == "poisson" ? load::Arrivals::kPoisson : load::Arrivals::kEven;
+  options.csv_header = flags.csv_header      ? load::HeaderLine::kYes
+                       : flags.no_csv_header ? load::HeaderLine::kNo
+                                             : load::HeaderLine::kGuess;
+  if (options.timeout == Duration::zero()) {  // as hey: no limit
+    options.timeout = hours(1000);
+  }
+  Result<void> done = check_habit(flags);
+  done = done ? set_targets(flags) : done;
+  done = done ? set_body(flags, app) : done;
+  done = done ? set_headers(flags) : done;
+  done = done ? set_checks(flags) : done;
+  if (!done) {
+    return fail(std::move(done.error()));
+  }
+  if (flags.output == "csv") {
+    options.hey_rows = true;
+    options.quiet = true;
+  }
+  const server::BuildInfo build = server::build_info();
+  options.tool = "podsense " + std::string(build.version) + " (" + std::string(build.commit) + ")";
+  return options;
+}
+
+std::string unexpected_load_flag(const CLI::App& app) {
+  const std::vector<std::string> words = app.remaining();
+  const auto flag = std::ranges::find_if(words, [](const auto& word) {
+    return word.size() > 1 && word.starts_with('-') && word != "--";
+  });
+  if (flag == words.end()) {
+    return "unexpected argument '" + (words.empty() ? std::string() : words.front()) +
+           "': the URL is the only word that stands by itself";
+  }
+  const std::string name = flag->substr(0, flag->find('='));
+  if (const auto here = instead_of(name); !here.empty()) {
+    return "unknown flag '" + name + "'; here: " + std::string(here);
+  }
+  std::vector<std::string> known;
+  for (const CLI::Option* option : app.get_options()) {
+    const auto& names = option->get_lnames();
+    known.insert(known.end(), names.begin(), names.end());
+  }
+  const std::vector<std::string_view> candidates(known.begin(), known.end());
+  const std::string_view nearest =
+      nearest_name(name.substr(name.find_first_not_of('-')), candidates);
+  return "unknown flag '" + name + "'; " +
+         (nearest.empty() ? "see podsense load --help"
+                          : "did you mean --" + std::string(nearest) + "?");
+}
+
+Result<std::vector<load::Threshold>> to_thresholds(const std::vector<std::string>& texts) {
+  std::vector<load::Threshold> thresholds;
+  for (const std::string& text : texts) {
+    auto threshold = load::Threshold::parse(text);
+    if (!threshold) {
+      return fail(std::move(threshold.error()));
+    }
+    thresholds.push_back(std::move(*threshold));
+  }
+  return thresholds;
+}
+
+}  // namespace podsense::cli

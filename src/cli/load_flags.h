@@ -1,0 +1,52 @@
+#pragma once
+
+/// The flags of `podsense load`, and the Options that they make.
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "cli/load_oip.h"
+#include "load/load.h"
+
+namespace podsense::cli {
+
+/// What CLI11 fills and `to_options` turns into Options.
+struct LoadFlags {
+  load::Options options;
+  std::string host;
+  std::string positional;
+  std::vector<std::string> targets;
+  std::string arrivals = "constant";
+  std::vector<std::string> headers;
+  std::vector<std::string> fail_if;
+  std::vector<std::string> expect;
+  std::string data;
+  std::string body_file_as_is;
+  std::string accept;
+  std::string auth;
+  std::string host_header;
+  std::string output;
+  bool disable_keepalive = false;
+  bool insecure = false;
+  bool csv_header = false;
+  bool no_csv_header = false;
+  bool follow_redirects = false;
+  OipFlags oip;
+  bool http2 = false;
+  std::string proxy;
+};
+
+/// hey's long flags have one dash.
+std::vector<std::string> load_words(std::span<const char* const> arguments);
+void add_load_flags(CLI::App& app, LoadFlags& flags);
+/// @errors kInvalidArgument names the flag
+Result<load::Options> to_options(LoadFlags& flags, const CLI::App& app);
+/// What may have been meant by a word that is no flag here.
+std::string unexpected_load_flag(const CLI::App& app);
+
+/// "METRIC OP VALUE" of each --fail-if. @errors kInvalidArgument
+Result<std::vector<load::Threshold>> to_thresholds(const std::vector<std::string>& texts);
+
+}  // namespace podsense::cli

@@ -1,0 +1,107 @@
+#include <algorithm>
+
+#include "cli/description.h"
+
+namespace podsense::cli {
+namespace {
+
+/// Text as roff takes it: no escapes and no requests can come up in it.
+std::string roff(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    const bool begins_line = i == 0 || text[i - 1] == '\n';
+    if (begins_line && (c == '.' || c == '\'')) {
+      out += "\\&";
+    }
+    if (c == '\\') {
+      out += "\\(rs";
+    } else if (c == '-') {
+      out += "\\-";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+void append_text(std::string& out, std::string_view text) {
+  bool example = false;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    const std::string_view line = text.substr(0, end);
+    text = text.substr(std::min(end + 1, text.size()));
+    const bool indented = line.starts_with(' ');
+    if (indented != example) {
+      out += indented ? ".PP\n.nf\n" : ".fi\n";
+      example = indented;
+    }
+    if (line.empty()) {
+      out += ".PP\n";
+    } else {
+      out += roff(line) + "\n";
+    }
+  }
+  if (example) {
+    out += ".fi\n";
+  }
+}
+
+std::string title(std::string name) {
+  std::ranges::replace(name, ' ', '-');
+  return name;
+}
+
+std::string page_head(const std::string& name, std::string_view summary, std::string_view version) {
+  std::string upper = name;
+  std::ranges::transform(upper, upper.begin(), [](unsigned char c) { return std::toupper(c); });
+  return ".TH " + upper + " 1 \"\" \"podsense " + roff(version) + "\" \"PodSense\"\n.SH NAME\n" +
+         roff(name) + " \\- " + roff(summary) + "\n";
+}
+
+}  // namespace
+
+std::string man_page(const Description& description, std::string_view version) {
+  const std::string name = "podsense-" + title(description.name);
+  std::string out = page_head(name, description.summary, version);
+  out += ".SH SYNOPSIS\n.B podsense " + roff(description.name) + "\n[flags]\n";
+  if (!description.text.empty()) {
+    out += ".SH DESCRIPTION\n";
+    append_text(out, description.text);
+  }
+  std::string group;
+  for (const FlagText& flag : description.flags) {
+    if (flag.group != group) {
+      group = flag.group;
+      std::string upper = group;
+      std::ranges::transform(upper, upper.begin(), [](unsigned char c) { return std::toupper(c); });
+      out += ".SH " + roff(upper) + "\n";
+    }
+    out += ".TP\n";
+    std::string names;
+    for (const std::string& one : flag.names) {
+      names += (names.empty() ? "" : ", ") + ("\\fB" + roff(one) + "\\fR");
+    }
+    out += names + (flag.value.empty() ? "" : " \\fI" + roff(flag.value) + "\\fR") + "\n";
+    out += roff(flag.help) + "\n";
+  }
+  if (!description.footer.empty()) {
+    out += ".SH NOTES\n";
+    append_text(out, description.footer);
+  }
+  return out + ".SH SEE ALSO\n.BR podsense (1)\n";
+}
+
+std::string overview_man_page(std::span<const Description> commands, std::string_view version) {
+  std::string out =
+      page_head("podsense", "serves ONNX models, and loads and checks servers", version);
+  out += ".SH SYNOPSIS\n.B podsense\n.I COMMAND\n[flags]\n.SH COMMANDS\n";
+  std::string see;
+  for (const Description& command : commands) {
+    out += ".TP\n.B podsense " + roff(command.name) + "\n" + roff(command.summary) + "\n";
+    see += (see.empty() ? "" : " ,\n") + (".BR podsense\\-" + roff(title(command.name)) + " (1)");
+  }
+  return out + ".SH SEE ALSO\n" + see + "\n";
+}
+
+}  // namespace podsense::cli

@@ -1,0 +1,20 @@
+#pragma once
+
+/// What help, man page and completion of `podsense serve` are made from.
+
+#include <string>
+#include <vector>
+
+namespace podsense::server {
+
+/// A setting as people read it.
+struct SettingText {
+  std::string section;             ///< its title
+  std::vector<std::string> flags;  ///< with dashes; a boolean has two
+  std::string value;               ///< DURATION, …; empty: none
+  std::string meaning;             ///< with its default in brackets
+};
+/// All settings, by section.
+std::vector<SettingText> setting_texts();
+
+}  // namespace podsense::server

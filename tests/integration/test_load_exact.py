@@ -1,0 +1,241 @@
+"""`podsense load`: numbers and verdicts that are exact, and numbers that are refused."""
+
+import csv
+import io
+import json
+import resource
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+from harness import BINARY, LIMIT
+from load_double import Double, constant
+from load_venv import schema_faults
+from test_load import Run
+
+URL = "http://127.0.0.1:1/"  # nobody is there: a wrong flag is told before that
+
+
+class Rates(unittest.TestCase):
+    def test_a_closed_loop_ends_with_its_last_answer(self):
+        with Double() as double:
+            run = Run(double.url, "-n", 20, "-c", 1)
+            answered = max(done for _, done in double.log) - min(came for came, _ in double.log)
+        measured = run.report["measured_seconds"]
+        self.assertGreaterEqual(measured, answered * 0.99, run)
+        self.assertLess(measured, 0.095 + answered, "not at a tick of 100 ms")
+        self.assertAlmostEqual(run.report["rates"]["achieved"], 20 / measured, delta=0.01 * 20 / measured)
+        self.assertEqual(run.report["last_answer_seconds"], measured)
+
+    def test_an_open_loop_with_a_number_lasts_as_long_as_that_many_take(self):
+        with Double() as double:
+            run = Run(double.url, "-n", 50, "--qps", 100)
+        self.assertEqual((run.counts["ok"], run.report["measured_seconds"]), (50, 0.5), run)
+        self.assertAlmostEqual(run.report["rates"]["offered"], 100)
+
+    def test_there_are_no_more_workers_than_requests(self):
+        with Double() as double:
+            run = Run(double.url, "-n", 3)
+            self.assertEqual((run.counts["ok"], double.connections), (3, 3), run)
+        self.assertEqual(run.report["plan"]["connections"], 3)
+
+
+class Ranges(unittest.TestCase):
+    """Every number out of range is exit code 2, with what is accepted."""
+
+    def test_every_numeric_flag(self):
+        whole = {"-n": (1, 10**12), "-c": (1, 10**6), "--max-connections": (1, 10**6),
+                 "--streams": (1, 10000), "--threads": (0, 64), "--cpus": (0, 64),
+                 "--batch": (1, 4096), "--seed": (0, 2**64 - 1)}
+        for flag, (low, high) in whole.items():
+            for value in (low - 1, high + 1, -4, "99999999999999999999", "1.5", "0x10", "", "many", "1e3"):
+                self.refused([flag, value], "accepted: a whole number from")
+        reals = {"--qps": [], "--rate": [], "-q": [], "--search-from": ["--find-max-qps"],
+                 "--search-to": ["--find-max-qps"], "--trace-speed": ["--trace", "x"],
+                 "--trace-scale": ["--trace", "x"]}
+        for flag, needed in reals.items():
+            for value in (-1, "1e300", "nan", "inf", "-inf", "", "fast", "1e400"):
+                self.refused([*needed, flag, value], "accepted: a number from")
+        for flag in ("--qps", "--search-from", "--trace-speed"):
+            self.refused([*reals[flag], flag, 0], "accepted: a number from")
+        durations = {"--seconds": [], "--duration": [], "-z": [], "--warmup": [], "--cooldown": [],
+                     "-t": [], "--timeout": [], "--wait": [], "--window": ["--find-max-qps"]}
+        for flag, needed in durations.items():
+            for value in (-1, "-5s", "1e30", "5000h", "soon", "", "nan", "5 parsecs"):
+                self.refused([*needed, flag, value], "accepted: a duration from")
+        for value in ("0", "0s"):
+            self.refused(["--seconds", value], "accepted: a duration from 1ms")
+        self.refused(["--find-max-qps", "--window", "99ms"], "accepted: a duration from 100ms")
+
+    def test_numbers_within_other_flags(self):
+        for flags in (["--shape", "constant:-1"], ["--shape", "constant:1e300"], ["--shape", "ramp:0..1e300"],
+                      ["--shape", "steps:1,-1"], ["--shape", "steps:1,1e9"], ["--shape", "sine:1e9,1,1s"],
+                      ["--shape", "sine:1,1,0s"], ["--shape", "burst:0,1s"], ["--shape", "burst:1e12,1s"],
+                      ["--shape", "burst:10,1ns"], ["--shape", "burst:1.5,1s"],
+                      ["--fail-if", "p101>1s"], ["--fail-if", "p0>1s"], ["--fail-if", "p99>-5ms"],
+                      ["--fail-if", "errors>-1%"], ["--fail-if", "errors>101%"], ["--fail-if", "rps<nan"],
+                      ["--find-max-qps", "--slo", "p99=-1s"], ["--find-max-qps", "--slo", "errors=200%"],
+                      ["--prometheus", "127.0.0.1:99999"], ["--prometheus", "127.0.0.1:-1"],
+                      ["--connect-to", "::h:99999"], ["--target", "a:0=http://h/", "--target", "b=http://h/"]):
+            with self.subTest(flags):
+                self.refused(flags, "accepted", url=() if "--target" in flags else (URL,))
+
+    def test_flags_that_would_do_nothing_are_refused(self):
+        for flags, needs in ((["--slo", "p99=1s"], "--find-max-qps"), (["--window", "1s"], "--find-max-qps"),
+                             (["--search-to", 5], "--find-max-qps"), (["--trace-speed", 2], "--trace"),
+                             (["--keep-offset"], "--trace")):
+            self.refused(flags, needs)
+
+    def refused(self, flags, said, url=(URL,)):
+        done = subprocess.run([BINARY, "load", *url, *map(str, flags)], capture_output=True, text=True,
+                              timeout=LIMIT, check=False)
+        self.assertEqual((done.returncode, done.stdout), (2, ""), (flags, done))
+        self.assertEqual(done.stderr.count("\n"), 1, done)
+        self.assertTrue(done.stderr.startswith("podsense load: "), done)
+        self.assertIn(said, done.stderr, flags)
+
+    def test_a_time_limit_of_nought_is_none(self):
+        with Double() as double:
+            run = Run(double.url, "-n", 2, "-c", 1, "-t", 0)
+        self.assertEqual((run.code, run.counts["ok"]), (0, 2), run)
+
+
+class Verdicts(unittest.TestCase):
+    """What failed has its part in what is said of latency."""
+
+    def test_time_outs_count_as_long_as_they_waited(self):
+        with Double(lambda number: 30 if number % 10 == 9 else 0.0) as double:
+            run = Run(double.url, "-n", 60, "-c", 6, "-t", "400ms", "--fail-if", "p99>300ms",
+                      "--fail-if", "p50>300ms")
+        self.assertEqual(run.code, 3, run)
+        self.assertEqual([t["failed"] for t in run.report["thresholds"]], [True, False])
+        self.assertLess(run.report["latency"]["max"], 0.3)
+        self.assertGreaterEqual(run.report["latency_of_all"]["percentiles"]["p99"], 0.4)
+        self.assertIn("p99", run.report["latency_of_all"]["at_least"])
+        self.assertRegex(run.out, r"FAIL +p99>300ms +≥ \d+ ms of all, \S+ .s of the answered \(6 failed\)")
+        self.assertRegex(run.out, r"ok +p50>300ms +.* of the answered \(6 failed\)")
+        self.assertIn("of all", run.out.splitlines()[8] + run.out.splitlines()[7] + run.out.splitlines()[9])
+        self.assertEqual(schema_faults(run.report), "")
+
+    def test_a_search_does_not_end_above_what_times_out(self):
+        with Double(lambda number: 30 if number % 20 == 9 else 0.0) as double:
+            run = Run(double.url, "--find-max-qps", "--slo", "p99=100ms,errors=50%", "--window", "300ms",
+                      "--search-from", 50, "--search-to", 100, "--seconds", 8, "-t", "200ms")
+        self.assertEqual(run.code, 3, run)
+        self.assertEqual(run.report["search"]["max_qps"], 0)
+
+
+class Generator(unittest.TestCase):
+    def run_with_descriptors(self, limit, *flags):
+        def shorten():
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+        return subprocess.run([BINARY, "load", *map(str, flags), "--json", "-"], capture_output=True,
+                              text=True, timeout=LIMIT, check=False, preexec_fn=shorten)
+
+    def test_a_shortage_of_descriptors_is_its_own(self):
+        with Double(constant(1)) as double:
+            done = self.run_with_descriptors(64, double.url, "--qps", 200, "--seconds", 1, "-c", 4)
+        report = json.loads(done.stdout)
+        counts = report["requests"]
+        self.assertGreater(counts["ok"], 0, done)
+        self.assertEqual(counts["failed"], 0, report["errors"])
+        self.assertGreater(report["errors"]["descriptors"], 0)
+        self.assertEqual(counts["dropped"], report["errors"]["descriptors"])
+        limits = {limit["name"]: limit["text"] for limit in report["generator"]["limits"]}
+        self.assertIn("the limit is 64 (ulimit -n)", limits["descriptors"])
+        self.assertEqual(schema_faults(report), "")
+
+    def test_a_shortage_before_the_run_says_so(self):
+        with Double() as double:
+            done = self.run_with_descriptors(64, double.url, "-n", 500, "-c", 100)
+        self.assertEqual(done.returncode, 1, done)
+        self.assertIn("no file descriptors left: the limit is 64", done.stderr)
+
+
+class Outputs(unittest.TestCase):
+    def load(self, *flags, **options):
+        return subprocess.run([BINARY, "load", *map(str, flags), "--quiet"], capture_output=True, text=True,
+                              timeout=LIMIT, check=False, **options)
+
+    def test_a_dash_is_standard_output(self):
+        with Double() as double:
+            for flag, begin in (("--csv", "start_seconds,"), ("--json", '{"format"'), ("--html", "<!"),
+                                ("--log", "request,target,")):
+                done = self.load(double.url, "-n", 5, "-c", 1, flag, "-")
+                self.assertEqual(done.returncode, 0, done)
+                self.assertTrue(done.stdout.startswith(begin), done.stdout[:200])
+            done = self.load(double.url, "-n", 5, "--csv", "-", "--json", "-")
+        self.assertEqual(done.returncode, 2, done)
+        self.assertIn("only one of", done.stderr)
+
+    def test_redirected_output_is_appended_to(self):
+        with Double() as double, tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "out"
+            for flags in (("-o", "csv"), ("--csv", "/dev/stdout"), ("--json", "-")):
+                path.write_text("before\n")
+                with path.open("a") as out:
+                    subprocess.run([BINARY, "load", double.url, "-n", "4", "-c", "1", "--quiet", *flags],
+                                   stdout=out, timeout=LIMIT, check=True)
+                self.assertTrue(path.read_text().startswith("before\n"), flags)
+                self.assertGreater(path.read_text().count("\n"), 1)
+
+    def test_heys_rows_are_a_request_a_line(self):
+        with Double(constant(0.02)) as double:
+            done = self.load(double.url, "-n", 7, "-c", 2, "-o", "csv")
+        rows = list(csv.DictReader(io.StringIO(done.stdout)))
+        self.assertEqual(list(rows[0]), ["response-time", "DNS+dialup", "DNS", "Request-write",
+                                         "Response-delay", "Response-read", "status-code", "offset"])
+        self.assertEqual([row["status-code"] for row in rows], ["200"] * 7)
+        self.assertTrue(all(0.0199 <= float(row["response-time"]) for row in rows), rows)
+
+    def test_the_log_has_every_request(self):
+        with Double(lambda number: 30 if number == 3 else 0.0) as double, tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "log.csv"
+            self.load(double.url, "--qps", 50, "-n", 20, "-t", "300ms", "--log", path)
+            rows = list(csv.DictReader(path.read_text().splitlines()))
+        self.assertEqual(sorted(int(row["request"]) for row in rows), list(range(20)))
+        self.assertEqual(sorted(row["outcome"] for row in rows), ["ok"] * 19 + ["timeout"])
+        late = next(row for row in rows if row["outcome"] == "timeout")
+        self.assertEqual((late["first_byte_ms"], late["status"]), ("", ""))
+        self.assertGreaterEqual(float(late["latency_ms"]), 300)
+        for row in rows:
+            self.assertAlmostEqual(float(row["due_s"]), int(row["request"]) / 50, places=5)
+
+    def test_a_slice_without_answers_is_empty(self):
+        with Double(status=503) as double:
+            done = self.load(double.url, "-n", 5, "-c", 1, "--csv", "-")
+        row = next(csv.DictReader(io.StringIO(done.stdout)))
+        self.assertEqual((row["failed"], row["p50_ms"], row["max_ms"]), ("5", "", ""))
+
+    def test_files_are_opened_before_the_load(self):
+        with Double() as double:
+            for flag in ("--json", "--csv", "--html", "--log"):
+                done = self.load(double.url, "-n", 5, flag, "/nowhere/at/all")
+                self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done)
+                self.assertIn("cannot write /nowhere/at/all: No such file", done.stderr)
+            self.assertEqual(double.connections, 0)
+
+    def test_a_run_that_does_not_come_about_leaves_files_alone(self):
+        with tempfile.TemporaryDirectory() as folder:
+            old, new = Path(folder) / "old", Path(folder) / "new"
+            old.write_text("kept")
+            done = self.load(URL, "-n", 1, "--json", old, "--csv", new)
+            self.assertEqual((done.returncode, old.read_text(), new.exists()), (1, "kept", False), done)
+
+    def test_a_full_disk_is_an_error(self):
+        with Double() as double:
+            for flag in ("--json", "--csv", "--html", "--log"):
+                done = self.load(double.url, "-n", 5, flag, "/dev/full")
+                self.assertEqual(done.returncode, 1, done)
+                self.assertIn("cannot write /dev/full: No space left on device", done.stderr)
+                self.assertIn("OK=5", done.stdout, "the table is there all the same")
+            with open("/dev/full", "w") as full:
+                done = subprocess.run([BINARY, "load", double.url, "-n", "5"], stdout=full,
+                                      stderr=subprocess.PIPE, text=True, timeout=LIMIT, check=False)
+        self.assertEqual(done.returncode, 1, done)
+        self.assertIn("cannot write standard output: No space left", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

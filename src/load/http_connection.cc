@@ -337,11 +337,14 @@ void HttpConnection::received(std::size_t bytes) {
 }
 
 /// A TLS server answers plain HTTP with an alert, or in words as Go's and nginx do (status 400).
-std::string HttpConnection::not_http_reason(const Code& code) const {
+bool HttpConnection::is_tls_alert() const {
   constexpr char kAlert = 21;  // RFC 8446, 5.1: ContentType
   constexpr char kMajor = 3;
-  const bool alert = held_ >= 2 && in_[0] == kAlert && in_[1] == kMajor;
-  return alert && !tls_ ? "the server speaks TLS on this port: use https:// or --tls"
+  return !tls_ && held_ >= 2 && in_[0] == kAlert && in_[1] == kMajor;
+}
+
+std::string HttpConnection::not_http_reason(const Code& code) const {
+  return is_tls_alert() ? "the server speaks TLS on this port: use https:// or --tls"
                         : "not an HTTP answer: " + code.message();
 }
 
@@ -381,6 +384,10 @@ bool HttpConnection::feed(Code& code) {
 void HttpConnection::ended(const Code& code) {
   if (const std::string refused = client_refused(code); !refused.empty()) {
     connect_failed(ErrorKind::kTls, refused);
+    return;
+  }
+  if (state_ == State::kBusy && is_tls_alert()) {  // too short for the reader to say anything
+    end(ErrorKind::kProtocol, not_http_reason(code));
     return;
   }
   const bool closed = code == asio::error::eof || code == asio::ssl::error::stream_truncated;

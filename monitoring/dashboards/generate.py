@@ -12,25 +12,9 @@ import json
 import pathlib
 import sys
 
-from grafana import (
-    GREEN,
-    LOKI,
-    RED,
-    YELLOW,
-    annotation,
-    bars,
-    choice,
-    dashboard,
-    heatmap,
-    lines,
-    number,
-    panel,
-    query,
-    source_variable,
-    stat,
-    steps,
-    table,
-    text,
+from grafana import (  # fmt: skip
+    GREEN, LOKI, RED, YELLOW, annotation, bars, choice, dashboard, heatmap, lines, log_lines, log_rates,
+    number, panel, query, source_variable, stat, steps, table, text,
 )
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -472,25 +456,6 @@ def edge():
             ]),
         ],
     )  # fmt: skip
-
-
-def log_lines(title, expr, description=""):
-    return panel(
-        "logs",
-        title,
-        [query(expr, queryType="range")],
-        description=description,
-        source=LOKI,
-        options={"showTime": True, "wrapLogMessage": True, "sortOrder": "Descending"},
-    )
-
-
-def log_rates(title, expr, legend, unit="short"):
-    made = lines(title, [query(expr, legend, queryType="range")], unit, stack=True)
-    made["datasource"] = LOKI
-    for target in made["targets"]:
-        target["datasource"] = LOKI
-    return made
 
 
 def logs():

@@ -121,6 +121,25 @@ def text(title, content):
     return {"type": "text", "title": title, "options": {"mode": "markdown", "content": content}}
 
 
+def log_lines(title, expr, description=""):
+    return panel(
+        "logs",
+        title,
+        [query(expr, queryType="range")],
+        description=description,
+        source=LOKI,
+        options={"showTime": True, "wrapLogMessage": True, "sortOrder": "Descending"},
+    )
+
+
+def log_rates(title, expr, legend, unit="short"):
+    made = lines(title, [query(expr, legend, queryType="range")], unit, stack=True)
+    made["datasource"] = LOKI
+    for target in made["targets"]:
+        target["datasource"] = LOKI
+    return made
+
+
 # --- Dashboards
 
 

@@ -180,7 +180,8 @@ class FileGuard final : public Guard {
     return secrets_;
   }
 
-  static constexpr double kFailureRate = 1 / std::chrono::duration<double>(kFailureInterval).count();
+  static constexpr double kFailureRate =
+      1 / std::chrono::duration<double>(kFailureInterval).count();
 
   [[nodiscard]] bool has_failed_often(std::string_view address, TimePoint now) {
     const MutexLock lock(mutex_);
@@ -206,10 +207,10 @@ class FileGuard final : public Guard {
       const Duration full = kFailureInterval * static_cast<int>(kFailures);
       std::erase_if(failures_, [&](const auto& entry) { return now - entry.second.at >= full; });
     }
-    Bucket& bucket = failures_
-                         .try_emplace(std::string(credentials.address),
-                                      Bucket{.tokens = kFailures, .at = now})
-                         .first->second;
+    Bucket& bucket =
+        failures_
+            .try_emplace(std::string(credentials.address), Bucket{.tokens = kFailures, .at = now})
+            .first->second;
     const Duration wait = take(bucket, kFailureRate, kFailures, now);
     if (wait == Duration::zero()) {
       return error;

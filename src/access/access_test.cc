@@ -222,12 +222,13 @@ TEST_F(AccessTest, NamesTheFaultOfAKeyFile) {
       {"ana:" + kKey + "\nana:" + kOther, at + ":2: the name 'ana' is given twice"},
       {"ana:" + kKey + "\nbob:" + kKey, at + ":2: 'bob' has the same key as 'ana'"},
       {":" + kKey, at + ":1: a name has 1 to 128 printable characters without spaces"},
-      {std::string((1U << 20U) + 1, 'x'), at + ": is larger than 1 MiB"},
+      {std::string((1U << 20U) + 1, 'x'), at + ": is larger than 1048576 bytes"},
   };
   for (const auto& [text, message] : cases) {
     EXPECT_EQ(fault(write("keys", text)), message);
   }
-  EXPECT_EQ(fault(root_ / "none"), (root_ / "none").string() + ": cannot be read");
+  EXPECT_EQ(fault(root_ / "none"),
+            (root_ / "none").string() + ": cannot be read: No such file or directory");
 }
 
 TEST_F(AccessTest, ReadsAgainWhatChangedAndKeepsTheOldWhereTheNewIsBroken) {

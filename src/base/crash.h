@@ -2,8 +2,8 @@
 
 /// A crash leaves a trace: on a fatal signal or `std::terminate` one line of JSON (signal, the
 /// thread's role, model and request at work, build) and a backtrace go to stderr and to
-/// /dev/termination-log where there is one, which Kubernetes shows as the pod's last state. Then the
-/// process dies as it would have.
+/// /dev/termination-log where there is one, which Kubernetes shows as the pod's last state. Then
+/// the process dies as it would have.
 ///
 ///   crash::install({.build = "podsense 1.2.3 (abc)"});   // once, before there are threads
 ///   const crash::Thread me("executor");                   // first in a thread

@@ -130,10 +130,13 @@ TEST_F(CrashTest, AnOverflowOfTheStackIsToldToo) {
 TEST_F(CrashTest, WorkNestsAndLongTextsAreCut) {
   const Death death = death_of([] {
     const Work outer(std::string(500, 'm'), "outer");
-    { const Work inner("inner", "inner"); }
+    {
+      const Work inner("inner", "inner");
+    }
     ::raise(SIGABRT);
   });
-  EXPECT_THAT(death.said, HasSubstr("\"model\":\"" + std::string(64, 'm') + "\",\"request_id\":\"outer\""));
+  EXPECT_THAT(death.said,
+              HasSubstr("\"model\":\"" + std::string(64, 'm') + "\",\"request_id\":\"outer\""));
 }
 
 TEST_F(CrashTest, WithoutATerminationLogTheLineGoesToStderrAlone) {

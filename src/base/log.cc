@@ -154,9 +154,9 @@ std::string kind_of(std::string_view event, Fields fields) {
 
 void write_summed_up(const std::vector<Repeats::Sum>& sums) {
   for (const Repeats::Sum& sum : sums) {
-    record(Level::kWarning, "log_lines_summed_up",
-           {{"of", std::string_view(sum.kind).substr(0, sum.kind.find('\n'))},
-            {"count", sum.count}});
+    record(
+        Level::kWarning, "log_lines_summed_up",
+        {{"of", std::string_view(sum.kind).substr(0, sum.kind.find('\n'))}, {"count", sum.count}});
   }
 }
 

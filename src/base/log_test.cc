@@ -59,9 +59,9 @@ class Pipe {
 };
 
 Writer::Hooks hooks() {
-  return {.dropped_line =
-              [](std::uint64_t count) { return "dropped " + std::to_string(count) + "\n"; },
-          .idle = nullptr};
+  return {
+      .dropped_line = [](std::uint64_t count) { return "dropped " + std::to_string(count) + "\n"; },
+      .idle = nullptr};
 }
 
 TEST(LogWriter, WhenNobodyReadsLinesAreDroppedAndCountedAndOneLineSaysSo) {

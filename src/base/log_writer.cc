@@ -137,8 +137,8 @@ Repeats::Verdict Repeats::note(const std::string& kind, std::int64_t second) {
   const MutexLock lock(mutex_);
   Verdict verdict{.write = true, .ended = collect(second)};
   const std::string event = kind.substr(0, kind.find('\n'));
-  verdict.write = take(kinds_, kind, kMostOfKind, second) &&
-                  take(events_, event, kMostOfEvent, second);
+  verdict.write =
+      take(kinds_, kind, kMostOfKind, second) && take(events_, event, kMostOfEvent, second);
   return verdict;
 }
 

@@ -32,8 +32,8 @@ The result goes to standard output, logs and errors to standard error.
 struct Row {
   std::string name;
   bool good = false;
-  std::string text;                   ///< its task, or why it is refused
-  std::string sharing{};              ///< whether its requests share runs; empty: has no rows
+  std::string text;       ///< its task, or why it is refused
+  std::string sharing{};  ///< whether its requests share runs; empty: has no rows
   std::vector<std::string> warnings{};
 };
 
@@ -55,7 +55,8 @@ void append_json(std::string& out, const Row& row) {
 }
 
 void append_lines(std::string& out, const Row& row) {
-  out += row.good ? "ok       " + row.name + "  " + row.text : "refused  " + row.name + ": " + row.text;
+  out += row.good ? "ok       " + row.name + "  " + row.text
+                  : "refused  " + row.name + ": " + row.text;
   out += (row.sharing.empty() ? "" : "  " + row.sharing) + "\n";
   for (const std::string& warning : row.warnings) {
     out += "         " + warning + "\n";

@@ -1,9 +1,26 @@
 #include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstdio>
 
 #include "cli/description.h"
 
 namespace podsense::cli {
 namespace {
+
+/// The character of UTF-8 that begins at `at`, as an escape that every roff reads; `at` moves to
+/// its last byte.
+std::string unicode_escape(std::string_view text, std::size_t& at) {
+  const auto first = static_cast<unsigned char>(text[at]);
+  const std::size_t more = first >= 0xF0 ? 3 : first >= 0xE0 ? 2 : 1;
+  std::uint32_t point = first & (0x3FU >> more);
+  for (std::size_t i = 0; i < more && at + 1 < text.size(); ++i) {
+    point = point << 6U | (static_cast<unsigned char>(text[++at]) & 0x3FU);
+  }
+  std::array<char, 16> escape{};
+  std::snprintf(escape.data(), escape.size(), "\\[u%04X]", point);
+  return escape.data();
+}
 
 /// Text as roff takes it: no escapes and no requests can come up in it.
 std::string roff(std::string_view text) {
@@ -18,6 +35,8 @@ std::string roff(std::string_view text) {
       out += "\\(rs";
     } else if (c == '-') {
       out += "\\-";
+    } else if (static_cast<unsigned char>(c) >= 0x80) {
+      out += unicode_escape(text, i);
     } else {
       out += c;
     }

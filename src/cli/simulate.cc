@@ -163,7 +163,7 @@ int simulate(std::span<const char* const> arguments) {
   if (what == "hpa") {
     return simulate_hpa(arguments.subspan(1));
   }
-  if (what == "--help" || what == "-h" || what == "help") {
+  if (what == "--help" || what == "-h" || what == "help" || what == "--version" || what == "-v") {
     return simulate_hpa(arguments);
   }
   std::cerr << "podsense simulate: '" << what << "' is not known; accepted: hpa\n";

@@ -70,9 +70,8 @@ bool Shared::may_log(bool failed) {
   if (budget.second.exchange(second, std::memory_order_relaxed) != second) {
     const std::uint64_t seen = budget.count.exchange(0, std::memory_order_relaxed);
     if (seen > kSampledPerSecond) {
-      log::info("requests_not_logged", {{"server", "grpc"},
-                                        {"failed", failed},
-                                        {"count", seen - kSampledPerSecond}});
+      log::info("requests_not_logged",
+                {{"server", "grpc"}, {"failed", failed}, {"count", seen - kSampledPerSecond}});
     }
   }
   return budget.count.fetch_add(1, std::memory_order_relaxed) < kSampledPerSecond;
@@ -188,17 +187,17 @@ void Caller::log(const Outcome& outcome, const inference::Context& context) cons
   }
   const bool severe = failed && protocol::mapping(outcome.error->code).http_status >= 500;
   log::record(severe ? log::Level::kError : log::Level::kInfo, "request",
-             {{"request_id", request_id_},
-              {"server", "grpc"},
-              {"peer", server_.peer()},
-              {"client", context_.client},
-              {"method", method_.name},
-              {"code", failed ? error_name(outcome.error->code) : "OK"},
-              {"bytes_in", outcome.bytes_in},
-              {"bytes_out", outcome.bytes_out},
-              {"total_ms", to_ms(shared_.sources.clock.now() - context.received)},
-              {"trace", context.traceparent},
-              {"detail", failed ? std::string_view(outcome.error->detail) : std::string_view()}});
+              {{"request_id", request_id_},
+               {"server", "grpc"},
+               {"peer", server_.peer()},
+               {"client", context_.client},
+               {"method", method_.name},
+               {"code", failed ? error_name(outcome.error->code) : "OK"},
+               {"bytes_in", outcome.bytes_in},
+               {"bytes_out", outcome.bytes_out},
+               {"total_ms", to_ms(shared_.sources.clock.now() - context.received)},
+               {"trace", context.traceparent},
+               {"detail", failed ? std::string_view(outcome.error->detail) : std::string_view()}});
 }
 
 Result<void> parse_message(const ::grpc::ByteBuffer& bytes, google::protobuf::Message& message) {

@@ -116,8 +116,9 @@ Result<protocol::RowsRequest> read_row(const v1::InferRequest& request) {
   const auto& numbers = request.features();
   for (int i = 0; i < numbers.size(); ++i) {
     if (std::isinf(numbers[i])) {  // NaN: the value is missing
-      return protocol::invalid("features[" + std::to_string(i) +
-                               "] is infinite; it must be a finite number, or NaN where it is missing");
+      return protocol::invalid(
+          "features[" + std::to_string(i) +
+          "] is infinite; it must be a finite number, or NaN where it is missing");
     }
   }
   return protocol::RowsRequest{.model = std::move(*model),

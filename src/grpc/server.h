@@ -54,9 +54,9 @@ struct ServerOptions {
 struct Sources {
   inference::Service& service;
   const Clock& clock;
-  std::function<bool()> draining;   ///< told to stop, still answers; for Health
-  access::Guard* guard = nullptr;   ///< null: everybody may come
-  trace::Tracer* tracer = nullptr;  ///< null: nothing is traced
+  std::function<bool()> draining;         ///< told to stop, still answers; for Health
+  access::Guard* guard = nullptr;         ///< null: everybody may come
+  trace::Tracer* tracer = nullptr;        ///< null: nothing is traced
   inference::Control* control = nullptr;  ///< loads and unloads; null: nobody may
 };
 

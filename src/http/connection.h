@@ -44,7 +44,7 @@ struct Shared {
 
 /// What connections of one thread share. @threads confined
 struct WorkerState {
-  std::string date;         ///< "Sun, 22 Nov 2026 10:00:00 GMT"
+  std::string date;  ///< "Sun, 22 Nov 2026 10:00:00 GMT"
   /// What the access log may still write this second of answers with one status, and what it has
   /// not written. Successes have status 0.
   struct LogBudget {
@@ -67,8 +67,8 @@ inline constexpr Duration kHandshakeGrace = std::chrono::seconds(1);
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  /// `turned_away`: there is only a place for probes. The answer to its first request, if that is no
-  /// probe; it then ends.
+  /// `turned_away`: there is only a place for probes. The answer to its first request, if that is
+  /// no probe; it then ends.
   Connection(Transport transport, std::string peer, Shared& shared, WorkerState& worker,
              std::optional<Error> turned_away);
   ~Connection();
@@ -82,7 +82,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void check_time(TimePoint now);
   /// Ends the connection if it waits for a request; soon, if it waits for its first.
   void end_if_idle();
-  /// Ends one that has a kept place, unless its answer is being made. False: there is nothing to end.
+  /// Ends one that has a kept place, unless its answer is being made. False: there is nothing to
+  /// end.
   bool end_if_kept();
 
  private:
@@ -97,7 +98,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
    private:
     void on_field_impl(beast_http::field name, boost::beast::string_view name_text,
-                       boost::beast::string_view value, boost::beast::error_code& /*error*/) override {
+                       boost::beast::string_view value,
+                       boost::beast::error_code& /*error*/) override {
       if (!is_header_done()) {
         get().insert(name, name_text, value);
       }

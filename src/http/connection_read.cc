@@ -216,7 +216,8 @@ void Connection::examine_head() {
   request_.headers = &head.base();
   request_.target = {head.target().data(), head.target().size()};
   if (request_.method == beast_http::verb::connect) {
-    refuse({.code = ErrorCode::kUnimplemented, .message = "CONNECT is not offered: this is no proxy"});
+    refuse(
+        {.code = ErrorCode::kUnimplemented, .message = "CONNECT is not offered: this is no proxy"});
   } else if (request_.target == "*" && request_.method != beast_http::verb::options) {
     refuse({.code = ErrorCode::kInvalidArgument, .message = "only OPTIONS has the target *"});
   } else if (const auto target = parse_target(request_.target); target) {
@@ -295,12 +296,11 @@ void Connection::check_access() {
     return;
   }
   const auto key = (*request_.headers)["X-Api-Key"];
-  auto name = guard->admit(
-      area,
-      {.authorization = request_.header(Field::authorization),
-       .api_key = {key.data(), key.size()},
-       .address = peer_},
-      shared_.clock.now());
+  auto name = guard->admit(area,
+                           {.authorization = request_.header(Field::authorization),
+                            .api_key = {key.data(), key.size()},
+                            .address = peer_},
+                           shared_.clock.now());
   if (!name) {
     return refuse(std::move(name.error()));
   }
@@ -343,8 +343,7 @@ void Connection::check_framing() {
   }
   if (parser_->get().version() < 11) {  // RFC 9112 6.1
     keep_alive_ = false;
-    refuse({.code = ErrorCode::kInvalidArgument,
-            .message = "Transfer-Encoding needs HTTP/1.1"});
+    refuse({.code = ErrorCode::kInvalidArgument, .message = "Transfer-Encoding needs HTTP/1.1"});
     return;
   }
   const std::vector<std::string_view> codings = list_of(Field::transfer_encoding);

@@ -268,11 +268,11 @@ void change(inference::Control& control, inference::ControlRequest::Action actio
   if (auto right = check_control(request); !right) {
     return reply(oip_error_response(right.error()));
   }
-  control.submit({.action = action, .model = model_of(request).name},
-                 [reply = std::move(reply)](const auto& outcome) mutable {
-                   reply(outcome ? Response{.content_type = {}}
-                                 : oip_error_response(outcome.error()));
-                 });
+  control.submit(
+      {.action = action, .model = model_of(request).name},
+      [reply = std::move(reply)](const auto& outcome) mutable {
+        reply(outcome ? Response{.content_type = {}} : oip_error_response(outcome.error()));
+      });
 }
 
 /// Adds a GET route for each path, whose answer takes no longer than it takes to write it.

@@ -60,7 +60,8 @@ Result<void> check_same_site(const Request& request, const std::vector<std::stri
   }
   const std::string_view type = request.header(Field::content_type);
   if (!type.empty() && protocol::media_type(type) != "application/json") {
-    return fail(ErrorCode::kUnsupportedMedia, "Content-Type is '" + std::string(type.substr(0, 64)) +
+    return fail(ErrorCode::kUnsupportedMedia, "Content-Type is '" +
+                                                  std::string(type.substr(0, 64)) +
                                                   "'; accepted: application/json, or no body");
   }
   return {};

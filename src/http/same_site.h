@@ -1,8 +1,8 @@
 #pragma once
 
 /// Keeps web pages away from what changes something: a page that somebody has open could otherwise
-/// reach the admin port through a port-forward, or by a name of its own that it lets point here (DNS
-/// rebinding). Pure. Private to this module.
+/// reach the admin port through a port-forward, or by a name of its own that it lets point here
+/// (DNS rebinding). Pure. Private to this module.
 
 #include <string>
 #include <vector>
@@ -11,10 +11,12 @@
 
 namespace podsense::http {
 
-/// `names`: hosts by which this server is known besides IP addresses, `localhost`, names of one part
+/// `names`: hosts by which this server is known besides IP addresses, `localhost`, names of one
+/// part
 /// (`podsense`) and names that no stranger can own: `.svc`, `.local` (so also `.cluster.local`),
 /// `.internal`, `.localhost`.
-/// @errors kPermissionDenied: another host, or a page of another site asks; kUnsupportedMedia: a body
+/// @errors kPermissionDenied: another host, or a page of another site asks; kUnsupportedMedia: a
+/// body
 ///         that a page may send without being asked first
 Result<void> check_same_site(const Request& request, const std::vector<std::string>& names);
 

@@ -24,9 +24,10 @@ ErrorCode answer(const Headers& headers, const std::vector<std::string>& names =
 constexpr ErrorCode kPasses = ErrorCode::kInternal;
 
 TEST(SameSite, TakesHostsThatNoStrangerCanOwn) {
-  for (const char* host : {"127.0.0.1:8000", "10.1.2.3", "[::1]:8000", "localhost:8000", "LOCALHOST",
-                           "podsense:8000", "podsense.ns.svc", "podsense.ns.svc.cluster.local:8000",
-                           "host.docker.internal", "a.localhost", "podsense.ns.svc.cluster.local."}) {
+  for (const char* host :
+       {"127.0.0.1:8000", "10.1.2.3", "[::1]:8000", "localhost:8000", "LOCALHOST", "podsense:8000",
+        "podsense.ns.svc", "podsense.ns.svc.cluster.local:8000", "host.docker.internal",
+        "a.localhost", "podsense.ns.svc.cluster.local."}) {
     EXPECT_EQ(answer({{"Host", host}}), kPasses) << host;
   }
   for (const char* host : {"evil.example", "evil.example:8000", "127.0.0.1.evil.example", "",
@@ -37,8 +38,8 @@ TEST(SameSite, TakesHostsThatNoStrangerCanOwn) {
 }
 
 TEST(SameSite, TakesNoPageOfAnotherSite) {
-  for (const char* origin : {"http://evil.example", "null", "", "http://localhost", "localhost:8000",
-                             "http://localhost:8001", "file://"}) {
+  for (const char* origin : {"http://evil.example", "null", "", "http://localhost",
+                             "localhost:8000", "http://localhost:8001", "file://"}) {
     EXPECT_EQ(answer({{"Host", "localhost:8000"}, {"Origin", origin}}),
               ErrorCode::kPermissionDenied)
         << origin;
@@ -57,8 +58,7 @@ TEST(SameSite, TakesNoPageOfAnotherSite) {
 TEST(SameSite, TakesNoBodyThatAPageMaySendWithoutBeingAsked) {
   for (const char* type : {"text/plain", "application/x-www-form-urlencoded",
                            "multipart/form-data; boundary=x", "application/octet-stream"}) {
-    EXPECT_EQ(answer({{"Host", "localhost"}, {"Content-Type", type}}),
-              ErrorCode::kUnsupportedMedia)
+    EXPECT_EQ(answer({{"Host", "localhost"}, {"Content-Type", type}}), ErrorCode::kUnsupportedMedia)
         << type;
   }
   EXPECT_EQ(answer({{"Host", "localhost"}, {"Content-Type", "application/json; charset=utf-8"}}),

@@ -52,8 +52,7 @@ void refuse_handshakes(int listener) {
 /// One I/O thread and the connections that live on it.
 class Worker {
  public:
-  Worker(const Clock& clock, const ServerOptions& options)
-      : clock_(clock), name_(options.name) {
+  Worker(const Clock& clock, const ServerOptions& options) : clock_(clock), name_(options.name) {
     set_date();
   }
 
@@ -334,8 +333,8 @@ class ServerImpl final : public Server {
 
   static int open_reserve() { return ::open("/dev/null", O_RDONLY | O_CLOEXEC); }
 
-  /// All that can be done for a connection for which there is no place: what it has sent is read, so
-  /// that closing resets nothing, and one packet says why.
+  /// All that can be done for a connection for which there is no place: what it has sent is read,
+  /// so that closing resets nothing, and one packet says why.
   void answer_busy(int socket) const {
     if (sessions_.on()) {
       return;  // it waits for a handshake

@@ -32,8 +32,8 @@ struct ServerOptions {
   std::uint32_t max_header_bytes = 16U << 10U;
   std::uint64_t max_inflated_bytes = 16ULL << 20U;  ///< of a body when its gzip is undone
   std::size_t max_connections = 16'384;
-  std::size_t max_connections_per_address = 0;          ///< 0: no limit
-  std::size_t kept_connections = 64;  ///< further ones, in which only probes are served
+  std::size_t max_connections_per_address = 0;  ///< 0: no limit
+  std::size_t kept_connections = 64;            ///< further ones, in which only probes are served
   int most_descriptor = 0;  ///< connections with a higher number are too many; 0: no limit
   Duration request_timeout = std::chrono::seconds(30);  ///< last byte of a request to its answer
   Duration idle_timeout = std::chrono::seconds(75);     ///< between requests

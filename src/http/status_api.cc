@@ -291,9 +291,8 @@ void add_status_routes(Router& router, StatusSources sources, Readers readers) {
   add_get(
       router, "/startupz",
       [sources](const Request&) { return probe("started", sources.catalog.started()); }, kMachines);
-  add_get(
-      router, "/stats", [sources](const Request&) { return stats(sources.stats); },
-      {.scripts = true, .machines = true, .readers = readers});
+  add_get(router, "/stats", [sources](const Request&) { return stats(sources.stats); },
+          {.scripts = true, .machines = true, .readers = readers});
   add_get(router, "/version",
           [sources](const Request&) {
             return reply_json(json{{"name", "podsense"},
@@ -327,13 +326,12 @@ void add_admin_routes(Router& router, const StatusSources& sources, inference::C
   add_models_route(router, sources, Readers::kAll);
   add_log_level_route(router);
   if (control != nullptr) {
-    router.add(
-        {.path = "/v1/reload",
-         .post = [control](Request& request,
-                           Reply reply) { reload(*control, request, std::move(reply)); },
-         .max_body = 1024,
-         .body_required = false,
-         .control = true});
+    router.add({.path = "/v1/reload",
+                .post = [control](Request& request,
+                                  Reply reply) { reload(*control, request, std::move(reply)); },
+                .max_body = 1024,
+                .body_required = false,
+                .control = true});
   }
 }
 

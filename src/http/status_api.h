@@ -36,8 +36,8 @@ struct StatusSources {
   BuildInfo build;
 };
 
-/// Who may read what says more than whether all is well: models, statistics, version. On the port of
-/// everybody it asks for the same keys as inference does.
+/// Who may read what says more than whether all is well: models, statistics, version. On the port
+/// of everybody it asks for the same keys as inference does.
 enum class Readers { kWithKeys, kAll };
 
 /// GET /health (also ?probe=liveness|readiness|startup) /livez /readyz /startupz /version /stats

@@ -39,9 +39,8 @@ bool is_registered_name(std::string_view name) {
 
 /// What stands in brackets: an IPv6 address, loosely, or a later form that nobody uses.
 bool is_bracketed(std::string_view text) {
-  return text.size() > 2 && std::ranges::all_of(text, [](char c) {
-    return is_hex(c) || c == ':' || c == '.';
-  });
+  return text.size() > 2 &&
+         std::ranges::all_of(text, [](char c) { return is_hex(c) || c == ':' || c == '.'; });
 }
 
 struct HostParts {

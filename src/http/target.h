@@ -14,8 +14,8 @@ struct Target {
   std::string_view query;  ///< without '?'
 };
 
-/// Takes origin-form (`/path?query`), absolute-form (`http://host/path?query`) and `*`. What is given
-/// back borrows from `target`.
+/// Takes origin-form (`/path?query`), absolute-form (`http://host/path?query`) and `*`. What is
+/// given back borrows from `target`.
 /// @errors kInvalidArgument: anything else
 Result<Target> parse_target(std::string_view target);
 

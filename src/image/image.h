@@ -10,16 +10,16 @@
 ///
 /// Pixels that are missing or wrong are an error, never half an answer: a file that ends early
 /// (the error says how much was there), image data that does not decode, a wrong checksum of a
-/// PNG's data. Damage that no pixel depends on is none: bytes between JPEG segments, bytes after the
-/// end, an end marker or end chunk that is missing, metadata of any kind, and data below the last
-/// row the crop needs in a JPEG that ends with its end marker. Colour profiles and gamma are
+/// PNG's data. Damage that no pixel depends on is none: bytes between JPEG segments, bytes after
+/// the end, an end marker or end chunk that is missing, metadata of any kind, and data below the
+/// last row the crop needs in a JPEG that ends with its end marker. Colour profiles and gamma are
 /// ignored, as Pillow ignores them; of 16-bit samples the high byte counts; CMYK is taken as
 /// inverted, as everyone writes it.
 ///
 /// Transparency is laid over white. Orientation is honoured as by Pillow's ImageOps.exif_transpose:
 /// EXIF where it has the tag (APP1, eXIf, WebP's EXIF, PNG's "Raw profile type exif" where there is
-/// no eXIf), else XMP, else PNG's "Raw profile type APP1" and "xmp". Scaled JPEG decoding is used as
-/// far as the cropped picture stays at least as large as the target.
+/// no eXIf), else XMP, else PNG's "Raw profile type APP1" and "xmp". Scaled JPEG decoding is used
+/// as far as the cropped picture stays at least as large as the target.
 
 #include <array>
 #include <chrono>

@@ -62,9 +62,8 @@ Catalog::Catalog(CatalogOptions options, model::Runtime& runtime, batching::Sche
 /// The defaults that are configured, one by one, and no model of the listing has their name.
 std::vector<std::string> Catalog::unknown_defaults(const model::Listing& listing) const {
   std::vector<std::string> unknown;
-  for (const std::string* name :
-       {&options_.default_image_model, &options_.default_tabular_model,
-        &options_.default_simulated_model}) {
+  for (const std::string* name : {&options_.default_image_model, &options_.default_tabular_model,
+                                  &options_.default_simulated_model}) {
     const bool known =
         name->empty() ||
         std::ranges::find(listing.candidates, *name, &model::Candidate::name) !=
@@ -112,8 +111,8 @@ Result<void> Catalog::check_start() const {
   }
   return fail(ErrorCode::kInvalidArgument,
               "the default model '" + unknown.front() + "' is not in " +
-                  options_.repository.root.string() + "; there are: " +
-                  list_of(names, [](const std::string& name) { return name; }));
+                  options_.repository.root.string() +
+                  "; there are: " + list_of(names, [](const std::string& name) { return name; }));
 }
 
 bool Catalog::free_retired() {
@@ -353,9 +352,8 @@ ReloadReport Catalog::publish(const std::shared_ptr<const Snapshot>& before,
 
 /// Once, when it comes to that.
 void Catalog::warn_of_defaults(const Snapshot& before, const Snapshot& after) const {
-  for (const std::string* name :
-       {&options_.default_image_model, &options_.default_tabular_model,
-        &options_.default_simulated_model, &options_.preferred_model}) {
+  for (const std::string* name : {&options_.default_image_model, &options_.default_tabular_model,
+                                  &options_.default_simulated_model, &options_.preferred_model}) {
     const bool missing = !name->empty() && !after.models.contains(*name);
     if (missing && (!before.loaded_once || before.models.contains(*name))) {
       const auto refusal = std::ranges::find(after.refusals, *name, &Refusal::name);
@@ -449,8 +447,9 @@ tl::unexpected<Error> Catalog::no_default(const Snapshot& now, model::Task task)
                                              "' cannot be: " + broken->reason);
   }
   return fail(ErrorCode::kNotFound,
-              message + "; there are: " +
-                  list_of(now.models, [](const auto& model) { return model.first; }));
+              message + "; there are: " + list_of(now.models, [](const auto& model) {
+                return model.first;
+              }));
 }
 
 Result<std::shared_ptr<const ServedModel>> Catalog::find(const protocol::ModelRef& ref) const {

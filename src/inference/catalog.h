@@ -29,8 +29,8 @@ struct CatalogOptions {
   model::RepositoryOptions repository;
   ServeOptions serve;
   std::filesystem::path profile_dir;  ///< where measured profiles are kept; empty: nowhere
-  bool polls = false;             ///< somebody calls `reload` again and again
-  bool strict_readiness = false;  ///< ready only while every model serves
+  bool polls = false;                 ///< somebody calls `reload` again and again
+  bool strict_readiness = false;      ///< ready only while every model serves
   unsigned load_threads = 1;
   std::string preferred_model;      ///< default of its task, where it is served
   std::string default_image_model;  ///< empty: preferred_model, or the first by name
@@ -60,12 +60,14 @@ class Catalog {
   Catalog(const Catalog&) = delete;
   Catalog& operator=(const Catalog&) = delete;
 
-  /// Looks at the repository before anything is loaded: is there a reason not to start? Its table is
-  /// readiness.h. @errors kInvalidArgument: a setting is wrong; kUnavailable: there is nothing to
+  /// Looks at the repository before anything is loaded: is there a reason not to start? Its table
+  /// is readiness.h. @errors kInvalidArgument: a setting is wrong; kUnavailable: there is nothing
+  /// to
   ///         serve and nobody polls
   [[nodiscard]] Result<void> check_start() const;
 
-  /// Reloads now; blocks for as long as that takes. @errors kNotFound: the repository cannot be read
+  /// Reloads now; blocks for as long as that takes. @errors kNotFound: the repository cannot be
+  /// read
   Result<ReloadReport> reload();
 
   /// Takes a model out of service, whatever the repository holds, until `load` or a restart; its

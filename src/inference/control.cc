@@ -153,8 +153,8 @@ void Control::expire() {
     const MutexLock lock(mutex_);
     const TimePoint now = clock_.now();
     const auto take = [&](std::vector<Caller>& callers) REQUIRES(mutex_) {
-      const auto rest = std::partition(
-          callers.begin(), callers.end(), [now](const Caller& caller) { return now < caller.until; });
+      const auto rest = std::partition(callers.begin(), callers.end(),
+                                       [now](const Caller& caller) { return now < caller.until; });
       callers_ -= static_cast<std::size_t>(callers.end() - rest);
       std::move(rest, callers.end(), std::back_inserter(late));
       callers.erase(rest, callers.end());
@@ -165,10 +165,11 @@ void Control::expire() {
     take(served_);
   }
   if (!late.empty()) {
-    answer(late, busy("this takes longer than " +
-                      std::to_string(std::chrono::floor<std::chrono::seconds>(options_.max_wait)
-                                         .count()) +
-                      " s and goes on; ask again, or look at /health"));
+    answer(
+        late,
+        busy("this takes longer than " +
+             std::to_string(std::chrono::floor<std::chrono::seconds>(options_.max_wait).count()) +
+             " s and goes on; ask again, or look at /health"));
   }
 }
 

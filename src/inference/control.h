@@ -1,8 +1,9 @@
 #pragma once
 
 /// The control plane: one worker thread that loads, unloads and reloads models, whether HTTP, gRPC,
-/// SIGHUP or the poll asks. Requests for the same thing that wait share one run. Nobody waits longer
-/// than `max_wait`: the answer is then kUnavailable with `retry_after`, and the work goes on.
+/// SIGHUP or the poll asks. Requests for the same thing that wait share one run. Nobody waits
+/// longer than `max_wait`: the answer is then kUnavailable with `retry_after`, and the work goes
+/// on.
 ///
 /// The worker survives what a job throws, such as a lack of memory or of threads: the callers get
 /// an error, the log a line.
@@ -47,7 +48,8 @@ struct ControlOptions {
   Duration max_wait = std::chrono::seconds(30);
   std::size_t max_jobs = 64;       ///< different requests that may wait
   std::size_t max_callers = 4096;  ///< that may wait for all of them together
-  /// Reads other files that changed, before the models at a reload; may block. Empty: there are none.
+  /// Reads other files that changed, before the models at a reload; may block. Empty: there are
+  /// none.
   std::function<std::vector<FilesRead>()> read_files;
 };
 
@@ -67,7 +69,8 @@ class Control {
   /// @errors kUnavailable: the system gives no thread
   Result<void> start();
 
-  /// Waits for the job under way. Callers that still wait, and all that come later, get kUnavailable.
+  /// Waits for the job under way. Callers that still wait, and all that come later, get
+  /// kUnavailable.
   void stop();
 
   /// Never blocks. `done` may be empty.

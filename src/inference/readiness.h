@@ -1,14 +1,13 @@
 #pragma once
 
-/// Whether a server starts, goes on and is ready. docs/reference/readiness.md has the same table for
-/// people, and readiness_test.cc each of its rows:
+/// Whether a server starts, goes on and is ready. docs/reference/readiness.md has the same table
+/// for people, and readiness_test.cc each of its rows:
 ///
-///   a setting is wrong, or a default names a model that a repository with models lacks   exit code 2
-///   nothing can be served and nobody polls                                               exit code 1
-///   the same with polling                                                                not ready
-///   one model fails, another serves (a default may be the one that fails)                ready
-///   the same with strict readiness                                                       not ready
-///   nothing serves                                                                       not ready
+///   a setting is wrong, or a default names a model that a repository with models lacks   exit code
+///   2 nothing can be served and nobody polls                                               exit
+///   code 1 the same with polling not ready one model fails, another serves (a default may be the
+///   one that fails)                ready the same with strict readiness not ready nothing serves
+///   not ready
 ///
 /// Liveness never depends on models.
 

@@ -75,9 +75,10 @@ constexpr std::array kDescriptions{
                 "loaded, or saved by an earlier start on the same machine"},
     Description{"podsense_requests_share_runs", kGauge, "model version",
                 "1 while requests may share a run of the model, 0 while each runs alone"},
-    Description{"podsense_stacking_ended_total", kCounter, "model version",
-                "Model versions whose requests no longer share runs, because an answer could not be "
-                "divided among them"},
+    Description{
+        "podsense_stacking_ended_total", kCounter, "model version",
+        "Model versions whose requests no longer share runs, because an answer could not be "
+        "divided among them"},
     Description{"podsense_model_reloads_total", kCounter, "result",
                 "Model versions loaded (ok) or refused (failed) since start"},
     Description{"podsense_ready", kGauge, "", "1 while readyz says yes"},

@@ -32,9 +32,9 @@ struct Config {
     std::uint16_t http_port = 8080;  ///< 0: any free port
     std::uint16_t grpc_port = 9000;  ///< 0: any free port
     std::string admin_host = "0.0.0.0";
-    std::uint16_t admin_port = 8000;  ///< 0: any free port
+    std::uint16_t admin_port = 8000;       ///< 0: any free port
     std::vector<std::string> admin_names;  ///< further hosts by which the admin port is known
-    std::string ports_file;           ///< empty: none is written
+    std::string ports_file;                ///< empty: none is written
     friend bool operator==(const Listen&, const Listen&) = default;
   };
   struct Models {

@@ -85,7 +85,8 @@ Descriptors plan_descriptors(int limit) {
     return {};
   }
   const int share = std::clamp(limit / 8, 8, 256);
-  return {.http = limit - 2 * share, .admin = limit - share, .kept = static_cast<unsigned>(share) / 4};
+  return {
+      .http = limit - 2 * share, .admin = limit - share, .kept = static_cast<unsigned>(share) / 4};
 }
 
 int descriptor_limit() {

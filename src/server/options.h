@@ -25,8 +25,8 @@ fetch::Options fetch_options(const Config::Fetch& fetch, const Config::Limits& l
 trace::Options trace_options(const Config::Tracing& tracing);
 inference::CatalogOptions catalog_options(const Config& config, const Threads& threads);
 inference::ServiceOptions service_options(const Config& config);
-/// Up to which descriptor each port takes connections, so that some are left for probes, scrapes and
-/// files of models when clients have taken all others. 0: no limit.
+/// Up to which descriptor each port takes connections, so that some are left for probes, scrapes
+/// and files of models when clients have taken all others. 0: no limit.
 struct Descriptors {
   int http = 0;
   int admin = 0;

@@ -245,7 +245,7 @@ VALUE_CASES = [
     url("a service of the cluster", "http://kubernetes.default.svc/", 403,
         "the host is a local name, which is not allowed"),
     url("a long URL", "http://example.com/" + "a" * 9000, 400,
-        "the URL has 9019 bytes; at most 8192 are accepted"),
+        "url is 9019 bytes long; it must be 1 to 8192"),
     url("image field", json.dumps({"image": B64}).encode(), 400,
         "unknown field 'image'; accepted are: url, model, version, top_k"),
     # --- /infer

@@ -1,6 +1,6 @@
-// Preloaded into a server: the system has no more threads. From the nth on (FAIL_THREADS_FROM), or as
-// long as a file exists (FAIL_THREADS_WHILE), pthread_create fails as it does at a limit. Root is
-// bound by no RLIMIT_NPROC, so this is how it is tried.
+// Preloaded into a server: the system has no more threads. From the nth on (FAIL_THREADS_FROM), or
+// as long as a file exists (FAIL_THREADS_WHILE), pthread_create fails as it does at a limit. Root
+// is bound by no RLIMIT_NPROC, so this is how it is tried.
 #include <dlfcn.h>
 #include <pthread.h>
 #include <unistd.h>
@@ -13,10 +13,10 @@ namespace {
 
 bool must_fail() {
   static std::atomic<int> made{0};
-  const char* from = std::getenv("FAIL_THREADS_FROM");        // NOLINT(concurrency-mt-unsafe)
-  const char* as_long = std::getenv("FAIL_THREADS_WHILE");    // NOLINT(concurrency-mt-unsafe)
+  const char* from = std::getenv("FAIL_THREADS_FROM");      // NOLINT(concurrency-mt-unsafe)
+  const char* as_long = std::getenv("FAIL_THREADS_WHILE");  // NOLINT(concurrency-mt-unsafe)
   const int number = ++made;
-  return (from != nullptr && number >= std::atoi(from)) ||    // NOLINT(cert-err34-c)
+  return (from != nullptr && number >= std::atoi(from)) ||  // NOLINT(cert-err34-c)
          (as_long != nullptr && ::access(as_long, F_OK) == 0);
 }
 

@@ -15,7 +15,8 @@ COMMANDS = ["serve", "load", "bench", "simulate", "check", "top", "config-refere
 
 
 def podsense(*arguments, columns=None, **options):
-    environment = dict(os.environ)
+    # The tests' own variables are no settings of the server.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PODSENSE_")}
     environment.pop("COLUMNS", None)
     if columns:
         environment["COLUMNS"] = str(columns)
@@ -208,7 +209,8 @@ class ManPages(unittest.TestCase):
             self.assertEqual((done.returncode, done.stderr), (0, ""), done)
             names = sorted(path.name for path in Path(folder).iterdir())
             self.assertEqual(names, sorted(["podsense.1", "podsense-load-merge.1",
-                                            *(f"podsense-{command}.1" for command in COMMANDS)]))
+                                            *(f"podsense-{command}.1" for command in COMMANDS if command != "simulate"),
+                                            "podsense-simulate-hpa.1"]))
             for path in Path(folder).iterdir():
                 text = path.read_text()
                 self.assertRegex(text, r"^\.TH PODSENSE")

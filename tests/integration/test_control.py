@@ -96,7 +96,8 @@ class WithoutThreads(unittest.TestCase):
                     [BINARY, "serve", "--host", "127.0.0.1", "--admin-host", "127.0.0.1",
                      "--http-port", "0", "--no-grpc", "--admin-port", "0", "--models",
                      os.environ["PODSENSE_MODELS"], "--ports-file", ports, "--drain-delay", "0s"],
-                    env=os.environ | {"LD_PRELOAD": SHIM, "FAIL_THREADS_FROM": str(number)},
+                    env={name: value for name, value in os.environ.items() if not name.startswith("PODSENSE_")}
+                    | {"LD_PRELOAD": SHIM, "FAIL_THREADS_FROM": str(number)},
                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
                 wait_until(lambda p=process, f=ports: p.poll() is not None or f.exists(),
                            what="an end or a start")

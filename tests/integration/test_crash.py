@@ -42,7 +42,7 @@ class Crash(unittest.TestCase):
 
     def test_a_crash_of_an_executor_names_model_and_request(self):
         with Server("--executors", "1") as server, server.raw() as client:
-            client.send(post("/infer?cpu_ms=30000", b"", [("X-Request-Id", "the-last-one")]))
+            client.send(post("/infer?cpu_ms=10000", b"", [("X-Request-Id", "the-last-one")]))
             tid = wait_until(lambda: busy_executor(server), what="a run")
             kill_thread(server.pid, tid, signal.SIGSEGV)
             line = self.crash_of(server, signal.SIGSEGV)
@@ -58,13 +58,13 @@ class Crash(unittest.TestCase):
                 self.assertEqual(self.crash_of(server, number)["signal"], number.name)
 
     def test_time_in_which_the_process_is_stopped_is_not_run_time(self):
-        with Server("--executors", "1", "--stuck-timeout", "3s") as server, server.raw() as client:
+        with Server("--executors", "1", "--stuck-timeout", "8s") as server, server.raw() as client:
             client.send(post("/infer?cpu_ms=2000", b""))
             wait_until(lambda: server.metric("podsense_in_flight", model="simulated") == 1, what="a run")
             os.kill(server.pid, signal.SIGSTOP)
             try:
                 wait_until(lambda: "T" in Path(f"/proc/{server.pid}/stat").read_text(), what="a stop")
-                wait_until(self.passed(6), what="six seconds", timeout=30)
+                wait_until(self.passed(10), what="ten seconds", timeout=30)
             finally:
                 os.kill(server.pid, signal.SIGCONT)
             self.assertEqual(client.read().status, 200)

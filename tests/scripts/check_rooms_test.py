@@ -96,7 +96,7 @@ class CheckRooms(unittest.TestCase):
             ("<onnxruntime_cxx_api.h>", "model/*.cc"),
             ("<boost/beast/core.hpp>", "http/*"),
             ("<nlohmann/json.hpp>", "protocol/*.cc"),
-            ("<zlib.h>", "http/*"),
+            ("<spng.h>", "image/*.cc"),
             ("<jpeglib.h>", "image/*.cc"),
             ('"yaml-cpp/yaml.h"', "model/*.cc"),
         ):

@@ -55,9 +55,8 @@ std::atomic_flag g_crashed;
 
 template <std::size_t kSize>
 void copy_text(std::array<char, kSize>& to, std::string_view from) {
-  const std::size_t size = std::min(from.size(), kSize - 1);
-  std::copy_n(from.data(), size, to.data());
-  to[size] = '\0';
+  const std::string_view fits = from.substr(0, kSize - 1);
+  *std::ranges::copy(fits, to.begin()).out = '\0';
 }
 
 /// A line of JSON in memory of its own.
@@ -219,8 +218,8 @@ Thread::~Thread() {
 }
 
 Work::Work(std::string_view model, std::string_view request_id) noexcept : outer_(t_work) {
-  std::copy_n(model.data(), std::min(model.size(), kMaxText), texts_.model);
-  std::copy_n(request_id.data(), std::min(request_id.size(), kMaxText), texts_.request_id);
+  std::ranges::copy(model.substr(0, kMaxText), texts_.model);
+  std::ranges::copy(request_id.substr(0, kMaxText), texts_.request_id);
   t_work = &texts_;
 }
 

@@ -243,7 +243,9 @@ void write(Level level, std::string_view event, Fields fields) noexcept {
       if (!verdict.write) {
         return;
       }
-    } catch (const std::exception&) {  // no memory to count it: the line is worth more
+    } catch (const std::exception&) {
+      record(level, event, fields);  // no memory to count it: the line is worth more
+      return;
     }
   }
   record(level, event, fields);

@@ -88,6 +88,7 @@ class ServerProcess {
                                    "--admin-port", "0",         "--ports-file",  ports,
                                    "--log-level",  "error",     "--drain-delay", "0s"};
     std::vector<char*> arguments;
+    arguments.reserve(words.size() + 1);
     for (std::string& word : words) {
       arguments.push_back(word.data());
     }
@@ -186,7 +187,7 @@ std::string label(const Sample& sample, std::string_view name) {
 /// The model that was asked for, or the only one that does real work.
 Result<Sample> choose_model(const std::vector<Sample>& samples, const std::string& wanted) {
   std::vector<Sample> candidates;
-  std::string names;
+  std::set<std::string> known;
   for (const Sample& sample : samples) {
     if (sample.name != "podsense_model_info") {
       continue;
@@ -195,10 +196,14 @@ Result<Sample> choose_model(const std::vector<Sample>& samples, const std::strin
     if (wanted.empty() ? label(sample, "task") != "simulated" : name == wanted) {
       candidates.push_back(sample);
     }
-    names += (names.empty() ? "" : ", ") + name;
+    known.insert(name);
   }
   if (candidates.size() == 1) {
     return candidates.front();
+  }
+  std::string names;
+  for (const std::string& name : known) {
+    names += (names.empty() ? "" : ", ") + name;
   }
   return fail(
       ErrorCode::kInvalidArgument,

@@ -337,7 +337,11 @@ std::vector<std::string> load_words(std::span<const char* const> arguments) {
     const bool known = std::ranges::any_of(kLong, [&word](std::string_view name) {
       return word == name || word.starts_with(std::string(name) + "=");
     });
-    word = known ? "-" + word : word == "-host" ? "--host-header" : word;
+    if (known) {
+      word.insert(0, "-");
+    } else if (word == "-host") {
+      word = "--host-header";
+    }
   }
   return words;
 }

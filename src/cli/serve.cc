@@ -70,7 +70,7 @@ int serve(std::span<const char* const> arguments) {
   const auto ended = server::serve(*loaded);
   if (!ended) {
     std::cerr << kName << ": " << ended.error().message << '\n';
-    return 1;
+    return ended.error().code == ErrorCode::kInvalidArgument ? 2 : 1;
   }
   return *ended;
 }

@@ -410,12 +410,11 @@ bool Transfer::in_head() const {
   return began > 0 && body_.empty() && ignored_bytes_ == 0;
 }
 
-Error Transfer::failure(CURLcode code, TimePoint now) const {
-  const auto gateway = [&](std::string message) {
-    return Error{
-        .code = ErrorCode::kBadGateway, .message = std::move(message), .detail = detail(code)};
+/// What stopped the transfer from here; nothing where libcurl did.
+std::optional<Error> Transfer::own_stop() const {
+  const auto gateway = [](std::string message) {
+    return Error{.code = ErrorCode::kBadGateway, .message = std::move(message), .detail = {}};
   };
-  const long status = this->status();
   switch (stop_) {
     case Stop::kTooLarge:
       return too_large();
@@ -426,10 +425,22 @@ Error Transfer::failure(CURLcode code, TimePoint now) const {
     case Stop::kCorrupt:
       return gateway("the host's answer says that it is gzip, and is corrupt");
     case Stop::kNotWanted:
-      return status_error(status);
+      return status_error(status());
     case Stop::kNone:
       break;
   }
+  return std::nullopt;
+}
+
+Error Transfer::failure(CURLcode code, TimePoint now) const {
+  if (auto error = own_stop()) {
+    return std::move(*error);
+  }
+  const auto gateway = [&](std::string message) {
+    return Error{
+        .code = ErrorCode::kBadGateway, .message = std::move(message), .detail = detail(code)};
+  };
+  const long status = this->status();
   switch (code) {
     case CURLE_FILESIZE_EXCEEDED:
       return status == 200 ? too_large() : status_error(status);

@@ -66,6 +66,7 @@ class Transfer {
   std::optional<Result<Response>> redirect();
   Result<Response> take_response(TimePoint now);
   [[nodiscard]] bool in_head() const;
+  [[nodiscard]] std::optional<Error> own_stop() const;
   [[nodiscard]] Error failure(CURLcode code, TimePoint now) const;
   [[nodiscard]] Error status_error(long status) const;
   [[nodiscard]] Error too_large() const;

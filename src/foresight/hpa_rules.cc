@@ -143,8 +143,8 @@ void ScalingMemory::stabilize(Duration now, std::int32_t current, RulesTrace& tr
 std::int32_t ScalingMemory::policy_limit(Duration now, std::int32_t current,
                                          const ScalingRules& rules, bool is_up,
                                          RulesTrace& trace) const {
-  trace.select = *rules.select;
-  if (*rules.select == SelectPolicy::kDisabled) {
+  trace.select = rules.select;
+  if (rules.select == SelectPolicy::kDisabled) {
     return current;
   }
   // The largest change is the highest limit on the way up, the lowest on the way down.

@@ -339,6 +339,7 @@ ReloadReport Catalog::publish(const std::shared_ptr<const Snapshot>& before,
     }
   }
   warn_of_defaults(*before, *after);
+  after->served_once = before->served_once || !after->models.empty();
   for (const auto& served : old) {
     report.retired.push_back(full_name(served->name(), served->version));
   }

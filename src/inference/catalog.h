@@ -96,6 +96,8 @@ class Catalog {
 
   [[nodiscard]] std::vector<ModelStatus> status() const;
   [[nodiscard]] std::string default_model(model::Task task) const;
+  /// A model serves or has served: what is there at start decides whether the server goes on.
+  [[nodiscard]] bool served_once() const { return snapshot()->served_once; }
   /// The first load has ended, well or not.
   [[nodiscard]] bool started() const;
   /// Why requests cannot be served as they should; empty when all is well.
@@ -123,6 +125,7 @@ class Catalog {
     std::map<std::string, std::vector<Version>, std::less<>> models;
     std::vector<Refusal> refusals;
     bool loaded_once = false;
+    bool served_once = false;  ///< there was a model, now or earlier
   };
   struct Loaded;
 

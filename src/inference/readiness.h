@@ -3,11 +3,12 @@
 /// Whether a server starts, goes on and is ready. docs/reference/readiness.md has the same table
 /// for people, and readiness_test.cc each of its rows:
 ///
-///   a setting is wrong, or a default names a model that a repository with models lacks   exit code
-///   2 nothing can be served and nobody polls                                               exit
-///   code 1 the same with polling not ready one model fails, another serves (a default may be the
-///   one that fails)                ready the same with strict readiness not ready nothing serves
-///   not ready
+/// - exit code 2: a setting is wrong, or a default names a model that a repository with models
+/// lacks
+/// - exit code 1: nothing can be served, and nobody polls
+/// - not ready: nothing can be served, and polling may find something; or nothing serves any more
+/// - ready: a model serves, also where another failed, even a default one
+/// - not ready, with strict readiness: any model failed
 ///
 /// Liveness never depends on models.
 

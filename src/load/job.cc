@@ -431,6 +431,7 @@ bool one_protocol(const Options& options) {
 
 bool distinct_names(const Options& options) {
   std::vector<std::string> names;
+  names.reserve(options.targets.size());
   for (const TargetOption& target : options.targets) {
     names.push_back(target.name);
   }

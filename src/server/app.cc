@@ -108,6 +108,21 @@ void watch_for_second_signal(const sigset_t& set,
   log::warning("second_signal_not_watched", {{"reason", error.what()}});
 }
 
+void log_start(const Serving& serving, const Config& config) {
+  log::info("serving",
+            {{"version", build_info().version},
+             {"http", config.listen.host + ":" + std::to_string(serving.http_port())},
+             {"grpc", serving.grpc_port() == 0
+                          ? std::string()
+                          : config.listen.host + ":" + std::to_string(serving.grpc_port())},
+             {"admin", config.listen.admin_host + ":" + std::to_string(serving.admin_port())},
+             {"models", config.models.dir},
+             {"io_threads", serving.threads().io},
+             {"executors", serving.threads().executors},
+             {"descriptors", descriptor_limit()},
+             {"onnxruntime", serving.onnxruntime()}});
+}
+
 Result<int> run(const LoadedConfig& loaded) {
   const sigset_t signals = block_signals();
   return_large_blocks();
@@ -128,18 +143,7 @@ Result<int> run(const LoadedConfig& loaded) {
   if (auto started = serving.start(); !started) {
     return fail(std::move(started.error()));
   }
-  log::info("serving",
-            {{"version", build_info().version},
-             {"http", config.listen.host + ":" + std::to_string(serving.http_port())},
-             {"grpc", serving.grpc_port() == 0
-                          ? std::string()
-                          : config.listen.host + ":" + std::to_string(serving.grpc_port())},
-             {"admin", config.listen.admin_host + ":" + std::to_string(serving.admin_port())},
-             {"models", config.models.dir},
-             {"io_threads", serving.threads().io},
-             {"executors", serving.threads().executors},
-             {"descriptors", descriptor_limit()},
-             {"onnxruntime", serving.onnxruntime()}});
+  log_start(serving, config);
   warn_of_open_doors(config, serving.guard());
   if (auto written = serving.write_ports_file(); !written) {
     return fail(std::move(written.error()));

@@ -68,7 +68,7 @@ std::optional<Result<void>> Serving::first_load() const {
   if (!now.loaded) {
     return std::nullopt;
   }
-  if (inference::judge(now).start == inference::Start::kGoesOn) {
+  if (inference::judge(now).start == inference::Start::kGoesOn || catalog_->served_once()) {
     return Result<void>();
   }
   std::string reasons;

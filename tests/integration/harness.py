@@ -49,6 +49,11 @@ def wait_until(predicate, timeout=LIMIT, what="the condition"):
         pause.wait(0.01)
 
 
+def clean_environment():
+    """Without the tests' own variables, which are no settings of the server."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PODSENSE_")}
+
+
 class Answer:
     """A response: status, headers (names in lower case; of repeated ones the last), body."""
 
@@ -189,11 +194,10 @@ class Server:
                    *(["--no-grpc"] if os.environ.get("PODSENSE_TEST_GRPC") == "off" else []),
                    "--drain-delay", "0s", "--drain-timeout", "300s", "--access-log", "all",
                    *self.flags]
-        clean = {k: v for k, v in os.environ.items() if not k.startswith("PODSENSE_")}
         self.log_path = self.folder / "log"
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT,
-                                            env=clean | self.env, stdin=subprocess.DEVNULL)
+                                            env=clean_environment() | self.env, stdin=subprocess.DEVNULL)
         try:
             wait_until(lambda: self._has_ended() or ports_file.exists(), what="the ports file")
             ports = json.loads(ports_file.read_text())

@@ -9,14 +9,13 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from harness import BINARY, LIMIT, MODELS, ServerCase
+from harness import BINARY, LIMIT, MODELS, ServerCase, clean_environment
 
 COMMANDS = ["serve", "load", "bench", "simulate", "check", "top", "config-reference", "metrics-reference", "completion", "man", "version"]
 
 
 def podsense(*arguments, columns=None, **options):
-    # The tests' own variables are no settings of the server.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PODSENSE_")}
+    environment = clean_environment()
     environment.pop("COLUMNS", None)
     if columns:
         environment["COLUMNS"] = str(columns)

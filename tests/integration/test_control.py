@@ -9,7 +9,7 @@ import threading
 import unittest
 from pathlib import Path
 
-from harness import BINARY, LIMIT, RawClient, Server, ServerCase, copy_models, wait_until
+from harness import BINARY, LIMIT, RawClient, Server, ServerCase, clean_environment, copy_models, wait_until
 
 SHIM = os.environ.get("PODSENSE_FAILING_THREADS")
 SANITIZED = b"__asan_init" in BINARY.read_bytes() or b"__tsan_init" in BINARY.read_bytes()
@@ -96,8 +96,7 @@ class WithoutThreads(unittest.TestCase):
                     [BINARY, "serve", "--host", "127.0.0.1", "--admin-host", "127.0.0.1",
                      "--http-port", "0", "--no-grpc", "--admin-port", "0", "--models",
                      os.environ["PODSENSE_MODELS"], "--ports-file", ports, "--drain-delay", "0s"],
-                    env={name: value for name, value in os.environ.items() if not name.startswith("PODSENSE_")}
-                    | {"LD_PRELOAD": SHIM, "FAIL_THREADS_FROM": str(number)},
+                    env=clean_environment() | {"LD_PRELOAD": SHIM, "FAIL_THREADS_FROM": str(number)},
                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
                 wait_until(lambda p=process, f=ports: p.poll() is not None or f.exists(),
                            what="an end or a start")

@@ -9,7 +9,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from harness import BINARY, LIMIT, MODELS, RawClient, Server, get, wait_until
+from harness import BINARY, LIMIT, MODELS, RawClient, Server, clean_environment, get, wait_until
 
 
 class Blocked:
@@ -27,7 +27,7 @@ class Blocked:
             [BINARY, "serve", "--models", MODELS, "--host", "127.0.0.1", "--admin-host", "127.0.0.1",
              "--http-port", "0", "--grpc-port", "0", "--admin-port", "0", "--ports-file", ports,
              "--access-log", "all", "--drain-delay", "0s", *self.flags],
-            stdout=writer, stderr=subprocess.DEVNULL)
+            stdout=writer, stderr=subprocess.DEVNULL, env=clean_environment())
         os.close(writer)
         wait_until(ports.exists, what="the ports file")
         self.ports = json.loads(ports.read_text())

@@ -24,7 +24,7 @@ class Raw(ServerCase):
                     text += data
             except ConnectionError:
                 pass
-        return [int(status) for status in re.findall(rb"^HTTP/1\.1 (\d{3}) ", text, re.MULTILINE)], text
+        return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", text)], text
 
     def test_every_case_has_its_answers(self):
         self.assertGreaterEqual(len(CASES), 159)

@@ -6,7 +6,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from harness import BINARY, LIMIT, ROOT, Server, copy_models, wait_until
+from harness import BINARY, LIMIT, ROOT, Server, clean_environment, copy_models, wait_until
 
 ROW = {"features": [0.5] * 20}
 
@@ -16,7 +16,7 @@ def serve_to_its_end(models, *flags):
     ended = subprocess.run(
         [BINARY, "serve", "--models", models, "--host", "127.0.0.1", "--admin-host", "127.0.0.1",
          "--http-port", "0", "--grpc-port", "0", "--admin-port", "0", *flags],
-        capture_output=True, text=True, timeout=LIMIT, check=False)
+        capture_output=True, text=True, timeout=LIMIT, check=False, env=clean_environment())
     return ended.returncode, ended.stdout, ended.stderr
 
 

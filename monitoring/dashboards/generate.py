@@ -13,8 +13,25 @@ import pathlib
 import sys
 
 from grafana import (  # fmt: skip
-    GREEN, LOKI, RED, YELLOW, annotation, bars, choice, dashboard, heatmap, lines, log_lines, log_rates,
-    number, panel, query, source_variable, stat, steps, table, text,
+    GREEN,
+    LOKI,
+    RED,
+    YELLOW,
+    annotation,
+    bars,
+    choice,
+    dashboard,
+    heatmap,
+    lines,
+    log_lines,
+    log_rates,
+    number,
+    query,
+    source_variable,
+    stat,
+    steps,
+    table,
+    text,
 )
 
 HERE = pathlib.Path(__file__).resolve().parent

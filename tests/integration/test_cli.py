@@ -1,7 +1,6 @@
 """The command line itself: help, versions, completion, man pages, errors, where output goes."""
 
 import json
-import os
 import re
 import shutil
 import subprocess

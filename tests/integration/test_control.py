@@ -9,7 +9,16 @@ import threading
 import unittest
 from pathlib import Path
 
-from harness import BINARY, LIMIT, RawClient, Server, ServerCase, clean_environment, copy_models, wait_until
+from harness import (
+    BINARY,
+    LIMIT,
+    RawClient,
+    Server,
+    ServerCase,
+    clean_environment,
+    copy_models,
+    wait_until,
+)
 
 SHIM = os.environ.get("PODSENSE_FAILING_THREADS")
 SANITIZED = b"__asan_init" in BINARY.read_bytes() or b"__tsan_init" in BINARY.read_bytes()

@@ -104,7 +104,7 @@ expect() {
   shift
   for text in "$@"; do
     # Quotes are YAML's own matter: a rendering may have them or not.
-    tr -d '"' <"$file" | grep -qF -e "${text//\"/}" || { echo "$file lacks: $text"; return 1; }
+    tr -d '"' <"$file" | grep -F -e "${text//\"/}" >/dev/null || { echo "$file lacks: $text"; return 1; }
   done
 }
 

@@ -140,6 +140,7 @@ CASES = [
     ("17KB header", GET + b"X: " + b"a" * 17000 + b"\r\n\r\n" + NEXT, [431]),
     ("1MB header no end", GET + b"X: " + b"a" * 1000000, [431]),
     ("17KB target", b"GET /" + b"a" * 17000 + b" HTTP/1.1\r\nHost: x\r\n\r\n" + NEXT, [431]),
+    # Known gap: the connection should be closed after these two.
     ("no host", LINE + b"\r\n" + NEXT, CONTENT),
     ("two hosts", GET + b"Host: y\r\n\r\n" + NEXT, CONTENT),
     ("empty host", LINE + b"Host:\r\n\r\n" + NEXT, SERVED),
@@ -182,6 +183,7 @@ CASES = [
     ("chunk ext CR", CHUNKED + b"16;a\rb\r\n" + BODY + b"\r\n0\r\n\r\n" + NEXT, REFUSED),
     ("chunk ext NUL", CHUNKED + b"16;a=\x00\r\n" + BODY + b"\r\n0\r\n\r\n" + NEXT, REFUSED),
     ("chunk ext bad", CHUNKED + b"16;=\r\n" + BODY + b"\r\n0\r\n\r\n" + NEXT, REFUSED),
+    # Known gap: the header limit does not hold here yet; right would be 431.
     ("chunk ext 20k", CHUNKED + b"16;" + b"a" * 20000 + b"\r\n" + BODY + b"\r\n0\r\n\r\n" + NEXT, CONTENT),
     ("chunk LF", CHUNKED + b"16\n" + BODY + b"\n0\n\n" + NEXT, REFUSED),
     ("chunk size sp", CHUNKED + b"16 \r\n" + BODY + b"\r\n0\r\n\r\n" + NEXT, REFUSED),
@@ -212,6 +214,7 @@ CASES = [
      CHUNKED + b"16\r\n" + BODY + b"\r\n0\r\nConnection: close\r\n\r\n" + NEXT,
      CONTENT),
     ("trailer LF", CHUNKED + b"16\r\n" + BODY + b"\r\n0\r\nX: y\n\r\n\r\n" + NEXT, REFUSED),
+    # Known gap: the header limit does not hold here yet; right would be 431.
     ("trailer 20k",
      CHUNKED + b"16\r\n" + BODY + b"\r\n0\r\n" + b"".join(b"a%d: bbbbbbbbbb\r\n" % i for i in range(1200)) + b"\r\n" + NEXT,
      CONTENT),

@@ -40,6 +40,7 @@ llvm-objcopy-19 --strip-all "$build/podsense" "$app/usr/bin/podsense"
 # Built in place, the binary looks for ONNX Runtime in the build folder.
 cat >"$out/symbols/rpath.cmake" <<'CMAKE'
 file(READ_ELF "${BINARY}" RUNPATH found)
+string(REPLACE ";" ":" found "${found}")
 if(found AND NOT found STREQUAL "$ORIGIN/../lib")
   file(RPATH_CHANGE FILE "${BINARY}" OLD_RPATH "${found}" NEW_RPATH "$ORIGIN/../lib")
 endif()

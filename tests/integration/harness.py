@@ -307,6 +307,15 @@ class Server:
     def health(self):
         return self.get("/health").json
 
+    def wait_for_row_checks(self):
+        """Until it is decided of each model whether requests share its runs: that costs CPU time."""
+        def decided():
+            names = {model["name"] for model in self.get("/v1/models").json["models"]}
+            configs = [self.get(f"/v2/models/{name}/config").json for name in names]
+            return all(config["parameters"].get("requests", {}).get("string_value") != "checking"
+                       for config in configs if "parameters" in config)
+        wait_until(decided, what="the checks of models' rows")
+
     def cpu_seconds(self):
         """User and system time, from the kernel."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()

@@ -209,6 +209,7 @@ class Infer(ServerCase):
 
     def test_cpu_time_is_truly_burned_within_two_percent(self):
         runs, wanted = 20, 20.0
+        self.server.wait_for_row_checks()
         clock_before = self.server.cpu_seconds()
         metric_before = self.server.metric("process_cpu_seconds_total")
         with RawClient(self.server.http_port) as client:

@@ -381,7 +381,7 @@ class Interface(unittest.TestCase):
                 (("http://127.0.0.1/", "--fail-if", "p99"), "no threshold"),
                 (("http://127.0.0.1/", "-H", "nothing"), "no header"),
                 (("http://127.0.0.1/", "--qps", 5, "--seconds", 1, "--warmup", "1s"), "leave nothing"),
-                (("http://127.0.0.1/", "--body-file", "/nowhere"), "-D /nowhere: cannot read it: No such file"),
+                (("http://127.0.0.1/", "--body-file", "/nowhere"), "podsense load: cannot read /nowhere: No such file"),
                 (("http://127.0.0.1/", "--find-max-qps", "-n", 5), "leave out -n, --warmup, --cooldown"),
                 (("http://127.0.0.1/", "--find-max-qps", "--seconds", 5), "four times --window"),
                 (("http://127.0.0.1/", "--vus", 5), "unknown flag '--vus'; here: -c N (closed loop), or --qps"),

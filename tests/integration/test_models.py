@@ -97,6 +97,7 @@ class EachCallerGetsItsOwnAnswer(ModelsCase):
         return same and all(abs(a - b) <= 1e-5 + 1e-4 * abs(b) for a, b in zip(numbers, right, strict=True))
 
     def test_configuration_says_who_shares_runs(self):
+        self.server.wait_for_row_checks()
         self.assertEqual(self.config("apart_mlp")["requests"], "shared")
         softmax = self.config("mixes_softmax")
         self.assertEqual(softmax["requests"], "alone")

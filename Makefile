@@ -106,8 +106,8 @@ conformance: setup-test ## Ask the release with other people's clients: tritoncl
 	@ctest --preset release -C Conformance -L conformance -j 1 --output-junit conformance.xml
 
 fuzz: setup-test ## Run each fuzz target for FUZZ_SECONDS (FUZZ)
-	$(call build,fuzz,all)
-	@JOBS=$(JOBS) scripts/fuzz.sh build/fuzz $(FUZZ_SECONDS) $(FUZZ)
+	$(call build,asan,fuzz_targets)
+	@JOBS=$(JOBS) scripts/fuzz.sh build/asan $(FUZZ_SECONDS) $(FUZZ)
 
 bench: setup-test models ## Build and run the micro benchmarks
 	$(call build,bench,all)

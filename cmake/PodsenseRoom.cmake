@@ -31,9 +31,8 @@ endfunction()
 function(podsense_test file)
   get_filename_component(test ${file} NAME_WE)
   add_executable(${test} ${file})
-  target_link_libraries(${test} PRIVATE ${ARGN} podsense_options GTest::gtest GTest::gmock
-                        GTest::gtest_main)
-  target_compile_definitions(${test} PRIVATE PODSENSE_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  target_link_libraries(${test} PRIVATE ${ARGN} source_dir_testing podsense_options GTest::gtest
+                        GTest::gmock GTest::gtest_main)
   gtest_discover_tests(${test} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS unit TIMEOUT 120)
 endfunction()
 
@@ -42,4 +41,5 @@ function(podsense_fuzzer name)
   add_executable(${name} ${name}.cc)
   target_link_libraries(${name} PRIVATE ${ARGN} podsense_options)
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  add_dependencies(fuzz_targets ${name})
 endfunction()

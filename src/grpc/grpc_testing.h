@@ -17,6 +17,7 @@
 #include <string>
 #include <thread>
 
+#include "base/source_dir_testing.h"
 #include "base/temp_folder_testing.h"
 #include "grpc/server.h"
 #include "inference/catalog.h"
@@ -50,9 +51,9 @@ class GrpcTest : public testing::Test {
 
   void put(const std::string& name, const std::string& file) const {
     std::filesystem::create_directories(root_ / name / "1");
-    std::filesystem::copy_file(
-        std::filesystem::path(PODSENSE_SOURCE_DIR) / "src/model/testdata/tiny" / file,
-        root_ / name / "1/model.onnx", std::filesystem::copy_options::overwrite_existing);
+    std::filesystem::copy_file(source_dir() / "src/model/testdata/tiny" / file,
+                               root_ / name / "1/model.onnx",
+                               std::filesystem::copy_options::overwrite_existing);
   }
 
   /// Before `open`: asks for these keys; an empty text for none.

@@ -11,6 +11,7 @@
 #include <limits>
 #include <thread>
 
+#include "base/source_dir_testing.h"
 #include "grpc/grpc_testing.h"
 
 namespace podsense::grpc {
@@ -54,9 +55,7 @@ class PodsenseServiceTest : public GrpcTest {
     return request;
   }
   static std::string picture() {
-    std::ifstream file(
-        std::filesystem::path(PODSENSE_SOURCE_DIR) / "src/image/testdata/jpeg_rgb.jpg",
-        std::ios::binary);
+    std::ifstream file(source_dir() / "src/image/testdata/jpeg_rgb.jpg", std::ios::binary);
     return {std::istreambuf_iterator<char>(file), {}};
   }
 

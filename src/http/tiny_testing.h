@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/source_dir_testing.h"
 #include "base/temp_folder_testing.h"
 #include "http/api.h"
 #include "http/server.h"
@@ -22,7 +23,7 @@ class TinyServerTest : public testing::Test {
   void start(std::string_view manifest = "") {
     namespace fs = std::filesystem;
     fs::create_directories(root_ / "tabular/1");
-    fs::copy_file(fs::path(PODSENSE_SOURCE_DIR) / "src/model/testdata/tiny/tabular.onnx",
+    fs::copy_file(source_dir() / "src/model/testdata/tiny/tabular.onnx",
                   root_ / "tabular/1/model.onnx", fs::copy_options::overwrite_existing);
     if (!manifest.empty()) {
       std::ofstream(root_ / "tabular/model.yaml") << manifest;

@@ -12,9 +12,11 @@
 #include <string_view>
 #include <vector>
 
+#include "base/source_dir_testing.h"
+
 namespace podsense::image {
 
-inline const std::string kTestData = std::string(PODSENSE_SOURCE_DIR) + "/src/image/testdata/";
+inline const std::string kTestData = source_dir().string() + "/src/image/testdata/";
 
 inline std::vector<std::byte> bytes_of(std::string_view text) {
   std::vector<std::byte> bytes(text.size());

@@ -1,3 +1,4 @@
+#include "base/source_dir_testing.h"
 #include "inference/control.h"
 #include "inference/test_fixture.h"
 
@@ -234,8 +235,7 @@ TEST_F(InferenceTest, CountsADecodedPictureAsTheInputOfItsRun) {
   write("picture/model.yaml", "task: image-classification\npreprocess: {width: 8, height: 8}\n");
   open();
   ASSERT_THAT(reload().refused, IsEmpty());
-  std::ifstream file(fs::path(PODSENSE_SOURCE_DIR) / "src/image/testdata/jpeg_420.jpg",
-                     std::ios::binary);
+  std::ifstream file(source_dir() / "src/image/testdata/jpeg_420.jpg", std::ios::binary);
   const std::string picture{std::istreambuf_iterator<char>(file), {}};
   std::promise<Result<protocol::ClassifyAnswer>> promise;
   service_->classify({.image = picture}, context(),

@@ -1,5 +1,6 @@
 #include "inference/row_check.h"
 
+#include "base/source_dir_testing.h"
 #include "inference/test_fixture.h"
 
 namespace podsense::inference {
@@ -11,8 +12,7 @@ class RowCheck : public testing::Test {
  protected:
   Result<void> check(const std::string& file) {
     auto runtime = std::move(*model::Runtime::create({}));
-    const auto path =
-        std::filesystem::path(PODSENSE_SOURCE_DIR) / "src/model/testdata/tiny" / (file + ".onnx");
+    const auto path = source_dir() / "src/model/testdata/tiny" / (file + ".onnx");
     const auto model =
         runtime->load({.name = file, .version = 1, .folder = path.parent_path(), .file = path});
     EXPECT_TRUE(model) << model.error().message;
@@ -48,8 +48,7 @@ TEST_F(RowCheck, SaysThatRandomRowsAreRefused) {
 
 TEST_F(RowCheck, EndsAtItsLimit) {
   auto runtime = std::move(*model::Runtime::create({}));
-  const auto path =
-      std::filesystem::path(PODSENSE_SOURCE_DIR) / "src/model/testdata/tiny/add_one.onnx";
+  const auto path = source_dir() / "src/model/testdata/tiny/add_one.onnx";
   const auto model =
       runtime->load({.name = "a", .version = 1, .folder = path.parent_path(), .file = path});
   const auto checked = check_rows(**model, clock_, Deadline::after(clock_.now(), Duration::zero()));

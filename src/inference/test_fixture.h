@@ -10,6 +10,7 @@
 #include <future>
 #include <optional>
 
+#include "base/source_dir_testing.h"
 #include "base/temp_folder_testing.h"
 #include "inference/catalog.h"
 #include "inference/service.h"
@@ -43,9 +44,9 @@ class InferenceTest : public testing::Test {
   void put_model(const std::string& name, int version, const std::string& file) const {
     const std::filesystem::path folder = root_ / name / std::to_string(version);
     std::filesystem::create_directories(folder);
-    std::filesystem::copy_file(
-        std::filesystem::path(PODSENSE_SOURCE_DIR) / "src/model/testdata/tiny" / file,
-        folder / "model.onnx", std::filesystem::copy_options::overwrite_existing);
+    std::filesystem::copy_file(source_dir() / "src/model/testdata/tiny" / file,
+                               folder / "model.onnx",
+                               std::filesystem::copy_options::overwrite_existing);
   }
 
   void open() {

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/source_dir_testing.h"
 #include "base/temp_folder_testing.h"
 #include "model/model.h"
 
@@ -22,7 +23,7 @@ namespace podsense::model::testing {
 using podsense::TempFolder;
 
 inline std::filesystem::path tiny(std::string_view name) {
-  return std::filesystem::path(PODSENSE_SOURCE_DIR) / "src/model/testdata/tiny" / name;
+  return source_dir() / "src/model/testdata/tiny" / name;
 }
 
 inline std::string read_file(const std::filesystem::path& path) {

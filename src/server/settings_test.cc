@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/source_dir_testing.h"
 #include "server/config_sources.h"
 #include "server/config_testing.h"
 #include "server/setting_texts.h"
@@ -307,7 +308,7 @@ TEST(SettingTexts, HaveEveryFlagOnceWithItsMeaning) {
 }
 
 TEST(ConfigReference, PageIsUpToDate) {
-  std::ifstream stream(PODSENSE_SOURCE_DIR "/docs/reference/configuration.md");
+  std::ifstream stream(source_dir() / "docs/reference/configuration.md");
   std::ostringstream page;
   page << stream.rdbuf();
   EXPECT_EQ(page.str(), config_reference_markdown())

@@ -48,7 +48,7 @@ endef
 
 .NOTPARALLEL:
 .PHONY: help setup setup-test models golden build install run test test-asan test-tsan conformance test-collector test-loki fuzz bench bench-compare bench-peers bench-protocol lint \
-        infra-test format hpa-oracle manifests check-rooms try-bare ci clean distclean
+        infra-test format hpa-oracle manifests check-modules try-bare ci clean distclean
 .PHONY: monitoring-up monitoring-local
 .PHONY: image test-image kind-up kind-load deploy undeploy kind-down cluster-up cluster-down e2e
 
@@ -173,8 +173,8 @@ bench-peers: build golden ## Compare with FastAPI, LitServe, BentoML on the same
 	@scripts/setup.sh --bench
 	@bench/peers.py $(BENCH_ARGS)
 
-check-rooms: ## Check that rooms include only what the design lets them
-	@scripts/check-rooms.py
+check-modules: ## Check that modules include only what they declare
+	@scripts/check-modules.py
 
 lint: setup-test ## Check format, include graph, clang-tidy, shell, YAML, Python, spelling, chart, manifests
 	@[ -e build/release/build.ninja ] || cmake --preset release >/dev/null

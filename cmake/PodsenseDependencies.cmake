@@ -1,4 +1,4 @@
-# Third-party libraries, each found once here and linked by its one owner room (ARCHITECTURE.md).
+# Third-party libraries, each found once here and linked by its one owner module (ARCHITECTURE.md).
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 find_package(Boost 1.81 REQUIRED)                                   # http (Asio, Beast)

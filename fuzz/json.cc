@@ -1,4 +1,4 @@
-// JSON bodies, by every parser of the room. What one accepts must be JSON to the room's own slow
+// JSON bodies, by every parser of the module. What one accepts must be JSON to the module's own slow
 // checker and to another library as well, with the same numbers.
 
 #include <cmath>

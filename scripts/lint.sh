@@ -4,14 +4,14 @@
 #
 #   scripts/lint.sh                    all
 #   scripts/lint.sh --changed [REF]    clang-tidy only for what differs from REF (HEAD)
-#   scripts/lint.sh CHECK…             only these: format rooms tidy shell yaml docker python
+#   scripts/lint.sh CHECK…             only these: format modules tidy shell yaml docker python
 #                                      spelling text scripts helm manifests
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
 . scripts/lib.sh
 
-all_checks=(text format rooms scripts python shell yaml docker spelling helm manifests tidy)
+all_checks=(text format modules scripts python shell yaml docker spelling helm manifests tidy)
 tidy_arguments=()
 checks=()
 while [ $# -gt 0 ]; do
@@ -40,7 +40,7 @@ check_text() { sources all | scripts/check-text.py; }
 
 check_format() { sources cc | xargs -0 -r clang-format-19 --dry-run -Werror; }
 
-check_rooms() { scripts/check-rooms.py; }
+check_modules() { scripts/check-modules.py; }
 
 # The checkers have tests of their own.
 check_scripts() {

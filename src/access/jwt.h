@@ -1,6 +1,6 @@
 #pragma once
 
-/// JSON Web Tokens signed by one of a set of public keys. Private to this room.
+/// JSON Web Tokens signed by one of a set of public keys. Private to this module.
 
 #include <cstdint>
 #include <memory>

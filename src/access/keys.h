@@ -1,6 +1,6 @@
 #pragma once
 
-/// Named secrets from a file or a folder. Private to this room.
+/// Named secrets from a file or a folder. Private to this module.
 
 #include <array>
 #include <cstddef>

@@ -1,6 +1,6 @@
 #pragma once
 
-/// A token bucket: pure arithmetic over time. Private to this room.
+/// A token bucket: pure arithmetic over time. Private to this module.
 
 #include <algorithm>
 

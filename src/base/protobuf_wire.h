@@ -1,6 +1,6 @@
 #pragma once
 
-/// Writes messages of protobuf's wire format, for the rooms that send a dozen fields of a public
+/// Writes messages of protobuf's wire format, for the modules that send a dozen fields of a public
 /// message and are no place for generated code.
 /// @source protobuf.dev/programming-guides/encoding
 

@@ -1,6 +1,6 @@
 #pragma once
 
-/// For tests of every room.
+/// For tests of every module.
 
 #include <gtest/gtest.h>
 #include <stdlib.h>

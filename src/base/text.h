@@ -1,6 +1,6 @@
 #pragma once
 
-/// Text that every room writes: JSON strings and numbers, and the nearest known name.
+/// Text that every module writes: JSON strings and numbers, and the nearest known name.
 
 #include <charconv>
 #include <concepts>

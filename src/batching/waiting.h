@@ -2,7 +2,7 @@
 
 /// The tasks that wait in one queue, in the order they will run: by priority, within it the client
 /// that has had the least first, and a client's own in the order they came. A client that floods
-/// the queue waits behind its own flood, not the others. Private to this room.
+/// the queue waits behind its own flood, not the others. Private to this module.
 /// @threads confined
 
 #include <algorithm>

@@ -12,8 +12,9 @@
 #include "cli/flags.h"
 #include "http/probe.h"
 #include "inference/row_check.h"
-#include "model/model.h"
+#include "model/backend.h"
 #include "model/repository.h"
+#include "server/backends.h"
 
 namespace podsense::cli {
 namespace {
@@ -137,10 +138,10 @@ class LogsToStderr {
 Result<std::vector<Row>> open_models(const std::string& root) {
   log::configure(log::Level::kError, log::Format::kAuto);
   const LogsToStderr redirected;
-  auto runtime = model::Runtime::create({});
+  const auto backends = server::make_backends({});
   const auto listing = model::scan({.root = root});
-  if (!runtime || !listing) {
-    return fail(runtime ? listing.error() : runtime.error());
+  if (!backends || !listing) {
+    return fail(backends ? listing.error() : backends.error());
   }
   std::vector<Row> rows;
   for (const model::Refused& refused : listing->refused) {
@@ -148,7 +149,7 @@ Result<std::vector<Row>> open_models(const std::string& root) {
   }
   for (const model::Candidate& candidate : listing->candidates) {
     Row row{.name = candidate.name + "/" + std::to_string(candidate.version)};
-    const auto loaded = (*runtime)->load(candidate);
+    const auto loaded = (*backends)->load(candidate);
     row.good = loaded.has_value();
     if (loaded) {
       row.text = model::task_name((*loaded)->signature().task);

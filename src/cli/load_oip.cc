@@ -8,7 +8,7 @@ namespace {
 
 constexpr Duration kTimeout = std::chrono::seconds(5);
 
-/// The room asks for the metadata itself, over gRPC.
+/// Over gRPC, the load module requests the metadata itself.
 Result<void> use_grpc(const OipFlags& flags, load::Options& options) {
   if (flags.form == "json") {
     return fail(ErrorCode::kInvalidArgument, "tensors go over gRPC as bytes: say --oip binary");

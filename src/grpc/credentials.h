@@ -1,7 +1,7 @@
 #pragma once
 
 /// TLS for gRPC's port, with the certificates that are in force at each handshake. Private to this
-/// room.
+/// module.
 
 #include <grpcpp/security/server_credentials.h>
 

@@ -1,6 +1,6 @@
 #pragma once
 
-/// What this room's tests share: tiny real models, all that serves them, and a real channel.
+/// What this module's tests share: tiny real models, all that serves them, and a real channel.
 
 #include <gmock/gmock.h>
 #include <grpcpp/channel.h>
@@ -20,6 +20,7 @@
 #include "base/source_dir_testing.h"
 #include "base/temp_folder_testing.h"
 #include "grpc/server.h"
+#include "inference/backends_testing.h"
 #include "inference/catalog.h"
 #include "inference/service.h"
 
@@ -69,9 +70,9 @@ class GrpcTest : public testing::Test {
 
   /// A server on a port of its own and a channel to it; models are loaded unless `load` is false.
   void open(ServerOptions options = {}, bool load = true) {
-    runtime_ = std::move(*model::Runtime::create({}));
+    backends_ = inference::test_backends();
     scheduler_.emplace(batching::Scheduler::Options{.executors = 2}, clock_);
-    catalog_.emplace(inference::CatalogOptions{.repository = {.root = root_}}, *runtime_,
+    catalog_.emplace(inference::CatalogOptions{.repository = {.root = root_}}, *backends_,
                      *scheduler_, registry_, clock_);
     control_.emplace(inference::ControlOptions{}, *catalog_, clock_);
     service_.emplace(inference::ServiceOptions{}, *catalog_, nullptr, registry_, clock_);
@@ -119,7 +120,7 @@ class GrpcTest : public testing::Test {
   const std::filesystem::path root_ = folder_ / "models";
   SteadyClock clock_;
   metrics::Registry registry_;
-  std::unique_ptr<model::Runtime> runtime_;
+  std::unique_ptr<const model::Backends> backends_;
   std::optional<batching::Scheduler> scheduler_;
   std::optional<inference::Catalog> catalog_;
   std::optional<inference::Control> control_;

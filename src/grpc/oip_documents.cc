@@ -3,8 +3,10 @@
 #include <inference/grpc_service.pb.h>
 
 #include <algorithm>
+#include <variant>
 
 #include "base/data_type.h"
+#include "inference/model_facts.h"
 #include "protocol/oip_codec.h"
 #include "protocol/options.h"
 
@@ -12,11 +14,6 @@ namespace podsense::grpc {
 namespace {
 
 namespace wire = ::inference;
-
-std::string_view platform_of(const inference::ServedModel& served) {
-  return served.model->signature().task == model::Task::kSimulated ? "podsense_simulated"
-                                                                   : "onnxruntime_onnx";
-}
 
 wire::DataType wire_type(DataType type) {
   switch (type) {
@@ -52,19 +49,32 @@ wire::DataType wire_type(DataType type) {
   return wire::TYPE_INVALID;
 }
 
-void add_tensor(const model::TensorInfo& info, wire::ModelMetadataResponse::TensorMetadata& to) {
+void add_tensor(const inference::TensorFacts& info,
+                wire::ModelMetadataResponse::TensorMetadata& to) {
   to.set_name(info.name);
   to.set_datatype(std::string(data_type_name(info.type)));
   to.mutable_shape()->Add(info.shape.begin(), info.shape.end());
 }
 
-/// A batching model's dimensions are told without the first.
+/// Without the first dimension where that is the batch.
 template <class Tensor>
-void add_config(const model::TensorInfo& info, bool batches, Tensor& to) {
+void add_config(const inference::TensorFacts& info, bool batches, Tensor& to) {
   to.set_name(info.name);
   to.set_data_type(wire_type(info.type));
   const std::ptrdiff_t skip = batches && !info.shape.empty() ? 1 : 0;
   to.mutable_dims()->Add(info.shape.begin() + skip, info.shape.end());
+}
+
+void set_version_policy(const inference::VersionPolicy& policy, wire::ModelVersionPolicy& to) {
+  if (const auto* latest = std::get_if<inference::LatestVersions>(&policy)) {
+    to.mutable_latest()->set_num_versions(latest->count);
+  } else if (const auto* listed = std::get_if<inference::ListedVersions>(&policy)) {
+    for (const std::uint64_t version : listed->versions) {
+      to.mutable_specific()->add_versions(static_cast<std::int64_t>(version));
+    }
+  } else {
+    to.mutable_all();
+  }
 }
 
 void put(const protocol::ModelStatistics::Phase& from, wire::StatisticDuration& to) {
@@ -128,19 +138,18 @@ Result<void> fill_metadata(const inference::Catalog& catalog, const protocol::Mo
   if (!found) {
     return fail(found.error());
   }
-  const inference::ServedModel& served = **found;
-  message.set_name(served.name());
-  message.set_platform(std::string(platform_of(served)));
+  const inference::ModelFacts facts = inference::facts_of(**found);
+  message.set_name(facts.name);
+  message.set_platform(facts.platform);
   for (const inference::ModelStatus& status : catalog.status()) {
-    if (status.served && status.name == served.name()) {
+    if (status.served && status.name == facts.name) {
       message.add_versions(status.version);
     }
   }
-  const model::Signature& signature = served.model->signature();
-  for (const model::TensorInfo& info : signature.inputs) {
+  for (const inference::TensorFacts& info : facts.inputs) {
     add_tensor(info, *message.add_inputs());
   }
-  for (const model::TensorInfo& info : signature.outputs) {
+  for (const inference::TensorFacts& info : facts.outputs) {
     add_tensor(info, *message.add_outputs());
   }
   return {};
@@ -152,36 +161,32 @@ Result<void> fill_config(const inference::Catalog& catalog, const protocol::Mode
   if (!found) {
     return fail(found.error());
   }
-  const inference::ServedModel& served = **found;
-  const model::Manifest& manifest = served.model->manifest();
-  const model::Signature& signature = served.model->signature();
-  const bool simulated = signature.task == model::Task::kSimulated;
-  message.set_name(served.name());
-  message.set_platform(std::string(platform_of(served)));
-  message.set_backend(simulated ? "podsense_simulated" : "onnxruntime");
-  message.set_default_model_filename(simulated ? "" : "model.onnx");
-  const std::uint32_t rows = served.max_batch_size();
-  message.set_max_batch_size(static_cast<std::int32_t>(rows));
-  if (manifest.max_batch.value_or(1) > 1) {
-    message.mutable_dynamic_batching()->set_max_queue_delay_microseconds(static_cast<std::uint64_t>(
-        std::chrono::duration_cast<std::chrono::microseconds>(manifest.max_delay).count()));
+  const inference::ModelFacts facts = inference::facts_of(**found);
+  const bool batches = facts.max_batch_size > 0;
+  message.set_name(facts.name);
+  message.set_platform(facts.platform);
+  message.set_backend(facts.backend);
+  message.set_default_model_filename(facts.file);
+  set_version_policy(facts.version_policy, *message.mutable_version_policy());
+  message.set_max_batch_size(static_cast<std::int32_t>(facts.max_batch_size));
+  if (facts.max_delay) {
+    message.mutable_dynamic_batching()->set_max_queue_delay_microseconds(
+        static_cast<std::uint64_t>(facts.max_delay->count()));
   }
-  for (const model::TensorInfo& info : signature.inputs) {
-    add_config(info, rows > 0, *message.add_input());
+  for (const inference::TensorFacts& info : facts.inputs) {
+    add_config(info, batches, *message.add_input());
   }
-  for (const model::TensorInfo& info : signature.outputs) {
-    add_config(info, rows > 0, *message.add_output());
+  for (const inference::TensorFacts& info : facts.outputs) {
+    add_config(info, batches, *message.add_output());
   }
-  (*message.mutable_parameters())["task"].set_string_value(
-      std::string(model::task_name(signature.task)));
-  for (const auto& [name, text] : served.plan_facts()) {
-    (*message.mutable_parameters())[std::string(name)].set_string_value(text);
+  for (const auto& [name, text] : facts.parameters) {
+    (*message.mutable_parameters())[name].set_string_value(text);
   }
-  if (manifest.instances) {
+  if (facts.instances) {
     wire::ModelInstanceGroup& group = *message.add_instance_group();
-    group.set_name(served.name());
+    group.set_name(facts.name);
     group.set_kind(wire::ModelInstanceGroup::KIND_CPU);
-    group.set_count(static_cast<std::int32_t>(*manifest.instances));
+    group.set_count(static_cast<std::int32_t>(*facts.instances));
   }
   return {};
 }

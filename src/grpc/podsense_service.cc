@@ -9,6 +9,7 @@
 
 #include "base/data_type.h"
 #include "grpc/stream.h"
+#include "inference/model_facts.h"
 #include "protocol/form.h"
 #include "protocol/options.h"
 
@@ -189,8 +190,8 @@ void infer(const Caller& caller, v1::InferRequest& request, v1::InferResponse& r
 }
 
 template <class Tensors>
-void fill_tensors(const std::vector<model::TensorInfo>& from, Tensors* to) {
-  for (const model::TensorInfo& info : from) {
+void fill_tensors(const std::vector<inference::TensorFacts>& from, Tensors* to) {
+  for (const inference::TensorFacts& info : from) {
     v1::Tensor& tensor = *to->Add();
     tensor.set_name(info.name);
     tensor.set_datatype(std::string(data_type_name(info.type)));
@@ -209,11 +210,11 @@ void list_models(const inference::Catalog& catalog, v1::ListModelsResponse& resp
     model.set_state(status.served ? "ready" : "failed");
     model.set_reason(status.reason);
     if (status.served) {
-      const model::Signature& signature = status.served->model->signature();
-      model.set_task(std::string(model::task_name(signature.task)));
+      const inference::ModelFacts facts = inference::facts_of(*status.served);
+      model.set_task(facts.task);
       model.set_latest(status.latest);
-      fill_tensors(signature.inputs, model.mutable_inputs());
-      fill_tensors(signature.outputs, model.mutable_outputs());
+      fill_tensors(facts.inputs, model.mutable_inputs());
+      fill_tensors(facts.outputs, model.mutable_outputs());
     }
   }
 }

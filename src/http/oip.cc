@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "http/oip_documents.h"
+#include "inference/model_facts.h"
 #include "protocol/form.h"
 #include "protocol/oip_codec.h"
 
@@ -86,12 +87,8 @@ Result<protocol::InferRequest> read_raw(Service& service, const protocol::ModelR
   if (!served) {
     return fail(served.error());
   }
-  std::vector<protocol::TensorMetadata> inputs;
-  for (const model::TensorInfo& input : (*served)->model->signature().inputs) {
-    inputs.push_back({.name = input.name, .type = input.type, .shape = input.shape});
-  }
   return protocol::parse_oip_raw(std::make_shared<const std::string>(std::move(request.body)),
-                                 inputs);
+                                 inference::inputs_of(**served));
 }
 
 Result<protocol::InferRequest> read_infer(Service& service, const OipLimits& limits,

@@ -2,24 +2,12 @@
 
 #include <algorithm>
 #include <span>
+#include <variant>
 
 namespace podsense::http {
 namespace {
 
 using nlohmann::json;
-
-const char* platform(const model::Signature& signature) {
-  return signature.task == model::Task::kSimulated ? "podsense_simulated" : "onnxruntime_onnx";
-}
-
-json tensors(const std::vector<model::TensorInfo>& infos) {
-  json list = json::array();
-  for (const model::TensorInfo& info : infos) {
-    list.push_back(
-        {{"name", info.name}, {"datatype", data_type_name(info.type)}, {"shape", info.shape}});
-  }
-  return list;
-}
 
 /// "TYPE_FP32"; Triton calls BYTES a string here.
 std::string config_type(DataType type) {
@@ -27,9 +15,9 @@ std::string config_type(DataType type) {
          (type == DataType::kBytes ? std::string("STRING") : std::string(data_type_name(type)));
 }
 
-json config_tensors(const std::vector<model::TensorInfo>& infos, bool batches, bool inputs) {
+json config_tensors(const std::vector<inference::TensorFacts>& infos, bool batches, bool inputs) {
   json list = json::array();
-  for (const model::TensorInfo& info : infos) {
+  for (const inference::TensorFacts& info : infos) {
     // The batch dimension is not among `dims`.
     std::vector<std::int64_t> dims = info.shape;
     if (batches && !dims.empty()) {
@@ -49,16 +37,14 @@ json config_tensors(const std::vector<model::TensorInfo>& infos, bool batches, b
   return list;
 }
 
-json version_policy(const model::Manifest& manifest) {
-  switch (manifest.version_policy) {
-    case model::VersionPolicy::kAll:
-      return {{"all", json::object()}};
-    case model::VersionPolicy::kList:
-      return {{"specific", {{"versions", manifest.listed_versions}}}};
-    case model::VersionPolicy::kLatest:
-      break;
+json version_policy(const inference::VersionPolicy& policy) {
+  if (const auto* latest = std::get_if<inference::LatestVersions>(&policy)) {
+    return {{"latest", {{"num_versions", latest->count}}}};
   }
-  return {{"latest", {{"num_versions", manifest.keep_versions}}}};
+  if (const auto* listed = std::get_if<inference::ListedVersions>(&policy)) {
+    return {{"specific", {{"versions", listed->versions}}}};
+  }
+  return {{"all", json::object()}};
 }
 
 json phase(const protocol::ModelStatistics::Phase& phase) {
@@ -90,49 +76,55 @@ std::vector<inference::ModelStatus> versions_of(const inference::Catalog& catalo
   return all;
 }
 
+json tensor_list(const std::vector<inference::TensorFacts>& tensors) {
+  json list = json::array();
+  for (const inference::TensorFacts& tensor : tensors) {
+    list.push_back({{"name", tensor.name},
+                    {"datatype", data_type_name(tensor.type)},
+                    {"shape", tensor.shape}});
+  }
+  return list;
+}
+
 json oip_metadata(const inference::ServedModel& served,
                   const std::vector<inference::ModelStatus>& versions) {
-  const model::Signature& signature = served.model->signature();
+  const inference::ModelFacts facts = inference::facts_of(served);
   json names = json::array();
   for (const inference::ModelStatus& status : versions) {
     names.push_back(status.version);
   }
-  return {{"name", served.name()},
+  return {{"name", facts.name},
           {"versions", std::move(names)},
-          {"platform", platform(signature)},
-          {"inputs", tensors(signature.inputs)},
-          {"outputs", tensors(signature.outputs)}};
+          {"platform", facts.platform},
+          {"inputs", tensor_list(facts.inputs)},
+          {"outputs", tensor_list(facts.outputs)}};
 }
 
 json oip_config(const inference::ServedModel& served) {
-  const model::Model& model = *served.model;
-  const model::Manifest& manifest = model.manifest();
-  const model::Signature& signature = model.signature();
-  const std::uint32_t rows = served.max_batch_size();
-  const bool has_file = signature.task != model::Task::kSimulated;
-  json config{{"name", served.name()},
-              {"platform", platform(signature)},
-              {"backend", has_file ? "onnxruntime" : "podsense_simulated"},
-              {"version_policy", version_policy(manifest)},
-              {"max_batch_size", rows},
-              {"input", config_tensors(signature.inputs, rows > 0, true)},
-              {"output", config_tensors(signature.outputs, rows > 0, false)},
-              {"default_model_filename", has_file ? "model.onnx" : ""},
+  const inference::ModelFacts facts = inference::facts_of(served);
+  const bool batches = facts.max_batch_size > 0;
+  json config{{"name", facts.name},
+              {"platform", facts.platform},
+              {"backend", facts.backend},
+              {"version_policy", version_policy(facts.version_policy)},
+              {"max_batch_size", facts.max_batch_size},
+              {"input", config_tensors(facts.inputs, batches, true)},
+              {"output", config_tensors(facts.outputs, batches, false)},
+              {"default_model_filename", facts.file},
               {"instance_group", json::array()},
-              {"parameters", {{"task", {{"string_value", model::task_name(signature.task)}}}}}};
-  for (const auto& [name, text] : served.plan_facts()) {
-    config["parameters"][std::string(name)] = {{"string_value", text}};
+              {"parameters", json::object()}};
+  for (const auto& [name, text] : facts.parameters) {
+    config["parameters"][name] = {{"string_value", text}};
   }
-  if (manifest.instances) {
-    config["instance_group"].push_back({{"name", served.name()},
+  if (facts.instances) {
+    config["instance_group"].push_back({{"name", facts.name},
                                         {"kind", "KIND_CPU"},
-                                        {"count", *manifest.instances},
+                                        {"count", *facts.instances},
                                         {"gpus", json::array()}});
   }
-  if (manifest.max_batch && *manifest.max_batch > 1) {
-    const auto delay = std::chrono::duration_cast<std::chrono::microseconds>(manifest.max_delay);
+  if (facts.max_delay) {
     config["dynamic_batching"] = {{"preferred_batch_size", json::array()},
-                                  {"max_queue_delay_microseconds", delay.count()}};
+                                  {"max_queue_delay_microseconds", facts.max_delay->count()}};
   }
   return config;
 }

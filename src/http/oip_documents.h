@@ -1,6 +1,6 @@
 #pragma once
 
-/// The documents of the Open Inference Protocol that describe models. Private to this room.
+/// The documents of the Open Inference Protocol that describe models. Private to this module.
 
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "inference/catalog.h"
+#include "inference/model_facts.h"
 #include "protocol/tensor.h"
 
 namespace podsense::http {
@@ -15,6 +16,9 @@ namespace podsense::http {
 /// Versions of one model that serve, oldest first; empty: none.
 std::vector<inference::ModelStatus> versions_of(const inference::Catalog& catalog,
                                                 std::string_view name);
+
+/// `[{"name", "datatype", "shape"}]`
+nlohmann::json tensor_list(const std::vector<inference::TensorFacts>& tensors);
 
 /// @source Open Inference Protocol v2, model metadata
 nlohmann::json oip_metadata(const inference::ServedModel& served,

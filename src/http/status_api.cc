@@ -6,6 +6,8 @@
 
 #include "base/log.h"
 #include "http/assets.h"
+#include "http/oip_documents.h"
+#include "inference/model_facts.h"
 
 namespace podsense::http {
 namespace {
@@ -18,15 +20,6 @@ Response reply_json(const json& body, int status = 200) {
   return json_response(body.dump(-1, ' ', false, json::error_handler_t::replace), status);
 }
 
-json tensors(const std::vector<model::TensorInfo>& infos) {
-  json list = json::array();
-  for (const model::TensorInfo& info : infos) {
-    list.push_back(
-        {{"name", info.name}, {"datatype", data_type_name(info.type)}, {"shape", info.shape}});
-  }
-  return list;
-}
-
 json model_json(const inference::ModelStatus& status) {
   json entry{{"name", status.name}, {"version", status.version}};
   if (!status.served) {
@@ -34,18 +27,17 @@ json model_json(const inference::ModelStatus& status) {
     entry["reason"] = status.reason;
     return entry;
   }
-  const model::Model& model = *status.served->model;
-  const model::Signature& signature = model.signature();
-  entry["task"] = model::task_name(signature.task);
+  const inference::ModelFacts facts = inference::facts_of(*status.served);
+  entry["task"] = facts.task;
   entry["state"] = "ready";
   entry["latest"] = status.latest;
-  entry["plan"] = inference::plan_name(status.served->plan);
-  entry["inputs"] = tensors(signature.inputs);
-  entry["outputs"] = tensors(signature.outputs);
-  entry["labels"] = signature.labels.size();
-  entry["file_bytes"] = model.file_bytes();
-  if (signature.task == model::Task::kTabularClassification) {
-    entry["features"] = signature.features;
+  entry["plan"] = facts.plan;
+  entry["inputs"] = tensor_list(facts.inputs);
+  entry["outputs"] = tensor_list(facts.outputs);
+  entry["labels"] = facts.labels;
+  entry["file_bytes"] = facts.file_bytes;
+  if (facts.features) {
+    entry["features"] = *facts.features;
   }
   return entry;
 }
@@ -113,11 +105,8 @@ Response health_document(const StatusSources& sources) {
     warnings.push_back(std::move(warning));
   }
   json defaults = json::object();
-  for (const model::Task task : {model::Task::kImageClassification,
-                                 model::Task::kTabularClassification, model::Task::kSimulated}) {
-    if (const std::string name = sources.catalog.default_model(task); !name.empty()) {
-      defaults[std::string(model::task_name(task))] = name;
-    }
+  for (const auto& [task, name] : inference::default_models(sources.catalog)) {
+    defaults[task] = name;
   }
   const char* status = ready ? (problems.empty() ? "ok" : "degraded") : "unavailable";
   const json body{{"status", status},

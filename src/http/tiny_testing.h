@@ -14,6 +14,7 @@
 #include "base/temp_folder_testing.h"
 #include "http/api.h"
 #include "http/server.h"
+#include "inference/backends_testing.h"
 #include "inference/service.h"
 
 namespace podsense::http {
@@ -49,10 +50,10 @@ class TinyServerTest : public testing::Test {
   const std::filesystem::path& root_ = folder_.path();
   SteadyClock clock_;
   metrics::Registry registry_;
-  std::unique_ptr<model::Runtime> runtime_ = std::move(*model::Runtime::create({}));
+  std::unique_ptr<const model::Backends> backends_ = inference::test_backends();
   batching::Scheduler scheduler_{{.executors = 1}, clock_};
   inference::Catalog catalog_{
-      {.repository = {.root = root_}}, *runtime_, scheduler_, registry_, clock_};
+      {.repository = {.root = root_}}, *backends_, scheduler_, registry_, clock_};
   inference::Service service_{{}, catalog_, nullptr, registry_, clock_};
   Router router_;
   std::unique_ptr<Server> server_;

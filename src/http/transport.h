@@ -1,7 +1,7 @@
 #pragma once
 
 /// The bytes of one connection, plain or in TLS: one interface, and plain costs what the bare
-/// socket does. Private to this room.
+/// socket does. Private to this module.
 ///
 /// TLS works on the non-blocking socket itself: OpenSSL reads and writes it, and where it would
 /// block the coroutine waits for the socket. `socket().cancel()` ends any wait.

@@ -1,6 +1,6 @@
 #pragma once
 
-/// Files of testdata/, for this room's tests.
+/// Files of testdata/, for this module's tests.
 
 #include <gtest/gtest.h>
 

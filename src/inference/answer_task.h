@@ -1,7 +1,7 @@
 #pragma once
 
 /// What all kinds of requests have in common while they wait and when they end. Private to this
-/// room.
+/// module.
 
 #include <cstddef>
 #include <optional>

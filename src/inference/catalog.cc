@@ -48,11 +48,11 @@ struct Catalog::Loaded {
   std::string reason;
 };
 
-Catalog::Catalog(CatalogOptions options, model::Runtime& runtime, batching::Scheduler& scheduler,
-                 metrics::Registry& registry, const Clock& clock)
+Catalog::Catalog(CatalogOptions options, const model::Backends& backends,
+                 batching::Scheduler& scheduler, metrics::Registry& registry, const Clock& clock)
     : options_(std::move(options)),
       profiles_(options_.profile_dir),
-      runtime_(runtime),
+      backends_(backends),
       scheduler_(scheduler),
       registry_(registry),
       clock_(clock),
@@ -144,7 +144,7 @@ std::shared_ptr<const Catalog::Snapshot> Catalog::snapshot() const {
 
 Result<std::shared_ptr<const ServedModel>> Catalog::load_one(const model::Candidate& candidate) {
   const TimePoint begin = clock_.now();
-  auto opened = open_measured(runtime_, candidate, profiles_, scheduler_.executors(), clock_);
+  auto opened = open_measured(backends_, candidate, profiles_, scheduler_.executors(), clock_);
   if (!opened) {
     return fail(std::move(opened.error()));
   }

@@ -20,6 +20,7 @@
 #include "inference/saved_profiles.h"
 #include "inference/served_model.h"
 #include "inference/stacking.h"
+#include "model/backend.h"
 #include "model/repository.h"
 #include "protocol/messages.h"
 
@@ -55,7 +56,7 @@ struct ReloadReport {
 /// @threads thread-safe; one reload at a time
 class Catalog {
  public:
-  Catalog(CatalogOptions options, model::Runtime& runtime, batching::Scheduler& scheduler,
+  Catalog(CatalogOptions options, const model::Backends& backends, batching::Scheduler& scheduler,
           metrics::Registry& registry, const Clock& clock);
   Catalog(const Catalog&) = delete;
   Catalog& operator=(const Catalog&) = delete;
@@ -147,7 +148,7 @@ class Catalog {
 
   const CatalogOptions options_;
   const SavedProfiles profiles_;
-  model::Runtime& runtime_;
+  const model::Backends& backends_;
   batching::Scheduler& scheduler_;
   metrics::Registry& registry_;
   const Clock& clock_;

@@ -111,7 +111,7 @@ TEST_F(InferenceTest, ThePreferredModelIsTheDefaultOfItsTask) {
   open();
   reload();
   EXPECT_EQ(catalog_->default_model(model::Task::kTabularClassification), "another");
-  Catalog preferring({.repository = {.root = root_}, .preferred_model = "tabular"}, *runtime_,
+  Catalog preferring({.repository = {.root = root_}, .preferred_model = "tabular"}, *backends_,
                      *scheduler_, registry_, clock_);
   ASSERT_TRUE(preferring.reload());
   EXPECT_EQ(preferring.default_model(model::Task::kTabularClassification), "tabular");
@@ -161,7 +161,7 @@ TEST_F(InferenceTest, IsReadyWhileOneModelServesUnlessReadinessIsStrict) {
   const auto broken = catalog_->find({.name = "broken"});
   EXPECT_EQ(broken.error().code, ErrorCode::kUnavailable);
   EXPECT_THAT(broken.error().message, HasSubstr("'broken/1' cannot be served: "));
-  Catalog strict({.repository = {.root = root_}, .strict_readiness = true}, *runtime_, *scheduler_,
+  Catalog strict({.repository = {.root = root_}, .strict_readiness = true}, *backends_, *scheduler_,
                  registry_, clock_);
   ASSERT_TRUE(strict.reload());
   EXPECT_FALSE(strict.ready());
@@ -172,7 +172,7 @@ TEST_F(InferenceTest, AFailedDefaultIsUnavailableAndAnUnknownOneIsAWrongSetting)
   open();
   const auto with_default = [this](const std::string& name) {
     return std::make_unique<Catalog>(
-        CatalogOptions{.repository = {.root = root_}, .default_tabular_model = name}, *runtime_,
+        CatalogOptions{.repository = {.root = root_}, .default_tabular_model = name}, *backends_,
         *scheduler_, registry_, clock_);
   };
   const auto failed = with_default("broken");
@@ -190,7 +190,7 @@ TEST_F(InferenceTest, AFailedDefaultIsUnavailableAndAnUnknownOneIsAWrongSetting)
 TEST_F(InferenceTest, WithoutAnythingToServeItStartsOnlyWherePollsMayBringSomething) {
   open();
   for (const bool polls : {false, true}) {
-    Catalog empty({.repository = {.root = folder_ / "nowhere"}, .polls = polls}, *runtime_,
+    Catalog empty({.repository = {.root = folder_ / "nowhere"}, .polls = polls}, *backends_,
                   *scheduler_, registry_, clock_);
     EXPECT_EQ(empty.check_start().has_value(), polls);
   }

@@ -18,10 +18,10 @@ constexpr Duration kGuess = std::chrono::milliseconds(5);
 /// A run with all cores must take no more than this share of one with one core.
 constexpr double kPays = 0.8;
 
-Result<ModelPtr> load_with(model::Runtime& runtime, model::Candidate candidate, unsigned threads) {
+Result<ModelPtr> load_with(model::Backend& backend, model::Candidate candidate, unsigned threads) {
   candidate.manifest.threads = threads;
   candidate.manifest.threads_given = true;
-  return runtime.load(candidate);
+  return backend.load(candidate);
 }
 
 template <class Number>
@@ -29,25 +29,25 @@ std::string text_of(const std::optional<Number>& given) {
   return given ? std::to_string(*given) : "auto";
 }
 
-ProfileKey key_of(const model::Runtime& runtime, const model::Candidate& candidate,
+ProfileKey key_of(const model::Backend& backend, const model::Candidate& candidate,
                   const model::Model& model, unsigned cores) {
   const model::Manifest& manifest = candidate.manifest;
   const std::optional<unsigned> threads =
       manifest.threads_given ? std::optional(manifest.threads) : std::nullopt;
   return {.model = candidate.name + "-" + std::to_string(candidate.version),
           .content = std::string(model.content()),
-          .cpu = std::string(runtime.cpu()),
-          .runtime = std::string(runtime.version()),
+          .cpu = std::string(backend.machine()),
+          .runtime = std::string(backend.version()),
           .plan = "cores " + std::to_string(cores) + ", threads " + text_of(threads) +
                   ", instances " + text_of(manifest.instances) + ", max_batch " +
                   text_of(manifest.max_batch)};
 }
 
 /// With the threads of the saved profile; nothing where that no longer fits.
-Result<std::optional<Opened>> reopen(model::Runtime& runtime, const model::Candidate& candidate,
+Result<std::optional<Opened>> reopen(model::Backend& backend, const model::Candidate& candidate,
                                      ModelPtr model, SavedProfile saved, const Clock& clock) {
   if (saved.threads != model->threads()) {
-    auto other = load_with(runtime, candidate, saved.threads);
+    auto other = load_with(backend, candidate, saved.threads);
     if (!other) {
       return fail(std::move(other.error()));
     }
@@ -78,9 +78,9 @@ bool wants_trial(const model::Candidate& candidate, const Profile& profile, unsi
 }
 
 /// All cores for the one instance, where that pays.
-Result<void> try_threads(model::Runtime& runtime, const model::Candidate& candidate, unsigned cores,
+Result<void> try_threads(model::Backend& backend, const model::Candidate& candidate, unsigned cores,
                          const Clock& clock, Opened& opened) {
-  const auto model = load_with(runtime, candidate, cores);
+  const auto model = load_with(backend, candidate, cores);
   if (!model) {
     return fail(model.error());
   }
@@ -110,15 +110,20 @@ Result<void> try_threads(model::Runtime& runtime, const model::Candidate& candid
 
 }  // namespace
 
-Result<Opened> open_measured(model::Runtime& runtime, const model::Candidate& candidate,
+Result<Opened> open_measured(const model::Backends& backends, const model::Candidate& candidate,
                              const SavedProfiles& saved, unsigned cores, const Clock& clock) {
-  auto model = runtime.load(candidate);
+  const auto found = backends.find(candidate);
+  if (!found) {
+    return fail(found.error());
+  }
+  model::Backend& backend = **found;
+  auto model = backend.load(candidate);
   if (!model) {
     return fail(std::move(model.error()));
   }
-  const ProfileKey key = key_of(runtime, candidate, **model, cores);
+  const ProfileKey key = key_of(backend, candidate, **model, cores);
   if (auto earlier = saved.find(key)) {
-    auto again = reopen(runtime, candidate, *model, std::move(*earlier), clock);
+    auto again = reopen(backend, candidate, *model, std::move(*earlier), clock);
     if (!again) {
       return fail(std::move(again.error()));
     }
@@ -136,7 +141,7 @@ Result<Opened> open_measured(model::Runtime& runtime, const model::Candidate& ca
   }
   opened.profile = std::move(*profile);
   if (wants_trial(candidate, opened.profile, cores)) {
-    if (auto tried = try_threads(runtime, candidate, cores, clock, opened); !tried) {
+    if (auto tried = try_threads(backend, candidate, cores, clock, opened); !tried) {
       return fail(std::move(tried.error()));
     }
   }

@@ -1,7 +1,7 @@
 #pragma once
 
 /// A model version opened, measured or remembered, with the threads that suit it. Private to this
-/// room.
+/// module.
 
 #include <memory>
 #include <optional>
@@ -9,6 +9,7 @@
 
 #include "inference/profile.h"
 #include "inference/saved_profiles.h"
+#include "model/backend.h"
 #include "model/model.h"
 #include "model/repository.h"
 
@@ -27,10 +28,10 @@ struct Opened {
 /// of many. Only where the manifest asks for a single instance, and a run is long enough to be
 /// worth dividing, all `cores` are tried too, and taken where they save a fifth of the time.
 /// A model whose warm-up fails is opened all the same, with a warning and a profile of guesses.
-/// @errors those of Runtime::load
+/// @errors those of Backends::load
 /// @threads any; takes the time of opening and up to the manifest's warm-up limit for each number
 ///          of threads
-Result<Opened> open_measured(model::Runtime& runtime, const model::Candidate& candidate,
+Result<Opened> open_measured(const model::Backends& backends, const model::Candidate& candidate,
                              const SavedProfiles& saved, unsigned cores, const Clock& clock);
 
 }  // namespace podsense::inference

@@ -27,6 +27,10 @@ class TimedModel final : public model::Model {
   [[nodiscard]] std::uint64_t version() const override { return candidate_.version; }
   [[nodiscard]] const model::Manifest& manifest() const override { return candidate_.manifest; }
   [[nodiscard]] const model::Signature& signature() const override { return signature_; }
+  [[nodiscard]] const model::Engine& engine() const override {
+    static constexpr model::Engine kEngine{.backend = "test", .platform = "test", .file = ""};
+    return kEngine;
+  }
   [[nodiscard]] std::uint64_t file_bytes() const override { return 1; }
   [[nodiscard]] unsigned threads() const override { return candidate_.manifest.threads; }
   [[nodiscard]] std::string_view content() const override { return "c0ffee"; }
@@ -46,16 +50,18 @@ class TimedModel final : public model::Model {
 };
 
 /// Opens models that take the time given for their number of threads.
-class TimedRuntime final : public model::Runtime {
+class TimedBackend final : public model::Backend {
  public:
-  TimedRuntime(ManualClock& clock, std::map<unsigned, Duration> times)
+  TimedBackend(ManualClock& clock, std::map<unsigned, Duration> times)
       : clock_(clock), times_(std::move(times)) {}
   Result<std::shared_ptr<const model::Model>> load(const model::Candidate& candidate) override {
     loaded.push_back(candidate.manifest.threads);
     return std::make_shared<TimedModel>(clock_, candidate, times_.at(candidate.manifest.threads));
   }
   [[nodiscard]] std::string_view version() const override { return "1"; }
-  [[nodiscard]] std::string_view cpu() const override { return "cpu"; }
+  [[nodiscard]] std::string_view machine() const override { return "cpu"; }
+  [[nodiscard]] std::string_view name() const override { return "test"; }
+  [[nodiscard]] bool accepts(const model::Candidate&) const override { return true; }
 
   std::vector<unsigned> loaded;  ///< numbers of threads, in order
 
@@ -75,11 +81,19 @@ class OpeningTest : public testing::Test {
     candidate_.manifest.instances = 1;
   }
   /// @p one and @p all: a run with one thread, and with all cores; zero: it fails.
+  Result<Opened> try_open(Duration one, Duration all, unsigned cores) {
+    auto backend = std::make_unique<TimedBackend>(
+        clock_, std::map<unsigned, Duration>{{1, one}, {kCores, all}});
+    const TimedBackend& timed = *backend;
+    std::vector<std::unique_ptr<model::Backend>> list;
+    list.push_back(std::move(backend));
+    const model::Backends backends(std::move(list));
+    auto opened = open_measured(backends, candidate_, saved_, cores, clock_);
+    loaded_ = timed.loaded;
+    return opened;
+  }
   Opened open(Duration one, Duration all, unsigned cores = kCores) {
-    TimedRuntime runtime(clock_, {{1, one}, {kCores, all}});
-    auto opened = open_measured(runtime, candidate_, saved_, cores, clock_);
-    loaded_ = runtime.loaded;
-    return opened.value();
+    return try_open(one, all, cores).value();
   }
 
   ManualClock clock_;
@@ -139,8 +153,7 @@ TEST_F(OpeningTest, ASavedProfileBringsItsThreadsBackUntried) {
 }
 
 TEST_F(OpeningTest, AFailingTrialFailsTheLoad) {
-  TimedRuntime runtime(clock_, {{1, milliseconds(10)}, {kCores, Duration::zero()}});
-  const auto opened = open_measured(runtime, candidate_, saved_, kCores, clock_);
+  const auto opened = try_open(milliseconds(10), Duration::zero(), kCores);
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().message, "the warm-up run failed: no such threads");
 }

@@ -103,7 +103,7 @@ Result<Duration> measure_one(const model::Model& model, const Clock& clock, Dead
 Result<bool> still_fits(const model::Model& model, const Profile& profile, const Clock& clock) {
   const Duration saved = profile.front().time;
   const std::uint32_t runs = std::min(model.manifest().warmup_runs, runs_for(saved));
-  if (model.signature().task == model::Task::kSimulated || runs == 0) {
+  if (model.known_run_time() || runs == 0) {
     return true;
   }
   const Deadline limit = Deadline::after(clock.now(), model.manifest().warmup_limit);
@@ -115,8 +115,8 @@ Result<bool> still_fits(const model::Model& model, const Profile& profile, const
 }
 
 Result<Profile> measure(const model::Model& model, const Clock& clock) {
-  if (model.signature().task == model::Task::kSimulated) {
-    return Profile{{.rows = 1, .time = model.manifest().simulated_cpu}};
+  if (const auto known = model.known_run_time()) {
+    return Profile{{.rows = 1, .time = *known}};
   }
   const Deadline limit = Deadline::after(clock.now(), model.manifest().warmup_limit);
   const auto one = measure_one(model, clock, limit);

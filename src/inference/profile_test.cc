@@ -36,6 +36,10 @@ class CostlyModel final : public model::Model {
   [[nodiscard]] std::uint64_t version() const override { return 1; }
   [[nodiscard]] const model::Manifest& manifest() const override { return manifest_; }
   [[nodiscard]] const model::Signature& signature() const override { return signature_; }
+  [[nodiscard]] const model::Engine& engine() const override {
+    static constexpr model::Engine kEngine{.backend = "test", .platform = "test", .file = ""};
+    return kEngine;
+  }
   [[nodiscard]] std::uint64_t file_bytes() const override { return 0; }
   Result<void> run(std::span<const model::TensorView> inputs, model::Outputs&) const override {
     EXPECT_EQ(inputs[0].data.size(), static_cast<std::size_t>(inputs[0].shape[0]) * 16);

@@ -1,6 +1,7 @@
 #include "inference/row_check.h"
 
 #include "base/source_dir_testing.h"
+#include "inference/backends_testing.h"
 #include "inference/test_fixture.h"
 
 namespace podsense::inference {
@@ -11,10 +12,10 @@ using testing::HasSubstr;
 class RowCheck : public testing::Test {
  protected:
   Result<void> check(const std::string& file) {
-    auto runtime = std::move(*model::Runtime::create({}));
+    auto backends = test_backends();
     const auto path = source_dir() / "src/model/testdata/tiny" / (file + ".onnx");
     const auto model =
-        runtime->load({.name = file, .version = 1, .folder = path.parent_path(), .file = path});
+        backends->load({.name = file, .version = 1, .folder = path.parent_path(), .file = path});
     EXPECT_TRUE(model) << model.error().message;
     return check_rows(**model, clock_, Deadline::after(clock_.now(), std::chrono::minutes(2)));
   }
@@ -47,10 +48,10 @@ TEST_F(RowCheck, SaysThatRandomRowsAreRefused) {
 }
 
 TEST_F(RowCheck, EndsAtItsLimit) {
-  auto runtime = std::move(*model::Runtime::create({}));
+  auto backends = test_backends();
   const auto path = source_dir() / "src/model/testdata/tiny/add_one.onnx";
   const auto model =
-      runtime->load({.name = "a", .version = 1, .folder = path.parent_path(), .file = path});
+      backends->load({.name = "a", .version = 1, .folder = path.parent_path(), .file = path});
   const auto checked = check_rows(**model, clock_, Deadline::after(clock_.now(), Duration::zero()));
   ASSERT_FALSE(checked);
   EXPECT_EQ(checked.error().code, ErrorCode::kDeadlineExceeded);

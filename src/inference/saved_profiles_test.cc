@@ -1,5 +1,6 @@
 #include "inference/saved_profiles.h"
 
+#include "inference/backends_testing.h"
 #include "inference/test_fixture.h"
 
 namespace podsense::inference {
@@ -75,11 +76,11 @@ class SavedProfilesTest : public InferenceTest {
     service_.reset();
     catalog_.reset();
     scheduler_.reset();
-    runtime_ = std::move(*model::Runtime::create({.cache_dir = cache_}));
+    backends_ = test_backends({.cache_dir = cache_});
     scheduler_.emplace(batching::Scheduler::Options{.executors = executors_}, clock_);
     catalog_.emplace(
         CatalogOptions{.repository = {.root = root_}, .serve = serve_, .profile_dir = cache_},
-        *runtime_, *scheduler_, registry_, clock_);
+        *backends_, *scheduler_, registry_, clock_);
     reload();
     return catalog_->find({.name = "tabular"}).value();
   }

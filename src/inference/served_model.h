@@ -82,7 +82,7 @@ struct ServedModel {
 };
 
 /// Chooses the plan and opens the queue.
-/// @errors kInvalidArgument: preprocessing that the image room does not know
+/// @errors kInvalidArgument: preprocessing that the image module does not know
 Result<std::shared_ptr<const ServedModel>> serve(Opened opened, batching::Scheduler& scheduler,
                                                  metrics::Registry& registry, const Clock& clock,
                                                  const ServeOptions& options);

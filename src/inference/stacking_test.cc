@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "inference/backends_testing.h"
 #include "inference/tasks.h"
 #include "inference/test_fixture.h"
 
@@ -137,10 +138,10 @@ TEST_F(StackingTest, TheOutcomeIsKeptForTheNextStart) {
   put_model("apart_mlp", 1, "apart_mlp.onnx");
   const auto start = [&] {
     catalog_.reset();
-    runtime_ = std::move(*model::Runtime::create({.cache_dir = folder_ / "cache"}));
+    backends_ = test_backends({.cache_dir = folder_ / "cache"});
     scheduler_.emplace(batching::Scheduler::Options{.executors = 1}, clock_);
     catalog_.emplace(
-        CatalogOptions{.repository = {.root = root_}, .profile_dir = folder_ / "cache"}, *runtime_,
+        CatalogOptions{.repository = {.root = root_}, .profile_dir = folder_ / "cache"}, *backends_,
         *scheduler_, registry_, clock_);
     reload();
     return served("apart_mlp")->stacking->reason();

@@ -336,10 +336,6 @@ void run_stacked(const ServedModel& served, const Clock& clock, std::span<TaskPt
 
 Result<std::vector<std::size_t>> fit_to_signature(const ServedModel& served,
                                                   InferRequest& request) {
-  if (served.model->signature().task == model::Task::kSimulated) {
-    return fail(ErrorCode::kUnimplemented,
-                "model '" + served.name() + "' is simulated and takes no tensors; use /infer");
-  }
   const auto order = order_inputs(served, request.inputs);
   if (!order) {
     return fail(order.error());

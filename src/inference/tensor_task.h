@@ -1,6 +1,6 @@
 #pragma once
 
-/// Requests of plain tensors. Private to this room.
+/// Requests of plain tensors. Private to this module.
 
 #include <cstddef>
 #include <span>

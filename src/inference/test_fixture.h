@@ -1,6 +1,6 @@
 #pragma once
 
-/// What this room's tests share.
+/// What this module's tests share.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -12,6 +12,7 @@
 
 #include "base/source_dir_testing.h"
 #include "base/temp_folder_testing.h"
+#include "inference/backends_testing.h"
 #include "inference/catalog.h"
 #include "inference/service.h"
 
@@ -50,9 +51,9 @@ class InferenceTest : public testing::Test {
   }
 
   void open() {
-    runtime_ = std::move(*model::Runtime::create({}));
+    backends_ = test_backends();
     scheduler_.emplace(batching::Scheduler::Options{.executors = 2}, clock_);
-    catalog_.emplace(CatalogOptions{.repository = {.root = root_}, .serve = serve_}, *runtime_,
+    catalog_.emplace(CatalogOptions{.repository = {.root = root_}, .serve = serve_}, *backends_,
                      *scheduler_, registry_, clock_);
     service_.emplace(ServiceOptions{}, *catalog_, nullptr, registry_, clock_);
   }
@@ -91,7 +92,7 @@ class InferenceTest : public testing::Test {
   SteadyClock clock_;
   metrics::Registry registry_;
   ServeOptions serve_;
-  std::unique_ptr<model::Runtime> runtime_;
+  std::unique_ptr<const model::Backends> backends_;
   std::optional<batching::Scheduler> scheduler_;
   std::optional<Catalog> catalog_;
   std::optional<Service> service_;

@@ -1,7 +1,7 @@
 #pragma once
 
 /// What a client shows in a TLS handshake and whom it believes, for HTTP and gRPC alike. Private to
-/// the room.
+/// the module.
 
 #include <string>
 

@@ -1,7 +1,7 @@
 #pragma once
 
 /// How much of a run the generator itself took: what makes it, and not the server, the limit.
-/// Private to the room.
+/// Private to the module.
 
 #include <optional>
 

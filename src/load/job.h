@@ -1,6 +1,6 @@
 #pragma once
 
-/// From what a person asked for (Options) to what the engine needs. Private to the room.
+/// From what a person asked for (Options) to what the engine needs. Private to the module.
 
 #include <memory>
 

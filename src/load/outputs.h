@@ -2,7 +2,7 @@
 
 /// Where a run's results go: standard output and files. All of them are opened before the run, so
 /// that a wrong path costs no run, and nothing is cut off before there is something to write.
-/// Private to the room.
+/// Private to the module.
 
 #include <filesystem>
 #include <memory>

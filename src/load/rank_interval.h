@@ -1,7 +1,7 @@
 #pragma once
 
 /// Between which order statistics a quantile lies, whatever the distribution. Pure. Private to the
-/// room.
+/// module.
 
 #include <cstdint>
 #include <optional>

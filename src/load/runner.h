@@ -1,7 +1,7 @@
 #pragma once
 
 /// What every kind of run shares: signals, the first connections, the loop that watches an engine.
-/// Private to the room.
+/// Private to the module.
 
 #include <csignal>
 #include <functional>

@@ -1,7 +1,7 @@
 #pragma once
 
 /// What a search for the highest rate goes by: when a rate holds, and which rate comes next. Pure:
-/// no clock, no engine. Private to the room.
+/// no clock, no engine. Private to the module.
 
 #include <deque>
 #include <string>

@@ -1,6 +1,6 @@
 #pragma once
 
-/// Runs of one model version by the number of their rows. Internal to this room.
+/// Runs of one model version by the number of their rows. Internal to this module.
 
 #include <array>
 #include <atomic>

@@ -2,7 +2,7 @@
 
 /// Counts of observations in fixed buckets and, where wanted, in exponential ones beside them
 /// (Prometheus calls these native), which resolve any latency to 9 %. An observation costs three
-/// atomic additions. Internal to this room.
+/// atomic additions. Internal to this module.
 /// @source Prometheus, "Native histograms" (schemas, zero bucket, reduction of resolution)
 
 #include <array>

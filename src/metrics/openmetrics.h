@@ -1,7 +1,7 @@
 #pragma once
 
 /// OpenMetrics text 1.0 of what prometheus-cpp collects, which writes only the older format and
-/// knows no exemplars. Internal to this room.
+/// knows no exemplars. Internal to this module.
 /// @source OpenMetrics 1.0 (prometheus/OpenMetrics, specification/OpenMetrics.md)
 
 #include <prometheus/metric_family.h>

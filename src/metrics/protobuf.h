@@ -1,8 +1,8 @@
 #pragma once
 
 /// The protobuf form of what was collected, the only one that carries native histograms. Written
-/// by hand (base/protobuf_wire.h): a dozen fields, and protobuf belongs to another room. Internal
-/// to this room.
+/// by hand (base/protobuf_wire.h): a dozen fields, and protobuf belongs to another module. Internal
+/// to this module.
 /// @source github.com/prometheus/client_model, io/prometheus/client/metrics.proto
 
 #include <prometheus/metric_family.h>

@@ -2,7 +2,7 @@
 
 /// Where an ONNX file says that its weights lie in other files. ONNX Runtime opens those by itself,
 /// so they are looked at first, by a walk over the protobuf's wire format that skips what it does
-/// not need (weights are never read). Private to this room.
+/// not need (weights are never read). Private to this module.
 /// @source onnx/onnx.proto (field numbers), protobuf's encoding guide (wire format)
 
 #include <cstddef>

@@ -1,6 +1,6 @@
 #pragma once
 
-/// Class names: one a line in a file, or a JSON list in the ONNX file. Private to this room.
+/// Class names: one a line in a file, or a JSON list in the ONNX file. Private to this module.
 
 #include <filesystem>
 #include <string>

@@ -47,6 +47,10 @@ Result<void> read_task(Key key, const Node& node, Draft& out) {
   return {};
 }
 
+Result<void> read_backend(Key key, const Node& node, Draft& out) {
+  return yaml_text(key, node).map(into(out.manifest.backend));
+}
+
 Result<void> read_labels(Key key, const Node& node, Draft& out) {
   if (node.IsScalar()) {
     auto labels = read_label_file(*out.folder, node.Scalar());
@@ -217,7 +221,8 @@ Result<void> read_sha256(Key key, const Node& node, Draft& out) {
   return {};
 }
 
-constexpr std::array<YamlKey<Draft>, 13> kTopKeys{{
+constexpr std::array<YamlKey<Draft>, 14> kTopKeys{{
+    {"backend", read_backend},
     {"task", read_task},
     {"labels", read_labels},
     {"preprocess", read_preprocess_section},

@@ -7,6 +7,7 @@
 /// win).
 ///
 ///   task: image-classification        # tabular-classification, tensor, simulated
+///   backend: onnxruntime              # or podsense_simulated; default: by the file
 ///   labels: labels.txt                # or a list; one a line; relative, inside the model's folder
 ///   preprocess: {width: 224, height: 224, resize: crop-then-resize, crop_fraction: 0.875,
 ///                filter: bicubic, channels: rgb, layout: nchw, scale: 1, mean: [127, 127, 127],
@@ -43,8 +44,8 @@ std::string_view task_name(Task task);
 
 enum class VersionPolicy { kLatest, kAll, kList };
 
-/// Names only: the values are those of image::TensorSpec (inference maps them, so that this room
-/// need not know the image room).
+/// Names only: the values are those of image::TensorSpec (inference maps them, so that this module
+/// need not know the image module).
 struct PreprocessSpec {
   std::optional<std::uint32_t> width, height;  ///< unset: the model's input shape
   std::string resize = "crop-then-resize";     ///< resize-then-crop, squash, letterbox
@@ -72,6 +73,7 @@ struct PreprocessSpec {
 };
 
 struct Manifest {
+  std::string backend;       ///< empty: by the file
   std::optional<Task> task;  ///< unset: told from the ONNX inputs and outputs
   std::vector<std::string> labels;
   std::optional<PreprocessSpec> preprocess;

@@ -1,13 +1,10 @@
 #pragma once
 
-/// One loaded model version over ONNX Runtime, which nobody else includes.
+/// What every engine serves: models with typed inputs and outputs. No engine is known here; each is
+/// a Backend (model/backend.h).
 ///
-///   auto runtime = Runtime::create(options);            // one per process; telemetry off
-///   auto loaded = (*runtime)->load(candidate);          // checks, opens, warms nothing
 ///   Outputs outputs;
-///   auto done = (*loaded)->run(inputs, outputs);        // blocks for the whole run
-///
-/// @source ONNX Runtime C++ API 21 over the library 1.31
+///   auto done = model->run(inputs, outputs);  // blocks for the whole run
 
 #include <cstddef>
 #include <cstdint>
@@ -16,6 +13,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -41,29 +39,83 @@ struct TensorView {
   std::span<const std::byte> data;
 };
 
-/// What a run made; owns ONNX Runtime's values, and shares no memory with the run's inputs.
-/// Reusable. @threads confined
+/// What a run made: views, and what keeps their memory alive. An output never shares memory with an
+/// input of its run. Its data is aligned for its element type. Reusable: a backend may use the
+/// memory of its last run again. @threads confined
 class Outputs {
  public:
-  Outputs();
-  ~Outputs();
-  Outputs(Outputs&&) noexcept;
-  Outputs& operator=(Outputs&&) noexcept;
-  [[nodiscard]] std::size_t size() const;
+  struct Tensor {
+    DataType type = DataType::kFp32;
+    std::vector<std::int64_t> shape;  ///< keeps its memory from run to run
+    std::span<const std::byte> data;
+    std::vector<std::byte> copied;  ///< what `data` views where the memory is not the owner's
+  };
+
+  /// A backend's own memory behind the views, of a type that it alone knows.
+  class Owner {
+   public:
+    Owner() = default;
+    Owner(const Owner&) = delete;
+    Owner& operator=(const Owner&) = delete;
+    virtual ~Owner() = default;
+    /// Lets go of the last run's memory.
+    virtual void clear() = 0;
+    /// Fills in the data of tensors of texts. @errors kInternal
+    virtual Result<void> read_texts(std::span<Tensor> /*tensors*/) { return {}; }
+  };
+
+  [[nodiscard]] std::size_t size() const { return size_; }
   /// @shape as the run gave it; valid until the next run or destruction
-  [[nodiscard]] TensorView operator[](std::size_t index) const;
+  [[nodiscard]] TensorView operator[](std::size_t index) const {
+    return {tensors_[index].type, tensors_[index].shape, tensors_[index].data};
+  }
   /// Until it is called, outputs of texts (kBytes) have a shape but no data: few want them.
   Result<void> read_texts();
-  struct Impl;
-  Impl& impl() { return *impl_; }
+
+  // --- For backends
+  [[nodiscard]] std::span<Tensor> tensors() { return std::span(tensors_).first(size_); }
+  /// Makes room for `size` tensors, whose fields are those of an earlier run.
+  std::span<Tensor> resize(std::size_t size);
+  /// No tensors, and nothing kept alive.
+  void clear();
+  /// The owner of type `T`, made where there is none yet. Every run asks for it; what an earlier
+  /// run's owner has is else no part of the outputs.
+  template <class T>
+  T& owner() {
+    auto* mine = dynamic_cast<T*>(owner_.get());
+    if (mine == nullptr) {
+      clear();
+      auto made = std::make_unique<T>();
+      mine = made.get();
+      owner_ = std::move(made);
+    }
+    owned_ = true;
+    return *mine;
+  }
+  /// Copies into the tensor's own memory what it shares with one of `inputs`, which may end before
+  /// the outputs do. True where that was so.
+  bool copy_shared(std::span<const std::span<const std::byte>> inputs);
 
  private:
-  std::unique_ptr<Impl> impl_;
+  std::vector<Tensor> tensors_;  // never shrinks
+  std::size_t size_ = 0;
+  std::unique_ptr<Owner> owner_;
+  bool owned_ = false;  // the tensors are of owner_
 };
 
 /// @errors kInvalidArgument: another type, or a shape that `info` has no room for
 Result<void> check_shape(const TensorInfo& info, DataType type,
                          std::span<const std::int64_t> shape);
+
+/// What every backend holds an input against before it runs: as check_shape, and data as long as
+/// type and shape ask for (whole texts, booleans of 0 and 1).
+/// @errors kInvalidArgument: one sentence that names the input
+Result<void> check_input(const TensorInfo& info, const TensorView& view);
+/// Each of the inputs, and their number.
+Result<void> check_inputs(std::span<const TensorInfo> infos, std::span<const TensorView> inputs);
+
+/// Whether the data begins where an element of its type may. Backends copy what does not.
+[[nodiscard]] bool is_aligned(const TensorView& view);
 
 /// What kind of answers a model gives, told from manifest and file, checked at load.
 struct Signature {
@@ -86,6 +138,13 @@ struct Signature {
   bool loops = false;  ///< the time of a run depends on values, not on sizes alone
 };
 
+/// What runs a model, as the Open Inference Protocol names it.
+struct Engine {
+  std::string_view backend;   ///< "onnxruntime"
+  std::string_view platform;  ///< "onnxruntime_onnx"
+  std::string_view file;      ///< the model's name in its folder; empty: it has none
+};
+
 /// @threads immutable after load; `run` may be called concurrently
 class Model {
  public:
@@ -95,50 +154,24 @@ class Model {
   [[nodiscard]] virtual const Manifest& manifest() const = 0;
   [[nodiscard]] virtual const Signature& signature() const = 0;
 
+  /// @threads any; the result lives as long as the program
+  [[nodiscard]] virtual const Engine& engine() const = 0;
+
   /// Inputs in the order of the signature.
   /// @errors kInvalidArgument: count, type or shape differ from the signature, or the model itself
-  ///         refused the values; kUnimplemented: simulated models; kInternal
+  ///         refused the values; kInternal
   /// @threads any; blocks for the whole run
   virtual Result<void> run(std::span<const TensorView> inputs, Outputs& outputs) const = 0;
 
-  /// Bytes the file has on disk. 0 for simulated models.
+  /// Bytes the file has on disk; 0 without a file.
   [[nodiscard]] virtual std::uint64_t file_bytes() const = 0;
   /// Of one run.
   [[nodiscard]] virtual unsigned threads() const { return 1; }
-  /// A hash of the file's bytes, as hexadecimal digits; empty where copies are not kept
-  /// (RuntimeOptions::cache_dir) and for simulated models. External data is no part of it.
+  /// A hash of the file's bytes, as hexadecimal digits; empty where copies are not kept, and
+  /// without a file. External data is no part of it.
   [[nodiscard]] virtual std::string_view content() const { return {}; }
+  /// How long a run of one row takes, where the backend knows it; else it is measured.
+  [[nodiscard]] virtual std::optional<Duration> known_run_time() const { return std::nullopt; }
 };
-
-struct RuntimeOptions {
-  unsigned threads = 1;  ///< per run where the manifest says nothing
-  bool spinning = false;
-  bool memory_arena = true;
-  /// Where optimised copies of models are kept for a faster start (keyed by content, library and
-  /// CPU); empty: nowhere. Never inside the repository.
-  std::filesystem::path cache_dir;
-};
-
-class Runtime {
- public:
-  /// Sets ORT_DISABLE_TELEMETRY=1 before the first call into ONNX Runtime.
-  /// @errors kInternal: ONNX Runtime cannot start
-  static Result<std::unique_ptr<Runtime>> create(const RuntimeOptions& options);
-  virtual ~Runtime() = default;
-
-  /// Order of checks: size, sha256, external data inside the model's folder, then ONNX Runtime.
-  /// @errors kInvalidArgument: any of these, or a file that does not fit its manifest; the reason
-  ///         is one sentence fit for a person
-  /// @threads thread-safe; takes 10 ms to seconds
-  virtual Result<std::shared_ptr<const Model>> load(const Candidate& candidate) = 0;
-
-  [[nodiscard]] virtual std::string_view version() const = 0;  ///< "1.31.1"
-  /// A hash of this machine's CPU model and flags, as hexadecimal digits; empty without cache_dir.
-  [[nodiscard]] virtual std::string_view cpu() const = 0;
-};
-
-/// Burns `amount` of this thread's CPU time (not wall time); the simulated model's work.
-/// @source clock_gettime(CLOCK_THREAD_CPUTIME_ID)
-Duration burn_cpu(Duration amount);
 
 }  // namespace podsense::model

@@ -113,7 +113,7 @@ TEST(Manifest, SaysWhatIsWrongAndWhere) {
       {"simulated:\n  zzzzzzzz: 1",
        "line 2: unknown key 'zzzzzzzz' in 'simulated'; known are cpu_ms"},
       {"[1]: 2",
-       "line 1: unknown key a list; known are task, labels, preprocess, versions, "
+       "line 1: unknown key a list; known are backend, task, labels, preprocess, versions, "
        "batching, instances, threads, weight, warmup, timeout_ms, limits, sha256, simulated"},
       {"threads: 1\nthreads: 2", "line 2: 'threads' stands twice"},
       {"[]", "line 1: the manifest must be a map of keys to values"},

@@ -1,6 +1,6 @@
 #pragma once
 
-/// What this room's tests share.
+/// What this module's tests share.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,7 +1,7 @@
 #pragma once
 
 /// How a picture becomes the model's input, as the manifest or the ONNX file's metadata say it.
-/// Private to this room.
+/// Private to this module.
 
 #include <yaml-cpp/yaml.h>
 

@@ -1,6 +1,6 @@
 #pragma once
 
-/// What a file's inputs, outputs, metadata and manifest say together. Private to this room.
+/// What a file's inputs, outputs, metadata and manifest say together. Private to this module.
 
 #include <string>
 

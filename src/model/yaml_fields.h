@@ -1,6 +1,6 @@
 #pragma once
 
-/// Reading YAML under limits, with messages that name the key and the line. Private to this room.
+/// Reading YAML under limits, with messages that name the key and the line. Private to this module.
 
 #include <yaml-cpp/yaml.h>
 

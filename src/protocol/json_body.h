@@ -1,7 +1,7 @@
 #pragma once
 
 /// What all JSON bodies have in common: one object, known fields, each once, nothing after it; and
-/// the sentences that refuse a value. simdjson's types stay in this room: include this in its .cc
+/// the sentences that refuse a value. simdjson's types stay in this module: include this in its .cc
 /// files and private headers alone.
 
 #include <simdjson.h>

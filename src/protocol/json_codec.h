@@ -1,6 +1,6 @@
 #pragma once
 
-/// JSON ↔ protocol values. simdjson reads, appended text writes; no JSON type leaves this room.
+/// JSON ↔ protocol values. simdjson reads, appended text writes; no JSON type leaves this module.
 /// Every message names the field, what it was and what is accepted. Unknown fields are errors that
 /// name the nearest known one. Depth is limited to 16 before parsing descends.
 /// @threads thread-safe (a parser per thread inside)

@@ -1,7 +1,7 @@
 #pragma once
 
 /// The protocol's JSON below its outermost object: fields, lists, parameters and their values, each
-/// read or refused with its place. Private to this room.
+/// read or refused with its place. Private to this module.
 
 #include <algorithm>
 #include <cstddef>

@@ -1,6 +1,6 @@
 #pragma once
 
-/// For this room's tests: tables of bad inputs, each with the exact message it gets.
+/// For this module's tests: tables of bad inputs, each with the exact message it gets.
 
 #include <gtest/gtest.h>
 

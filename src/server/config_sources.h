@@ -1,6 +1,6 @@
 #pragma once
 
-/// What each source of configuration says, before it is applied. Internal to this room.
+/// What each source of configuration says, before it is applied. Internal to this module.
 
 #include <optional>
 #include <span>

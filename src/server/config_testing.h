@@ -1,6 +1,6 @@
 #pragma once
 
-/// For the tests of this room: configuration from given sources, nothing of the real process.
+/// For the tests of this module: configuration from given sources, nothing of the real process.
 
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
 #pragma once
 
 /// Credentials and certificates as configured: made at start, looked after while serving. Private
-/// to this room.
+/// to this module.
 
 #include <atomic>
 #include <cstdint>

@@ -1,4 +1,4 @@
-// What each room is told, from the one configuration.
+// What each module is told, from the one configuration.
 #pragma once
 
 #include "fetch/fetch.h"

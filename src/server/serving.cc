@@ -10,6 +10,7 @@
 #include "http/api.h"
 #include "http/fault_api.h"
 #include "http/oip.h"
+#include "server/backends.h"
 #include "server/build_info.h"
 #include "server/process_metrics.h"
 
@@ -160,19 +161,19 @@ Result<void> Serving::build() {
     return fail(ErrorCode::kUnavailable, std::move(files.error().message));
   }
   files_ = std::move(*files);
-  auto runtime = model::Runtime::create({.spinning = config_.onnxruntime.spinning,
-                                         .memory_arena = config_.onnxruntime.arena,
-                                         .cache_dir = config_.models.cache_dir});
-  if (!runtime) {
-    return fail(std::move(runtime.error()));
+  auto backends = make_backends({.spinning = config_.onnxruntime.spinning,
+                                 .memory_arena = config_.onnxruntime.arena,
+                                 .cache_dir = config_.models.cache_dir});
+  if (!backends) {
+    return fail(std::move(backends.error()));
   }
-  runtime_ = std::move(*runtime);
+  backends_ = std::move(*backends);
   inference::CatalogOptions options = catalog_options(config_, threads_);
   if (config_.models.fault_api) {
     faults_ = std::make_unique<inference::Faults>();
     options.serve.faults = faults_.get();
   }
-  catalog_ = std::make_unique<inference::Catalog>(std::move(options), *runtime_, scheduler_,
+  catalog_ = std::make_unique<inference::Catalog>(std::move(options), *backends_, scheduler_,
                                                   registry_, clock_);
   if (auto checked = catalog_->check_start(); !checked) {
     return checked;
@@ -208,14 +209,15 @@ Result<void> Serving::build() {
 }
 
 void Serving::add_routes() {
-  const http::StatusSources sources{.catalog = *catalog_,
-                                    .registry = registry_,
-                                    .stats = *stats_,
-                                    .lifecycle = lifecycle_,
-                                    .build = {.version = build_info().version,
-                                              .commit = build_info().commit,
-                                              .compiler = build_info().compiler,
-                                              .onnxruntime = std::string(runtime_->version())}};
+  const http::StatusSources sources{
+      .catalog = *catalog_,
+      .registry = registry_,
+      .stats = *stats_,
+      .lifecycle = lifecycle_,
+      .build = {.version = build_info().version,
+                .commit = build_info().commit,
+                .compiler = build_info().compiler,
+                .onnxruntime = std::string(backends_->version("onnxruntime"))}};
   add_inference_routes(router_, *service_,
                        {.max_image_bytes = config_.limits.max_body_bytes,
                         .max_json_bytes = config_.limits.max_json_bytes});
@@ -297,7 +299,7 @@ void Serving::add_gauges() {
   watch("podsense_build_info", [] { return 1.0; },
         {{"version", build_info().version},
          {"commit", build_info().commit},
-         {"onnxruntime", std::string(runtime_->version())}});
+         {"onnxruntime", std::string(backends_->version("onnxruntime"))}});
   watch("podsense_log_dropped_total", [] { return static_cast<double>(log::dropped()); });
   if (files_->certificates() != nullptr) {
     watch("podsense_tls_certificate_expiry_timestamp_seconds",

@@ -1,7 +1,7 @@
 #pragma once
 
 /// Everything that serves, made in the order in which one depends on the other and ended in the
-/// reverse one. Private to this room.
+/// reverse one. Private to this module.
 
 #include <cstddef>
 #include <cstdint>
@@ -24,7 +24,7 @@
 #include "inference/service.h"
 #include "inference/stats.h"
 #include "metrics/metrics.h"
-#include "model/model.h"
+#include "model/backend.h"
 #include "server/config.h"
 #include "server/guard.h"
 #include "server/options.h"
@@ -70,7 +70,9 @@ class Serving {
   [[nodiscard]] std::uint16_t grpc_port() const { return grpc_ ? grpc_->port() : 0; }
   [[nodiscard]] const access::Guard& guard() const { return files_->guard(); }
   [[nodiscard]] const Threads& threads() const { return threads_; }
-  [[nodiscard]] std::string onnxruntime() const { return std::string(runtime_->version()); }
+  [[nodiscard]] std::string onnxruntime() const {
+    return std::string(backends_->version("onnxruntime"));
+  }
 
  private:
   explicit Serving(const Config& config);
@@ -97,7 +99,7 @@ class Serving {
   Duration run_seen_{};    ///< how long the longest run has gone on while this process ran
   std::unique_ptr<WatchedFiles> files_;
   metrics::Registry registry_{{.latency_objective = config_.objective.latency}};
-  std::unique_ptr<model::Runtime> runtime_;
+  std::unique_ptr<const model::Backends> backends_;
   std::unique_ptr<inference::Faults> faults_;
   batching::Scheduler scheduler_;
   std::unique_ptr<inference::Catalog> catalog_;

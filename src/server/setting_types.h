@@ -1,7 +1,7 @@
 #pragma once
 
 /// The types that settings have: how each reads text, what it says about text it cannot read, and
-/// how it is written. Internal to this room; settings.h makes rows of them.
+/// how it is written. Internal to this module; settings.h makes rows of them.
 
 #include <algorithm>
 #include <chrono>

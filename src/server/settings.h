@@ -2,7 +2,7 @@
 
 /// The table of settings. Everything that knows a setting's name or type reads it here: flags,
 /// environment, YAML, --print-config, --help, docs/reference/configuration.md. Internal to this
-/// room.
+/// module.
 
 #include <span>
 #include <string>

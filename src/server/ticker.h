@@ -1,6 +1,6 @@
 #pragma once
 
-/// Calls a function once a second on a thread of its own. Private to this room.
+/// Calls a function once a second on a thread of its own. Private to this module.
 
 #include <chrono>
 #include <condition_variable>

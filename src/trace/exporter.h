@@ -1,6 +1,6 @@
 #pragma once
 
-/// A thread that sends finished requests to a collector. Internal to this room.
+/// A thread that sends finished requests to a collector. Internal to this module.
 
 #include <curl/curl.h>
 

@@ -1,7 +1,7 @@
 #pragma once
 
 /// OTLP's protobuf messages, written by hand: a dozen fields need no generated code, and protobuf
-/// belongs to another room. Internal to this room.
+/// belongs to another module. Internal to this module.
 /// @source opentelemetry-proto 1.x, opentelemetry/proto/trace/v1/trace.proto and
 ///         collector/trace/v1/trace_service.proto; protobuf's encoding guide
 

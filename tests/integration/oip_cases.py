@@ -229,8 +229,11 @@ OIP_CASES = [
          "the model cannot take these values: indices element out of data bounds, idx=99 must be "
          "within the inclusive range [-4,3]",
         "/v2/models/pick/infer"),
-    case("a simulated model", {"inputs": [GOOD]}, 501,
-         "model 'busy' is simulated and takes no tensors; use /infer", "/v2/models/busy/infer"),
+    case("a simulated model, given another's input", {"inputs": [GOOD]}, 400,
+         "model 'busy' has no input 'x'; inputs: cpu_ms", "/v2/models/busy/infer"),
+    case("a simulated model, asked for less than nothing", {"inputs": [
+        {"name": "cpu_ms", "shape": [1], "datatype": "FP64", "data": [-1]}]}, 400,
+         "input 'cpu_ms' must be a number from 0 to 60000, not -1.000000", "/v2/models/busy/infer"),
     case("an unknown model", {"inputs": [GOOD]}, 404,
          NONE, "/v2/models/none/infer"),
     case("an unknown version", {"inputs": [GOOD]}, 404,

@@ -70,8 +70,13 @@ class Documents(OipCase):
                 self.assertEqual(self.get(path + "/config")["name"], name)
                 self.assertEqual(self.get(path + "/stats")["model_stats"][0]["name"], name)
         self.assertEqual(self.get("/v2/models/busy"), {
-            "name": "busy", "versions": ["1"], "platform": "podsense_simulated", "inputs": [],
-            "outputs": []})
+            "name": "busy", "versions": ["1"], "platform": "podsense_simulated",
+            "inputs": [{"name": "cpu_ms", "datatype": "FP64", "shape": [1]}],
+            "outputs": [{"name": "burned_ms", "datatype": "FP64", "shape": [1]}]})
+        answer = self.server.post_json("/v2/models/busy/infer", {"inputs": [
+            {"name": "cpu_ms", "shape": [1], "datatype": "FP64", "data": [2.5]}]})
+        self.assertEqual(answer.status, 200, answer)
+        self.assertGreaterEqual(answer.json["outputs"][0]["data"][0], 2.5)
 
     def test_metadata(self):
         self.assertEqual(self.get("/v2/models/texts"), {

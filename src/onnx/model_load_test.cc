@@ -5,23 +5,35 @@
 
 #include "base/digest.h"
 #include "model/model_testing.h"
+#include "onnx/onnx_backend.h"
 
-namespace podsense::model {
+namespace podsense::onnx {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::bytes_of;
-using testing::candidate;
+using model::Candidate;
+using model::Manifest;
+using model::Model;
+using model::Outputs;
+using model::parse_manifest;
+using model::PreprocessSpec;
+using model::Signature;
+using model::Task;
+using model::TensorInfo;
+using model::TensorView;
+using model::testing::bytes_of;
+using model::testing::candidate;
+using model::testing::read_file;
+using model::testing::TempFolder;
+using model::testing::tiny;
+using model::testing::values_of;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
-using testing::TempFolder;
-using testing::tiny;
-using testing::values_of;
 
 class ModelTest : public ::testing::Test {
  protected:
-  static void SetUpTestSuite() { runtime_ = std::move(*Runtime::create({})).release(); }
+  static void SetUpTestSuite() { runtime_ = std::move(*make_backend({})).release(); }
   static void TearDownTestSuite() {
     delete runtime_;
     runtime_ = nullptr;
@@ -53,7 +65,7 @@ class ModelTest : public ::testing::Test {
     return manifest.value_or(Manifest{});
   }
 
-  static inline Runtime* runtime_ = nullptr;
+  static inline model::Backend* runtime_ = nullptr;
 };
 
 TEST_F(ModelTest, ARunGivesTheGraphsAnswer) {
@@ -472,7 +484,7 @@ TEST_F(ModelTest, ExternalDataBehindALinkIsRefused) {
 
 TEST_F(ModelTest, BrokenFilesAreRefusedWithAReason) {
   const TempFolder folder;
-  const std::string whole = testing::read_file(tiny("conv_softmax.onnx"));
+  const std::string whole = read_file(tiny("conv_softmax.onnx"));
   const auto reason = [&](std::string_view content) {
     Candidate c = candidate("add_one.onnx");
     c.folder = folder.path();
@@ -498,24 +510,8 @@ TEST_F(ModelTest, BrokenFilesAreRefusedWithAReason) {
   EXPECT_EQ(refused(gone), "model.onnx cannot be read: No such file or directory");
 }
 
-TEST_F(ModelTest, ASimulatedModelHasNoTensors) {
-  Candidate c = candidate("add_one.onnx", yaml("{task: simulated, simulated: {cpu_ms: 3}}"));
-  c.file.clear();
-  const auto model = runtime_->load(c);
-  ASSERT_TRUE(model);
-  EXPECT_EQ((*model)->name(), "tiny");
-  EXPECT_EQ((*model)->version(), 1U);
-  EXPECT_EQ((*model)->signature().task, Task::kSimulated);
-  EXPECT_EQ((*model)->manifest().simulated_cpu, std::chrono::milliseconds(3));
-  EXPECT_EQ((*model)->file_bytes(), 0U);
-  Outputs outputs;
-  EXPECT_EQ((*model)->run({}, outputs).error().code, ErrorCode::kUnimplemented);
-  c.manifest.task.reset();
-  EXPECT_EQ(refused(c), "there is no model.onnx");
-}
-
 TEST_F(ModelTest, ModelsOutliveTheRuntime) {
-  auto other = std::move(*Runtime::create({.memory_arena = false}));
+  auto other = std::move(*make_backend({.memory_arena = false}));
   EXPECT_THAT(std::string(other->version()), StartsWith("1."));
   const auto model = *other->load(candidate("add_one.onnx"));
   other.reset();
@@ -547,7 +543,7 @@ TEST(Telemetry, IsOffBeforeTheLibraryIsUsed) {
   EXPECT_EXIT(
       {
         const std::size_t sockets = open_sockets();
-        const auto runtime = Runtime::create({});
+        const auto runtime = make_backend({});
         const auto model = (*runtime)->load(candidate("add_one.onnx"));
         const char* value = ::getenv("ORT_DISABLE_TELEMETRY");
         const bool off = value != nullptr && std::string_view(value) == "1";
@@ -558,21 +554,5 @@ TEST(Telemetry, IsOffBeforeTheLibraryIsUsed) {
       ::testing::ExitedWithCode(0), "");
 }
 
-TEST(BurnCpu, SpendsWhatItWasGiven) {
-  for (const auto amount : {std::chrono::microseconds(1000), std::chrono::microseconds(5000),
-                            std::chrono::microseconds(25000)}) {
-    timespec before{};
-    timespec after{};
-    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
-    const Duration spent = burn_cpu(amount);
-    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
-    const Duration seen = std::chrono::seconds(after.tv_sec - before.tv_sec) +
-                          std::chrono::nanoseconds(after.tv_nsec - before.tv_nsec);
-    EXPECT_GE(spent, amount);
-    EXPECT_GE(seen, spent);
-  }
-  EXPECT_EQ(burn_cpu(Duration::zero()), Duration::zero());
-}
-
 }  // namespace
-}  // namespace podsense::model
+}  // namespace podsense::onnx

@@ -10,9 +10,10 @@
 #include <memory>
 
 #include "model/model.h"
-#include "model/ort.h"
+#include "onnx/onnx_backend.h"
+#include "onnx/ort.h"
 
-namespace podsense::model {
+namespace podsense::onnx {
 namespace {
 
 Candidate bench_candidate() {
@@ -47,7 +48,7 @@ struct Row {
 };
 
 std::shared_ptr<const Model> bench_model(benchmark::State& state) {
-  static const auto runtime = std::move(*Runtime::create({}));
+  static const auto runtime = std::move(*make_backend({}));
   auto model = runtime->load(bench_candidate());
   if (!model) {
     state.SkipWithError(model.error().message.c_str());
@@ -119,7 +120,7 @@ void load(benchmark::State& state) {
     state.SkipWithError("no temporary folder");
     return;
   }
-  const auto runtime = std::move(*Runtime::create({.cache_dir = cached ? folder : ""}));
+  const auto runtime = std::move(*make_backend({.cache_dir = cached ? folder : ""}));
   const Candidate candidate = bench_candidate();
   if (!runtime->load(candidate)) {
     state.SkipWithError("the model does not load");
@@ -146,4 +147,4 @@ void burn(benchmark::State& state) {
 BENCHMARK(burn)->Name("burn_cpu_us")->Arg(100)->Arg(1000)->Arg(25000);
 
 }  // namespace
-}  // namespace podsense::model
+}  // namespace podsense::onnx

@@ -1,25 +1,26 @@
-# podsense_room(NAME SOURCES ... HEADERS ... [USES room ...] [PUBLIC lib ...] [PRIVATE lib ...]
-#               [TESTS file ...] [BENCH file ...])
-# One static library per room. USES names the rooms it may include; scripts/check-rooms.py holds the
+# podsense_module(NAME SOURCES ... HEADERS ... [USES module ...] [PUBLIC lib ...] [PRIVATE lib ...]
+#               [TESTS file ...] [TEST_USES module ...] [BENCH file ...])
+# One static library per module. USES names the modules it may include, TEST_USES those that its tests may; scripts/check-modules.py holds the
 # include graph against these lists. Each test file becomes its own binary and ctest entries.
-function(podsense_room name)
-  cmake_parse_arguments(ROOM "" "" "SOURCES;HEADERS;USES;PUBLIC;PRIVATE;TESTS;BENCH" ${ARGN})
-  add_library(podsense_${name} STATIC ${ROOM_SOURCES})
+function(podsense_module name)
+  cmake_parse_arguments(MODULE "" "" "SOURCES;HEADERS;USES;PUBLIC;PRIVATE;TESTS;TEST_USES;BENCH" ${ARGN})
+  add_library(podsense_${name} STATIC ${MODULE_SOURCES})
   target_sources(podsense_${name} PUBLIC FILE_SET HEADERS
-    BASE_DIRS ${CMAKE_SOURCE_DIR}/src FILES ${ROOM_HEADERS})
+    BASE_DIRS ${CMAKE_SOURCE_DIR}/src FILES ${MODULE_HEADERS})
   set_target_properties(podsense_${name} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
   target_include_directories(podsense_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
-  list(TRANSFORM ROOM_USES PREPEND podsense_)
+  list(TRANSFORM MODULE_USES PREPEND podsense_)
+  list(TRANSFORM MODULE_TEST_USES PREPEND podsense_)
   target_link_libraries(podsense_${name}
-    PUBLIC ${ROOM_USES} ${ROOM_PUBLIC}
-    PRIVATE ${ROOM_PRIVATE} podsense_options)
+    PUBLIC ${MODULE_USES} ${MODULE_PUBLIC}
+    PRIVATE ${MODULE_PRIVATE} podsense_options)
   if(PODSENSE_TESTS)
-    foreach(file ${ROOM_TESTS})
-      podsense_test(${file} podsense_${name})
+    foreach(file ${MODULE_TESTS})
+      podsense_test(${file} podsense_${name} ${MODULE_TEST_USES})
     endforeach()
   endif()
   if(PODSENSE_BENCH)
-    foreach(file ${ROOM_BENCH})
+    foreach(file ${MODULE_BENCH})
       get_filename_component(bench ${file} NAME_WE)
       add_executable(${bench} ${file})
       target_link_libraries(${bench} PRIVATE podsense_${name} podsense_options
@@ -36,7 +37,7 @@ function(podsense_test file)
   gtest_discover_tests(${test} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS unit TIMEOUT 120)
 endfunction()
 
-# podsense_fuzzer(NAME ROOM...): fuzz/NAME.cc with seeds in fuzz/seeds/NAME.
+# podsense_fuzzer(NAME MODULE...): fuzz/NAME.cc with seeds in fuzz/seeds/NAME.
 function(podsense_fuzzer name)
   add_executable(${name} ${name}.cc)
   target_link_libraries(${name} PRIVATE ${ARGN} podsense_options)

@@ -7,17 +7,17 @@ import tempfile
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SPEC = importlib.util.spec_from_file_location("check_rooms", ROOT / "scripts" / "check-rooms.py")
-check_rooms = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(check_rooms)
+SPEC = importlib.util.spec_from_file_location("check_modules", ROOT / "scripts" / "check-modules.py")
+check_modules = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(check_modules)
 
 SOUND = {
-    "src/base/CMakeLists.txt": "podsense_room(base SOURCES log.cc HEADERS error.h log.h\n"
+    "src/base/CMakeLists.txt": "podsense_module(base SOURCES log.cc HEADERS error.h log.h\n"
     "  PRIVATE fmt::fmt)  # USES nothing\n",
     "src/base/error.h": "#include <tl/expected.hpp>\n#include <string>\n",
     "src/base/log.h": '#include "base/error.h"\n',
     "src/base/log.cc": '#include "base/log.h"\n#include <fmt/chrono.h>\n#include <sys/stat.h>\n',
-    "src/image/CMakeLists.txt": "podsense_room(image\n  SOURCES image.cc\n  HEADERS image.h\n"
+    "src/image/CMakeLists.txt": "podsense_module(image\n  SOURCES image.cc\n  HEADERS image.h\n"
     "  USES base\n  TESTS image_test.cc)\n",
     "src/image/image.h": '#include "base/error.h"\n',
     "src/image/decoder.h": "#include <spng.h>\n",
@@ -25,10 +25,10 @@ SOUND = {
     "#include <jpeglib.h>\n",
     "src/image/image_test.cc": '#include "image/image.h"\n#include <gtest/gtest.h>\n'
     "#include <webp/encode.h>\n",
-    "src/fetch/CMakeLists.txt": "podsense_room(fetch SOURCES fetch.cc HEADERS fetch.h USES base)\n",
+    "src/fetch/CMakeLists.txt": "podsense_module(fetch SOURCES fetch.cc HEADERS fetch.h USES base)\n",
     "src/fetch/fetch.h": '#include "base/error.h"\n',
     "src/fetch/fetch.cc": '#include "fetch/fetch.h"\n#include <curl/curl.h>\n',
-    "src/inference/CMakeLists.txt": "podsense_room(inference SOURCES service.cc HEADERS service.h\n"
+    "src/inference/CMakeLists.txt": "podsense_module(inference SOURCES service.cc HEADERS service.h\n"
     "  USES base image)\n",
     "src/inference/service.h": '#include "image/image.h"\n',
     "src/inference/service.cc": '#include "inference/service.h"\n',
@@ -43,10 +43,10 @@ def faults_of(changes):
         for name, text in {**SOUND, **changes}.items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_text(text, "utf-8")
-        return check_rooms.check(root)
+        return check_modules.check(root)
 
 
-class CheckRooms(unittest.TestCase):
+class CheckModules(unittest.TestCase):
     def assert_one_fault(self, changes, *parts):
         faults = faults_of(changes)
         self.assertEqual(len(faults), 1, faults)
@@ -56,7 +56,7 @@ class CheckRooms(unittest.TestCase):
     def test_a_sound_tree_passes(self):
         self.assertEqual(faults_of({}), [])
 
-    def test_a_room_that_is_not_listed_is_told_with_file_and_line(self):
+    def test_a_module_that_is_not_listed_is_told_with_file_and_line(self):
         self.assert_one_fault(
             {"src/inference/service.cc": '#include "inference/service.h"\n\n#include "fetch/fetch.h"\n'},
             "src/inference/service.cc:3:",
@@ -66,14 +66,14 @@ class CheckRooms(unittest.TestCase):
     def test_a_leaf_room_may_not_use_another_even_if_it_lists_it(self):
         self.assert_one_fault(
             {
-                "src/fetch/CMakeLists.txt": "podsense_room(fetch SOURCES fetch.cc HEADERS fetch.h "
+                "src/fetch/CMakeLists.txt": "podsense_module(fetch SOURCES fetch.cc HEADERS fetch.h "
                 "USES base image)",
             },
             "src/fetch/CMakeLists.txt",
             "may not use image",
         )
 
-    def test_linking_a_room_past_uses_is_seen(self):
+    def test_linking_a_module_past_uses_is_seen(self):
         self.assert_one_fault(
             {
                 "src/fetch/CMakeLists.txt": SOUND["src/fetch/CMakeLists.txt"]
@@ -85,7 +85,7 @@ class CheckRooms(unittest.TestCase):
     def test_a_cycle_is_told_with_its_rooms(self):
         faults = faults_of(
             {
-                "src/base/CMakeLists.txt": "podsense_room(base SOURCES log.cc HEADERS error.h log.h "
+                "src/base/CMakeLists.txt": "podsense_module(base SOURCES log.cc HEADERS error.h log.h "
                 "USES inference)",
             }
         )
@@ -108,16 +108,16 @@ class CheckRooms(unittest.TestCase):
     def test_a_public_header_may_not_show_the_owners_library(self):
         self.assert_one_fault({"src/image/image.h": "#include <spng.h>\n"}, "src/image/image.h:1:")
 
-    def test_another_rooms_private_header_is_refused(self):
+    def test_another_modules_private_header_is_refused(self):
         self.assert_one_fault(
-            {"src/inference/service.cc": '#include "image/decoder.h"\n'}, "private to room image"
+            {"src/inference/service.cc": '#include "image/decoder.h"\n'}, "private to module image"
         )
 
     def test_an_unknown_library_needs_an_owner(self):
         self.assert_one_fault({"src/base/log.h": "#include <absl/log.h>\n"}, "no library in OWNERS")
 
     def test_an_unknown_room_is_told(self):
-        self.assert_one_fault({"src/base/log.h": '#include "utils/x.h"\n'}, "no room utils")
+        self.assert_one_fault({"src/base/log.h": '#include "utils/x.h"\n'}, "no module utils")
 
     def test_relative_includes_and_sources_are_refused(self):
         self.assert_one_fault({"src/base/log.h": '#include "error.h"\n'}, '"base/error.h"')
@@ -134,9 +134,9 @@ class CheckRooms(unittest.TestCase):
         }
         self.assert_one_fault(changes, "src/image/new.cc: not named")
 
-    def test_a_room_without_a_layer_is_told(self):
+    def test_a_module_without_a_layer_is_told(self):
         self.assert_one_fault(
-            {"src/common/CMakeLists.txt": "podsense_room(common)"}, "common is not in LAYERS"
+            {"src/common/CMakeLists.txt": "podsense_module(common)"}, "common is not in LAYERS"
         )
 
 

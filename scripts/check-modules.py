@@ -2,14 +2,16 @@
 """Holds the include graph of src/ against the design.
 
 Checked, each fault with its file and line:
-  - a room includes only itself and the rooms that its CMakeLists.txt lists (USES), and of those
-    only the headers that they list (HEADERS); a room's other headers are its own affair
-  - USES lists only what LAYERS lets it, and has no cycle
+  - a module includes only itself and the modules that its CMakeLists.txt lists (USES; its tests also
+    those of TEST_USES), and of those
+    only the headers that they list (HEADERS); a module's other headers are its own affair
+  - USES has no cycle, and ARCHITECTURE.md's table of modules says the same
+  - a module names another's namespace (`model::`) only where it lists that module
   - a third-party library is included only where OWNERS says
-  - includes are written from src/ ("room/file.h"), and no .cc is included
+  - includes are written from src/ ("module/file.h"), and no .cc is included
   - every .cc is named in its CMakeLists.txt, or it would never be built or run
 
-A new edge or library is a decision: change the tables here and ARCHITECTURE.md in the same commit.
+A new edge or library is a decision: it changes ARCHITECTURE.md in the same commit.
 """
 
 import argparse
@@ -18,39 +20,11 @@ import pathlib
 import re
 import sys
 
-# Which rooms a room may use. Leaf rooms never see each other.
-LAYERS = {
-    "base": set(),
-    "access": {"base"},
-    "metrics": {"base"},
-    "trace": {"base"},
-    "image": {"base"},
-    "fetch": {"base"},
-    "model": {"base"},
-    "batching": {"base", "metrics"},
-    "protocol": {"base"},
-    "inference": {
-        "base", "metrics", "image", "fetch", "model", "batching", "protocol",
-        "trace",
-    },
-    "http": {"access", "base", "metrics", "protocol", "inference", "trace"},
-    "grpc": {"access", "base", "metrics", "protocol", "inference", "trace"},
-    "server": {
-        "access", "base", "metrics", "image", "fetch", "model", "batching", "protocol", "inference", "http",
-        "grpc", "trace",
-    },
-    "load": {"base", "metrics", "protocol"},
-    "foresight": {"base"},
-    "cli": {
-        "base", "inference", "server", "load", "foresight", "metrics", "model", "protocol", "http",
-    },
-}  # fmt: skip
-
 # Third-party headers (patterns of what stands between the angle brackets), and the files under
-# src/ that may include them. Where a room's *.cc may, its private headers may too, and a room's
+# src/ that may include them. Where a module's *.cc may, its private headers may too, and a module's
 # tests and benchmarks may include what any file of it may.
 OWNERS = [
-    ("ONNX Runtime", ["onnxruntime_*", "cpu_provider_factory.h"], ["model/*.cc"]),
+    ("ONNX Runtime", ["onnxruntime_*", "cpu_provider_factory.h"], ["onnx/*.cc"]),
     ("Boost", ["boost/*"], ["http/*", "load/*"]),
     ("gRPC", ["grpc/*", "grpcpp/*", "grpc++/*"], ["grpc/*", "load/grpc_*"]),
     ("protobuf", ["google/*", "*.pb.h"], ["grpc/*", "load/grpc_*.cc", "model/onnx_graph.cc"]),
@@ -79,11 +53,11 @@ SYSTEM = {"arpa", "asm", "bits", "experimental", "linux", "net", "netinet", "san
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)
 COMMENT = re.compile(r"#[^\n]*")
-KEYWORDS = {"SOURCES", "HEADERS", "USES", "PUBLIC", "PRIVATE", "TESTS", "BENCH"}
+KEYWORDS = {"SOURCES", "HEADERS", "USES", "PUBLIC", "PRIVATE", "TESTS", "TEST_USES", "BENCH"}
 
 
-class Room:
-    """What a room's CMakeLists.txt says."""
+class Module:
+    """What a module's CMakeLists.txt says."""
 
     def __init__(self, folder):
         self.name = folder.name
@@ -92,10 +66,12 @@ class Room:
         text = COMMENT.sub("", lists.read_text("utf-8")) if lists.exists() else ""
         self.names = set(re.findall(r"[\w./+-]+", text))
         self.uses = set(re.findall(r"\bpodsense_(\w+)", self.link_commands(text)))
-        self.headers = set()  # what other rooms may include
-        for call in re.findall(r"podsense_room\(([^)]*)\)", text):
+        self.test_uses = set()
+        self.headers = set()  # what other modules may include
+        for call in re.findall(r"podsense_module\(([^)]*)\)", text):
             self.uses |= self.words_after("USES", call.split())
             self.headers |= self.words_after("HEADERS", call.split())
+            self.test_uses |= self.words_after("TEST_USES", call.split())
         self.uses.discard(self.name)
 
     @staticmethod
@@ -118,15 +94,15 @@ class Room:
 
 
 def is_test(path):
-    return path.endswith(("_test.cc", "_bench.cc"))
+    return path.endswith(("_test.cc", "_bench.cc", "_testing.h", "test_fixture.h"))
 
 
-def may_include(path, room, places):
+def may_include(path, module, places):
     if any(fnmatch.fnmatch(path, place) for place in places):
         return True
-    if path.endswith(".h") and path.removeprefix(f"{room.name}/") not in room.headers:
-        return f"{room.name}/*.cc" in places
-    return is_test(path) and any(place.split("/")[0] == room.name for place in places)
+    if path.endswith(".h") and path.removeprefix(f"{module.name}/") not in module.headers:
+        return f"{module.name}/*.cc" in places
+    return is_test(path) and any(place.split("/")[0] == module.name for place in places)
 
 
 def owner_of(header):
@@ -136,11 +112,11 @@ def owner_of(header):
     return None
 
 
-def third_party_fault(path, room, header):
+def third_party_fault(path, module, header):
     owner = owner_of(header)
     if owner:
         library, places = owner
-        if not may_include(path, room, places):
+        if not may_include(path, module, places):
             places = ", ".join(places)
             return f"{library} (<{header}>) may be included only in {places}"
     elif "/" in header and header.split("/")[0] not in SYSTEM:
@@ -148,62 +124,89 @@ def third_party_fault(path, room, header):
     return None
 
 
-def room_fault(room, rooms, header):
+def module_fault(path, module, modules, header):
     if header.endswith(".cc"):
         return f'"{header}": a .cc is never included'
     target, slash, name = header.partition("/")
     if not slash:
-        return f'"{header}": name it from src/, as "{room.name}/{header}"'
-    if target == room.name:
+        return f'"{header}": name it from src/, as "{module.name}/{header}"'
+    if target == module.name:
         return None
-    if target not in rooms:
-        return f'"{header}": there is no room {target}'
-    if target not in room.uses:
-        return f'"{header}": room {room.name} does not list {target} in USES'
-    if rooms[target].headers and name not in rooms[target].headers:
-        return f'"{header}" is private to room {target}: it is not among its HEADERS'
+    if target not in modules:
+        return f'"{header}": there is no module {target}'
+    if target not in module.uses and not (is_test(path) and target in module.test_uses):
+        return f'"{header}": module {module.name} does not list {target} in USES'
+    if modules[target].headers and name not in modules[target].headers:
+        return f'"{header}" is private to module {target}: it is not among its HEADERS'
     return None
 
 
-def include_faults(src, room, rooms):
-    for file in room.files():
+def include_faults(src, module, modules):
+    for file in module.files():
         path = file.relative_to(src).as_posix()
         text = file.read_text("utf-8", errors="replace")
         for match in INCLUDE.finditer(text):
             bracket, header = match.groups()
-            # A room may have a library's name: in quotes, "grpc/…" is the room's.
-            is_rooms = bracket == '"' and header.split("/")[0] in rooms
-            if not is_rooms and (bracket == "<" or owner_of(header)):
-                fault = third_party_fault(path, room, header)
+            # A module may have a library's name: in quotes, "grpc/…" is the module's.
+            is_ours = bracket == '"' and header.split("/")[0] in modules
+            if not is_ours and (bracket == "<" or owner_of(header)):
+                fault = third_party_fault(path, module, header)
             else:
-                fault = room_fault(room, rooms, header)
+                fault = module_fault(path, module, modules, header)
             if fault:
                 line = text.count("\n", 0, match.start()) + 1
                 yield f"src/{path}:{line}: {fault}"
 
 
-def list_faults(src, room, rooms):
-    path = f"src/{room.name}/CMakeLists.txt"
-    if room.name not in LAYERS:
-        yield f"{path}: room {room.name} is not in LAYERS: say what it may use"
-    for used in sorted(room.uses):
-        if used not in rooms:
-            yield f"{path}: USES {used}, and there is no such room"
-        elif used not in LAYERS.get(room.name, {used}):
-            yield f"{path}: room {room.name} may not use {used}"
-    for file in room.files():
-        name = file.relative_to(room.folder).as_posix()
-        if file.suffix == ".cc" and name not in room.names:
+def list_faults(src, module, modules):
+    path = f"src/{module.name}/CMakeLists.txt"
+    for used in sorted(module.uses | module.test_uses):
+        if used not in modules:
+            yield f"{path}: USES {used}, and there is no such module"
+    for file in module.files():
+        name = file.relative_to(module.folder).as_posix()
+        if file.suffix == ".cc" and name not in module.names:
             yield f"{file.relative_to(src.parent).as_posix()}: not named in {path}"
 
 
-def find_cycle(rooms):
-    """The rooms of one cycle in USES, the first again at the end; None if there is none."""
+def table_faults(root, modules):
+    """ARCHITECTURE.md has one row a module: `| [name](link) | … | used, modules | owns |`."""
+    document = root / "ARCHITECTURE.md"
+    if not document.exists():
+        return
+    rows = {}
+    for number, line in enumerate(document.read_text("utf-8").splitlines(), 1):
+        match = re.match(r"\| \[(\w+)\]\(src/", line)
+        if match:
+            rows[match[1]] = number, set(re.findall(r"\w+", line.split(" | ")[-2]))
+    for name in sorted(modules):
+        wanted = modules[name].uses
+        number, found = rows.get(name, (1, None))
+        if found is None:
+            yield f"ARCHITECTURE.md: the table of modules has no row [{name}](src/{name}…)"
+        elif found != wanted:
+            yield f"ARCHITECTURE.md:{number}: module {name} uses {', '.join(sorted(wanted)) or '–'}"
+
+
+def namespace_faults(src, module, modules):
+    names = "|".join(sorted(modules.keys() - {module.name, "base"}))
+    used = re.compile(rf"(?<![:\w])({names})::(?!testing)")
+    for file in module.files():
+        path = file.relative_to(src).as_posix()
+        for number, line in enumerate(file.read_text("utf-8", errors="replace").splitlines(), 1):
+            for match in used.finditer(line.split("//")[0]):
+                allowed = module.uses | (module.test_uses if is_test(path) else set())
+                if match[1] not in allowed:
+                    yield f"src/{path}:{number}: module {module.name} names {match[1]}:: and does not list it in USES"
+
+
+def find_cycle(modules):
+    """The modules of one cycle in USES, the first again at the end; None if there is none."""
     state = {}
 
     def visit(name, trail):
         state[name] = "open"
-        for used in sorted(rooms[name].uses & rooms.keys()):
+        for used in sorted(modules[name].uses & modules.keys()):
             if state.get(used) == "open":
                 return [*trail[trail.index(used) :], used]
             if used not in state:
@@ -213,7 +216,7 @@ def find_cycle(rooms):
         state[name] = "done"
         return None
 
-    for name in sorted(rooms):
+    for name in sorted(modules):
         if name not in state:
             cycle = visit(name, [name])
             if cycle:
@@ -234,15 +237,17 @@ def fuzz_faults(root):
 def check(root):
     """Every fault as one line."""
     src = root / "src"
-    rooms = {f.name: Room(f) for f in sorted(src.iterdir()) if f.is_dir()}
+    modules = {f.name: Module(f) for f in sorted(src.iterdir()) if f.is_dir()}
     faults = []
-    cycle = find_cycle(rooms)
+    cycle = find_cycle(modules)
     if cycle:
-        faults.append(f"src: the rooms use each other in a circle: {' -> '.join(cycle)}")
-    for room in rooms.values():
-        faults += list_faults(src, room, rooms)
-        faults += include_faults(src, room, rooms)
+        faults.append(f"src: the modules use each other in a circle: {' -> '.join(cycle)}")
+    for module in modules.values():
+        faults += list_faults(src, module, modules)
+        faults += include_faults(src, module, modules)
+        faults += namespace_faults(src, module, modules)
     faults += fuzz_faults(root)
+    faults += table_faults(root, modules)
     return faults
 
 

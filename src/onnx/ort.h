@@ -11,8 +11,18 @@
 #include <string>
 
 #include "base/error.h"
+#include "model/model.h"
 
-namespace podsense::model {
+namespace podsense::onnx {
+
+using model::Candidate;
+using model::Engine;
+using model::Manifest;
+using model::Model;
+using model::Outputs;
+using model::Signature;
+using model::TensorInfo;
+using model::TensorView;
 
 /// What sessions share. Models hold it, so that it outlives them.
 struct OrtContext {
@@ -23,4 +33,4 @@ struct OrtContext {
 /// The first line of ONNX Runtime's text, without its source paths, at most 200 bytes.
 std::string short_reason(const char* ort_message);
 
-}  // namespace podsense::model
+}  // namespace podsense::onnx

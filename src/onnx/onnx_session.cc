@@ -1,4 +1,4 @@
-#include "model/onnx_session.h"
+#include "onnx/onnx_session.h"
 
 #include <algorithm>
 #include <array>
@@ -8,14 +8,16 @@
 #include <ranges>
 #include <utility>
 
-#include "model/division_trap.h"
 #include "model/onnx_graph.h"
-#include "model/onnx_tensors.h"
 #include "model/row_analysis.h"
 #include "model/signature.h"
+#include "onnx/division_trap.h"
+#include "onnx/onnx_tensors.h"
 
-namespace podsense::model {
+namespace podsense::onnx {
 namespace {
+
+using model::FileDescription;
 
 /// Inputs and outputs of ordinary models; more than this go to the heap.
 constexpr std::size_t kFewTensors = 8;
@@ -81,19 +83,23 @@ class OnnxModel final : public Model {
   [[nodiscard]] std::uint64_t version() const override { return version_; }
   [[nodiscard]] const Manifest& manifest() const override { return manifest_; }
   [[nodiscard]] const Signature& signature() const override { return signature_; }
+  [[nodiscard]] const Engine& engine() const override {
+    static constexpr Engine kEngine{
+        .backend = kBackendName, .platform = "onnxruntime_onnx", .file = "model.onnx"};
+    return kEngine;
+  }
   [[nodiscard]] std::uint64_t file_bytes() const override { return open_.file_bytes; }
   [[nodiscard]] unsigned threads() const override { return open_.threads; }
   [[nodiscard]] std::string_view content() const override { return open_.content; }
 
   Result<void> run(std::span<const TensorView> inputs, Outputs& outputs) const override {
-    if (auto fine = check(inputs); !fine) {
+    if (auto fine = model::check_inputs(signature_.inputs, inputs); !fine) {
       return fine;
     }
-    Outputs::Impl& out = outputs.impl();
     const DivisionWatch divisions(threads() > 1);
-    auto done = run_checked(inputs, out);
+    auto done = run_checked(inputs, outputs);
     if (divisions.trapped()) {
-      out.clear();
+      outputs.clear();
       return fail(ErrorCode::kInvalidArgument,
                   "the model cannot take these values: an integer division has no result (by 0, or "
                   "the smallest number by -1)");
@@ -102,8 +108,9 @@ class OnnxModel final : public Model {
   }
 
  private:
-  Result<void> run_checked(std::span<const TensorView> inputs, Outputs::Impl& out) const {
-    if (keeps_tensors_ && fits_kept(out, inputs[0]) && run_kept(out, inputs[0])) {
+  Result<void> run_checked(std::span<const TensorView> inputs, Outputs& out) const {
+    auto& owned = out.owner<OwnedValues>();
+    if (keeps_tensors_ && fits_kept(owned, inputs[0]) && run_kept(owned, out.size(), inputs[0])) {
       return {};
     }
     if (inputs.size() <= kFewTensors && signature_.outputs.size() <= kFewTensors) {
@@ -118,43 +125,29 @@ class OnnxModel final : public Model {
     return run_with(inputs, values, raw_inputs, raw_outputs, out);
   }
 
-  Result<void> check(std::span<const TensorView> inputs) const {
-    if (inputs.size() != signature_.inputs.size()) {
-      return fail(ErrorCode::kInvalidArgument, "the model takes " +
-                                                   std::to_string(signature_.inputs.size()) +
-                                                   " inputs, not " + std::to_string(inputs.size()));
-    }
-    for (std::size_t i = 0; i < inputs.size(); ++i) {
-      if (auto fine = check_input(signature_.inputs[i], inputs[i]); !fine) {
-        return fine;
-      }
-    }
-    return {};
-  }
-
-  bool fits_kept(const Outputs::Impl& out, const TensorView& input) const {
-    return out.model == serial_ && input.data.size() <= kKeptInput &&
-           std::ranges::equal(input.shape, out.input_shape);
+  bool fits_kept(const OwnedValues& owned, const TensorView& input) const {
+    return owned.model == serial_ && input.data.size() <= kKeptInput &&
+           std::ranges::equal(input.shape, owned.input_shape);
   }
 
   /// Into the tensors of the last run: to make and describe new ones is a fifth of a small run.
   /// False where that cannot be, as when an output has another shape this time.
-  bool run_kept(Outputs::Impl& out, const TensorView& input) const {
+  bool run_kept(OwnedValues& owned, std::size_t outputs, const TensorView& input) const {
     const OrtApi& api = Ort::GetApi();
-    out.input.assign(input.data.begin(), input.data.end());  // keeps its memory: of the same size
-    if (!out.input_value) {
+    owned.input.assign(input.data.begin(), input.data.end());  // keeps its memory: of the same size
+    if (!owned.input_value) {
       OrtValue* made = nullptr;
       if (const Status failed{api.CreateTensorWithDataAsOrtValue(
-              open_.context->memory, out.input.data(), out.input.size(), out.input_shape.data(),
-              out.input_shape.size(), ort_types_[0], &made)}) {
+              open_.context->memory, owned.input.data(), owned.input.size(),
+              owned.input_shape.data(), owned.input_shape.size(), ort_types_[0], &made)}) {
         return false;
       }
-      out.input_value.reset(made);
+      owned.input_value.reset(made);
     }
-    const OrtValue* const raw_input = out.input_value.get();
+    const OrtValue* const raw_input = owned.input_value.get();
     std::array<OrtValue*, kFewTensors> raw_outputs{};
-    std::ranges::transform(std::span(out.made).first(out.size), raw_outputs.begin(),
-                           [](const Outputs::Impl::Made& made) { return made.value.get(); });
+    std::ranges::transform(std::span(owned.values).first(outputs), raw_outputs.begin(),
+                           [](const Value& value) { return value.get(); });
     const Status failed(api.Run(session_, run_options_, input_names_.data(), &raw_input, 1,
                                 output_names_.data(), output_names_.size(), raw_outputs.data()));
     return failed == nullptr;
@@ -162,7 +155,7 @@ class OnnxModel final : public Model {
 
   Result<void> run_with(std::span<const TensorView> inputs, std::span<Value> values,
                         std::span<OrtValue*> raw_inputs, std::span<OrtValue*> raw_outputs,
-                        Outputs::Impl& out) const {
+                        Outputs& out) const {
     const OrtApi& api = Ort::GetApi();
     std::vector<std::vector<std::byte>> aligned;
     for (std::size_t i = 0; i < inputs.size(); ++i) {
@@ -176,7 +169,7 @@ class OnnxModel final : public Model {
       static constexpr std::array<std::byte, 16>
           kNothing{};  // an empty tensor needs an address too
       std::span<const std::byte> data = inputs[i].data;
-      if (!is_aligned(inputs[i])) {
+      if (!model::is_aligned(inputs[i])) {
         data = aligned.emplace_back(data.begin(), data.end());  // vectors keep their memory
       }
       // ONNX Runtime does not write into inputs.
@@ -201,46 +194,37 @@ class OnnxModel final : public Model {
     }
     const bool shared = copy_shared(inputs, aligned, out);
     if (!shared && keeps_tensors_ && inputs[0].data.size() <= kKeptInput) {
-      out.model = serial_;
-      out.input_shape.assign(inputs[0].shape.begin(), inputs[0].shape.end());
+      auto& owned = out.owner<OwnedValues>();
+      owned.model = serial_;
+      owned.input_shape.assign(inputs[0].shape.begin(), inputs[0].shape.end());
     }
     return {};
   }
 
-  /// An output that is an input, or a part of one, would end with the request's memory: copies it.
-  /// True where there was one.
   static bool copy_shared(std::span<const TensorView> inputs,
-                          std::span<const std::vector<std::byte>> aligned, Outputs::Impl& out) {
-    bool shared = false;
-    for (Outputs::Impl::Made& made : std::span(out.made).first(out.size)) {
-      const auto holds = [&made](std::span<const std::byte> memory) {
-        return overlap(memory, made.data);
-      };
-      if (std::ranges::any_of(inputs, holds, &TensorView::data) ||
-          std::ranges::any_of(aligned, holds)) {
-        made.copied.assign(made.data.begin(), made.data.end());
-        made.data = made.copied;
-        shared = true;
-      }
-    }
-    return shared;
+                          std::span<const std::vector<std::byte>> aligned, Outputs& out) {
+    std::vector<std::span<const std::byte>> memory;
+    std::ranges::transform(inputs, std::back_inserter(memory), &TensorView::data);
+    memory.insert(memory.end(), aligned.begin(), aligned.end());
+    return out.copy_shared(memory);
   }
 
   /// Takes ownership of every value, also where one of them cannot be read.
-  static Result<void> collect(std::span<OrtValue*> values, Outputs::Impl& out) {
-    if (out.made.size() < values.size()) {
-      out.made.resize(values.size());
+  static Result<void> collect(std::span<OrtValue*> raw, Outputs& out) {
+    auto& values = out.owner<OwnedValues>().values;
+    if (values.size() < raw.size()) {
+      values.resize(raw.size());
     }
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      out.made[i].value.reset(values[i]);
+    for (std::size_t i = 0; i < raw.size(); ++i) {
+      values[i].reset(raw[i]);
     }
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      if (OrtStatus* failed = describe(out.made[i])) {
+    const auto tensors = out.resize(raw.size());
+    for (std::size_t i = 0; i < raw.size(); ++i) {
+      if (OrtStatus* failed = describe(raw[i], tensors[i])) {
         out.clear();
         return fail(internal_error(failed));
       }
     }
-    out.size = values.size();
     return {};
   }
 
@@ -316,8 +300,8 @@ Result<FileDescription> describe_file(const Ort::Session& session) {
 
 /// What the operators say that inputs and outputs do not.
 void examine_graph(const std::filesystem::path& path, FileDescription& file) {
-  const auto graph = read_graph(path);
-  const auto proof = graph ? prove_rows_apart(*graph, file.inputs, file.outputs)
+  const auto graph = model::read_graph(path);
+  const auto proof = graph ? model::prove_rows_apart(*graph, file.inputs, file.outputs)
                            : Result<void>(fail(graph.error()));
   for (auto* infos : {&file.inputs, &file.outputs}) {
     for (TensorInfo& info : *infos) {
@@ -337,7 +321,7 @@ Result<std::shared_ptr<const Model>> make_onnx_model(OpenSession open, const Can
       return fail(file.error());
     }
     examine_graph(candidate.file, *file);
-    auto signature = make_signature(std::move(*file), candidate.manifest);
+    auto signature = model::make_signature(std::move(*file), candidate.manifest);
     if (!signature) {
       return fail(signature.error());
     }
@@ -348,4 +332,4 @@ Result<std::shared_ptr<const Model>> make_onnx_model(OpenSession open, const Can
   }
 }
 
-}  // namespace podsense::model
+}  // namespace podsense::onnx

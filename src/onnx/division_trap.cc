@@ -1,4 +1,4 @@
-#include "model/division_trap.h"
+#include "onnx/division_trap.h"
 
 #include <ucontext.h>
 
@@ -8,7 +8,7 @@
 #include <csignal>
 #include <mutex>
 
-namespace podsense::model {
+namespace podsense::onnx {
 namespace {
 
 // Written by a signal handler on the thread that reads it.
@@ -106,4 +106,4 @@ bool DivisionWatch::trapped() const {
   return before_ != (any_thread_ ? traps_anywhere.load(std::memory_order_relaxed) : traps_here);
 }
 
-}  // namespace podsense::model
+}  // namespace podsense::onnx

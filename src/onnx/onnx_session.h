@@ -1,15 +1,18 @@
 #pragma once
 
-/// One ONNX file opened by ONNX Runtime. Private to this room.
+/// One ONNX file opened by ONNX Runtime. Private to this module.
 
 #include <optional>
 #include <string>
 
 #include "model/model.h"
-#include "model/model_cache.h"
-#include "model/ort.h"
+#include "onnx/model_cache.h"
+#include "onnx/ort.h"
 
-namespace podsense::model {
+namespace podsense::onnx {
+
+/// As `backend:` of a manifest has it.
+inline constexpr std::string_view kBackendName = "onnxruntime";
 
 struct OpenSession {
   std::shared_ptr<const OrtContext> context;
@@ -25,7 +28,4 @@ struct OpenSession {
 /// @errors kInvalidArgument: an input or output that cannot be served, or as make_signature
 Result<std::shared_ptr<const Model>> make_onnx_model(OpenSession open, const Candidate& candidate);
 
-/// A model that only burns CPU time.
-std::shared_ptr<const Model> make_simulated_model(const Candidate& candidate);
-
-}  // namespace podsense::model
+}  // namespace podsense::onnx

@@ -1,3 +1,5 @@
+#include "onnx/onnx_backend.h"
+
 #include <sys/stat.h>
 
 #include <cstdlib>
@@ -6,11 +8,11 @@
 
 #include "base/digest.h"
 #include "base/log.h"
-#include "model/division_trap.h"
 #include "model/external_data.h"
-#include "model/onnx_session.h"
+#include "onnx/division_trap.h"
+#include "onnx/onnx_session.h"
 
-namespace podsense::model {
+namespace podsense::onnx {
 namespace {
 
 namespace fs = std::filesystem;
@@ -50,9 +52,9 @@ Error refused(std::string what, std::string detail = {}) {
   return {ErrorCode::kInvalidArgument, std::move(what), std::move(detail)};
 }
 
-class OnnxRuntime final : public Runtime {
+class OnnxBackend final : public model::Backend {
  public:
-  OnnxRuntime(RuntimeOptions options, std::shared_ptr<const OrtContext> context)
+  OnnxBackend(Options options, std::shared_ptr<const OrtContext> context)
       : options_(std::move(options)),
         context_(std::move(context)),
         version_(OrtGetApiBase()->GetVersionString()),
@@ -60,14 +62,15 @@ class OnnxRuntime final : public Runtime {
         cache_(options_.cache_dir, version_) {}
 
   [[nodiscard]] std::string_view version() const override { return version_; }
-  [[nodiscard]] std::string_view cpu() const override { return cpu_; }
+  [[nodiscard]] std::string_view machine() const override { return cpu_; }
+  [[nodiscard]] std::string_view name() const override { return kBackendName; }
+  [[nodiscard]] bool accepts(const Candidate& candidate) const override {
+    return !candidate.file.empty();
+  }
 
   Result<std::shared_ptr<const Model>> load(const Candidate& candidate) override {
     if (candidate.file.empty()) {
-      if (candidate.manifest.task != Task::kSimulated) {
-        return fail(refused("there is no model.onnx"));
-      }
-      return make_simulated_model(candidate);
+      return fail(refused("there is no model.onnx"));
     }
     const auto bytes = check_file(candidate);
     if (!bytes) {
@@ -75,7 +78,7 @@ class OnnxRuntime final : public Runtime {
     }
     std::optional<Hash128> content;
     if (cache_.enabled()) {
-      content = fast_hash_file(candidate.file);
+      content = model::fast_hash_file(candidate.file);
     }
     auto session = open(candidate, *bytes, content);
     if (!session) {
@@ -115,11 +118,11 @@ class OnnxRuntime final : public Runtime {
 
   /// All files of external data inside the folder, and with them still within the limit.
   static Result<bool> has_external_data(const Candidate& candidate, std::uint64_t bytes) {
-    const auto external = find_external_data(candidate.file);
+    const auto external = model::find_external_data(candidate.file);
     if (!external) {
       return fail(refused("model.onnx: " + external.error().message, external.error().detail));
     }
-    const auto files = resolve_external_data(*external, candidate.folder);
+    const auto files = model::resolve_external_data(*external, candidate.folder);
     if (!files) {
       return fail(files.error());
     }
@@ -239,7 +242,7 @@ class OnnxRuntime final : public Runtime {
     }
   }
 
-  RuntimeOptions options_;
+  Options options_;
   std::shared_ptr<const OrtContext> context_;
   std::string version_;
   std::string cpu_;
@@ -248,7 +251,7 @@ class OnnxRuntime final : public Runtime {
 
 }  // namespace
 
-Result<std::unique_ptr<Runtime>> Runtime::create(const RuntimeOptions& options) {
+Result<std::unique_ptr<model::Backend>> make_backend(const Options& options) {
   if (!start_library()) {
     return fail(ErrorCode::kInternal, "ONNX Runtime is too old: its API " +
                                           std::to_string(ORT_API_VERSION) + " is needed");
@@ -259,10 +262,10 @@ Result<std::unique_ptr<Runtime>> Runtime::create(const RuntimeOptions& options) 
         Ort::Env(ORT_LOGGING_LEVEL_WARNING, "podsense", write_log, nullptr),
         Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault));
     context->env.DisableTelemetryEvents();
-    return std::make_unique<OnnxRuntime>(options, std::move(context));
+    return std::make_unique<OnnxBackend>(options, std::move(context));
   } catch (const std::exception& e) {
     return fail(ErrorCode::kInternal, "ONNX Runtime cannot start", e.what());
   }
 }
 
-}  // namespace podsense::model
+}  // namespace podsense::onnx

@@ -1,4 +1,4 @@
-#include "model/model_cache.h"
+#include "onnx/model_cache.h"
 
 #include <unistd.h>
 
@@ -6,21 +6,28 @@
 #include <thread>
 
 #include "model/model_testing.h"
+#include "onnx/onnx_backend.h"
 
-namespace podsense::model {
+namespace podsense::onnx {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::bytes_of;
-using testing::candidate;
-using testing::TempFolder;
-using testing::tiny;
-using testing::values_of;
+using model::Candidate;
+using model::fast_hash_file;
+using model::Model;
+using model::Outputs;
+using model::TensorView;
+using model::testing::bytes_of;
+using model::testing::candidate;
+using model::testing::read_file;
+using model::testing::TempFolder;
+using model::testing::tiny;
+using model::testing::values_of;
 
 class CacheTest : public ::testing::Test {
  protected:
   std::shared_ptr<const Model> load(std::string_view file = "conv_softmax.onnx") {
-    auto runtime = Runtime::create({.cache_dir = folder_ / "cache"});
+    auto runtime = make_backend({.cache_dir = folder_ / "cache"});
     auto model = (*runtime)->load(candidate(file));
     EXPECT_TRUE(model) << model.error().message << " | " << model.error().detail;
     return model.value_or(nullptr);
@@ -49,7 +56,7 @@ class CacheTest : public ::testing::Test {
 };
 
 TEST_F(CacheTest, TheSecondLoadUsesTheKeptCopyAndAnswersTheSame) {
-  const auto plain = (*Runtime::create({}))->load(candidate("conv_softmax.onnx"));
+  const auto plain = (*make_backend({}))->load(candidate("conv_softmax.onnx"));
   const auto first = load();
   ASSERT_EQ(entries().size(), 1U);
   const auto made = fs::last_write_time(entries()[0]);
@@ -69,14 +76,14 @@ TEST_F(CacheTest, TheKeptCopyIsReadAndNotTheModelAgain) {
   c.folder = models.path();
   c.file = models / "model.onnx";
   fs::copy(tiny("conv_softmax.onnx"), c.file);
-  auto runtime = std::move(*Runtime::create({.cache_dir = folder_ / "cache"}));
+  auto runtime = std::move(*make_backend({.cache_dir = folder_ / "cache"}));
   ASSERT_TRUE(runtime->load(c));
   // A sealed entry of another model under this one's name shows which file was opened.
   const ModelCache cache(folder_ / "cache", runtime->version());
   const std::string key = entries().at(0).stem();
   ASSERT_EQ(key, cache.key(*fast_hash_file(c.file)));
   const TempFolder other;
-  auto second = std::move(*Runtime::create({.cache_dir = other / "cache"}));
+  auto second = std::move(*make_backend({.cache_dir = other / "cache"}));
   ASSERT_TRUE(second->load(candidate("tabular.onnx")));
   fs::copy(fs::directory_iterator(other / "cache")->path(), entries().at(0),
            fs::copy_options::overwrite_existing);
@@ -85,7 +92,7 @@ TEST_F(CacheTest, TheKeptCopyIsReadAndNotTheModelAgain) {
 
 TEST_F(CacheTest, ATornOrChangedEntryIsMadeAgain) {
   const auto plain = answer(*load());
-  const std::string whole = testing::read_file(entries().at(0));
+  const std::string whole = read_file(entries().at(0));
   const auto entry = entries().at(0);
   std::string changed = whole;
   changed[whole.size() / 2] = static_cast<char>(changed[whole.size() / 2] ^ 1);
@@ -96,7 +103,7 @@ TEST_F(CacheTest, ATornOrChangedEntryIsMadeAgain) {
     std::ofstream(entry, std::ios::binary | std::ios::trunc) << content;
     EXPECT_EQ(answer(*load()), plain);
     ASSERT_EQ(entries().size(), 1U);
-    EXPECT_EQ(testing::read_file(entry).size(), whole.size());
+    EXPECT_EQ(read_file(entry).size(), whole.size());
   }
 }
 
@@ -117,7 +124,7 @@ TEST_F(CacheTest, ACopyThatCannotBeOpenedIsNotMadeAtEveryStart) {
 TEST_F(CacheTest, NoFolderIsNoFailure) {
   folder_.write("cache", "a file where the folder should be");
   EXPECT_NE(load(), nullptr);
-  EXPECT_EQ(testing::read_file(folder_ / "cache"), "a file where the folder should be");
+  EXPECT_EQ(read_file(folder_ / "cache"), "a file where the folder should be");
 }
 
 TEST_F(CacheTest, ModelsWithExternalDataAreNotKept) {
@@ -126,11 +133,11 @@ TEST_F(CacheTest, ModelsWithExternalDataAreNotKept) {
 }
 
 TEST_F(CacheTest, RefusedModelsLeaveNothing) {
-  auto runtime = std::move(*Runtime::create({.cache_dir = folder_ / "cache"}));
+  auto runtime = std::move(*make_backend({.cache_dir = folder_ / "cache"}));
   EXPECT_FALSE(runtime->load(candidate("external_escaping.onnx")));
   const TempFolder models;
   Candidate c = candidate("conv_softmax.onnx");
-  std::string bad = testing::read_file(c.file);
+  std::string bad = read_file(c.file);
   bad.replace(bad.find("Conv"), 4, "Cnov");
   c.file = models.write("model.onnx", bad);
   c.folder = models.path();
@@ -173,7 +180,7 @@ TEST_F(CacheTest, ScratchFilesOfDeadProcessesAreRemoved) {
 }
 
 TEST_F(CacheTest, ManyLoadersMakeOneWholeEntry) {
-  auto runtime = std::move(*Runtime::create({.cache_dir = folder_ / "cache"}));
+  auto runtime = std::move(*make_backend({.cache_dir = folder_ / "cache"}));
   {
     std::vector<std::jthread> threads;
     for (int i = 0; i < 4; ++i) {
@@ -217,4 +224,4 @@ TEST(FastHash, AFileHashesAlikeHoweverItIsRead) {
 }
 
 }  // namespace
-}  // namespace podsense::model
+}  // namespace podsense::onnx

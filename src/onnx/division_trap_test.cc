@@ -1,17 +1,21 @@
-#include "model/division_trap.h"
+#include "onnx/division_trap.h"
 
 #include <limits>
 #include <thread>
 #include <vector>
 
 #include "model/model_testing.h"
+#include "onnx/onnx_backend.h"
 
-namespace podsense::model {
+namespace podsense::onnx {
 namespace {
 
-using testing::bytes_of;
-using testing::candidate;
-using testing::values_of;
+using model::Model;
+using model::Outputs;
+using model::TensorView;
+using model::testing::bytes_of;
+using model::testing::candidate;
+using model::testing::values_of;
 
 TEST(DivisionLength, KnowsEveryFormOfTheInstruction) {
   const std::vector<std::pair<std::vector<unsigned char>, unsigned>> cases{
@@ -50,7 +54,7 @@ class Division : public ::testing::Test {
     Outputs outputs;
     return model.run(inputs, outputs).map([&] { return values_of<std::int32_t>(outputs[0]); });
   }
-  std::unique_ptr<Runtime> runtime_ = std::move(*Runtime::create({}));
+  std::unique_ptr<model::Backend> runtime_ = std::move(*make_backend({}));
 };
 
 TEST_F(Division, WithoutAResultFailsThatRunAlone) {
@@ -82,4 +86,4 @@ TEST_F(Division, OfOneThreadIsNoFaultOfAnother) {
 }
 
 }  // namespace
-}  // namespace podsense::model
+}  // namespace podsense::onnx

@@ -1,19 +1,24 @@
-#include "model/row_analysis.h"
-
 #include <algorithm>
 #include <vector>
 
 #include "model/model_testing.h"
+#include "model/row_analysis.h"
+#include "onnx/onnx_backend.h"
 
-namespace podsense::model {
+namespace podsense::onnx {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::candidate;
+using model::prove_rows_apart;
+using model::read_graph;
+using model::Signature;
+using model::TensorInfo;
+using model::testing::candidate;
+using model::testing::read_file;
+using model::testing::tiny;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
-using testing::tiny;
 
 /// The tiny models whose names begin so: models/make_tiny.py says what each is.
 std::vector<std::string> named(std::string_view prefix) {
@@ -30,7 +35,7 @@ std::vector<std::string> named(std::string_view prefix) {
 class RowAnalysis : public ::testing::TestWithParam<std::string> {
  protected:
   static Signature signature() {
-    auto runtime = std::move(*Runtime::create({}));
+    auto runtime = std::move(*make_backend({}));
     auto model = runtime->load(candidate(GetParam()));
     EXPECT_TRUE(model) << model.error().message << " | " << model.error().detail;
     return model ? (*model)->signature() : Signature{};
@@ -69,7 +74,7 @@ TEST(RowAnalysisTest, NamesTheOperatorInTheWay) {
 }
 
 TEST(RowAnalysisTest, TheOrdinaryTinyModelsKeepRowsApart) {
-  auto runtime = std::move(*Runtime::create({}));
+  auto runtime = std::move(*make_backend({}));
   for (const char* name :
        {"add_one.onnx", "sum_two_inputs.onnx", "conv_softmax.onnx", "conv_gray.onnx",
         "image_u8_nhwc.onnx", "tabular.onnx", "regressor.onnx", "strings.onnx"}) {
@@ -91,7 +96,7 @@ TEST(GraphTest, ReadsStructureAndSmallConstants) {
 
 TEST(GraphTest, RefusesWhatIsNoModel) {
   const TempFolder folder;
-  std::ofstream(folder / "cut.onnx") << testing::read_file(tiny("tabular.onnx")).substr(0, 100);
+  std::ofstream(folder / "cut.onnx") << read_file(tiny("tabular.onnx")).substr(0, 100);
   std::ofstream(folder / "text.onnx") << "hello, world";
   std::ofstream(folder / "empty.onnx");
   for (const char* name : {"cut.onnx", "text.onnx", "empty.onnx", "missing.onnx"}) {
@@ -100,4 +105,4 @@ TEST(GraphTest, RefusesWhatIsNoModel) {
 }
 
 }  // namespace
-}  // namespace podsense::model
+}  // namespace podsense::onnx

@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-namespace podsense::model {
+namespace podsense::onnx {
 
 /// Takes over SIGFPE for divisions; every other cause goes to the handler that was there before.
 /// Once per process; later calls do nothing.
@@ -29,4 +29,4 @@ class DivisionWatch {
 /// @source Intel SDM volume 2, chapter 2 (prefixes, ModRM, SIB) and DIV/IDIV
 unsigned division_length(const unsigned char* code);
 
-}  // namespace podsense::model
+}  // namespace podsense::onnx

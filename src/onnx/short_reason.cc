@@ -3,9 +3,9 @@
 #include <string>
 #include <string_view>
 
-#include "model/ort.h"
+#include "onnx/ort.h"
 
-namespace podsense::model {
+namespace podsense::onnx {
 
 std::string short_reason(const char* ort_message) {
   constexpr std::size_t kShown = 200;
@@ -44,4 +44,4 @@ std::string short_reason(const char* ort_message) {
   return std::string(text.substr(0, kShown));
 }
 
-}  // namespace podsense::model
+}  // namespace podsense::onnx

@@ -1,7 +1,7 @@
 #pragma once
 
 /// Optimised copies of models, so that the next start on this kind of machine skips the work. Every
-/// fault here (no folder, no room, a torn file) costs time, never the load. Private to this room.
+/// fault here (no folder, no room, a torn file) costs time, never the load. Private to this module.
 
 #include <cstddef>
 #include <filesystem>
@@ -13,7 +13,10 @@
 
 #include "model/fast_hash.h"
 
-namespace podsense::model {
+namespace podsense::onnx {
+
+using model::fast_hash;
+using model::Hash128;
 
 /// A file's bytes, mapped for reading as long as this lives. Only for files that nobody writes in
 /// place: a file cut short under a mapping kills the process that touches it.
@@ -72,4 +75,4 @@ class ModelCache {
 /// What ONNX Runtime's choice of kernels depends on: CPU model and flags.
 std::string cpu_description(const std::filesystem::path& cpuinfo = "/proc/cpuinfo");
 
-}  // namespace podsense::model
+}  // namespace podsense::onnx

@@ -1,4 +1,4 @@
-#include "model/model_cache.h"
+#include "onnx/model_cache.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -18,7 +18,7 @@
 
 #include "base/small_file.h"
 
-namespace podsense::model {
+namespace podsense::onnx {
 namespace {
 
 namespace fs = std::filesystem;
@@ -192,4 +192,4 @@ void ModelCache::make_room() const {
   }
 }
 
-}  // namespace podsense::model
+}  // namespace podsense::onnx

@@ -1,0 +1,71 @@
+#pragma once
+
+/// The smallest engine: models in plain C++, without a file. For the backend contract suite, and
+/// for tests of whatever stands on models but needs no ONNX Runtime.
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/backend.h"
+
+namespace podsense::model::testing {
+
+/// Answers each input with the input itself.
+class ToyModel final : public Model {
+ public:
+  explicit ToyModel(const Candidate& candidate) : candidate_(candidate) {
+    signature_.inputs = {{.name = "x", .type = DataType::kFp32, .shape = {-1, 4}},
+                         {.name = "t", .type = DataType::kBytes, .shape = {-1}}};
+    signature_.outputs = signature_.inputs;
+    signature_.outputs[0].name = "x_again";
+    signature_.outputs[1].name = "t_again";
+  }
+  [[nodiscard]] const std::string& name() const override { return candidate_.name; }
+  [[nodiscard]] std::uint64_t version() const override { return candidate_.version; }
+  [[nodiscard]] const Manifest& manifest() const override { return candidate_.manifest; }
+  [[nodiscard]] const Signature& signature() const override { return signature_; }
+  [[nodiscard]] const Engine& engine() const override {
+    static constexpr Engine kEngine{.backend = "toy", .platform = "toy", .file = ""};
+    return kEngine;
+  }
+  [[nodiscard]] std::uint64_t file_bytes() const override { return 0; }
+
+  Result<void> run(std::span<const TensorView> inputs, Outputs& outputs) const override {
+    outputs.clear();
+    if (auto fine = check_inputs(signature_.inputs, inputs); !fine) {
+      return fine;
+    }
+    const auto tensors = outputs.resize(inputs.size());
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      tensors[i].type = inputs[i].type;
+      tensors[i].shape.assign(inputs[i].shape.begin(), inputs[i].shape.end());
+      tensors[i].data = inputs[i].data;  // as an engine that passes an input on
+    }
+    std::vector<std::span<const std::byte>> borrowed;
+    for (const TensorView& input : inputs) {
+      borrowed.push_back(input.data);
+    }
+    outputs.copy_shared(borrowed);
+    return {};
+  }
+
+ private:
+  Candidate candidate_;
+  Signature signature_;
+};
+
+class ToyBackend final : public Backend {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "toy"; }
+  [[nodiscard]] bool accepts(const Candidate& candidate) const override {
+    return candidate.file.empty();
+  }
+  Result<std::shared_ptr<const Model>> load(const Candidate& candidate) override {
+    return std::make_shared<ToyModel>(candidate);
+  }
+  [[nodiscard]] std::string_view version() const override { return "0"; }
+};
+
+}  // namespace podsense::model::testing

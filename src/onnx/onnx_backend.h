@@ -1,0 +1,28 @@
+#pragma once
+
+/// ONNX files, run by ONNX Runtime, which nobody else includes.
+///
+/// @source ONNX Runtime C++ API 21 over the library 1.31
+
+#include <filesystem>
+#include <memory>
+
+#include "base/error.h"
+#include "model/backend.h"
+
+namespace podsense::onnx {
+
+struct Options {
+  unsigned threads = 1;  ///< per run where the manifest says nothing
+  bool spinning = false;
+  bool memory_arena = true;
+  /// Where optimised copies of models are kept for a faster start (keyed by content, library and
+  /// CPU); empty: nowhere. Never inside the repository.
+  std::filesystem::path cache_dir;
+};
+
+/// One per process. Sets ORT_DISABLE_TELEMETRY=1 before the first call into ONNX Runtime.
+/// @errors kInternal: ONNX Runtime cannot start
+Result<std::unique_ptr<model::Backend>> make_backend(const Options& options);
+
+}  // namespace podsense::onnx

@@ -250,6 +250,7 @@ void Connection::examine_head() {
 void Connection::choose_handler() {
   const auto hosts = request_.headers->count(Field::host);
   if (hosts > 1 || (hosts == 0 && parser_->get().version() >= 11)) {
+    keep_alive_ = false;  // what stands in front may have sent it elsewhere
     return refuse({.code = ErrorCode::kInvalidArgument,
                    .message = "an HTTP/1.1 request needs exactly one Host header"});
   }

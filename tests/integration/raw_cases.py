@@ -140,9 +140,8 @@ CASES = [
     ("17KB header", GET + b"X: " + b"a" * 17000 + b"\r\n\r\n" + NEXT, [431]),
     ("1MB header no end", GET + b"X: " + b"a" * 1000000, [431]),
     ("17KB target", b"GET /" + b"a" * 17000 + b" HTTP/1.1\r\nHost: x\r\n\r\n" + NEXT, [431]),
-    # Known gap: the connection should be closed after these two.
-    ("no host", LINE + b"\r\n" + NEXT, CONTENT),
-    ("two hosts", GET + b"Host: y\r\n\r\n" + NEXT, CONTENT),
+    ("no host", LINE + b"\r\n" + NEXT, REFUSED),
+    ("two hosts", GET + b"Host: y\r\n\r\n" + NEXT, REFUSED),
     ("empty host", LINE + b"Host:\r\n\r\n" + NEXT, SERVED),
     ("host odd", LINE + b"Host: a b/@c\r\n\r\n" + NEXT, CONTENT),
     ("1.0 no host", b"GET /livez HTTP/1.0\r\n\r\n" + NEXT, [200]),

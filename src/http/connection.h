@@ -122,6 +122,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   asio::awaitable<bool> fill(std::size_t most);
 
   void forget_request();
+  [[nodiscard]] boost::system::error_code parse_head(std::size_t& taken);
   void examine_head();
   [[nodiscard]] Duration idle_limit() const;
   [[nodiscard]] Duration header_limit() const;

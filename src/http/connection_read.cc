@@ -157,15 +157,13 @@ asio::awaitable<Connection::Step> Connection::read_head() {
   begin_request();
   enter(Phase::kHeader, header_limit());
   request_.context.received = shared_.clock.now();
-  for (;;) {
-    boost::system::error_code error;
-    const std::size_t used = parser_->put(buffer_.data(), error);
-    buffer_.consume(used);
-    if (parser_->is_header_done()) {
-      co_return Step::kGo;
-    }
+  for (std::size_t taken = 0;;) {
+    const auto error = parse_head(taken);
     if (error && error != beast_http::error::need_more) {
       refuse_parse(error);
+      co_return Step::kGo;
+    }
+    if (parser_->is_header_done()) {
       co_return Step::kGo;
     }
     const bool more = co_await fill(kHeadChunk);
@@ -178,6 +176,21 @@ asio::awaitable<Connection::Step> Connection::read_head() {
       co_return Step::kGo;
     }
   }
+}
+
+/// Of the bytes that came. `taken`: those of this head so far. The parser's own limit leaves out
+/// the lines that it took from bytes that came earlier.
+boost::system::error_code Connection::parse_head(std::size_t& taken) {
+  boost::system::error_code error;
+  const std::size_t used = parser_->put(buffer_.data(), error);
+  buffer_.consume(used);
+  taken += used;
+  const std::size_t unfinished = parser_->is_header_done() ? 0 : buffer_.size();
+  if ((!error || error == beast_http::error::need_more) &&
+      taken + unfinished > shared_.options.max_header_bytes) {
+    error = beast_http::error::header_limit;
+  }
+  return error;
 }
 
 void Connection::refuse(Error error) {

@@ -137,6 +137,20 @@ class Sizes(ServerCase):
         self.assert_error(answer, 431, "HEADERS_TOO_LARGE",
                           "request line and headers are over 4096 bytes")
 
+    def test_headers_in_pieces_have_the_configured_limit(self):
+        with self.server.raw() as client:
+            client.send(b"GET /livez HTTP/1.1\r\nHost: x\r\nX")
+            try:
+                for _ in range(60):
+                    time.sleep(0.005)
+                    client.send(b"-A: " + b"b" * 93 + b"\r\nX")
+                client.send(b": y\r\n\r\n")
+            except ConnectionError:
+                pass  # refused by then: the answer is there
+            self.assert_error(client.read(), 431, "HEADERS_TOO_LARGE",
+                              "request line and headers are over 4096 bytes")
+            self.assertTrue(client.is_closed())
+
 
 class OneExecutor(ServerCase):
     """So that one long request holds up all others."""

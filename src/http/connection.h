@@ -95,8 +95,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
   class Parser final : public AnyParser {
    public:
     using AnyParser::AnyParser;
+    /// `put`, one chunk's line or data at a time.
+    std::size_t put_chunked(asio::const_buffer bytes, boost::system::error_code& error);
+    /// Bytes of a chunked body that neither are data nor say how much of it follows: extensions,
+    /// leading zeros, trailers.
+    [[nodiscard]] std::size_t extra() const { return extra_; }
 
    private:
+    void on_chunk_header_impl(std::uint64_t size, boost::beast::string_view extensions,
+                              boost::beast::error_code& error) override;
     void on_field_impl(beast_http::field name, boost::beast::string_view name_text,
                        boost::beast::string_view value,
                        boost::beast::error_code& /*error*/) override {
@@ -104,6 +111,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
         get().insert(name, name_text, value);
       }
     }
+
+    std::size_t extra_ = 0;
+    std::size_t needed_ = 0;  ///< by the line of the chunk that begins
   };
 
   asio::awaitable<Step> shake_hands();
@@ -123,6 +133,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   void forget_request();
   [[nodiscard]] boost::system::error_code parse_head(std::size_t& taken);
+  [[nodiscard]] bool check_extra(std::size_t unfinished);
   void examine_head();
   [[nodiscard]] Duration idle_limit() const;
   [[nodiscard]] Duration header_limit() const;

@@ -1,5 +1,6 @@
 // How a connection reads a request: head, what can be refused before a body, body, gzip.
 #include <algorithm>
+#include <bit>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/http/error.hpp>
@@ -23,6 +24,8 @@ constexpr std::size_t kBodyChunk = 64U << 10U;
 constexpr std::size_t kKeptBody = 512;
 /// The rest of a refused request is read, so that the connection can be kept, up to this size.
 constexpr std::uint64_t kDiscard = 64U << 10U;
+/// The longest line that a chunk needs: the end of the data before it, 16 digits, its own end.
+constexpr std::size_t kChunkLine = 20;
 
 using Field = beast_http::field;
 
@@ -468,28 +471,54 @@ asio::awaitable<Connection::Step> Connection::read_sized_body(std::uint64_t size
   co_return Step::kGo;
 }
 
+std::size_t Connection::Parser::put_chunked(asio::const_buffer bytes,
+                                            boost::system::error_code& error) {
+  needed_ = 0;
+  const std::size_t used = put(bytes, error);
+  if (needed_ > 0) {
+    extra_ += used - std::min(used, needed_);
+  }
+  return used;
+}
+
+void Connection::Parser::on_chunk_header_impl(std::uint64_t size,
+                                              boost::beast::string_view /*extensions*/,
+                                              boost::beast::error_code& /*error*/) {
+  const auto digits = static_cast<std::size_t>(std::bit_width(size | 1U) + 3) / 4;
+  const std::size_t line_ends = size > 0 ? 2 : 3;  // the data's, the line's, the trailers'
+  needed_ = digits + 2 * line_ends;
+}
+
+/// Extensions and trailers are held to the limit of headers, all of a request together. False: it
+/// is refused. `unfinished`: bytes of a line, or of trailers, whose end has not come.
+bool Connection::check_extra(std::size_t unfinished) {
+  const std::size_t most = shared_.options.max_header_bytes;
+  const std::size_t begun = unfinished - std::min(unfinished, kChunkLine);
+  if (parser_->extra() + begun <= most) {
+    return true;
+  }
+  refuse({.code = ErrorCode::kHeadersTooLarge,
+          .message = "chunk extensions and trailers are over " + std::to_string(most) + " bytes"});
+  return false;
+}
+
 asio::awaitable<Connection::Step> Connection::read_chunked_body() {
   parser_->body_limit(max_body_);
   while (!parser_->is_done()) {
     boost::system::error_code error;
-    const std::size_t used = parser_->put(buffer_.data(), error);
+    const std::size_t used = parser_->put_chunked(buffer_.data(), error);
     buffer_.consume(used);
     if (error && error != beast_http::error::need_more) {
       refuse_parse(error);
       co_return Step::kGo;
     }
-    if (parser_->is_done()) {
-      break;
-    }
-    if (used > 0 && !error) {
-      continue;
-    }
     // What the parser leaves is a line of a chunk, or trailers, whose end it has not seen.
-    if (buffer_.size() > shared_.options.max_header_bytes) {
-      refuse({.code = ErrorCode::kHeadersTooLarge,
-              .message = "a chunk's extensions or the trailers are over " +
-                         std::to_string(shared_.options.max_header_bytes) + " bytes"});
+    const bool waits = !parser_->is_done() && (used == 0 || error);
+    if (!check_extra(waits ? buffer_.size() : 0)) {
       co_return Step::kGo;
+    }
+    if (!waits) {
+      continue;
     }
     const bool more = co_await fill(kBodyChunk);
     if (!more) {

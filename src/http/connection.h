@@ -95,6 +95,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   class Parser final : public AnyParser {
    public:
     using AnyParser::AnyParser;
+    /// Of a chunked body, all chunks together. Instead of `body_limit`, which cannot tell a size
+    /// that is none.
+    void data_limit(std::uint64_t most) { data_left_ = most; }
     /// `put`, one chunk's line or data at a time.
     std::size_t put_chunked(asio::const_buffer bytes, boost::system::error_code& error);
     /// Bytes of a chunked body that neither are data nor say how much of it follows: extensions,
@@ -112,6 +115,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
       }
     }
 
+    std::uint64_t data_left_ = 0;
     std::size_t extra_ = 0;
     std::size_t needed_ = 0;  ///< by the line of the chunk that begins
   };

@@ -5,6 +5,8 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/rfc7230.hpp>
+#include <cstdint>
+#include <limits>
 #include <tuple>
 #include <utility>
 
@@ -481,9 +483,20 @@ std::size_t Connection::Parser::put_chunked(asio::const_buffer bytes,
   return used;
 }
 
+/// A size of more than 63 bits is that of no body: others may read it as negative, or as a small
+/// one once something is added to it, RFC 9112 7.1.
 void Connection::Parser::on_chunk_header_impl(std::uint64_t size,
                                               boost::beast::string_view /*extensions*/,
-                                              boost::beast::error_code& /*error*/) {
+                                              boost::beast::error_code& error) {
+  if (size > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
+    error = beast_http::error::bad_chunk;
+    return;
+  }
+  if (size > data_left_) {
+    error = beast_http::error::body_limit;
+    return;
+  }
+  data_left_ -= size;
   const auto digits = static_cast<std::size_t>(std::bit_width(size | 1U) + 3) / 4;
   const std::size_t line_ends = size > 0 ? 2 : 3;  // the data's, the line's, the trailers'
   needed_ = digits + 2 * line_ends;
@@ -503,7 +516,7 @@ bool Connection::check_extra(std::size_t unfinished) {
 }
 
 asio::awaitable<Connection::Step> Connection::read_chunked_body() {
-  parser_->body_limit(max_body_);
+  parser_->data_limit(max_body_);
   while (!parser_->is_done()) {
     boost::system::error_code error;
     const std::size_t used = parser_->put_chunked(buffer_.data(), error);

@@ -2,7 +2,9 @@
 
 /// What the three decoders share: a header to check limits on, and decoding into a Pipeline.
 
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -16,6 +18,9 @@ struct Header {
   Info info;
   bool gray = false;      ///< decodes to one channel
   bool animated = false;  ///< WebP with an animation chunk, of whatever number of frames
+  /// What keeps the picture from being decoded, once its sizes are within limits: whoever sends a
+  /// part of too large a picture learns first what would not do for the whole either.
+  std::optional<Error> fault;
 };
 
 /// The time allowed for one picture.
@@ -37,6 +42,11 @@ inline tl::unexpected<Error> corrupt(std::string_view format, std::string_view w
               std::string("the ").append(format).append(" cannot be decoded: ").append(why));
 }
 
+inline Header with_fault(Header header, tl::unexpected<Error> fault) {
+  header.fault = std::move(fault).value();
+  return header;
+}
+
 /// The file ends before its picture does. `rows`: how many whole rows were there, roughly
 inline tl::unexpected<Error> truncated(std::string_view format, std::uint64_t rows,
                                        std::uint64_t of) {
@@ -45,7 +55,7 @@ inline tl::unexpected<Error> truncated(std::string_view format, std::uint64_t ro
 }
 
 /// The format's header: sizes, frames, orientation, what decoding will take. No limits are applied,
-/// nothing is allocated.
+/// nothing is allocated. What is wrong behind the sizes is the header's `fault`.
 /// @errors kUnprocessable
 Result<Header> jpeg_header(Bytes bytes);
 Result<Header> png_header(Bytes bytes);

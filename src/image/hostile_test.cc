@@ -258,8 +258,13 @@ TEST(Bomb, DeclaredSizeIsRefusedBeforeDecoding) {
   auto webp = read_file("webp_single_animation.webp");
   const auto canvas = find(webp, "VP8X") + 12;
   std::fill_n(webp.begin() + static_cast<std::ptrdiff_t>(canvas), 3, std::byte{0xFF});
+  const auto begin_of = [](const Bytes& bytes, std::size_t size) {
+    return Bytes(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size));
+  };
+  const auto jpeg_begin = begin_of(jpeg, find(jpeg, "\xFF\xDA"));
+  const auto webp_begin = begin_of(webp, canvas + 6);
   for (const auto& bytes : {png_of_size(50'000, 50'000), png_of_size(0x7FFFFFFF, 1),
-                            png_of_size(16'000, 16'000), jpeg, webp}) {
+                            png_of_size(16'000, 16'000), jpeg, webp, jpeg_begin, webp_begin}) {
     for (const auto code : {inspect(bytes, {}).error().code, convert(bytes).error().code}) {
       EXPECT_EQ(code, ErrorCode::kPayloadTooLarge);
     }

@@ -56,24 +56,7 @@ Result<Header> header_of(Bytes bytes, Format format) {
   return webp_header(bytes);
 }
 
-Result<Header> check(Bytes bytes, const Limits& limits) {
-  if (bytes.size() > limits.max_bytes) {
-    return fail(ErrorCode::kPayloadTooLarge,
-                "the image has " + std::to_string(bytes.size()) + " bytes; at most " +
-                    std::to_string(limits.max_bytes) + " are accepted");
-  }
-  const auto format = sniff(bytes);
-  if (!format) {
-    return fail(format.error());
-  }
-  auto header = header_of(bytes, *format);
-  if (!header) {
-    return header;
-  }
-  const auto& info = header->info;
-  if (info.width == 0 || info.height == 0) {
-    return fail(ErrorCode::kUnprocessable, "the picture's width or height is 0");
-  }
+Result<void> check_sizes(const Info& info, const Limits& limits) {
   const auto size = std::to_string(info.width) + " x " + std::to_string(info.height);
   if (info.width > limits.max_side || info.height > limits.max_side) {
     return fail(ErrorCode::kPayloadTooLarge, "the picture is " + size + " pixels; at most " +
@@ -89,6 +72,32 @@ Result<Header> check(Bytes bytes, const Limits& limits) {
     return fail(ErrorCode::kPayloadTooLarge,
                 "the picture is an animation of " + std::to_string(info.frames) +
                     " frames; at most " + std::to_string(limits.max_frames) + " are accepted");
+  }
+  return {};
+}
+
+Result<Header> check(Bytes bytes, const Limits& limits) {
+  if (bytes.size() > limits.max_bytes) {
+    return fail(ErrorCode::kPayloadTooLarge,
+                "the image has " + std::to_string(bytes.size()) + " bytes; at most " +
+                    std::to_string(limits.max_bytes) + " are accepted");
+  }
+  const auto format = sniff(bytes);
+  if (!format) {
+    return fail(format.error());
+  }
+  auto header = header_of(bytes, *format);
+  if (!header) {
+    return header;
+  }
+  if (auto within = check_sizes(header->info, limits); !within) {
+    return fail(std::move(within.error()));
+  }
+  if (header->fault) {
+    return fail(std::move(*header->fault));
+  }
+  if (header->info.width == 0 || header->info.height == 0) {
+    return fail(ErrorCode::kUnprocessable, "the picture's width or height is 0");
   }
   return header;
 }

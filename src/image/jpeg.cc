@@ -404,7 +404,7 @@ Result<Header> jpeg_header(Bytes bytes) {
     }
     const std::size_t length = be16(bytes, at);
     if (length < 2) {
-      return corrupt(kName, "a segment with a length below 2");
+      return with_fault(std::move(header), corrupt(kName, "a segment with a length below 2"));
     }
     if (bytes.size() - at < length) {
       break;
@@ -431,7 +431,7 @@ Result<Header> jpeg_header(Bytes bytes) {
     }
     at += length;
   }
-  return corrupt(kName, "it is truncated or has no picture data");
+  return with_fault(std::move(header), corrupt(kName, "it is truncated or has no picture data"));
 }
 
 Result<void> decode_jpeg(Bytes bytes, const Source& source, Pipeline& pipeline,

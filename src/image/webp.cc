@@ -127,20 +127,11 @@ std::uint64_t memory_of(const Frame& frame, const WebPBitstreamFeatures& feature
   return pixels * (4 + inner) + std::uint64_t{frame.place.width} * 64 + (std::uint64_t{256} << 10U);
 }
 
-Result<Parsed> parse(Bytes bytes) {
-  if (bytes.size() < kRiffHeader + kChunkHeader) {
-    return corrupt(kName, "it is truncated");
-  }
-  // The file's own length is not relied on: what the picture needs is there, or its chunk is cut.
-  const Bytes riff = bytes.first(std::min<std::size_t>(bytes.size(), le32(bytes, 4) + 8ULL));
-  const bool extended = matches(riff, kRiffHeader, "VP8X");
-  Parsed parsed = extended ? parse_extended(riff) : Parsed{};
+/// What the picture's own header says. Of a plain file it has the sizes; in an extended one they
+/// must agree.
+Result<void> read_picture(Parsed& parsed, bool extended) {
   auto& info = parsed.header.info;
-  info.format = Format::kWebp;
   auto& frame = parsed.frame;
-  if (!extended) {
-    frame.chunks = picture_of(riff.subspan(kRiffHeader));
-  }
   WebPBitstreamFeatures features{};
   if (frame.chunks.empty() ||
       WebPGetFeatures(as_u8(frame.chunks), frame.chunks.size(), &features) != VP8_STATUS_OK) {
@@ -160,6 +151,24 @@ Result<Parsed> parse(Bytes bytes) {
   }
   frame.cut = is_cut(frame.chunks);
   info.decoder_bytes = memory_of(frame, features);
+  return {};
+}
+
+Result<Parsed> parse(Bytes bytes) {
+  if (bytes.size() < kRiffHeader + kChunkHeader) {
+    return corrupt(kName, "it is truncated");
+  }
+  // The file's own length is not relied on: what the picture needs is there, or its chunk is cut.
+  const Bytes riff = bytes.first(std::min<std::size_t>(bytes.size(), le32(bytes, 4) + 8ULL));
+  const bool extended = matches(riff, kRiffHeader, "VP8X");
+  Parsed parsed = extended ? parse_extended(riff) : Parsed{};
+  parsed.header.info.format = Format::kWebp;
+  if (!extended) {
+    parsed.frame.chunks = picture_of(riff.subspan(kRiffHeader));
+  }
+  if (auto read = read_picture(parsed, extended); !read) {
+    parsed.header.fault = std::move(read.error());
+  }
   return parsed;
 }
 
@@ -277,6 +286,9 @@ Result<void> decode_webp(Bytes bytes, Pipeline& pipeline, Workspace& workspace,
   const auto parsed = parse(bytes);
   if (!parsed) {
     return fail(parsed.error());
+  }
+  if (parsed->header.fault) {
+    return fail(*parsed->header.fault);
   }
   const auto& frame = parsed->frame;
   ConfigBuffer buffer;

@@ -51,6 +51,8 @@ class PixelChunks {
 
   /// The picture is there: no chunk of data follows but the one that is being read.
   void finish() { finished_ = true; }
+  /// The file ends inside a chunk that libspng reads: its checksum is not there.
+  [[nodiscard]] bool cut() const { return cut_; }
 
  private:
   int read(std::byte* to, std::size_t size) {
@@ -95,6 +97,7 @@ class PixelChunks {
   /// A chunk that the file ends in is given the length that is there: libspng asks for as much as a
   /// chunk says it has, and would get none of it.
   void begin_cut(std::size_t at, std::size_t length) {
+    cut_ = true;
     const Bytes body = bytes_.subspan(at + 8);
     rest_ = body.first(std::min(length, body.size()));
     for (std::size_t i = 0; i < 4; ++i) {
@@ -133,6 +136,7 @@ class PixelChunks {
   bool data_ = false;
   bool finished_ = false;
   bool ended_ = false;
+  bool cut_ = false;
 };
 
 Result<Context> open(PixelChunks& chunks, const Limits& limits) {
@@ -326,7 +330,7 @@ Result<void> decode_png(Bytes bytes, const Source& source, const Limits& limits,
   // To the checksum of the data. A file that ends before it has all of its pixels.
   chunks.finish();
   if (const int code = spng_decode_chunks(context->get()); code != SPNG_OK && code != SPNG_IO_EOF) {
-    return spng_error(code);
+    return spng_error(chunks.cut() ? SPNG_IO_EOF : code);
   }
   return {};
 }

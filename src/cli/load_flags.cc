@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
 #include <iostream>
-#include <iterator>
+#include <utility>
 
 #include "base/text.h"
 #include "cli/flags.h"
+#include "load/file.h"
 #include "load/quantity.h"
 #include "server/build_info.h"
 
@@ -245,12 +245,11 @@ Result<void> set_body(LoadFlags& flags, const CLI::App& app) {
     }
     return {};
   }
-  std::ifstream file(name, std::ios::binary);
-  if (!file) {
-    return fail(ErrorCode::kInvalidArgument,
-                std::string(from_file ? "-d @" : "-D ") + name + ": cannot read it");
+  auto text = load::read_file(name, from_file ? "-d @" : "-D ");
+  if (!text) {
+    return fail(std::move(text.error()));
   }
-  options.body = std::string(std::istreambuf_iterator<char>(file), {});
+  options.body = std::move(*text);
   if (from_file) {  // as curl
     std::erase_if(*options.body, [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
   }

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "load/file.h"
 #include "load/job.h"
 #include "load/quantity.h"
 
@@ -57,7 +58,7 @@ Result<Content> image_content(const Options& options) {
   }
   Content content{.path = "/predict"};
   for (const fs::path& file : files) {
-    auto bytes = read_file(file);
+    auto bytes = read_file(file, "--image ");
     if (!bytes) {
       return fail(std::move(bytes.error()));
     }
@@ -141,7 +142,7 @@ bool is_json(const Options& options, std::string_view guessed) {
 
 Result<Content> file_content(const Options& options) {
   auto text = options.body_template ? Result<std::string>(*options.body_template)
-                                    : read_file(options.body_file);
+                                    : read_file(options.body_file, "--body-file ");
   if (!text) {
     return fail(std::move(text.error()));
   }
@@ -167,13 +168,13 @@ Result<Content> file_content(const Options& options) {
 
 }  // namespace
 
-Result<std::string> read_file(const fs::path& path) {
+Result<std::string> read_file(const fs::path& path, std::string_view begin) {
   std::ifstream file(path, std::ios::binary);
   const int reason = errno;
   std::error_code error;
   if (!file || fs::is_directory(path, error)) {
     return fail(ErrorCode::kInvalidArgument,
-                "cannot read " + path.string() + ": " +
+                std::string(begin) + path.string() + ": " +
                     std::generic_category().message(file ? EISDIR : reason));
   }
   return std::string(std::istreambuf_iterator<char>(file), {});
@@ -183,7 +184,7 @@ Result<std::shared_ptr<const Table>> load_rows(const Options& options, std::stri
   if (options.rows.empty()) {
     return nullptr;
   }
-  auto csv = read_file(options.rows);
+  auto csv = read_file(options.rows, "--rows ");
   if (!csv) {
     return fail(std::move(csv.error()));
   }

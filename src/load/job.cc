@@ -51,7 +51,7 @@ bool is_open_loop(const Options& options) {
 Result<void> make_shape(const Options& options, Job& job) {
   Plan& plan = job.plan;
   if (!options.trace.empty()) {
-    auto text = read_file(options.trace);
+    auto text = read_file(options.trace, "--trace ");
     if (!text) {
       return fail(std::move(text.error()));
     }

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "load/engine.h"
+#include "load/file.h"
 #include "load/http_request.h"
 #include "load/load.h"
 #include "load/target.h"
@@ -50,8 +51,5 @@ Connections part_of(const Connections& all, unsigned part, unsigned parts);
 /// @errors as `run`
 Result<void> make_http(const Options& options, Job& job);
 Result<void> make_grpc(const Options& options, Job& job);
-
-/// A file as bytes. @errors kInvalidArgument: file and reason
-Result<std::string> read_file(const std::filesystem::path& path);
 
 }  // namespace podsense::load

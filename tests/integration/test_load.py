@@ -381,7 +381,12 @@ class Interface(unittest.TestCase):
                 (("http://127.0.0.1/", "--fail-if", "p99"), "no threshold"),
                 (("http://127.0.0.1/", "-H", "nothing"), "no header"),
                 (("http://127.0.0.1/", "--qps", 5, "--seconds", 1, "--warmup", "1s"), "leave nothing"),
-                (("http://127.0.0.1/", "--body-file", "/nowhere"), "podsense load: cannot read /nowhere: No such file"),
+                (("http://127.0.0.1/", "--body-file", "/nowhere"), "podsense load: --body-file /nowhere: No such file or directory"),
+                (("http://127.0.0.1/", "--body-file", "/"), "podsense load: --body-file /: Is a directory"),
+                (("http://127.0.0.1/", "--trace", "/nowhere"), "--trace /nowhere: No such file or directory"),
+                (("http://127.0.0.1/{{row}}", "--rows", "/nowhere"), "--rows /nowhere: No such file or directory"),
+                (("http://127.0.0.1/", "--image", "/nowhere"), "--image /nowhere: No such file or directory"),
+                (("http://127.0.0.1/", "-d", "@/nowhere"), "-d @/nowhere: No such file or directory"),
                 (("http://127.0.0.1/", "--find-max-qps", "-n", 5), "leave out -n, --warmup, --cooldown"),
                 (("http://127.0.0.1/", "--find-max-qps", "--seconds", 5), "four times --window"),
                 (("http://127.0.0.1/", "--vus", 5), "unknown flag '--vus'; here: -c N (closed loop), or --qps"),
@@ -390,7 +395,8 @@ class Interface(unittest.TestCase):
                 (("http://127.0.0.1/", "-n", "many"),
                  "-n, --requests 'many': accepted: a whole number from 1 to 1,000,000,000,000; see podsense load"),
                 (("-t4", "-c8", "-d30s", "http://127.0.0.1/"), "'30s' is the body, as in hey; for a duration"),
-                (("http://127.0.0.1/", "-D", "/nowhere"), "-D /nowhere: cannot read it"),
+                (("http://127.0.0.1/", "-D", "/nowhere"), "podsense load: -D /nowhere: No such file or directory"),
+                (("http://127.0.0.1/", "-D", "/"), "podsense load: -D /: Is a directory"),
                 (("http://127.0.0.1/", "-h2"), "not offered")):
             self.one_line(Run(*flags), 2, re.escape(pattern))
         self.one_line(Run("--nonsense"), 2, "unknown flag '--nonsense'; see podsense load --help")

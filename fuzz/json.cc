@@ -1,5 +1,5 @@
-// JSON bodies, by every parser of the module. What one accepts must be JSON to the module's own slow
-// checker and to another library as well, with the same numbers.
+// JSON bodies, by every parser of the module. What one accepts must be JSON to the module's own
+// slow checker and to another library as well, with the same numbers.
 
 #include <cmath>
 #include <cstddef>

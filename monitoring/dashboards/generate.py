@@ -587,8 +587,8 @@ def main():
     there = {path.name: path.read_text("utf-8") for path in HERE.glob("*.json")}
     if sys.argv[1:] == ["--check"]:
         stale = sorted(name for name in files.keys() | there if files.get(name) != there.get(name))
-        for name in stale:
-            print(f"{name} differs: run monitoring/dashboards/generate.py", file=sys.stderr)
+        if stale:
+            print("run monitoring/dashboards/generate.py; these differ:", *stale, file=sys.stderr)
         return 1 if stale else 0
     for name in there.keys() - files.keys():
         (HERE / name).unlink()

@@ -576,8 +576,7 @@ DASHBOARDS = [service, scaling, models, edge, logs, capacity]
 def rendered():
     """File name → content."""
     files = {}
-    for make in DASHBOARDS:
-        made = make()
+    for made in (make() for make in DASHBOARDS):
         files[made["uid"] + ".json"] = json.dumps(made, indent=1, ensure_ascii=False) + "\n"
     return files
 

@@ -203,9 +203,16 @@ class OnnxModel final : public Model {
 
   static bool copy_shared(std::span<const TensorView> inputs,
                           std::span<const std::vector<std::byte>> aligned, Outputs& out) {
-    std::vector<std::span<const std::byte>> memory;
-    std::ranges::transform(inputs, std::back_inserter(memory), &TensorView::data);
-    memory.insert(memory.end(), aligned.begin(), aligned.end());
+    // Two for an input at most: where it is, and where it was copied to.
+    std::array<std::span<const std::byte>, 2 * kFewTensors> few;
+    std::vector<std::span<const std::byte>> many(inputs.size() > kFewTensors ? 2 * inputs.size()
+                                                                             : 0);
+    std::span<std::span<const std::byte>> memory = few;
+    if (!many.empty()) {
+      memory = many;
+    }
+    const auto rest = std::ranges::transform(inputs, memory.begin(), &TensorView::data).out;
+    std::ranges::copy(aligned, rest);
     return out.copy_shared(memory);
   }
 

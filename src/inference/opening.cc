@@ -37,7 +37,7 @@ ProfileKey key_of(const model::Backend& backend, const model::Candidate& candida
   return {.model = candidate.name + "-" + std::to_string(candidate.version),
           .content = std::string(model.content()),
           .cpu = std::string(backend.machine()),
-          .runtime = std::string(backend.version()),
+          .runtime = std::string(backend.name()) + " " + std::string(backend.version()),
           .plan = "cores " + std::to_string(cores) + ", threads " + text_of(threads) +
                   ", instances " + text_of(manifest.instances) + ", max_batch " +
                   text_of(manifest.max_batch)};

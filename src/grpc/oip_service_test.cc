@@ -211,6 +211,7 @@ TEST_F(OipServiceTest, DescribesServerAndModels) {
   ASSERT_TRUE(call(&Stub::ModelConfig, *stub_, config_request, config).ok());
   EXPECT_EQ(config.config().parameters().at("profile").string_value(), "measured");
   EXPECT_EQ(config.config().backend(), "onnxruntime");
+  EXPECT_EQ(config.config().version_policy().latest().num_versions(), 1U);
   EXPECT_GT(config.config().max_batch_size(), 0);
   EXPECT_EQ(config.config().input(0).data_type(), wire::TYPE_FP32);
   EXPECT_THAT(config.config().input(0).dims(), ElementsAre(3));

@@ -94,6 +94,19 @@ class RawClient:
     def send(self, data):
         self.socket.sendall(data.encode("latin-1") if isinstance(data, str) else data)
 
+    def wait_until_read(self):
+        """Until the server has read all that was sent, by the kernel's count, or has closed."""
+        ports = [f":{port:04X}" for port in (self.socket.getpeername()[1], self.socket.getsockname()[1])]
+
+        def all_read():
+            for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+                for line in Path(table).read_text().splitlines()[1:]:
+                    fields = line.split()
+                    if [fields[1][-5:], fields[2][-5:]] == ports:
+                        return int(fields[4].partition(":")[2], 16) == 0
+            return True
+        wait_until(all_read, what="the server's reading of what was sent")
+
     def half_close(self):
         self.socket.shutdown(socket.SHUT_WR)
 

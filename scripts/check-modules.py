@@ -94,7 +94,12 @@ class Module:
 
 
 def is_test(path):
-    return path.endswith(("_test.cc", "_bench.cc", "_testing.h", "test_fixture.h"))
+    return path.endswith(("_test.cc", "_bench.cc"))
+
+
+def may_use_more(path):
+    """What a module's TEST_USES are for."""
+    return is_test(path) or path.endswith(("_testing.h", "test_fixture.h"))
 
 
 def may_include(path, module, places):
@@ -134,7 +139,7 @@ def module_fault(path, module, modules, header):
         return None
     if target not in modules:
         return f'"{header}": there is no module {target}'
-    if target not in module.uses and not (is_test(path) and target in module.test_uses):
+    if target not in module.uses and not (may_use_more(path) and target in module.test_uses):
         return f'"{header}": module {module.name} does not list {target} in USES'
     if modules[target].headers and name not in modules[target].headers:
         return f'"{header}" is private to module {target}: it is not among its HEADERS'
@@ -195,7 +200,7 @@ def namespace_faults(src, module, modules):
         path = file.relative_to(src).as_posix()
         for number, line in enumerate(file.read_text("utf-8", errors="replace").splitlines(), 1):
             for match in used.finditer(line.split("//")[0]):
-                allowed = module.uses | (module.test_uses if is_test(path) else set())
+                allowed = module.uses | (module.test_uses if may_use_more(path) else set())
                 if match[1] not in allowed:
                     yield f"src/{path}:{number}: module {module.name} names {match[1]}:: and does not list it in USES"
 

@@ -26,6 +26,11 @@ TESTDATA = ROOT / "src/image/testdata"
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 LIMIT = 60.0  # seconds until a wait is given up: sanitizer builds on a busy machine are slow
 
+# UndefinedBehaviorSanitizer asks the kernel about an object's type by a pipe: without descriptors it
+# takes every object for a wrong one. The preset asan says so.
+without_descriptors = unittest.skipIf(os.environ.get("PODSENSE_TEST_DESCRIPTORS") == "off",
+                                      "the sanitizer needs descriptors of its own")
+
 
 def _folder(variable, default):
     return Path(os.environ.get(variable, ROOT / default)).resolve()

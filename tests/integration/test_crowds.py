@@ -11,7 +11,7 @@ import threading
 import unittest
 from pathlib import Path
 
-from harness import BINARY, LIMIT, RawClient, Server, get, post, wait_until
+from harness import BINARY, LIMIT, RawClient, Server, get, post, wait_until, without_descriptors
 
 ROW = json.dumps({"features": [0.5] * 20}).encode()
 JSON = ("Content-Type", "application/json")
@@ -111,9 +111,7 @@ class Crowd(unittest.TestCase):
                     client.send(piece)
 
 
-# UndefinedBehaviorSanitizer asks the kernel about an object's type by a pipe: without descriptors it
-# takes every object for a wrong one.
-@unittest.skipIf(os.environ.get("PODSENSE_TEST_DESCRIPTORS") == "off", "the sanitizer needs some")
+@without_descriptors
 class Descriptors(unittest.TestCase):
     def test_running_out_of_descriptors_is_survived_and_counted(self):
         if shutil.which("prlimit") is None:

@@ -9,7 +9,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from harness import BINARY, LIMIT
+from harness import BINARY, LIMIT, without_descriptors
 from load_double import Double, constant
 from load_venv import schema_faults
 from test_load import Run
@@ -134,6 +134,7 @@ class Generator(unittest.TestCase):
         return subprocess.run([BINARY, "load", *map(str, flags), "--json", "-"], capture_output=True,
                               text=True, timeout=LIMIT, check=False, preexec_fn=shorten)
 
+    @without_descriptors
     def test_a_shortage_of_descriptors_is_its_own(self):
         with Double(constant(1)) as double:
             done = self.run_with_descriptors(64, double.url, "--qps", 200, "--seconds", 1, "-c", 4)
@@ -147,6 +148,7 @@ class Generator(unittest.TestCase):
         self.assertIn("the limit is 64 (ulimit -n)", limits["descriptors"])
         self.assertEqual(schema_faults(report), "")
 
+    @without_descriptors
     def test_a_shortage_before_the_run_says_so(self):
         with Double() as double:
             done = self.run_with_descriptors(64, double.url, "-n", 500, "-c", 100)

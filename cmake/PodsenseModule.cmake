@@ -1,7 +1,8 @@
 # podsense_module(NAME SOURCES ... HEADERS ... [USES module ...] [PUBLIC lib ...] [PRIVATE lib ...]
 #               [TESTS file ...] [TEST_USES module ...] [BENCH file ...])
-# One static library per module. USES names the modules it may include, TEST_USES those that its tests may; scripts/check-modules.py holds the
-# include graph against these lists. Each test file becomes its own binary and ctest entries.
+# One static library per module. USES names the modules it may include, TEST_USES those that its
+# tests may; scripts/check-modules.py holds the include graph against these lists. Each test file
+# becomes its own binary and ctest entries.
 function(podsense_module name)
   cmake_parse_arguments(MODULE "" "" "SOURCES;HEADERS;USES;PUBLIC;PRIVATE;TESTS;TEST_USES;BENCH" ${ARGN})
   add_library(podsense_${name} STATIC ${MODULE_SOURCES})
@@ -29,11 +30,14 @@ function(podsense_module name)
   endif()
 endfunction()
 
+# Half of all compiling is tests: not optimised, they take half of the time. What they test is the
+# library, which is built as ever.
 function(podsense_test file)
   get_filename_component(test ${file} NAME_WE)
   add_executable(${test} ${file})
   target_link_libraries(${test} PRIVATE ${ARGN} source_dir_testing podsense_options GTest::gtest
                         GTest::gmock GTest::gtest_main)
+  target_compile_options(${test} PRIVATE -O0)
   gtest_discover_tests(${test} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS unit TIMEOUT 120)
 endfunction()
 

@@ -2,17 +2,46 @@
 
 #include <algorithm>
 #include <system_error>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include "base/crash.h"
+#include "batching/deadline_timer.h"
 
 namespace podsense::batching {
 
+namespace {
+
+/// How long after its last deadline a run is taken for one that may never end.
+constexpr Duration kOverdue = std::chrono::seconds(1);
+
+/// A pod of one executor, too, has to get over a run or two that never end.
+constexpr unsigned most_replaced(unsigned executors) {
+  return std::max(2U, executors);
+}
+
+}  // namespace
+
+/// What one executor does now.
+struct Executor {
+  ActiveRun run;
+  TimePoint due = TimePoint::max();  ///< the latest deadline of its tasks; max: it is free
+  Duration overdue{};                ///< since then, as `note_overdue` was told
+  bool disowned = false;             ///< its run is
+};
+
 /// The core with its lock, and who waits for it to change.
 struct LockedCore {
-  LockedCore(unsigned executors, const Clock& time) : clock(time), core({.executors = executors}) {}
+  LockedCore(const Scheduler::Options& options, const Clock& time)
+      : clock(time),
+        most(std::max({1U, options.executors, options.most_executors})),
+        core({.executors = options.executors}),
+        executors(most + most_replaced(most)),
+        timer(time) {}
 
   const Clock& clock;
+  const unsigned most;  ///< executors that work at the same time
   Mutex mutex;
   CondVar work_came;    ///< for executors: something waits, or stopping
   CondVar resized;      ///< for threads that are more than the executors wanted
@@ -20,7 +49,10 @@ struct LockedCore {
   SchedulerCore<> core GUARDED_BY(mutex);
   std::vector<const Queue::Run*> runs GUARDED_BY(mutex);  ///< by QueueId
   bool stopping GUARDED_BY(mutex) = false;
+  std::vector<Executor> executors GUARDED_BY(mutex);  ///< as many as there may ever be threads
+  unsigned disowned GUARDED_BY(mutex) = 0;            ///< of them
   std::vector<std::jthread> threads GUARDED_BY(mutex);
+  DeadlineTimer timer;
 
   QueueId add(const QueueOptions& options, const Queue::Run& run) {
     const MutexLock lock(mutex);
@@ -29,6 +61,13 @@ struct LockedCore {
     runs[static_cast<std::size_t>(id)] = &run;
     return id;
   }
+  /// Threads to have: of disowned runs each has another in its place, up to as many again.
+  [[nodiscard]] unsigned wanted() const REQUIRES(mutex) {
+    const unsigned own = core.executors();
+    return own + std::min(disowned, most_replaced(own));
+  }
+  void begin(Executor& executor, const SchedulerCore<>::Next& next) REQUIRES(mutex);
+  void end(Executor& executor, TimePoint now, const Outcome& outcome) REQUIRES(mutex);
 };
 
 namespace {
@@ -87,6 +126,23 @@ void drop_all(std::vector<TaskPtr>& tasks, const char* message) {
 
 }  // namespace
 
+void LockedCore::begin(Executor& executor, const Next& next) {
+  executor = {.run = next.run, .due = TimePoint::min()};
+  for (const TaskPtr& task : next.batch) {
+    executor.due = std::max(executor.due, task->deadline.at());
+  }
+}
+
+void LockedCore::end(Executor& executor, TimePoint now, const Outcome& outcome) {
+  if (executor.disowned) {
+    core.disowned_ended(executor.run);
+    --disowned;
+  } else {
+    core.finish(executor.run, now, outcome);
+  }
+  executor = {};
+}
+
 Queue::Queue(LockedCore& locked, const Options& options, Run run)
     : locked_(locked), run_(std::move(run)), id_(locked.add(options, run_)) {}
 
@@ -108,7 +164,11 @@ Result<void> Queue::submit(TaskPtr& task) {
   Verdict verdict;
   {
     const MutexLock lock(locked_.mutex);
+    Task& watched = *task;
     verdict = locked_.core.submit(id_, task, now);
+    if (verdict.admitted()) {
+      locked_.timer.watch(watched);  // before an executor can take it
+    }
   }
   if (!verdict.admitted()) {
     return fail(refusal_error(verdict));
@@ -128,8 +188,7 @@ Queue::Load Queue::load() const {
 }
 
 Scheduler::Scheduler(Options options, const Clock& clock)
-    : locked_(std::make_unique<LockedCore>(options.executors, clock)),
-      began_(std::max({1U, options.executors, options.most_executors})) {
+    : locked_(std::make_unique<LockedCore>(options, clock)) {
   resize(options.executors);
 }
 
@@ -143,9 +202,17 @@ void Scheduler::resize(unsigned executors) {
     if (locked_->stopping) {
       return;
     }
-    locked_->core.resize(std::clamp(executors, 1U, static_cast<unsigned>(began_.size())));
+    locked_->core.resize(std::clamp(executors, 1U, locked_->most));
+  }
+  start_threads();
+}
+
+/// Those that are wanted and not there.
+void Scheduler::start_threads() {
+  {
+    const MutexLock lock(locked_->mutex);
     try {
-      while (locked_->threads.size() < locked_->core.executors()) {
+      while (!locked_->stopping && locked_->threads.size() < locked_->wanted()) {
         const auto index = static_cast<unsigned>(locked_->threads.size());
         locked_->threads.emplace_back([this, index] { work(index); });
       }
@@ -153,7 +220,8 @@ void Scheduler::resize(unsigned executors) {
       if (locked_->threads.empty()) {
         throw;
       }
-      locked_->core.resize(static_cast<unsigned>(locked_->threads.size()));
+      const auto there = static_cast<unsigned>(locked_->threads.size());
+      locked_->core.resize(std::min(locked_->core.executors(), there));
     }
   }
   locked_->resized.notify_all();
@@ -194,24 +262,45 @@ std::unique_ptr<Queue> Scheduler::add_queue(const Queue::Options& options, Queue
   return std::make_unique<Queue>(*locked_, options, std::move(run));
 }
 
-Duration Scheduler::longest_run() const {
-  const TimePoint::rep now = locked_->clock.now().time_since_epoch().count();
-  Duration longest{};
-  for (const auto& began : began_) {
-    if (const auto at = began.load(std::memory_order_relaxed); at != 0) {
-      longest = std::max(longest, Duration(now - at));
+void Scheduler::note_overdue(Duration passed) {
+  const TimePoint now = locked_->clock.now();
+  std::vector<TaskPtr> left;
+  {
+    const MutexLock lock(locked_->mutex);
+    for (Executor& executor : locked_->executors) {
+      if (now < executor.due) {
+        continue;
+      }
+      executor.overdue = std::min<Duration>(executor.overdue + passed, now - executor.due);
+      if (!executor.disowned && executor.overdue >= kOverdue) {
+        executor.disowned = true;
+        ++locked_->disowned;
+        locked_->core.disown(executor.run, now);
+      }
+    }
+    if (locked_->disowned >= locked_->wanted()) {
+      left = locked_->core.drain();
     }
   }
-  return longest;
+  start_threads();
+  drop_all(left, "every executor is stuck in a run that does not end; ask another server");
+}
+
+Overdue Scheduler::overdue() const {
+  const MutexLock lock(locked_->mutex);
+  Overdue all{.runs = locked_->disowned};
+  for (const Executor& executor : locked_->executors) {
+    all.longest = std::max(all.longest, executor.overdue);
+  }
+  return all;
 }
 
 void Scheduler::work(unsigned index) {
   const crash::Thread me("executor");
   LockedCore& locked = *locked_;
-  std::atomic<TimePoint::rep>& began = began_[index];
   locked.mutex.lock();
   while (!locked.stopping) {
-    if (index >= locked.core.executors()) {
+    if (index >= locked.wanted()) {
       locked.work_came.notify_one();  // the signal that woke this thread may be another's
       locked.resized.wait(locked.mutex);
       continue;
@@ -226,8 +315,11 @@ void Scheduler::work(unsigned index) {
       }
       continue;
     }
-    const Queue::Run* const run =
-        next.batch.empty() ? nullptr : locked.runs[static_cast<std::size_t>(next.run.queue)];
+    const Queue::Run* run = nullptr;
+    if (!next.batch.empty()) {
+      run = locked.runs[static_cast<std::size_t>(next.run.queue)];
+      locked.begin(locked.executors[index], next);
+    }
     locked.mutex.unlock();
     locked.work_came.notify_one();  // one signal may have brought work for several executors
 
@@ -236,15 +328,13 @@ void Scheduler::work(unsigned index) {
       locked.mutex.lock();
       continue;
     }
-    began.store(now.time_since_epoch().count(), std::memory_order_relaxed);
     (*run)(next.batch);
-    began.store(0, std::memory_order_relaxed);
     const TimePoint end = locked.clock.now();
     const Outcome outcome = outcome_of(std::span<const TaskPtr>(next.batch), end - now);
     next.batch.clear();  // before the run counts as ended: a queue may go then
 
     locked.mutex.lock();
-    locked.core.finish(next.run, end, outcome);
+    locked.end(locked.executors[index], end, outcome);
     locked.batch_ended.notify_all();
   }
   locked.mutex.unlock();

@@ -16,14 +16,15 @@
 /// What is decided is decided in scheduler_core.h; here are the threads and the lock.
 ///
 /// Who owns a task: the caller until `submit` succeeds, then the scheduler. Each task meets exactly
-/// one of `Run` and `drop`, which answer it, and is destroyed after that.
+/// one of `Run` and `drop`, and is destroyed after that. They answer it, unless its deadline came
+/// first (deadline_timer.h).
+///
+/// A run that goes on after the deadlines of all its tasks is disowned: nobody waits for it, it
+/// owns all that it reads and writes, and another executor takes its place, up to a limit.
 
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <span>
-#include <thread>
-#include <vector>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -35,6 +36,12 @@
 namespace podsense::batching {
 
 struct LockedCore;
+
+/// Runs that go on although the deadlines of all their tasks have passed.
+struct Overdue {
+  unsigned runs = 0;
+  Duration longest{};  ///< since the deadline, in time that `note_overdue` was told of
+};
 
 /// One model version's queue. @threads thread-safe
 /// Destroying it waits until its running batch is done and drops what waits: never from `Run`.
@@ -92,15 +99,16 @@ class Scheduler {
   [[nodiscard]] unsigned executors() const;
   /// Since start, all threads together.
   [[nodiscard]] Runs runs() const;
-  /// How long the run that began first has been going on; zero when nothing runs.
-  [[nodiscard]] Duration longest_run() const;
+  /// Finds runs that are overdue, and gives their executors' places to others. To be called about
+  /// once a second. `passed`: since the last time, without what the process was stopped for.
+  void note_overdue(Duration passed);
+  [[nodiscard]] Overdue overdue() const;
 
  private:
   void work(unsigned index);
+  void start_threads();
 
   const std::unique_ptr<LockedCore> locked_;
-  /// When each executor's present run began; 0: it has none. As many as may ever be.
-  std::vector<std::atomic<TimePoint::rep>> began_;
 };
 
 }  // namespace podsense::batching

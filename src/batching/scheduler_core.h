@@ -129,11 +129,18 @@ class SchedulerCore {
   Next next(TimePoint now);
   /// @requires `run` came from `next` and has not been finished
   void finish(const ActiveRun& run, TimePoint now, const Outcome& outcome);
+  /// Instead of `finish`, for a run that may never end: its executor is free for another.
+  void disown(const ActiveRun& run, TimePoint now);
+  /// A disowned run has ended after all.
+  void disowned_ended(const ActiveRun& run) { --queue_of(run.queue).disowned; }
   /// Takes effect as runs end; none is cut short. At least one.
   void resize(unsigned executors) { executors_ = std::max(1U, executors); }
 
   [[nodiscard]] unsigned executors() const { return executors_; }
-  [[nodiscard]] std::size_t running(QueueId id) const { return queue_of(id).running_batches; }
+  /// Runs under way, disowned ones too.
+  [[nodiscard]] std::size_t running(QueueId id) const {
+    return queue_of(id).running_batches + queue_of(id).disowned;
+  }
   [[nodiscard]] QueueLoad load(QueueId id) const;
   /// Since the beginning.
   [[nodiscard]] Runs runs(TimePoint now) const;
@@ -145,6 +152,7 @@ class SchedulerCore {
     Waiting<Handle> waiting;
     std::size_t running_tasks = 0;
     std::size_t running_batches = 0;
+    std::size_t disowned = 0;  ///< runs
     Duration running_cost{};
     Duration consumed{};               ///< executor time had, by weight, for fairness
     double headroom = kLeastHeadroom;  ///< learned from what waited
@@ -179,6 +187,8 @@ class SchedulerCore {
                                                TimePoint now, bool last);
   static void drop(Queue& queue, Handle handle, DropReason reason, Next& next);
   void begin(QueueId id, TimePoint now, Next& next);
+  /// Its executor is free again.
+  void release(const ActiveRun& run, TimePoint now);
   /// To be called before `running_` changes.
   void account(TimePoint now) {
     runs_ = runs(now);
@@ -458,13 +468,25 @@ typename SchedulerCore<Handle>::Next SchedulerCore<Handle>::next(TimePoint now) 
 }
 
 template <TaskHandle Handle>
-void SchedulerCore<Handle>::finish(const ActiveRun& run, TimePoint now, const Outcome& outcome) {
+void SchedulerCore<Handle>::release(const ActiveRun& run, TimePoint now) {
   Queue& queue = queue_of(run.queue);
   queue.running_tasks -= run.tasks;
   queue.running_cost -= run.cost;
   --queue.running_batches;
   account(now);
   --running_;
+}
+
+template <TaskHandle Handle>
+void SchedulerCore<Handle>::disown(const ActiveRun& run, TimePoint now) {
+  release(run, now);
+  ++queue_of(run.queue).disowned;
+}
+
+template <TaskHandle Handle>
+void SchedulerCore<Handle>::finish(const ActiveRun& run, TimePoint now, const Outcome& outcome) {
+  release(run, now);
+  Queue& queue = queue_of(run.queue);
   const double seconds = to_seconds(outcome.elapsed);
   queue.consumed += from_seconds(seconds / queue.options.weight);
   const double tasks = static_cast<double>(std::max<std::size_t>(1, run.tasks));

@@ -5,7 +5,10 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -28,17 +31,37 @@ struct Ticket {
   bool unreceived = false;   ///< set by what answers it: its client had left by then
 };
 
+class DeadlineTimer;
+class Task;
+/// Tasks that are answered at their deadlines, by these.
+using Watched = std::multimap<TimePoint, Task*>;
+
 class Task : public Ticket {
  public:
+  using DeadlineAnswer = std::move_only_function<void()>;
+
   Task() = default;
   Task(const Task&) = delete;
   Task& operator=(const Task&) = delete;
-  virtual ~Task() = default;
+  virtual ~Task();
 
   /// Answers a task that will not run. Called once, outside any lock; must not block.
   virtual void drop(Error error) = 0;
   /// Nobody waits for the answer any more. @threads any
   [[nodiscard]] virtual bool abandoned() const { return false; }
+  /// What gives the task's client its answer at the deadline, instead of `Run` and `drop`. The task
+  /// may be gone when it is called, and may be running when this is: it may read only what no run
+  /// changes. Empty: the client has to wait. @threads the timer's
+  [[nodiscard]] virtual DeadlineAnswer answer_at_deadline() { return {}; }
+
+ protected:
+  /// True for whoever comes first, of the deadline and the caller, who then has to answer. Once.
+  [[nodiscard]] bool claim();
+
+ private:
+  friend class DeadlineTimer;
+  DeadlineTimer* timer_ = nullptr;          ///< where it is watched
+  std::optional<Watched::iterator> place_;  ///< guarded by the timer's lock
 };
 using TaskPtr = std::unique_ptr<Task>;
 

@@ -141,6 +141,16 @@ class Caller {
 Result<void> parse_message(const ::grpc::ByteBuffer& bytes, google::protobuf::Message& message);
 Result<void> write_message(const google::protobuf::Message& message, ::grpc::ByteBuffer& bytes);
 
+/// A call's request and response. A run may still read the request when its call was answered at
+/// the deadline and is gone.
+template <class Request, class Response>
+struct Messages {
+  std::array<char, 2048> first_block;  ///< small messages need no other memory
+  google::protobuf::Arena arena{first_block.data(), first_block.size()};
+  Request* request = google::protobuf::Arena::CreateMessage<Request>(&arena);
+  Response* response = google::protobuf::Arena::CreateMessage<Response>(&arena);
+};
+
 /// One request, one answer. Deletes itself when gRPC is done with it.
 template <class Request, class Response>
 class UnaryCall final : public ::grpc::ServerUnaryReactor {
@@ -153,7 +163,7 @@ class UnaryCall final : public ::grpc::ServerUnaryReactor {
     auto* call = new UnaryCall(shared, *server, *in, *out, method);
     if (auto admitted = call->caller_.admit(); !admitted) {
       call->refuse(std::move(admitted.error()));
-    } else if (auto parsed = parse_message(*in, *call->request_); !parsed) {
+    } else if (auto parsed = parse_message(*in, call->request()); !parsed) {
       call->refuse(std::move(parsed.error()));
     } else {
       handle(*call);
@@ -161,8 +171,10 @@ class UnaryCall final : public ::grpc::ServerUnaryReactor {
     return call;
   }
 
-  [[nodiscard]] Request& request() { return *request_; }
-  [[nodiscard]] Response& response() { return *response_; }
+  [[nodiscard]] Request& request() { return *messages_->request; }
+  [[nodiscard]] Response& response() { return *messages_->response; }
+  /// What keeps `request` alive.
+  [[nodiscard]] std::shared_ptr<const void> messages() const { return messages_; }
   [[nodiscard]] const Caller& caller() const { return caller_; }
   [[nodiscard]] const inference::Context& context() const { return caller_.context(); }
   [[nodiscard]] inference::Service& service() const { return caller_.service(); }
@@ -172,7 +184,7 @@ class UnaryCall final : public ::grpc::ServerUnaryReactor {
     if (!result) {
       return finish(&result.error());
     }
-    if (auto written = write_message(*response_, out_); !written) {
+    if (auto written = write_message(response(), out_); !written) {
       return finish(&written.error());
     }
     finish(nullptr);
@@ -208,10 +220,8 @@ class UnaryCall final : public ::grpc::ServerUnaryReactor {
   Caller caller_;
   ::grpc::ByteBuffer& out_;
   const std::size_t bytes_in_;
-  std::array<char, 2048> first_block_;  ///< small messages need no other memory
-  google::protobuf::Arena arena_{first_block_.data(), first_block_.size()};
-  Request* request_ = google::protobuf::Arena::CreateMessage<Request>(&arena_);
-  Response* response_ = google::protobuf::Arena::CreateMessage<Response>(&arena_);
+  const std::shared_ptr<Messages<Request, Response>> messages_ =
+      std::make_shared<Messages<Request, Response>>();
 };
 
 }  // namespace podsense::grpc

@@ -17,13 +17,16 @@ using Oip = wire::GRPCInferenceService;
 
 using Done = std::move_only_function<void(Result<void>)>;
 
+/// `owner` keeps `request` alive; the caller keeps the rest, until `done` was called.
 void infer(const Caller& caller, const wire::ModelInferRequest& request,
-           wire::ModelInferResponse& response, const inference::Context& context, Done done) {
+           std::shared_ptr<const void> owner, wire::ModelInferResponse& response,
+           const inference::Context& context, Done done) {
   auto read = read_infer(request);
   if (!read) {
     caller.service().reject(context, read.error().code);
     return done(fail(std::move(read.error())));
   }
+  read->owner = std::move(owner);
   caller.service().infer(
       std::move(*read), context,
       [&response, done = std::move(done)](const Result<protocol::InferAnswer>& answer) mutable {
@@ -70,11 +73,11 @@ class OipService final : public Answered<Refused<Oip::Service>> {
   ServerUnaryReactor* ModelInfer(CallbackServerContext* server, const ByteBuffer* in,
                                  ByteBuffer* out) override {
     using Call = UnaryCall<wire::ModelInferRequest, wire::ModelInferResponse>;
-    return Call::start(shared_, server, in, out, {"/inference.GRPCInferenceService/ModelInfer"},
-                       [](Call& call) {
-                         infer(call.caller(), call.request(), call.response(), call.context(),
-                               [&call](const Result<void>& result) { call.reply(result); });
-                       });
+    return Call::start(
+        shared_, server, in, out, {"/inference.GRPCInferenceService/ModelInfer"}, [](Call& call) {
+          infer(call.caller(), call.request(), call.messages(), call.response(), call.context(),
+                [&call](const Result<void>& result) { call.reply(result); });
+        });
   }
 
   ::grpc::ServerBidiReactor<ByteBuffer, ByteBuffer>* ModelStreamInfer(
@@ -83,8 +86,9 @@ class OipService final : public Answered<Refused<Oip::Service>> {
     return new Call(shared_, *server, {"/inference.GRPCInferenceService/ModelStreamInfer"},
                     {.handle =
                          [](const Caller& caller, Call::Item& item, Call::Done done) {
-                           infer(caller, item.request, *item.response.mutable_infer_response(),
-                                 item.context, std::move(done));
+                           infer(caller, item.request, item.shared_from_this(),
+                                 *item.response.mutable_infer_response(), item.context,
+                                 std::move(done));
                          },
                      .tell =
                          [](const Error& error, Call::Item& item) {

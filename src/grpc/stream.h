@@ -13,9 +13,11 @@
 
 namespace podsense::grpc {
 
-/// One request of a stream. @threads one after the other, as its handler hands it on
+/// One request of a stream. A run may still read the request when the item was answered at the
+/// deadline: who borrows from it keeps the item. @threads one after the other, as its handler hands
+/// it on
 template <class Request, class Response>
-struct StreamItem {
+struct StreamItem : std::enable_shared_from_this<StreamItem<Request, Response>> {
   std::uint32_t index = 0;  ///< in the stream
   inference::Context context;
   Request request;
@@ -68,7 +70,7 @@ class StreamCall final : public ::grpc::ServerBidiReactor<::grpc::ByteBuffer, ::
         no_more_ = true;
       });
     }
-    auto owned = std::make_unique<Item>();
+    auto owned = std::make_shared<Item>();
     Item& item = *owned;
     item.context = caller_.next_context();
     item.bytes_in = in_.Length();
@@ -158,7 +160,7 @@ class StreamCall final : public ::grpc::ServerBidiReactor<::grpc::ByteBuffer, ::
   /// The last answer of a stream that the server ends. The status is OK all the same: with an
   /// error clients drop the answers that they have not read yet.
   void say_farewell() {
-    auto last = std::make_unique<Item>();
+    auto last = std::make_shared<Item>();
     last->index = next_index_;
     last->answered = true;
     handlers_.tell({.code = ErrorCode::kUnavailable,
@@ -173,7 +175,7 @@ class StreamCall final : public ::grpc::ServerBidiReactor<::grpc::ByteBuffer, ::
   ::grpc::ByteBuffer in_;
   ::grpc::ByteBuffer out_;
   Mutex mutex_;
-  std::deque<std::unique_ptr<Item>> items_;
+  std::deque<std::shared_ptr<Item>> items_;
   std::uint32_t next_index_ = 0;
   bool reading_ = false;
   bool writing_ = false;

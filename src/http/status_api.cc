@@ -99,6 +99,9 @@ Response health_document(const StatusSources& sources) {
   }
   if (sources.lifecycle.stuck) {
     problems.push_back("an executor is stuck: one run goes on past limits.stuck_timeout");
+  } else if (sources.catalog.situation().executors_lost) {
+    problems.push_back(
+        "more than half of the executors are stuck in runs that go on past their deadlines");
   }
   json warnings = sources.catalog.warnings();
   for (std::string& warning : sources.stats.warnings()) {

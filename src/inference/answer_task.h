@@ -22,7 +22,23 @@ class AnswerTask : public RequestTask {
 
   void drop(Error error) override { finish(fail(std::move(error)), served_->clock->now()); }
 
+  [[nodiscard]] DeadlineAnswer answer_at_deadline() override {
+    return [served = served_, received = context_.received, protocol = context_.protocol,
+            trace = context_.trace, done = std::move(done_)]() mutable {
+      if (trace) {
+        trace->set_model(served->name(), served->version);
+      }
+      served->metrics->failed(protocol, ErrorCode::kDeadlineExceeded,
+                              served->clock->now() - received);
+      done(fail(ErrorCode::kDeadlineExceeded, "the deadline passed before there was an answer"));
+    };
+  }
+
+  /// Does nothing for one that was answered at its deadline.
   void finish(Result<Answer> answer, TimePoint now) {
+    if (!claim()) {
+      return;
+    }
     metrics::ModelMetrics& metrics = *served_->metrics;
     unreceived = abandoned();
     trace_parts(now);

@@ -542,7 +542,8 @@ Situation Catalog::situation() const {
           .polls = options_.polls,
           .strict = options_.strict_readiness,
           .offered = now->models.size(),
-          .failed = failed.size()};
+          .failed = failed.size(),
+          .executors_lost = executors_lost_.load(std::memory_order_relaxed)};
 }
 
 }  // namespace podsense::inference

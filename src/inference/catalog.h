@@ -6,6 +6,7 @@
 /// cannot be loaded is refused with a reason, and what served before goes on serving: a model's old
 /// versions stay until at least one of its wanted versions is there.
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -108,6 +109,8 @@ class Catalog {
   /// What readiness.h judges. @threads any
   [[nodiscard]] Situation situation() const;
   [[nodiscard]] bool ready() const { return judge(situation()).ready; }
+  /// @threads any
+  void set_executors_lost(bool lost) { executors_lost_.store(lost, std::memory_order_relaxed); }
 
  private:
   struct Version {
@@ -160,6 +163,7 @@ class Catalog {
 
   StackingChecks checks_;
   Mutex reload_mutex_;  ///< held for a whole reload
+  std::atomic<bool> executors_lost_{false};
 };
 
 }  // namespace podsense::inference

@@ -9,6 +9,7 @@
 /// - not ready: nothing can be served, and polling may find something; or nothing serves any more
 /// - ready: a model serves, also where another failed, even a default one
 /// - not ready, with strict readiness: any model failed
+/// - not ready: fewer than half of the executors are left, since runs on the others do not end
 ///
 /// Liveness never depends on models.
 
@@ -25,6 +26,7 @@ struct Situation {
   bool unknown_default = false;  ///< a default names a model that the repository, not empty, lacks
   std::size_t offered = 0;       ///< models that may be served; once loaded, that are
   std::size_t failed = 0;        ///< models of which no version can be served
+  bool executors_lost = false;   ///< more than half of the executors are in runs that do not end
 };
 
 enum class Start : std::uint8_t { kGoesOn, kWrongSetting, kNothingToServe };
@@ -41,7 +43,7 @@ constexpr Verdict judge(const Situation& now) {
   if (now.offered == 0) {
     return {.start = now.polls ? Start::kGoesOn : Start::kNothingToServe};
   }
-  return {.ready = now.loaded && !(now.strict && now.failed > 0)};
+  return {.ready = now.loaded && !now.executors_lost && !(now.strict && now.failed > 0)};
 }
 
 /// What `podsense serve` exits with.

@@ -133,8 +133,11 @@ Load Stats::load() const {
                          last.at - previous.at);
   load.latency = last.totals.latency.since(first.totals.latency);
   load.cpu_cores = per_second(to_seconds(last.cpu - first.cpu), last.at - first.at);
-  load.saturation = window_.saturation(
-      {.executors = scheduler_.executors(), .cpu_cores = cgroup::cpu_limit().cores});
+  // A stuck run's executor has another in its place, and still takes its share of the cores.
+  const unsigned executors = scheduler_.executors();
+  const unsigned stuck = std::min(executors - 1, scheduler_.overdue().runs);
+  load.saturation =
+      window_.saturation({.executors = executors - stuck, .cpu_cores = cgroup::cpu_limit().cores});
   return load;
 }
 

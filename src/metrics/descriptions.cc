@@ -67,6 +67,9 @@ constexpr std::array kDescriptions{
     Description{"podsense_tls_certificate_reloads_total", kCounter, "result",
                 "Changed certificate files taken (ok) or refused (failed); absent without TLS"},
     Description{"podsense_executors", kGauge, "", "Threads that decode images and run models"},
+    Description{"podsense_stuck_executors", kGauge, "",
+                "Runs that go on although the deadlines of all their requests have passed; another "
+                "executor has taken the place of each, while there may be one"},
     // Models and life.
     Description{"podsense_model_info", kGauge, "model version task plan",
                 "Model versions that are loaded; always 1"},

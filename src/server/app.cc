@@ -172,8 +172,8 @@ Result<int> run(const LoadedConfig& loaded) {
   const bool drained = serving.drain(deadline);
   *answered = drained;
   log::info("shutdown_ended", {{"drained", drained}, {"cut_off", serving.in_flight()}});
-  if (!drained || !serving.close_admin()) {
-    exit_now(drained ? 0 : 1);  // requests still hold what would be destroyed
+  if (!drained || !serving.close_admin() || serving.has_overdue_runs()) {
+    exit_now(drained ? 0 : 1);  // requests and runs still hold what would be destroyed
   }
   created->reset();
   return 0;

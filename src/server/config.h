@@ -67,7 +67,7 @@ struct Config {
     Duration header_timeout = std::chrono::seconds(10);
     Duration body_timeout = std::chrono::seconds(30);
     Duration idle_timeout = std::chrono::seconds(75);
-    Duration stuck_timeout = std::chrono::minutes(5);  ///< 0: never
+    Duration stuck_timeout = std::chrono::minutes(1);  ///< 0: never
     Duration write_timeout = std::chrono::seconds(30);
     std::uint32_t max_connections = 16'384;
     std::uint32_t max_connections_per_address = 0;  ///< 0: no limit

@@ -124,7 +124,7 @@ std::size_t Serving::in_flight() const {
 void Serving::tick() {
   stats_->tick();
   control_->expire();
-  note_stuck();
+  note_overdue();
   follow_quota();
   if (faults_) {
     lifecycle_.unready = faults_->unready();
@@ -132,17 +132,22 @@ void Serving::tick() {
   files_->look_when_due(clock_.now());
 }
 
-void Serving::note_stuck() {
-  const Duration limit = config_.limits.stuck_timeout;
+void Serving::note_overdue() {
   const TimePoint now = clock_.now();
   // A tick that comes late, since the process was stopped or frozen, says nothing about runs.
-  const Duration passed = std::min<Duration>(now - last_tick_, kMostBetweenTicks);
+  scheduler_.note_overdue(std::min<Duration>(now - last_tick_, kMostBetweenTicks));
   last_tick_ = now;
-  run_seen_ = std::min(scheduler_.longest_run(), run_seen_ + passed);
-  const bool stuck = limit > Duration::zero() && run_seen_ > limit;
-  if (stuck != lifecycle_.stuck.exchange(stuck)) {
-    log::error(stuck ? "executor_stuck" : "executor_free", {{"run_ms", to_ms(run_seen_)}});
+  const batching::Overdue overdue = scheduler_.overdue();
+  if (overdue.runs != overdue_runs_) {
+    log::record(overdue.runs > overdue_runs_ ? log::Level::kError : log::Level::kInfo,
+                overdue.runs > overdue_runs_ ? "executor_stuck" : "executor_free",
+                {{"stuck", overdue.runs}, {"overdue_ms", to_ms(overdue.longest)}});
+    overdue_runs_ = overdue.runs;
   }
+  const unsigned executors = scheduler_.executors();
+  catalog_->set_executors_lost(2 * (executors - std::min(executors, overdue.runs)) < executors);
+  const Duration limit = config_.limits.stuck_timeout;
+  lifecycle_.stuck = limit > Duration::zero() && overdue.longest > limit;
 }
 
 void Serving::follow_quota() {
@@ -293,6 +298,8 @@ void Serving::add_gauges() {
   watch("podsense_models_beyond_objective",
         [this] { return static_cast<double>(stats_->out_of_reach()); });
   watch("podsense_executors", [this] { return static_cast<double>(scheduler_.executors()); });
+  watch("podsense_stuck_executors",
+        [this] { return static_cast<double>(scheduler_.overdue().runs); });
   watch("podsense_requests_in_flight",
         [this] { return http_ ? static_cast<double>(in_flight()) : 0.0; });
   watch("podsense_ready", [this] { return !lifecycle_.closed && catalog_->ready() ? 1.0 : 0.0; });

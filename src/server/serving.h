@@ -64,6 +64,8 @@ class Serving {
   bool close_admin();
 
   [[nodiscard]] std::size_t in_flight() const;
+  /// A run goes on although its requests were answered at their deadlines: it may never end.
+  [[nodiscard]] bool has_overdue_runs() const { return scheduler_.overdue().runs > 0; }
   [[nodiscard]] std::uint16_t http_port() const { return http_->port(); }
   [[nodiscard]] std::uint16_t admin_port() const { return admin_->port(); }
   /// 0: there is none.
@@ -86,7 +88,7 @@ class Serving {
 
   /// Once a second.
   void tick();
-  void note_stuck();
+  void note_overdue();
   /// The quota of a running pod can be changed in place. I/O threads stay as they are: they cost
   /// nothing while idle.
   void follow_quota();
@@ -95,8 +97,8 @@ class Serving {
   const Threads threads_;
   const SteadyClock clock_;
   http::Lifecycle lifecycle_;
-  TimePoint last_tick_{};  ///< the ticker's, as the next
-  Duration run_seen_{};    ///< how long the longest run has gone on while this process ran
+  TimePoint last_tick_{};      ///< the ticker's, as the next
+  unsigned overdue_runs_ = 0;  ///< at the last tick
   std::unique_ptr<WatchedFiles> files_;
   metrics::Registry registry_{{.latency_objective = config_.objective.latency}};
   std::unique_ptr<const model::Backends> backends_;

@@ -179,9 +179,8 @@ std::vector<Setting> time_limit_settings() {
           "that of the load balancer in front."),
       row("limits.stuck_timeout", "stuck-timeout",
           duration(kIn, &L::stuck_timeout, {.max = hours(24)}),
-          "A run of a model that goes on for longer is taken for stuck: liveness fails, so that "
-          "the "
-          "pod is restarted. 0: never."),
+          "Liveness fails when a run still goes on this long after the deadlines of all its "
+          "requests, so that the pod is restarted. 0: never."),
       row("limits.write_timeout", "write-timeout", duration(kIn, &L::write_timeout, kTimeout),
           "A client that has not taken its answer by then is disconnected."),
   };

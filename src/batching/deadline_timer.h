@@ -1,0 +1,44 @@
+#pragma once
+
+/// Answers tasks at their deadlines, whether they wait, run, or run for ever: a client is told in
+/// time also where no executor comes back. Private to this module.
+/// @threads thread-safe; answers are given on a thread of its own
+
+#include <thread>
+
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "batching/task.h"
+
+namespace podsense::batching {
+
+class DeadlineTimer {
+ public:
+  explicit DeadlineTimer(const Clock& clock);
+  /// No task may be watched any more.
+  ~DeadlineTimer();
+  DeadlineTimer(const DeadlineTimer&) = delete;
+  DeadlineTimer& operator=(const DeadlineTimer&) = delete;
+
+  /// Watches the task until it is answered, or gone. One without a deadline is left alone.
+  void watch(Task& task);
+  /// The reverse, for one that was not taken.
+  void forget(Task& task);
+
+ private:
+  friend class Task;
+  /// True for whoever comes first, of the timer and the caller.
+  bool claim(Task& task);
+  void work();
+
+  const Clock& clock_;
+  Mutex mutex_;
+  CondVar changed_;
+  Watched watched_ GUARDED_BY(mutex_);
+  /// What it waits for: an earlier deadline has to wake it.
+  TimePoint wakes_at_ GUARDED_BY(mutex_) = TimePoint::max();
+  bool stopping_ GUARDED_BY(mutex_) = false;
+  std::jthread thread_;
+};
+
+}  // namespace podsense::batching

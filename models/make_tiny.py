@@ -85,6 +85,8 @@ def failing(w):
     # An index out of bounds fails while running, for some values only.
     w.save("gather_fail", [node("Gather", ["table", "idx"], ["y"])],
            [("idx", I64, ["N"])], [("y", F32, ["N"])], [const("table", np.arange(4, dtype="f4"))])
+    # As much memory as its few bytes of input say.
+    w.save("fill", [node("ConstantOfShape", ["shape"], ["y"])], [("shape", I64, ["N"])], [("y", F32, None)], check=False)
     # The trip count is an input: as slow as a test wants.
     body = helper.make_graph(
         [node("Identity", ["c"], ["c2"]), node("MatMul", ["s", "W"], ["s2"])], "body",

@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/memory_budget.h"
 
 namespace podsense::fetch {
 
@@ -42,6 +43,7 @@ struct Options {
   std::vector<std::string> deny_cidrs;
   std::string ca_file;  ///< PEM bundle; empty: the system's
   std::string user_agent = "podsense";
+  MemoryBudget* budget = nullptr;  ///< outlives the fetcher and its responses; null: none
 
   /// Reports every fault at once.
   [[nodiscard]] Result<void> validate() const;
@@ -92,6 +94,7 @@ struct Response {
   std::string content_type;
   Duration elapsed{};  ///< since get(), waiting for a place included
   unsigned redirects = 0;
+  MemoryBudget::Share memory;  ///< in which the body is counted
 };
 
 /// Runs any number of transfers on one thread of its own (libcurl multi).
@@ -111,7 +114,7 @@ class Fetcher {
   ///         kDeadlineExceeded; kBadGateway: could not resolve, connect, or status other than 200,
   ///         but for kUnprocessable: 404, 410; kPermissionDenied: 401, 403; kRateLimited: 429, with
   ///         the host's Retry-After;
-  ///         kOverloaded: too many under way; kUnimplemented: disabled
+  ///         kOverloaded: too many under way, or too little memory left; kUnimplemented: disabled
   virtual void get(Request request, Callback done) = 0;
 
   /// Transfers under way; those that wait for a place are not counted.

@@ -92,7 +92,8 @@ Transfer::Transfer(const Environment& environment, const Request& request, Check
       deadline_(earlier(Deadline::after(now, environment.options.timeout), request.deadline)),
       own_limit_(deadline_ < request.deadline),
       done_(std::move(done)),
-      url_(std::move(url)) {
+      url_(std::move(url)),
+      memory_(MemoryBudget::share(environment.options.budget, MemoryUse::kFetches)) {
   if (is_traceparent(request.traceparent)) {
     headers_.reset(curl_slist_append(nullptr, ("traceparent: " + request.traceparent).c_str()));
   }
@@ -117,6 +118,7 @@ Result<CURL*> Transfer::prepare(TimePoint now) {
   refusal_.reset();
   error_text_.front() = '\0';
   body_.clear();
+  memory_.give_back();
   if (!set_leg_options(deadline_.left(now))) {
     return fail(ErrorCode::kInternal, "the URL could not be fetched", "curl_easy_setopt: URL");
   }
@@ -204,6 +206,9 @@ bool Transfer::take_body(std::string_view data) {
     stop_ = Stop::kTooLarge;
     return false;
   }
+  if (!take_memory(body_.size() + data.size())) {
+    return false;
+  }
   if (body_.empty()) {
     curl_off_t declared = -1;
     curl_easy_getinfo(easy_.get(), CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &declared);
@@ -215,13 +220,24 @@ bool Transfer::take_body(std::string_view data) {
   return true;
 }
 
+/// Counted in steps, before they are filled.
+bool Transfer::take_memory(std::size_t bytes) {
+  constexpr std::size_t kStep = 64U << 10U;
+  if (auto taken = memory_.grow_to((bytes + kStep - 1) / kStep * kStep); !taken) {
+    no_memory_ = std::move(taken.error());
+    stop_ = Stop::kNoMemory;
+    return false;
+  }
+  return true;
+}
+
 bool Transfer::take_gzip(std::string_view data) {
   if (!inflater_) {
     inflater_ = std::make_unique<Inflater>();
   }
   switch (inflater_->add(data, body_, environment_.options.max_bytes)) {
     case Inflater::Result::kGood:
-      return true;
+      return take_memory(body_.size());
     case Inflater::Result::kTooLarge:
       stop_ = Stop::kTooLarge;
       return false;
@@ -337,7 +353,8 @@ Result<Response> Transfer::take_response(TimePoint now) {
   return Response{.body = std::move(body_),
                   .content_type = type == nullptr ? "" : type,
                   .elapsed = now - started_,
-                  .redirects = redirects_};
+                  .redirects = redirects_,
+                  .memory = std::move(memory_)};
 }
 
 void Transfer::finish(Result<Response> result) {
@@ -418,6 +435,8 @@ std::optional<Error> Transfer::own_stop() const {
   switch (stop_) {
     case Stop::kTooLarge:
       return too_large();
+    case Stop::kNoMemory:
+      return no_memory_;
     case Stop::kHeadersTooLarge:
       return gateway("the answer has more than 32768 bytes of headers");
     case Stop::kEncoded:

@@ -50,7 +50,7 @@ class Transfer {
 
  private:
   /// Why a callback of ours ended the leg.
-  enum class Stop { kNone, kTooLarge, kHeadersTooLarge, kEncoded, kCorrupt, kNotWanted };
+  enum class Stop { kNone, kTooLarge, kNoMemory, kHeadersTooLarge, kEncoded, kCorrupt, kNotWanted };
 
   static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* self);
   static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* self);
@@ -61,6 +61,7 @@ class Transfer {
   [[nodiscard]] long status() const;
   bool take_body(std::string_view data);
   bool take_gzip(std::string_view data);
+  bool take_memory(std::size_t bytes);
   bool take_header(std::string_view line);
   curl_socket_t open_socket(const curl_sockaddr& address);
   std::optional<Result<Response>> redirect();
@@ -90,6 +91,8 @@ class Transfer {
   CheckedUrl url_;
   unsigned redirects_ = 0;
   std::string body_;
+  MemoryBudget::Share memory_;          ///< of the body
+  std::optional<Error> no_memory_;      ///< why it could not grow
   std::unique_ptr<Inflater> inflater_;  // a body that comes as gzip
 
   // Of the current leg.

@@ -14,6 +14,8 @@ namespace {
 
 constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
 constexpr Duration kLingerLimit = std::chrono::seconds(2);
+/// A body that has not grown for so long makes room for others.
+constexpr Duration kIdleBody = std::chrono::seconds(1);
 /// Failures of one status that are logged a second, whatever is configured for successes.
 constexpr unsigned kLeastFailures = 5;
 /// Answers up to this size are sent in one piece with their head.
@@ -24,11 +26,12 @@ using Field = beast_http::field;
 }  // namespace
 
 Connection::Connection(Transport transport, std::string peer, Shared& shared, WorkerState& worker,
-                       std::optional<Error> turned_away)
+                       MemoryBudget::Share memory, std::optional<Error> turned_away)
     : transport_(std::move(transport)),
       peer_(std::move(peer)),
       shared_(shared),
       worker_(worker),
+      memory_(std::move(memory)),
       turned_away_(std::move(turned_away)),
       answer_signal_(transport_.socket().get_executor(), asio::steady_timer::time_point::max()) {
   shared_.registry.connection_opened();
@@ -123,6 +126,11 @@ bool Connection::end_if_kept() {
   boost::system::error_code ignored;
   transport_.socket().close(ignored);
   return true;
+}
+
+std::uint64_t Connection::held_idle(TimePoint now) const {
+  const auto& memory = request_.context.memory;
+  return phase_ == Phase::kBody && memory && now - body_grew_ >= kIdleBody ? memory->bytes() : 0;
 }
 
 void Connection::begin_request() {
@@ -301,6 +309,7 @@ asio::awaitable<Connection::Step> Connection::write(bool head_only) {
   }
   const Step written = co_await write_pieces();
   answer_.tail_owner.reset();
+  answer_.memory.give_back();
   log_access(total);
   end_trace(began);
   co_return written;

@@ -69,8 +69,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
  public:
   /// `turned_away`: there is only a place for probes. The answer to its first request, if that is
   /// no probe; it then ends.
+  /// `memory`: in which the connection itself is counted.
   Connection(Transport transport, std::string peer, Shared& shared, WorkerState& worker,
-             std::optional<Error> turned_away);
+             MemoryBudget::Share memory, std::optional<Error> turned_away);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -85,6 +86,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// Ends one that has a kept place, unless its answer is being made. False: there is nothing to
   /// end.
   bool end_if_kept();
+  /// Bytes of a body that has not grown for a second; 0: there is none such.
+  [[nodiscard]] std::uint64_t held_idle(TimePoint now) const;
+  /// The rest of the body is not waited for any longer.
+  void end_body() { expires_ = TimePoint::min(); }
 
  private:
   enum class Phase { kHandshake, kIdle, kHeader, kBody, kHandling, kWriting, kLingering };
@@ -127,6 +132,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   asio::awaitable<Step> read_sized_body(std::uint64_t size);
   asio::awaitable<Step> read_chunked_body();
   asio::awaitable<Step> inflate_body();
+  /// Counts `bytes` for the body. False, and refused: there is not so much memory.
+  [[nodiscard]] bool take_memory(std::uint64_t bytes);
+  static std::uint64_t memory_to_read(std::string_view body);
   asio::awaitable<Step> write(bool head_only);
   asio::awaitable<Step> write_all(std::string_view text);
   asio::awaitable<Step> write_pieces();
@@ -167,6 +175,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   const std::string peer_;
   Shared& shared_;
   WorkerState& worker_;
+  const MemoryBudget::Share memory_;  ///< of the connection
   const std::optional<Error> turned_away_;
   boost::beast::flat_buffer buffer_;
   /// Where a head's fields lie: those of ordinary clients fit.
@@ -184,6 +193,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Coding coding_ = Coding::kIdentity;  ///< of the body
   std::uint64_t max_body_ = 0;
   std::size_t bytes_in_ = 0;  ///< of the body; a handler may take it
+  TimePoint body_grew_;       ///< while a counted one is being read
 
   Phase phase_ = Phase::kIdle;
   TimePoint expires_ = TimePoint::max();

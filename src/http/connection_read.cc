@@ -22,6 +22,8 @@ namespace {
 
 constexpr std::size_t kHeadChunk = 2U << 10U;
 constexpr std::size_t kBodyChunk = 64U << 10U;
+/// Bodies up to this size cost no more than the connection they come on.
+constexpr std::size_t kUncounted = 4U << 10U;
 /// A connection keeps the memory of a body up to this size while it is idle.
 constexpr std::size_t kKeptBody = 512;
 /// The rest of a refused request is read, so that the connection can be kept, up to this size.
@@ -444,7 +446,36 @@ asio::awaitable<Connection::Step> Connection::read_body() {
   if (step == Step::kGo && body_read_ && !refusal_ && coding_ != Coding::kIdentity) {
     step = co_await inflate_body();
   }
+  if (step == Step::kGo && body_read_ && !refusal_) {
+    static_cast<void>(take_memory(memory_to_read(request_.body)));
+  }
   co_return step;
+}
+
+/// JSON becomes numbers, and an index of its structure, before it is forgotten.
+std::uint64_t Connection::memory_to_read(std::string_view body) {
+  constexpr std::uint64_t kOfJson = 6;
+  const bool json = body.starts_with('{') || body.starts_with('[');
+  return json ? body.size() * kOfJson : body.size();
+}
+
+bool Connection::take_memory(std::uint64_t bytes) {
+  if (bytes <= kUncounted || shared_.options.memory == nullptr) {
+    return true;
+  }
+  auto& memory = request_.context.memory;
+  if (!memory) {
+    memory = std::make_shared<MemoryBudget::Share>(
+        MemoryBudget::share(shared_.options.memory, MemoryUse::kBodies));
+  }
+  body_grew_ = shared_.clock.now();
+  auto taken = memory->grow_to(bytes);
+  if (!taken) {
+    std::string().swap(request_.body);  // an assignment would keep its memory
+    memory.reset();
+    refuse(std::move(taken.error()));
+  }
+  return taken.has_value();
 }
 
 /// Straight into the body's own memory: the parser is done with this message.
@@ -456,6 +487,9 @@ asio::awaitable<Connection::Step> Connection::read_sized_body(std::uint64_t size
   while (request_.body.size() < size) {
     const std::size_t had = request_.body.size();
     const std::size_t wanted = std::min<std::size_t>(size - had, kBodyChunk * 4);
+    if (!take_memory(had + wanted)) {
+      co_return Step::kGo;
+    }
     request_.body.resize_and_overwrite(had + wanted, [](char*, std::size_t n) { return n; });
     const auto [error, count] =
         co_await transport_.read_some(asio::buffer(request_.body.data() + had, wanted));
@@ -533,6 +567,11 @@ asio::awaitable<Connection::Step> Connection::read_chunked_body() {
     if (!waits) {
       continue;
     }
+    // The parser's text grows by doubling.
+    if (!take_memory(2 * (parser_->get().body().size() + kBodyChunk))) {
+      std::string().swap(parser_->get().body());
+      co_return Step::kGo;
+    }
     const bool more = co_await fill(kBodyChunk);
     if (!more) {
       if (!timed_out_) {
@@ -552,6 +591,9 @@ asio::awaitable<Connection::Step> Connection::inflate_body() {
   const auto coding = coding_ == Coding::kDeflate ? Inflater::kDeflate : Inflater::kGzip;
   Inflater inflater(request_.body, coding, shared_.options.max_inflated_bytes);
   for (;;) {
+    if (!take_memory(request_.body.size() + 2 * inflater.size() + kBodyChunk)) {
+      co_return Step::kGo;
+    }
     const auto done = inflater.step();
     if (!done) {
       refuse(done.error());

@@ -25,6 +25,7 @@ class Inflater {
   /// At most 256 KiB of output more. True when all is done.
   /// @errors kInvalidArgument: another format, corrupt or truncated; kPayloadTooLarge
   Result<bool> step();
+  [[nodiscard]] std::size_t size() const { return out_.size(); }
   std::string take() { return std::move(out_); }
 
  private:

@@ -54,6 +54,7 @@ struct Response {
   /// Sent behind `body`, from where they lie: what `tail_owner` keeps alive.
   std::vector<std::span<const std::byte>> tail;
   std::shared_ptr<const void> tail_owner;
+  MemoryBudget::Share memory;  ///< in which it is counted, where it is large
   /// Written as they are: names and values must be free of CR and LF.
   std::vector<std::pair<std::string_view, std::string>> headers;
   std::string_view code = "OK";  ///< for the log: error_name or OK

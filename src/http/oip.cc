@@ -118,12 +118,31 @@ Result<protocol::InferRequest> read_infer(Service& service, const OipLimits& lim
   return wanted;
 }
 
-Response infer_response(const protocol::InferAnswer& answer) {
+/// Bytes of JSON that the outputs become, at most; of binary data none are made.
+std::uint64_t json_bytes(const protocol::InferAnswer& answer) {
+  constexpr std::uint64_t kOfNumber = 20;  // -1.2345678e-38, and a comma
+  std::uint64_t bytes = 0;
+  for (const protocol::OutputTensor& output : answer.outputs) {
+    if (output.binary_data.value_or(answer.binary_data_output)) {
+      continue;
+    }
+    const std::uint64_t width = element_size(output.type);
+    bytes += width == 0 ? 2 * output.data.size() : output.data.size() / width * kOfNumber;
+  }
+  return bytes;
+}
+
+Response infer_response(const protocol::InferAnswer& answer, MemoryBudget* budget) {
+  auto memory = MemoryBudget::share(budget, MemoryUse::kAnswers);
+  if (auto taken = memory.grow_to(json_bytes(answer)); !taken) {
+    return oip_error_response(taken.error());
+  }
   auto body = protocol::write_oip_answer(answer);
   if (!body) {
     return oip_error_response(body.error());
   }
   Response response = json_response(std::move(body->json));
+  response.memory = std::move(memory);
   if (body->json_size) {
     response.content_type = kBinary;
     response.headers.emplace_back(kJsonSize, std::to_string(*body->json_size));
@@ -139,10 +158,12 @@ void infer(Service& service, const OipLimits& limits, Request& request, Reply re
     service.reject(request.context, wanted.error().code);
     return reply(oip_error_response(wanted.error()));
   }
-  service.infer(std::move(*wanted), request.context,
-                [reply = std::move(reply)](Result<protocol::InferAnswer> answer) mutable {
-                  reply(answer ? infer_response(*answer) : oip_error_response(answer.error()));
-                });
+  service.infer(
+      std::move(*wanted), request.context,
+      [reply = std::move(reply),
+       memory = limits.memory](Result<protocol::InferAnswer> answer) mutable {
+        reply(answer ? infer_response(*answer, memory) : oip_error_response(answer.error()));
+      });
 }
 
 // --- what there is

@@ -36,10 +36,13 @@ class Places {
   explicit Places(PlaceLimits limits) : limits_(limits) {}
 
   /// What is taken goes back by `leave`, unless it is none.
-  Place enter(const std::string& address, int descriptor) {
+  /// `has_memory`: there is some for another connection.
+  Place enter(const std::string& address, int descriptor, bool has_memory = true) {
     const MutexLock lock(mutex_);
     std::string_view reason;
-    if (ordinary_ >= limits_.most) {
+    if (!has_memory) {
+      reason = "memory";
+    } else if (ordinary_ >= limits_.most) {
       reason = "limit";
     } else if (limits_.most_descriptor > 0 && descriptor > limits_.most_descriptor) {
       reason = "descriptors";

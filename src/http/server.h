@@ -18,6 +18,7 @@
 #include "base/access_log.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/memory_budget.h"
 #include "http/router.h"
 #include "metrics/metrics.h"
 #include "trace/trace.h"
@@ -48,6 +49,7 @@ struct ServerOptions {
   access::Certificates* certificates = nullptr;  ///< outlives the server; null: no TLS
   unsigned access_log_rate = 20;                 ///< kSampled: successes a second and I/O thread
   trace::Tracer* tracer = nullptr;               ///< outlives the server; null: no traces
+  MemoryBudget* memory = nullptr;                ///< outlives the server; null: no budget
 };
 
 class Server {

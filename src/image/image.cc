@@ -169,6 +169,10 @@ Result<void> convert(Bytes bytes, const TensorSpec& spec, const Limits& limits, 
   if (auto fits = check_memory(info, spec, limits); !fits) {
     return fits;
   }
+  auto memory = MemoryBudget::share(limits.budget, MemoryUse::kDecoding);
+  if (auto taken = memory.grow_to(memory_needed(info, spec)); !taken) {
+    return taken;
+  }
   const auto plan = plan_of(info, spec);
   const bool gray = header->gray || spec.channels == Channels::kGray;
   const Source source{.info = info,

@@ -32,6 +32,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/memory_budget.h"
 
 namespace podsense::image {
 
@@ -46,6 +47,7 @@ struct Limits {
   /// What decoding one picture may take, estimated from its header (memory_needed). Enough for a
   /// progressive JPEG of 8192 × 6144.
   std::uint64_t max_memory = 512ULL << 20U;
+  MemoryBudget* budget = nullptr;  ///< that all pictures share; null: none
   /// Decoding stops here (progressive JPEG scans make time per byte unbounded).
   Duration max_time = std::chrono::seconds(5);
 };
@@ -126,9 +128,10 @@ std::uint64_t memory_needed(const Info& info, const TensorSpec& spec);
 /// @shape  out: element_count(spec) values, [C,H,W] or [H,W,C]
 /// @errors kUnsupportedMedia; kPayloadTooLarge: bytes, pixels, side, frames or memory over the
 ///         limit;
-///         kUnprocessable: truncated or corrupt; kDeadlineExceeded: over max_time (WebP: looked at
-///         every 256 KB, so a small file's time is bounded by its pixels); kUnavailable: no memory;
-///         kInternal: `out` or `spec` out of range
+///         kOverloaded: the budget has too little left now; kUnprocessable: truncated or corrupt;
+///         kDeadlineExceeded: over max_time (WebP: looked at every 256 KB, so a small file's time
+///         is bounded by its pixels); kUnavailable: no memory; kInternal: `out` or `spec` out of
+///         range
 /// @threads any; takes 1 to 60 ms of CPU, never call it from an I/O thread
 /// @source Pillow's Image.resize (support, a = −0.5 for bicubic, renormalised at the borders)
 Result<void> to_tensor(std::span<const std::byte> bytes, const TensorSpec& spec,

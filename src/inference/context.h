@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/memory_budget.h"
 #include "metrics/metrics.h"
 #include "trace/trace.h"
 
@@ -43,6 +44,9 @@ struct Context {
   std::string traceparent;                             ///< passed on to fetches when not empty
   std::shared_ptr<trace::Request> trace;               ///< null: not traced
   std::shared_ptr<const std::atomic<bool>> abandoned;  ///< turns true when the client has gone
+  /// In which the request's bytes are counted until nobody needs them any more; null: too few to
+  /// count.
+  std::shared_ptr<MemoryBudget::Share> memory;
   /// What the client calls the request, cut: for the trace that a crash leaves.
   std::array<char, 64> request_id{};
   void set_request_id(std::string_view id) {

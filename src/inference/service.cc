@@ -83,6 +83,7 @@ void Service::classify(protocol::ClassifyRequest request, const Context& context
                     return refuse(served.get(), context, std::move(got.error()), done);
                   }
                   request.image = std::move(got->body);
+                  request.memory = std::move(got->memory);
                   classify_bytes(served, std::move(request), context, elapsed, std::move(done));
                 });
 }

@@ -70,6 +70,14 @@ constexpr std::array kDescriptions{
     Description{"podsense_stuck_executors", kGauge, "",
                 "Runs that go on although the deadlines of all their requests have passed; another "
                 "executor has taken the place of each, while there may be one"},
+    Description{
+        "podsense_memory_budget_bytes", kGauge, "use",
+        "Memory that requests hold, counted before it is allocated: connections, bodies, "
+        "fetches, decoding, tensors (of runs), answers (as JSON); limit: all of them together"},
+    Description{
+        "podsense_memory_refused_total", kCounter, "use",
+        "Requests for memory that was not there: connections, bodies, fetches, decoding, tensors, "
+        "answers"},
     // Models and life.
     Description{"podsense_model_info", kGauge, "model version task plan",
                 "Model versions that are loaded; always 1"},

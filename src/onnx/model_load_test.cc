@@ -4,7 +4,9 @@
 #include <thread>
 
 #include "base/digest.h"
+#include "base/memory_budget.h"
 #include "model/model_testing.h"
+#include "onnx/counting_allocator.h"
 #include "onnx/onnx_backend.h"
 
 namespace podsense::onnx {
@@ -119,6 +121,60 @@ TEST_F(ModelTest, RunsOfOneShapeGiveEachItsOwnValues) {
     EXPECT_THAT(values_of<float>(outputs[0]),
                 ElementsAre(first + 1, first * 2 + 1, first * 3 + 1, 1 - first));
   }
+}
+
+/// The budget of this process, for one test.
+class OverBudget : public ModelTest {
+ protected:
+  OverBudget() { count_in(&budget_); }
+  ~OverBudget() override { count_in(nullptr); }
+  OverBudget(const OverBudget&) = delete;
+  OverBudget& operator=(const OverBudget&) = delete;
+
+  static Result<void> fill(const Model& model, std::int64_t numbers, Outputs& outputs) {
+    static constexpr std::array<std::int64_t, 1> kOne{1};
+    const TensorView input{DataType::kInt64, kOne, std::as_bytes(std::span(&numbers, 1))};
+    return model.run({&input, 1}, outputs);
+  }
+
+  MemoryBudget budget_{64 << 20};
+};
+
+TEST_F(OverBudget, ARunFailsAloneAndSaysHowMuchThereIs) {
+  const auto model = load("fill.onnx");
+  Outputs outputs;
+  for (const std::int64_t numbers :
+       {std::int64_t{20'000'000}, std::int64_t{4'000'000'000}, std::int64_t{1} << 60}) {
+    const auto refused = fill(*model, numbers, outputs);
+    ASSERT_FALSE(refused) << numbers;
+    EXPECT_EQ(refused.error().code, ErrorCode::kPayloadTooLarge) << refused.error().message;
+    EXPECT_THAT(refused.error().message, HasSubstr("this server has 59 MB"));
+    ASSERT_TRUE(fill(*model, 10, outputs));
+    EXPECT_THAT(outputs[0].shape, ElementsAre(10));
+  }
+  EXPECT_EQ(budget_.refused(MemoryUse::kTensors), 3U);
+}
+
+TEST_F(OverBudget, WhatOtherRunsHoldIsMissingUntilTheyLetGo) {
+  const auto model = load("fill.onnx");
+  {
+    Outputs held;
+    ASSERT_TRUE(fill(*model, 10'000'000, held));
+    EXPECT_GE(budget_.used(MemoryUse::kTensors), 40'000'000U);
+    Outputs outputs;
+    const auto refused = fill(*model, 8'000'000, outputs);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::kOverloaded);
+    EXPECT_GT(refused.error().retry_after.count(), 0);
+  }
+  Outputs outputs;
+  EXPECT_TRUE(fill(*model, 8'000'000, outputs));
+}
+
+TEST_F(OverBudget, WeightsAreNoPartOfIt) {
+  const auto used = budget_.used();
+  const auto model = load("apart_mlp.onnx");
+  EXPECT_LE(budget_.used() - used, 64U << 10U);
 }
 
 TEST_F(ModelTest, AnOutputThatIsAnInputOutlivesTheInput) {

@@ -9,6 +9,7 @@
 #include "base/digest.h"
 #include "base/log.h"
 #include "model/external_data.h"
+#include "onnx/counting_allocator.h"
 #include "onnx/division_trap.h"
 #include "onnx/onnx_session.h"
 
@@ -155,9 +156,8 @@ class OnnxBackend final : public model::Backend {
     // A pattern is kept for every shape ever seen, so strangers could make it grow without end; and
     // runs of one image cost the same without, with 2 to 8 MB less.
     out.DisableMemPattern();
-    if (!options_.memory_arena) {
-      out.DisableCpuMemArena();
-    }
+    out.DisableCpuMemArena();
+    out.AddConfigEntry(kOrtSessionOptionsConfigUseEnvAllocators, "1");
     return out;
   }
 
@@ -262,6 +262,8 @@ Result<std::unique_ptr<model::Backend>> make_backend(const Options& options) {
         Ort::Env(ORT_LOGGING_LEVEL_WARNING, "podsense", write_log, nullptr),
         Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault));
     context->env.DisableTelemetryEvents();
+    register_allocator(context->env, options.memory_arena);
+    count_in(options.budget);
     return std::make_unique<OnnxBackend>(options, std::move(context));
   } catch (const std::exception& e) {
     return fail(ErrorCode::kInternal, "ONNX Runtime cannot start", e.what());

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/memory_budget.h"
 #include "model/backend.h"
 
 namespace podsense::onnx {
@@ -15,7 +16,9 @@ namespace podsense::onnx {
 struct Options {
   unsigned threads = 1;  ///< per run where the manifest says nothing
   bool spinning = false;
+  /// Blocks of memory that a run has used stay for the next of its thread, up to 16 MiB.
   bool memory_arena = true;
+  MemoryBudget* budget = nullptr;  ///< that runs take their memory from; null: none
   /// Where optimised copies of models are kept for a faster start (keyed by content, library and
   /// CPU); empty: nowhere. Never inside the repository.
   std::filesystem::path cache_dir;

@@ -11,6 +11,7 @@
 #include "model/onnx_graph.h"
 #include "model/row_analysis.h"
 #include "model/signature.h"
+#include "onnx/counting_allocator.h"
 #include "onnx/division_trap.h"
 #include "onnx/onnx_tensors.h"
 
@@ -97,7 +98,11 @@ class OnnxModel final : public Model {
       return fine;
     }
     const DivisionWatch divisions(threads() > 1);
+    const MemoryWatch memory;
     auto done = run_checked(inputs, outputs);
+    if (!done && memory.refused()) {
+      return fail(*memory.refused());
+    }
     if (divisions.trapped()) {
       outputs.clear();
       return fail(ErrorCode::kInvalidArgument,

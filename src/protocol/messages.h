@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/memory_budget.h"
 
 namespace podsense::protocol {
 
@@ -25,7 +26,8 @@ struct ClassifyRequest {
   ModelRef model;
   std::string image;  ///< encoded bytes, owned; exactly one of image and url is set
   std::string url;
-  std::uint32_t top_k = 5;  ///< 1..1000, clamped to the number of classes
+  std::uint32_t top_k = 5;       ///< 1..1000, clamped to the number of classes
+  MemoryBudget::Share memory{};  ///< in which a fetched image is counted
 };
 
 struct RowsRequest {

@@ -53,6 +53,7 @@ struct Config {
     friend bool operator==(const Models&, const Models&) = default;
   };
   struct Limits {
+    std::uint64_t max_memory = 0;  ///< 0: the cgroup's limit, else the machine's
     std::uint64_t max_body_bytes = 10ULL << 20U;
     std::uint64_t max_json_bytes = 16ULL << 20U;  ///< base64 makes an image a third larger
     std::uint64_t max_tensor_bytes = 64ULL << 20U;

@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "base/cgroup.h"
+#include "base/memory_budget.h"
 #include "server/build_info.h"
 
 namespace podsense::server {
@@ -20,6 +21,15 @@ Threads plan_threads(const Config& config) {
   const unsigned quota = cgroup::cpu_limit().threads();
   return {.io = config.threads.io != 0 ? config.threads.io : quota,
           .executors = config.threads.executors != 0 ? config.threads.executors : quota};
+}
+
+std::uint64_t plan_memory(const Config& config) {
+  if (config.limits.max_memory > 0) {
+    return config.limits.max_memory;
+  }
+  const auto group = cgroup::memory();
+  const std::uint64_t machine = machine_memory_bytes();
+  return group && group->limit_bytes ? std::min(*group->limit_bytes, machine) : machine;
 }
 
 fetch::Options fetch_options(const Config::Fetch& fetch, const Config::Limits& limits) {

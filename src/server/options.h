@@ -32,6 +32,8 @@ struct Descriptors {
   int admin = 0;
   unsigned kept = 64;  ///< further connections in which only probes are served
 };
+/// Bytes that the process may use: as configured, else the cgroup's limit, else all there is.
+std::uint64_t plan_memory(const Config& config);
 /// `limit`: of the process; 0: none.
 Descriptors plan_descriptors(int limit);
 /// How many descriptors this process may have. 0: no limit worth the name.

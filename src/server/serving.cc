@@ -125,6 +125,7 @@ void Serving::tick() {
   stats_->tick();
   control_->expire();
   note_overdue();
+  follow_memory();
   follow_quota();
   if (faults_) {
     lifecycle_.unready = faults_->unready();
@@ -150,6 +151,28 @@ void Serving::note_overdue() {
   lifecycle_.stuck = limit > Duration::zero() && overdue.longest > limit;
 }
 
+void Serving::follow_memory() {
+  if (!catalog_->situation().loaded) {
+    return;
+  }
+  const std::uint64_t most = plan_memory(config_);
+  const std::uint64_t used = memory_.used();
+  const std::uint64_t resident = resident_bytes();
+  // Counted bytes need not be resident yet: of much that is counted, little can be told.
+  constexpr std::uint64_t kLittle = 1U << 20U;
+  const std::uint64_t rest = resident - std::min(resident, used);
+  const bool first = base_memory_ == 0;
+  base_memory_ = used <= kLittle ? rest : std::max(base_memory_, rest);
+  // A tenth is left for what allocators do not give back.
+  const std::uint64_t left = most - std::min(most, base_memory_);
+  memory_.set_limit(std::max(left / 10 * 9, most / 16));
+  if (first) {
+    log::info(
+        "memory",
+        {{"max_bytes", most}, {"base_bytes", base_memory_}, {"budget_bytes", memory_.limit()}});
+  }
+}
+
 void Serving::follow_quota() {
   const unsigned wanted = plan_threads(config_).executors;
   const unsigned before = scheduler_.executors();
@@ -168,6 +191,7 @@ Result<void> Serving::build() {
   files_ = std::move(*files);
   auto backends = make_backends({.spinning = config_.onnxruntime.spinning,
                                  .memory_arena = config_.onnxruntime.arena,
+                                 .budget = &memory_,
                                  .cache_dir = config_.models.cache_dir});
   if (!backends) {
     return fail(std::move(backends.error()));
@@ -188,14 +212,18 @@ Result<void> Serving::build() {
                                 .read_files = [this] { return files_->look(); }},
       *catalog_, clock_);
   if (config_.fetch.enabled) {
-    auto fetcher = fetch::Fetcher::create(fetch_options(config_.fetch, config_.limits));
+    fetch::Options of_fetch = fetch_options(config_.fetch, config_.limits);
+    of_fetch.budget = &memory_;
+    auto fetcher = fetch::Fetcher::create(std::move(of_fetch));
     if (!fetcher) {
       return fail(std::move(fetcher.error()));
     }
     fetcher_ = std::move(*fetcher);
   }
-  service_ = std::make_unique<inference::Service>(service_options(config_), *catalog_,
-                                                  fetcher_.get(), registry_, clock_);
+  inference::ServiceOptions of_service = service_options(config_);
+  of_service.image_limits.budget = &memory_;
+  service_ = std::make_unique<inference::Service>(of_service, *catalog_, fetcher_.get(), registry_,
+                                                  clock_);
   stats_ = std::make_unique<inference::Stats>(
       registry_, scheduler_, *catalog_,
       batching::LatencyObjective{.latency = config_.objective.latency,
@@ -228,7 +256,8 @@ void Serving::add_routes() {
                         .max_json_bytes = config_.limits.max_json_bytes});
   http::add_oip_routes(router_, *service_, sources,
                        {.max_body_bytes = config_.limits.max_tensor_bytes,
-                        .max_json_bytes = config_.limits.max_json_bytes});
+                        .max_json_bytes = config_.limits.max_json_bytes,
+                        .memory = &memory_});
   add_status_routes(router_, sources, http::Readers::kWithKeys);
   http::add_models_route(router_, sources, http::Readers::kWithKeys);
   if (config_.http.web_page) {
@@ -253,6 +282,7 @@ Result<void> Serving::listen() {
   const Descriptors descriptors = plan_descriptors(descriptor_limit());
   http::ServerOptions options = http_options(config_, threads_.io, descriptors);
   options.guard = &files_->guard();
+  options.memory = &memory_;
   options.certificates = files_->certificates();
   options.tracer = tracer_.get();
   auto http = http::Server::create(std::move(options), router_, registry_, clock_);
@@ -307,6 +337,18 @@ void Serving::add_gauges() {
         {{"version", build_info().version},
          {"commit", build_info().commit},
          {"onnxruntime", std::string(backends_->version("onnxruntime"))}});
+  watch("podsense_memory_budget_bytes", [this] { return static_cast<double>(memory_.limit()); },
+        {{"use", "limit"}});
+  for (std::size_t i = 0; i < kMemoryUses.size(); ++i) {
+    const auto use = static_cast<MemoryUse>(i);
+    const metrics::Registry::Labels labels{{"use", std::string(kMemoryUses[i])}};
+    watch(
+        "podsense_memory_budget_bytes",
+        [this, use] { return static_cast<double>(memory_.used(use)); }, labels);
+    watch(
+        "podsense_memory_refused_total",
+        [this, use] { return static_cast<double>(memory_.refused(use)); }, labels);
+  }
   watch("podsense_log_dropped_total", [] { return static_cast<double>(log::dropped()); });
   if (files_->certificates() != nullptr) {
     watch("podsense_tls_certificate_expiry_timestamp_seconds",

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/memory_budget.h"
 #include "batching/scheduler.h"
 #include "fetch/fetch.h"
 #include "grpc/server.h"
@@ -89,6 +90,8 @@ class Serving {
   /// Once a second.
   void tick();
   void note_overdue();
+  /// What the process uses that no request holds is no part of the budget.
+  void follow_memory();
   /// The quota of a running pod can be changed in place. I/O threads stay as they are: they cost
   /// nothing while idle.
   void follow_quota();
@@ -99,6 +102,8 @@ class Serving {
   http::Lifecycle lifecycle_;
   TimePoint last_tick_{};      ///< the ticker's, as the next
   unsigned overdue_runs_ = 0;  ///< at the last tick
+  MemoryBudget memory_;
+  std::uint64_t base_memory_ = 0;  ///< bytes: engine, models, code; 0: not loaded yet
   std::unique_ptr<WatchedFiles> files_;
   metrics::Registry registry_{{.latency_objective = config_.objective.latency}};
   std::unique_ptr<const model::Backends> backends_;

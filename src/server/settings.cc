@@ -124,6 +124,11 @@ std::vector<Setting> size_limit_settings() {
   using L = Config::Limits;
   constexpr auto kIn = &Config::limits;
   return {
+      row("limits.max_memory", "max-memory",
+          integer(kIn, &L::max_memory, {.min = 0, .max = 1ULL << 50U}),
+          "Bytes of memory that the process may use. What models and code leave of it is shared by "
+          "connections, bodies, fetched files and decoding: where that is short, 503, and 413 for "
+          "what can never fit. 0: the cgroup's limit, else the machine's memory."),
       row("limits.max_body_bytes", "max-body-bytes", size(kIn, &L::max_body_bytes, kBody),
           "Largest request body, image and fetched file. Beyond: 413.", "MAX_FILE_SIZE"),
       row("limits.max_json_bytes", "max-json-bytes", size(kIn, &L::max_json_bytes, kBody),

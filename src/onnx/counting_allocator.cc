@@ -1,0 +1,218 @@
+#include "onnx/counting_allocator.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdlib>
+#include <new>
+#include <string>
+
+namespace podsense::onnx {
+namespace {
+
+/// As ONNX Runtime's own: its kernels use vectors of up to 64 bytes.
+constexpr std::size_t kAlignment = 64;
+/// What a thread takes or frees is told to the budget in steps of this.
+constexpr std::int64_t kStep = 64 << 10;
+/// Smaller blocks are quick to get.
+constexpr std::size_t kLeastKept = 32U << 10U;
+constexpr std::size_t kMostKept = 16U << 20U;  ///< bytes a thread
+
+std::atomic<MemoryBudget*> budget{nullptr};
+std::atomic<bool> keeps{false};
+
+/// Before each block: how large it is, and whether it counts.
+struct Header {
+  std::size_t bytes;
+  bool counted;
+};
+
+/// ONNX Runtime reports what it catches of this as the failure of a run.
+struct Refused final : std::bad_alloc {
+  [[nodiscard]] const char* what() const noexcept override { return "bad_alloc: memory budget"; }
+};
+
+Header& header_of(void* data) {
+  return *static_cast<Header*>(static_cast<void*>(static_cast<std::byte*>(data) - kAlignment));
+}
+
+/// A thread's part of the count, and its blocks.
+class Local {
+ public:
+  Local() = default;
+  ~Local() {
+    for (std::size_t i = 0; i < kept_; ++i) {
+      release(blocks_[i]);
+    }
+    settle();
+  }
+  Local(const Local&) = delete;
+  Local& operator=(const Local&) = delete;
+
+  void* take(std::size_t bytes) {
+    if (void* kept = find(bytes)) {
+      return kept;
+    }
+    count(static_cast<std::int64_t>(bytes));
+    void* fresh = allocate(bytes, true);
+    if (fresh == nullptr) {
+      pending_ -= static_cast<std::int64_t>(bytes);
+      throw Refused();
+    }
+    return fresh;
+  }
+
+  void give(void* data) {
+    if (!keep(data)) {
+      release(data);
+    }
+  }
+
+  static void* allocate(std::size_t bytes, bool counted) {
+    const std::size_t whole = (bytes + 2 * kAlignment - 1) / kAlignment * kAlignment;
+    void* const block = whole < bytes ? nullptr : std::aligned_alloc(kAlignment, whole);
+    if (block == nullptr) {
+      return nullptr;
+    }
+    new (block) Header{.bytes = bytes, .counted = counted};
+    return static_cast<std::byte*>(block) + kAlignment;
+  }
+
+  std::optional<Error> refused;
+
+ private:
+  /// A block that is not much too large.
+  void* find(std::size_t bytes) {
+    for (std::size_t i = kept_; i-- > 0;) {
+      const std::size_t have = header_of(blocks_[i]).bytes;
+      if (have >= bytes && have - bytes <= bytes / 8) {
+        void* const data = blocks_[i];
+        blocks_[i] = blocks_[--kept_];
+        kept_bytes_ -= have;
+        return data;
+      }
+    }
+    return nullptr;
+  }
+
+  bool keep(void* data) {
+    const Header& header = header_of(data);
+    if (header.bytes < kLeastKept || !header.counted || header.bytes > kMostKept / 2 ||
+        !keeps.load(std::memory_order_relaxed)) {
+      return false;
+    }
+    while (kept_ > 0 && (kept_ == blocks_.size() || kept_bytes_ + header.bytes > kMostKept)) {
+      kept_bytes_ -= header_of(blocks_[0]).bytes;  // the one that was not asked for the longest
+      release(blocks_[0]);
+      std::move(blocks_.begin() + 1, blocks_.begin() + static_cast<std::ptrdiff_t>(kept_),
+                blocks_.begin());
+      --kept_;
+    }
+    blocks_[kept_++] = data;
+    kept_bytes_ += header.bytes;
+    return true;
+  }
+
+  void release(void* data) {
+    const Header header = header_of(data);
+    std::free(&header_of(data));
+    if (header.counted) {
+      pending_ -= static_cast<std::int64_t>(header.bytes);
+      if (pending_ < -kStep) {
+        settle();
+      }
+    }
+  }
+
+  /// Before it is taken. Throws where that is too much.
+  void count(std::int64_t bytes) {
+    pending_ += bytes;
+    if (pending_ < kStep) {
+      return;
+    }
+    MemoryBudget* const counted_in = budget.load(std::memory_order_relaxed);
+    if (counted_in == nullptr) {
+      pending_ = 0;
+      return;
+    }
+    if (auto taken = counted_in->count(MemoryUse::kTensors, pending_); !taken) {
+      pending_ -= bytes;
+      refused = std::move(taken.error());
+      throw Refused();
+    }
+    pending_ = 0;
+  }
+
+  void settle() {
+    if (MemoryBudget* const counted_in = budget.load(std::memory_order_relaxed)) {
+      static_cast<void>(
+          counted_in->count(MemoryUse::kTensors, std::min<std::int64_t>(pending_, 0)));
+    }
+    pending_ = 0;
+  }
+
+  std::int64_t pending_ = 0;  ///< taken and not told yet, or freed where negative
+  std::array<void*, 32> blocks_{};
+  std::size_t kept_ = 0;
+  std::size_t kept_bytes_ = 0;
+};
+
+Local& local() {
+  thread_local Local mine;
+  return mine;
+}
+
+struct Allocator final : OrtAllocator {
+  Allocator() : OrtAllocator{} {
+    version = ORT_API_VERSION;
+    OrtAllocator::Alloc = [](OrtAllocator*, std::size_t bytes) -> void* {
+      return bytes == 0 ? nullptr : local().take(bytes);
+    };
+    OrtAllocator::Reserve = [](OrtAllocator*, std::size_t bytes) -> void* {
+      if (bytes == 0) {
+        return nullptr;
+      }
+      void* const block = Local::allocate(bytes, false);
+      if (block == nullptr) {
+        throw std::bad_alloc();
+      }
+      return block;
+    };
+    OrtAllocator::Free = [](OrtAllocator*, void* data) {
+      if (data != nullptr) {
+        local().give(data);
+      }
+    };
+    OrtAllocator::Info = [](const OrtAllocator* self) -> const OrtMemoryInfo* {
+      return static_cast<const Allocator*>(self)->info;
+    };
+  }
+  Ort::MemoryInfo info = Ort::MemoryInfo::CreateCpu(OrtDeviceAllocator, OrtMemTypeDefault);
+};
+
+}  // namespace
+
+void register_allocator(Ort::Env& env, bool keep_blocks) {
+  // Never destroyed: ONNX Runtime frees with it until the end.
+  static Allocator& allocator = *new Allocator();  // NOLINT(cppcoreguidelines-owning-memory)
+  keeps.store(keep_blocks, std::memory_order_relaxed);
+  OrtStatus* const failed = Ort::GetApi().RegisterAllocator(env, &allocator);
+  if (failed != nullptr) {  // another environment of this process, which is the same, has it
+    Ort::GetApi().ReleaseStatus(failed);
+  }
+}
+
+void count_in(MemoryBudget* where) {
+  budget.store(where, std::memory_order_relaxed);
+}
+
+MemoryWatch::MemoryWatch() {
+  local().refused.reset();
+}
+
+const std::optional<Error>& MemoryWatch::refused() const {  // NOLINT: of this thread's watch
+  return local().refused;
+}
+
+}  // namespace podsense::onnx

@@ -153,6 +153,11 @@ Result<void> read_warmup_limit(Key key, const Node& node, Manifest& out) {
 Result<void> read_max_bytes(Key key, const Node& node, Manifest& out) {
   return yaml_whole(key, node, {1, std::uint64_t{1} << 40U}).map(into(out.max_file_bytes));
 }
+Result<void> read_open_bytes(Key key, const Node& node, Manifest& out) {
+  return yaml_whole(key, node, {1, std::uint64_t{1} << 44U}).map([&](std::uint64_t v) {
+    out.open_bytes = v;
+  });
+}
 Result<void> read_cpu_ms(Key key, const Node& node, Manifest& out) {
   return yaml_ms(key, node, {0.001, 60'000}).map(into(out.simulated_cpu));
 }
@@ -172,7 +177,10 @@ constexpr std::array<YamlKey<Manifest>, 2> kWarmupKeys{{
     {"runs", read_warmup_runs},
     {"max_ms", read_warmup_limit},
 }};
-constexpr std::array<YamlKey<Manifest>, 1> kLimitKeys{{{"max_bytes", read_max_bytes}}};
+constexpr std::array<YamlKey<Manifest>, 2> kLimitKeys{{
+    {"max_bytes", read_max_bytes},
+    {"open_bytes", read_open_bytes},
+}};
 constexpr std::array<YamlKey<Manifest>, 1> kSimulatedKeys{{{"cpu_ms", read_cpu_ms}}};
 
 Result<void> read_batching(Key key, const Node& node, Draft& out) {
@@ -204,6 +212,18 @@ Result<void> read_timeout(Key key, const Node& node, Draft& out) {
   return yaml_ms(key, node, {1, kHourMs}).map([&](Duration v) { out.manifest.timeout = v; });
 }
 
+Result<void> read_file(Key key, const Node& node, Draft& out) {
+  return yaml_text(key, node).and_then([&](std::string name) -> Result<void> {
+    if (name.empty() || name.front() == '.' || name.contains('/') || name.contains('\0')) {
+      return fail_at(node, "'" + std::string(key) +
+                               "' must be the name of a file in the version's folder, e.g. "
+                               "net.onnx");
+    }
+    out.manifest.file = std::move(name);
+    return {};
+  });
+}
+
 Result<void> read_sha256(Key key, const Node& node, Draft& out) {
   auto text = yaml_text(key, node);
   if (!text) {
@@ -221,7 +241,7 @@ Result<void> read_sha256(Key key, const Node& node, Draft& out) {
   return {};
 }
 
-constexpr std::array<YamlKey<Draft>, 14> kTopKeys{{
+constexpr std::array<YamlKey<Draft>, 15> kTopKeys{{
     {"backend", read_backend},
     {"task", read_task},
     {"labels", read_labels},
@@ -234,6 +254,7 @@ constexpr std::array<YamlKey<Draft>, 14> kTopKeys{{
     {"warmup", read_warmup},
     {"timeout_ms", read_timeout},
     {"limits", read_limits},
+    {"file", read_file},
     {"sha256", read_sha256},
     {"simulated", read_simulated},
 }};

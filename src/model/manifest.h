@@ -21,14 +21,17 @@
 ///   instances: 2                               # concurrent runs; default: the quota's cores
 ///   threads: 1                                 # per run
 ///   weight: 1                                  # of its share of the executors
-///   warmup: {runs: 8, max_ms: 2000}
+///   warmup: {runs: 8, max_ms: 2000, request: request.json,  # a body of POST /v2/models/NAME/infer
+///            inputs: {x: {shape: [1, 3, 640, 640], range: [0, 255]},  # random numbers of a range
+///                     ids: {shape: [1, 8], file: ids.bin}}}  # or raw values, little-endian
 ///   timeout_ms: 10000                          # from a request's first byte
-///   limits: {max_bytes: 2147483648}
-///   sha256: "…"                                # of model.onnx; refused when it differs
-///   simulated: {cpu_ms: 25}
+///   limits: {max_bytes: 2147483648, open_bytes: 4294967296}  # of the files; of memory to open
+///   them file: net.onnx                             # in place of model.onnx sha256: "…" # of
+///   model.onnx; refused when it differs simulated: {cpu_ms: 25}
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -72,6 +75,17 @@ struct PreprocessSpec {
   std::uint32_t given = 0;  ///< keys that were written down; the rest is told from the ONNX file
 };
 
+/// What the warm-up asks for one input. Without any of it: zeros of the model's shape.
+struct WarmupInput {
+  std::vector<std::int64_t> shape;  ///< of one request, rows included; empty: the model's own
+  struct Range {
+    double least = 0;
+    double most = 0;
+  };
+  std::optional<Range> range;
+  std::filesystem::path file;  ///< of the values' bytes, as the Open Inference Protocol packs them
+};
+
 struct Manifest {
   std::string backend;       ///< empty: by the file
   std::optional<Task> task;  ///< unset: told from the ONNX inputs and outputs
@@ -89,9 +103,14 @@ struct Manifest {
   bool threads_given = false;  ///< else the runtime's own number holds
   std::uint32_t warmup_runs = 8;
   Duration warmup_limit = std::chrono::seconds(2);
+  std::map<std::string, WarmupInput> warmup_inputs;  ///< by the input's name
+  std::filesystem::path warmup_request;  ///< a request's JSON body; goes before warmup_inputs
   std::optional<Duration> timeout;
   std::uint64_t max_file_bytes = 2ULL << 30U;
+  std::optional<std::uint64_t> open_bytes;  ///< memory to open it; unset: by the files' size
+  std::string file;                         ///< of the model, in its folder; empty: looked for
   std::string sha256;
+  std::vector<std::string> remarks;  ///< what of a foreign configuration is not followed
   Duration simulated_cpu = std::chrono::milliseconds(25);
 };
 

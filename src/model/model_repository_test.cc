@@ -34,6 +34,15 @@ class RepositoryTest : public ::testing::Test {
     return out;
   }
 
+  /// "name: text"
+  std::vector<std::string> remarks() {
+    std::vector<std::string> out;
+    for (const Remark& remark : list().remarks) {
+      out.push_back(remark.name + ": " + remark.text);
+    }
+    return out;
+  }
+
   TempFolder root_;
 };
 
@@ -143,38 +152,149 @@ TEST_F(RepositoryTest, LinksOutOfTheRepositoryAreRefused) {
 }
 
 TEST_F(RepositoryTest, SaysWhyAModelIsRefused) {
-  fs::create_directories(root_ / "empty");
-  fs::create_directories(root_ / "letters/one");
-  fs::create_directories(root_ / "zero/0");
-  fs::create_directories(root_ / "leading/01");
-  fs::create_directories(root_ / "negative/-1");
-  fs::create_directories(root_ / "huge/99999999999999999999");
+  root_.write("letters/one/model.onnx", "x");
+  root_.write("zero/0/model.onnx", "x");
+  root_.write("negative/-1/model.onnx", "x");
+  root_.write("huge/99999999999999999999/model.onnx", "x");
   fs::create_directories(root_ / "no-file/1");
   fs::create_directories(root_ / "folder/1/model.onnx");
-  root_.write("flat/model.onnx", "x");
+  fs::create_directories(root_ / "loop/1");
+  fs::create_symlink("model.onnx", root_ / "loop/1/model.onnx");
+  root_.write("no-version/model.yaml", "threads: 2");
+  root_.write("several/1/a.onnx", "x");
+  root_.write("several/1/b.onnx", "x");
+  root_.write("wanted/1/model.onnx", "x");
+  root_.write("wanted/model.yaml", "file: other.onnx");
   root_.write("bad/1/model.onnx", "x");
   root_.write("bad/model.yaml", "\nthread: 2");
   root_.write("bad-version/1/model.onnx", "x");
   root_.write("bad-version/1/model.yaml", "versions: {policy: all}");
   root_.write("both/1/model.onnx", "x");
   root_.write("both/model.yaml", "task: simulated");
-  fs::create_directories(root_ / "a model");
+  root_.write("a model/1/model.onnx", "x");
   const std::string whole = "the version's folder is not a positive whole number, e.g. ";
   EXPECT_THAT(
       refused(),
       UnorderedElementsAre(
-          "empty/: no version in it; put the model at empty/1/model.onnx",
           "letters/one: " + whole + "letters/1", "zero/0: " + whole + "zero/1",
-          "leading/01: " + whole + "leading/1", "negative/-1: " + whole + "negative/1",
-          "huge/99999999999999999999: " + whole + "huge/1",
+          "negative/-1: " + whole + "negative/1", "huge/99999999999999999999: " + whole + "huge/1",
           "no-file/1: no model.onnx in the version's folder",
-          "folder/1: model.onnx is not a regular file",
-          "flat/: model.onnx lies beside the versions; move it to flat/1/model.onnx",
+          "folder/1: model.onnx is not a regular file", "loop/1: model.onnx is not a regular file",
+          "no-version/: no version in it; put the model at no-version/1/model.onnx",
+          "several/1: several files that may be the model (a.onnx, b.onnx); name one model.onnx, "
+          "or in model.yaml: 'file: a.onnx'",
+          "wanted/1: no other.onnx in the version's folder, which 'file' asks for",
           "bad/: model.yaml: line 2: unknown key 'thread'; did you mean 'threads'?",
           "bad-version/1: model.yaml: 'versions' belongs in the model's folder, not in a version's",
           "both/1: 'task: simulated' and a model.onnx; remove one of them",
           "a model/: a model's name is 1 to 64 of A-Z a-z 0-9 . _ -, not starting with '.'"));
   EXPECT_THAT(served(), IsEmpty());
+}
+
+TEST_F(RepositoryTest, VersionsAreNumbersHoweverTheyAreWritten) {
+  root_.write("m/v2/model.onnx", "x");
+  root_.write("m/0010/model.onnx", "x");
+  root_.write("m/9/model.onnx", "x");
+  EXPECT_THAT(served(), ElementsAre("m/10"));
+  root_.write("m/10/model.onnx", "x");
+  root_.write("m/v10/model.onnx", "x");
+  const auto listing = list();
+  ASSERT_EQ(listing.candidates.size(), 1U);
+  EXPECT_EQ(listing.candidates[0].folder, root_ / "m/10") << "the plain number goes before";
+  EXPECT_THAT(remarks(),
+              ElementsAre("m: the folder '0010' is passed over: '10' is the same version",
+                          "m: the folder 'v10' is passed over: '10' is the same version"));
+}
+
+TEST_F(RepositoryTest, FindsTheFilesThatOthersWrite) {
+  root_.write("ort/1/model.ort", "x");
+  root_.write("hub/1/onnx/model.onnx", "x");
+  root_.write("hub/1/onnx/model_quantized.onnx", "x");
+  root_.write("hub/1/config.json", "{}");
+  root_.write("single/1/resnet50.onnx", "x");
+  root_.write("single/1/resnet50.onnx.data", "x");
+  root_.write("chosen/1/a.onnx", "x");
+  root_.write("chosen/1/b.onnx", "x");
+  root_.write("chosen/model.yml", "file: b.onnx");
+  root_.write("flat/model.onnx", "x");
+  root_.write("flat-hub/onnx/model.onnx", "x");
+  std::vector<std::string> files;
+  for (const Candidate& c : list().candidates) {
+    EXPECT_EQ(c.folder, c.file.parent_path()) << "external data lies beside the file";
+    EXPECT_EQ(c.version, 1U);
+    files.push_back(fs::relative(c.file, root_.path()).string());
+  }
+  EXPECT_THAT(files,
+              ElementsAre("chosen/1/b.onnx", "flat/model.onnx", "flat-hub/onnx/model.onnx",
+                          "hub/1/onnx/model.onnx", "ort/1/model.ort", "single/1/resnet50.onnx"));
+  EXPECT_THAT(refused(), IsEmpty());
+  EXPECT_THAT(remarks(), IsEmpty());
+}
+
+TEST_F(RepositoryTest, WhatIsNoModelIsPassedOver) {
+  root_.write("m/1/model.onnx", "x");
+  root_.write("m/scripts/train.py", "");
+  root_.write("m/model.onnx", "x");
+  root_.write("m/model.yaml", "threads: 2");
+  root_.write("m/model.yml", "threads: 3");
+  root_.write("scripts/convert.py", "");
+  root_.write("__pycache__/convert.pyc", "");
+  root_.write(".git/HEAD", "");
+  fs::create_directories(root_ / "a new one");
+  EXPECT_THAT(served(), ElementsAre("m/1"));
+  EXPECT_EQ(list().candidates[0].manifest.threads, 2U);
+  EXPECT_THAT(refused(), IsEmpty());
+  EXPECT_THAT(remarks(),
+              UnorderedElementsAre(
+                  "m: model.yml is passed over: there is a model.yaml",
+                  "m: the folder 'scripts' is passed over: it is no version",
+                  "m: the model's file beside its versions is passed over; move it to m/VERSION/",
+                  "scripts: passed over: the folder holds no model (scripts/1/model.onnx)",
+                  "__pycache__: passed over: the folder holds no model (__pycache__/1/model.onnx)",
+                  "a new one: passed over: the folder holds no model (a new one/1/model.onnx)"));
+}
+
+TEST_F(RepositoryTest, OneModelAloneMayHaveVersions) {
+  root_.write("1/model.onnx", "x");
+  root_.write("2/model.onnx", "x");
+  root_.write("scripts/convert.py", "");
+  EXPECT_THAT(served(), ElementsAre("model/2"));
+  root_.write("other/1/model.onnx", "x");
+  EXPECT_THAT(served(), ElementsAre("1/1", "2/1", "other/1")) << "names like any other now";
+}
+
+TEST_F(RepositoryTest, OneModelAloneMayComeFromAHub) {
+  root_.write("onnx/model.onnx", "x");
+  root_.write("tokenizer.json", "{}");
+  EXPECT_THAT(served(), ElementsAre("model/1"));
+  root_.write("other/1/model.onnx", "x");
+  EXPECT_THAT(served(), ElementsAre("onnx/1", "other/1"));
+}
+
+TEST_F(RepositoryTest, OnlyTheModelsAskedForAreLookedAt) {
+  root_.write("a/1/model.onnx", "x");
+  root_.write("b/1/model.onnx", "x");
+  root_.write("b/model.yaml", "unknown: 1");
+  const auto listing = scan({.root = root_.path(), .only = {"a", "c"}}).value();
+  ASSERT_EQ(listing.candidates.size(), 1U);
+  EXPECT_EQ(listing.candidates[0].name, "a");
+  ASSERT_EQ(listing.refused.size(), 1U);
+  EXPECT_EQ(listing.refused[0].name, "c");
+  EXPECT_EQ(listing.refused[0].reason,
+            "models.only names it, but the repository has no such model");
+}
+
+TEST_F(RepositoryTest, OlderVersionsAreSpares) {
+  for (const char* version : {"1", "2", "3", "4"}) {
+    root_.write(std::string("m/") + version + "/model.onnx", "x");
+  }
+  std::vector<std::uint64_t> spares;
+  for (const Candidate& c : list().spares) {
+    spares.push_back(c.version);
+  }
+  EXPECT_THAT(spares, ElementsAre(3, 2, 1));
+  root_.write("m/model.yaml", "versions: {policy: list, list: [4]}");
+  EXPECT_THAT(list().spares, IsEmpty());
 }
 
 TEST_F(RepositoryTest, IgnoresHiddenFoldersAndLostAndFound) {

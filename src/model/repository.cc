@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <charconv>
 #include <fstream>
 #include <map>
 #include <optional>
@@ -11,6 +10,7 @@
 #include <utility>
 
 #include "model/fast_hash.h"
+#include "model/model_files.h"
 #include "model/yaml_fields.h"
 
 namespace podsense::model {
@@ -18,25 +18,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kMaxEntries = 10'000;
 constexpr std::size_t kMaxNameBytes = 64;
-constexpr std::string_view kModelFile = "model.onnx";
 constexpr std::string_view kManifestFile = "model.yaml";
+constexpr std::string_view kOtherManifestFile = "model.yml";
+/// Hugging Face's folder for exported models.
+constexpr std::string_view kOnnxFolder = "onnx";
 
 bool valid_name(std::string_view name) {
   constexpr std::string_view kAllowed =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
   return !name.empty() && name.size() <= kMaxNameBytes && name.front() != '.' &&
          name.find_first_not_of(kAllowed) == std::string_view::npos;
-}
-
-std::optional<std::uint64_t> version_number(std::string_view text) {
-  constexpr std::uint64_t kMost = std::uint64_t{1} << 53U;  // exact in JSON readers
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  const bool whole = error == std::errc() && end == text.data() + text.size();
-  return whole && value > 0 && value <= kMost && text.front() != '0' ? std::optional(value)
-                                                                     : std::nullopt;
 }
 
 /// What a reload compares: path, size, mtime, inode.
@@ -55,11 +47,6 @@ std::string file_state(const fs::path& path) {
   return out + ';';
 }
 
-struct Entry {
-  std::string name;
-  fs::path path;
-};
-
 struct ManifestFile {
   Manifest manifest;
   std::string text;
@@ -73,10 +60,20 @@ class Scanner {
 
   Listing scan() {
     const fs::path& folder = options_.root;
-    if (exists(folder / kModelFile)) {
-      single_model(folder);
+    const auto entries = folders_in(folder);
+    if (!entries) {
+      refuse(folder.filename().string(), "", entries.error().message, folder);
+    } else if (is_one_model(*entries)) {
+      if (wanted(options_.single_model_name)) {
+        named_model({options_.single_model_name, folder});
+      }
     } else {
-      named_models(folder);
+      named_models(*entries);
+    }
+    for (const std::string& name : options_.only) {
+      if (!seen(name)) {
+        refuse(name, "", "models.only names it, but the repository has no such model", folder);
+      }
     }
     std::ranges::sort(listing_.candidates, {}, [](const Candidate& c) {
       return std::pair<const std::string&, std::uint64_t>(c.name, c.version);
@@ -107,55 +104,60 @@ class Scanner {
            std::mismatch(root_.begin(), root_.end(), real.begin(), real.end()).first == root_.end();
   }
 
-  /// Folders in order of name, without hidden ones and `lost+found`.
-  Result<std::vector<Entry>> folders(const fs::path& folder) const {
-    std::vector<Entry> found;
-    std::error_code error;
-    std::size_t seen = 0;
-    for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-      std::string name = it->path().filename().string();
-      if (++seen > kMaxEntries) {
-        return fail(ErrorCode::kInvalidArgument,
-                    "more than " + std::to_string(kMaxEntries) + " entries in one folder");
-      }
-      std::error_code not_a_folder;
-      if (name.starts_with('.') || name == "lost+found" ||
-          !fs::is_directory(it->path(), not_a_folder)) {
-        continue;
-      }
-      found.push_back({std::move(name), it->path()});
-    }
-    if (error) {
-      return fail(ErrorCode::kInvalidArgument, "the folder cannot be read: " + error.message());
-    }
-    std::ranges::sort(found, {}, &Entry::name);
-    return found;
+  bool wanted(const std::string& name) const {
+    return options_.only.empty() || std::ranges::find(options_.only, name) != options_.only.end();
+  }
+  bool seen(const std::string& name) const {
+    return std::ranges::find(listing_.candidates, name, &Candidate::name) !=
+               listing_.candidates.end() ||
+           std::ranges::find(listing_.refused, name, &Refused::name) != listing_.refused.end();
+  }
+  void pass_over(const std::string& name, std::string text) {
+    listing_.remarks.push_back({name.substr(0, kMaxNameBytes), std::move(text)});
   }
 
-  Result<ManifestFile> read_manifest(const fs::path& folder, const Manifest& base) const {
-    const fs::path path = folder / kManifestFile;
-    ManifestFile out{.manifest = base, .text = {}, .exists = false};
-    if (!exists(path)) {
-      return out;
-    }
+  /// The manifest's name, as messages and people have it.
+  Result<std::string> read_text(const fs::path& path, std::size_t most) const {
+    const std::string name = path.filename().string();
     if (!stays_inside(path)) {
-      return fail(ErrorCode::kInvalidArgument, "model.yaml is a link that leaves the repository");
+      return fail(ErrorCode::kInvalidArgument, name + " is a link that leaves the repository");
     }
     if (std::error_code error; !fs::is_regular_file(path, error)) {  // a pipe would be waited for
-      return fail(ErrorCode::kInvalidArgument, "model.yaml is not a regular file");
+      return fail(ErrorCode::kInvalidArgument, name + " is not a regular file");
     }
     std::ifstream file(path, std::ios::binary);
-    std::string text(kMaxYamlBytes + 1, '\0');
+    std::string text(most + 1, '\0');
     file.read(text.data(), static_cast<std::streamsize>(text.size()));
     text.resize(static_cast<std::size_t>(file.gcount()));
-    if (!file.eof() && text.size() <= kMaxYamlBytes) {
-      return fail(ErrorCode::kInvalidArgument, "model.yaml cannot be read");
+    if (!file.eof() && text.size() <= most) {
+      return fail(ErrorCode::kInvalidArgument, name + " cannot be read");
     }
-    auto manifest = parse_manifest(text, folder, base);
+    return text;
+  }
+
+  Result<ManifestFile> read_manifest(const fs::path& folder, const Manifest& base) {
+    ManifestFile out{.manifest = base, .text = {}, .exists = false};
+    std::string_view name = kManifestFile;
+    const bool other = exists(folder / kOtherManifestFile);
+    if (!exists(folder / kManifestFile)) {
+      name = kOtherManifestFile;
+    } else if (other) {
+      pass_over(folder.filename().string(), "model.yml is passed over: there is a model.yaml");
+    }
+    if (name == kOtherManifestFile && !other) {
+      return out;
+    }
+    auto text = read_text(folder / name, kMaxYamlBytes);
+    if (!text) {
+      return fail(std::move(text.error()));
+    }
+    auto manifest = parse_manifest(*text, folder, out.manifest);
     if (!manifest) {
-      return fail(ErrorCode::kInvalidArgument, "model.yaml: " + manifest.error().message);
+      return fail(ErrorCode::kInvalidArgument, std::string(name) + ": " + manifest.error().message);
     }
-    out = {.manifest = std::move(*manifest), .text = std::move(text), .exists = true};
+    out.manifest = std::move(*manifest);
+    out.text += *text;
+    out.exists = true;
     return out;
   }
 
@@ -166,7 +168,7 @@ class Scanner {
     std::vector<std::string> others;
     std::error_code error;
     for (fs::directory_iterator it(candidate.folder, error), end;
-         !error && it != end && others.size() < kMaxEntries; it.increment(error)) {
+         !error && it != end && others.size() < kMaxFolderEntries; it.increment(error)) {
       std::error_code gone;
       if (!it->path().filename().string().starts_with('.') && it->is_regular_file(gone)) {
         others.push_back(file_state(it->path()));
@@ -188,15 +190,10 @@ class Scanner {
                                       const fs::path& folder, const ManifestFile& base,
                                       Place place) {
     const auto no = [&](std::string reason) {
-      refuse(name, std::to_string(version), std::move(reason), folder / kModelFile);
+      refuse(name, std::to_string(version), std::move(reason), folder);
       return std::nullopt;
     };
-    Candidate out{.name = name,
-                  .version = version,
-                  .folder = folder,
-                  .file = folder / kModelFile,
-                  .manifest = {},
-                  .fingerprint = {}};
+    Candidate out{.name = name, .version = version, .folder = folder};
     const bool own_folder = place == Place::kBelowModel;
     auto own = own_folder ? read_manifest(folder, base.manifest) : Result<ManifestFile>(base);
     if (!own) {
@@ -208,50 +205,79 @@ class Scanner {
       return no("model.yaml: 'versions' belongs in the model's folder, not in a version's");
     }
     out.manifest = std::move(own->manifest);
-    const bool simulated = out.manifest.task == Task::kSimulated;
-    if (!exists(out.file)) {
-      if (!simulated) {
-        return no("no model.onnx in the version's folder");
-      }
-      out.file.clear();
-    } else if (simulated) {
-      return no("'task: simulated' and a model.onnx; remove one of them");
-    } else if (!stays_inside(out.file)) {
-      return no("model.onnx is a link that leaves the repository");
-    } else if (std::error_code error; !fs::is_regular_file(out.file, error)) {
-      return no("model.onnx is not a regular file");
+    if (auto chosen = choose_file(out); !chosen) {
+      return no(std::move(chosen.error().message));
     }
     out.fingerprint = fingerprint(out, base.text + '\n' + own->text);
     return out;
   }
 
-  void single_model(const fs::path& folder) {
-    auto manifest = read_manifest(folder, {});
-    if (!manifest) {
-      refuse(options_.single_model_name, "", manifest.error().message, folder / kManifestFile);
-      return;
+  Result<void> choose_file(Candidate& out) const {
+    const auto no = [](std::string reason) {
+      return fail(ErrorCode::kInvalidArgument, std::move(reason));
+    };
+    auto file = find_model_file(out.folder, out.manifest.file);
+    if (!file) {
+      return fail(std::move(file.error()));
     }
-    if (auto candidate =
-            version_at(options_.single_model_name, 1, folder, *manifest, Place::kInModel)) {
-      listing_.candidates.push_back(std::move(*candidate));
+    const bool simulated = out.manifest.task == Task::kSimulated;
+    if (file->empty()) {
+      return simulated ? Result<void>() : no("no model.onnx in the version's folder");
     }
+    const std::string name = file->filename().string();
+    if (simulated) {
+      return no("'task: simulated' and a " + name + "; remove one of them");
+    }
+    // What a link to nowhere, or to itself, leads to is nothing either.
+    if (std::error_code error; fs::exists(*file, error) && !stays_inside(*file)) {
+      return no(name + " is a link that leaves the repository");
+    }
+    if (std::error_code error; !fs::is_regular_file(*file, error)) {
+      return no(name + " is not a regular file");
+    }
+    out.folder = file->parent_path();
+    out.file = std::move(*file);
+    return {};
   }
 
-  void named_models(const fs::path& folder) {
-    if (exists(folder / kManifestFile)) {
-      single_model(folder);  // a simulated model alone, or a manifest that lost its model
+  /// The root is a model itself where it holds a model's file or manifest, or versions with one
+  /// and no other models.
+  static bool is_model_itself(const fs::path& root) {
+    return exists(root / "model.onnx") || exists(root / "model.ort") ||
+           exists(root / kManifestFile) || exists(root / kOtherManifestFile);
+  }
+  bool is_one_model(const std::vector<Entry>& entries) const {
+    if (is_model_itself(options_.root)) {
+      return true;
     }
-    const auto models = folders(folder);
-    if (!models) {
-      refuse(folder.filename().string(), "", models.error().message, folder);
-      return;
-    }
-    for (const Entry& model : *models) {
-      if (!valid_name(model.name)) {
+    // Of one model: its versions, or what Hugging Face calls its folder.
+    const auto part = [](const Entry& entry) {
+      const bool named = version_number(entry.name) || entry.name == kOnnxFolder;
+      const auto file = named ? find_model_file(entry.path) : Result<fs::path>(fs::path());
+      return named && (!file || !file->empty());
+    };
+    const auto other = [&](const Entry& entry) {
+      return !part(entry) && looks_like_a_model(entry.path);
+    };
+    const auto file = find_model_file(options_.root);
+    const bool found = (file && !file->empty()) || std::ranges::any_of(entries, part);
+    return found && std::ranges::none_of(entries, other);
+  }
+
+  void named_models(const std::vector<Entry>& entries) {
+    for (const Entry& model : entries) {
+      if (!wanted(model.name)) {
+        continue;
+      }
+      if (!stays_inside(model.path)) {
+        refuse(model.name.substr(0, kMaxNameBytes), "", "a link that leaves the repository",
+               model.path);
+      } else if (!looks_like_a_model(model.path)) {
+        pass_over(model.name, "passed over: the folder holds no model (" +
+                                  model.name.substr(0, kMaxNameBytes) + "/1/model.onnx)");
+      } else if (!valid_name(model.name)) {
         refuse(model.name.substr(0, kMaxNameBytes), "",
                "a model's name is 1 to 64 of A-Z a-z 0-9 . _ -, not starting with '.'", model.path);
-      } else if (!stays_inside(model.path)) {
-        refuse(model.name, "", "a link that leaves the repository", model.path);
       } else {
         named_model(model);
       }
@@ -264,46 +290,78 @@ class Scanner {
       refuse(model.name, "", manifest.error().message, model.path / kManifestFile);
       return;
     }
-    const auto found = folders(model.path);
+    const auto found = folders_in(model.path);
     if (!found) {
       refuse(model.name, "", found.error().message, model.path);
       return;
     }
-    if (exists(model.path / kModelFile)) {
-      refuse(model.name, "",
-             "model.onnx lies beside the versions; move it to " + model.name + "/1/model.onnx",
-             model.path / kModelFile);
-      return;
-    }
-    if (found->empty()) {
-      model_without_versions(model, *manifest);
-      return;
-    }
-    std::vector<Candidate> versions;
+    std::map<std::uint64_t, Entry> versions;
+    std::vector<Entry> others;
     for (const Entry& entry : *found) {
       const auto number = version_number(entry.name);
       if (!number) {
-        refuse(model.name, entry.name,
-               "the version's folder is not a positive whole number, e.g. " + model.name + "/1",
-               entry.path);
-      } else if (!stays_inside(entry.path)) {
-        refuse(model.name, entry.name, "a link that leaves the repository", entry.path);
-      } else if (auto candidate =
-                     version_at(model.name, *number, entry.path, *manifest, Place::kBelowModel)) {
-        versions.push_back(std::move(*candidate));
+        others.push_back(entry);
+      } else if (const auto [at, fresh] = versions.try_emplace(*number, entry); !fresh) {
+        // The plain number sorts before v1 and after 01.
+        const bool plain = entry.name == std::to_string(*number);
+        pass_over(model.name, "the folder '" + (plain ? at->second.name : entry.name) +
+                                  "' is passed over: '" + (plain ? entry.name : at->second.name) +
+                                  "' is the same version");
+        at->second = plain ? entry : at->second;
       }
     }
-    choose(std::move(versions), model, manifest->manifest);
+    if (versions.empty()) {
+      model_without_versions(model, *manifest, others);
+    } else {
+      model_with_versions(model, *manifest, versions, others);
+    }
   }
 
-  void model_without_versions(const Entry& model, const ManifestFile& manifest) {
-    if (manifest.manifest.task != Task::kSimulated) {
-      refuse(model.name, "", "no version in it; put the model at " + model.name + "/1/model.onnx",
-             model.path);
+  void model_with_versions(const Entry& model, const ManifestFile& manifest,
+                           const std::map<std::uint64_t, Entry>& versions,
+                           const std::vector<Entry>& others) {
+    for (const Entry& other : others) {
+      pass_over(model.name, "the folder '" + other.name.substr(0, kMaxNameBytes) +
+                                "' is passed over: it is no version");
+    }
+    if (const auto beside = find_model_file(model.path); !beside || !beside->empty()) {
+      pass_over(model.name, "the model's file beside its versions is passed over; move it to " +
+                                model.name + "/VERSION/");
+    }
+    std::vector<Candidate> candidates;
+    for (const auto& [number, entry] : versions) {
+      if (!stays_inside(entry.path)) {
+        refuse(model.name, std::to_string(number), "a link that leaves the repository", entry.path);
+      } else if (auto candidate =
+                     version_at(model.name, number, entry.path, manifest, Place::kBelowModel)) {
+        candidates.push_back(std::move(*candidate));
+      }
+    }
+    choose(std::move(candidates), model, manifest.manifest);
+  }
+
+  void model_without_versions(const Entry& model, const ManifestFile& manifest,
+                              const std::vector<Entry>& others) {
+    const auto file = find_model_file(model.path, manifest.manifest.file);
+    const bool here = !file || !file->empty() || manifest.manifest.task == Task::kSimulated;
+    if (here) {
+      if (auto candidate = version_at(model.name, 1, model.path, manifest, Place::kInModel)) {
+        listing_.candidates.push_back(std::move(*candidate));
+      }
       return;
     }
-    if (auto candidate = version_at(model.name, 1, model.path, manifest, Place::kInModel)) {
-      listing_.candidates.push_back(std::move(*candidate));
+    bool told = false;
+    for (const Entry& other : others) {
+      if (looks_like_a_model(other.path)) {
+        refuse(model.name, other.name.substr(0, kMaxNameBytes),
+               "the version's folder is not a positive whole number, e.g. " + model.name + "/1",
+               other.path);
+        told = true;
+      }
+    }
+    if (!told) {
+      refuse(model.name, "", "no version in it; put the model at " + model.name + "/1/model.onnx",
+             model.path);
     }
   }
 
@@ -311,7 +369,9 @@ class Scanner {
     std::ranges::sort(versions, std::greater(), &Candidate::version);
     if (manifest.version_policy == VersionPolicy::kLatest &&
         versions.size() > manifest.keep_versions) {
-      versions.resize(manifest.keep_versions);
+      const auto older = versions.begin() + manifest.keep_versions;
+      std::move(older, versions.end(), std::back_inserter(listing_.spares));
+      versions.erase(older, versions.end());
     } else if (manifest.version_policy == VersionPolicy::kList) {
       for (const std::uint64_t wanted : manifest.listed_versions) {
         if (std::ranges::find(versions, wanted, &Candidate::version) == versions.end() &&

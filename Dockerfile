@@ -69,6 +69,7 @@ COPY --from=models /out/models /models
 COPY --from=build /out/app /
 # ONNX Runtime's official builds would report model names to their maker.
 ENV ORT_DISABLE_TELEMETRY=1 \
+    PODSENSE_KNOWN_MODELS=/usr/share/podsense/known-models \
     PATH=/usr/bin
 USER 1000:1000
 WORKDIR /

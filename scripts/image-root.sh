@@ -4,9 +4,9 @@
 #   scripts/image-root.sh BUILD OUT
 #
 # OUT/system   shared libraries, certificates, users, licence texts: changes with Debian and ONNX Runtime
-# OUT/app      the binary and its SBOM (SPDX 2.3, JSON): changes with each build
+# OUT/app      the binary, its SBOM (SPDX 2.3, JSON), the hashes of the models: changes with each build
 # OUT/symbols  the binary's debug information
-# OUT/models   is only read: what the SBOM says about the models
+# OUT/models   is only read: what the SBOM says about the models, and their hashes
 #
 # The libraries are those that the loader finds for the binary, under the paths where it looks.
 # Every file gets one time stamp, so that equal contents are equal layers.
@@ -73,6 +73,10 @@ install -d -m 1777 "$system/tmp"
 
 scripts/make-sbom.py server --build "$build" --root "$app" --models "$out/models" \
   --output "$app/usr/share/podsense/sbom.spdx.json" "${packages[@]}"
+
+# They need no trial in a process of their own at every start.
+LD_LIBRARY_PATH=$ort "$build/podsense" check --models "$out/models" \
+  --hashes "$app/usr/share/podsense/known-models" >/dev/null
 
 find "$system" "$app" -exec touch --no-dereference --date=@0 {} +
 say "$(find "$system" "$app" -type f | wc -l) files, $(du -sm "$system" "$app" | awk '{ sum += $1 } END { print sum }') MB"

@@ -7,12 +7,14 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/small_file.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
 #include "http/probe.h"
 #include "inference/row_check.h"
 #include "model/backend.h"
+#include "model/fast_hash.h"
 #include "model/repository.h"
 #include "server/backends.h"
 
@@ -36,6 +38,7 @@ struct Row {
   std::string text;       ///< its task, or why it is refused
   std::string sharing{};  ///< whether its requests share runs; empty: has no rows
   std::vector<std::string> warnings{};
+  std::string hash{};  ///< of the file; empty: has none
 };
 
 void append_json(std::string& out, const Row& row) {
@@ -155,6 +158,9 @@ Result<std::vector<Row>> open_models(const std::string& root) {
       row.text = model::task_name((*loaded)->signature().task);
       row.sharing = sharing(**loaded);
       row.warnings = (*loaded)->signature().warnings;
+      if (const auto hash = model::fast_hash_file(candidate.file)) {
+        row.hash = hash->hex();
+      }
     } else {
       row.text = loaded.error().message;
     }
@@ -166,14 +172,32 @@ Result<std::vector<Row>> open_models(const std::string& root) {
   return rows;
 }
 
-int check_models(const std::string& root, bool json) {
+/// "HASH NAME/VERSION" of each model that can be served.
+Result<void> write_hashes(const std::vector<Row>& rows, const std::string& path) {
+  std::string text;
+  for (const Row& row : rows) {
+    text += row.hash.empty() ? "" : row.hash + " " + row.name + "\n";
+  }
+  return replace_file(path, text);
+}
+
+int check_models(const std::string& root, const std::string& hashes, bool json) {
   const auto rows = open_models(root);
-  return rows ? print_models(*rows, json) : report_error(kName, rows.error());
+  if (!rows) {
+    return report_error(kName, rows.error());
+  }
+  if (!hashes.empty()) {
+    if (const auto written = write_hashes(*rows, hashes); !written) {
+      return report_error(kName, written.error());
+    }
+  }
+  return print_models(*rows, json);
 }
 
 struct CheckFlags {
   std::string url;
   std::string models;
+  std::string hashes;
   Duration timeout = std::chrono::seconds(2);
   http::ProbeOptions options;
   bool insecure = false;
@@ -186,6 +210,10 @@ void add_flags(CLI::App& app, CheckFlags& flags) {
   app.add_option("--models", flags.models,
                  "a model repository: exit code 0 when every version can be served")
       ->type_name("DIR");
+  app.add_option("--hashes", flags.hashes,
+                 "write the hashes of the models that can be served to this file, for "
+                 "podsense serve --known-models")
+      ->type_name("FILE");
   add_duration(app, "--timeout", flags.timeout,
                {.low = std::chrono::milliseconds(10), .high = std::chrono::minutes(10)},
                "how long to wait for the answer (2s)");
@@ -224,7 +252,7 @@ int check(std::span<const char* const> arguments) {
         kName, fail(ErrorCode::kInvalidArgument, "give a URL or --models, not both").value());
   }
   if (!flags.models.empty()) {
-    return check_models(flags.models, flags.json);
+    return check_models(flags.models, flags.hashes, flags.json);
   }
   flags.options.timeout = flags.timeout;
   flags.options.verify = !flags.insecure;

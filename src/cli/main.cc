@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/flags.h"
 #include "server/build_info.h"
+#include "server/opening_wall.h"
 
 namespace podsense::cli {
 namespace {
@@ -86,6 +87,9 @@ int run(std::span<const char* const> arguments) {
   }
   if (name == "--version" || name == "-v") {
     return version(rest);
+  }
+  if (name == server::kTrialCommand) {
+    return server::run_trial(rest);
   }
   const Command* const command = find(name);
   return command == nullptr ? unknown(name) : command->run(rest);

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "inference/opening.h"
+#include "inference/trials.h"
 
 namespace podsense::inference {
 namespace {
@@ -46,6 +47,7 @@ struct Catalog::Loaded {
   std::shared_ptr<const ServedModel> served;
   bool kept = false;  ///< as it was before
   std::string reason;
+  bool pending = false;  ///< as Refusal::pending
 };
 
 Catalog::Catalog(CatalogOptions options, const model::Backends& backends,
@@ -57,7 +59,19 @@ Catalog::Catalog(CatalogOptions options, const model::Backends& backends,
       registry_(registry),
       clock_(clock),
       snapshot_(std::make_shared<const Snapshot>()),
-      checks_(profiles_, clock_) {}
+      checks_(profiles_, clock_),
+      trials_(std::make_unique<Trials>(
+          TrialsOptions{.trial = options_.trial, .known = options_.known_models}, clock_)) {}
+
+Catalog::~Catalog() = default;
+
+void Catalog::when_late(std::function<void()> tell) {
+  trials_->when_late(std::move(tell));
+}
+
+void Catalog::stop_trials() {
+  trials_->stop();
+}
 
 /// The defaults that are configured, one by one, and no model of the listing has their name.
 std::vector<std::string> Catalog::unknown_defaults(const model::Listing& listing) const {
@@ -88,6 +102,9 @@ Result<void> Catalog::check_start() const {
     }
     for (const model::Refused& refused : listing->refused) {
       reasons += "; " + full_name(refused.name, refused.version) + ": " + refused.reason;
+    }
+    for (const model::Remark& remark : listing->remarks) {
+      reasons += "; " + remark.name + ": " + remark.text;
     }
   }
   found.unknown_default = !unknown.empty();
@@ -144,7 +161,8 @@ std::shared_ptr<const Catalog::Snapshot> Catalog::snapshot() const {
 
 Result<std::shared_ptr<const ServedModel>> Catalog::load_one(const model::Candidate& candidate) {
   const TimePoint begin = clock_.now();
-  auto opened = open_measured(backends_, candidate, profiles_, scheduler_.executors(), clock_);
+  auto opened = open_measured(backends_, candidate, profiles_, {.cores = scheduler_.executors()},
+                              clock_, trials_.get());
   if (!opened) {
     return fail(std::move(opened.error()));
   }
@@ -200,8 +218,12 @@ std::vector<Catalog::Loaded> Catalog::load_all(const std::vector<model::Candidat
       }
       if (auto served = load_guarded(candidates[i]); served) {
         mine.served = std::move(*served);
+        if (!before.loaded_once) {
+          serve_early(mine);
+        }
       } else {
         mine.reason = served.error().message;
+        mine.pending = served.error().retry_after > std::chrono::milliseconds::zero();
         log::debug("model_refused_detail", {{"detail", served.error().detail}});
       }
     }
@@ -218,14 +240,51 @@ std::vector<Catalog::Loaded> Catalog::load_all(const std::vector<model::Candidat
   return all;
 }
 
+void Catalog::take(Loaded loaded, Snapshot& after) {
+  const model::Candidate& candidate = *loaded.candidate;
+  if (loaded.served) {
+    auto& versions = after.models[candidate.name];
+    versions.push_back({candidate.version, candidate.fingerprint, std::move(loaded.served)});
+    std::ranges::sort(versions, {}, &Version::number);
+  } else {
+    after.refusals.push_back({candidate.name, std::to_string(candidate.version), loaded.reason,
+                              candidate.fingerprint, loaded.pending});
+  }
+}
+
+/// Where the newest versions cannot be loaded, the newest that can: a new pod serves what one has
+/// that was there before.
+void Catalog::load_spares(const model::Listing& listing, const Snapshot& before, Snapshot& after) {
+  for (const model::Candidate& spare : listing.spares) {
+    const auto found = after.models.find(spare.name);
+    if (found != after.models.end() && found->second.size() >= spare.manifest.keep_versions) {
+      continue;
+    }
+    const std::vector<model::Candidate> one{spare};
+    std::vector<Loaded> loaded = load_all(one, before);
+    take(std::move(loaded.front()), after);
+  }
+}
+
+/// At start there is nothing that a version could take the place of, so it need not wait for the
+/// others.
+void Catalog::serve_early(const Loaded& loaded) {
+  const MutexLock lock(mutex_);
+  auto now = std::make_shared<Snapshot>(*snapshot_);
+  auto& versions = now->models[loaded.candidate->name];
+  versions.push_back({loaded.candidate->version, loaded.candidate->fingerprint, loaded.served});
+  std::ranges::sort(versions, {}, &Version::number);
+  snapshot_ = std::move(now);
+}
+
 Result<ReloadReport> Catalog::reload() {
   const MutexLock one_at_a_time(reload_mutex_);
   const auto before = snapshot();
   auto after = std::make_shared<Snapshot>();
-  after->loaded_once = true;
   auto listing = model::scan(options_.repository);
   if (!listing) {
     if (!before->loaded_once) {
+      after->loaded_once = true;
       after->refusals.push_back({.reason = listing.error().message});
       publish(before, std::move(after));
     }
@@ -241,16 +300,19 @@ Result<ReloadReport> Catalog::reload() {
   for (model::Refused& refused : listing->refused) {
     after->refusals.push_back({refused.name, refused.version, refused.reason, refused.fingerprint});
   }
-  for (Loaded& loaded : load_all(listing->candidates, *before)) {
-    const model::Candidate& candidate = *loaded.candidate;
-    if (loaded.served) {
-      after->models[candidate.name].push_back(
-          {candidate.version, candidate.fingerprint, std::move(loaded.served)});
-    } else {
-      after->refusals.push_back({candidate.name, std::to_string(candidate.version), loaded.reason,
-                                 candidate.fingerprint});
-    }
+  for (const model::Remark& remark : listing->remarks) {
+    after->remarks.push_back(remark.name + ": " + remark.text);
   }
+  std::vector<model::Candidate> all = listing->candidates;
+  all.insert(all.end(), listing->spares.begin(), listing->spares.end());
+  trials_->begin_round(all);
+  for (Loaded& loaded : load_all(listing->candidates, *before)) {
+    take(std::move(loaded), *after);
+  }
+  load_spares(*listing, *before, *after);
+  // As long as all that there may be is still being opened, the first load has not ended.
+  after->loaded_once = before->loaded_once || !after->models.empty() ||
+                       std::ranges::none_of(after->refusals, &Refusal::pending);
   // Still in the repository, but nothing of it can be served: what served before goes on.
   for (const Refusal& refusal : after->refusals) {
     const auto old = before->models.find(refusal.name);
@@ -285,14 +347,16 @@ Result<void> Catalog::load(const std::string& name) {
     unloaded_.erase(name);
   }
   log::info("model_load_requested", {{"model", name}});
+  trials_->forget(name);
   if (auto report = reload(); !report) {
     return fail(std::move(report.error()));
   }
   const auto now = snapshot();
   const auto refusal = std::ranges::find(now->refusals, name, &Refusal::name);
   if (refusal != now->refusals.end()) {
-    return fail(ErrorCode::kInvalidArgument, "model '" + full_name(name, refusal->version) +
-                                                 "' cannot be served: " + refusal->reason);
+    return fail(
+        refusal->pending ? ErrorCode::kUnavailable : ErrorCode::kInvalidArgument,
+        "model '" + full_name(name, refusal->version) + "' cannot be served: " + refusal->reason);
   }
   if (!now->models.contains(name)) {
     return fail(ErrorCode::kNotFound, "the repository has no model '" + name + "'");
@@ -323,19 +387,10 @@ ReloadReport Catalog::publish(const std::shared_ptr<const Snapshot>& before,
       }
     }
   }
-  const auto known = [&](const Refusal& refusal) {
-    return std::ranges::any_of(before->refusals, [&](const Refusal& earlier) {
-      return earlier.name == refusal.name && earlier.version == refusal.version &&
-             earlier.fingerprint == refusal.fingerprint && earlier.reason == refusal.reason;
-    });
-  };
-  for (const Refusal& refusal : after->refusals) {
-    report.refused.push_back(full_name(refusal.name, refusal.version) + ": " + refusal.reason);
-    if (!known(refusal)) {
-      registry_.reload(false);
-      log::error(
-          "model_refused",
-          {{"model", refusal.name}, {"version", refusal.version}, {"reason", refusal.reason}});
+  log_refusals(*before, *after, report);
+  for (const std::string& remark : after->remarks) {
+    if (std::ranges::find(before->remarks, remark) == before->remarks.end()) {
+      log::warning("repository_warning", {{"message", remark}});
     }
   }
   warn_of_defaults(*before, *after);
@@ -349,6 +404,28 @@ ReloadReport Catalog::publish(const std::shared_ptr<const Snapshot>& before,
     retired_.insert(retired_.end(), old.begin(), old.end());
   }
   return report;
+}
+
+/// Each once, however many reloads meet it.
+void Catalog::log_refusals(const Snapshot& before, const Snapshot& after, ReloadReport& report) {
+  const auto known = [&](const Refusal& refusal) {
+    return std::ranges::any_of(before.refusals, [&](const Refusal& earlier) {
+      return earlier.name == refusal.name && earlier.version == refusal.version &&
+             earlier.fingerprint == refusal.fingerprint && earlier.reason == refusal.reason;
+    });
+  };
+  for (const Refusal& refusal : after.refusals) {
+    report.refused.push_back(full_name(refusal.name, refusal.version) + ": " + refusal.reason);
+    if (known(refusal)) {
+      continue;
+    }
+    if (!refusal.pending) {
+      registry_.reload(false);
+    }
+    log::write(refusal.pending ? log::Level::kWarning : log::Level::kError,
+               refusal.pending ? "model_pending" : "model_refused",
+               {{"model", refusal.name}, {"version", refusal.version}, {"reason", refusal.reason}});
+  }
 }
 
 /// Once, when it comes to that.
@@ -519,7 +596,7 @@ std::vector<std::string> Catalog::problems() const {
 
 std::vector<std::string> Catalog::warnings() const {
   const auto now = snapshot();
-  std::vector<std::string> warnings;
+  std::vector<std::string> warnings = now->remarks;
   for (const auto& [name, versions] : now->models) {
     for (const Version& version : versions) {
       for (const std::string& warning : version.served->warnings) {

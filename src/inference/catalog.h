@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -21,6 +22,7 @@
 #include "inference/saved_profiles.h"
 #include "inference/served_model.h"
 #include "inference/stacking.h"
+#include "inference/trial.h"
 #include "model/backend.h"
 #include "model/repository.h"
 #include "protocol/messages.h"
@@ -34,8 +36,10 @@ struct CatalogOptions {
   bool polls = false;                 ///< somebody calls `reload` again and again
   bool strict_readiness = false;      ///< ready only while every model serves
   unsigned load_threads = 1;
-  std::string preferred_model;      ///< default of its task, where it is served
-  std::string default_image_model;  ///< empty: preferred_model, or the first by name
+  Trial trial;                           ///< of files not opened before; empty: there is none
+  std::set<std::string> known_models{};  ///< hashes of files that need no trial
+  std::string preferred_model;           ///< default of its task, where it is served
+  std::string default_image_model;       ///< empty: preferred_model, or the first by name
   std::string default_tabular_model;
   std::string default_simulated_model;
 };
@@ -54,11 +58,14 @@ struct ReloadReport {
   std::vector<std::string> refused;  ///< "name/version: reason"
 };
 
+class Trials;
+
 /// @threads thread-safe; one reload at a time
 class Catalog {
  public:
   Catalog(CatalogOptions options, const model::Backends& backends, batching::Scheduler& scheduler,
           metrics::Registry& registry, const Clock& clock);
+  ~Catalog();
   Catalog(const Catalog&) = delete;
   Catalog& operator=(const Catalog&) = delete;
 
@@ -68,9 +75,16 @@ class Catalog {
   ///         serve and nobody polls
   [[nodiscard]] Result<void> check_start() const;
 
-  /// Reloads now; blocks for as long as that takes. @errors kNotFound: the repository cannot be
-  /// read
+  /// Reloads now; blocks for as long as that takes, of which models that are slow in their trial
+  /// have a share of seconds: then the others serve without them, and `when_late` is told once the
+  /// next reload can take them in. @errors kNotFound: the repository cannot be read
   Result<ReloadReport> reload();
+
+  /// What to do when a trial has ended for which no reload waited. Empty: nothing. Once this
+  /// returns, the function of before is called no more.
+  void when_late(std::function<void()> tell);
+  /// Ends trials under way; later ones are refused.
+  void stop_trials();
 
   /// Takes a model out of service, whatever the repository holds, until `load` or a restart; its
   /// versions end when their last request does. @errors kNotFound: nothing by this name
@@ -123,11 +137,13 @@ class Catalog {
     std::string version;
     std::string reason;
     std::string fingerprint;
+    bool pending = false;  ///< nothing is wrong with it so far: it is still being opened
   };
   /// What serves: versions in rising order per model.
   struct Snapshot {
     std::map<std::string, std::vector<Version>, std::less<>> models;
     std::vector<Refusal> refusals;
+    std::vector<std::string> remarks;  ///< what was passed over: "name: what"
     bool loaded_once = false;
     bool served_once = false;  ///< there was a model, now or earlier
   };
@@ -138,6 +154,10 @@ class Catalog {
   Result<std::shared_ptr<const ServedModel>> load_one(const model::Candidate& candidate);
   Result<std::shared_ptr<const ServedModel>> load_guarded(const model::Candidate& candidate);
   [[nodiscard]] std::vector<std::string> unknown_defaults(const model::Listing& listing) const;
+  void load_spares(const model::Listing& listing, const Snapshot& before, Snapshot& after);
+  static void take(Loaded loaded, Snapshot& after);
+  void serve_early(const Loaded& loaded);
+  void log_refusals(const Snapshot& before, const Snapshot& after, ReloadReport& report);
   void warn_of_defaults(const Snapshot& before, const Snapshot& after) const;
   static tl::unexpected<Error> no_default(const Snapshot& now, model::Task task);
   ReloadReport publish(const std::shared_ptr<const Snapshot>& before,
@@ -162,6 +182,7 @@ class Catalog {
   std::vector<std::shared_ptr<const ServedModel>> retired_ GUARDED_BY(mutex_);
 
   StackingChecks checks_;
+  std::unique_ptr<Trials> trials_;
   Mutex reload_mutex_;  ///< held for a whole reload
   std::atomic<bool> executors_lost_{false};
 };

@@ -62,6 +62,8 @@ void Control::stop() {
     left.swap(waiting_);
   }
   wake_.notify_all();
+  catalog_.when_late(nullptr);
+  catalog_.stop_trials();
   for (Job& job : left) {
     answer(job.callers, busy("the server is shutting down"));
   }
@@ -80,6 +82,7 @@ Result<void> Control::start() {
     next_poll_ = clock_.now() + options_.poll_interval;
   }
   try {
+    catalog_.when_late([this] { submit({}, nullptr); });
     thread_ = std::jthread([this] { run(); });
   } catch (const std::system_error& error) {
     return fail(ErrorCode::kUnavailable,

@@ -151,6 +151,18 @@ TEST_F(InferenceTest, ABrokenVersionIsRefusedAndTheOldGoesOn) {
   EXPECT_THAT(catalog_->problems(), IsEmpty());
 }
 
+TEST_F(InferenceTest, WhereTheNewestVersionCannotBeLoadedTheNewestThatCanServes) {
+  put_model("tabular", 2, "tabular.onnx");
+  write("tabular/3/model.onnx", "this is no model");
+  write("tabular/4/model.onnx", "this is no model");
+  open();
+  const auto report = reload();
+  EXPECT_THAT(report.loaded, testing::UnorderedElementsAre("simulated/1", "tabular/2"));
+  EXPECT_EQ(predict(20)->version, "2") << "as on a server that was there before";
+  EXPECT_THAT(catalog_->problems(),
+              testing::ElementsAre(HasSubstr("tabular/4: "), HasSubstr("tabular/3: ")));
+}
+
 TEST_F(InferenceTest, IsReadyWhileOneModelServesUnlessReadinessIsStrict) {
   write("broken/1/model.onnx", "this is no model");
   open();

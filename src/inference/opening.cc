@@ -6,6 +6,8 @@
 
 #include "base/log.h"
 #include "inference/served_model.h"
+#include "inference/trials.h"
+#include "model/fast_hash.h"
 
 namespace podsense::inference {
 namespace {
@@ -30,12 +32,12 @@ std::string text_of(const std::optional<Number>& given) {
 }
 
 ProfileKey key_of(const model::Backend& backend, const model::Candidate& candidate,
-                  const model::Model& model, unsigned cores) {
+                  unsigned cores) {
   const model::Manifest& manifest = candidate.manifest;
   const std::optional<unsigned> threads =
       manifest.threads_given ? std::optional(manifest.threads) : std::nullopt;
   return {.model = candidate.name + "-" + std::to_string(candidate.version),
-          .content = std::string(model.content()),
+          .content = candidate.content ? candidate.content->hex() : std::string(),
           .cpu = std::string(backend.machine()),
           .runtime = std::string(backend.name()) + " " + std::string(backend.version()),
           .plan = "cores " + std::to_string(cores) + ", threads " + text_of(threads) +
@@ -71,7 +73,7 @@ Result<std::optional<Opened>> reopen(model::Backend& backend, const model::Candi
                 .rows = std::move(saved.rows)};
 }
 
-bool wants_trial(const model::Candidate& candidate, const Profile& profile, unsigned cores) {
+bool wants_more_threads(const model::Candidate& candidate, const Profile& profile, unsigned cores) {
   const model::Manifest& manifest = candidate.manifest;
   return cores > 1 && manifest.instances == 1 && !manifest.threads_given &&
          !candidate.file.empty() && manifest.warmup_runs > 1 && profile.front().time > kInlineLimit;
@@ -108,46 +110,110 @@ Result<void> try_threads(model::Backend& backend, const model::Candidate& candid
   return {};
 }
 
+/// The file's hash, where something is known by it.
+std::optional<model::Hash128> content_of(const model::Candidate& candidate,
+                                         const SavedProfiles& saved, const Trials* trials) {
+  std::error_code error;
+  if (candidate.file.empty() || !(saved.enabled() || (trials != nullptr && trials->knows_some())) ||
+      std::filesystem::file_size(candidate.file, error) > candidate.manifest.max_file_bytes ||
+      error) {
+    return std::nullopt;
+  }
+  return model::fast_hash_file(candidate.file);
+}
+
+/// What a trial measured; nothing where there was none.
+Result<std::optional<SavedProfile>> try_first(const model::Candidate& candidate, Trials* trials) {
+  if (trials == nullptr || !trials->needed(candidate)) {
+    return std::nullopt;
+  }
+  auto report = trials->run(candidate);
+  if (!report) {
+    return fail(std::move(report.error()));
+  }
+  switch (report->end) {
+    case TrialReport::End::kOpened:
+      break;
+    case TrialReport::End::kRefused:
+      return fail(ErrorCode::kInvalidArgument, std::move(report->reason));
+    case TrialReport::End::kFellOver:
+      return fail(ErrorCode::kUnavailable, std::move(report->reason));
+    case TrialReport::End::kNotTried:
+      log::warning("trial_impossible", {{"model", candidate.name},
+                                        {"version", candidate.version},
+                                        {"reason", report->reason},
+                                        {"opened", "in the server's own process"}});
+  }
+  return std::move(report->profile);
+}
+
+/// Measures the model with what it is given here and now.
+Result<Opened> measure_here(model::Backend& backend, const model::Candidate& candidate,
+                            ModelPtr model, unsigned cores, const Clock& clock) {
+  auto profile = measure(*model, clock);
+  Opened opened{.model = std::move(model), .profile = {{.rows = 1, .time = kGuess}}, .key = {}};
+  if (!profile) {
+    // Zeros do not suit every model. What does is the business of those who ask.
+    opened.warning = profile.error().message;
+    opened.out_of_memory = profile.error().code == ErrorCode::kUnavailable;
+    return opened;
+  }
+  opened.profile = std::move(*profile);
+  if (wants_more_threads(candidate, opened.profile, cores)) {
+    if (auto tried = try_threads(backend, candidate, cores, clock, opened); !tried) {
+      return fail(std::move(tried.error()));
+    }
+  }
+  return opened;
+}
+
 }  // namespace
 
-Result<Opened> open_measured(const model::Backends& backends, const model::Candidate& candidate,
-                             const SavedProfiles& saved, unsigned cores, const Clock& clock) {
+Result<Opened> open_measured(const model::Backends& backends, model::Candidate candidate,
+                             const SavedProfiles& saved, const OpeningOptions& options,
+                             const Clock& clock, Trials* trials) {
   const auto found = backends.find(candidate);
   if (!found) {
     return fail(found.error());
   }
   model::Backend& backend = **found;
+  candidate.content = content_of(candidate, saved, trials);
+  const ProfileKey key = key_of(backend, candidate, options.cores);
+  auto earlier = saved.find(key);
+  const bool was_saved = earlier.has_value();
+  if (!was_saved) {
+    auto tried = try_first(candidate, trials);
+    if (!tried) {
+      return fail(std::move(tried.error()));
+    }
+    earlier = std::move(*tried);
+  }
   auto model = backend.load(candidate);
   if (!model) {
     return fail(std::move(model.error()));
   }
-  const ProfileKey key = key_of(backend, candidate, **model, cores);
-  if (auto earlier = saved.find(key)) {
+  std::optional<Opened> opened;
+  if (earlier) {
     auto again = reopen(backend, candidate, *model, std::move(*earlier), clock);
     if (!again) {
       return fail(std::move(again.error()));
     }
-    if (*again) {
-      (*again)->key = key;
-      return std::move(**again);
+    opened = std::move(*again);
+  }
+  if (opened) {
+    opened->saved = was_saved;
+  } else {
+    auto measured = measure_here(backend, candidate, std::move(*model), options.cores, clock);
+    if (!measured) {
+      return fail(std::move(measured.error()));
     }
+    opened = std::move(*measured);
   }
-  auto profile = measure(**model, clock);
-  Opened opened{.model = std::move(*model), .profile = {{.rows = 1, .time = kGuess}}, .key = key};
-  if (!profile) {
-    // Zeros do not suit every model. What does is the business of those who ask.
-    opened.warning = profile.error().message;
-    return opened;
+  opened->key = key;
+  if (!opened->saved && opened->warning.empty()) {
+    saved.keep(key, {.threads = opened->model->threads(), .profile = opened->profile});
   }
-  opened.profile = std::move(*profile);
-  if (wants_trial(candidate, opened.profile, cores)) {
-    if (auto tried = try_threads(backend, candidate, cores, clock, opened); !tried) {
-      return fail(std::move(tried.error()));
-    }
-  }
-  opened.key = key;
-  saved.keep(key, {.threads = opened.model->threads(), .profile = opened.profile});
-  return opened;
+  return std::move(*opened);
 }
 
 }  // namespace podsense::inference

@@ -21,17 +21,27 @@ struct Opened {
   bool saved = false;  ///< the profile is an earlier start's
   ProfileKey key;
   std::optional<std::string> rows = std::nullopt;  ///< as SavedProfile::rows
-  std::string warning = {};  ///< why the warm-up measured nothing; empty: it did
+  std::string warning = {};    ///< why the warm-up measured nothing; empty: it did
+  bool out_of_memory = false;  ///< that was a lack of memory
 };
+
+struct OpeningOptions {
+  unsigned cores = 1;  ///< that one run may use
+};
+
+class Trials;
 
 /// Threads of one run are the manifest's, else 1: concurrent runs of one thread give more than runs
 /// of many. Only where the manifest asks for a single instance, and a run is long enough to be
 /// worth dividing, all `cores` are tried too, and taken where they save a fifth of the time.
 /// A model whose warm-up fails is opened all the same, with a warning and a profile of guesses.
-/// @errors those of Backends::load
+/// @param trials try what has neither a saved profile nor a known hash in another process first,
+///               and measure it; null: it is opened here at once
+/// @errors those of Backends::load and Trials::run
 /// @threads any; takes the time of opening and up to the manifest's warm-up limit for each number
 ///          of threads
-Result<Opened> open_measured(const model::Backends& backends, const model::Candidate& candidate,
-                             const SavedProfiles& saved, unsigned cores, const Clock& clock);
+Result<Opened> open_measured(const model::Backends& backends, model::Candidate candidate,
+                             const SavedProfiles& saved, const OpeningOptions& options,
+                             const Clock& clock, Trials* trials);
 
 }  // namespace podsense::inference

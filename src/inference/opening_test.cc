@@ -3,11 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <map>
 #include <string_view>
 #include <vector>
 
 #include "base/temp_folder_testing.h"
+#include "inference/trials.h"
+#include "model/fast_hash.h"
 
 namespace podsense::inference {
 namespace {
@@ -33,7 +36,6 @@ class TimedModel final : public model::Model {
   }
   [[nodiscard]] std::uint64_t file_bytes() const override { return 1; }
   [[nodiscard]] unsigned threads() const override { return candidate_.manifest.threads; }
-  [[nodiscard]] std::string_view content() const override { return "c0ffee"; }
   Result<void> run(std::span<const model::TensorView>, model::Outputs&) const override {
     if (run_ == Duration::zero()) {
       return fail(ErrorCode::kInternal, "no such threads");
@@ -77,7 +79,7 @@ class OpeningTest : public testing::Test {
   OpeningTest() {
     candidate_.name = "costly";
     candidate_.version = 1;
-    candidate_.file = "model.onnx";
+    candidate_.file = model_file_;
     candidate_.manifest.instances = 1;
   }
   /// @p one and @p all: a run with one thread, and with all cores; zero: it fails.
@@ -88,7 +90,8 @@ class OpeningTest : public testing::Test {
     std::vector<std::unique_ptr<model::Backend>> list;
     list.push_back(std::move(backend));
     const model::Backends backends(std::move(list));
-    auto opened = open_measured(backends, candidate_, saved_, cores, clock_);
+    auto opened =
+        open_measured(backends, candidate_, saved_, {.cores = cores}, clock_, trials_.get());
     loaded_ = timed.loaded;
     return opened;
   }
@@ -97,8 +100,11 @@ class OpeningTest : public testing::Test {
   }
 
   ManualClock clock_;
+  const TempFolder folder_;
+  const std::filesystem::path model_file_ = folder_.write("model.onnx", "of any content");
   model::Candidate candidate_;
   SavedProfiles saved_{""};
+  std::unique_ptr<Trials> trials_;
   std::vector<unsigned> loaded_;
 };
 
@@ -156,6 +162,63 @@ TEST_F(OpeningTest, AFailingTrialFailsTheLoad) {
   const auto opened = try_open(milliseconds(10), Duration::zero(), kCores);
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().message, "the warm-up run failed: no such threads");
+}
+
+/// A trial that counts, and says that one run with one thread takes 3 ms.
+class OpeningAfterTrialTest : public OpeningTest {
+ protected:
+  void try_with(TrialReport report, std::set<std::string> known = {}) {
+    trials_ = std::make_unique<Trials>(
+        TrialsOptions{.trial =
+                          [this, report](const model::Candidate&, const std::stop_token&) {
+                            ++tried_;
+                            return report;
+                          },
+                      .known = std::move(known)},
+        clock_);
+  }
+  TrialReport measured_ = {
+      .end = TrialReport::End::kOpened,
+      .profile = SavedProfile{.threads = 1, .profile = {{.rows = 1, .time = milliseconds(3)}}}};
+  std::atomic<int> tried_ = 0;
+};
+
+TEST_F(OpeningAfterTrialTest, WhatTheTrialMeasuredIsNotMeasuredAgain) {
+  try_with(measured_);
+  const Opened opened = open(milliseconds(3), milliseconds(1));
+  EXPECT_EQ(opened.profile.front().time, milliseconds(3));
+  EXPECT_FALSE(opened.saved);
+  EXPECT_THAT(loaded_, ElementsAre(1)) << "more threads were the trial's affair";
+  EXPECT_EQ(tried_, 1);
+}
+
+TEST_F(OpeningAfterTrialTest, WhatTheTrialRefusedIsNeverOpenedHere) {
+  for (const auto end : {TrialReport::End::kRefused, TrialReport::End::kFellOver}) {
+    try_with({.end = end, .reason = "it is broken"});
+    const auto opened = try_open(milliseconds(3), milliseconds(1), kCores);
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().message, "it is broken");
+    EXPECT_THAT(loaded_, testing::IsEmpty());
+  }
+}
+
+TEST_F(OpeningAfterTrialTest, WithoutAProcessToTryItInItIsOpenedHere) {
+  try_with({.end = TrialReport::End::kNotTried, .reason = "no process"});
+  EXPECT_EQ(open(milliseconds(3), milliseconds(3)).profile.front().time, milliseconds(3));
+}
+
+TEST_F(OpeningAfterTrialTest, ASavedProfileOrAKnownHashNeedsNoTrial) {
+  const TempFolder folder;
+  saved_ = SavedProfiles(folder.path());
+  try_with(measured_);
+  open(milliseconds(3), milliseconds(3));
+  EXPECT_EQ(tried_, 1);
+  EXPECT_TRUE(open(milliseconds(3), milliseconds(3)).saved);
+  EXPECT_EQ(tried_, 1) << "the profile was kept";
+  saved_ = SavedProfiles("");
+  try_with(measured_, {model::fast_hash_file(model_file_)->hex()});
+  open(milliseconds(3), milliseconds(3));
+  EXPECT_EQ(tried_, 1) << "the file is known";
 }
 
 }  // namespace

@@ -5,6 +5,9 @@
 #include <limits>
 #include <ranges>
 #include <string>
+#include <utility>
+
+#include "inference/warmup_inputs.h"
 
 namespace podsense::inference {
 namespace {
@@ -12,57 +15,45 @@ namespace {
 /// Lengths tried for open dimensions other than the rows, until the model takes one.
 constexpr std::array<std::int64_t, 5> kLengths{1, 16, 64, 224, 2};
 
-/// Rows of zeros for each input, as a warm-up request. Another open dimension becomes `length`.
-struct ZeroInputs {
-  std::vector<std::vector<std::int64_t>> shapes;
-  std::vector<std::vector<std::byte>> data;
-  std::vector<model::TensorView> views;
+/// A lack of memory is no fault of the values.
+Error warmup_failed(Error error) {
+  error.code = error.code == ErrorCode::kUnavailable ? error.code : ErrorCode::kInvalidArgument;
+  error.message = "the warm-up run failed: " + error.message;
+  return error;
+}
 
-  ZeroInputs(const model::Signature& signature, std::size_t rows, std::int64_t length) {
-    for (const model::TensorInfo& input : signature.inputs) {
-      auto& shape = shapes.emplace_back(input.shape);
-      // A text is its length alone: four zeros say that it is empty.
-      std::size_t bytes = input.type == DataType::kBytes ? 4 : element_size(input.type);
-      for (std::size_t i = 0; i < shape.size(); ++i) {
-        const bool is_rows = i == 0 && signature.batchable;
-        shape[i] = is_rows ? static_cast<std::int64_t>(rows) : shape[i] < 0 ? length : shape[i];
-        bytes *= static_cast<std::size_t>(shape[i]);
-      }
-      data.emplace_back(bytes);
-    }
-    for (std::size_t i = 0; i < shapes.size(); ++i) {
-      views.push_back({.type = signature.inputs[i].type, .shape = shapes[i], .data = data[i]});
-    }
-  }
-};
-
-/// A length that the model takes for its open dimensions, or the first that was tried.
-std::int64_t accepted_length(const model::Model& model) {
-  const bool open = std::ranges::any_of(model.signature().inputs, [&](const auto& input) {
-    const std::size_t skip = model.signature().batchable ? 1 : 0;
-    return std::ranges::any_of(input.shape | std::views::drop(skip),
-                               [](std::int64_t dimension) { return dimension < 0; });
-  });
+/// Inputs that the model takes, or the first that were tried.
+Result<WarmupInputs> accepted_inputs(const model::Model& model, std::size_t rows) {
   model::Outputs outputs;
-  for (const std::int64_t length : kLengths) {
-    if (!open || model.run(ZeroInputs(model.signature(), 1, length).views, outputs)) {
-      return length;
+  auto first = WarmupInputs::make(model, rows, kLengths.front());
+  if (!first || !first->has_open_lengths() || model.run(first->views(), outputs)) {
+    return first;
+  }
+  for (const std::int64_t length : kLengths | std::views::drop(1)) {
+    auto inputs = WarmupInputs::make(model, rows, length);
+    if (inputs && model.run(inputs->views(), outputs)) {
+      return inputs;
     }
   }
-  return kLengths.front();
+  return first;
 }
 
 /// The median of up to `runs` runs, without the first, which pays for allocation.
 Result<Duration> time_of(const model::Model& model, std::size_t rows, std::uint32_t runs,
                          Deadline limit, const Clock& clock) {
-  const ZeroInputs inputs(model.signature(), rows, runs == 0 ? 1 : accepted_length(model));
-  model::Outputs outputs;
   std::vector<Duration> times;
+  if (runs == 0) {
+    return Duration::zero();
+  }
+  auto inputs = accepted_inputs(model, rows);
+  if (!inputs) {
+    return fail(std::move(inputs.error()));
+  }
+  model::Outputs outputs;
   for (std::uint32_t i = 0; i < runs; ++i) {
     const TimePoint begin = clock.now();
-    if (auto run = model.run(inputs.views, outputs); !run) {
-      return fail(ErrorCode::kInvalidArgument, "the warm-up run failed: " + run.error().message,
-                  run.error().detail);
+    if (auto run = model.run(inputs->views(), outputs); !run) {
+      return fail(warmup_failed(std::move(run.error())));
     }
     times.push_back(clock.now() - begin);
     if (limit.passed(clock.now())) {
@@ -71,9 +62,6 @@ Result<Duration> time_of(const model::Model& model, std::size_t rows, std::uint3
   }
   if (times.size() > 1) {
     times.erase(times.begin());
-  }
-  if (times.empty()) {
-    return Duration::zero();
   }
   std::ranges::nth_element(times, times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2));
   return times[times.size() / 2];

@@ -38,6 +38,7 @@ class SavedProfiles {
   /// An empty folder: nothing is kept or found.
   explicit SavedProfiles(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
+  [[nodiscard]] bool enabled() const { return !folder_.empty(); }
   /// Empty where there is none that holds for `key`.
   [[nodiscard]] std::optional<SavedProfile> find(const ProfileKey& key) const;
   void keep(const ProfileKey& key, const SavedProfile& saved) const;

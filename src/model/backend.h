@@ -26,7 +26,7 @@ class Backend {
   /// Opens and checks a model; runs nothing. Order of checks: size, sha256, external data inside
   /// the model's folder, then the engine.
   /// @errors kInvalidArgument: any of these, or a file that does not fit its manifest; the reason
-  ///         is one sentence fit for a person
+  ///         is one sentence fit for a person; kUnavailable: there is not enough memory
   /// @threads thread-safe; takes 10 ms to seconds
   virtual Result<std::shared_ptr<const Model>> load(const Candidate& candidate) = 0;
   /// Of the engine: "1.31.1".

@@ -159,7 +159,7 @@ class Model {
 
   /// Inputs in the order of the signature.
   /// @errors kInvalidArgument: count, type or shape differ from the signature, or the model itself
-  ///         refused the values; kInternal
+  ///         refused the values; kUnavailable: there was not enough memory; kInternal
   /// @threads any; blocks for the whole run
   virtual Result<void> run(std::span<const TensorView> inputs, Outputs& outputs) const = 0;
 
@@ -167,9 +167,6 @@ class Model {
   [[nodiscard]] virtual std::uint64_t file_bytes() const = 0;
   /// Of one run.
   [[nodiscard]] virtual unsigned threads() const { return 1; }
-  /// A hash of the file's bytes, as hexadecimal digits; empty where copies are not kept, and
-  /// without a file. External data is no part of it.
-  [[nodiscard]] virtual std::string_view content() const { return {}; }
   /// How long a run of one row takes, where the backend knows it; else it is measured.
   [[nodiscard]] virtual std::optional<Duration> known_run_time() const { return std::nullopt; }
 };

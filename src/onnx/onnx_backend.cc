@@ -53,6 +53,13 @@ Error refused(std::string what, std::string detail = {}) {
   return {ErrorCode::kInvalidArgument, std::move(what), std::move(detail)};
 }
 
+Error cannot_open(const std::exception& e) {
+  if (says_out_of_memory(e.what())) {
+    return {ErrorCode::kUnavailable, "there is not enough memory to open model.onnx", e.what()};
+  }
+  return refused("ONNX Runtime cannot open model.onnx: " + short_reason(e.what()), e.what());
+}
+
 class OnnxBackend final : public model::Backend {
  public:
   OnnxBackend(Options options, std::shared_ptr<const OrtContext> context)
@@ -77,8 +84,8 @@ class OnnxBackend final : public model::Backend {
     if (!bytes) {
       return fail(bytes.error());
     }
-    std::optional<Hash128> content;
-    if (cache_.enabled()) {
+    std::optional<Hash128> content = candidate.content;
+    if (cache_.enabled() && !content) {
       content = model::fast_hash_file(candidate.file);
     }
     auto session = open(candidate, *bytes, content);
@@ -87,7 +94,6 @@ class OnnxBackend final : public model::Backend {
     }
     session->file_bytes = *bytes;
     session->threads = threads_of(candidate.manifest);
-    session->content = content ? content->hex() : std::string();
     return make_onnx_model(std::move(*session), candidate);
   }
 
@@ -164,7 +170,7 @@ class OnnxBackend final : public model::Backend {
   Result<OpenSession> open(const Candidate& candidate, std::uint64_t bytes,
                            const std::optional<Hash128>& content) {
     std::string key;
-    if (content && bytes <= kMaxCachedBytes) {
+    if (cache_.enabled() && content && bytes <= kMaxCachedBytes) {
       key = cache_.key(*content);
       // Only files without external data are kept, so a hit needs no look for it.
       if (auto hit = open_cached(candidate, key)) {
@@ -186,8 +192,7 @@ class OnnxBackend final : public model::Backend {
           Ort::Session(context_->env, candidate.file.c_str(), session_options(candidate.manifest));
       return out;
     } catch (const std::exception& e) {
-      return fail(
-          refused("ONNX Runtime cannot open model.onnx: " + short_reason(e.what()), e.what()));
+      return fail(cannot_open(e));
     }
   }
 

@@ -30,17 +30,15 @@ constexpr std::size_t kKeptInput = 4096;
 Error run_error(OrtStatus* raw) {
   const Status status(raw);
   const char* text = Ort::GetApi().GetErrorMessage(status.get());
-  const std::string_view view(text);
-  const bool memory = view.contains("allocate") || view.contains("bad_alloc");
+  if (says_out_of_memory(text)) {
+    return {ErrorCode::kUnavailable, "there was not enough memory for this run", text};
+  }
   switch (Ort::GetApi().GetErrorCode(status.get())) {
     case ORT_INVALID_ARGUMENT:
     case ORT_FAIL:
     case ORT_RUNTIME_EXCEPTION:
-      if (!memory) {
-        return {ErrorCode::kInvalidArgument,
-                "the model cannot take these values: " + short_reason(text), text};
-      }
-      [[fallthrough]];
+      return {ErrorCode::kInvalidArgument,
+              "the model cannot take these values: " + short_reason(text), text};
     default:
       return {ErrorCode::kInternal, "the model could not be run", text};
   }
@@ -91,7 +89,6 @@ class OnnxModel final : public Model {
   }
   [[nodiscard]] std::uint64_t file_bytes() const override { return open_.file_bytes; }
   [[nodiscard]] unsigned threads() const override { return open_.threads; }
-  [[nodiscard]] std::string_view content() const override { return open_.content; }
 
   Result<void> run(std::span<const TensorView> inputs, Outputs& outputs) const override {
     if (auto fine = model::check_inputs(signature_.inputs, inputs); !fine) {

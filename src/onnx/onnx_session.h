@@ -21,7 +21,6 @@ struct OpenSession {
   Ort::Session session{nullptr};
   std::uint64_t file_bytes = 0;
   unsigned threads = 1;
-  std::string content = {};  ///< as Model::content
 };
 
 /// Reads names, types, shapes and metadata, and holds them against the manifest.

@@ -9,6 +9,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/error.h"
 #include "model/model.h"
@@ -32,5 +33,7 @@ struct OrtContext {
 
 /// The first line of ONNX Runtime's text, without its source paths, at most 200 bytes.
 std::string short_reason(const char* ort_message);
+/// Whether that is what ONNX Runtime's text says; its codes do not.
+bool says_out_of_memory(std::string_view ort_message);
 
 }  // namespace podsense::onnx

@@ -7,6 +7,11 @@
 
 namespace podsense::onnx {
 
+bool says_out_of_memory(std::string_view ort_message) {
+  return ort_message.contains("bad_alloc") || ort_message.contains("allocate memory") ||
+         ort_message.contains("bad allocation");
+}
+
 std::string short_reason(const char* ort_message) {
   constexpr std::size_t kShown = 200;
   constexpr std::string_view kStatus = "Status Message: ";

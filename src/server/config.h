@@ -43,7 +43,10 @@ struct Config {
     std::string default_image_model;  ///< empty, as the next two: the first of its task by name
     std::string default_tabular_model;
     std::string default_simulated_model;
-    Duration reload_interval{};  ///< 0: no polling
+    std::vector<std::string> only;                     ///< names of those to serve; empty: all
+    Duration reload_interval{};                        ///< 0: no polling
+    Duration load_timeout = std::chrono::seconds(60);  ///< 0: no trial in another process
+    std::string known_models;                          ///< empty: none
     bool strict_readiness = false;
     bool reload_api = true;
     bool repository_api = false;
@@ -168,6 +171,7 @@ struct Config {
   };
   struct Onnxruntime {
     bool arena = true;
+    bool map_weights = false;
     bool spinning = false;
     friend bool operator==(const Onnxruntime&, const Onnxruntime&) = default;
   };

@@ -62,7 +62,8 @@ inference::CatalogOptions catalog_options(const Config& config, const Threads& t
   const Config::Models& models = config.models;
   return {
       .repository = {.root = models.dir,
-                     .single_model_name = models.model_name.empty() ? "model" : models.model_name},
+                     .single_model_name = models.model_name.empty() ? "model" : models.model_name,
+                     .only = models.only},
       .serve = {.instances = 0,
                 .max_waiting = config.limits.max_queue_length,
                 .max_wait = config.limits.max_wait},

@@ -12,6 +12,7 @@
 #include "http/oip.h"
 #include "server/backends.h"
 #include "server/build_info.h"
+#include "server/opening_wall.h"
 #include "server/process_metrics.h"
 
 namespace podsense::server {
@@ -198,6 +199,12 @@ Result<void> Serving::build() {
   }
   backends_ = std::move(*backends);
   inference::CatalogOptions options = catalog_options(config_, threads_);
+  options.trial = make_trial(config_);
+  auto known = read_known_models(config_.models.known_models);
+  if (!known) {
+    return fail(std::move(known.error()));
+  }
+  options.known_models = std::move(*known);
   if (config_.models.fault_api) {
     faults_ = std::make_unique<inference::Faults>();
     options.serve.faults = faults_.get();

@@ -96,6 +96,16 @@ std::vector<Setting> models_settings() {
           text(kIn, &M::default_simulated_model, "NAME", model_name_or_empty),
           "Model that answers /infer when a request names none. Empty: the first simulated model "
           "by name."),
+      row("models.only", "only-models", text_list(kIn, &M::only, "NAMES"),
+          "Serve only these models of the repository. Empty: all."),
+      row("models.load_timeout", "load-timeout", duration(kIn, &M::load_timeout, {.max = hours(1)}),
+          "How long a model's first opening and warm-up may take. They happen in a process of "
+          "their "
+          "own, under limits of memory and CPU time, so that a model that crashes or never ends "
+          "takes nothing with it. 0: every model is opened in the server's process at once."),
+      row("models.known_models", "known-models", text(kIn, &M::known_models, "FILE"),
+          "Hashes of models that need no such first opening, one a line, as podsense check "
+          "--models DIR --hashes FILE writes them. Empty: none."),
       row("models.reload_interval", "reload-interval",
           duration(kIn, &M::reload_interval, {.max = hours(24)}),
           "Look for new, changed and removed versions this often. 0: never."),

@@ -3,6 +3,7 @@
 // is bound by no RLIMIT_NPROC, so this is how it is tried.
 #include <dlfcn.h>
 #include <pthread.h>
+#include <spawn.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -28,4 +29,15 @@ extern "C" int pthread_create(pthread_t* thread, const pthread_attr_t* attribute
   // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): what dlsym gives
   static const auto real = reinterpret_cast<Create>(::dlsym(RTLD_NEXT, "pthread_create"));
   return must_fail() ? EAGAIN : real(thread, attributes, run, argument);
+}
+
+extern "C" int posix_spawn(pid_t* pid, const char* path, const posix_spawn_file_actions_t* actions,
+                           const posix_spawnattr_t* attributes, char* const* argv,
+                           char* const* environment) {
+  using Spawn = int (*)(pid_t*, const char*, const posix_spawn_file_actions_t*,
+                        const posix_spawnattr_t*, char* const*, char* const*);
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): what dlsym gives
+  static const auto real = reinterpret_cast<Spawn>(::dlsym(RTLD_NEXT, "posix_spawn"));
+  const bool fails = std::getenv("FAIL_SPAWN") != nullptr;  // NOLINT(concurrency-mt-unsafe)
+  return fails ? EAGAIN : real(pid, path, actions, attributes, argv, environment);
 }

@@ -6,6 +6,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import hostile_models
 from harness import BINARY, LIMIT, ROOT, Server, clean_environment, copy_models, wait_until
 
 ROW = {"features": [0.5] * 20}
@@ -143,6 +144,18 @@ class Readiness(unittest.TestCase):
             self.assertEqual(server.health()["status"], "degraded")
             self.assertEqual(server.get("/readyz").status, 200)
 
+    # --- still being opened
+    def test_a_model_that_is_still_being_opened(self):
+        hostile_models.endless_loop(self.root)
+        with Server("--load-timeout", "10m", models=self.root, ready=False) as server:
+            wait_until(lambda: server.log_lines("model_pending"), what="the end of patience")
+            self.assert_not_ready(server)
+            self.assertEqual(server.get("/startupz").status, 503)
+        copy_models(self.root, "simulated")
+        with Server("--load-timeout", "10m", models=self.root) as server:
+            self.assertEqual(server.health()["status"], "degraded")
+            self.assertIn("still being opened", server.health()["problems"][0])
+
     # --- nothing serves any more
     def test_nothing_serves_any_more(self):
         copy_models(self.root, "simulated")
@@ -162,7 +175,7 @@ class Readiness(unittest.TestCase):
     def test_the_documentation_has_the_table(self):
         page = (ROOT / "docs/reference/readiness.md").read_text()
         rows = [line for line in page.splitlines() if line.startswith("| ")]
-        self.assertEqual(len(rows), 9, "a row was added: test it above")
+        self.assertEqual(len(rows), 10, "a row was added: test it above")
 
 
 if __name__ == "__main__":

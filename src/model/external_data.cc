@@ -292,6 +292,9 @@ class Walker {
         return false;
       }
       const auto child = next.delimited ? child_of(kind, next.number) : std::nullopt;
+      if (child == Message::kTensor) {
+        elsewhere_ = kind != Message::kGraph || graphs > 1;
+      }
       if (child && !message(*child, next.content, graphs)) {
         return false;
       }
@@ -328,6 +331,7 @@ class Walker {
         return false;
       }
       std::ranges::move(values, std::back_inserter(found_.locations));
+      found_.elsewhere = found_.elsewhere || elsewhere_;
     }
     return true;
   }
@@ -357,6 +361,7 @@ class Walker {
   ExternalData found_;
   std::string why_;
   bool graph_seen_ = false;
+  bool elsewhere_ = false;  // of the tensor that is being walked
 };
 
 /// What people commit or download in place of a model.

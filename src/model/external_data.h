@@ -18,6 +18,7 @@ namespace podsense::model {
 
 struct ExternalData {
   std::vector<std::string> locations;  ///< as written, sorted, each once
+  bool elsewhere = false;              ///< some of it not of the main graph's initialisers
 };
 
 /// Looks through every tensor of graph, nested graphs, functions and training graphs.

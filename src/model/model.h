@@ -154,7 +154,7 @@ class Model {
   [[nodiscard]] virtual const Manifest& manifest() const = 0;
   [[nodiscard]] virtual const Signature& signature() const = 0;
 
-  /// @threads any; the result lives as long as the program
+  /// @threads any; the result lives as long as the model
   [[nodiscard]] virtual const Engine& engine() const = 0;
 
   /// Inputs in the order of the signature.

@@ -37,6 +37,16 @@ std::vector<std::string> locations(std::string_view bytes) {
   return found ? found->locations : std::vector<std::string>{"failed"};
 }
 
+TEST(ExternalData, IsToldApartWhereItIsNoInitialiserOfTheMainGraph) {
+  EXPECT_FALSE(walk(field(7, field(5, tensor("init"))))->elsewhere);
+  EXPECT_FALSE(
+      walk(field(7, field(1, field(5, field(5, field(9, "raw")))) + field(5, tensor("init"))))
+          ->elsewhere)
+      << "a tensor elsewhere that holds its data";
+  EXPECT_TRUE(walk(field(7, field(1, field(5, field(5, tensor("t"))))))->elsewhere);
+  EXPECT_TRUE(walk(field(7, field(1, field(5, field(6, field(5, tensor("g")))))))->elsewhere);
+}
+
 TEST(ExternalData, IsFoundInEveryPlaceATensorCanBe) {
   const std::string sparse = field(1, tensor("v")) + field(2, tensor("i"));
   const std::string attribute =

@@ -494,12 +494,12 @@ TEST_F(ModelTest, TheManifestMustFitTheFile) {
 
 TEST_F(ModelTest, SizeAndDigestAreCheckedFirst) {
   EXPECT_EQ(refused("add_one.onnx", yaml("limits: {max_bytes: 10}")),
-            "model.onnx has " + std::to_string(fs::file_size(tiny("add_one.onnx"))) +
+            "add_one.onnx has " + std::to_string(fs::file_size(tiny("add_one.onnx"))) +
                 " bytes; 'limits.max_bytes' allows 10");
   Manifest manifest;
   manifest.sha256 = *sha256_file(tiny("add_one.onnx"));
   EXPECT_EQ(load("add_one.onnx", manifest)->file_bytes(), fs::file_size(tiny("add_one.onnx")));
-  EXPECT_EQ(refused("int64_double.onnx", manifest), "the SHA-256 of model.onnx is " +
+  EXPECT_EQ(refused("int64_double.onnx", manifest), "the SHA-256 of int64_double.onnx is " +
                                                         *sha256_file(tiny("int64_double.onnx")) +
                                                         ", but model.yaml says " + manifest.sha256);
 }
@@ -563,7 +563,7 @@ TEST_F(ModelTest, BrokenFilesAreRefusedWithAReason) {
   EXPECT_THAT(reason(changed), ::testing::Not(HasSubstr("/onnxruntime_src")));
   Candidate gone = candidate("add_one.onnx");
   gone.file = folder / "none.onnx";
-  EXPECT_EQ(refused(gone), "model.onnx cannot be read: No such file or directory");
+  EXPECT_EQ(refused(gone), "none.onnx cannot be read: No such file or directory");
 }
 
 TEST_F(ModelTest, ModelsOutliveTheRuntime) {

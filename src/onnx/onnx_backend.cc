@@ -12,6 +12,7 @@
 #include "onnx/counting_allocator.h"
 #include "onnx/division_trap.h"
 #include "onnx/onnx_session.h"
+#include "onnx/private_weights.h"
 
 namespace podsense::onnx {
 namespace {
@@ -53,11 +54,22 @@ Error refused(std::string what, std::string detail = {}) {
   return {ErrorCode::kInvalidArgument, std::move(what), std::move(detail)};
 }
 
-Error cannot_open(const std::exception& e) {
+std::string file_name(const Candidate& candidate) {
+  return candidate.file.filename().string();
+}
+
+/// ONNX Runtime's own format, optimised when it was written.
+bool is_ort(const Candidate& candidate) {
+  return candidate.file.extension() == ".ort";
+}
+
+Error cannot_open(const Candidate& candidate, const std::exception& e) {
   if (says_out_of_memory(e.what())) {
-    return {ErrorCode::kUnavailable, "there is not enough memory to open model.onnx", e.what()};
+    return {ErrorCode::kUnavailable, "there is not enough memory to open " + file_name(candidate),
+            e.what()};
   }
-  return refused("ONNX Runtime cannot open model.onnx: " + short_reason(e.what()), e.what());
+  return refused("ONNX Runtime cannot open " + file_name(candidate) + ": " + short_reason(e.what()),
+                 e.what());
 }
 
 class OnnxBackend final : public model::Backend {
@@ -103,33 +115,44 @@ class OnnxBackend final : public model::Backend {
     std::error_code error;
     const std::uint64_t bytes = fs::file_size(candidate.file, error);
     if (error) {
-      return fail(refused("model.onnx cannot be read: " + error.message()));
+      return fail(refused(file_name(candidate) + " cannot be read: " + error.message()));
     }
     if (bytes > candidate.manifest.max_file_bytes) {
-      return fail(refused("model.onnx has " + std::to_string(bytes) +
+      return fail(refused(file_name(candidate) + " has " + std::to_string(bytes) +
                           " bytes; 'limits.max_bytes' allows " +
                           std::to_string(candidate.manifest.max_file_bytes)));
     }
     if (const std::string& wanted = candidate.manifest.sha256; !wanted.empty()) {
       const auto found = sha256_file(candidate.file);
       if (!found) {
-        return fail(refused("model.onnx cannot be read: " + found.error().message));
+        return fail(refused(file_name(candidate) + " cannot be read: " + found.error().message));
       }
       if (*found != wanted) {
-        return fail(
-            refused("the SHA-256 of model.onnx is " + *found + ", but model.yaml says " + wanted));
+        return fail(refused("the SHA-256 of " + file_name(candidate) + " is " + *found +
+                            ", but model.yaml says " + wanted));
       }
     }
     return bytes;
   }
 
+  /// Where the model's weights are, beside its own file.
+  struct External {
+    std::vector<std::string> locations;  ///< as written
+    std::vector<fs::path> files;         ///< of each
+    bool elsewhere = false;              ///< as ExternalData::elsewhere
+  };
+
   /// All files of external data inside the folder, and with them still within the limit.
-  static Result<bool> has_external_data(const Candidate& candidate, std::uint64_t bytes) {
-    const auto external = model::find_external_data(candidate.file);
-    if (!external) {
-      return fail(refused("model.onnx: " + external.error().message, external.error().detail));
+  static Result<External> external_data(const Candidate& candidate, std::uint64_t bytes) {
+    if (is_ort(candidate)) {
+      return External{};  // holds all of its weights
     }
-    const auto files = model::resolve_external_data(*external, candidate.folder);
+    auto external = model::find_external_data(candidate.file);
+    if (!external) {
+      return fail(
+          refused(file_name(candidate) + ": " + external.error().message, external.error().detail));
+    }
+    auto files = model::resolve_external_data(*external, candidate.folder);
     if (!files) {
       return fail(files.error());
     }
@@ -140,11 +163,13 @@ class OnnxBackend final : public model::Backend {
       total += error ? 0 : size;
     }
     if (total > candidate.manifest.max_file_bytes) {
-      return fail(refused("model.onnx and its external data have " + std::to_string(total) +
-                          " bytes; 'limits.max_bytes' allows " +
+      return fail(refused(file_name(candidate) + " and its external data have " +
+                          std::to_string(total) + " bytes; 'limits.max_bytes' allows " +
                           std::to_string(candidate.manifest.max_file_bytes)));
     }
-    return !files->empty();
+    return External{.locations = std::move(external->locations),
+                    .files = std::move(*files),
+                    .elsewhere = external->elsewhere};
   }
 
   [[nodiscard]] unsigned threads_of(const Manifest& manifest) const {
@@ -170,29 +195,49 @@ class OnnxBackend final : public model::Backend {
   Result<OpenSession> open(const Candidate& candidate, std::uint64_t bytes,
                            const std::optional<Hash128>& content) {
     std::string key;
-    if (cache_.enabled() && content && bytes <= kMaxCachedBytes) {
+    if (cache_.enabled() && content && bytes <= kMaxCachedBytes && !is_ort(candidate)) {
       key = cache_.key(*content);
       // Only files without external data are kept, so a hit needs no look for it.
       if (auto hit = open_cached(candidate, key)) {
         return std::move(*hit);
       }
     }
-    const auto external = has_external_data(candidate, bytes);
+    const auto external = external_data(candidate, bytes);
     if (!external) {
       return fail(external.error());
     }
-    if (!key.empty() && !*external) {
+    if (!key.empty() && external->files.empty()) {
       if (auto made = open_and_keep(candidate, key)) {
         return std::move(*made);
       }
     }
+    return open_plainly(candidate, *external);
+  }
+
+  Result<OpenSession> open_plainly(const Candidate& candidate, const External& external) {
+    PrivateWeights weights;
+    if (!options_.map_weights) {
+      auto read = PrivateWeights::read(external.locations, external.files);
+      if (!read) {
+        return fail(std::move(read.error()));
+      }
+      weights = std::move(*read);
+    }
     try {
+      Ort::SessionOptions options = session_options(candidate.manifest);
+      weights.give_to(options);
       OpenSession out{.context = context_};
-      out.session =
-          Ort::Session(context_->env, candidate.file.c_str(), session_options(candidate.manifest));
+      if (external.elsewhere && !options_.map_weights) {
+        // ONNX Runtime takes what it is given for the main graph alone.
+        out.warning =
+            "external data of a nested graph is mapped from its file: leave the file as it is "
+            "while "
+            "the model is served, or store these tensors in the model";
+      }
+      out.session = Ort::Session(context_->env, candidate.file.c_str(), options);
       return out;
     } catch (const std::exception& e) {
-      return fail(cannot_open(e));
+      return fail(cannot_open(candidate, e));
     }
   }
 

@@ -19,6 +19,9 @@ struct Options {
   /// Blocks of memory that a run has used stay for the next of its thread, up to 16 MiB.
   bool memory_arena = true;
   MemoryBudget* budget = nullptr;  ///< that runs take their memory from; null: none
+  /// Map external data from its file instead of reading it: no memory of this process's own, shared
+  /// by all that map it; but what is done to the file is done to the model.
+  bool map_weights = false;
   /// Where optimised copies of models are kept for a faster start (keyed by content, library and
   /// CPU); empty: nowhere. Never inside the repository.
   std::filesystem::path cache_dir;

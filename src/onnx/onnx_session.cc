@@ -5,7 +5,9 @@
 #include <atomic>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <ranges>
+#include <stdexcept>
 #include <utility>
 
 #include "model/onnx_graph.h"
@@ -25,13 +27,15 @@ constexpr std::size_t kFewTensors = 8;
 /// An input up to this size is copied, so that its tensor can be used by the next run again.
 constexpr std::size_t kKeptInput = 4096;
 
+constexpr std::string_view kOutOfMemory = "there was not enough memory for this run";
+
 /// Most failures while running come from values the graph cannot take (an index out of bounds,
 /// shapes that do not go together); memory that ran out does not.
 Error run_error(OrtStatus* raw) {
   const Status status(raw);
   const char* text = Ort::GetApi().GetErrorMessage(status.get());
   if (says_out_of_memory(text)) {
-    return {ErrorCode::kUnavailable, "there was not enough memory for this run", text};
+    return {ErrorCode::kUnavailable, std::string(kOutOfMemory), text};
   }
   switch (Ort::GetApi().GetErrorCode(status.get())) {
     case ORT_INVALID_ARGUMENT:
@@ -56,6 +60,8 @@ class OnnxModel final : public Model {
         version_(candidate.version),
         manifest_(candidate.manifest),
         signature_(std::move(signature)),
+        file_(candidate.file.filename().string()),
+        engine_{.backend = kBackendName, .platform = "onnxruntime_onnx", .file = file_},
         open_(std::move(open)),
         session_(open_.session) {
     // Every refused request would else write a line; the caller gets the text.
@@ -82,15 +88,11 @@ class OnnxModel final : public Model {
   [[nodiscard]] std::uint64_t version() const override { return version_; }
   [[nodiscard]] const Manifest& manifest() const override { return manifest_; }
   [[nodiscard]] const Signature& signature() const override { return signature_; }
-  [[nodiscard]] const Engine& engine() const override {
-    static constexpr Engine kEngine{
-        .backend = kBackendName, .platform = "onnxruntime_onnx", .file = "model.onnx"};
-    return kEngine;
-  }
+  [[nodiscard]] const Engine& engine() const override { return engine_; }
   [[nodiscard]] std::uint64_t file_bytes() const override { return open_.file_bytes; }
   [[nodiscard]] unsigned threads() const override { return open_.threads; }
 
-  Result<void> run(std::span<const TensorView> inputs, Outputs& outputs) const override {
+  Result<void> run(std::span<const TensorView> inputs, Outputs& outputs) const override try {
     if (auto fine = model::check_inputs(signature_.inputs, inputs); !fine) {
       return fine;
     }
@@ -107,9 +109,18 @@ class OnnxModel final : public Model {
                   "the smallest number by -1)");
     }
     return done;
+  } catch (const std::bad_alloc&) {
+    return out_of_memory(outputs);
+  } catch (const std::length_error&) {  // more than any machine has
+    return out_of_memory(outputs);
   }
 
  private:
+  static Result<void> out_of_memory(Outputs& outputs) {
+    outputs.clear();
+    return fail(ErrorCode::kUnavailable, std::string(kOutOfMemory));
+  }
+
   Result<void> run_checked(std::span<const TensorView> inputs, Outputs& out) const {
     auto& owned = out.owner<OwnedValues>();
     if (keeps_tensors_ && fits_kept(owned, inputs[0]) && run_kept(owned, out.size(), inputs[0])) {
@@ -241,6 +252,8 @@ class OnnxModel final : public Model {
   std::uint64_t version_;
   Manifest manifest_;
   Signature signature_;
+  std::string file_;
+  Engine engine_;
   OpenSession open_;
   OrtSession* session_;  // of open_; running does not change it, though the C API takes no const
   Ort::RunOptions run_options_;
@@ -333,6 +346,9 @@ Result<std::shared_ptr<const Model>> make_onnx_model(OpenSession open, const Can
     auto signature = model::make_signature(std::move(*file), candidate.manifest);
     if (!signature) {
       return fail(signature.error());
+    }
+    if (!open.warning.empty()) {
+      signature->warnings.push_back(std::move(open.warning));
     }
     return std::make_shared<OnnxModel>(std::move(open), candidate, std::move(*signature));
   } catch (const Ort::Exception& e) {

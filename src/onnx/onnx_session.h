@@ -21,6 +21,7 @@ struct OpenSession {
   Ort::Session session{nullptr};
   std::uint64_t file_bytes = 0;
   unsigned threads = 1;
+  std::string warning = {};  ///< for the signature's; empty: none
 };
 
 /// Reads names, types, shapes and metadata, and holds them against the manifest.

@@ -173,6 +173,16 @@ std::uint64_t address_space_used() {
   return pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
+/// The server's threads have as much; the main thread's stack grows as far as this says.
+void allow_deep_stack() {
+  constexpr rlim_t kDeep = rlim_t{8} << 20U;
+  rlimit now{};
+  if (::getrlimit(RLIMIT_STACK, &now) == 0 && now.rlim_cur < kDeep) {
+    now.rlim_cur = std::min(now.rlim_max, kDeep);
+    ::setrlimit(RLIMIT_STACK, &now);
+  }
+}
+
 /// Whatever comes, it hits this process and not the server.
 void make_expendable(std::uint64_t cpu_seconds) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -180,6 +190,7 @@ void make_expendable(std::uint64_t cpu_seconds) {
   constexpr int kLowPriority = 5;
   ::setpriority(PRIO_PROCESS, 0, kLowPriority);
   limit(RLIMIT_CORE, 0);
+  allow_deep_stack();
   // A second more than the server waits at most, which tells it better.
   limit(RLIMIT_CPU, cpu_seconds + 1);
   // Heaps of their own for each thread would take their share of the address space.
@@ -213,6 +224,7 @@ std::string report_of(const Words& words) {
   }
   const auto backends = make_backends({.spinning = words.number("spinning") != 0,
                                        .memory_arena = words.number("arena") != 0,
+                                       .map_weights = words.number("map-weights") != 0,
                                        .cache_dir = words.text("cache")});
   if (!backends) {
     ::_exit(kNotRun);
@@ -267,6 +279,7 @@ inference::Trial make_trial(const Config& config) {
   words.set("single-name", config.models.model_name);
   words.set("cache", config.models.cache_dir);
   words.set("arena", config.onnxruntime.arena ? 1 : 0);
+  words.set("map-weights", config.onnxruntime.map_weights ? 1 : 0);
   words.set("spinning", config.onnxruntime.spinning ? 1 : 0);
   const unsigned cores = plan_threads(config).executors;
   words.set("cores", cores);

@@ -193,6 +193,7 @@ Result<void> Serving::build() {
   auto backends = make_backends({.spinning = config_.onnxruntime.spinning,
                                  .memory_arena = config_.onnxruntime.arena,
                                  .budget = &memory_,
+                                 .map_weights = config_.onnxruntime.map_weights,
                                  .cache_dir = config_.models.cache_dir});
   if (!backends) {
     return fail(std::move(backends.error()));

@@ -455,6 +455,12 @@ std::vector<Setting> other_settings() {
           "otherwise. Unset: the model's manifest decides."),
       row("onnxruntime.arena", "ort-arena", boolean(kIn, &O::arena),
           "Keep freed tensor memory for the next run: faster, more resident memory."),
+      row("onnxruntime.map_weights", "map-weights", boolean(kIn, &O::map_weights),
+          "Map a model's external data from its file instead of reading it: it then costs no "
+          "memory "
+          "of this process's own, but whoever changes the file changes answers, and whoever cuts "
+          "it "
+          "short ends the process. Off: it costs its size, and twice that while it is opened."),
       row("onnxruntime.spinning", "ort-spinning", boolean(kIn, &O::spinning),
           "Let idle worker threads spin: a little faster alone, wasteful under a CPU quota."),
   };

@@ -33,6 +33,25 @@ void return_large_blocks() {
 #endif
 }
 
+/// What a graph's nested graphs may take; threads get what `ulimit -s` says, or 2 MiB where that is
+/// "unlimited". Memory that is not touched costs nothing.
+constexpr std::size_t kLeastStack = std::size_t{8} << 20U;
+
+void ensure_stacks() {
+#ifdef __GLIBC__
+  pthread_attr_t attributes;
+  if (pthread_getattr_default_np(&attributes) != 0) {
+    return;
+  }
+  std::size_t size = 0;
+  if (pthread_attr_getstacksize(&attributes, &size) == 0 && size < kLeastStack &&
+      pthread_attr_setstacksize(&attributes, kLeastStack) == 0) {
+    pthread_setattr_default_np(&attributes);
+  }
+  pthread_attr_destroy(&attributes);
+#endif
+}
+
 /// How often the main thread looks whether the first load has ended.
 constexpr Duration kLoadCheck = std::chrono::milliseconds(20);
 
@@ -126,6 +145,7 @@ void log_start(const Serving& serving, const Config& config) {
 Result<int> run(const LoadedConfig& loaded) {
   const sigset_t signals = block_signals();
   return_large_blocks();
+  ensure_stacks();
   raise_descriptor_limit();
   const Config& config = loaded.config;
   log::configure(config.logging.level, config.logging.format);

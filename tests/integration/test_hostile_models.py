@@ -10,7 +10,7 @@ from pathlib import Path
 
 import hostile_models
 from harness import BINARY, Server, clean_environment, wait_until
-from onnx_writer import add_one, floats, model, node, put
+from onnx_writer import FLOAT, INT64, add_one, floats, model, node, put, value
 
 FAILING_THREADS = os.environ.get("PODSENSE_FAILING_THREADS")
 # Sanitizers need the address space that the limit of memory is about.
@@ -91,6 +91,30 @@ class EachKind(Repository):
 
     def test_versions(self):
         self.check(hostile_models.versions)
+
+
+class OneRequest(Repository):
+    """A request's values are its own affair, too."""
+
+    def test_a_run_without_enough_memory_fails_alone(self):
+        put(self.root, "good", add_one())
+        put(self.root, "make", model([node("ConstantOfShape", ["x"], ["y"])], [value("x", INT64, [1])],
+                                     [value("y", FLOAT, ["n"])]))
+        with Server(models=self.root) as server:
+            for count in (1 << 40, 1 << 57, (1 << 62) - 1, -1):
+                answer = server.post_json("/v2/models/make/infer", {"inputs": [
+                    {"name": "x", "shape": [1], "datatype": "INT64", "data": [count]}]})
+                self.assertIn(answer.status, (400, 503), answer)
+                self.assert_serves(server)
+
+    def test_graphs_nested_as_deep_as_any_that_load_run_on_small_stacks(self):
+        put(self.root, "good", add_one())
+        put(self.root, "deep", hostile_models.nested_ifs(31))
+        put(self.root, "deeper", hostile_models.nested_ifs(40))
+        small = ("/bin/sh", "-c", 'ulimit -Ss 256; exec "$@"', "-")
+        with Server(models=self.root, executable=small) as server:
+            self.assertEqual(set(self.reasons(server)), {"deeper"})
+            self.assert_serves(server, "deep", 1.0)
 
 
 class TheWall(Repository):

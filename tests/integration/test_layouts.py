@@ -1,0 +1,77 @@
+"""Repositories laid out as others write them, served by the real binary; scan's own tests have the details."""
+
+import shutil
+import tempfile
+import unittest
+from pathlib import Path
+
+from harness import Server
+from onnx_writer import add_one, put
+
+SEAL = 32  # bytes behind each optimised copy
+
+
+class Layouts(unittest.TestCase):
+    def setUp(self):
+        self.root = Path(tempfile.mkdtemp(prefix="podsense-layouts-"))
+        self.addCleanup(shutil.rmtree, self.root)
+
+    def assert_serves(self, server, name, version="1"):
+        answer = server.post_json(f"/v2/models/{name}/infer", {"inputs": [
+            {"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]}]})
+        self.assertEqual(answer.status, 200, answer)
+        self.assertEqual(answer.json["outputs"][0]["data"], [2, 3])
+        self.assertEqual(answer.json["model_version"], version)
+
+    def ort_bytes(self):
+        """A model in ONNX Runtime's own format: what it writes as an optimised copy."""
+        cache = self.root / "cache"
+        put(self.root / "onnx", "m", add_one())
+        with Server("--model-cache", str(cache), models=self.root / "onnx") as server:
+            self.assert_serves(server, "m")
+        (copy,) = cache.glob("*.podsense-ort")
+        return copy.read_bytes()[:-SEAL]
+
+    def test_each_is_served(self):
+        models = self.root / "models"
+        put(models, "ort", self.ort_bytes(), file="model.ort")
+        put(models, "hub", add_one(), version="1/onnx")
+        put(models, "flat", add_one(), version=".")
+        put(models, "single", add_one(), version="v2", file="resnet.onnx")
+        put(models, "padded", add_one(), version="0002")
+        put(models, "scripts", b"", version=".", file="train.py")
+        with Server(models=models) as server:
+            for name, version in (("ort", "1"), ("hub", "1"), ("flat", "1"), ("single", "2"), ("padded", "2")):
+                self.assert_serves(server, name, version)
+            health = server.health()
+            self.assertEqual(health["status"], "ok")
+            self.assertEqual(health["warnings"],
+                             ["scripts: passed over: the folder holds no model (scripts/1/model.onnx)"])
+            config = server.get("/v2/models/single/config").json
+            self.assertEqual(config["default_model_filename"], "resnet.onnx")
+
+    def test_a_mounted_version(self):
+        put(self.root, "3", add_one(), version=".")
+        with Server(models=self.root) as server:
+            self.assert_serves(server, "model", "3")
+
+    def test_a_part_of_a_repository(self):
+        for name in ("a", "b", "c"):
+            put(self.root, name, add_one())
+        with Server("--only-models", "a,c", models=self.root) as server:
+            self.assertEqual({m["name"] for m in server.get("/v1/models").json["models"]}, {"a", "c"})
+            self.assertEqual(server.get("/v2/models/b").status, 404)
+
+    def test_a_new_pod_and_an_old_one_serve_the_same(self):
+        put(self.root, "m", add_one())
+        with Server(models=self.root) as old:
+            put(self.root, "m", b"this is no model", version="2")
+            self.assertEqual(old.admin("POST", "/v1/reload").status, 409)
+            with Server(models=self.root) as new:
+                for server in (old, new):
+                    self.assert_serves(server, "m", "1")
+                    self.assertEqual(server.health()["status"], "degraded")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,6 +1,7 @@
 #pragma once
 
-/// What a model is asked while it is measured. Private to this module.
+/// What a model is asked while it is measured: what its manifest says, else zeros. Private to this
+/// module.
 
 #include <cstddef>
 #include <cstdint>
@@ -14,10 +15,11 @@ namespace podsense::inference {
 
 class WarmupInputs {
  public:
-  /// Zeros for each input.
-  /// @param rows first dimension of a batchable model's inputs
-  /// @param length of every other open dimension
-  /// @errors kUnavailable: they need more memory than this machine has
+  /// @param rows first dimension of a batchable model's inputs; what the manifest gives is repeated
+  ///             or cut as often as that takes
+  /// @param length of every other open dimension that the manifest leaves open
+  /// @errors kUnavailable: they need more memory than this machine has; kInvalidArgument: what the
+  ///         manifest says does not fit the model, or a file does not hold it
   static Result<WarmupInputs> make(const model::Model& model, std::size_t rows,
                                    std::int64_t length);
 
@@ -27,6 +29,10 @@ class WarmupInputs {
   [[nodiscard]] bool has_open_lengths() const { return open_lengths_; }
 
  private:
+  Result<void> take_request(const model::Model& model);
+  Result<void> take_manifest(const model::Model& model, std::int64_t length);
+  Result<void> repeat(const model::Signature& signature, std::size_t rows);
+
   std::vector<std::vector<std::int64_t>> shapes_;
   std::vector<std::vector<std::byte>> data_;
   std::vector<model::TensorView> views_;

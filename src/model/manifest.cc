@@ -6,6 +6,7 @@
 
 #include "model/labels.h"
 #include "model/preprocess.h"
+#include "model/warmup_fields.h"
 #include "model/yaml_fields.h"
 
 namespace podsense::model {
@@ -144,12 +145,6 @@ Result<void> read_max_batch(Key key, const Node& node, Manifest& out) {
 Result<void> read_max_delay(Key key, const Node& node, Manifest& out) {
   return yaml_ms(key, node, {0, 10'000}).map(into(out.max_delay));
 }
-Result<void> read_warmup_runs(Key key, const Node& node, Manifest& out) {
-  return yaml_whole(key, node, {0, 10'000}).map(into(out.warmup_runs));
-}
-Result<void> read_warmup_limit(Key key, const Node& node, Manifest& out) {
-  return yaml_ms(key, node, {0.001, 600'000}).map(into(out.warmup_limit));
-}
 Result<void> read_max_bytes(Key key, const Node& node, Manifest& out) {
   return yaml_whole(key, node, {1, std::uint64_t{1} << 40U}).map(into(out.max_file_bytes));
 }
@@ -173,10 +168,6 @@ constexpr std::array<YamlKey<Manifest>, 3> kBatchingKeys{{
     {"max_delay_ms", read_max_delay},
     {"share_runs", read_share_runs},
 }};
-constexpr std::array<YamlKey<Manifest>, 2> kWarmupKeys{{
-    {"runs", read_warmup_runs},
-    {"max_ms", read_warmup_limit},
-}};
 constexpr std::array<YamlKey<Manifest>, 2> kLimitKeys{{
     {"max_bytes", read_max_bytes},
     {"open_bytes", read_open_bytes},
@@ -187,7 +178,7 @@ Result<void> read_batching(Key key, const Node& node, Draft& out) {
   return read_map(key, node, kBatchingKeys, out.manifest);
 }
 Result<void> read_warmup(Key key, const Node& node, Draft& out) {
-  return read_map(key, node, kWarmupKeys, out.manifest);
+  return read_warmup_section(key, node, *out.folder, out.manifest);
 }
 Result<void> read_limits(Key key, const Node& node, Draft& out) {
   return read_map(key, node, kLimitKeys, out.manifest);

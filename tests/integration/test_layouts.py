@@ -1,12 +1,13 @@
 """Repositories laid out as others write them, served by the real binary; scan's own tests have the details."""
 
+import json
 import shutil
 import tempfile
 import unittest
 from pathlib import Path
 
 from harness import Server
-from onnx_writer import add_one, put
+from onnx_writer import FLOAT, INT64, add_one, floats, int64s, model, node, put, value
 
 SEAL = 32  # bytes behind each optimised copy
 
@@ -49,6 +50,23 @@ class Layouts(unittest.TestCase):
                              ["scripts: passed over: the folder holds no model (scripts/1/model.onnx)"])
             config = server.get("/v2/models/single/config").json
             self.assertEqual(config["default_model_filename"], "resnet.onnx")
+
+    def test_a_warm_up_of_real_values(self):
+        """Zeros are refused by this model: its warm-up's shape and range are in the manifest, or a whole request."""
+        content = model([node("Sub", ["x", "first"], ["i"]), node("Gather", ["w", "i"], ["y"])],
+                        [value("x", INT64, ["n"])], [value("y", FLOAT, ["n"])],
+                        [int64s("first", [1000]), floats("w", [1.0, 2.0, 3.0])])
+        request = {"inputs": [{"name": "x", "shape": [2], "datatype": "INT64", "data": [1000, 1002]}]}
+        manifests = {"zeros": "", "range": "warmup: {inputs: {x: {shape: [4], range: [1000, 1002]}}}",
+                     "request": "warmup: {request: request.json}"}
+        for name, text in manifests.items():
+            put(self.root, name, content)
+            (self.root / name / "model.yaml").write_text(text)
+        (self.root / "request/request.json").write_text(json.dumps(request))
+        with Server(models=self.root) as server:
+            (warning,) = server.health()["warnings"]
+            self.assertIn("zeros/1: ", warning)
+            self.assertIn("warm-up run failed", warning)
 
     def test_a_mounted_version(self):
         put(self.root, "3", add_one(), version=".")

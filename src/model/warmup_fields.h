@@ -1,0 +1,19 @@
+#pragma once
+
+/// `warmup:` of a manifest. Private to this module.
+
+#include <filesystem>
+#include <string_view>
+
+#include "base/error.h"
+#include "model/manifest.h"
+#include "model/yaml_fields.h"
+
+namespace podsense::model {
+
+/// @param folder where files of inputs are looked for; they may not leave it
+/// @errors kInvalidArgument, as parse_manifest
+Result<void> read_warmup_section(std::string_view key, const YAML::Node& node,
+                                 const std::filesystem::path& folder, Manifest& out);
+
+}  // namespace podsense::model

@@ -11,6 +11,7 @@
 
 #include "model/fast_hash.h"
 #include "model/model_files.h"
+#include "model/triton_config.h"
 #include "model/yaml_fields.h"
 
 namespace podsense::model {
@@ -161,6 +162,28 @@ class Scanner {
     return out;
   }
 
+  /// Of a model's folder: Triton's configuration, over which a manifest goes.
+  Result<ManifestFile> read_model_manifest(const fs::path& folder) {
+    if (!exists(folder / kTritonConfigFile)) {
+      return read_manifest(folder, {});
+    }
+    const std::string name(kTritonConfigFile);
+    auto text = read_text(folder / name, kMaxTritonConfigBytes);
+    if (!text) {
+      return fail(std::move(text.error()));
+    }
+    auto foreign = read_triton_config(*text, folder);
+    if (!foreign) {
+      return fail(ErrorCode::kInvalidArgument, name + ": " + foreign.error().message);
+    }
+    auto own = read_manifest(folder, *foreign);
+    if (own) {
+      own->text = *text + '\n' + own->text;
+      own->exists = true;
+    }
+    return own;
+  }
+
   /// The folder's own files change external data and label files; the manifest texts come along.
   static std::string fingerprint(const Candidate& candidate, std::string_view manifests) {
     std::string state(manifests);
@@ -285,10 +308,13 @@ class Scanner {
   }
 
   void named_model(const Entry& model) {
-    const auto manifest = read_manifest(model.path, {});
+    const auto manifest = read_model_manifest(model.path);
     if (!manifest) {
       refuse(model.name, "", manifest.error().message, model.path / kManifestFile);
       return;
+    }
+    for (const std::string& remark : manifest->manifest.remarks) {
+      pass_over(model.name, remark);
     }
     const auto found = folders_in(model.path);
     if (!found) {

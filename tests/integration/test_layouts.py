@@ -51,6 +51,25 @@ class Layouts(unittest.TestCase):
             config = server.get("/v2/models/single/config").json
             self.assertEqual(config["default_model_filename"], "resnet.onnx")
 
+    def test_triton_s_configuration(self):
+        """What has a counterpart is followed; one warning lists the rest."""
+        put(self.root, "m", add_one(), file="net.onnx")
+        (self.root / "m/config.pbtxt").write_text("""
+            platform: "onnxruntime_onnx"
+            default_model_filename: "net.onnx"
+            instance_group [ { count: 3 kind: KIND_CPU } ]
+            optimization { graph { level: 1 } }
+            parameters { key: "intra_op_thread_count" value: { string_value: "2" } }
+        """)
+        with Server(models=self.root) as server:
+            self.assert_serves(server, "m")
+            self.assertEqual(server.health()["warnings"],
+                             ["m: of config.pbtxt this is not followed: optimization"])
+            config = server.get("/v2/models/m/config").json
+            self.assertEqual(config["default_model_filename"], "net.onnx")
+            self.assertEqual(config["instance_group"][0]["count"], 3)
+            self.assertEqual(config["parameters"]["threads"]["string_value"], "2")
+
     def test_a_warm_up_of_real_values(self):
         """Zeros are refused by this model: its warm-up's shape and range are in the manifest, or a whole request."""
         content = model([node("Sub", ["x", "first"], ["i"]), node("Gather", ["w", "i"], ["y"])],

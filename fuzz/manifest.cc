@@ -1,4 +1,5 @@
-/// Manifests, label lists, and the walk over an ONNX file: what a model repository brings.
+/// Manifests, Triton's configurations, label lists, and the walk over an ONNX file: what a model
+/// repository brings.
 
 #include "model/manifest.h"
 
@@ -11,6 +12,7 @@
 #include "model/external_data.h"
 #include "model/labels.h"
 #include "model/preprocess.h"
+#include "model/triton_config.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace podsense::model;
@@ -21,6 +23,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       __builtin_trap();  // every refusal has a reason
     }
   }
+  static_cast<void>(read_triton_config(text, nowhere));
   static_cast<void>(parse_preprocess_metadata(text));
   static_cast<void>(parse_label_list(text));
   static_cast<void>(find_external_data(std::as_bytes(std::span(text))));

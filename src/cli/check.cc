@@ -17,6 +17,7 @@
 #include "model/fast_hash.h"
 #include "model/repository.h"
 #include "server/backends.h"
+#include "server/opening_wall.h"
 
 namespace podsense::cli {
 namespace {
@@ -67,10 +68,28 @@ void append_lines(std::string& out, const Row& row) {
   }
 }
 
-int print_models(const std::vector<Row>& rows, bool json) {
+/// A repository: what would be served or refused, and what is passed over.
+struct Report {
+  std::vector<Row> rows;
+  std::vector<std::string> remarks;
+};
+
+void append_remarks(std::string& out, const std::vector<std::string>& remarks, bool json) {
+  out += json ? R"(],"warnings":[)" : "";
+  for (const std::string& remark : remarks) {
+    if (json) {
+      out += &remark == remarks.data() ? "" : ",";
+      append_json_string(out, remark);
+    } else {
+      out += "warning  " + remark + "\n";
+    }
+  }
+}
+
+int print_models(const Report& report, bool json) {
   std::string out;
   bool good = true;
-  for (const Row& row : rows) {
+  for (const Row& row : report.rows) {
     good = good && row.good;
     if (json) {
       out += out.empty() ? "" : ",";
@@ -79,6 +98,7 @@ int print_models(const std::vector<Row>& rows, bool json) {
       append_lines(out, row);
     }
   }
+  append_remarks(out, report.remarks, json);
   if (json) {
     out = std::string(R"({"ok":)") + (good ? "true" : "false") + R"(,"models":[)" + out + "]}\n";
   }
@@ -137,8 +157,35 @@ class LogsToStderr {
   const int kept_;
 };
 
-/// Opens every version that would be served, as the server would.
-Result<std::vector<Row>> open_models(const std::string& root) {
+/// Opens one version as the server would: in a process of its own first.
+Row open_model(const model::Backends& backends, const model::Candidate& candidate,
+               const inference::Trial& trial) {
+  Row row{.name = candidate.name + "/" + std::to_string(candidate.version)};
+  if (!candidate.file.empty()) {
+    const auto tried = trial(candidate, {});
+    if (tried.end == inference::TrialReport::End::kRefused ||
+        tried.end == inference::TrialReport::End::kFellOver) {
+      row.text = tried.reason;
+      return row;
+    }
+  }
+  const auto loaded = backends.load(candidate);
+  row.good = loaded.has_value();
+  if (!loaded) {
+    row.text = loaded.error().message;
+    return row;
+  }
+  row.text = model::task_name((*loaded)->signature().task);
+  row.sharing = sharing(**loaded);
+  row.warnings = (*loaded)->signature().warnings;
+  if (const auto hash = model::fast_hash_file(candidate.file)) {
+    row.hash = hash->hex();
+  }
+  return row;
+}
+
+/// Opens every version that would be served.
+Result<Report> open_models(const std::string& root) {
   log::configure(log::Level::kError, log::Format::kAuto);
   const LogsToStderr redirected;
   const auto backends = server::make_backends({});
@@ -146,30 +193,23 @@ Result<std::vector<Row>> open_models(const std::string& root) {
   if (!backends || !listing) {
     return fail(backends ? listing.error() : backends.error());
   }
-  std::vector<Row> rows;
+  Report report;
   for (const model::Refused& refused : listing->refused) {
-    rows.push_back({.name = refused.name + "/" + refused.version, .text = refused.reason});
+    report.rows.push_back({.name = refused.name + "/" + refused.version, .text = refused.reason});
   }
+  for (const model::Remark& remark : listing->remarks) {
+    report.remarks.push_back(remark.name + ": " + remark.text);
+  }
+  server::Config config;
+  config.models.dir = root;
+  const inference::Trial trial = server::make_trial(config);
   for (const model::Candidate& candidate : listing->candidates) {
-    Row row{.name = candidate.name + "/" + std::to_string(candidate.version)};
-    const auto loaded = (*backends)->load(candidate);
-    row.good = loaded.has_value();
-    if (loaded) {
-      row.text = model::task_name((*loaded)->signature().task);
-      row.sharing = sharing(**loaded);
-      row.warnings = (*loaded)->signature().warnings;
-      if (const auto hash = model::fast_hash_file(candidate.file)) {
-        row.hash = hash->hex();
-      }
-    } else {
-      row.text = loaded.error().message;
-    }
-    rows.push_back(std::move(row));
+    report.rows.push_back(open_model(**backends, candidate, trial));
   }
-  if (rows.empty()) {
+  if (report.rows.empty()) {
     return fail(ErrorCode::kNotFound, "no model in " + root);
   }
-  return rows;
+  return report;
 }
 
 /// "HASH NAME/VERSION" of each model that can be served.
@@ -182,16 +222,16 @@ Result<void> write_hashes(const std::vector<Row>& rows, const std::string& path)
 }
 
 int check_models(const std::string& root, const std::string& hashes, bool json) {
-  const auto rows = open_models(root);
-  if (!rows) {
-    return report_error(kName, rows.error());
+  const auto report = open_models(root);
+  if (!report) {
+    return report_error(kName, report.error());
   }
   if (!hashes.empty()) {
-    if (const auto written = write_hashes(*rows, hashes); !written) {
+    if (const auto written = write_hashes(report->rows, hashes); !written) {
       return report_error(kName, written.error());
     }
   }
-  return print_models(*rows, json);
+  return print_models(*report, json);
 }
 
 struct CheckFlags {

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <exception>
 #include <utility>
 
 #include "base/log.h"
@@ -19,6 +20,13 @@ using State = Stacking::State;
 /// sharing a run.
 constexpr Duration kLongestCheck = std::chrono::seconds(30);
 constexpr int kLowPriority = 10;
+
+/// Some rows together can need more memory than there is, though one has enough.
+Result<void> check_guarded(const model::Model& model, const Clock& clock) try {
+  return check_rows(model, clock, Deadline::after(clock.now(), kLongestCheck));
+} catch (const std::exception& error) {
+  return fail(ErrorCode::kUnavailable, "there was not enough memory to compare rows", error.what());
+}
 
 void decide(const ServedModel& served, State state, std::string reason) {
   served.stacking->set(state, std::move(reason));
@@ -87,13 +95,13 @@ void finish_stacking(const ServedModel& served, const SavedProfiles& saved, cons
   if (served.stacking->state() != State::kChecking) {
     return;
   }
-  const auto checked =
-      check_rows(*served.model, clock, Deadline::after(clock.now(), kLongestCheck));
+  const auto checked = check_guarded(*served.model, clock);
   decide(served, checked ? State::kShared : State::kAlone,
          checked ? "the graph keeps rows apart, and random rows were answered alike alone and "
                    "together"
                  : checked.error().message);
-  const bool lasting = checked || checked.error().code != ErrorCode::kDeadlineExceeded;
+  const bool lasting = checked || (checked.error().code != ErrorCode::kDeadlineExceeded &&
+                                   checked.error().code != ErrorCode::kUnavailable);
   if (lasting && served.profile_key) {
     saved.keep(*served.profile_key, {.threads = served.model->threads(),
                                      .profile = served.profile,

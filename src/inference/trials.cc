@@ -51,7 +51,7 @@ Result<TrialReport> Trials::run(const model::Candidate& candidate) {
   std::jthread ended;
   const MutexLock lock(mutex_);
   if (stopping_) {
-    return fail(ErrorCode::kUnavailable, "the server is shutting down");
+    return still_opening("the server is shutting down");
   }
   Attempt& attempt = attempts_[candidate.fingerprint];
   attempt.model = candidate.name;
@@ -90,7 +90,7 @@ Result<TrialReport> Trials::wait_for(const std::string& fingerprint) {
   for (;;) {
     const auto found = attempts_.find(fingerprint);
     if (stopping_ || found == attempts_.end()) {
-      return fail(ErrorCode::kUnavailable, "the server is shutting down");
+      return still_opening("the server is shutting down");
     }
     if (found->second.report) {
       return settle(found->second);

@@ -145,10 +145,12 @@ std::uint64_t available_memory() {
 
 /// The version's files, whatever they are: external data lies among them.
 std::uint64_t bytes_in(const std::filesystem::path& folder) {
+  constexpr std::size_t kMostEntries = 10'000;
   std::uint64_t bytes = 0;
+  std::size_t seen = 0;
   std::error_code error;
-  for (std::filesystem::recursive_directory_iterator it(folder, error), end; !error && it != end;
-       it.increment(error)) {
+  for (std::filesystem::recursive_directory_iterator it(folder, error), end;
+       !error && it != end && ++seen <= kMostEntries; it.increment(error)) {
     std::error_code gone;
     const bool regular = it->is_regular_file(gone);
     const std::uint64_t size = regular && !gone ? it->file_size(gone) : 0;

@@ -1,5 +1,6 @@
 """Whatever a model's files hold: it ends in that model's reason, and its neighbours serve, at start and on reload."""
 
+import json
 import os
 import shutil
 import signal
@@ -38,14 +39,14 @@ class Repository(unittest.TestCase):
 
 
 class EachKind(Repository):
-    def check(self, kind):
+    def check(self, kind, *flags):
         put(self.root, "good", add_one())
         expected = kind(self.root)
         if SANITIZED:
             expected = {name: reason for name, reason in expected.items() if reason != "takes more memory than"}
             for name in ("shape-absurd", "shape-overflow", "shape-large", "weights-made"):
                 shutil.rmtree(self.root / name, ignore_errors=True)
-        with Server("--load-timeout", "3s", models=self.root) as server:
+        with Server(*flags, models=self.root) as server:
             self.assert_serves(server)
             wait_until(lambda: not any("still being opened" in r for r in self.reasons(server).values()),
                        what="the end of slow openings")
@@ -69,7 +70,7 @@ class EachKind(Repository):
             self.assertEqual(set(self.reasons(server)), set(found))
 
     def test_endless_loop(self):
-        self.check(hostile_models.endless_loop)
+        self.check(hostile_models.endless_loop, "--load-timeout", "3s")
 
     def test_shapes(self):
         self.check(hostile_models.shapes)
@@ -175,6 +176,16 @@ class TheWall(Repository):
             for trace in traces:
                 trace.unlink()
             self.assertEqual(len(traces), 1, "one process was started")
+
+    def test_check_survives_them_too(self):
+        put(self.root, "good", add_one())
+        expected = hostile_models.deep_tree(self.root)
+        done = subprocess.run([BINARY, "check", "--models", self.root, "--json"], check=False, text=True,
+                              env=clean_environment(), capture_output=True)
+        self.assertEqual(done.returncode, 1, done)
+        rows = {row["model"]: row for row in json.loads(done.stdout)["models"]}
+        self.assertTrue(rows["good/1"]["ok"])
+        self.assertIn(expected["tree-deep"], rows["tree-deep/1"]["reason"])
 
     def test_saved_profiles_need_no_child(self):
         put(self.root, "good", add_one())

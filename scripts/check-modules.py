@@ -34,7 +34,7 @@ OWNERS = [
      ["access/*.cc", "protocol/*.cc", "server/*.cc", "http/*.cc", "load/*.cc", "foresight/*.cc",
       "cli/*.cc"]),
     ("libcurl", ["curl/*"], ["fetch/*", "trace/exporter.cc", "trace/exporter.h"]),
-    ("yaml-cpp", ["yaml-cpp/*"], ["model/*.cc", "server/*.cc"]),
+    ("yaml-cpp", ["yaml-cpp/*"], ["foresight/*.cc", "model/*.cc", "server/*.cc"]),
     ("CLI11", ["CLI/*"], ["server/*", "cli/*"]),
     ("fmt", ["fmt/*"], ["base/*.cc"]),
     ("tl::expected", ["tl/*"], ["base/error.h"]),

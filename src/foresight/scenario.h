@@ -1,0 +1,174 @@
+#pragma once
+
+/// What is simulated: one Deployment of `podsense serve` with one model, its clients, its
+/// autoscaler and the pipelines that carry its metrics. docs/reference/simulate.md describes the
+/// file.
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "batching/saturation.h"
+#include "foresight/distribution.h"
+#include "foresight/hpa.h"
+#include "load/arrivals.h"
+
+namespace podsense::foresight {
+
+struct ArrivalPlan {
+  std::shared_ptr<const load::Shape> shape;
+  std::string text;  ///< as it was written
+  load::Arrivals process = load::Arrivals::kPoisson;
+};
+
+struct ClientPlan {
+  Duration timeout = std::chrono::seconds(30);
+  unsigned retries = 0;      ///< after a time-out, a refusal or a broken connection
+  Distribution backoff;      ///< before each of them
+  unsigned connections = 0;  ///< 0: as many as requests, each with its own
+  std::uint64_t requests_per_connection = 0;  ///< 0: it is kept as long as its pod lives
+};
+
+/// CPU time of a run of so many rows.
+struct RunCost {
+  std::size_t rows = 1;
+  Distribution cpu;
+};
+
+struct ServicePlan {
+  std::vector<RunCost> runs;  ///< ascending in rows, from 1 on; between them it is interpolated
+  Distribution request_cpu;   ///< of a request beside its run: HTTP, JSON, decoding
+  std::size_t max_batch = 1;  ///< rows
+  Duration max_delay{};
+  Duration max_wait{};
+  Duration deadline = std::chrono::seconds(30);  ///< zero: none
+  std::size_t max_waiting = 4096;
+  unsigned executors = 0;  ///< 0: as `podsense serve` plans them
+};
+
+struct PodPlan {
+  Quantity cpu_request;  ///< zero: none, as the next
+  Quantity memory_request;
+  std::optional<double> cpu_limit;  ///< cores
+  double node_cores = 4;            ///< what a pod without a limit may use
+  std::int64_t memory_bytes = 0;    ///< used all the time
+  std::string container = "podsense";
+};
+
+/// From a pod's creation until requests reach it.
+struct StartPlan {
+  Distribution schedule;                            ///< until the kubelet has it (status.startTime)
+  Distribution pull;                                ///< until its container is created
+  Distribution load;                                ///< until the model is loaded; waiting, not CPU
+  Duration warm_up_cpu{};                           ///< CPU time after that, under the pod's limit
+  Duration probe_period = std::chrono::seconds(1);  ///< readiness
+  Distribution propagation;  ///< until clients and proxies know; also at its end
+};
+
+struct StopPlan {
+  Duration drain_delay = std::chrono::seconds(5);  ///< still accepting
+  Duration grace = std::chrono::seconds(30);       ///< then it is killed
+};
+
+enum class Routing : std::uint8_t { kRandom, kConnection, kRoundRobin, kLeastRequest };
+inline constexpr std::array<std::string_view, 4> kRoutingNames{"random", "connection",
+                                                               "round_robin", "least_request"};
+
+/// What podsense says of itself, as far as it is simulated.
+enum class Signal : std::uint8_t { kSaturation, kQueueDepth, kInFlight };
+inline constexpr std::array<std::string_view, 3> kSignalNames{
+    "podsense_saturation", "podsense_queue_depth", "podsense_in_flight"};
+
+enum class KubeletStats : std::uint8_t { kCadvisor, kCri };
+inline constexpr std::array<std::string_view, 2> kKubeletStatsNames{"cadvisor", "cri"};
+
+struct MetricsPlan {
+  KubeletStats kubelet = KubeletStats::kCri;
+  Duration resolution = std::chrono::seconds(15);       ///< of metrics-server
+  Duration scrape = std::chrono::seconds(15);           ///< of Prometheus
+  Duration window = std::chrono::minutes(1);            ///< a pod's last value counts for so long
+  std::map<std::string, Signal, std::less<>> external;  ///< metric → sum over pods of what
+};
+
+struct Autoscaler {
+  Settings settings;
+  HpaSpec spec;
+  std::string written;  ///< its `spec` as JSON
+};
+
+enum class FaultKind : std::uint8_t {
+  kKillPods,           ///< `count` of them end at once
+  kSlow,               ///< runs take `factor` times their CPU time
+  kNoResourceMetrics,  ///< metrics.k8s.io fails
+  kNoCustomMetrics,    ///< custom.metrics.k8s.io fails
+  kNoExternalMetrics,  ///< external.metrics.k8s.io fails
+  kNoScrapes,          ///< Prometheus takes no samples
+  kControllerRestart,  ///< the autoscaler's memory is lost
+  kSetReplicas,        ///< somebody sets the target's spec.replicas to `count`
+};
+inline constexpr std::array<std::string_view, 8> kFaultNames{
+    "kill_pods",           "slow",       "no_resource_metrics", "no_custom_metrics",
+    "no_external_metrics", "no_scrapes", "controller_restart",  "set_replicas"};
+struct Fault {
+  FaultKind kind = FaultKind::kKillPods;
+  Duration at{};
+  Duration length{};
+  std::int32_t count = 1;
+  double factor = 1;
+};
+
+struct Scenario {
+  std::string name;
+  Duration length = std::chrono::minutes(1);
+  Duration warm_up{};  ///< requests due before it are simulated, and not counted
+  std::uint64_t seed = 1;
+  batching::LatencyObjective objective;
+  ArrivalPlan arrivals;
+  ClientPlan clients;
+  ServicePlan service;
+  PodPlan pod;
+  StartPlan start;
+  StopPlan stop;
+  std::int32_t replicas = 1;  ///< at the beginning; all the time without an autoscaler
+  std::int32_t capacity = 0;  ///< pods that the nodes hold; 0: any number
+  std::optional<Autoscaler> autoscaler;
+  MetricsPlan metrics;
+  Routing routing = Routing::kRandom;
+  std::vector<Fault> faults;
+};
+
+/// @errors kInvalidArgument: names the file and the reason
+using FileReader = std::function<Result<std::string>(const std::string& path)>;
+
+/// "arrivals.shape=constant:20": in place of what the file says.
+struct Override {
+  std::string path;
+  std::string value;  ///< YAML
+};
+
+struct ScenarioText {
+  std::string name;  ///< for messages
+  std::string text;
+  std::vector<Override> overrides;
+};
+
+/// @param files  reads what the scenario names: a trace, the autoscaler
+/// @errors kInvalidArgument, naming the field and what it accepts
+Result<Scenario> read_scenario(const ScenarioText& text, const FileReader& files);
+
+/// Executors of a pod, as `podsense serve` plans them from its quota.
+unsigned executors_of(const Scenario& scenario);
+
+/// What stands beyond what was given, in sentences: batches larger than measured.
+std::vector<std::string> extrapolations(const Scenario& scenario);
+
+}  // namespace podsense::foresight

@@ -1,0 +1,26 @@
+#pragma once
+
+/// Parts of a scenario that are read in files of their own. Private to this module.
+
+#include "foresight/json_field.h"
+#include "foresight/scenario.h"
+
+namespace podsense::foresight {
+
+struct DurationSpan {
+  Duration least{};
+  Duration most = std::chrono::hours(1000);
+};
+/// "250ms", "5m", or seconds as a number.
+Result<Duration> read_duration(const Field& field, DurationSpan span = {});
+
+/// A duration; or one of {exponential: MEAN}, {uniform: [LEAST, MOST]}, {lognormal: {median,
+/// sigma}}, {values: [[DURATION, COUNT], …]}.
+Result<Distribution> read_distribution(const Field& field);
+
+/// A HorizontalPodAutoscaler, its spec alone, or the name of a file that has one.
+/// @param out all but its autoscaler has been read
+Result<void> read_autoscaler(const Field& field, const FileReader& files, const Settings& settings,
+                             Scenario& out);
+
+}  // namespace podsense::foresight

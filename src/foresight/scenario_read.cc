@@ -1,0 +1,420 @@
+#include <cmath>
+
+#include "foresight/scenario_fields.h"
+#include "foresight/yaml_json.h"
+#include "load/quantity.h"
+#include "load/trace.h"
+
+namespace podsense::foresight {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::size_t kMaxValues = 100000;
+constexpr std::size_t kMaxFaults = 1000;
+
+template <class Out, Duration Out::* Member, std::int64_t LeastMs = 0>
+Result<void> duration_member(const Field& field, Out& out) {
+  return put(read_duration(field, {.least = milliseconds(LeastMs)}), out.*Member);
+}
+
+template <class Out, Distribution Out::* Member>
+Result<void> read_member(const Field& field, Out& out) {
+  return put(read_distribution(field), out.*Member);
+}
+
+// --- parts
+
+template <class Out, auto Member, std::int64_t Least, std::int64_t Most>
+Result<void> read_whole(const Field& field, Out& out) {
+  using Number = std::remove_cvref_t<decltype(out.*Member)>;
+  return put(field.whole({.least = Least, .most = Most}).map([](std::int64_t value) {
+    return static_cast<Number>(value);
+  }),
+             out.*Member);
+}
+
+constexpr FieldKey<ClientPlan> kClientKeys[] = {
+    {"timeout", duration_member<ClientPlan, &ClientPlan::timeout, 1>},
+    {"retries", read_whole<ClientPlan, &ClientPlan::retries, 0, 100>},
+    {"backoff", read_member<ClientPlan, &ClientPlan::backoff>},
+    {"connections", read_whole<ClientPlan, &ClientPlan::connections, 0, 1'000'000>},
+    {"requests_per_connection",
+     read_whole<ClientPlan, &ClientPlan::requests_per_connection, 0, 1'000'000'000>},
+};
+
+constexpr FieldKey<RunCost> kRunKeys[] = {
+    {"rows", read_whole<RunCost, &RunCost::rows, 1, 4096>},
+    {"cpu", read_member<RunCost, &RunCost::cpu>},
+};
+
+Result<void> read_runs(const Field& field, ServicePlan& out) {
+  out.runs.clear();
+  if (!field.value().is_array()) {
+    out.runs.emplace_back();
+    return read_member<RunCost, &RunCost::cpu>(field, out.runs.back());
+  }
+  auto done = field.each(kMaxValues, [&](const Field& child) -> Result<void> {
+    const std::size_t before = out.runs.empty() ? 0 : out.runs.back().rows;
+    out.runs.emplace_back();
+    if (auto read = read_object(child, kRunKeys, out.runs.back()); !read) {
+      return read;
+    }
+    return out.runs.back().rows > before
+               ? Result<void>()
+               : Result<void>(child.refuse("rows must ascend from one entry to the next"));
+  });
+  if (done && (out.runs.empty() || out.runs.front().rows != 1)) {
+    return field.refuse("must begin with an entry of 1 row");
+  }
+  return done;
+}
+
+constexpr FieldKey<ServicePlan> kServiceKeys[] = {
+    {"run_cpu", read_runs},
+    {"request_cpu", read_member<ServicePlan, &ServicePlan::request_cpu>},
+    {"max_batch", read_whole<ServicePlan, &ServicePlan::max_batch, 1, 4096>},
+    {"max_delay", duration_member<ServicePlan, &ServicePlan::max_delay>},
+    {"max_wait", duration_member<ServicePlan, &ServicePlan::max_wait>},
+    {"deadline", duration_member<ServicePlan, &ServicePlan::deadline>},
+    {"max_waiting", read_whole<ServicePlan, &ServicePlan::max_waiting, 1, 1'000'000>},
+    {"executors", read_whole<ServicePlan, &ServicePlan::executors, 0, 1024>},
+};
+
+Result<double> read_cores(const Field& field) {
+  auto quantity = field.quantity();
+  if (!quantity) {
+    return fail(quantity.error());
+  }
+  const double cores = quantity->approximate();
+  return cores >= 0.01 && cores <= 1024
+             ? Result<double>(cores)
+             : Result<double>(field.refuse("must be from 10m to 1024 cores"));
+}
+
+Result<void> read_request(const Field& field, Quantity& out) {
+  if (auto done = put(field.quantity(), out); !done) {
+    return done;
+  }
+  return out.sign() > 0 ? Result<void>() : Result<void>(field.refuse("must be above 0"));
+}
+
+constexpr FieldKey<PodPlan> kPodKeys[] = {
+    {"cpu_request", [](const Field& f, PodPlan& out) { return read_request(f, out.cpu_request); }},
+    {"memory_request",
+     [](const Field& f, PodPlan& out) { return read_request(f, out.memory_request); }},
+    {"cpu_limit", [](const Field& f, PodPlan& out) { return put(read_cores(f), out.cpu_limit); }},
+    {"node_cores", [](const Field& f, PodPlan& out) { return put(read_cores(f), out.node_cores); }},
+    {"memory_used",
+     [](const Field& f, PodPlan& out) -> Result<void> {
+       const auto quantity = f.quantity();
+       if (!quantity) {
+         return fail(quantity.error());
+       }
+       const double bytes = quantity->approximate();
+       if (!(bytes >= 0 && bytes <= 1e15)) {
+         return f.refuse("must be from 0 to 1P bytes");
+       }
+       out.memory_bytes = std::llround(bytes);
+       return {};
+     }},
+    {"container", [](const Field& f, PodPlan& out) { return put(f.text(), out.container); }},
+};
+
+constexpr FieldKey<StartPlan> kStartKeys[] = {
+    {"schedule", read_member<StartPlan, &StartPlan::schedule>},
+    {"pull", read_member<StartPlan, &StartPlan::pull>},
+    {"load", read_member<StartPlan, &StartPlan::load>},
+    {"warm_up_cpu", duration_member<StartPlan, &StartPlan::warm_up_cpu>},
+    {"probe_period", duration_member<StartPlan, &StartPlan::probe_period, 1>},
+    {"propagation", read_member<StartPlan, &StartPlan::propagation>},
+};
+
+constexpr FieldKey<StopPlan> kStopKeys[] = {
+    {"drain_delay", duration_member<StopPlan, &StopPlan::drain_delay>},
+    {"grace", duration_member<StopPlan, &StopPlan::grace>},
+};
+
+constexpr FieldKey<MetricsPlan> kMetricsKeys[] = {
+    {"kubelet",
+     [](const Field& f, MetricsPlan& out) {
+       return put_choice<KubeletStats>(f, kKubeletStatsNames, out.kubelet);
+     }},
+    {"resolution", duration_member<MetricsPlan, &MetricsPlan::resolution, 1000>},
+    {"scrape", duration_member<MetricsPlan, &MetricsPlan::scrape, 100>},
+    {"window", duration_member<MetricsPlan, &MetricsPlan::window, 100>},
+    {"external",
+     [](const Field& f, MetricsPlan& out) {
+       return f.members([&](std::string_view name, const Field& child) {
+         return put_choice<Signal>(child, kSignalNames, out.external[std::string(name)]);
+       });
+     }},
+};
+
+constexpr FieldKey<ControllerFlags> kControllerKeys[] = {
+    {"sync_period", duration_member<ControllerFlags, &ControllerFlags::sync_period, 100>},
+    {"downscale_stabilization",
+     duration_member<ControllerFlags, &ControllerFlags::downscale_stabilization>},
+    {"tolerance",
+     [](const Field& f, ControllerFlags& out) {
+       return put(f.real({.least = 0, .most = 100}), out.tolerance);
+     }},
+    {"cpu_initialization_period",
+     duration_member<ControllerFlags, &ControllerFlags::cpu_initialization_period>},
+    {"initial_readiness_delay",
+     duration_member<ControllerFlags, &ControllerFlags::initial_readiness_delay>},
+};
+
+constexpr FieldKey<batching::LatencyObjective> kObjectiveKeys[] = {
+    {"latency",
+     duration_member<batching::LatencyObjective, &batching::LatencyObjective::latency, 1>},
+    {"quantile",
+     [](const Field& f, batching::LatencyObjective& out) {
+       return put(f.real({.least = 0.5, .most = 0.9999}), out.quantile);
+     }},
+};
+
+// --- faults
+
+constexpr FieldKey<Fault> kFaultKeys[] = {
+    {"kind",
+     [](const Field& f, Fault& out) { return put_choice<FaultKind>(f, kFaultNames, out.kind); }},
+    {"at", duration_member<Fault, &Fault::at>},
+    {"length", duration_member<Fault, &Fault::length>},
+    {"count", read_whole<Fault, &Fault::count, 0, 100'000>},
+    {"factor", [](const Field& f,
+                  Fault& out) { return put(f.real({.least = 0.01, .most = 1000}), out.factor); }},
+};
+
+Result<void> read_faults(const Field& field, std::vector<Fault>& out) {
+  return field.each(kMaxFaults, [&](const Field& child) -> Result<void> {
+    Fault fault;
+    if (auto done = read_object(child, kFaultKeys, fault); !done) {
+      return done;
+    }
+    for (const char* const needed : {"kind", "at"}) {
+      if (!child.value().contains(needed)) {
+        return child.refuse(std::string("must have ") + needed);
+      }
+    }
+    const bool lasts = fault.kind != FaultKind::kKillPods &&
+                       fault.kind != FaultKind::kControllerRestart &&
+                       fault.kind != FaultKind::kSetReplicas;
+    if (lasts != child.value().contains("length")) {
+      return child.refuse(lasts ? "must have length" : "happens at once: length is not accepted");
+    }
+    out.push_back(fault);
+    return {};
+  });
+}
+
+// --- the whole
+
+struct ArrivalText {
+  std::string shape;
+  std::string trace;
+  load::Arrivals process = load::Arrivals::kPoisson;
+};
+constexpr std::array<std::string_view, 2> kProcessNames{"even", "poisson"};
+constexpr FieldKey<ArrivalText> kArrivalKeys[] = {
+    {"shape", [](const Field& f, ArrivalText& out) { return put(f.text(), out.shape); }},
+    {"trace", [](const Field& f, ArrivalText& out) { return put(f.text(), out.trace); }},
+    {"process",
+     [](const Field& f, ArrivalText& out) {
+       return put_choice<load::Arrivals>(f, kProcessNames, out.process);
+     }},
+};
+
+/// A scenario while it is read: what depends on other parts comes last.
+struct Reading {
+  Scenario scenario;
+  ArrivalText arrivals;
+  ControllerFlags controller;
+  KubernetesVersion version = kNewestVersion;
+  bool has_service = false;
+};
+
+Result<void> read_version(const Field& field, Reading& out) {
+  const auto& value = field.value();
+  auto version = parse_version(value.is_string() ? value.get<std::string>() : value.dump());
+  return version ? put(std::move(version), out.version)
+                 : Result<void>(field.refuse(version.error().message));
+}
+
+constexpr FieldKey<Reading> kScenarioKeys[] = {
+    {"name", [](const Field& f, Reading& out) { return put(f.text(), out.scenario.name); }},
+    {"length",
+     [](const Field& f, Reading& out) {
+       return put(read_duration(f, {.least = seconds(1), .most = hours(24 * 14)}),
+                  out.scenario.length);
+     }},
+    {"warm_up",
+     [](const Field& f, Reading& out) {
+       return put(read_duration(f, {.most = hours(24)}), out.scenario.warm_up);
+     }},
+    {"seed",
+     [](const Field& f, Reading& out) {
+       return read_whole<Scenario, &Scenario::seed, 0, INT64_MAX>(f, out.scenario);
+     }},
+    {"objective",
+     [](const Field& f, Reading& out) {
+       return read_object(f, kObjectiveKeys, out.scenario.objective);
+     }},
+    {"arrivals",
+     [](const Field& f, Reading& out) { return read_object(f, kArrivalKeys, out.arrivals); }},
+    {"clients", [](const Field& f,
+                   Reading& out) { return read_object(f, kClientKeys, out.scenario.clients); }},
+    {"service",
+     [](const Field& f, Reading& out) {
+       out.has_service = f.value().contains("run_cpu");
+       return read_object(f, kServiceKeys, out.scenario.service);
+     }},
+    {"pod",
+     [](const Field& f, Reading& out) { return read_object(f, kPodKeys, out.scenario.pod); }},
+    {"start",
+     [](const Field& f, Reading& out) { return read_object(f, kStartKeys, out.scenario.start); }},
+    {"stop",
+     [](const Field& f, Reading& out) { return read_object(f, kStopKeys, out.scenario.stop); }},
+    {"replicas",
+     [](const Field& f, Reading& out) {
+       return read_whole<Scenario, &Scenario::replicas, 0, 100'000>(f, out.scenario);
+     }},
+    {"capacity",
+     [](const Field& f, Reading& out) {
+       return read_whole<Scenario, &Scenario::capacity, 0, 100'000>(f, out.scenario);
+     }},
+    {"hpa", [](const Field& /*f*/, Reading& /*out*/) { return Result<void>(); }},
+    {"kubernetes", read_version},
+    {"controller",
+     [](const Field& f, Reading& out) { return read_object(f, kControllerKeys, out.controller); }},
+    {"metrics", [](const Field& f,
+                   Reading& out) { return read_object(f, kMetricsKeys, out.scenario.metrics); }},
+    {"routing",
+     [](const Field& f, Reading& out) {
+       return put_choice<Routing>(f, kRoutingNames, out.scenario.routing);
+     }},
+    {"faults", [](const Field& f, Reading& out) { return read_faults(f, out.scenario.faults); }},
+};
+
+Result<void> read_arrivals(const Field& root, const FileReader& files, const ArrivalText& text,
+                           Scenario& out) {
+  if (text.shape.empty() == text.trace.empty()) {
+    return root.refuse("arrivals must have shape or trace, and not both");
+  }
+  out.arrivals = {.shape = nullptr,
+                  .text = text.shape.empty() ? "trace " + text.trace : text.shape,
+                  .process = text.process};
+  if (!text.shape.empty()) {
+    auto shape = load::parse_shape(text.shape, out.length);
+    if (!shape) {
+      return root.refuse("arrivals.shape: " + shape.error().message);
+    }
+    out.arrivals.shape = std::move(*shape);
+    return {};
+  }
+  const auto csv = files(text.trace);
+  if (!csv) {
+    return root.refuse("arrivals.trace: " + csv.error().message);
+  }
+  auto trace = load::parse_trace(*csv, {});
+  if (!trace) {
+    return root.refuse("arrivals.trace: " + text.trace + ": " + trace.error().message);
+  }
+  out.arrivals.shape = std::move(trace->shape);
+  if (!out.arrivals.shape->is_rate()) {
+    out.arrivals.process = load::Arrivals::kEven;  // its moments are what was recorded
+  }
+  return {};
+}
+
+Result<void> check_whole(const Field& root, const Reading& reading) {
+  const Scenario& scenario = reading.scenario;
+  if (!reading.has_service) {
+    return root.refuse("service.run_cpu must be given: the CPU time of a run, such as 25ms");
+  }
+  if (scenario.warm_up >= scenario.length) {
+    return root.refuse("warm_up must be shorter than length");
+  }
+  if (scenario.stop.grace < scenario.stop.drain_delay) {
+    return root.refuse("stop.grace must be at least stop.drain_delay");
+  }
+  return {};
+}
+
+/// "a.b.c: value"
+Result<void> apply(const Override& change, nlohmann::json& document) {
+  const auto refuse = [&](const std::string& what) -> Result<void> {
+    return fail(ErrorCode::kInvalidArgument, change.path + ": " + what);
+  };
+  auto value = parse_yaml(change.value);
+  if (!value) {
+    return refuse("the value is " + value.error().message);
+  }
+  nlohmann::json* at = &document;
+  for (const std::string_view part : load::split(change.path, '.')) {
+    if (part.empty() || !(at->is_object() || at->is_null())) {
+      return refuse("is not a path of fields such as arrivals.shape");
+    }
+    at = &(*at)[std::string(part)];
+  }
+  *at = std::move(*value);
+  return {};
+}
+
+}  // namespace
+
+Result<Scenario> read_scenario(const ScenarioText& text, const FileReader& files) {
+  auto document = parse_yaml(text.text);
+  if (!document) {
+    return fail(ErrorCode::kInvalidArgument, text.name + ": " + document.error().message);
+  }
+  for (const Override& change : text.overrides) {
+    if (auto done = apply(change, *document); !done) {
+      return fail(done.error());
+    }
+  }
+  const std::string begin = text.name + ": ";
+  const Field root(*document, begin);
+  Reading reading;
+  auto done = read_object(root, kScenarioKeys, reading).and_then([&] {
+    return check_whole(root, reading);
+  });
+  if (done) {
+    done = read_arrivals(root, files, reading.arrivals, reading.scenario);
+  }
+  if (const auto hpa = document->find("hpa"); done && hpa != document->end() && !hpa->is_null()) {
+    done = read_autoscaler(Field(*hpa, root, "hpa"), files,
+                           {.version = reading.version,
+                            .gates = Gates::defaults(reading.version),
+                            .flags = reading.controller},
+                           reading.scenario);
+  }
+  if (!done) {
+    return fail(done.error());
+  }
+  return std::move(reading.scenario);
+}
+
+unsigned executors_of(const Scenario& scenario) {
+  if (scenario.service.executors != 0) {
+    return scenario.service.executors;
+  }
+  const double cores = scenario.pod.cpu_limit.value_or(scenario.pod.node_cores);
+  return std::max(1U, static_cast<unsigned>(std::ceil(cores)));
+}
+
+std::vector<std::string> extrapolations(const Scenario& scenario) {
+  std::vector<std::string> out;
+  const ServicePlan& service = scenario.service;
+  const std::size_t known = service.runs.back().rows;
+  if (service.max_batch > known) {
+    out.push_back(
+        "runs of more than " + std::to_string(known) +
+        " rows are not in service.run_cpu: their CPU time is taken to grow with the rows");
+  }
+  return out;
+}
+
+}  // namespace podsense::foresight

@@ -1,0 +1,149 @@
+#include <nlohmann/json.hpp>
+
+#include "foresight/simulate_figures.h"
+
+namespace podsense::foresight {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::string_view kFormat = "podsense.simulate/1";
+
+/// As in the report of `podsense load`.
+Json raw(const load::Histogram& histogram) {
+  Json buckets = Json::array();
+  for (const auto& [bucket, count] : histogram.buckets()) {
+    buckets.push_back({bucket, count});
+  }
+  return {{"unit_bits", histogram.layout().unit_bits},
+          {"sub_bits", histogram.layout().sub_bits},
+          {"min_ns", histogram.min().count()},
+          {"max_ns", histogram.max().count()},
+          {"sum_ns", histogram.sum_ns()},
+          {"buckets", std::move(buckets)}};
+}
+
+Json number(std::optional<double> value) {
+  return value && !std::isnan(*value) ? Json(*value) : Json(nullptr);
+}
+
+Json spread_json(const Spread& spread) {
+  return {{"mean", spread.mean},
+          {"standard_error", number(spread.error)},
+          {"p5", spread.band.low},
+          {"median", spread.band.median},
+          {"p95", spread.band.high}};
+}
+
+Json endings_json(const Endings& endings) {
+  Json json = Json::object();
+  for (std::size_t i = 0; i < endings.size(); ++i) {
+    json[std::string(kEndingNames[i])] = endings[i];
+  }
+  return json;
+}
+
+Json timeline_json(const RunResult& run, Duration width) {
+  Json slices = Json::array();
+  for (std::size_t i = 0; i < run.slices.size(); ++i) {
+    const Slice& slice = run.slices[i];
+    Json one{{"start", to_seconds(width) * static_cast<double>(i)},
+             {"endings", endings_json(slice.endings)},
+             {"late", slice.late},
+             {"desired", slice.desired},
+             {"pods", slice.pods},
+             {"ready", slice.ready},
+             {"draining", slice.draining},
+             {"signal", number(slice.signal)},
+             {"signal_seen", number(slice.seen)}};
+    if (slice.latency.count() > 0) {
+      one["p50"] = to_seconds(slice.latency.quantile(0.5));
+      one["p90"] = to_seconds(slice.latency.quantile(0.9));
+      one["p99"] = to_seconds(slice.latency.quantile(0.99));
+      one["max"] = to_seconds(slice.latency.max());
+    }
+    one["latency"] = raw(slice.latency);
+    slices.push_back(std::move(one));
+  }
+  return {{"slice_seconds", to_seconds(width)}, {"slices", std::move(slices)}};
+}
+
+Json decisions_json(const RunResult& run) {
+  Json decisions = Json::array();
+  for (const Decision& decision : run.decisions) {
+    Json one{{"at", to_seconds(decision.at)},
+             {"current", decision.current},
+             {"desired", decision.desired},
+             {"rescaled", decision.rescaled}};
+    if (!decision.error.empty()) {
+      one["error"] = decision.error;
+    }
+    if (!decision.words.empty()) {
+      one["explain"] = decision.words;
+    }
+    decisions.push_back(std::move(one));
+  }
+  return decisions;
+}
+
+Json run_json(const RunResult& run, const Scenario& scenario, Duration width) {
+  Json figures = Json::object();
+  for (const Figure& figure : kFigures) {
+    figures[std::string(figure.key)] = figure.of(run);
+  }
+  return {{"seed", run.seed},
+          {"objective_met", met(run, scenario.objective)},
+          {"figures", std::move(figures)},
+          {"endings", endings_json(run.endings)},
+          {"more_pods_ready_after",
+           number(run.second_ready ? std::optional(to_seconds(*run.second_ready)) : std::nullopt)},
+          {"histograms", {{"latency", raw(run.latency)}}},
+          {"timeline", timeline_json(run, width)},
+          {"decisions", decisions_json(run)}};
+}
+
+Json scenario_json(const Scenario& scenario) {
+  Json json{{"name", scenario.name},
+            {"seconds", to_seconds(scenario.length)},
+            {"warm_up_seconds", to_seconds(scenario.warm_up)},
+            {"arrivals", scenario.arrivals.text},
+            {"process", scenario.arrivals.process == load::Arrivals::kPoisson ? "poisson" : "even"},
+            {"seed", scenario.seed},
+            {"objective",
+             {{"latency_seconds", to_seconds(scenario.objective.latency)},
+              {"quantile", scenario.objective.quantile}}},
+            {"replicas", scenario.replicas},
+            {"executors", executors_of(scenario)},
+            {"routing", kRoutingNames[static_cast<std::size_t>(scenario.routing)]}};
+  json["kubernetes"] = scenario.autoscaler
+                           ? Json(version_name(scenario.autoscaler->settings.version))
+                           : Json(nullptr);
+  return json;
+}
+
+}  // namespace
+
+std::string simulation_json(const Scenario& scenario, const Simulation& simulation) {
+  Json figures = Json::object();
+  Json runs = Json::array();
+  load::Histogram latency;
+  if (!simulation.runs.empty()) {
+    for (const Figure& figure : kFigures) {
+      figures[std::string(figure.key)] = spread_json(spread_of(values_of(figure, simulation)));
+    }
+  }
+  for (const RunResult& run : simulation.runs) {
+    latency.merge(run.latency);
+    runs.push_back(run_json(run, scenario, simulation.slice));
+  }
+  const Json json{{"format", kFormat},
+                  {"scenario", scenario_json(scenario)},
+                  {"notes", extrapolations(scenario)},
+                  {"runs_met", runs_met(scenario, simulation)},
+                  {"figures", std::move(figures)},
+                  {"histograms", {{"latency", raw(latency)}}},
+                  {"runs", std::move(runs)}};
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace podsense::foresight

@@ -1,0 +1,216 @@
+#pragma once
+
+/// One run of a scenario: the events of requests, pods, metrics and the autoscaler in the order of
+/// their time, and within one moment in the order they were planned. Private to this module.
+
+#include <algorithm>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "foresight/hpa.h"
+#include "foresight/pod_server.h"
+#include "foresight/pod_signals.h"
+#include "foresight/random.h"
+#include "foresight/router.h"
+#include "foresight/simulate.h"
+
+namespace podsense::foresight {
+
+/// Moments that go into a replay are whole numbers of these, which decimal text holds exactly.
+inline constexpr Duration kGrain(1'953'125);  // 1/512 s
+
+enum class EventKind : std::uint8_t {
+  kServer,         ///< a pod's process has something to do
+  kRetry,          ///< an attempt begins
+  kKubelet,        ///< the kubelet has the pod
+  kContainer,      ///< its container begins
+  kLoaded,         ///< its model is loaded
+  kReady,          ///< a probe says so
+  kRoute,          ///< clients and proxies know
+  kUnroute,        ///< they know that it is going
+  kCloseListener,  ///< the end of its drain delay
+  kKill,           ///< the end of its grace period
+  kTick,           ///< its own, once a second
+  kSample,         ///< cAdvisor
+  kScrape,         ///< Prometheus
+  kResourceCycle,  ///< metrics-server
+  kLook,           ///< the autoscaler
+  kFault,
+  kFaultEnd,
+  kSlice,
+};
+
+struct Event {
+  TimePoint at;
+  std::uint64_t order = 0;
+  EventKind kind = EventKind::kServer;
+  std::uint32_t pod = 0;
+  std::uint64_t item = 0;
+  [[nodiscard]] bool operator>(const Event& other) const {
+    return std::pair(at, order) > std::pair(other.at, other.order);
+  }
+};
+
+/// What is planned, earliest first. @threads confined to one thread
+class Timeline {
+ public:
+  void plan(TimePoint at, EventKind kind, std::uint32_t pod = 0, std::uint64_t item = 0) {
+    events_.push_back({.at = at, .order = ++order_, .kind = kind, .pod = pod, .item = item});
+    std::ranges::push_heap(events_, std::greater<>());
+  }
+  [[nodiscard]] TimePoint next() const {
+    return events_.empty() ? TimePoint::max() : events_.front().at;
+  }
+  Event pop() {
+    std::ranges::pop_heap(events_, std::greater<>());
+    const Event event = events_.back();
+    events_.pop_back();
+    return event;
+  }
+
+ private:
+  std::vector<Event> events_;
+  std::uint64_t order_ = 0;
+};
+
+struct SimPod {
+  std::uint32_t number = 0;
+  TimePoint created;
+  std::optional<TimePoint> start;      ///< status.startTime
+  std::optional<TimePoint> container;  ///< when it began
+  bool scheduled = false;
+  bool ready = false;
+  TimePoint ready_since;  ///< last change of `ready`
+  std::optional<TimePoint> deleted;
+  bool listening = false;
+  bool gone = false;
+  std::uint64_t tie = 0;  ///< as a UID: which of two alike goes first
+  std::unique_ptr<PodServer> server;
+  std::optional<PodSignals> signals;
+  TimePoint wake = TimePoint::max();  ///< of its planned kServer
+  Duration cpu_before{};              ///< used by the end of the last slice
+};
+
+/// @threads confined to one thread
+class World {
+ public:
+  World(const Scenario& scenario, std::uint64_t seed, const SimulateOptions& options);
+  RunResult run();
+
+ private:
+  /// Of simulated time: pods and pipelines are there for a while before the first request.
+  static constexpr TimePoint kStart{std::chrono::hours(2)};
+  static constexpr Duration kLead = std::chrono::minutes(2);
+  using ApiFaults = std::array<int, kFaultNames.size()>;
+
+  struct Patience {
+    TimePoint until;
+    std::uint32_t attempt = 0;
+    std::uint32_t serial = 0;
+  };
+
+  // world.cc: the loop and the requests
+  void begin();
+  void step();
+  void handle(const Event& event);
+  void note_arrival(TimePoint at, std::uint64_t number);
+  Attempt& new_attempt(std::uint64_t request, std::uint32_t tries, TimePoint due);
+  void forget(Attempt& attempt);
+  void begin_attempt(Attempt& attempt);
+  void time_out(const Patience& patience);
+  void fail_attempt(const Attempt& attempt, Ending ending);
+  void finish_request(std::uint64_t request, TimePoint due, Ending ending);
+  void serve(SimPod& pod);
+  void settle(SimPod& pod);
+  void break_all(const std::vector<Attempt*>& attempts);
+  [[nodiscard]] bool is_counted(TimePoint due) const { return due >= kStart + scenario_.warm_up; }
+  [[nodiscard]] Slice* slice_at(TimePoint moment);
+  void note_slice();
+  void finish_result();
+
+  // world_pods.cc: the ReplicaSet and a pod's life
+  SimPod& add_pod();
+  void add_first_pods();
+  void schedule(SimPod& pod);
+  void schedule_waiting();
+  [[nodiscard]] Duration stage(const SimPod& pod, const Distribution& time,
+                               std::uint64_t which) const;
+  void begin_container(SimPod& pod);
+  void handle_pod(const Event& event);
+  void become_ready(SimPod& pod);
+  [[nodiscard]] TimePoint next_probe(const SimPod& pod) const;
+  void loaded(SimPod& pod);
+  void step_down(SimPod& pod);
+  void delete_pod(SimPod& pod);
+  void remove(SimPod& pod);
+  void reconcile();
+  [[nodiscard]] bool goes_before(const SimPod& a, const SimPod& b) const;
+  [[nodiscard]] std::int32_t active_pods() const;
+  void begin_fault(std::size_t index);
+  void end_fault(std::size_t index);
+  void kill_pods(std::int32_t count);
+
+  // world_metrics.cc: pipelines and the autoscaler
+  void sample(SimPod& pod);
+  void scrape(SimPod& pod);
+  void ask_kubelets();
+  void look();
+  [[nodiscard]] ClusterView view() const;
+  [[nodiscard]] MetricsView metrics() const;
+  [[nodiscard]] PodState state_of(const SimPod& pod) const;
+  [[nodiscard]] bool fails(FaultKind kind) const {
+    return faults_[static_cast<std::size_t>(kind)] > 0;
+  }
+  [[nodiscard]] std::optional<double> true_signal();
+  [[nodiscard]] TimePoint phase(std::uint64_t which, Duration period) const;
+
+  // world_dump.cc
+  void dump_look();
+  void dump_pod(const SimPod& pod, std::string& out) const;
+  void dump_metrics(std::string& out) const;
+  [[nodiscard]] std::map<std::string, std::int64_t> external_milli() const;
+  void end_dump();
+
+  [[nodiscard]] Duration since_start(TimePoint moment) const { return moment - kStart; }
+
+  const Scenario& scenario_;
+  const SimulateOptions& options_;
+  const std::uint64_t seed_;
+  const Duration slice_;
+  RunResult result_;
+  TimePoint now_ = kStart - kLead;
+  Timeline timeline_;
+  load::Schedule schedule_;
+  std::optional<load::Schedule::Arrival> arrival_;
+  std::deque<Patience> waiting_clients_;  ///< in the order of their time-outs
+  std::deque<Attempt> attempts_;
+  std::vector<std::uint32_t> free_attempts_;
+  std::uint64_t open_ = 0;  ///< requests without an ending
+  std::vector<std::uint32_t> due_by_second_;
+  PodServer::Happened happened_;
+
+  std::vector<std::unique_ptr<SimPod>> pods_;  ///< all that ever were
+  std::vector<std::uint32_t> live_;            ///< those not gone, in the order of creation
+  std::vector<std::uint32_t> unscheduled_;
+  Router router_;
+  std::int32_t replicas_;
+  std::int32_t ready_at_start_ = 0;
+  ApiFaults faults_{};  ///< how many of a kind last now
+  double slowness_ = 1;
+
+  std::optional<Hpa> hpa_;
+  std::optional<double> seen_;
+  std::string dump_ticks_;
+  std::optional<std::int32_t> dump_replicas_;  ///< set from outside since the last look
+  std::int32_t dump_begin_replicas_ = 0;
+  Conditions dump_conditions_;
+  unsigned dump_cases_ = 0;
+};
+
+}  // namespace podsense::foresight

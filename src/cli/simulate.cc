@@ -8,6 +8,7 @@
 
 #include "cli/commands.h"
 #include "cli/flags.h"
+#include "cli/simulate_scenario.h"
 #include "foresight/snapshot.h"
 #include "foresight/vectors.h"
 
@@ -155,19 +156,14 @@ std::vector<Description> describe_simulate() {
   CLI::App app(kText, kName);
   add_options(app, flags);
   add_common_flags(app);
-  return {describe(app)};
+  return {describe_scenario(), describe(app)};
 }
 
 int simulate(std::span<const char* const> arguments) {
-  const std::string_view what = arguments.empty() ? "" : arguments[0];
-  if (what == "hpa") {
+  if (!arguments.empty() && std::string_view(arguments[0]) == "hpa") {
     return simulate_hpa(arguments.subspan(1));
   }
-  if (what == "--help" || what == "-h" || what == "help" || what == "--version" || what == "-v") {
-    return simulate_hpa(arguments);
-  }
-  std::cerr << "podsense simulate: '" << what << "' is not known; accepted: hpa\n";
-  return 2;
+  return simulate_scenario(arguments);
 }
 
 }  // namespace podsense::cli

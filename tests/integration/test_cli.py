@@ -207,7 +207,7 @@ class ManPages(unittest.TestCase):
             self.assertEqual((done.returncode, done.stderr), (0, ""), done)
             names = sorted(path.name for path in Path(folder).iterdir())
             self.assertEqual(names, sorted(["podsense.1", "podsense-load-merge.1",
-                                            *(f"podsense-{command}.1" for command in COMMANDS if command != "simulate"),
+                                            *(f"podsense-{command}.1" for command in COMMANDS),
                                             "podsense-simulate-hpa.1"]))
             for path in Path(folder).iterdir():
                 text = path.read_text()

@@ -1,0 +1,205 @@
+#include "cli/simulate_scenario.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "cli/flags.h"
+#include "foresight/simulate.h"
+#include "load/file.h"
+
+namespace podsense::cli {
+namespace {
+
+constexpr const char* kName = "podsense simulate";
+constexpr const char* kText =
+    R"(plays traffic, pods, metrics and autoscaler in virtual time, before any of them exist
+
+  podsense simulate scenario.yaml --runs 30
+  podsense simulate scenario.yaml --set arrivals.shape=constant:40 --json report.json
+  podsense simulate hpa …          one decision of an autoscaler, or many of them
+)";
+constexpr const char* kFooter =
+    R"(Exit codes: 0 simulated; 2 bad flags or files; 3 with --fail-if-missed, a run missed the objective; 130 interrupted.
+docs/how-to/simulate.md shows how to go about it, docs/reference/simulate.md describes the file.
+)";
+
+struct ScenarioFlags {
+  std::string file;
+  std::vector<std::string> sets;
+  std::uint64_t seed = 0;
+  bool has_seed = false;
+  unsigned runs = 1;
+  unsigned threads = 0;
+  std::string json;
+  std::string dump;
+  bool explain = false;
+  bool fail_if_missed = false;
+};
+
+void add_options(CLI::App& app, ScenarioFlags& flags) {
+  app.option_defaults()->group("Flags");
+  app.add_option("scenario", flags.file, "YAML or JSON; - for standard input")
+      ->type_name("FILE")
+      ->required();
+  app.add_option("--set", flags.sets, "in place of what the file says; as often as needed")
+      ->type_name("FIELD=VALUE")
+      ->allow_extra_args(false);
+  app.add_option_function<std::string>(
+         "--seed",
+         [&flags](const std::string& text) {
+           flags.seed = whole_in("--seed", text, {.low = 0, .high = INT64_MAX});
+           flags.has_seed = true;
+         },
+         "of the first run; the next ones have the numbers after it (1)")
+      ->type_name("N");
+  add_whole(app, "--runs", flags.runs, {.low = 1, .high = 100000},
+            "how often it is played, with other random numbers each time (1)");
+  add_whole(app, "--threads", flags.threads, {.low = 1, .high = 1024},
+            "runs at the same time; the results are the same (cores of this machine)");
+  app.add_option("--json", flags.json,
+                 "all figures over time and all decisions; - for standard output")
+      ->type_name("FILE");
+  app.add_option("--dump-hpa", flags.dump,
+                 "each look of the autoscaler, for `podsense simulate hpa --vectors`; - for "
+                 "standard output")
+      ->type_name("FILE");
+  app.add_flag("--explain", flags.explain,
+               "every look in words, not only those that changed something");
+  app.add_flag("--fail-if-missed", flags.fail_if_missed,
+               "exit code 3 where a run missed the objective");
+}
+
+std::atomic<bool> stop = false;
+void ask_to_stop(int /*signal*/) {
+  stop = true;
+}
+
+std::string text_of(std::istream& in) {
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+Result<foresight::Scenario> read(const ScenarioFlags& flags) {
+  const bool is_stdin = flags.file == "-";
+  foresight::ScenarioText text{
+      .name = is_stdin ? "standard input" : flags.file, .text = {}, .overrides = {}};
+  if (is_stdin) {
+    text.text = text_of(std::cin);
+  } else if (auto file = load::read_file(flags.file)) {
+    text.text = std::move(*file);
+  } else {
+    return fail(file.error());
+  }
+  for (const std::string& set : flags.sets) {
+    const std::size_t equals = set.find('=');
+    if (equals == std::string::npos) {
+      return fail(ErrorCode::kInvalidArgument,
+                  "--set: '" + set + "' must be FIELD=VALUE, such as arrivals.shape=constant:20");
+    }
+    text.overrides.push_back({.path = set.substr(0, equals), .value = set.substr(equals + 1)});
+  }
+  if (flags.has_seed) {
+    text.overrides.push_back({.path = "seed", .value = std::to_string(flags.seed)});
+  }
+  const auto folder = std::filesystem::path(is_stdin ? "" : flags.file).parent_path();
+  return foresight::read_scenario(
+      text, [&](const std::string& path) { return load::read_file(folder / path); });
+}
+
+/// On a terminal, a line that is written over.
+void show_progress(unsigned done, unsigned all) {
+  static std::mutex mutex;
+  const std::lock_guard lock(mutex);
+  std::cerr << '\r' << done << " of " << all << " runs" << (done == all ? "\r" : "") << std::flush;
+}
+
+bool write(const std::string& path, const std::string& text) {
+  if (path == "-") {
+    std::cout << text;
+    return output_written(kName);
+  }
+  std::ofstream file(path, std::ios::binary);
+  file << text;
+  file.close();
+  if (!file) {
+    std::cerr << kName << ": cannot write " << path << '\n';
+    return false;
+  }
+  return true;
+}
+
+int put_out(const ScenarioFlags& flags, const foresight::Scenario& scenario,
+            const foresight::Simulation& simulation) {
+  if (!flags.dump.empty()) {
+    std::string cases;
+    for (const foresight::RunResult& run : simulation.runs) {
+      cases += run.hpa_case;
+    }
+    if (!write(flags.dump, cases)) {
+      return 2;
+    }
+  }
+  if (!flags.json.empty() && !write(flags.json, foresight::simulation_json(scenario, simulation))) {
+    return 2;
+  }
+  if (flags.json != "-" && flags.dump != "-" &&
+      !write("-", foresight::simulation_text(scenario, simulation))) {
+    return 2;
+  }
+  if (simulation.runs.size() < flags.runs) {
+    return 130;
+  }
+  return flags.fail_if_missed && !foresight::all_met(scenario, simulation) ? 3 : 0;
+}
+
+}  // namespace
+
+Description describe_scenario() {
+  ScenarioFlags flags;
+  CLI::App app(kText, kName);
+  app.footer(kFooter);
+  add_options(app, flags);
+  add_common_flags(app);
+  return describe(app);
+}
+
+int simulate_scenario(std::span<const char* const> arguments) {
+  ScenarioFlags flags;
+  CLI::App app(kText, kName);
+  app.footer(kFooter);
+  add_options(app, flags);
+  if (const auto done = parse(app, to_words(arguments))) {
+    return *done;
+  }
+  const auto scenario = read(flags);
+  if (!scenario) {
+    return report_error(kName, scenario.error());
+  }
+  foresight::SimulateOptions options{
+      .runs = flags.runs,
+      .threads =
+          flags.threads != 0 ? flags.threads : std::max(1U, std::thread::hardware_concurrency()),
+      .explain = flags.explain,
+      .dump_hpa = !flags.dump.empty(),
+      .progress = {},
+      .stop = &stop};
+  if (isatty(STDERR_FILENO) != 0 && flags.runs > 1) {
+    options.progress = [&](unsigned done) { show_progress(done, flags.runs); };
+  }
+  std::signal(SIGINT, ask_to_stop);
+  const foresight::Simulation simulation = foresight::simulate(*scenario, options);
+  return put_out(flags, *scenario, simulation);
+}
+
+}  // namespace podsense::cli

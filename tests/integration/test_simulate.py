@@ -1,0 +1,88 @@
+"""`podsense simulate`: the example, its report's schema, replays, and what is said of faulty files."""
+
+import json
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+from harness import BINARY, LIMIT, ROOT
+from load_venv import use_packages
+
+EXAMPLE = ROOT / "examples/simulate/autoscaling.yaml"
+QUICK = "arrivals: {shape: constant:20}\nservice: {run_cpu: 10ms}\nlength: 5s\n"
+
+
+def simulate(*arguments, text=None):
+    return subprocess.run([str(BINARY), "simulate", *map(str, arguments)], input=text, text=True, capture_output=True,
+                          timeout=LIMIT, check=False)
+
+
+def report(*arguments, text=None):
+    done = simulate(*arguments, "--json", "-", text=text)
+    if done.returncode != 0:
+        raise AssertionError(done.stderr)
+    return json.loads(done.stdout)
+
+
+class Simulate(unittest.TestCase):
+    def test_the_example_scales_and_says_why(self):
+        done = simulate(EXAMPLE, "--runs", 20)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("above objective or failed", done.stdout)
+        self.assertIn("times the target", done.stdout)
+        self.assertIn("Rescaled from 1 to", done.stdout)
+
+    def test_reports_follow_their_schema(self):
+        use_packages()
+        import jsonschema
+        schema = json.loads((ROOT / "docs/reference/simulate.schema.json").read_text())
+        jsonschema.Draft202012Validator.check_schema(schema)
+        validator = jsonschema.Draft202012Validator(schema)
+        for made in (report(EXAMPLE, "--runs", 3, "--explain"), report("-", text=QUICK),
+                     report(EXAMPLE, "--set", "faults=[{kind: no_custom_metrics, at: 5s, length: 30s}]")):
+            faults = [f"{error.json_path}: {error.message[:300]}" for error in validator.iter_errors(made)]
+            self.assertEqual(faults, [])
+        self.assertNotEqual(list(validator.iter_errors(made | {"extra": 1})), [])
+
+    def test_processes_agree_to_the_byte(self):
+        first = simulate(EXAMPLE, "--runs", 4, "--threads", 1, "--json", "-")
+        again = simulate(EXAMPLE, "--runs", 4, "--threads", 3, "--json", "-")
+        self.assertEqual(first.stdout, again.stdout)
+        self.assertNotEqual(first.stdout, simulate(EXAMPLE, "--runs", 4, "--seed", 2, "--json", "-").stdout)
+
+    def test_looks_are_replayed_with_the_same_decisions(self):
+        with tempfile.TemporaryDirectory() as folder:
+            looks = Path(folder) / "looks.jsonl"
+            made = report(EXAMPLE, "--runs", 3, "--dump-hpa", looks)
+            replayed = simulate("hpa", "--vectors", looks)
+        answers = [json.loads(line) for line in replayed.stdout.splitlines()]
+        decisions = [one for run in made["runs"] for one in run["decisions"]]
+        self.assertGreater(len(decisions), 30)
+        for key in ("at", "current", "desired", "rescaled"):
+            self.assertEqual([one[key] for one in decisions], [one[key] for one in answers], key)
+
+    def test_the_objective_can_decide_the_exit_code(self):
+        self.assertEqual(simulate("-", "--fail-if-missed", text=QUICK).returncode, 0)
+        self.assertEqual(simulate("-", "--fail-if-missed", "--set", "objective.latency=5ms", text=QUICK).returncode, 3)
+
+    def test_faults_are_one_line_and_exit_code_2(self):
+        for arguments, text, fault in (
+            ((), "", "scenario is required"),
+            (("/nonexistent.yaml",), "", "/nonexistent.yaml: No such file"),
+            (("-",), "arrivals: {", "standard input: line 1: not YAML"),
+            (("-",), QUICK + "pods: 1\n", 'unknown field "pods"; did you mean pod?'),
+            (("-",), QUICK + "hpa: none.yaml\n", "hpa: "),
+            (("-", "--set", "x"), QUICK, "must be FIELD=VALUE"),
+            (("-", "--runs", "0"), QUICK, "--runs"),
+            (("-", "--json", "/nonexistent/r.json"), QUICK, "cannot write /nonexistent/r.json"),
+        ):
+            done = simulate(*arguments, text=text)
+            self.assertEqual(done.returncode, 2, (arguments, done.stderr))
+            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+            self.assertIn(fault, done.stderr)
+            self.assertTrue(done.stderr.startswith("podsense simulate: "), done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

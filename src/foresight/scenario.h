@@ -86,7 +86,7 @@ inline constexpr std::array<std::string_view, 4> kRoutingNames{"random", "connec
 /// What podsense says of itself, as far as it is simulated.
 enum class Signal : std::uint8_t { kSaturation, kQueueDepth, kInFlight };
 inline constexpr std::array<std::string_view, 3> kSignalNames{
-    "podsense_saturation", "podsense_queue_depth", "podsense_in_flight"};
+    "podsense_saturation", "podsense_queue_depth", "podsense_requests_in_flight"};
 
 enum class KubeletStats : std::uint8_t { kCadvisor, kCri };
 inline constexpr std::array<std::string_view, 2> kKubeletStatsNames{"cadvisor", "cri"};

@@ -30,7 +30,7 @@ Result<void> check_metric(const Field& field, const MetricSpec& metric, const Sc
       return std::ranges::find(kSignalNames, metric.name) == kSignalNames.end()
                  ? refuse(
                        "is not simulated; accepted of type Pods: podsense_saturation, "
-                       "podsense_queue_depth, podsense_in_flight")
+                       "podsense_queue_depth, podsense_requests_in_flight")
                  : Result<void>();
     case MetricSource::kExternal:
       return scenario.metrics.external.contains(metric.name)

@@ -178,6 +178,7 @@ TEST(Scenario, YamlThatMayGrowOrHideIsRefused) {
   EXPECT_THAT(fault("a: &x 1\nb: *x"), HasSubstr("anchors and aliases are not accepted"));
   EXPECT_THAT(fault("a: !!python/object 1"), HasSubstr("tags are not accepted"));
   EXPECT_THAT(fault("a: 1\na: 2"), HasSubstr("line 2: 'a' is given twice"));
+  EXPECT_THAT(fault("a: 1\nb: x\x9a"), HasSubstr("line 2: not UTF-8"));
   EXPECT_THAT(fault("{[a]: 1}"), HasSubstr("a key must be a text"));
   EXPECT_THAT(fault(std::string(100, '[') + std::string(100, ']')), HasSubstr("too deeply"));
   EXPECT_THAT(fault("a: 1\n---\na: 2"), HasSubstr("one YAML document"));

@@ -48,6 +48,15 @@ Json plain_value(const std::string& text) {
   return real && std::isfinite(*real) ? Json(*real) : Json(text);
 }
 
+/// What cannot be written as JSON again.
+void check_utf8(const YAML::Mark& mark, const std::string& text) {
+  try {
+    [[maybe_unused]] const std::string written = Json(text).dump();
+  } catch (const Json::type_error&) {
+    throw Refusal{mark, "not UTF-8"};
+  }
+}
+
 /// Builds the document while it is read, so that nothing refused is ever built.
 class Builder final : public YAML::EventHandler {
  public:
@@ -65,6 +74,7 @@ class Builder final : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
     check(mark, tag, anchor);
+    check_utf8(mark, value);
     if (expects_key()) {
       set_key(mark, value);
     } else {

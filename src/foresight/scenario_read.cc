@@ -188,6 +188,11 @@ constexpr FieldKey<Fault> kFaultKeys[] = {
                   Fault& out) { return put(f.real({.least = 0.01, .most = 1000}), out.factor); }},
 };
 
+/// An empty value counts as not given.
+bool is_given(const Field& field, const char* key) {
+  return field.value().contains(key) && !field.value()[key].is_null();
+}
+
 Result<void> read_faults(const Field& field, std::vector<Fault>& out) {
   return field.each(kMaxFaults, [&](const Field& child) -> Result<void> {
     Fault fault;
@@ -195,14 +200,14 @@ Result<void> read_faults(const Field& field, std::vector<Fault>& out) {
       return done;
     }
     for (const char* const needed : {"kind", "at"}) {
-      if (!child.value().contains(needed)) {
+      if (!is_given(child, needed)) {
         return child.refuse(std::string("must have ") + needed);
       }
     }
     const bool lasts = fault.kind != FaultKind::kKillPods &&
                        fault.kind != FaultKind::kControllerRestart &&
                        fault.kind != FaultKind::kSetReplicas;
-    if (lasts != child.value().contains("length")) {
+    if (lasts != is_given(child, "length")) {
       return child.refuse(lasts ? "must have length" : "happens at once: length is not accepted");
     }
     out.push_back(fault);
@@ -233,7 +238,6 @@ struct Reading {
   ArrivalText arrivals;
   ControllerFlags controller;
   KubernetesVersion version = kNewestVersion;
-  bool has_service = false;
 };
 
 Result<void> read_version(const Field& field, Reading& out) {
@@ -266,11 +270,8 @@ constexpr FieldKey<Reading> kScenarioKeys[] = {
      [](const Field& f, Reading& out) { return read_object(f, kArrivalKeys, out.arrivals); }},
     {"clients", [](const Field& f,
                    Reading& out) { return read_object(f, kClientKeys, out.scenario.clients); }},
-    {"service",
-     [](const Field& f, Reading& out) {
-       out.has_service = f.value().contains("run_cpu");
-       return read_object(f, kServiceKeys, out.scenario.service);
-     }},
+    {"service", [](const Field& f,
+                   Reading& out) { return read_object(f, kServiceKeys, out.scenario.service); }},
     {"pod",
      [](const Field& f, Reading& out) { return read_object(f, kPodKeys, out.scenario.pod); }},
     {"start",
@@ -331,7 +332,7 @@ Result<void> read_arrivals(const Field& root, const FileReader& files, const Arr
 
 Result<void> check_whole(const Field& root, const Reading& reading) {
   const Scenario& scenario = reading.scenario;
-  if (!reading.has_service) {
+  if (scenario.service.runs.empty()) {
     return root.refuse("service.run_cpu must be given: the CPU time of a run, such as 25ms");
   }
   if (scenario.warm_up >= scenario.length) {

@@ -127,6 +127,9 @@ TEST(Scenario, EveryFaultNamesFieldAndWhatIsAccepted) {
   EXPECT_THAT(fault("- 1"), HasSubstr("must be an object"));
   EXPECT_THAT(fault("a: {b"), HasSubstr("s.yaml: line 1: not YAML"));
   EXPECT_THAT(fault("arrivals: {shape: constant:1}"), HasSubstr("service.run_cpu must be given"));
+  EXPECT_THAT(fault("arrivals: {shape: constant:1}\nservice: {run_cpu: }"),
+              HasSubstr("service.run_cpu must be given"));
+  EXPECT_THAT(fault_of("faults: [{kind: , at: 1s}]"), HasSubstr("must have kind"));
   EXPECT_THAT(fault("service: {run_cpu: 1ms}"), HasSubstr("arrivals must have shape or trace"));
   EXPECT_THAT(fault("service: {run_cpu: 1ms}\narrivals: {shape: flat}"),
               HasSubstr("arrivals.shape: "));

@@ -43,6 +43,7 @@ struct ScenarioFlags {
   unsigned runs = 1;
   unsigned threads = 0;
   std::string json;
+  std::string html;
   std::string dump;
   bool explain = false;
   bool fail_if_missed = false;
@@ -70,6 +71,9 @@ void add_options(CLI::App& app, ScenarioFlags& flags) {
             "runs at the same time; the results are the same (cores of this machine)");
   app.add_option("--json", flags.json,
                  "all figures over time and all decisions; - for standard output")
+      ->type_name("FILE");
+  app.add_option("--html", flags.html,
+                 "one page with plots, of the first run; - for standard output")
       ->type_name("FILE");
   app.add_option("--dump-hpa", flags.dump,
                  "each look of the autoscaler, for `podsense simulate hpa --vectors`; - for "
@@ -153,7 +157,11 @@ int put_out(const ScenarioFlags& flags, const foresight::Scenario& scenario,
   if (!flags.json.empty() && !write(flags.json, foresight::simulation_json(scenario, simulation))) {
     return 2;
   }
-  if (flags.json != "-" && flags.dump != "-" &&
+  if (!flags.html.empty() && !simulation.runs.empty() &&
+      !write(flags.html, foresight::simulation_html(scenario, simulation))) {
+    return 2;
+  }
+  if (flags.json != "-" && flags.dump != "-" && flags.html != "-" &&
       !write("-", foresight::simulation_text(scenario, simulation))) {
     return 2;
   }
@@ -192,6 +200,7 @@ int simulate_scenario(std::span<const char* const> arguments) {
           flags.threads != 0 ? flags.threads : std::max(1U, std::thread::hardware_concurrency()),
       .explain = flags.explain,
       .dump_hpa = !flags.dump.empty(),
+      .pod_loads = !flags.html.empty(),
       .progress = {},
       .stop = &stop};
   if (isatty(STDERR_FILENO) != 0 && flags.runs > 1) {

@@ -39,6 +39,7 @@ struct Slice {
   std::int32_t draining = 0;
   std::optional<double> signal;  ///< the autoscaler's first metric as it is, averaged over pods
   std::optional<double> seen;    ///< and as its last look saw it; in percent for utilization
+  std::vector<std::pair<std::uint32_t, std::size_t>> loads;  ///< pod, requests in it; for the page
 };
 
 struct Decision {
@@ -74,6 +75,7 @@ struct SimulateOptions {
   unsigned threads = 1;
   bool explain = false;  ///< words for every look
   bool dump_hpa = false;
+  bool pod_loads = false;  ///< Slice::loads, which the page shows
   /// Called from any thread after each run.
   std::function<void(unsigned done)> progress;
   const std::atomic<bool>* stop = nullptr;  ///< set: begin no further run
@@ -102,5 +104,7 @@ bool all_met(const Scenario& scenario, const Simulation& simulation);
 std::string simulation_text(const Scenario& scenario, const Simulation& simulation);
 /// docs/reference/simulate.schema.json
 std::string simulation_json(const Scenario& scenario, const Simulation& simulation);
+/// One page that loads nothing, with the course of the first run. @pre there is a run
+std::string simulation_html(const Scenario& scenario, const Simulation& simulation);
 
 }  // namespace podsense::foresight

@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "foresight/simulate_figures.h"
+#include "foresight/simulate_page.h"
 
 namespace podsense::foresight {
 namespace {
@@ -121,17 +122,25 @@ Json scenario_json(const Scenario& scenario) {
   return json;
 }
 
-}  // namespace
-
-std::string simulation_json(const Scenario& scenario, const Simulation& simulation) {
+Json figures_json(const Simulation& simulation) {
   Json figures = Json::object();
-  Json runs = Json::array();
-  load::Histogram latency;
   if (!simulation.runs.empty()) {
     for (const Figure& figure : kFigures) {
       figures[std::string(figure.key)] = spread_json(spread_of(values_of(figure, simulation)));
     }
   }
+  return figures;
+}
+
+std::string text_of(const Json& json, int indent) {
+  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace
+
+std::string simulation_json(const Scenario& scenario, const Simulation& simulation) {
+  Json runs = Json::array();
+  load::Histogram latency;
   for (const RunResult& run : simulation.runs) {
     latency.merge(run.latency);
     runs.push_back(run_json(run, scenario, simulation.slice));
@@ -140,10 +149,33 @@ std::string simulation_json(const Scenario& scenario, const Simulation& simulati
                   {"scenario", scenario_json(scenario)},
                   {"notes", extrapolations(scenario)},
                   {"runs_met", runs_met(scenario, simulation)},
-                  {"figures", std::move(figures)},
+                  {"figures", figures_json(simulation)},
                   {"histograms", {{"latency", raw(latency)}}},
                   {"runs", std::move(runs)}};
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return text_of(json, 2) + "\n";
+}
+
+std::string simulation_html(const Scenario& scenario, const Simulation& simulation) {
+  constexpr std::string_view kMark = "@DATA@";
+  const RunResult& first = simulation.runs.front();
+  Json run = run_json(first, scenario, simulation.slice);
+  Json& slices = run["timeline"]["slices"];
+  for (std::size_t i = 0; i < first.slices.size(); ++i) {
+    slices[i].erase("latency");  // the page shows its percentiles only
+    slices[i]["loads"] = first.slices[i].loads;
+  }
+  const Json json{
+      {"scenario", scenario_json(scenario)}, {"notes", extrapolations(scenario)},
+      {"runs", simulation.runs.size()},      {"runs_met", runs_met(scenario, simulation)},
+      {"figures", figures_json(simulation)}, {"run", std::move(run)}};
+  const std::string_view page = simulate_page();
+  const std::size_t mark = page.find(kMark);
+  std::string out(page.substr(0, mark));
+  // Nothing in it can end the script element.
+  for (const char c : text_of(json, -1)) {
+    out += c == '<' ? std::string("\\u003c") : std::string(1, c);
+  }
+  return out.append(page.substr(mark + kMark.size()));
 }
 
 }  // namespace podsense::foresight

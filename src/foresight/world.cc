@@ -295,6 +295,9 @@ void World::note_slice() {
     slice.pods += pod.deleted ? 0 : 1;
     slice.draining += pod.deleted ? 1 : 0;
     slice.ready += pod.ready && !pod.deleted ? 1 : 0;
+    if (options_.pod_loads && pod.server) {
+      slice.loads.emplace_back(number, pod.server->in_flight());
+    }
   }
   slice.signal = true_signal();
   slice.seen = seen_;

@@ -51,6 +51,20 @@ class Simulate(unittest.TestCase):
         self.assertEqual(first.stdout, again.stdout)
         self.assertNotEqual(first.stdout, simulate(EXAMPLE, "--runs", 4, "--seed", 2, "--json", "-").stdout)
 
+    def test_the_page_loads_nothing_and_has_the_runs_data(self):
+        done = simulate(EXAMPLE, "--runs", 3, "--html", "-", "--set", "name='</script><b>'")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        data = done.stdout.split('<script type="application/json" id="data">')[1].split("</script>")[0]
+        page = json.loads(data)
+        self.assertEqual(page["scenario"]["name"], "</script><b>")
+        self.assertEqual(page["runs"], 3)
+        slices = page["run"]["timeline"]["slices"]
+        self.assertEqual(len(slices), 60)
+        self.assertEqual(len(slices[-1]["loads"]), slices[-1]["pods"] + slices[-1]["draining"])
+        for one in page["run"]["decisions"]:
+            self.assertEqual("explain" in one, one["rescaled"])
+        self.assertNotRegex(done.stdout.replace("http://www.w3.org/2000/svg", ""), r"https?://|@[A-Z]+@|<link|src=")
+
     def test_looks_are_replayed_with_the_same_decisions(self):
         with tempfile.TemporaryDirectory() as folder:
             looks = Path(folder) / "looks.jsonl"

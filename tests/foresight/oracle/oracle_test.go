@@ -73,6 +73,8 @@ func newRun(ctx context.Context, c *testCase) *run {
 		r.hpas.Add(r.w.hpa.DeepCopy())
 		go hpaCache.Run(ctx.Done())
 		go r.podCache.Run(ctx.Done())
+		synctest.Wait()
+		// With full caches, or it asks again 0.1 s later; from 1.37 on all its looks would be that late.
 		go r.controller.Run(ctx, 1)
 		synctest.Wait()
 	}

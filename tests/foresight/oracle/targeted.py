@@ -63,6 +63,9 @@ def tolerance():
         for usage in ("46500u", "47m", "53m", "53500u", "54m", "36m", "64m", "65m", "66m"):
             spec = hpa(cpu_value("50m"), scaleUp={"tolerance": own}, scaleDown=rules(tolerance=own))
             yield case(f"own-tolerance-{own}-{usage}", spec, 10, pods(10, usage), pods(10, usage))
+    # 7 × 0.1 in doubles is above 0.7, so that 0.3 is just inside.
+    spec = hpa(cpu_value("50m"), scaleDown=rules(tolerance="0.7"))
+    yield case("own-tolerance-0.7-15m", spec, 10, pods(10, "15m"), pods(10, "15m"))
     for total in ("6990m", "7", "7700m", "7701m", "6300m", "6299m"):
         tick = {"pods": pods(10, "1m"), "external": {"q": [total]}, "object": {"q": total}}
         for name, one in (("external", external("700m")), ("object", of_object("700m"))):

@@ -181,8 +181,9 @@ lint: setup-test ## Check format, include graph, clang-tidy, shell, YAML, Python
 	@scripts/lint.sh
 
 hpa-oracle: setup-test ## Ask the real autoscaler controllers (Go; long): vectors, answers, 100,000 looks each (ORACLE_ARGS)
-	$(call build,release,hpa_replay)
-	@tests/foresight/oracle/run.py --go "$$(scripts/go-tool.sh --go)" --replay build/release/hpa_replay $(ORACLE_ARGS)
+	$(call build,release,hpa_replay podsense)
+	@tests/foresight/oracle/run.py --go "$$(scripts/go-tool.sh --go)" --replay build/release/hpa_replay \
+	  --simulate build/release/podsense $(ORACLE_ARGS)
 
 manifests: ## Render k8s/ and the chart's README from helm/podsense
 	@scripts/render-manifests.sh

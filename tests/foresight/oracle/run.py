@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """Builds the real autoscaler controllers and asks them. `make hpa-oracle` calls it; README.md says how it works.
 
-    run.py --go GO --replay PROGRAM [--versions 1.34 …] [--looks 100000] [--keep]
+    run.py --go GO --replay PROGRAM [--simulate PODSENSE] [--versions 1.34 …] [--looks 100000] [--keep]
 
 Writes vectors/ and answers/ anew (--keep: leaves them), then compares PROGRAM with the controllers over at
-least that many further looks in each mode. Exit code 1 where one differs.
+least that many further looks in each mode, and over the looks of a simulated cluster (../simulated.yaml). Exit code 1
+where one differs.
 """
 
 import argparse
+import itertools
 import lzma
 import os
 import pathlib
@@ -83,20 +85,30 @@ def write_answers(oracle, version):
     compress(hpa_vectors.HERE / "answers" / f"{version}.jsonl.xz", lines)
 
 
-def compare(oracle, program, version, mode, looks):
-    """Over fresh random cases; answers how many looks differed."""
+def random_cases(version, mode):
+    """Lists of lines without end."""
+    for seed in itertools.count(2):
+        yield list(hpa_vectors.for_version(generate("random", seed, CHUNK, mode), version))
+
+
+def simulated_cases(podsense, version):
+    command = [podsense, "simulate", hpa_vectors.HERE / "simulated.yaml", "--set", f"kubernetes={version}", "--runs", "50", "--dump-hpa", "-"]
+    yield subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines(keepends=True)
+
+
+def compare(oracle, program, version, what, chunks, looks):
+    """Over chunks of cases, until there were that many looks; answers how many differed."""
     asked = rescaled = wrong = 0
-    seed = 1
-    while asked < looks:
-        seed += 1
-        lines = list(hpa_vectors.for_version(generate("random", seed, CHUNK, mode), version))
+    for lines in chunks:
         expected = [hpa_vectors.json.loads(line) for line in ask(oracle, version, lines)]
         for fault in hpa_vectors.differences(expected, hpa_vectors.ask([program], version, lines)):
             wrong += 1
             print(fault, file=sys.stderr)
         asked += len(expected)
         rescaled += sum(look["rescaled"] for look in expected)
-    print(f"{version} {mode}: {asked} looks, {rescaled} rescales, {wrong} differences", flush=True)
+        if asked >= looks:
+            break
+    print(f"{version} {what}: {asked} looks, {rescaled} rescales, {wrong} differences", flush=True)
     return wrong
 
 
@@ -104,6 +116,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--go", default="go")
     parser.add_argument("--replay", required=True, type=pathlib.Path, help="build/release/hpa_replay")
+    parser.add_argument("--simulate", type=pathlib.Path, metavar="PODSENSE", help="build/release/podsense: ask about simulated looks, too")
     known = sorted(path.name for path in (HERE / "versions").iterdir())
     parser.add_argument("--versions", nargs="+", default=known, choices=known)
     parser.add_argument("--looks", type=int, default=100000)
@@ -117,7 +130,10 @@ def main():
     wrong = 0
     for version, oracle in oracles.items():
         for mode in MODES:
-            wrong += compare(oracle, options.replay.resolve(), version, mode, options.looks)
+            wrong += compare(oracle, options.replay.resolve(), version, mode, random_cases(version, mode), options.looks)
+        if options.simulate:
+            cases = simulated_cases(options.simulate.resolve(), version)
+            wrong += compare(oracle, options.replay.resolve(), version, "simulated", cases, options.looks)
     return 1 if wrong else 0
 
 

@@ -28,6 +28,7 @@ constexpr const char* kText =
 
   podsense simulate scenario.yaml --runs 30
   podsense simulate scenario.yaml --set arrivals.shape=constant:40 --json report.json
+  podsense simulate a.yaml --compare a.yaml --set pod.cpu_limit=500m --runs 30
   podsense simulate hpa …          one decision of an autoscaler, or many of them
 )";
 constexpr const char* kFooter =
@@ -37,6 +38,7 @@ docs/how-to/simulate.md shows how to go about it, docs/reference/simulate.md des
 
 struct ScenarioFlags {
   std::string file;
+  std::string compared;
   std::vector<std::string> sets;
   std::uint64_t seed = 0;
   bool has_seed = false;
@@ -54,6 +56,9 @@ void add_options(CLI::App& app, ScenarioFlags& flags) {
   app.add_option("scenario", flags.file, "YAML or JSON; - for standard input")
       ->type_name("FILE")
       ->required();
+  app.add_option("--compare", flags.compared,
+                 "another scenario: the same seeds of both, side by side; --set changes this one")
+      ->type_name("FILE");
   app.add_option("--set", flags.sets, "in place of what the file says; as often as needed")
       ->type_name("FIELD=VALUE")
       ->allow_extra_args(false);
@@ -94,18 +99,20 @@ std::string text_of(std::istream& in) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-Result<foresight::Scenario> read(const ScenarioFlags& flags) {
-  const bool is_stdin = flags.file == "-";
+/// @param sets each FIELD=VALUE
+Result<foresight::Scenario> read(const ScenarioFlags& flags, const std::string& path,
+                                 const std::vector<std::string>& sets) {
+  const bool is_stdin = path == "-";
   foresight::ScenarioText text{
-      .name = is_stdin ? "standard input" : flags.file, .text = {}, .overrides = {}};
+      .name = is_stdin ? "standard input" : path, .text = {}, .overrides = {}};
   if (is_stdin) {
     text.text = text_of(std::cin);
-  } else if (auto file = load::read_file(flags.file)) {
+  } else if (auto file = load::read_file(path)) {
     text.text = std::move(*file);
   } else {
     return fail(file.error());
   }
-  for (const std::string& set : flags.sets) {
+  for (const std::string& set : sets) {
     const std::size_t equals = set.find('=');
     if (equals == std::string::npos) {
       return fail(ErrorCode::kInvalidArgument,
@@ -116,9 +123,9 @@ Result<foresight::Scenario> read(const ScenarioFlags& flags) {
   if (flags.has_seed) {
     text.overrides.push_back({.path = "seed", .value = std::to_string(flags.seed)});
   }
-  const auto folder = std::filesystem::path(is_stdin ? "" : flags.file).parent_path();
+  const auto folder = std::filesystem::path(is_stdin ? "" : path).parent_path();
   return foresight::read_scenario(
-      text, [&](const std::string& path) { return load::read_file(folder / path); });
+      text, [&](const std::string& name) { return load::read_file(folder / name); });
 }
 
 /// On a terminal, a line that is written over.
@@ -171,6 +178,41 @@ int put_out(const ScenarioFlags& flags, const foresight::Scenario& scenario,
   return flags.fail_if_missed && !foresight::all_met(scenario, simulation) ? 3 : 0;
 }
 
+foresight::SimulateOptions options_of(const ScenarioFlags& flags) {
+  foresight::SimulateOptions options{
+      .runs = flags.runs,
+      .threads =
+          flags.threads != 0 ? flags.threads : std::max(1U, std::thread::hardware_concurrency()),
+      .explain = flags.explain,
+      .dump_hpa = !flags.dump.empty(),
+      .pod_loads = !flags.html.empty(),
+      .progress = {},
+      .stop = &stop};
+  if (isatty(STDERR_FILENO) != 0 && flags.runs > 1) {
+    options.progress = [all = flags.runs](unsigned done) { show_progress(done, all); };
+  }
+  return options;
+}
+
+int compare(const ScenarioFlags& flags, const foresight::Scenario& first,
+            const foresight::Scenario& second) {
+  if (!flags.json.empty() || !flags.html.empty() || !flags.dump.empty()) {
+    std::cerr << kName << ": --compare prints a table; --json, --html and --dump-hpa are for one "
+              << "scenario\n";
+    return 2;
+  }
+  const auto before = foresight::simulate(first, options_of(flags));
+  const auto after = foresight::simulate(second, options_of(flags));
+  if (after.runs.size() < flags.runs || before.runs.size() < flags.runs) {
+    return 130;
+  }
+  if (!write("-", foresight::comparison_text({flags.file, first, before},
+                                             {flags.compared, second, after}))) {
+    return 2;
+  }
+  return flags.fail_if_missed && !foresight::all_met(second, after) ? 3 : 0;
+}
+
 }  // namespace
 
 Description describe_scenario() {
@@ -190,25 +232,20 @@ int simulate_scenario(std::span<const char* const> arguments) {
   if (const auto done = parse(app, to_words(arguments))) {
     return *done;
   }
-  const auto scenario = read(flags);
+  const bool compares = !flags.compared.empty();
+  const auto scenario = read(flags, flags.file, compares ? std::vector<std::string>() : flags.sets);
   if (!scenario) {
     return report_error(kName, scenario.error());
   }
-  foresight::SimulateOptions options{
-      .runs = flags.runs,
-      .threads =
-          flags.threads != 0 ? flags.threads : std::max(1U, std::thread::hardware_concurrency()),
-      .explain = flags.explain,
-      .dump_hpa = !flags.dump.empty(),
-      .pod_loads = !flags.html.empty(),
-      .progress = {},
-      .stop = &stop};
-  if (isatty(STDERR_FILENO) != 0 && flags.runs > 1) {
-    options.progress = [&](unsigned done) { show_progress(done, flags.runs); };
-  }
   std::signal(SIGINT, ask_to_stop);
-  const foresight::Simulation simulation = foresight::simulate(*scenario, options);
-  return put_out(flags, *scenario, simulation);
+  if (!compares) {
+    return put_out(flags, *scenario, foresight::simulate(*scenario, options_of(flags)));
+  }
+  const auto other = read(flags, flags.compared, flags.sets);
+  if (!other) {
+    return report_error(kName, other.error());
+  }
+  return compare(flags, *scenario, *other);
 }
 
 }  // namespace podsense::cli

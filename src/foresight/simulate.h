@@ -102,6 +102,16 @@ Band band_of(std::vector<double> values);
 bool all_met(const Scenario& scenario, const Simulation& simulation);
 
 std::string simulation_text(const Scenario& scenario, const Simulation& simulation);
+
+/// One of two that are compared.
+struct Played {
+  std::string name;
+  const Scenario& scenario;
+  const Simulation& simulation;
+};
+/// Both side by side, and the mean of the differences run by run: those of one seed have the same
+/// luck. @pre as many runs, at least one
+std::string comparison_text(const Played& first, const Played& second);
 /// docs/reference/simulate.schema.json
 std::string simulation_json(const Scenario& scenario, const Simulation& simulation);
 /// One page that loads nothing, with the course of the first run. @pre there is a run

@@ -1,5 +1,6 @@
 #include <algorithm>
-#include <chrono>
+#include <cmath>
+#include <functional>
 
 #include "foresight/simulate_figures.h"
 #include "load/quantity.h"
@@ -43,6 +44,29 @@ void append_row(std::string& out, std::string_view name, const Spread& spread, U
     out += "   (mean " + shown(spread.mean, unit) + " ± " + shown(2 * spread.error, unit) + ")";
   }
   out += '\n';
+}
+
+/// A difference of shares is in points.
+std::string shown_difference(double value, Unit unit) {
+  return unit == Unit::kShare ? load::format_number(value * 100) + " points" : shown(value, unit);
+}
+
+void append_difference(const Figure& figure, const std::vector<double>& before,
+                       const std::vector<double>& after, std::string& out) {
+  const auto is_zero = [](double value) { return value == 0; };
+  if (std::ranges::all_of(before, is_zero) && std::ranges::all_of(after, is_zero)) {
+    return;
+  }
+  std::vector<double> differences(before.size());
+  std::ranges::transform(after, before, differences.begin(), std::minus<>());
+  const Spread spread = spread_of(differences);
+  std::string row(figure.text);
+  row.resize(kNameWidth, ' ');
+  out += row + right(shown(band_of(before).median, figure.unit), kColumn) +
+         right(shown(band_of(after).median, figure.unit), kColumn) + "   " +
+         (spread.mean < 0 ? "-" : "+") + shown_difference(std::abs(spread.mean), figure.unit);
+  out += std::isnan(spread.error) ? "\n"
+                                  : " ± " + shown_difference(2 * spread.error, figure.unit) + "\n";
 }
 
 std::string head(const Scenario& scenario, const Simulation& simulation) {
@@ -94,6 +118,19 @@ void append_decisions(const RunResult& run, std::string& out) {
 }
 
 }  // namespace
+
+std::string comparison_text(const Played& first, const Played& second) {
+  std::string out = "A  " + first.name + ": " + head(first.scenario, first.simulation) + "B  " +
+                    second.name + ": " + head(second.scenario, second.simulation) +
+                    std::string(kNameWidth, ' ') + right("A", kColumn) + right("B", kColumn) +
+                    "   B - A, mean of runs\n";
+  for (const Figure& figure : kFigures) {
+    append_difference(figure, values_of(figure, first.simulation),
+                      values_of(figure, second.simulation), out);
+  }
+  return out + "A  " + objective_line(first.scenario, first.simulation) + "B  " +
+         objective_line(second.scenario, second.simulation);
+}
 
 bool all_met(const Scenario& scenario, const Simulation& simulation) {
   return runs_met(scenario, simulation) == simulation.runs.size();

@@ -65,6 +65,17 @@ class Simulate(unittest.TestCase):
             self.assertEqual("explain" in one, one["rescaled"])
         self.assertNotRegex(done.stdout.replace("http://www.w3.org/2000/svg", ""), r"https?://|@[A-Z]+@|<link|src=")
 
+    def test_two_settings_are_compared_on_the_same_luck(self):
+        done = simulate(EXAMPLE, "--runs", 20, "--compare", EXAMPLE)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        rows = [line for line in done.stdout.splitlines() if " ± " in line]
+        self.assertGreater(len(rows), 8)
+        for row in rows:
+            self.assertRegex(row, r"   \+0(\.00)?( \S+)? ± 0(\.00)?( \S+)?$")
+        done = simulate(EXAMPLE, "--runs", 20, "--compare", EXAMPLE, "--set", "pod.cpu_limit=500m")
+        self.assertRegex(done.stdout, r"(?m)^requests .* \+0 ± 0$")
+        self.assertRegex(done.stdout, r"(?m)^above objective or failed .* -\d[\d.]* points ± \d")
+
     def test_looks_are_replayed_with_the_same_decisions(self):
         with tempfile.TemporaryDirectory() as folder:
             looks = Path(folder) / "looks.jsonl"

@@ -13,6 +13,7 @@
 #include "cli/flags.h"
 #include "http/probe.h"
 #include "inference/row_check.h"
+#include "inference/tasks/registry.h"
 #include "model/backend.h"
 #include "model/fast_hash.h"
 #include "model/repository.h"
@@ -170,14 +171,19 @@ Row open_model(const model::Backends& backends, const model::Candidate& candidat
     }
   }
   const auto loaded = backends.load(candidate);
-  row.good = loaded.has_value();
   if (!loaded) {
     row.text = loaded.error().message;
     return row;
   }
-  row.text = model::task_name((*loaded)->signature().task);
+  const auto task = inference::assign_task(**loaded);
+  if (!task) {
+    row.text = task.error().message;
+    return row;
+  }
+  row.good = true;
+  row.text = (*task)->kind().name();
   row.sharing = sharing(**loaded);
-  row.warnings = (*loaded)->signature().warnings;
+  row.warnings = (*task)->warnings;
   if (const auto hash = model::fast_hash_file(candidate.file)) {
     row.hash = hash->hex();
   }

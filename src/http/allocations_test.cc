@@ -118,7 +118,7 @@ class AllocationsTest : public TinyServerTest {
   /// Allocations of one run of the model alone, ONNX Runtime's own among them.
   double of_the_run() {
     const auto served = catalog_.find({.name = "tabular"}).value();
-    const auto columns = static_cast<std::int64_t>(served->model->signature().features);
+    const auto columns = static_cast<std::int64_t>(served->task->features);
     const std::vector<float> row(static_cast<std::size_t>(columns), 0.5F);
     const std::array<std::int64_t, 2> shape{1, columns};
     const model::TensorView input{.shape = shape, .data = std::as_bytes(std::span(row))};
@@ -146,7 +146,7 @@ class AllocationsTest : public TinyServerTest {
 /// many in its run.
 TEST_F(AllocationsTest, ASmallPredictMakesFew) {
   constexpr double kMost = 11;  // 8, and room for another Boost or a build that is not optimised
-  const auto columns = catalog_.find({.name = "tabular"}).value()->model->signature().features;
+  const auto columns = catalog_.find({.name = "tabular"}).value()->task->features;
   std::string body = "{\"features\":[";
   for (std::size_t i = 0; i < columns; ++i) {
     body += (i == 0 ? "" : ",") + std::string("0.5");

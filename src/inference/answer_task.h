@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "inference/tasks.h"
+#include "inference/request_task.h"
 
 namespace podsense::inference {
 

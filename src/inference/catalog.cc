@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "inference/opening.h"
+#include "inference/tasks/registry.h"
 #include "inference/trials.h"
 
 namespace podsense::inference {
@@ -76,15 +77,13 @@ void Catalog::stop_trials() {
 /// The defaults that are configured, one by one, and no model of the listing has their name.
 std::vector<std::string> Catalog::unknown_defaults(const model::Listing& listing) const {
   std::vector<std::string> unknown;
-  for (const std::string* name : {&options_.default_image_model, &options_.default_tabular_model,
-                                  &options_.default_simulated_model}) {
+  for (const auto& [task, name] : options_.defaults) {
     const bool known =
-        name->empty() ||
-        std::ranges::find(listing.candidates, *name, &model::Candidate::name) !=
+        std::ranges::find(listing.candidates, name, &model::Candidate::name) !=
             listing.candidates.end() ||
-        std::ranges::find(listing.refused, *name, &model::Refused::name) != listing.refused.end();
+        std::ranges::find(listing.refused, name, &model::Refused::name) != listing.refused.end();
     if (!known) {
-      unknown.push_back(*name);
+      unknown.push_back(name);
     }
   }
   return unknown;
@@ -167,22 +166,18 @@ Result<std::shared_ptr<const ServedModel>> Catalog::load_one(const model::Candid
     return fail(std::move(opened.error()));
   }
   auto served = serve(std::move(*opened), scheduler_, registry_, clock_, options_.serve);
-  if (served) {
-    const ServedModel& now = **served;
-    log::info("model_loaded", {{"model", candidate.name},
-                               {"version", candidate.version},
-                               {"task", model::task_name(now.model->signature().task)},
-                               {"plan", plan_name(now.plan)},
-                               {"threads", now.model->threads()},
-                               {"service_ms", to_ms(now.service)},
-                               {"max_batch", now.max_batch},
-                               {"profile", now.profile_saved ? "saved" : "measured"},
-                               {"load_ms", to_ms(clock_.now() - begin)}});
-    for (const std::string& warning : now.warnings) {
-      log::warning(
-          "model_warning",
-          {{"model", candidate.name}, {"version", candidate.version}, {"message", warning}});
-    }
+  log::info("model_loaded", {{"model", candidate.name},
+                             {"version", candidate.version},
+                             {"task", served->task->kind().name()},
+                             {"plan", plan_name(served->plan)},
+                             {"threads", served->model->threads()},
+                             {"service_ms", to_ms(served->service)},
+                             {"max_batch", served->max_batch},
+                             {"profile", served->profile_saved ? "saved" : "measured"},
+                             {"load_ms", to_ms(clock_.now() - begin)}});
+  for (const std::string& warning : served->warnings) {
+    log::warning("model_warning",
+                 {{"model", candidate.name}, {"version", candidate.version}, {"message", warning}});
   }
   return served;
 }
@@ -430,52 +425,66 @@ void Catalog::log_refusals(const Snapshot& before, const Snapshot& after, Reload
 
 /// Once, when it comes to that.
 void Catalog::warn_of_defaults(const Snapshot& before, const Snapshot& after) const {
-  for (const std::string* name : {&options_.default_image_model, &options_.default_tabular_model,
-                                  &options_.default_simulated_model, &options_.preferred_model}) {
-    const bool missing = !name->empty() && !after.models.contains(*name);
-    if (missing && (!before.loaded_once || before.models.contains(*name))) {
-      const auto refusal = std::ranges::find(after.refusals, *name, &Refusal::name);
+  std::set<std::string_view> names{options_.preferred_model};
+  for (const auto& [task, name] : options_.defaults) {
+    names.insert(name);
+  }
+  for (const std::string_view name : names) {
+    const bool missing = !name.empty() && !after.models.contains(name);
+    if (missing && (!before.loaded_once || before.models.contains(name))) {
+      const auto refusal = std::ranges::find(after.refusals, name, &Refusal::name);
       log::warning("default_model_unavailable",
-                   {{"model", *name},
+                   {{"model", name},
                     {"reason", refusal == after.refusals.end() ? "the repository has no such model"
                                                                : refusal->reason}});
     }
   }
 }
 
-const std::string& Catalog::configured_default(model::Task task) const {
-  static const std::string kNone;
-  switch (task) {
-    case model::Task::kImageClassification:
-      return options_.default_image_model;
-    case model::Task::kTabularClassification:
-      return options_.default_tabular_model;
-    case model::Task::kSimulated:
-      return options_.default_simulated_model;
-    case model::Task::kTensor:
-      break;
-  }
-  return kNone;
+namespace {
+
+template <class Versions>
+bool is_for(const Versions& versions, const TaskKind& task) {
+  return &versions.back().served->task->kind() == &task;
 }
 
-std::string Catalog::default_model(model::Task task) const {
+}  // namespace
+
+std::string Catalog::default_model(const TaskKind& task) const {
   return default_model(*snapshot(), task);
 }
 
-std::string Catalog::default_model(const Snapshot& now, model::Task task) const {
-  if (const std::string& configured = configured_default(task); !configured.empty()) {
-    return configured;
+std::string Catalog::chosen_default(const Snapshot& now, const TaskKind& task) const {
+  if (const auto chosen = options_.defaults.find(task.name()); chosen != options_.defaults.end()) {
+    return chosen->second;
   }
-  const auto fits = [task](const std::vector<Version>& versions) {
-    return versions.back().served->model->signature().task == task;
-  };
   const auto preferred = now.models.find(options_.preferred_model);
-  if (preferred != now.models.end() && fits(preferred->second)) {
-    return preferred->first;
+  return preferred != now.models.end() && is_for(preferred->second, task) ? preferred->first
+                                                                          : std::string();
+}
+
+std::string Catalog::default_model(const Snapshot& now, const TaskKind& task) const {
+  if (std::string chosen = chosen_default(now, task); !chosen.empty()) {
+    return chosen;
   }
   for (const auto& [name, versions] : now.models) {
-    if (fits(versions)) {
+    if (is_for(versions, task)) {
       return name;
+    }
+  }
+  return {};
+}
+
+std::string Catalog::default_model(const Snapshot& now, Form form) const {
+  for (const bool chosen : {true, false}) {
+    for (const TaskKind* task : task_kinds()) {
+      if (task->form() != form) {
+        continue;
+      }
+      std::string name = chosen ? chosen_default(now, *task) : default_model(now, *task);
+      if (!name.empty()) {
+        return name;
+      }
     }
   }
   return {};
@@ -513,9 +522,9 @@ Result<std::shared_ptr<const ServedModel>> Catalog::find(const Snapshot& now,
   return found->served;
 }
 
-/// Nothing for this task is served. Where models failed, one of them may be for it.
-tl::unexpected<Error> Catalog::no_default(const Snapshot& now, model::Task task) {
-  std::string message = "no model for " + std::string(model::task_name(task)) + " is served";
+/// Nothing for requests of this form is served. Where models failed, one of them may be for it.
+tl::unexpected<Error> Catalog::no_default(const Snapshot& now, Form form) {
+  std::string message = "no model for " + task_names(form) + " is served";
   const auto broken = std::ranges::find_if(now.refusals, [&](const Refusal& refusal) {
     return !refusal.name.empty() && !now.models.contains(refusal.name);
   });
@@ -535,20 +544,21 @@ Result<std::shared_ptr<const ServedModel>> Catalog::find(const protocol::ModelRe
 }
 
 Result<std::shared_ptr<const ServedModel>> Catalog::find(const protocol::ModelRef& ref,
-                                                         model::Task task) const {
+                                                         Form form) const {
   const auto now = snapshot();
-  const std::string name = ref.name.empty() ? default_model(*now, task) : ref.name;
+  const std::string name = ref.name.empty() ? default_model(*now, form) : ref.name;
   if (name.empty() && now->loaded_once) {
-    return no_default(*now, task);
+    return no_default(*now, form);
   }
   auto found = find(*now, name, ref.version);
   if (!found) {
     return found;
   }
-  if (const model::Task is = (*found)->model->signature().task; is != task) {
-    return fail(ErrorCode::kInvalidArgument,
-                "model '" + name + "' is for " + std::string(model::task_name(is)) +
-                    ", this request is for " + std::string(model::task_name(task)));
+  if (const TaskKind& task = (*found)->task->kind(); task.form() != form) {
+    return fail(ErrorCode::kInvalidArgument, "model '" + name + "' is for " +
+                                                 std::string(task.name()) +
+                                                 ", this request is for " + task_names(form) +
+                                                 "; ask it at " + task.way_of(name));
   }
   return found;
 }

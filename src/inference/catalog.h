@@ -22,6 +22,7 @@
 #include "inference/saved_profiles.h"
 #include "inference/served_model.h"
 #include "inference/stacking.h"
+#include "inference/tasks/task.h"
 #include "inference/trial.h"
 #include "model/backend.h"
 #include "model/repository.h"
@@ -38,10 +39,9 @@ struct CatalogOptions {
   unsigned load_threads = 1;
   Trial trial;                           ///< of files not opened before; empty: there is none
   std::set<std::string> known_models{};  ///< hashes of files that need no trial
-  std::string preferred_model;           ///< default of its task, where it is served
-  std::string default_image_model;       ///< empty: preferred_model, or the first by name
-  std::string default_tabular_model;
-  std::string default_simulated_model;
+  std::string preferred_model;  ///< default of its task, where it is served
+  /// Model by task. A task that is not there: preferred_model, or the first by name.
+  std::map<std::string, std::string, std::less<>> defaults;
 };
 
 struct ModelStatus {
@@ -98,10 +98,13 @@ class Catalog {
   /// Destroys retired versions that no request uses any more. True: some are left.
   bool free_retired();
 
-  /// @errors kNotFound: no such model or version (naming those there are), or a model of another
-  ///         task; kUnavailable: still starting
+  /// Without a name: the default of the first task of this form whose default somebody chose; else
+  /// of the first that has one.
+  /// @errors kNotFound: no such model or version (naming those there are); kInvalidArgument: its
+  ///         task takes requests of another form; kUnavailable: still starting, or why the model
+  ///         cannot be served
   [[nodiscard]] Result<std::shared_ptr<const ServedModel>> find(const protocol::ModelRef& ref,
-                                                                model::Task task) const;
+                                                                Form form) const;
 
   /// Of any task; `ref.name` must not be empty. @errors kNotFound, kUnavailable as above
   [[nodiscard]] Result<std::shared_ptr<const ServedModel>> find(
@@ -111,7 +114,7 @@ class Catalog {
   void wait_for_checks() { checks_.wait(); }
 
   [[nodiscard]] std::vector<ModelStatus> status() const;
-  [[nodiscard]] std::string default_model(model::Task task) const;
+  [[nodiscard]] std::string default_model(const TaskKind& task) const;
   /// A model serves or has served: what is there at start decides whether the server goes on.
   [[nodiscard]] bool served_once() const { return snapshot()->served_once; }
   /// The first load has ended, well or not.
@@ -159,15 +162,17 @@ class Catalog {
   void serve_early(const Loaded& loaded);
   void log_refusals(const Snapshot& before, const Snapshot& after, ReloadReport& report);
   void warn_of_defaults(const Snapshot& before, const Snapshot& after) const;
-  static tl::unexpected<Error> no_default(const Snapshot& now, model::Task task);
+  static tl::unexpected<Error> no_default(const Snapshot& now, Form form);
   ReloadReport publish(const std::shared_ptr<const Snapshot>& before,
                        std::shared_ptr<Snapshot> after);
   [[nodiscard]] std::shared_ptr<const Snapshot> snapshot() const;
   static Result<std::shared_ptr<const ServedModel>> find(const Snapshot& now,
                                                          const std::string& name,
                                                          const std::string& version);
-  [[nodiscard]] std::string default_model(const Snapshot& now, model::Task task) const;
-  [[nodiscard]] const std::string& configured_default(model::Task task) const;
+  /// The default that somebody chose, by its task's name or as the preferred model.
+  [[nodiscard]] std::string chosen_default(const Snapshot& now, const TaskKind& task) const;
+  [[nodiscard]] std::string default_model(const Snapshot& now, const TaskKind& task) const;
+  [[nodiscard]] std::string default_model(const Snapshot& now, Form form) const;
 
   const CatalogOptions options_;
   const SavedProfiles profiles_;

@@ -1,5 +1,6 @@
 #include "base/source_dir_testing.h"
 #include "inference/control.h"
+#include "inference/tasks/registry.h"
 #include "inference/test_fixture.h"
 
 namespace podsense::inference {
@@ -23,22 +24,6 @@ TEST_F(InferenceTest, PredictsRowsInline) {
   EXPECT_EQ(answer->model, "tabular");
   EXPECT_EQ(answer->version, "1");
   EXPECT_TRUE(answer->timing.compute);
-}
-
-TEST_F(InferenceTest, ServesTabularModelsThatGiveOnlyHalfTheAnswer) {
-  put_model("scores", 1, "tabular_no_label.onnx");
-  put_model("labels", 1, "tabular_label_only.onnx");
-  write("labels/model.yaml", "task: tabular-classification\nlabels: [no, yes]\n");
-  open();
-  ASSERT_THAT(reload().refused, IsEmpty());
-  const auto whole = predict(20)->rows[0];
-  const auto scores = predict(20, "", "scores")->rows[0];
-  EXPECT_EQ(scores.prediction, whole.prediction);
-  EXPECT_EQ(scores.probabilities, whole.probabilities);
-  const auto labels = predict(20, "", "labels")->rows[0];
-  EXPECT_EQ(labels.prediction, whole.prediction);
-  EXPECT_EQ(labels.label, whole.label);
-  EXPECT_THAT(labels.probabilities, IsEmpty());
 }
 
 TEST_F(InferenceTest, TheMetricsNameWhatIsLoaded) {
@@ -96,13 +81,12 @@ TEST_F(InferenceTest, RefusesSimulatedWorkThatCannotMeetTheDeadline) {
 TEST_F(InferenceTest, NamesTheModelsThereAre) {
   open();
   reload();
-  const auto missing = catalog_->find({.name = "tabula"}, model::Task::kTabularClassification);
+  const auto missing = catalog_->find({.name = "tabula"}, Form::kRows);
   EXPECT_EQ(missing.error().code, ErrorCode::kNotFound);
   EXPECT_EQ(missing.error().message, "no model 'tabula' is served; there are: simulated, tabular");
-  const auto version =
-      catalog_->find({.name = "tabular", .version = "7"}, model::Task::kTabularClassification);
+  const auto version = catalog_->find({.name = "tabular", .version = "7"}, Form::kRows);
   EXPECT_THAT(version.error().message, HasSubstr("no version '7'"));
-  const auto task = catalog_->find({.name = "simulated"}, model::Task::kTabularClassification);
+  const auto task = catalog_->find({.name = "simulated"}, Form::kRows);
   EXPECT_EQ(task.error().code, ErrorCode::kInvalidArgument);
 }
 
@@ -110,12 +94,12 @@ TEST_F(InferenceTest, ThePreferredModelIsTheDefaultOfItsTask) {
   put_model("another", 1, "tabular.onnx");
   open();
   reload();
-  EXPECT_EQ(catalog_->default_model(model::Task::kTabularClassification), "another");
+  EXPECT_EQ(catalog_->default_model(*find_task("tabular-classification")), "another");
   Catalog preferring({.repository = {.root = root_}, .preferred_model = "tabular"}, *backends_,
                      *scheduler_, registry_, clock_);
   ASSERT_TRUE(preferring.reload());
-  EXPECT_EQ(preferring.default_model(model::Task::kTabularClassification), "tabular");
-  EXPECT_EQ(preferring.default_model(model::Task::kSimulated), "simulated");
+  EXPECT_EQ(preferring.default_model(*find_task("tabular-classification")), "tabular");
+  EXPECT_EQ(preferring.default_model(*find_task("simulated")), "simulated");
 }
 
 TEST_F(InferenceTest, IsUnavailableBeforeTheFirstLoad) {
@@ -183,16 +167,15 @@ TEST_F(InferenceTest, AFailedDefaultIsUnavailableAndAnUnknownOneIsAWrongSetting)
   write("broken/1/model.onnx", "this is no model");
   open();
   const auto with_default = [this](const std::string& name) {
-    return std::make_unique<Catalog>(
-        CatalogOptions{.repository = {.root = root_}, .default_tabular_model = name}, *backends_,
-        *scheduler_, registry_, clock_);
+    return std::make_unique<Catalog>(CatalogOptions{.repository = {.root = root_},
+                                                    .defaults = {{"tabular-classification", name}}},
+                                     *backends_, *scheduler_, registry_, clock_);
   };
   const auto failed = with_default("broken");
   EXPECT_TRUE(failed->check_start());
   ASSERT_TRUE(failed->reload());
   EXPECT_TRUE(failed->ready());
-  EXPECT_EQ(failed->find({}, model::Task::kTabularClassification).error().code,
-            ErrorCode::kUnavailable);
+  EXPECT_EQ(failed->find({}, Form::kRows).error().code, ErrorCode::kUnavailable);
   const auto unknown = with_default("nosuch")->check_start();
   EXPECT_EQ(unknown.error().code, ErrorCode::kInvalidArgument);
   EXPECT_THAT(unknown.error().message, HasSubstr("'nosuch'"));
@@ -211,7 +194,7 @@ TEST_F(InferenceTest, WithoutAnythingToServeItStartsOnlyWherePollsMayBringSometh
 TEST_F(InferenceTest, ARemovedModelIsGoneAndItsRequestsEndWell) {
   open();
   reload();
-  auto held = catalog_->find({}, model::Task::kSimulated).value();
+  auto held = catalog_->find({}, Form::kCpuTime).value();
   fs::remove_all(root_ / "simulated");
   EXPECT_THAT(reload().retired, testing::ElementsAre("simulated/1"));
   Control control({}, *catalog_, clock_);
@@ -260,13 +243,6 @@ TEST_F(InferenceTest, CountsADecodedPictureAsTheInputOfItsRun) {
   EXPECT_EQ(batches[0].runs, 1U);
   EXPECT_EQ(batches[0].compute_input, answer->timing.preprocess);
   EXPECT_EQ(batches[0].compute_infer, answer->timing.compute);
-}
-
-TEST(TensorSpec, NamesWhatItAccepts) {
-  model::PreprocessSpec preprocess;
-  preprocess.filter = "cubic";
-  EXPECT_EQ(tensor_spec(preprocess).error().message,
-            "preprocess.filter is 'cubic'; accepted: bicubic, bilinear, lanczos, box, nearest");
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "inference/tasks/registry.h"
+
 namespace podsense::inference {
 namespace {
 
@@ -36,7 +38,7 @@ ModelFacts facts_of(const ServedModel& served) {
   const model::Signature& signature = model.signature();
   ModelFacts out{.name = served.name(),
                  .version = served.version,
-                 .task = std::string(model::task_name(signature.task)),
+                 .task = std::string(served.task->kind().name()),
                  .plan = std::string(plan_name(served.plan)),
                  .backend = std::string(model.engine().backend),
                  .platform = std::string(model.engine().platform),
@@ -44,15 +46,15 @@ ModelFacts facts_of(const ServedModel& served) {
                  .file_bytes = model.file_bytes(),
                  .inputs = tensors<TensorFacts>(signature.inputs),
                  .outputs = tensors<TensorFacts>(signature.outputs),
-                 .labels = signature.labels.size(),
+                 .labels = served.task->labels.size(),
                  .features = std::nullopt,
                  .version_policy = version_policy(manifest),
                  .max_batch_size = served.max_batch_size(),
                  .instances = manifest.instances,
                  .max_delay = std::nullopt,
                  .parameters = {}};
-  if (signature.task == model::Task::kTabularClassification) {
-    out.features = signature.features;
+  if (served.task->features > 0) {
+    out.features = served.task->features;
   }
   if (manifest.max_batch.value_or(1) > 1) {
     out.max_delay = std::chrono::duration_cast<std::chrono::microseconds>(manifest.max_delay);
@@ -70,10 +72,11 @@ std::vector<protocol::TensorMetadata> inputs_of(const ServedModel& served) {
 
 std::vector<std::pair<std::string, std::string>> default_models(const Catalog& catalog) {
   std::vector<std::pair<std::string, std::string>> out;
-  for (const model::Task task : {model::Task::kImageClassification,
-                                 model::Task::kTabularClassification, model::Task::kSimulated}) {
-    if (std::string name = catalog.default_model(task); !name.empty()) {
-      out.emplace_back(model::task_name(task), std::move(name));
+  for (const TaskKind* task : task_kinds()) {
+    // Requests of tensors always name their model.
+    std::string name = task->form() == Form::kTensors ? "" : catalog.default_model(*task);
+    if (!name.empty()) {
+      out.emplace_back(task->name(), std::move(name));
     }
   }
   return out;

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "inference/served_model.h"
+#include "inference/tasks/registry.h"
 #include "inference/trials.h"
 #include "model/fast_hash.h"
 
@@ -169,9 +170,30 @@ Result<Opened> measure_here(model::Backend& backend, const model::Candidate& can
 
 }  // namespace
 
+/// From what is known of it already, or measured.
+Result<Opened> open_loaded(model::Backend& backend, const model::Candidate& candidate,
+                           ModelPtr model, std::optional<SavedProfile> known, unsigned cores,
+                           const Clock& clock) {
+  if (known) {
+    auto again = reopen(backend, candidate, model, std::move(*known), clock);
+    if (!again) {
+      return fail(std::move(again.error()));
+    }
+    if (*again) {
+      return std::move(**again);
+    }
+  }
+  return measure_here(backend, candidate, std::move(model), cores, clock);
+}
+
+}  // namespace
+
 Result<Opened> open_measured(const model::Backends& backends, model::Candidate candidate,
                              const SavedProfiles& saved, const OpeningOptions& options,
                              const Clock& clock, Trials* trials) {
+  if (auto known = check_task_name(candidate.manifest.task); !known) {
+    return fail(std::move(known.error()));
+  }
   const auto found = backends.find(candidate);
   if (!found) {
     return fail(found.error());
@@ -192,28 +214,22 @@ Result<Opened> open_measured(const model::Backends& backends, model::Candidate c
   if (!model) {
     return fail(std::move(model.error()));
   }
-  std::optional<Opened> opened;
-  if (earlier) {
-    auto again = reopen(backend, candidate, *model, std::move(*earlier), clock);
-    if (!again) {
-      return fail(std::move(again.error()));
-    }
-    opened = std::move(*again);
+  auto task = assign_task(**model);
+  if (!task) {
+    return fail(std::move(task.error()));
   }
-  if (opened) {
-    opened->saved = was_saved;
-  } else {
-    auto measured = measure_here(backend, candidate, std::move(*model), options.cores, clock);
-    if (!measured) {
-      return fail(std::move(measured.error()));
-    }
-    opened = std::move(*measured);
+  auto opened =
+      open_loaded(backend, candidate, std::move(*model), std::move(earlier), options.cores, clock);
+  if (!opened) {
+    return opened;
   }
+  opened->saved = opened->saved && was_saved;
   opened->key = key;
+  opened->task = std::move(*task);
   if (!opened->saved && opened->warning.empty()) {
     saved.keep(key, {.threads = opened->model->threads(), .profile = opened->profile});
   }
-  return std::move(*opened);
+  return opened;
 }
 
 }  // namespace podsense::inference

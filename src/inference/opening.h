@@ -9,6 +9,7 @@
 
 #include "inference/profile.h"
 #include "inference/saved_profiles.h"
+#include "inference/tasks/task.h"
 #include "model/backend.h"
 #include "model/model.h"
 #include "model/repository.h"
@@ -23,6 +24,7 @@ struct Opened {
   std::optional<std::string> rows = std::nullopt;  ///< as SavedProfile::rows
   std::string warning = {};    ///< why the warm-up measured nothing; empty: it did
   bool out_of_memory = false;  ///< that was a lack of memory
+  std::shared_ptr<const ModelTask> task = nullptr;
 };
 
 struct OpeningOptions {
@@ -37,7 +39,7 @@ class Trials;
 /// A model whose warm-up fails is opened all the same, with a warning and a profile of guesses.
 /// @param trials try what has neither a saved profile nor a known hash in another process first,
 ///               and measure it; null: it is opened here at once
-/// @errors those of Backends::load and Trials::run
+/// @errors those of Backends::load, assign_task and Trials::run
 /// @threads any; takes the time of opening and up to the manifest's warm-up limit for each number
 ///          of threads
 Result<Opened> open_measured(const model::Backends& backends, model::Candidate candidate,

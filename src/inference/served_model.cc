@@ -7,24 +7,11 @@
 
 #include "base/log.h"
 #include "inference/opening.h"
-#include "inference/tasks.h"
+#include "inference/request_task.h"
+#include "inference/tasks/task.h"
 
 namespace podsense::inference {
 namespace {
-
-template <class Value>
-Result<Value> named(std::string_view key, const std::string& name,
-                    std::initializer_list<std::pair<std::string_view, Value>> known) {
-  std::string accepted;
-  for (const auto& [known_name, value] : known) {
-    if (known_name == name) {
-      return value;
-    }
-    accepted += (accepted.empty() ? "" : ", ") + std::string(known_name);
-  }
-  return fail(ErrorCode::kInvalidArgument,
-              "preprocess." + std::string(key) + " is '" + name + "'; accepted: " + accepted);
-}
 
 /// Whether a request's size says what its run costs, so that one row measured stands for others.
 bool cost_is_known(const model::Signature& signature) {
@@ -35,12 +22,11 @@ bool cost_is_known(const model::Signature& signature) {
   });
 }
 
-Plan choose_plan(const model::Signature& signature, Duration service) {
-  // Pictures are decoded where they run: that alone is too long for an I/O thread.
-  const bool small = signature.task == model::Task::kTabularClassification ||
-                     signature.task == model::Task::kTensor;
-  return small && service <= kInlineLimit && cost_is_known(signature) ? Plan::kInline
-                                                                      : Plan::kExecutor;
+Plan choose_plan(const ServedModel& served) {
+  return served.task->may_run_inline() && served.service <= kInlineLimit &&
+                 cost_is_known(served.model->signature())
+             ? Plan::kInline
+             : Plan::kExecutor;
 }
 
 void watch_queue(ServedModel& served, metrics::Registry& registry) {
@@ -96,7 +82,7 @@ void open_queue(ServedModel& served, batching::Scheduler& scheduler, metrics::Re
 }
 
 void export_plan(ServedModel& served, metrics::Registry& registry) {
-  const auto task = std::string(model::task_name(served.model->signature().task));
+  const auto task = std::string(served.task->kind().name());
   served.gauges.push_back(registry.watch("podsense_model_info",
                                          {{"model", served.name()},
                                           {"version", served.version},
@@ -133,7 +119,7 @@ std::string milliseconds_text(Duration time) {
 }  // namespace
 
 std::string_view ServedModel::label(std::size_t class_index) const {
-  const auto& labels = model->signature().labels;
+  const auto& labels = task->labels;
   return class_index < labels.size() ? std::string_view(labels[class_index]) : std::string_view();
 }
 
@@ -181,50 +167,6 @@ protocol::ModelStatistics ServedModel::statistics() const {
           .batches = std::move(batches)};
 }
 
-Result<image::TensorSpec> tensor_spec(const model::PreprocessSpec& preprocess) {
-  using image::Channels, image::Filter, image::Layout, image::Resize;
-  const auto resize = named<Resize>("resize", preprocess.resize,
-                                    {{"crop-then-resize", Resize::kCropThenResize},
-                                     {"resize-then-crop", Resize::kResizeThenCrop},
-                                     {"squash", Resize::kSquash},
-                                     {"letterbox", Resize::kLetterbox}});
-  const auto filter = named<Filter>("filter", preprocess.filter,
-                                    {{"bicubic", Filter::kBicubic},
-                                     {"bilinear", Filter::kBilinear},
-                                     {"lanczos", Filter::kLanczos},
-                                     {"box", Filter::kBox},
-                                     {"nearest", Filter::kNearest}});
-  const auto channels = named<Channels>(
-      "channels", preprocess.channels,
-      {{"rgb", Channels::kRgb}, {"bgr", Channels::kBgr}, {"gray", Channels::kGray}});
-  const auto layout = named<Layout>("layout", preprocess.layout.value_or("nchw"),
-                                    {{"nchw", Layout::kNchw}, {"nhwc", Layout::kNhwc}});
-  for (const Error* error :
-       {resize ? nullptr : &resize.error(), filter ? nullptr : &filter.error(),
-        channels ? nullptr : &channels.error(), layout ? nullptr : &layout.error()}) {
-    if (error != nullptr) {
-      return fail(*error);
-    }
-  }
-  image::TensorSpec spec{.width = preprocess.width.value_or(0),
-                         .height = preprocess.height.value_or(0),
-                         .resize = *resize,
-                         .crop_fraction = preprocess.crop_fraction,
-                         .filter = *filter,
-                         .channels = *channels,
-                         .layout = *layout,
-                         .scale = static_cast<float>(preprocess.scale)};
-  for (std::size_t c = 0; c < 3; ++c) {
-    const auto at = [c](const std::vector<double>& values, double otherwise) {
-      return static_cast<float>(values.empty() ? otherwise
-                                               : values[std::min(c, values.size() - 1)]);
-    };
-    spec.mean[c] = at(preprocess.mean, 0);
-    spec.std[c] = at(preprocess.std, 1);
-  }
-  return spec;
-}
-
 std::string_view plan_name(Plan plan) {
   return plan == Plan::kInline ? "inline" : "executor";
 }
@@ -245,37 +187,27 @@ std::vector<std::pair<std::string_view, std::string>> ServedModel::plan_facts() 
           {"profile", profile_saved ? "saved" : "measured"}};
 }
 
-Result<std::shared_ptr<const ServedModel>> serve(Opened opened, batching::Scheduler& scheduler,
-                                                 metrics::Registry& registry, const Clock& clock,
-                                                 const ServeOptions& options) {
+std::shared_ptr<const ServedModel> serve(Opened opened, batching::Scheduler& scheduler,
+                                         metrics::Registry& registry, const Clock& clock,
+                                         const ServeOptions& options) {
   auto served = std::make_shared<ServedModel>();
   served->model = std::move(opened.model);
   const model::Signature& signature = served->model->signature();
   served->version = std::to_string(served->model->version());
   served->faults = options.faults;
   served->clock = &clock;
-  if (signature.task == model::Task::kImageClassification) {
-    if (!signature.preprocess) {
-      return fail(ErrorCode::kInternal, "an image model without preprocessing");
-    }
-    auto spec = tensor_spec(*signature.preprocess);
-    if (!spec) {
-      return fail(std::move(spec.error()));
-    }
-    served->spec = *spec;
-    served->byte_input = signature.inputs[0].type == DataType::kUint8;
-  }
+  served->task = std::move(opened.task);
   served->profile = std::move(opened.profile);
   served->profile_saved = opened.saved;
   served->service = served->profile.front().time;
-  served->plan = choose_plan(signature, served->service);
+  served->plan = choose_plan(*served);
   served->max_batch =
       signature.batchable
           ? served->model->manifest().max_batch.value_or(best_batch(served->profile))
           : 1;
   served->metrics = registry.for_model(served->name(), served->version);
   served->profile_key = std::move(opened.key);
-  served->warnings = signature.warnings;
+  served->warnings = served->task->warnings;
   if (!opened.warning.empty()) {
     served->warnings.push_back(std::move(opened.warning));
   }

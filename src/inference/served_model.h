@@ -13,7 +13,6 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "batching/scheduler.h"
-#include "image/image.h"
 #include "inference/faults.h"
 #include "inference/profile.h"
 #include "inference/saved_profiles.h"
@@ -28,6 +27,7 @@ namespace podsense::inference {
 enum class Plan { kInline, kExecutor };
 std::string_view plan_name(Plan plan);  ///< "inline", "executor"
 
+class ModelTask;
 struct Opened;
 
 /// Runs of all of a request's rows at least as short as this stay on the I/O thread; what takes
@@ -55,8 +55,7 @@ struct ServedModel {
   std::vector<std::string> warnings;      ///< one sentence each; none of them keeps it from serving
   std::optional<ProfileKey> profile_key;  ///< where it is kept for the next start
   std::optional<std::string> saved_rows{};  ///< as SavedProfile::rows
-  image::TensorSpec spec;                   ///< image models
-  bool byte_input = false;                  ///< image models that take uint8
+  std::shared_ptr<const ModelTask> task;    ///< what it is used for
   Faults* faults = nullptr;
   const Clock* clock = nullptr;  ///< outlives it
   std::shared_ptr<metrics::ModelMetrics> metrics;
@@ -82,12 +81,8 @@ struct ServedModel {
 };
 
 /// Chooses the plan and opens the queue.
-/// @errors kInvalidArgument: preprocessing that the image module does not know
-Result<std::shared_ptr<const ServedModel>> serve(Opened opened, batching::Scheduler& scheduler,
-                                                 metrics::Registry& registry, const Clock& clock,
-                                                 const ServeOptions& options);
-
-/// @errors kInvalidArgument: an unknown name (with the accepted ones)
-Result<image::TensorSpec> tensor_spec(const model::PreprocessSpec& preprocess);
+std::shared_ptr<const ServedModel> serve(Opened opened, batching::Scheduler& scheduler,
+                                         metrics::Registry& registry, const Clock& clock,
+                                         const ServeOptions& options);
 
 }  // namespace podsense::inference

@@ -2,7 +2,10 @@
 
 #include <utility>
 
-#include "inference/tasks.h"
+#include "inference/request_task.h"
+#include "inference/tasks/cpu_time.h"
+#include "inference/tasks/pictures.h"
+#include "inference/tasks/rows.h"
 #include "inference/turn.h"
 
 namespace podsense::inference {
@@ -54,7 +57,7 @@ void Service::run(const ServedModel& served, std::unique_ptr<RequestTask> reques
 
 void Service::classify(protocol::ClassifyRequest request, const Context& context,
                        Done<protocol::ClassifyAnswer> done) {
-  auto found = catalog_.find(request.model, model::Task::kImageClassification);
+  auto found = catalog_.find(request.model, Form::kPicture);
   if (!found) {
     return refuse(nullptr, context, std::move(found.error()), done);
   }
@@ -96,39 +99,39 @@ void Service::classify_bytes(const std::shared_ptr<const ServedModel>& served,
       !info) {
     return refuse(served.get(), context, std::move(info.error()), done);
   }
-  auto task = make_task(served, context, std::move(request), options_.image_limits, fetched,
-                        std::move(done));
+  auto task = std::make_unique<PictureTask>(served, context, std::move(request), std::move(done));
+  task->fetch = fetched;
+  task->limits = options_.image_limits;
   run(*served, std::move(task));
 }
 
 void Service::predict(protocol::RowsRequest request, const Context& context,
                       Done<protocol::RowsAnswer> done) {
-  auto found = catalog_.find(request.model, model::Task::kTabularClassification);
+  auto found = catalog_.find(request.model, Form::kRows);
   if (!found) {
     return refuse(nullptr, context, std::move(found.error()), done);
   }
   auto& served = *found;
-  if (const std::size_t wanted = served->model->signature().features; request.columns != wanted) {
+  if (const std::size_t wanted = served->task->features; request.columns != wanted) {
     return refuse(served.get(), context,
                   Error{.code = ErrorCode::kInvalidArgument,
                         .message = columns_message(request.columns, wanted, served->name())},
                   done);
   }
-  auto task = make_task(served, context, std::move(request), std::move(done));
-  run(*served, std::move(task));
+  run(*served, std::make_unique<RowsTask>(served, context, std::move(request), std::move(done)));
 }
 
 void Service::simulate(const protocol::SimulateRequest& request, const Context& context,
                        Done<protocol::SimulateAnswer> done) {
-  auto found = catalog_.find(request.model, model::Task::kSimulated);
+  auto found = catalog_.find(request.model, Form::kCpuTime);
   if (!found) {
     return refuse(nullptr, context, std::move(found.error()), done);
   }
   auto& served = *found;
-  const Duration cpu = request.cpu.value_or(
-      options_.simulated_cpu.value_or(served->model->manifest().simulated_cpu));
-  auto task = make_task(served, context, cpu, std::move(done));
-  run(*served, std::move(task));
+  const Duration cpu = request.cpu ? *request.cpu
+                                   : options_.simulated_cpu.value_or(
+                                         served->model->known_run_time().value_or(served->service));
+  run(*served, std::make_unique<CpuTimeTask>(served, context, cpu, std::move(done)));
 }
 
 void Service::infer(protocol::InferRequest request, const Context& context,

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "fetch/fetch.h"
+#include "image/image.h"
 #include "inference/catalog.h"
 #include "inference/context.h"
 #include "protocol/messages.h"
@@ -21,7 +22,7 @@ class RequestTask;
 
 struct ServiceOptions {
   image::Limits image_limits;
-  std::optional<Duration> simulated_cpu;  ///< overrides the manifest's default
+  std::optional<Duration> simulated_cpu;  ///< instead of what the model says of itself
 };
 
 class Service {

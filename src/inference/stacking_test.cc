@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "inference/backends_testing.h"
-#include "inference/tasks.h"
+#include "inference/request_task.h"
 #include "inference/test_fixture.h"
 
 namespace podsense::inference {

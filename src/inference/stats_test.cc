@@ -4,7 +4,8 @@
 #include <memory>
 #include <vector>
 
-#include "inference/tasks.h"
+#include "inference/request_task.h"
+#include "inference/tasks/cpu_time.h"
 #include "inference/test_fixture.h"
 
 namespace podsense::inference {
@@ -49,15 +50,15 @@ TEST_F(StatsTest, AModelThatGoesIsWarnedOfNoMore) {
 TEST_F(StatsTest, AnAnswerWhoseClientLeftDuringTheRunIsMarked) {
   open();
   reload();
-  const auto served = catalog_->find({.name = "simulated"}, model::Task::kSimulated);
+  const auto served = catalog_->find({.name = "simulated"}, Form::kCpuTime);
   ASSERT_TRUE(served);
   const auto left = std::make_shared<std::atomic<bool>>(false);
   Context leaving = context();
   leaving.abandoned = left;
   std::vector<batching::TaskPtr> batch;
   const auto ignore = [](const Result<protocol::SimulateAnswer>&) {};
-  batch.push_back(make_task(*served, leaving, microseconds(10), ignore));
-  batch.push_back(make_task(*served, context(), microseconds(10), ignore));
+  batch.push_back(std::make_unique<CpuTimeTask>(*served, leaving, microseconds(10), ignore));
+  batch.push_back(std::make_unique<CpuTimeTask>(*served, context(), microseconds(10), ignore));
   *left = true;
   run_batch(**served, clock_, batch);
   EXPECT_TRUE(batch[0]->unreceived);

@@ -2,7 +2,7 @@
 #include <cstring>
 #include <numeric>
 
-#include "inference/tasks.h"
+#include "inference/request_task.h"
 #include "inference/test_fixture.h"
 
 namespace podsense::inference {

@@ -2,8 +2,8 @@
 
 #include <utility>
 
+#include "inference/request_task.h"
 #include "inference/served_model.h"
-#include "inference/tasks.h"
 
 namespace podsense::inference {
 

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <thread>
 
-#include "inference/tasks.h"
+#include "inference/request_task.h"
 #include "inference/test_fixture.h"
 
 namespace podsense::inference {

@@ -15,8 +15,7 @@ namespace {
 using Key = std::string_view;
 using Node = YAML::Node;
 
-constexpr std::array<std::string_view, 4> kTasks{"image-classification", "tabular-classification",
-                                                 "tensor", "simulated"};
+constexpr std::string_view kWithoutFile = "simulated";
 constexpr std::array<std::string_view, 3> kPolicies{"latest", "all", "list"};
 constexpr std::array<std::string_view, 2> kYesNo{"true", "false"};
 constexpr double kHourMs = 3'600'000;
@@ -39,13 +38,12 @@ auto into(T& out) {
   return [&out](auto value) { out = static_cast<T>(std::move(value)); };
 }
 
+/// Which tasks there are is for those to say who fulfil them.
 Result<void> read_task(Key key, const Node& node, Draft& out) {
-  const auto name = yaml_choice(key, node, kTasks);
-  if (!name) {
-    return fail(name.error());
-  }
-  out.manifest.task = static_cast<Task>(std::ranges::find(kTasks, *name) - kTasks.begin());
-  return {};
+  return yaml_text(key, node).map([&](std::string name) {
+    out.manifest.without_file = name == kWithoutFile;
+    out.manifest.task = std::move(name);
+  });
 }
 
 Result<void> read_backend(Key key, const Node& node, Draft& out) {
@@ -251,10 +249,6 @@ constexpr std::array<YamlKey<Draft>, 15> kTopKeys{{
 }};
 
 }  // namespace
-
-std::string_view task_name(Task task) {
-  return kTasks.at(static_cast<std::size_t>(task));
-}
 
 Result<Manifest> parse_manifest(std::string_view yaml, const std::filesystem::path& folder,
                                 const Manifest& base) {

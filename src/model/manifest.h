@@ -42,9 +42,6 @@
 
 namespace podsense::model {
 
-enum class Task { kImageClassification, kTabularClassification, kTensor, kSimulated };
-std::string_view task_name(Task task);
-
 enum class VersionPolicy { kLatest, kAll, kList };
 
 /// Names only: the values are those of image::TensorSpec (inference maps them, so that this module
@@ -87,8 +84,10 @@ struct WarmupInput {
 };
 
 struct Manifest {
-  std::string backend;       ///< empty: by the file
-  std::optional<Task> task;  ///< unset: told from the ONNX inputs and outputs
+  std::string backend;  ///< empty: by the file
+  std::string task;     ///< empty: told from the ONNX inputs and outputs
+  /// The task is that of a model without a file: there is none to be looked for.
+  bool without_file = false;
   std::vector<std::string> labels;
   std::optional<PreprocessSpec> preprocess;
   VersionPolicy version_policy = VersionPolicy::kLatest;

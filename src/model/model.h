@@ -117,18 +117,13 @@ Result<void> check_inputs(std::span<const TensorInfo> infos, std::span<const Ten
 /// Whether the data begins where an element of its type may. Backends copy what does not.
 [[nodiscard]] bool is_aligned(const TensorView& view);
 
-/// What kind of answers a model gives, told from manifest and file, checked at load.
+/// What a model takes and gives, as its file says. What it is used for is no matter of this module.
 struct Signature {
-  Task task = Task::kTensor;
   std::vector<TensorInfo> inputs;
   std::vector<TensorInfo> outputs;
-  std::vector<std::string> labels;           ///< one per class, or empty
-  std::optional<PreprocessSpec> preprocess;  ///< complete (width, height, layout set) for images
-  std::size_t features = 0;                  ///< tabular: columns of the one input
-  std::size_t classes = 0;                   ///< width of the probabilities, 0 when unknown
-  std::size_t probabilities_output = 0;      ///< index into outputs
-  std::optional<std::size_t> label_output;   ///< tabular: labels as INT64 or texts, where given
-  std::vector<std::string> warnings;         ///< what was guessed or passed over; one sentence each
+  std::vector<std::string> file_labels;  ///< of the file's metadata, or empty
+  PreprocessSpec preprocess;             ///< the file's metadata, with the manifest's keys over it
+  bool preprocess_given = false;         ///< by either
   /// The first dimension of every input and output is dynamic, and those that are named have one
   /// name: the model takes any number of rows.
   bool batchable = false;

@@ -243,7 +243,7 @@ class Scanner {
     if (!file) {
       return fail(std::move(file.error()));
     }
-    const bool simulated = out.manifest.task == Task::kSimulated;
+    const bool simulated = out.manifest.without_file;
     if (file->empty()) {
       return simulated ? Result<void>() : no("no model.onnx in the version's folder");
     }
@@ -369,7 +369,7 @@ class Scanner {
   void model_without_versions(const Entry& model, const ManifestFile& manifest,
                               const std::vector<Entry>& others) {
     const auto file = find_model_file(model.path, manifest.manifest.file);
-    const bool here = !file || !file->empty() || manifest.manifest.task == Task::kSimulated;
+    const bool here = !file || !file->empty() || manifest.manifest.without_file;
     if (here) {
       if (auto candidate = version_at(model.name, 1, model.path, manifest, Place::kInModel)) {
         listing_.candidates.push_back(std::move(*candidate));

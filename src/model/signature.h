@@ -18,8 +18,7 @@ struct FileDescription {
   bool loops = false;         ///< as in Signature
 };
 
-/// @errors kInvalidArgument: the file does not fit the manifest's task, labels or preprocessing;
-///         one sentence
+/// @errors kInvalidArgument: the file has no outputs
 Result<Signature> make_signature(FileDescription file, const Manifest& manifest);
 
 }  // namespace podsense::model

@@ -18,9 +18,7 @@ using model::Manifest;
 using model::Model;
 using model::Outputs;
 using model::parse_manifest;
-using model::PreprocessSpec;
 using model::Signature;
-using model::Task;
 using model::TensorInfo;
 using model::TensorView;
 using model::testing::bytes_of;
@@ -192,14 +190,6 @@ TEST_F(ModelTest, AnOutputThatIsAnInputOutlivesTheInput) {
     EXPECT_THAT(values_of<float>(outputs[0]), ElementsAre(-1, -2, -3, -4));
     EXPECT_THAT(values_of<float>(outputs[1]), ElementsAre(1, 2, 3, 4));
   }
-}
-
-TEST_F(ModelTest, AnImageModelIsNotServedOnAGuessOfItsPreprocessing) {
-  const Signature s = signature("conv_softmax.onnx");
-  EXPECT_EQ(s.task, Task::kTensor);
-  ASSERT_EQ(s.warnings.size(), 1U);
-  EXPECT_THAT(s.warnings[0], HasSubstr("task: image-classification"));
-  EXPECT_EQ(signature("conv_preprocess.onnx").task, Task::kImageClassification);
 }
 
 TEST_F(ModelTest, AnInputOfUnknownRankTakesAnyShape) {
@@ -389,106 +379,23 @@ TEST_F(ModelTest, ManyThreadsRunAtOnce) {
 
 TEST_F(ModelTest, DescribesATensorModel) {
   const Signature s = signature("sum_two_inputs.onnx");
-  EXPECT_EQ(s.task, Task::kTensor);
   ASSERT_EQ(s.inputs.size(), 2U);
   EXPECT_EQ(s.inputs[1].name, "b");
   EXPECT_THAT(s.inputs[1].shape, ElementsAre(-1, 3));
   EXPECT_EQ(s.outputs[1].name, "product");
   EXPECT_TRUE(s.batchable);
-  EXPECT_FALSE(s.preprocess);
   EXPECT_FALSE(signature("fixed_batch2.onnx").batchable);
   EXPECT_FALSE(signature("no_batch.onnx").batchable);
-  EXPECT_EQ(signature("regressor.onnx").task, Task::kTensor);
-  EXPECT_EQ(signature("identity_dyn.onnx").task, Task::kTensor);
 }
 
-TEST_F(ModelTest, TellsAnImageClassifier) {
-  const auto model = load("conv_softmax.onnx", yaml("task: image-classification"));
-  const Signature& s = model->signature();
-  EXPECT_EQ(s.task, Task::kImageClassification);
-  EXPECT_THAT(s.labels, ElementsAre("a", "b", "c", "d"));
-  EXPECT_EQ(s.classes, 4U);
-  EXPECT_EQ(s.preprocess->width, 8U);
-  EXPECT_EQ(s.preprocess->height, 8U);
-  EXPECT_EQ(s.preprocess->layout, "nchw");
-  EXPECT_EQ(s.preprocess->channels, "rgb");
-  EXPECT_THAT(s.preprocess->mean, ElementsAre(127, 127, 127));
-  EXPECT_EQ(signature("conv_gray.onnx", yaml("task: image-classification")).preprocess->channels,
-            "gray");
-}
-
-TEST_F(ModelTest, AByteImageModelNormalisesByItself) {
-  const Signature s = signature("image_u8_nhwc.onnx");
-  EXPECT_EQ(s.task, Task::kImageClassification);
-  EXPECT_EQ(s.preprocess->layout, "nhwc");
-  EXPECT_EQ(s.preprocess->resize, "crop-then-resize");
-  EXPECT_EQ(s.preprocess->scale, 1.0);
-  EXPECT_THAT(s.preprocess->mean, ElementsAre(0, 0, 0));
-  EXPECT_THAT(s.preprocess->std, ElementsAre(1, 1, 1));
-}
-
-TEST_F(ModelTest, MetadataGivesPreprocessingAndTheManifestWins) {
-  const PreprocessSpec file = *signature("conv_preprocess.onnx").preprocess;
-  EXPECT_EQ(file.resize, "squash");
-  EXPECT_EQ(file.filter, "bilinear");
-  EXPECT_EQ(file.channels, "bgr");
-  EXPECT_EQ(file.scale, 0.5);
-  EXPECT_THAT(file.mean, ElementsAre(1, 2, 3));
-  EXPECT_THAT(file.std, ElementsAre(4, 5, 6));
-  const PreprocessSpec both =
-      *signature("conv_preprocess.onnx", yaml("preprocess: {channels: rgb, mean: 9}")).preprocess;
-  EXPECT_EQ(both.channels, "rgb");
-  EXPECT_THAT(both.mean, ElementsAre(9, 9, 9));
-  EXPECT_EQ(both.filter, "bilinear");
-}
-
-TEST_F(ModelTest, OpenSizesNeedTheManifest) {
-  EXPECT_EQ(signature("conv_open_size.onnx").task, Task::kTensor);
-  const Signature s = signature("conv_open_size.onnx", yaml("preprocess: {width: 16, height: 12}"));
-  EXPECT_EQ(s.task, Task::kImageClassification);
-  EXPECT_EQ(s.preprocess->width, 16U);
-  EXPECT_EQ(s.preprocess->height, 12U);
-  EXPECT_EQ(refused("conv_open_size.onnx", yaml("task: image-classification")),
-            "the input's width is open; say 'preprocess: {width: …}' in model.yaml");
-}
-
-TEST_F(ModelTest, TellsATabularClassifier) {
-  const Signature s = signature("tabular.onnx");
-  EXPECT_EQ(s.task, Task::kTabularClassification);
-  EXPECT_EQ(s.features, 20U);
-  EXPECT_EQ(s.classes, 2U);
-  EXPECT_EQ(s.label_output, 0U);
-  EXPECT_EQ(s.probabilities_output, 1U);
-  EXPECT_THAT(s.labels, ElementsAre("no", "yes"));
-  EXPECT_TRUE(s.batchable);
-  const Signature bare = signature("tabular_no_label.onnx");
-  EXPECT_EQ(bare.task, Task::kTabularClassification);
-  EXPECT_FALSE(bare.label_output);
-  EXPECT_EQ(bare.probabilities_output, 0U);
-}
-
-TEST_F(ModelTest, TheManifestMustFitTheFile) {
-  EXPECT_EQ(signature("conv_softmax.onnx", yaml("task: tensor")).task, Task::kTensor);
-  EXPECT_THAT(signature("conv_softmax.onnx", yaml("labels: [w, x, y, z]")).labels,
-              ElementsAre("w", "x", "y", "z"));
-  EXPECT_EQ(refused("conv_softmax.onnx", yaml("task: image-classification\nlabels: [w, x, y]")),
-            "there are 3 labels for 4 classes");
-  EXPECT_EQ(refused("tabular.onnx", yaml("labels: [a]")), "there are 1 labels for 2 classes");
-  EXPECT_EQ(refused("conv_softmax.onnx", yaml("preprocess: {width: 9}")),
-            "'preprocess.width' is 9, but the model's input has 8");
-  EXPECT_EQ(refused("conv_softmax.onnx", yaml("preprocess: {layout: nhwc}")),
-            "'preprocess.layout' is nhwc, but the model's input is nchw");
-  EXPECT_EQ(refused("conv_softmax.onnx", yaml("preprocess: {channels: gray}")),
-            "'preprocess.channels' is gray, but the model's input has 3 channels");
-  EXPECT_EQ(refused("conv_gray.onnx", yaml("preprocess: {channels: bgr}")),
-            "'preprocess.channels' is bgr, but the model's input has 1 channel");
-  EXPECT_EQ(refused("tabular.onnx", yaml("task: image-classification")),
-            "'task: image-classification' needs one input of FP32 or UINT8 [N, 3, H, W] or "
-            "[N, H, W, 3]; there is FP32 [N, 20]");
-  EXPECT_EQ(refused("sum_two_inputs.onnx", yaml("task: tabular-classification")),
-            "'task: tabular-classification' needs one input of FP32 [N, features]; there are 2");
-  EXPECT_EQ(refused("add_one.onnx", yaml("task: simulated")),
-            "'task: simulated' goes with a model without a model.onnx");
+TEST_F(ModelTest, TellsWhatTheMetadataSay) {
+  const Signature plain = signature("tabular.onnx");
+  EXPECT_THAT(plain.file_labels, ElementsAre("no", "yes"));
+  EXPECT_FALSE(plain.preprocess_given);
+  const Signature picture = signature("conv_preprocess.onnx", yaml("preprocess: {mean: 9}"));
+  EXPECT_TRUE(picture.preprocess_given);
+  EXPECT_EQ(picture.preprocess.resize, "squash");
+  EXPECT_THAT(picture.preprocess.mean, ElementsAre(9, 9, 9));
   EXPECT_EQ(refused("float8.onnx"), "input 'x' has an element type that is not served");
 }
 

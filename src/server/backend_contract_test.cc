@@ -39,9 +39,9 @@ void PrintTo(const Subject& subject, std::ostream* out) {  // NOLINT(readability
   *out << subject.name;
 }
 
-Candidate without_file(std::optional<Task> task) {
+Candidate without_file(bool wanted) {
   Manifest manifest;
-  manifest.task = task;
+  manifest.without_file = wanted;
   return {.name = "subject", .version = 1, .manifest = manifest};
 }
 
@@ -58,11 +58,11 @@ std::vector<Subject> subjects() {
   };
   return {{.name = "toy",
            .backend = [] { return std::make_unique<testing::ToyBackend>(); },
-           .candidate = without_file(std::nullopt),
+           .candidate = without_file(false),
            .echoes = {0, 1}},
           {.name = "simulated",
            .backend = simulated::make_backend,
-           .candidate = without_file(Task::kSimulated),
+           .candidate = without_file(true),
            .echoes = {}},
           file("identity_dyn.onnx", {0}),
           file("passthrough.onnx"),
@@ -365,8 +365,8 @@ TEST(BackendsTest, TheManifestNamesTheBackend) {
   candidate.manifest.backend = "tensorrt";
   EXPECT_EQ(backends.load(candidate).error().message,
             "there is no backend 'tensorrt' (accepted: onnxruntime, podsense_simulated)");
-  EXPECT_EQ(backends.load(without_file(std::nullopt)).error().message, "there is no model.onnx");
-  EXPECT_EQ((*backends.find(without_file(Task::kSimulated)))->name(), "podsense_simulated");
+  EXPECT_EQ(backends.load(without_file(false)).error().message, "there is no model.onnx");
+  EXPECT_EQ((*backends.find(without_file(true)))->name(), "podsense_simulated");
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -40,9 +41,7 @@ struct Config {
   struct Models {
     std::string dir;  ///< never empty after load_config
     std::string model_name;
-    std::string default_image_model;  ///< empty, as the next two: the first of its task by name
-    std::string default_tabular_model;
-    std::string default_simulated_model;
+    std::map<std::string, std::string> defaults;  ///< model by task; else the first by name
     std::vector<std::string> only;                     ///< names of those to serve; empty: all
     Duration reload_interval{};                        ///< 0: no polling
     Duration load_timeout = std::chrono::seconds(60);  ///< 0: no trial in another process

@@ -61,6 +61,9 @@ std::string unknown_variable(std::string_view name) {
   std::vector<std::string_view> candidates{kConfigFile.substr(kPrefix.size())};
   std::string_view nearest;
   const std::string_view probe = name.substr(kPrefix.size());
+  if (const std::string replaced = replaced_by(probe); !replaced.empty()) {
+    return "unknown environment variable " + in_quotes(name) + replaced;
+  }
   for (const Setting& setting : settings()) {
     candidates.push_back(std::string_view(setting.environment).substr(kPrefix.size()));
     if (!setting.alias.empty() && setting.alias == probe) {

@@ -98,16 +98,25 @@ class YamlReader {
     const std::string full = section + "." + name;
     const auto setting = std::ranges::find(settings(), full, &Setting::key);
     if (setting == settings().end()) {
-      fault(key, "unknown key " + in_quotes(full) + suggestion(section, name));
+      const std::string replaced = replaced_by(name);
+      fault(key, "unknown key " + in_quotes(full) +
+                     (replaced.empty() ? suggestion(section, name) : replaced));
       return;
     }
+    const bool map = setting->value.shape == Accessor::Shape::kMap;
     const bool list = setting->value.shape == Accessor::Shape::kList;
     if (node.IsNull()) {
       return;  // as if it were not there: templates leave such keys
     }
-    if (node.IsMap() || (node.IsSequence() && !list)) {
-      fault(key, full + ": must be " + (list ? "a list" : "one value") + ", not " +
-                     (node.IsMap() ? "a mapping" : "a list"));
+    if ((node.IsMap() && !map) || (node.IsSequence() && !list) || (node.IsScalar() && map)) {
+      fault(key, full + ": must be " +
+                     (list  ? "a list"
+                      : map ? "a mapping"
+                            : "one value") +
+                     ", not " +
+                     (node.IsMap()        ? "a mapping"
+                      : node.IsSequence() ? "a list"
+                                          : in_quotes(node.Scalar())));
       return;
     }
     Given given{&*setting, {}, at(key.Mark()) + full, "file " + at(key.Mark())};
@@ -116,11 +125,12 @@ class YamlReader {
       given.words = words_of(*setting, node.Scalar());
     }
     for (const auto& item : node) {
-      if (!item.IsScalar()) {
-        fault(item, full + ": items must be plain values");
+      const YAML::Node& value = map ? item.second : item;
+      if (!value.IsScalar() || (map && !item.first.IsScalar())) {
+        fault(value, full + ": items must be plain values");
         return;
       }
-      given.words.push_back(item.Scalar());
+      given.words.push_back(map ? item.first.Scalar() + "=" + value.Scalar() : value.Scalar());
     }
     reading_.given.push_back(std::move(given));
   }

@@ -88,7 +88,7 @@ class FlagParser {
     }
     const std::string flag = "--" + std::string(setting.flag);
     Given given{&setting, {}, flag, "flag " + flag};
-    if (setting.value.shape == Accessor::Shape::kList) {
+    if (setting.value.is_list()) {
       for (const std::string& result : results) {
         std::ranges::move(words_of(setting, result), std::back_inserter(given.words));
       }
@@ -112,6 +112,10 @@ class FlagParser {
   }
 
   [[nodiscard]] std::string unknown_flag(const std::string& flag) const {
+    const auto bare = flag.substr(std::min(flag.find_first_not_of('-'), flag.size()));
+    if (const std::string replaced = replaced_by(bare); !replaced.empty()) {
+      return "unknown flag " + in_quotes(flag) + replaced;
+    }
     std::vector<std::string> names{"help", "print-config", "config"};
     for (const Setting& setting : settings()) {
       names.emplace_back(setting.flag);
@@ -120,7 +124,7 @@ class FlagParser {
       }
     }
     const std::vector<std::string_view> candidates(names.begin(), names.end());
-    std::string probe = lower_case(flag.substr(std::min(flag.find_first_not_of('-'), flag.size())));
+    std::string probe = lower_case(bare);
     std::ranges::replace(probe, '_', '-');
     const std::string_view nearest = nearest_name(probe, candidates);
     return "unknown flag " + in_quotes(flag) +

@@ -127,7 +127,7 @@ class Loader {
 }  // namespace
 
 std::vector<std::string> words_of(const Setting& setting, std::string_view text) {
-  if (setting.value.shape == Accessor::Shape::kList) {
+  if (setting.value.is_list()) {
     return split_list(text);
   }
   return {std::string(text)};

@@ -69,6 +69,7 @@ Forms of values:
 | DURATION | seconds `30` or `0.5`, or with units `h` `m` `s` `ms` `us` `ns`: `500ms`, `1m30s` |
 | boolean | `true` `false` `yes` `no` `on` `off` `1` `0`, any case |
 | lists | comma-separated in flags and environment, a sequence in YAML |
+| TASK=NAME | as lists in flags and environment; in YAML a mapping `{TASK: NAME}` |
 )";
 
 }  // namespace
@@ -76,19 +77,26 @@ Forms of values:
 std::string yaml_text(const Setting& setting, const Config& config) {
   const auto words = setting.value.get(config);
   const bool list = setting.value.shape == Accessor::Shape::kList;
-  if (words.empty() && !list) {
+  const bool map = setting.value.shape == Accessor::Shape::kMap;
+  if (words.empty() && !setting.value.is_list()) {
     return "null";
   }
-  std::string out = list ? "[" : "";
-  for (const std::string& word : words) {
-    out.append(&word == words.data() ? "" : ", ");
+  std::string out = list ? "[" : map ? "{" : "";
+  for (std::string_view word : words) {
+    out.append(word.data() == words.front().data() ? "" : ", ");
+    if (map) {
+      const auto equals = word.find('=');
+      append_json_string(out, word.substr(0, equals));
+      out.append(": ");
+      word.remove_prefix(equals + 1);
+    }
     if (setting.value.is_text) {
       append_json_string(out, word);
     } else {
       out.append(word);
     }
   }
-  return out.append(list ? "]" : "");
+  return out.append(list ? "]" : map ? "}" : "");
 }
 
 std::string print_config(const LoadedConfig& loaded) {

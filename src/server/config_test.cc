@@ -24,7 +24,9 @@ using config_testing::load;
 using config_testing::origin_of;
 using config_testing::yaml_fault;
 using std::chrono::seconds;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using ::testing::StartsWith;
@@ -299,6 +301,48 @@ TEST(ConfigFile, UnknownKeysNameTheNearestAndTheirLine) {
             "drain_timeout");
   EXPECT_EQ(yaml_fault("quantum: 1"),
             "c.yaml:1: unknown key 'quantum'; see docs/reference/configuration.md");
+}
+
+TEST(Config, DefaultsAreGivenByTask) {
+  const std::map<std::string, std::string> wanted{{"image-classification", "cats"},
+                                                  {"simulated", "busy"}};
+  EXPECT_EQ(
+      config_of({.flags = {"--defaults=image-classification=cats", "--defaults", "simulated=busy"}})
+          .models.defaults,
+      wanted);
+  EXPECT_EQ(config_of({.environment = {"PODSENSE_DEFAULTS=image-classification=cats, "
+                                       "simulated=busy"}})
+                .models.defaults,
+            wanted);
+  EXPECT_EQ(from_yaml("models:\n  defaults: {image-classification: cats, simulated: busy}\n")
+                .models.defaults,
+            wanted);
+  EXPECT_EQ(config_of({.environment = {"PODSENSE_DEFAULTS="}}).models.defaults.size(), 0U);
+  EXPECT_EQ(flag_fault("--defaults=cats"), "--defaults: must be TASK=NAME, not 'cats'");
+  EXPECT_THAT(flag_fault("--defaults=image=cats"),
+              AllOf(StartsWith("--defaults: must be a task, one of image-classification, "),
+                    EndsWith(", not 'image'")));
+  EXPECT_THAT(flag_fault("--defaults=tensor=cats"), EndsWith(", not 'tensor'"));
+  EXPECT_THAT(flag_fault("--defaults=simulated=a/b"),
+              StartsWith("--defaults: simulated must be a model name"));
+  EXPECT_EQ(flag_fault("--defaults=simulated="),
+            "--defaults: simulated must be a model name, not ''");
+  EXPECT_EQ(flag_fault("--defaults=simulated=a,simulated=b"),
+            "--defaults: simulated is given twice");
+  EXPECT_EQ(yaml_fault("models: {defaults: cats}"),
+            "c.yaml:1: models.defaults: must be a mapping, not 'cats'");
+}
+
+TEST(Config, AReplacedSettingIsRefusedAndTheNewOneNamed) {
+  const std::string now =
+      "; it is now --defaults tabular-classification=NAME, PODSENSE_DEFAULTS, or in YAML models: "
+      "{defaults: {tabular-classification: NAME}}";
+  EXPECT_EQ(flag_fault("--default-tabular-model=x"),
+            "unknown flag '--default-tabular-model'" + now);
+  EXPECT_EQ(faults_of({.environment = {"PODSENSE_DEFAULT_TABULAR_MODEL=x"}}),
+            "unknown environment variable 'PODSENSE_DEFAULT_TABULAR_MODEL'" + now);
+  EXPECT_EQ(yaml_fault("models: {default_tabular_model: x}"),
+            "c.yaml:1: unknown key 'models.default_tabular_model'" + now);
 }
 
 TEST(ConfigFile, WrongShapesAreFaults) {

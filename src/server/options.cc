@@ -72,9 +72,7 @@ inference::CatalogOptions catalog_options(const Config& config, const Threads& t
       .strict_readiness = models.strict_readiness,
       .load_threads = threads.executors,
       .preferred_model = models.model_name,
-      .default_image_model = models.default_image_model,
-      .default_tabular_model = models.default_tabular_model,
-      .default_simulated_model = models.default_simulated_model};
+      .defaults = {models.defaults.begin(), models.defaults.end()}};
 }
 
 inference::ServiceOptions service_options(const Config& config) {

@@ -274,6 +274,10 @@ std::optional<std::string> listen_address(std::string_view text) {
   return std::nullopt;
 }
 
+std::optional<std::string> model_name(std::string_view text) {
+  return text.empty() ? "must be a model name" : model_name_or_empty(text);
+}
+
 std::optional<std::string> model_name_or_empty(std::string_view text) {
   const auto allowed = [](char c) {
     return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'z') || c == '.' || c == '_' || c == '-';

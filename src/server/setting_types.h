@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -68,14 +69,17 @@ std::vector<std::string> split_list(std::string_view text);
 /// Checks a string that parse_string took: nullopt, or what it must be.
 using StringCheck = std::optional<std::string> (*)(std::string_view text);
 std::optional<std::string> any_string(std::string_view text);
+std::optional<std::string> model_name(std::string_view text);
 std::optional<std::string> model_name_or_empty(std::string_view text);
 std::optional<std::string> cors_origin(std::string_view text);
 std::optional<std::string> listen_address(std::string_view text);
 
 /// How one setting is read and written, with its type erased.
 struct Accessor {
-  enum class Shape { kScalar, kBoolean, kList };
+  /// kMap: a list whose words are KEY=VALUE; a mapping in YAML.
+  enum class Shape { kScalar, kBoolean, kList, kMap };
   Shape shape = Shape::kScalar;
+  [[nodiscard]] bool is_list() const { return shape == Shape::kList || shape == Shape::kMap; }
   /// Written in quotes in YAML.
   bool is_text = false;
   std::string form;  ///< what stands behind the flag in the help: NUMBER, SIZE, json|text
@@ -194,6 +198,47 @@ Accessor text_list(Group Config::* group, std::vector<std::string> Group::* memb
   Accessor accessor = list(group, member, checked_string(check), std::identity());
   accessor.is_text = true;
   accessor.form = std::move(form);
+  return accessor;
+}
+
+/// Texts by key. `known`: what must be said of a key that there is not.
+template <class Group>
+Accessor text_map(Group Config::* group, std::map<std::string, std::string> Group::* member,
+                  std::string form, StringCheck known, StringCheck check) {
+  Accessor accessor;
+  accessor.shape = Accessor::Shape::kMap;
+  accessor.is_text = true;
+  accessor.form = std::move(form);
+  accessor.set = [=, form = accessor.form](Config& config, std::span<const std::string> words) {
+    std::map<std::string, std::string> values;
+    for (const std::string& word : words) {
+      const auto equals = word.find('=');
+      const std::string key = word.substr(0, equals);
+      const std::string value = equals == std::string::npos ? "" : word.substr(equals + 1);
+      std::optional<std::string> fault;
+      if (equals == std::string::npos) {
+        fault = "must be " + form + ", not " + in_quotes(word);
+      } else if (auto unknown = known(key)) {
+        fault = *unknown + ", not " + in_quotes(key);
+      } else if (auto wrong = check(value)) {
+        fault = key + " " + *wrong + ", not " + in_quotes(value);
+      } else if (!values.emplace(key, value).second) {
+        fault = key + " is given twice";
+      }
+      if (fault) {
+        return fault;
+      }
+    }
+    config.*group.*member = std::move(values);
+    return std::optional<std::string>();
+  };
+  accessor.get = [=](const Config& config) {
+    std::vector<std::string> words;
+    for (const auto& [key, value] : config.*group.*member) {
+      words.push_back(key + "=" + value);
+    }
+    return words;
+  };
   return accessor;
 }
 

@@ -1,7 +1,10 @@
 #include "server/settings.h"
 
+#include <algorithm>
 #include <array>
 #include <iterator>
+
+#include "inference/tasks/registry.h"
 
 namespace podsense::server {
 
@@ -73,6 +76,8 @@ std::vector<Setting> listen_settings() {
   };
 }
 
+std::optional<std::string> default_task(std::string_view text);
+
 std::vector<Setting> models_settings() {
   using M = Config::Models;
   constexpr auto kIn = &Config::models;
@@ -84,18 +89,11 @@ std::vector<Setting> models_settings() {
           "Name of the one model of a folder without NAME/VERSION; in a repository, the default "
           "model for its task.",
           "MODEL_NAME"),
-      row("models.default_image_model", "default-image-model",
-          text(kIn, &M::default_image_model, "NAME", model_name_or_empty),
-          "Model that answers /predict when a request names none. Empty: the first "
-          "image-classification model by name."),
-      row("models.default_tabular_model", "default-tabular-model",
-          text(kIn, &M::default_tabular_model, "NAME", model_name_or_empty),
-          "Model that answers /predict-single and /predict-batch when a request names none. Empty: "
-          "the first tabular-classification model by name."),
-      row("models.default_simulated_model", "default-simulated-model",
-          text(kIn, &M::default_simulated_model, "NAME", model_name_or_empty),
-          "Model that answers /infer when a request names none. Empty: the first simulated model "
-          "by name."),
+      row("models.defaults", "defaults",
+          text_map(kIn, &M::defaults, "TASK=NAME", default_task, model_name),
+          "Models that answer when a request names none, by task: "
+          "{image-classification: NAME, tabular-classification: NAME, simulated: NAME}. Any other "
+          "task: its first model by name."),
       row("models.only", "only-models", text_list(kIn, &M::only, "NAMES"),
           "Serve only these models of the repository. Empty: all."),
       row("models.load_timeout", "load-timeout", duration(kIn, &M::load_timeout, {.max = hours(1)}),
@@ -477,7 +475,40 @@ std::vector<Setting> make_settings() {
   return all;
 }
 
+/// Tasks that have default models, whose requests need not name one.
+std::optional<std::string> default_task(std::string_view text) {
+  std::string known;
+  for (const inference::TaskKind* task : inference::task_kinds()) {
+    if (task->form() != inference::Form::kTensors) {
+      known += (known.empty() ? "" : ", ") + std::string(task->name());
+      if (task->name() == text) {
+        return std::nullopt;
+      }
+    }
+  }
+  return "must be a task, one of " + known;
+}
+
 }  // namespace
+
+std::string replaced_by(std::string_view name) {
+  struct Replaced {
+    std::string_view name;
+    std::string_view task;
+  };
+  constexpr std::array<Replaced, 3> kReplaced{{{"default_image_model", "image-classification"},
+                                               {"default_tabular_model", "tabular-classification"},
+                                               {"default_simulated_model", "simulated"}}};
+  std::string plain = lower_case(name);
+  std::ranges::replace(plain, '-', '_');
+  const auto found = std::ranges::find(kReplaced, plain, &Replaced::name);
+  if (found == kReplaced.end()) {
+    return {};
+  }
+  const std::string task(found->task);
+  return "; it is now --defaults " + task +
+         "=NAME, PODSENSE_DEFAULTS, or in YAML models: " + "{defaults: {" + task + ": NAME}}";
+}
 
 std::span<const Setting> settings() {
   static const std::vector<Setting> table = make_settings();

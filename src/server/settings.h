@@ -33,6 +33,10 @@ struct Section {
 std::span<const Setting> settings();
 std::span<const Section> sections();
 
+/// What is told of a setting that there was once, by its flag, its variable without PODSENSE_, or
+/// its name in YAML; empty: there was none.
+std::string replaced_by(std::string_view name);
+
 /// The default as it stands in YAML; the same form in --print-config, help and reference.
 std::string yaml_text(const Setting& setting, const Config& config);
 

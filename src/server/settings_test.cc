@@ -212,7 +212,7 @@ TEST(SettingsTable, DefaultsLieInRange) {
   Config config = config_of({});
   for (const Setting& setting : settings()) {
     const auto words = setting.value.get(config);
-    if (!words.empty() || setting.value.shape == Accessor::Shape::kList) {
+    if (!words.empty() || setting.value.is_list()) {
       EXPECT_EQ(setting.value.set(config, words), std::nullopt) << setting.key;
     }
   }
@@ -240,6 +240,8 @@ std::vector<std::string> unusual_flags() {
       flags.push_back(flag + "=1,2");
     } else if (form == "ORIGINS") {
       flags.push_back(flag + "=https://a.org,http://b.org:1");
+    } else if (form == "TASK=NAME") {
+      flags.push_back(flag + "=image-classification=a,simulated=b");
     } else if (form.contains('|')) {
       flags.push_back(flag + "=" + form.substr(0, form.find('|')));
     } else {
@@ -274,8 +276,8 @@ TEST(PrintConfig, EverySettingChangesByItsFlag) {
 }
 
 TEST(PrintConfig, QuotesTextThatYamlWouldMisread) {
-  const auto loaded = load(
-      {.flags = {"--ports-file=a: \"b\" # c", "--model-name=null", "--default-image-model=1"}});
+  const auto loaded =
+      load({.flags = {"--ports-file=a: \"b\" # c", "--model-name=null", "--defaults=simulated=1"}});
   ASSERT_TRUE(loaded);
   const std::string yaml = print_config(*loaded);
   EXPECT_THAT(yaml, HasSubstr(R"(  ports_file: "a: \"b\" # c")"));

@@ -69,7 +69,6 @@ class SimulatedModel final : public model::Model {
  public:
   explicit SimulatedModel(const model::Candidate& candidate)
       : name_(candidate.name), version_(candidate.version), manifest_(candidate.manifest) {
-    signature_.task = model::Task::kSimulated;
     signature_.inputs = {{.name = "cpu_ms", .type = DataType::kFp64, .shape = {1}}};
     signature_.outputs = {{.name = "burned_ms", .type = DataType::kFp64, .shape = {1}}};
   }
@@ -118,7 +117,7 @@ class SimulatedBackend final : public model::Backend {
  public:
   [[nodiscard]] std::string_view name() const override { return kName; }
   [[nodiscard]] bool accepts(const model::Candidate& candidate) const override {
-    return candidate.file.empty() && candidate.manifest.task == model::Task::kSimulated;
+    return candidate.file.empty() && candidate.manifest.without_file;
   }
   Result<std::shared_ptr<const model::Model>> load(const model::Candidate& candidate) override {
     if (!accepts(candidate)) {

@@ -17,7 +17,7 @@ class SimulatedTest : public ::testing::Test {
  protected:
   static model::Candidate candidate() {
     model::Candidate out{.name = "busy", .version = 3};
-    out.manifest.task = model::Task::kSimulated;
+    out.manifest.without_file = true;
     out.manifest.simulated_cpu = std::chrono::milliseconds(3);
     return out;
   }
@@ -45,7 +45,7 @@ TEST_F(SimulatedTest, IsAModelWithoutAFile) {
   EXPECT_EQ(model_->version(), 3U);
   EXPECT_EQ(model_->file_bytes(), 0U);
   EXPECT_EQ(model_->known_run_time(), std::chrono::milliseconds(3));
-  candidate_.manifest.task.reset();
+  candidate_.manifest.without_file = false;
   EXPECT_FALSE(backend_->accepts(candidate_));
   EXPECT_THAT(backend_->load(candidate_).error().message, HasSubstr("task: simulated"));
 }

@@ -142,9 +142,10 @@ VALUE_CASES = [
            "model 'random-forest' has no version '7' that is served; there are: 1"),
     single("an image model", {"features": ROW, "model": "efficientnet-lite0"}, 400,
            "model 'efficientnet-lite0' is for image-classification, this request is for "
-           "tabular-classification"),
+           "tabular-classification; ask it at /predict"),
     single("the simulated model", {"features": ROW, "model": "simulated"}, 400,
-           "model 'simulated' is for simulated, this request is for tabular-classification"),
+           "model 'simulated' is for simulated, this request is for "
+           "tabular-classification; ask it at /infer"),
     single("top_k in the query", {"features": ROW}, 400,
            "unknown query parameter 'top_k'; accepted are: model, version", query="?top_k=1"),
     single("unknown model in the query", {"features": ROW}, 404,
@@ -283,7 +284,7 @@ VALUE_CASES = [
           "random-forest, simulated", "?model=nothing"),
     infer("a model that is not simulated", b"", 400,
           "model 'random-forest' is for tabular-classification, "
-          "this request is for simulated", "?model=random-forest"),
+          "this request is for simulated; ask it at /predict-single", "?model=random-forest"),
     infer("more work than the deadline", b"", 504,
           "the work asked for takes longer than the deadline allows", "?cpu_ms=59000"),
     # --- paths and methods

@@ -38,9 +38,9 @@ class Readiness(unittest.TestCase):
 
     def test_a_default_that_the_repository_lacks(self):
         copy_models(self.root, "simulated", "random-forest")
-        for flag in ("--default-image-model", "--default-tabular-model", "--default-simulated-model"):
+        for task in ("image-classification", "tabular-classification", "simulated"):
             for more in ((), ("--reload-interval", "1s"), ("--strict-readiness",)):
-                code, _, said = serve_to_its_end(self.root, flag, "nosuch", *more)
+                code, _, said = serve_to_its_end(self.root, "--defaults", f"{task}=nosuch", *more)
                 self.assertEqual(code, 2, said)
                 self.assertIn("'nosuch'", said)
                 self.assertIn("there are: random-forest, simulated", said)
@@ -65,7 +65,7 @@ class Readiness(unittest.TestCase):
             self.assertIn(name, said)
 
     def test_a_default_in_an_empty_repository_is_no_wrong_setting(self):
-        code, _, said = serve_to_its_end(self.root, "--default-image-model", "later")
+        code, _, said = serve_to_its_end(self.root, "--defaults", "image-classification=later")
         self.assertEqual(code, 1, said)
 
     # --- with polling it runs
@@ -123,7 +123,7 @@ class Readiness(unittest.TestCase):
     def test_the_model_behind_a_default_fails(self):
         copy_models(self.root, "simulated")
         self.break_model("random-forest")
-        flags = ("--default-tabular-model", "random-forest")
+        flags = ("--defaults", "tabular-classification=random-forest")
         with Server(*flags, models=self.root) as server:
             answer = server.post_json("/predict-single", ROW)
             self.assertEqual((answer.status, answer.json["code"]), (503, "UNAVAILABLE"))

@@ -271,6 +271,19 @@ class Reload(unittest.TestCase):
             self.assertEqual(client.read().status, 200)
             wait_until(lambda: server.log_lines("model_unloaded"), what="the end of the version")
 
+    def test_model_name_is_the_default_of_its_task_in_a_repository_too(self):
+        shutil.copytree(self.root / "random-forest", self.root / "another")
+        with self.server() as server:
+            self.assertEqual(server.post_json("/predict-single", ROW).json["model"], "another")
+        for env in ({"MODEL_NAME": "random-forest"}, {"PODSENSE_MODEL_NAME": "random-forest"}):
+            with Server(models=self.root, env=env) as server:
+                answer = server.post_json("/predict-single", ROW)
+                self.assertEqual(answer.json["model"], "random-forest")
+                self.assertEqual(server.get("/infer?cpu_ms=0").json["model"], "simulated")
+        env = {"MODEL_NAME": "random-forest", "PODSENSE_DEFAULTS": "tabular-classification=another"}
+        with Server(models=self.root, env=env) as server:
+            self.assertEqual(server.post_json("/predict-single", ROW).json["model"], "another")
+
     # --- a folder with one model
     def test_a_single_model_as_kserve_mounts_it(self):
         folder = self.root / "mount"

@@ -56,16 +56,6 @@ class RequestTask : public batching::Task {
 /// @threads executor, or any for an inline model
 void run_batch(const ServedModel& served, const Clock& clock, std::span<batching::TaskPtr> batch);
 
-std::unique_ptr<RequestTask> make_task(std::shared_ptr<const ServedModel> served,
-                                       const Context& context, protocol::ClassifyRequest request,
-                                       const image::Limits& limits, std::optional<Duration> fetched,
-                                       Done<protocol::ClassifyAnswer> done);
-std::unique_ptr<RequestTask> make_task(std::shared_ptr<const ServedModel> served,
-                                       const Context& context, protocol::RowsRequest request,
-                                       Done<protocol::RowsAnswer> done);
-std::unique_ptr<RequestTask> make_task(std::shared_ptr<const ServedModel> served,
-                                       const Context& context, Duration cpu,
-                                       Done<protocol::SimulateAnswer> done);
 /// @errors kInvalidArgument: inputs or outputs that are not the model's; `done` is then untouched
 Result<std::unique_ptr<RequestTask>> make_task(std::shared_ptr<const ServedModel> served,
                                                const Context& context,

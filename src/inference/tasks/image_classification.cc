@@ -1,0 +1,111 @@
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "inference/tasks/kinds.h"
+#include "inference/tasks/pictures.h"
+#include "inference/tasks/signatures.h"
+
+namespace podsense::inference {
+namespace {
+
+class ImageClassification final : public PictureModel {
+ public:
+  using PictureModel::PictureModel;
+
+  Result<void> fit(const model::Model& model) {
+    const auto& outputs = model.signature().outputs;
+    if (!picture_input(model.signature())) {
+      return take_pictures(model, model.signature().preprocess);  // says what is wrong
+    }
+    const auto at = score_output(outputs, 1);
+    if (!at) {
+      return unfit("'task: " + std::string(kind().name()) +
+                   "' needs an output of FP32 [N, classes]; the first is " +
+                   shape_text(outputs[0]));
+    }
+    scores_ = *at;
+    return take_pictures(model, model.signature().preprocess).and_then([&] {
+      const auto classes = std::max<std::int64_t>(outputs[scores_].shape[1], 0);
+      return take_labels(model, static_cast<std::size_t>(classes), *this);
+    });
+  }
+
+ private:
+  bool answer(const ServedModel& served, const model::Outputs& outputs, std::size_t row,
+              std::size_t rows, const PictureTask& task,
+              protocol::ClassifyAnswer& answer) const override {
+    const model::TensorView output = outputs[scores_];
+    if (row == 0 && !divides(served, output, rows, rows)) {
+      return false;
+    }
+    const auto scores = elements<float>(output);
+    const std::size_t classes = scores.size() / rows;
+    answer.predictions = top(served, scores.subspan(row * classes, classes), task.request.top_k);
+    return true;
+  }
+
+  /// The best `k` of one row of scores, best first, ties by lower index.
+  static std::vector<protocol::ScoredClass> top(const ServedModel& served,
+                                                std::span<const float> scores, std::size_t k) {
+    std::vector<std::uint32_t> order(scores.size());
+    std::iota(order.begin(), order.end(), 0U);
+    k = std::min(k, order.size());
+    std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(k), order.end(),
+                      [&](std::uint32_t a, std::uint32_t b) {
+                        return scores[a] != scores[b] ? scores[a] > scores[b] : a < b;
+                      });
+    std::vector<protocol::ScoredClass> best;
+    best.reserve(k);
+    for (std::size_t i = 0; i < k; ++i) {
+      best.push_back(
+          {.index = order[i], .label = served.label(order[i]), .score = scores[order[i]]});
+    }
+    return best;
+  }
+
+  std::size_t scores_ = 0;  ///< which output
+};
+
+class Kind final : public TaskKind {
+ public:
+  using TaskKind::TaskKind;
+
+  [[nodiscard]] bool looks_like(const model::Model& model,
+                                std::vector<std::string>& warnings) const override {
+    const model::Signature& signature = model.signature();
+    const auto seen = picture_input(signature);
+    if (!seen || !score_output(signature.outputs, 2)) {
+      return false;
+    }
+    const model::PreprocessSpec& spec = signature.preprocess;
+    const bool sized = (seen->width > 0 || spec.width) && (seen->height > 0 || spec.height);
+    // Pixels scaled or centred another way give wrong classes with a straight face.
+    const bool described = spec.given != 0 || signature.preprocess_given ||
+                           signature.inputs[0].type == DataType::kUint8;
+    if (sized && !described) {
+      warnings.emplace_back(
+          "it looks like an image classifier, but nothing says how pixels become its input; for "
+          "pictures write into model.yaml: task: image-classification, and preprocess: {resize: "
+          "…, scale: …, mean: […], std: […]}");
+    }
+    return sized && described;
+  }
+
+  [[nodiscard]] Result<std::unique_ptr<ModelTask>> fit(const model::Model& model) const override {
+    auto task = std::make_unique<ImageClassification>(*this);
+    if (auto done = task->fit(model); !done) {
+      return fail(std::move(done.error()));
+    }
+    return task;
+  }
+};
+
+}  // namespace
+
+const TaskKind& image_classification() {
+  static const Kind kKind("image-classification", Form::kPicture, "/predict");
+  return kKind;
+}
+
+}  // namespace podsense::inference

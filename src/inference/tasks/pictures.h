@@ -1,0 +1,66 @@
+#pragma once
+
+/// What tasks that take pictures have in common: how a picture becomes the model's one input, and
+/// how a batch of pictures runs. Private to this module.
+
+#include <string_view>
+
+#include "image/image.h"
+#include "inference/answer_task.h"
+#include "inference/tasks/task.h"
+#include "protocol/messages.h"
+
+namespace podsense::inference {
+
+class PictureTask final : public AnswerTask<protocol::ClassifyAnswer> {
+ public:
+  PictureTask(std::shared_ptr<const ServedModel> served, const Context& context,
+              protocol::ClassifyRequest wanted, Done<protocol::ClassifyAnswer> done)
+      : AnswerTask(std::move(served), context, std::move(done)), request(std::move(wanted)) {}
+  protocol::ClassifyRequest request;
+  image::Limits limits;
+};
+
+/// @errors kInvalidArgument: an unknown name (with the accepted ones)
+Result<image::TensorSpec> tensor_spec(const model::PreprocessSpec& preprocess);
+
+class PictureModel : public ModelTask {
+ public:
+  using ModelTask::ModelTask;
+  /// Decodes, runs, has the run's outputs answered. A picture that fails is answered by itself.
+  [[nodiscard]] bool run(const ServedModel& served, const Clock& clock,
+                         std::span<batching::TaskPtr>& batch) const final;
+
+  image::TensorSpec spec;
+  bool byte_input = false;  ///< the model takes the bytes as they are
+
+ protected:
+  /// Takes over how pictures become the input. @errors kInvalidArgument: the model has no one input
+  /// for pictures, or `preprocess` does not fit it
+  Result<void> take_pictures(const model::Model& model, model::PreprocessSpec preprocess);
+
+ private:
+  struct Buffers;
+
+  /// The answer to the picture in row `row` of `rows`; false where outputs have no such rows.
+  virtual bool answer(const ServedModel& served, const model::Outputs& outputs, std::size_t row,
+                      std::size_t rows, const PictureTask& task,
+                      protocol::ClassifyAnswer& answer) const = 0;
+
+  template <class Element>
+  std::size_t decode_into(const ServedModel& served, const Clock& clock,
+                          std::span<batching::TaskPtr> batch, std::vector<Element>& tensor,
+                          image::Scratch& scratch) const;
+  [[nodiscard]] std::vector<std::int64_t> batch_shape(std::size_t rows) const;
+};
+
+/// The model's one input, where that is one for pictures: its channel dimension is 1 or 3.
+struct PictureInput {
+  bool nhwc = false;
+  std::int64_t channels = 0;
+  std::int64_t height = 0;
+  std::int64_t width = 0;
+};
+std::optional<PictureInput> picture_input(const model::Signature& signature);
+
+}  // namespace podsense::inference

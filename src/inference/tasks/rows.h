@@ -1,0 +1,124 @@
+#pragma once
+
+/// What tasks that take rows of numbers have in common: how rows become the model's one input, and
+/// how a batch of them runs. Private to this module.
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "inference/answer_task.h"
+#include "inference/tasks/signatures.h"
+#include "inference/tasks/task.h"
+#include "protocol/messages.h"
+
+namespace podsense::inference {
+
+class RowsTask final : public AnswerTask<protocol::RowsAnswer> {
+ public:
+  RowsTask(std::shared_ptr<const ServedModel> served, const Context& context,
+           protocol::RowsRequest wanted, Done<protocol::RowsAnswer> done)
+      : AnswerTask(std::move(served), context, std::move(done)), request(std::move(wanted)) {
+    rows = request.rows;
+  }
+  protocol::RowsRequest request;
+};
+
+/// Takes over the columns of the model's one input. @errors kInvalidArgument: it has no such input
+Result<void> take_rows(const model::Model& model, ModelTask& task);
+
+/// The values of a batch's requests, one after the other. Of a single request: where they are.
+std::span<const float> joined_rows(std::span<batching::TaskPtr> batch);
+
+/// What a thread runs models into; stays.
+model::Outputs& row_outputs();
+
+/// One run of `rows` rows of values.
+Result<void> run_once(const ServedModel& served, std::span<const float> values, std::size_t rows,
+                      model::Outputs& outputs);
+
+/// Runs of rows. `Task` answers: it has `answer(outputs, first, count, all)`, which is rows
+/// [first, first + count) of the `all` that a run answered. Known where it is compiled, so that a
+/// row costs no virtual call.
+template <class Task>
+class RowsModel : public ModelTask {
+ public:
+  using ModelTask::ModelTask;
+
+  [[nodiscard]] bool run(const ServedModel& served, const Clock& clock,
+                         std::span<batching::TaskPtr>& batch) const final {
+    std::size_t rows = 0;
+    for (const batching::TaskPtr& task : batch) {
+      rows += static_cast<RowsTask&>(*task).request.rows;
+    }
+    if (batch.size() == 1 && rows > 1 && !served.stacking->shared()) {
+      run_apart(served, clock, static_cast<RowsTask&>(*batch[0]));
+      return true;
+    }
+    model::Outputs& outputs = row_outputs();
+    const TimePoint begin = clock.now();
+    const auto run = run_once(served, joined_rows(batch), rows, outputs);
+    const TimePoint end = clock.now();
+    if (!run && batch.size() > 1) {
+      return false;
+    }
+    if (!run) {
+      fail_all<RowsTask>(batch, run.error(), end);
+      return true;
+    }
+    served.metrics->computed(end - begin, rows);
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      if (!divides(served, outputs[i], rows, rows)) {
+        return false;
+      }
+    }
+    std::size_t at = 0;
+    for (batching::TaskPtr& owned : batch) {
+      auto& task = static_cast<RowsTask&>(*owned);
+      task.compute = end - begin;
+      const std::size_t count = task.request.rows;
+      task.finish(self().answer(outputs, at, count, rows), end);
+      at += count;
+    }
+    return true;
+  }
+
+ private:
+  [[nodiscard]] const Task& self() const { return static_cast<const Task&>(*this); }
+
+  /// Rows of one request, each in a run of its own: of a model whose rows may depend on each other.
+  void run_apart(const ServedModel& served, const Clock& clock, RowsTask& task) const {
+    model::Outputs& outputs = row_outputs();
+    protocol::RowsAnswer answer;
+    const TimePoint begin = clock.now();
+    for (std::size_t row = 0; row < task.request.rows; ++row) {
+      const auto values =
+          std::span(task.request.values).subspan(row * task.request.columns, task.request.columns);
+      const TimePoint run_begin = clock.now();
+      const auto run = run_once(served, values, 1, outputs);
+      const TimePoint now = clock.now();
+      if (!run) {
+        return task.finish(fail(run.error()), now);
+      }
+      if (task.deadline.passed(now)) {
+        return task.finish(fail(ErrorCode::kDeadlineExceeded,
+                                "the deadline passed after " + std::to_string(row + 1) + " of " +
+                                    std::to_string(task.request.rows) + " rows"),
+                           now);
+      }
+      served.metrics->computed(now - run_begin, 1);
+      auto one = self().answer(outputs, 0, 1, 1);
+      if (!one) {
+        return task.finish(fail(std::move(one.error())), now);
+      }
+      answer.rows.push_back(std::move(one->rows.front()));
+    }
+    const TimePoint end = clock.now();
+    task.compute = end - begin;
+    task.finish(std::move(answer), end);
+  }
+};
+
+}  // namespace podsense::inference

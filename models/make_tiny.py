@@ -143,6 +143,12 @@ def tables(w):
     w.save("tabular_texts", [*nodes[:2], node("ArgMax", ["probabilities"], ["i"], axis=1, keepdims=0), node("Gather", ["names", "i"], ["label"])],
            features, [("label", STRING, ["N"]), ("probabilities", F32, ["N", 2])], [*weights, helper.make_tensor("names", STRING, [2], [b"no", "j\u00e4".encode()])])
     w.save("regressor", [node("ReduceMean", ["features"], ["y"], axes=[1])], features, [("y", F32, ["N", 1])])
+    # Two numbers and one in FP64: the least, the largest, the sum.
+    w.save("regressor_several",
+           [node("ReduceMin", ["features"], ["least"], axes=[1]), node("ReduceMax", ["features"], ["most"], axes=[1]),
+            node("Concat", ["least", "most"], ["range"], axis=1), node("Cast", ["features"], ["exact"], to=TensorProto.DOUBLE),
+            node("ReduceSum", ["exact", "axis"], ["sum"], keepdims=0)],
+           features, [("range", F32, ["N", 2]), ("sum", TensorProto.DOUBLE, ["N"])], [const("axis", np.array([1], np.int64))])
 
 
 def rows(w):

@@ -61,6 +61,10 @@ void fill_classes(const protocol::ClassifyAnswer& answer, v1::InferResponse& res
 
 Result<void> fill_row(const protocol::RowsAnswer& answer, v1::InferResponse& response) {
   const protocol::RowAnswer& row = answer.rows.front();
+  if (answer.numbers != protocol::RowsAnswer::Numbers::kProbabilities) {
+    response.mutable_value()->Add(row.values.begin(), row.values.end());
+    return {};
+  }
   // JSON knows 64-bit numbers only as texts to transcoders; the label has them in full.
   if (row.prediction < std::numeric_limits<std::int32_t>::min() ||
       row.prediction > std::numeric_limits<std::int32_t>::max()) {

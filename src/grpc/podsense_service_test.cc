@@ -93,6 +93,20 @@ TEST_F(PodsenseServiceTest, ClassifiesARowAndAPicture) {
   EXPECT_FALSE(response.has_prediction());
 }
 
+TEST_F(PodsenseServiceTest, GivesTheValuesOfARegression) {
+  put("mean", "regressor.onnx");
+  std::ofstream(root_ / "mean/model.yaml") << "task: tabular-regression\n";
+  connect();
+  v1::InferRequest request = row(20);
+  request.set_model("mean");
+  v1::InferResponse response;
+  const auto status = infer(request, response);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_THAT(response.value(), testing::ElementsAre(0.5));
+  EXPECT_FALSE(response.has_prediction());
+  EXPECT_EQ(response.probabilities_size(), 0);
+}
+
 TEST_F(PodsenseServiceTest, RefusesBadInputWithOneClearError) {
   connect();
   struct Case {

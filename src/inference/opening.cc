@@ -168,8 +168,6 @@ Result<Opened> measure_here(model::Backend& backend, const model::Candidate& can
   return opened;
 }
 
-}  // namespace
-
 /// From what is known of it already, or measured.
 Result<Opened> open_loaded(model::Backend& backend, const model::Candidate& candidate,
                            ModelPtr model, std::optional<SavedProfile> known, unsigned cores,

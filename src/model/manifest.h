@@ -6,7 +6,8 @@
 /// (`NAME/model.yaml`) and, for one version alone, inside it (`NAME/VERSION/model.yaml`, whose keys
 /// win).
 ///
-///   task: image-classification        # tabular-classification, tensor, simulated
+///   task: image-classification        # tabular-classification, tabular-regression, tensor,
+///                                     # simulated
 ///   backend: onnxruntime              # or podsense_simulated; default: by the file
 ///   labels: labels.txt                # or a list; one a line; relative, inside the model's folder
 ///   preprocess: {width: 224, height: 224, resize: crop-then-resize, crop_fraction: 0.875,

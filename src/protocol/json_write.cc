@@ -53,8 +53,30 @@ void append_head(std::string& out, const AnswerHead& head, std::string_view requ
   append_json_string(out, request_id);
 }
 
+/// `"value":1.5`, or a list where the model gives several.
+void append_values(std::string& out, const RowAnswer& row, bool as_float) {
+  const bool several = row.values.size() != 1;
+  out += several ? R"("value":[)" : R"("value":)";
+  std::string_view comma;
+  for (const double value : row.values) {
+    out += comma;
+    if (as_float) {
+      append_json_number(out, static_cast<float>(value));  // its digits, not those of the double
+    } else {
+      append_json_number(out, value);
+    }
+    comma = ",";
+  }
+  if (several) {
+    out += ']';
+  }
+}
+
 /// `"prediction":1,"label":"1","probabilities":[…]`
-void append_row(std::string& out, const RowAnswer& row) {
+void append_row(std::string& out, const RowAnswer& row, RowsAnswer::Numbers numbers) {
+  if (numbers != RowsAnswer::Numbers::kProbabilities) {
+    return append_values(out, row, numbers == RowsAnswer::Numbers::kValues);
+  }
   out += R"("prediction":)";
   if (row.text_label) {
     append_json_string(out, *row.text_label);
@@ -105,10 +127,10 @@ void write_classify(std::string& out, const ClassifyAnswer& answer, std::string_
 void write_features(std::string& out, const RowsAnswer& answer, std::string_view request_id) {
   assert(answer.rows.size() == 1);
   const RowAnswer& row = answer.rows.front();
-  reserve_more(out, row.probabilities.size(), 14);
+  reserve_more(out, row.probabilities.size() + row.values.size(), 14);
   append_head(out, answer, request_id);
   out += ',';
-  append_row(out, row);
+  append_row(out, row, answer.numbers);
   append_timing(out, answer.timing);
 }
 
@@ -121,7 +143,7 @@ void write_instances(std::string& out, const RowsAnswer& answer, std::string_vie
   for (const RowAnswer& row : answer.rows) {
     out += comma;
     out += '{';
-    append_row(out, row);
+    append_row(out, row, answer.numbers);
     out += '}';
     comma = ",";
   }

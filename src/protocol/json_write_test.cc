@@ -82,6 +82,20 @@ TEST(WriteInstances, HasOneEntryPerRow) {
             R"({"prediction":-9,"label":"","probabilities":[]}],"timing_ms":{"total":0.000}})");
 }
 
+TEST(WriteFeatures, ARegressionHasItsValueOrAListOfThem) {
+  auto answer = answered<RowsAnswer>();
+  answer.numbers = RowsAnswer::Numbers::kValues;
+  answer.rows = {{.prediction = 0, .label = {}, .text_label = {}, .values = {0.1F}}};
+  EXPECT_EQ(
+      written(write_features, answer),
+      R"({"model":"m","version":"1","request_id":"r","value":0.1,"timing_ms":{"total":0.000}})");
+  answer.numbers = RowsAnswer::Numbers::kDoubles;
+  answer.rows = {{.prediction = 0, .label = {}, .text_label = {}, .values = {0.1, -2}}};
+  EXPECT_EQ(written(write_instances, answer),
+            R"({"model":"m","version":"1","request_id":"r","predictions":[{"value":[0.1,-2]}],)"
+            R"("timing_ms":{"total":0.000}})");
+}
+
 TEST(WriteSimulate, HasTheFieldsInOrder) {
   auto answer = answered<SimulateAnswer>();
   answer.cpu = nanoseconds(25'000'400);

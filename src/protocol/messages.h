@@ -63,6 +63,7 @@ struct RowAnswer {
   std::string_view label;                 ///< borrowed likewise
   std::optional<std::string> text_label;  ///< the model's own label where that is a text
   std::vector<float> probabilities;
+  std::vector<double> values{};  ///< of a regression, instead of all of the above
 };
 
 /// What every answer carries.
@@ -77,6 +78,9 @@ struct ClassifyAnswer : AnswerHead {
   std::vector<ScoredClass> predictions;  ///< best first
 };
 struct RowsAnswer : AnswerHead {
+  /// What the numbers of each row are; kValues are those of a model that calculates in FP32.
+  enum class Numbers { kProbabilities, kValues, kDoubles };
+  Numbers numbers = Numbers::kProbabilities;
   std::vector<RowAnswer> rows;
 };
 struct SimulateAnswer : AnswerHead {

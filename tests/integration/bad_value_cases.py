@@ -142,10 +142,10 @@ VALUE_CASES = [
            "model 'random-forest' has no version '7' that is served; there are: 1"),
     single("an image model", {"features": ROW, "model": "efficientnet-lite0"}, 400,
            "model 'efficientnet-lite0' is for image-classification, this request is for "
-           "tabular-classification; ask it at /predict"),
+           "tabular-classification or tabular-regression; ask it at /predict"),
     single("the simulated model", {"features": ROW, "model": "simulated"}, 400,
            "model 'simulated' is for simulated, this request is for "
-           "tabular-classification; ask it at /infer"),
+           "tabular-classification or tabular-regression; ask it at /infer"),
     single("top_k in the query", {"features": ROW}, 400,
            "unknown query parameter 'top_k'; accepted are: model, version", query="?top_k=1"),
     single("unknown model in the query", {"features": ROW}, 404,

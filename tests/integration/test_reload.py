@@ -257,8 +257,8 @@ class Reload(unittest.TestCase):
             self.assertEqual(self.reload(server)["retired"], ["random-forest/1"])
             answer = server.post_json("/predict-single", ROW)
             self.assertEqual(answer.status, 404)
-            self.assertEqual(answer.json["error"], "no model for tabular-classification is "
-                                                   "served; there are: simulated")
+            self.assertEqual(answer.json["error"], "no model for tabular-classification or "
+                                                   "tabular-regression is served; there are: simulated")
             self.assertEqual(server.get("/infer?cpu_ms=0").status, 200)
             self.assertNotIn("random-forest", server.admin("GET", "/v1/models").text)
 

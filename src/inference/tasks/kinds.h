@@ -8,6 +8,7 @@ namespace podsense::inference {
 
 const TaskKind& image_classification();
 const TaskKind& tabular_classification();
+const TaskKind& tabular_regression();
 const TaskKind& cpu_time();
 const TaskKind& plain_tensors();
 

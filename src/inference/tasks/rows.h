@@ -113,6 +113,7 @@ class RowsModel : public ModelTask {
       if (!one) {
         return task.finish(fail(std::move(one.error())), now);
       }
+      answer.numbers = one->numbers;
       answer.rows.push_back(std::move(one->rows.front()));
     }
     const TimePoint end = clock.now();

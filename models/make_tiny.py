@@ -151,6 +151,68 @@ def tables(w):
            features, [("range", F32, ["N", 2]), ("sum", TensorProto.DOUBLE, ["N"])], [const("axis", np.array([1], np.int64))])
 
 
+def detectors(w):
+    """One picture of 32 x 32 in, boxes out, whatever the picture shows: what they find is written here, in every
+    form. Two boxes of class 1 overlap by much, one of class 0 lies on them, one is far away and one is unsure."""
+    finds = [  # x_min, y_min, x_max, y_max, score, class
+        (8, 4, 16, 12, 0.9, 1), (8, 5, 16, 12, 0.8, 1), (8, 4, 16, 12, 0.7, 0), (20, 20, 28, 28, 0.6, 1), (1, 1, 2, 2, 0.1, 0)]
+    places = 32 // 8 * 32 // 8 + 4 + 1  # cells of 8, 16 and 32 pixels
+
+    def heads(certain):
+        table = np.zeros((places, 6 + certain), np.float32)
+        for i, (a, b, c, d, score, index) in enumerate(finds):
+            table[i, :4] = (a + c) / 2, (b + d) / 2, c - a, d - b
+            table[i, 4 if certain else 4 + index] = score
+            if certain:
+                table[i, 5 + index] = 1
+        return table
+
+    def grid(table):
+        cells = [(x, y, size) for size in (8, 16, 32) for y in range(32 // size) for x in range(32 // size)]
+        out = table.copy()
+        for row, (x, y, size) in zip(out, cells):
+            row[:2] = row[:2] / size - (x, y)
+            row[2:4] = np.log(np.maximum(row[2:4], 1e-3) / size)
+        return out
+
+    def save(name, *outputs, rows=True):
+        """Each output is a constant, repeated for each picture where `rows`; the picture has no say but its number."""
+        nodes, constants, infos = [], [const("first", np.array([0], np.int64)), const("one", np.array([1], np.int64))], []
+        nodes += [node("Shape", ["image"], ["shape"]), node("Slice", ["shape", "first", "one"], ["count"])]
+        for key, values in outputs:
+            values = np.asarray(values)
+            kind = {"float32": F32, "int64": I64}[str(values.dtype)]
+            constants.append(const(key + "_all", values[None] if rows else values))
+            if rows:
+                ones = const(key + "_ones", np.ones(values.ndim, np.int64))
+                constants.append(ones)
+                nodes += [node("Concat", ["count", key + "_ones"], [key + "_times"], axis=0),
+                          node("Tile", [key + "_all", key + "_times"], [key])]
+                infos.append((key, kind, ["N", *values.shape]))
+            else:
+                zeros = node("Mul", ["count", "first"], [key + "_zero"])
+                nodes += [zeros, node("Cast", [key + "_zero"], [key + "_cast"], to=kind),
+                          node("Add", [key + "_all", key + "_cast"], [key])]
+                infos.append((key, kind, list(values.shape)))
+        w.save(name, nodes, [("image", F32, ["N", 3, 32, 32])], infos, constants)
+
+    found = np.array(finds, np.float32)
+    save("detect_yolov5", ("output0", heads(1)))
+    save("detect_yolov8", ("output0", heads(0).T.copy()))
+    save("detect_yolox", ("output", grid(heads(1))))
+    save("detect_nms", ("output0", found))
+    save("detect_nms_numbered", ("output", np.concatenate(
+        [np.zeros((len(finds), 1)), found[:, :4], found[:, 5:], found[:, 4:5]], axis=1).astype(np.float32)), rows=False)
+    scores = np.zeros((len(finds), 3), np.float32)
+    scores[:, 0] = 0.95  # the background
+    scores[range(len(finds)), 1 + found[:, 5].astype(int)] = found[:, 4]
+    save("detect_boxes_scores", ("boxes", found[:, :4] / 32), ("scores", scores))
+    save("detect_ssd", ("detection_boxes", found[:, [1, 0, 3, 2]] / 32), ("detection_scores", found[:, 4]),
+         ("detection_classes", found[:, 5] + 1), ("num_detections", np.array([4], np.float32)))
+    save("detect_torchvision", ("boxes", found[:, :4]), ("labels", found[:, 5].astype(np.int64) + 1),
+         ("scores", found[:, 4]), rows=False)
+
+
 def rows(w):
     """Whether rows of different requests may share a run: apart_* yes, mixes_* no."""
     x = [("x", F32, ["N", 4])]
@@ -249,7 +311,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder")
     writer = Writer(parser.parse_args().folder)
-    for part in (plain, failing, images, tables, outside, rows):
+    for part in (plain, failing, images, tables, detectors, outside, rows):
         part(writer)
 
 

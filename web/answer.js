@@ -1,7 +1,7 @@
 // The right-hand card: an answer, an error, or what to expect.
 
 import {curl} from './api.js';
-import {$, copyButton, h, ms, percent, whole} from './dom.js';
+import {$, copyButton, h, ms, number, percent, svg, whole} from './dom.js';
 
 const kPhases = [
   ['fetch', 'Fetch'], ['queue', 'Queue'], ['preprocess', 'Preprocess'], ['compute', 'Compute'],
@@ -68,11 +68,37 @@ function content(answer) {
     return {title: `Class ${answer.label}`, score: answer.probabilities[answer.prediction],
             rows: rows.sort((a, b) => b.score - a.score)};
   }
+  if (answer.value !== undefined) {
+    return {title: [answer.value].flat().map(number).join(', '), rows: []};
+  }
+  if (answer.picture) {
+    const found = answer.predictions.map((one) => ({label: nameOf(one), score: one.score}));
+    return {title: found.length > 0 ? `${whole(found.length)} found` : 'Nothing found', rows: found};
+  }
   if (answer.predictions) {
     const rows = answer.predictions.map((one) => ({label: one.label, score: one.score, note: one.class}));
     return {title: rows[0]?.label ?? 'nothing', score: rows[0]?.score, rows};
   }
   return {title: `${ms(answer.cpu_ms)} burnt`, rows: []};
+}
+
+const nameOf = (one) => one.label || `Class ${one.class}`;
+
+/// The picture with a box around everything that was found in it.
+function withBoxes(picture, answer) {
+  if (!answer.picture || picture?.tagName !== 'IMG') return picture;
+  const {width, height} = answer.picture;
+  const drawing = svg('svg', {viewBox: `0 0 ${width} ${height}`, class: 'boxes', 'aria-hidden': 'true'});
+  for (const one of answer.predictions) {
+    const {x_min: x, y_min: y, x_max: right, y_max: bottom} = one.box;
+    const frame = svg('rect', {x, y, width: right - x, height: bottom - y});
+    const title = svg('title');
+    title.textContent = `${nameOf(one)}, ${percent(one.score)}`;
+    frame.append(title);
+    drawing.append(frame);
+  }
+  picture.classList.add('whole');
+  return h('div.with-boxes', {}, picture, drawing);
 }
 
 function show(...nodes) {
@@ -93,7 +119,7 @@ export function showEmpty() {
 /// `picture` is an element that shows what was asked about, or null.
 export function showAnswer(answer, {request, roundTrip, picture, summary}) {
   const {title, score, rows} = content(answer);
-  show(h('div.verdict', {}, picture,
+  show(h('div.verdict', {}, withBoxes(picture, answer),
          h('div', {}, h('p.display', {}, title),
            score === undefined ? null : h('p.sure', {}, `${percent(score)} sure`),
            summary ? h('p.sure', {}, summary) : null)),

@@ -54,12 +54,13 @@ function option(value, text, disabled = false) {
   return h('option', {value, disabled}, text);
 }
 
+/// Who answers where no model is picked: the server asks the first of these tasks that has a model.
+const defaultName = () => kKinds[kind].tasks.map((task) => defaults[task]).find(Boolean);
 const keyOf = (model) => JSON.stringify([model.name, model.version]);
 
 function showModels() {
-  const {task} = kKinds[kind];
-  const fitting = models.filter((model) => model.task === task);
-  const byDefault = defaults[task] ? `Default: ${defaults[task]}` : 'Default';
+  const fitting = models.filter((model) => kKinds[kind].tasks.includes(model.task));
+  const byDefault = defaultName() ? `Default: ${defaultName()}` : 'Default';
   const options = [option('', byDefault), ...fitting.map((model) => {
     const note = model.state !== 'ready' ? ` (${model.state})` : model.latest ? ' (latest)' : '';
     return option(keyOf(model), `${model.name}, version ${model.version}${note}`, model.state !== 'ready');
@@ -78,7 +79,7 @@ function showModels() {
 function showFields() {
   if (kind !== 'numbers') return;
   const chosen = models.find((model) => keyOf(model) === $('model').value) ??
-      models.find((model) => model.name === defaults[kKinds.numbers.task] && model.latest);
+      models.find((model) => model.name === defaultName() && model.latest);
   const columns = chosen?.inputs?.[0]?.shape?.at(-1);
   makeNumbers(columns > 0 ? columns : undefined);
 }

@@ -86,7 +86,7 @@ function topK() {
 /// request(model, picture): model is {} or {model, version}, picture a File or null.
 export const kKinds = {
   image: {
-    task: 'image-classification', verb: 'Classify', ranked: true,
+    tasks: ['image-classification', 'object-detection'], verb: 'Classify', ranked: true,
     request(model, picture) {
       if (!picture) throw new InputError('Choose, drop or paste a picture first.', $('pick'));
       return {method: 'POST', path: 'predict', query: {top_k: topK(), ...model},
@@ -94,7 +94,7 @@ export const kKinds = {
     },
   },
   url: {
-    task: 'image-classification', verb: 'Classify', ranked: true,
+    tasks: ['image-classification', 'object-detection'], verb: 'Classify', ranked: true,
     request(model) {
       const url = $('url').value.trim();
       if (url === '') throw new InputError('Give the address of a picture.', $('url'));
@@ -102,7 +102,7 @@ export const kKinds = {
     },
   },
   numbers: {
-    task: 'tabular-classification', verb: 'Classify', ranked: false,
+    tasks: ['tabular-classification', 'tabular-regression'], verb: 'Classify', ranked: false,
     request(model) {
       const values = features();
       const wrong = values.findIndex((value) => !Number.isFinite(value));
@@ -115,7 +115,7 @@ export const kKinds = {
     },
   },
   simulated: {
-    task: 'simulated', verb: 'Run', ranked: false,
+    tasks: ['simulated'], verb: 'Run', ranked: false,
     request(model) {
       const cpu = Number($('cpu').value);
       if ($('cpu').value === '' || !(cpu >= 0 && cpu <= 60000)) {

@@ -56,6 +56,17 @@ void fill_classes(const protocol::ClassifyAnswer& answer, v1::InferResponse& res
     scored.set_class_(entry.index);
     scored.set_label(entry.label.data(), entry.label.size());
     scored.set_score(entry.score);
+    if (answer.picture) {
+      v1::Box& box = *scored.mutable_box();
+      box.set_x_min(entry.box.x_min);
+      box.set_y_min(entry.box.y_min);
+      box.set_x_max(entry.box.x_max);
+      box.set_y_max(entry.box.y_max);
+    }
+  }
+  if (answer.picture) {
+    response.mutable_picture()->set_width(answer.picture->width);
+    response.mutable_picture()->set_height(answer.picture->height);
   }
 }
 

@@ -107,6 +107,30 @@ TEST_F(PodsenseServiceTest, GivesTheValuesOfARegression) {
   EXPECT_EQ(response.probabilities_size(), 0);
 }
 
+TEST_F(PodsenseServiceTest, GivesTheBoxesOfADetector) {
+  put("detect", "detect_yolov8.onnx");
+  std::ofstream(root_ / "detect/model.yaml")
+      << "task: object-detection\nlabels: [cat, dog]\npreprocess: {scale: 1}\n";
+  connect();
+  v1::InferRequest request;
+  request.set_image(picture());
+  request.set_model("detect");
+  v1::InferResponse response;
+  const auto status = infer(request, response);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  ASSERT_EQ(response.predictions_size(), 3);
+  const v1::ScoredClass& first = response.predictions(0);
+  EXPECT_EQ(first.label(), "dog");
+  EXPECT_FLOAT_EQ(first.score(), 0.9F);
+  const auto width = static_cast<float>(response.picture().width());
+  const auto height = static_cast<float>(response.picture().height());
+  EXPECT_GT(width, 0);
+  EXPECT_NEAR(first.box().x_min(), width / 4, 0.01);
+  EXPECT_NEAR(first.box().x_max(), width / 2, 0.01);
+  EXPECT_NEAR(first.box().y_min(), height / 8, 0.01);
+  EXPECT_NEAR(first.box().y_max(), height * 3 / 8, 0.01);
+}
+
 TEST_F(PodsenseServiceTest, RefusesBadInputWithOneClearError) {
   connect();
   struct Case {

@@ -58,8 +58,8 @@ Plan letterbox(const TensorSpec& spec, std::uint32_t width, std::uint32_t height
           .scaled_width = w,
           .scaled_height = h,
           .window = {0, 0, w, h},
-          .pad_x = half_even(spec.width - w),
-          .pad_y = half_even(spec.height - h)};
+          .pad_x = spec.pad_after ? 0 : half_even(spec.width - w),
+          .pad_y = spec.pad_after ? 0 : half_even(spec.height - h)};
 }
 
 }  // namespace
@@ -101,6 +101,21 @@ Plan make_plan(const TensorSpec& spec, std::uint32_t displayed_width,
           .scaled_width = spec.width,
           .scaled_height = spec.height,
           .window = {0, 0, spec.width, spec.height}};
+}
+
+Geometry geometry_of(const Plan& plan, const Info& info) {
+  const bool transposed = orientation_of(info.orientation).transposed;
+  Geometry out{.width = transposed ? info.height : info.width,
+               .height = transposed ? info.width : info.height,
+               .scale_x = static_cast<double>(plan.crop.width) / plan.scaled_width,
+               .scale_y = static_cast<double>(plan.crop.height) / plan.scaled_height};
+  const auto corner = [](std::uint32_t crop, std::uint32_t window, std::uint32_t pad,
+                         double scale) {
+    return crop + (static_cast<double>(window) - pad) * scale;
+  };
+  out.left = corner(plan.crop.x, plan.window.x, plan.pad_x, out.scale_x);
+  out.top = corner(plan.crop.y, plan.window.y, plan.pad_y, out.scale_y);
+  return out;
 }
 
 StoredCrop stored_crop(const Plan& plan, const Info& info, unsigned eighths) {

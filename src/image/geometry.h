@@ -40,6 +40,9 @@ struct Plan {
 Plan make_plan(const TensorSpec& spec, std::uint32_t displayed_width,
                std::uint32_t displayed_height);
 
+/// Where the plan's tensor lies in the displayed picture.
+Geometry geometry_of(const Plan& plan, const Info& info);
+
 /// One axis of the crop in decoded pixels, stored order: real edges, since a reduced picture has
 /// the crop's edges between pixels.
 struct Span {

@@ -23,7 +23,7 @@ Result<void> convert(std::span<const std::byte> bytes, const Limits& limits = {}
                      const TensorSpec& spec = kSmall) {
   Scratch scratch;
   std::vector<float> out(element_count(spec));
-  return to_tensor(bytes, spec, limits, std::span<float>(out), scratch);
+  return to_tensor(bytes, spec, limits, std::span<float>(out), scratch).transform([](auto) {});
 }
 
 /// What a bad picture may be answered with.

@@ -155,11 +155,11 @@ Result<void> check_memory(const Info& info, const TensorSpec& spec, const Limits
 }
 
 template <class T>
-Result<void> convert(Bytes bytes, const TensorSpec& spec, const Limits& limits, std::span<T> out,
-                     Workspace& workspace) {
+Result<Geometry> convert(Bytes bytes, const TensorSpec& spec, const Limits& limits,
+                         std::span<T> out, Workspace& workspace) {
   const Budget budget(limits.max_time);
   if (auto valid = check(spec, out.size()); !valid) {
-    return valid;
+    return fail(std::move(valid.error()));
   }
   const auto header = check(bytes, limits);
   if (!header) {
@@ -167,7 +167,7 @@ Result<void> convert(Bytes bytes, const TensorSpec& spec, const Limits& limits, 
   }
   const auto& info = header->info;
   if (auto fits = check_memory(info, spec, limits); !fits) {
-    return fits;
+    return fail(std::move(fits.error()));
   }
   auto memory = MemoryBudget::share(limits.budget, MemoryUse::kDecoding);
   if (auto taken = memory.grow_to(memory_needed(info, spec)); !taken) {
@@ -180,15 +180,15 @@ Result<void> convert(Bytes bytes, const TensorSpec& spec, const Limits& limits, 
                       .pixels = gray ? Pixels::kGray : Pixels::kRgbx};
   Pipeline pipeline(spec, plan, source, workspace);
   if (auto done = decode(bytes, *header, source, limits, pipeline, workspace, budget); !done) {
-    return done;
+    return fail(std::move(done.error()));
   }
   pipeline.finish(out);
-  return {};
+  return geometry_of(plan, info);
 }
 
 template <class T>
-Result<void> convert_guarded(Bytes bytes, const TensorSpec& spec, const Limits& limits,
-                             std::span<T> out, Workspace& workspace) {
+Result<Geometry> convert_guarded(Bytes bytes, const TensorSpec& spec, const Limits& limits,
+                                 std::span<T> out, Workspace& workspace) {
   const WorkspaceLease lease(workspace);
   try {
     return convert(bytes, spec, limits, out, workspace);
@@ -245,13 +245,13 @@ std::uint64_t memory_needed(const Info& info, const TensorSpec& spec) {
   return needed;
 }
 
-Result<void> to_tensor(std::span<const std::byte> bytes, const TensorSpec& spec,
-                       const Limits& limits, std::span<float> out, Scratch& scratch) {
+Result<Geometry> to_tensor(std::span<const std::byte> bytes, const TensorSpec& spec,
+                           const Limits& limits, std::span<float> out, Scratch& scratch) {
   return convert_guarded(bytes, spec, limits, out, scratch.impl().workspace);
 }
 
-Result<void> to_tensor(std::span<const std::byte> bytes, const TensorSpec& spec,
-                       const Limits& limits, std::span<std::uint8_t> out, Scratch& scratch) {
+Result<Geometry> to_tensor(std::span<const std::byte> bytes, const TensorSpec& spec,
+                           const Limits& limits, std::span<std::uint8_t> out, Scratch& scratch) {
   return convert_guarded(bytes, spec, limits, out, scratch.impl().workspace);
 }
 

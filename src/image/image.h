@@ -87,9 +87,20 @@ struct TensorSpec {
   std::array<float, 3> mean{127.0F, 127.0F, 127.0F};
   std::array<float, 3> std{128.0F, 128.0F, 128.0F};
   std::uint8_t pad_value = 0;
+  bool pad_after = false;  ///< kLetterbox: the picture lies at the top left, not in the middle
   /// JPEG: decode at 1/2, 1/4 or 1/8 where the cropped picture stays as large as the target. False
   /// decodes in full, which agrees to the byte with Pillow's (docs/adr/0005) and costs up to 4×.
   bool scaled_decoding = true;
+};
+
+/// Where a tensor's pixels lie in its picture: picture x = left + tensor x × scale_x, and so for y.
+struct Geometry {
+  std::uint32_t width = 0;  ///< of the picture as it is displayed, which is after orientation
+  std::uint32_t height = 0;
+  double left = 0;  ///< of the tensor's corner, in pixels of the picture; negative: padding
+  double top = 0;
+  double scale_x = 1;  ///< pixels of the picture for one of the tensor
+  double scale_y = 1;
 };
 
 std::size_t element_count(const TensorSpec& spec);  ///< channels × height × width
@@ -126,6 +137,7 @@ std::uint64_t memory_needed(const Info& info, const TensorSpec& spec);
 
 /// Decodes, orients, resizes, normalises into `out`.
 /// @shape  out: element_count(spec) values, [C,H,W] or [H,W,C]
+/// @return where the tensor's pixels lie in the picture
 /// @errors kUnsupportedMedia; kPayloadTooLarge: bytes, pixels, side, frames or memory over the
 ///         limit;
 ///         kOverloaded: the budget has too little left now; kUnprocessable: truncated or corrupt;
@@ -134,11 +146,11 @@ std::uint64_t memory_needed(const Info& info, const TensorSpec& spec);
 ///         range
 /// @threads any; takes 1 to 60 ms of CPU, never call it from an I/O thread
 /// @source Pillow's Image.resize (support, a = −0.5 for bicubic, renormalised at the borders)
-Result<void> to_tensor(std::span<const std::byte> bytes, const TensorSpec& spec,
-                       const Limits& limits, std::span<float> out, Scratch& scratch);
+Result<Geometry> to_tensor(std::span<const std::byte> bytes, const TensorSpec& spec,
+                           const Limits& limits, std::span<float> out, Scratch& scratch);
 
 /// The same for models that take raw bytes: no normalisation. @shape [H,W,C] or [C,H,W] uint8
-Result<void> to_tensor(std::span<const std::byte> bytes, const TensorSpec& spec,
-                       const Limits& limits, std::span<std::uint8_t> out, Scratch& scratch);
+Result<Geometry> to_tensor(std::span<const std::byte> bytes, const TensorSpec& spec,
+                           const Limits& limits, std::span<std::uint8_t> out, Scratch& scratch);
 
 }  // namespace podsense::image

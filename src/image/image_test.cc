@@ -81,7 +81,9 @@ Result<std::vector<T>> convert(std::span<const std::byte> bytes, const TensorSpe
                                const Limits& limits = {}) {
   Scratch scratch;
   std::vector<T> out(element_count(spec));
-  return to_tensor(bytes, spec, limits, std::span<T>(out), scratch).transform([&] { return out; });
+  return to_tensor(bytes, spec, limits, std::span<T>(out), scratch).transform([&](const Geometry&) {
+    return out;
+  });
 }
 
 struct Difference {
@@ -357,6 +359,37 @@ TEST(ToTensor, RefusesAnOutputOfAnotherSize) {
   const auto done = to_tensor(read_file("scene.png"), {}, {}, std::span<float>(out), scratch);
   ASSERT_FALSE(done.has_value());
   EXPECT_EQ(done.error().code, ErrorCode::kInternal);
+}
+
+TEST(ToTensor, TellsWhereItsPixelsLieInThePicture) {
+  const auto file = read_file("jpeg_orientation_6.jpg");
+  const auto info = inspect(file, {}).value();
+  for (const Resize resize :
+       {Resize::kCropThenResize, Resize::kResizeThenCrop, Resize::kSquash, Resize::kLetterbox}) {
+    for (const bool after : {false, true}) {
+      const TensorSpec spec{.width = 40, .height = 24, .resize = resize, .pad_after = after};
+      std::vector<float> out(element_count(spec));
+      Scratch scratch;
+      const auto geometry = to_tensor(file, spec, {}, std::span<float>(out), scratch).value();
+      EXPECT_EQ(geometry.width, info.height);  // it is displayed upright
+      EXPECT_EQ(geometry.height, info.width);
+      if (resize == Resize::kLetterbox && after) {
+        EXPECT_EQ(geometry.left, 0);
+        EXPECT_EQ(geometry.top, 0);
+        continue;
+      }
+      // Every other way keeps the middle in the middle, to a pixel.
+      EXPECT_NEAR(geometry.left + geometry.scale_x * 20, geometry.width / 2.0, geometry.scale_x);
+      EXPECT_NEAR(geometry.top + geometry.scale_y * 12, geometry.height / 2.0, geometry.scale_y);
+      if (resize == Resize::kSquash) {
+        EXPECT_EQ(geometry.left, 0);
+        EXPECT_EQ(geometry.scale_x, geometry.width / 40.0);
+      } else if (resize == Resize::kLetterbox) {
+        EXPECT_LT(geometry.left, 0);  // padding
+        EXPECT_NEAR(geometry.top, 0, geometry.scale_y);
+      }
+    }
+  }
 }
 
 }  // namespace

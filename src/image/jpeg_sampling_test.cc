@@ -123,9 +123,8 @@ Result<std::vector<std::uint8_t>> convert(std::span<const std::byte> bytes,
                                           const TensorSpec& spec) {
   static Scratch scratch;
   std::vector<std::uint8_t> out(element_count(spec));
-  return to_tensor(bytes, spec, {}, std::span<std::uint8_t>(out), scratch).transform([&] {
-    return std::move(out);
-  });
+  return to_tensor(bytes, spec, {}, std::span<std::uint8_t>(out), scratch)
+      .transform([&](const Geometry&) { return std::move(out); });
 }
 
 double mean_difference(const std::vector<std::uint8_t>& a, const std::vector<std::uint8_t>& b) {

@@ -134,9 +134,8 @@ Result<std::vector<std::uint8_t>> convert(const Bytes& bytes, const TensorSpec& 
                                           const Limits& limits = {}) {
   Scratch scratch;
   std::vector<std::uint8_t> out(element_count(spec));
-  return to_tensor(bytes, spec, limits, std::span<std::uint8_t>(out), scratch).transform([&] {
-    return std::move(out);
-  });
+  return to_tensor(bytes, spec, limits, std::span<std::uint8_t>(out), scratch)
+      .transform([&](const Geometry&) { return std::move(out); });
 }
 
 /// By how many bytes decoding raises the peak of a process of its own.

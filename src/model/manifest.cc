@@ -16,6 +16,8 @@ using Key = std::string_view;
 using Node = YAML::Node;
 
 constexpr std::string_view kWithoutFile = "simulated";
+constexpr std::array<std::string_view, 4> kBoxes{"xyxy", "yxyx", "xywh", "cxcywh"};
+constexpr std::array<std::string_view, 2> kCoordinates{"pixels", "normalized"};
 constexpr std::array<std::string_view, 3> kPolicies{"latest", "all", "list"};
 constexpr std::array<std::string_view, 2> kYesNo{"true", "false"};
 constexpr double kHourMs = 3'600'000;
@@ -44,6 +46,44 @@ Result<void> read_task(Key key, const Node& node, Draft& out) {
     out.manifest.without_file = name == kWithoutFile;
     out.manifest.task = std::move(name);
   });
+}
+
+Result<void> read_head(Key key, const Node& node, DetectionSpec& out) {
+  return yaml_text(key, node).map(into(out.head));
+}
+Result<void> read_boxes(Key key, const Node& node, DetectionSpec& out) {
+  return yaml_choice(key, node, kBoxes).map(into(out.boxes));
+}
+Result<void> read_coordinates(Key key, const Node& node, DetectionSpec& out) {
+  return yaml_choice(key, node, kCoordinates).map(into(out.coordinates));
+}
+Result<void> read_first_class(Key key, const Node& node, DetectionSpec& out) {
+  return yaml_whole(key, node, {0, 65'536}).map(into(out.first_class));
+}
+Result<void> read_score_threshold(Key key, const Node& node, DetectionSpec& out) {
+  return yaml_real(key, node, {0, 1}).map([&](double v) { out.score_threshold = v; });
+}
+Result<void> read_iou_threshold(Key key, const Node& node, DetectionSpec& out) {
+  return yaml_real(key, node, {0, 1}).map([&](double v) { out.iou_threshold = v; });
+}
+Result<void> read_max_boxes(Key key, const Node& node, DetectionSpec& out) {
+  return yaml_whole(key, node, {1, 1000}).map([&](std::uint64_t v) {
+    out.max_boxes = static_cast<std::uint32_t>(v);
+  });
+}
+
+constexpr std::array<YamlKey<DetectionSpec>, 7> kDetectionKeys{{
+    {"head", read_head},
+    {"boxes", read_boxes},
+    {"coordinates", read_coordinates},
+    {"first_class", read_first_class},
+    {"score_threshold", read_score_threshold},
+    {"iou_threshold", read_iou_threshold},
+    {"max_boxes", read_max_boxes},
+}};
+
+Result<void> read_detection(Key key, const Node& node, Draft& out) {
+  return read_map(key, node, kDetectionKeys, out.manifest.detection);
 }
 
 Result<void> read_backend(Key key, const Node& node, Draft& out) {
@@ -235,6 +275,7 @@ constexpr std::array<YamlKey<Draft>, 15> kTopKeys{{
     {"task", read_task},
     {"labels", read_labels},
     {"preprocess", read_preprocess_section},
+    {"detection", read_detection},
     {"versions", read_versions},
     {"batching", read_batching},
     {"instances", read_instances},

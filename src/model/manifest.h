@@ -6,13 +6,15 @@
 /// (`NAME/model.yaml`) and, for one version alone, inside it (`NAME/VERSION/model.yaml`, whose keys
 /// win).
 ///
-///   task: image-classification        # tabular-classification, tabular-regression, tensor,
-///                                     # simulated
+///   task: image-classification        # object-detection, tabular-classification,
+///                                     # tabular-regression, tensor, simulated
 ///   backend: onnxruntime              # or podsense_simulated; default: by the file
 ///   labels: labels.txt                # or a list; one a line; relative, inside the model's folder
 ///   preprocess: {width: 224, height: 224, resize: crop-then-resize, crop_fraction: 0.875,
 ///                filter: bicubic, channels: rgb, layout: nchw, scale: 1, mean: [127, 127, 127],
-///                std: [128, 128, 128]}
+///                std: [128, 128, 128], pad: 114, place: center}
+///   detection: {head: yolov8, boxes: cxcywh, coordinates: pixels, first_class: 0,
+///               score_threshold: 0.25, iou_threshold: 0.45, max_boxes: 100}
 ///   versions: {policy: latest, keep: 1}        # newest `keep`; or all; or
 ///                                              # {policy: list, list: [1, 3]}
 ///   batching: {max_batch: 32, max_delay_ms: 0, # rows in one run
@@ -50,6 +52,8 @@ enum class VersionPolicy { kLatest, kAll, kList };
 struct PreprocessSpec {
   std::optional<std::uint32_t> width, height;  ///< unset: the model's input shape
   std::string resize = "crop-then-resize";     ///< resize-then-crop, squash, letterbox
+  std::uint32_t pad = 0;                       ///< letterbox: the byte around the picture
+  std::string place = "center";                ///< letterbox: where the picture lies; top-left
   double crop_fraction = 0.875;
   std::string filter = "bicubic";     ///< bilinear, lanczos, box, nearest
   std::string channels = "rgb";       ///< bgr, gray
@@ -69,6 +73,8 @@ struct PreprocessSpec {
     kScale = 1U << 7U,
     kMean = 1U << 8U,
     kStd = 1U << 9U,
+    kPad = 1U << 10U,
+    kPlace = 1U << 11U,
   };
   std::uint32_t given = 0;  ///< keys that were written down; the rest is told from the ONNX file
 };
@@ -84,6 +90,18 @@ struct WarmupInput {
   std::filesystem::path file;  ///< of the values' bytes, as the Open Inference Protocol packs them
 };
 
+/// How an object detector's outputs are read. Names only, as with PreprocessSpec; what is empty or
+/// unset is the head's own.
+struct DetectionSpec {
+  std::string head;                       ///< empty: told from the outputs
+  std::string boxes;                      ///< xyxy, yxyx, xywh, cxcywh
+  std::string coordinates;                ///< pixels (of the model's input), normalized (0 to 1)
+  std::uint32_t first_class = 0;          ///< the number of the class that the first label names
+  std::optional<double> score_threshold;  ///< 0 to 1
+  std::optional<double> iou_threshold;    ///< boxes of a class that overlap more are one
+  std::optional<std::uint32_t> max_boxes;
+};
+
 struct Manifest {
   std::string backend;  ///< empty: by the file
   std::string task;     ///< empty: told from the ONNX inputs and outputs
@@ -91,6 +109,7 @@ struct Manifest {
   bool without_file = false;
   std::vector<std::string> labels;
   std::optional<PreprocessSpec> preprocess;
+  DetectionSpec detection;
   VersionPolicy version_policy = VersionPolicy::kLatest;
   std::uint32_t keep_versions = 1;
   std::vector<std::uint64_t> listed_versions;

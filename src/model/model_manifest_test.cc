@@ -71,6 +71,24 @@ simulated: {cpu_ms: 12.5}
   EXPECT_EQ(manifest->simulated_cpu, std::chrono::microseconds(12500));
 }
 
+TEST(Manifest, ReadsHowADetectorIsRead) {
+  const auto manifest = parse(
+      "detection: {head: yolox, boxes: yxyx, coordinates: normalized, first_class: 1, "
+      "score_threshold: 0.3, iou_threshold: 0.6, max_boxes: 7}\n"
+      "preprocess: {resize: letterbox, pad: 114, place: top-left}");
+  ASSERT_TRUE(manifest) << manifest.error().message;
+  const DetectionSpec& detection = manifest->detection;
+  EXPECT_EQ(detection.head, "yolox");
+  EXPECT_EQ(detection.boxes, "yxyx");
+  EXPECT_EQ(detection.coordinates, "normalized");
+  EXPECT_EQ(detection.first_class, 1U);
+  EXPECT_EQ(detection.score_threshold, 0.3);
+  EXPECT_EQ(detection.iou_threshold, 0.6);
+  EXPECT_EQ(detection.max_boxes, 7U);
+  EXPECT_EQ(manifest->preprocess->pad, 114U);
+  EXPECT_EQ(manifest->preprocess->place, "top-left");
+}
+
 TEST(Manifest, EmptyTextKeepsTheBase) {
   Manifest base;
   base.threads = 7;
@@ -115,8 +133,9 @@ TEST(Manifest, SaysWhatIsWrongAndWhere) {
       {"simulated:\n  zzzzzzzz: 1",
        "line 2: unknown key 'zzzzzzzz' in 'simulated'; known are cpu_ms"},
       {"[1]: 2",
-       "line 1: unknown key a list; known are backend, task, labels, preprocess, versions, "
-       "batching, instances, threads, weight, warmup, timeout_ms, limits, file, sha256, simulated"},
+       "line 1: unknown key a list; known are backend, task, labels, preprocess, detection, "
+       "versions, batching, instances, threads, weight, warmup, timeout_ms, limits, file, sha256, "
+       "simulated"},
       {"threads: 1\nthreads: 2", "line 2: 'threads' stands twice"},
       {"[]", "line 1: the manifest must be a map of keys to values"},
       {"just text", "line 1: the manifest must be a map of keys to values"},

@@ -15,6 +15,7 @@ constexpr std::array<std::string_view, 5> kFilters{"bicubic", "bilinear", "lancz
                                                    "nearest"};
 constexpr std::array<std::string_view, 3> kChannels{"rgb", "bgr", "gray"};
 constexpr std::array<std::string_view, 2> kLayouts{"nchw", "nhwc"};
+constexpr std::array<std::string_view, 2> kPlaces{"center", "top-left"};
 constexpr WholeRange kSide{1, 16'384};
 
 using Key = std::string_view;
@@ -100,7 +101,19 @@ Result<void> read_std(Key key, const Node& node, PreprocessSpec& spec) {
   return read_per_channel(key, node, {1e-9, 1e9}, spec.std);
 }
 
-constexpr std::array<YamlKey<PreprocessSpec>, 10> kKeys{{
+Result<void> read_pad(Key key, const Node& node, PreprocessSpec& spec) {
+  spec.given |= PreprocessSpec::kPad;
+  return yaml_whole(key, node, {0, 255}).map([&](std::uint64_t v) {
+    spec.pad = static_cast<std::uint32_t>(v);
+  });
+}
+
+Result<void> read_place(Key key, const Node& node, PreprocessSpec& spec) {
+  spec.given |= PreprocessSpec::kPlace;
+  return yaml_choice(key, node, kPlaces).map([&](std::string v) { spec.place = std::move(v); });
+}
+
+constexpr std::array<YamlKey<PreprocessSpec>, 12> kKeys{{
     {"width", read_width},
     {"height", read_height},
     {"resize", read_resize},
@@ -111,6 +124,8 @@ constexpr std::array<YamlKey<PreprocessSpec>, 10> kKeys{{
     {"scale", read_scale},
     {"mean", read_mean},
     {"std", read_std},
+    {"pad", read_pad},
+    {"place", read_place},
 }};
 
 /// Lower case, up to the first blank: "NCHW f32" → "nchw".
@@ -191,6 +206,8 @@ PreprocessSpec overlay(const PreprocessSpec& file, const PreprocessSpec& manifes
   take(PreprocessSpec::kScale, &PreprocessSpec::scale);
   take(PreprocessSpec::kMean, &PreprocessSpec::mean);
   take(PreprocessSpec::kStd, &PreprocessSpec::std);
+  take(PreprocessSpec::kPad, &PreprocessSpec::pad);
+  take(PreprocessSpec::kPlace, &PreprocessSpec::place);
   out.given |= manifest.given;
   return out;
 }

@@ -53,6 +53,18 @@ void append_head(std::string& out, const AnswerHead& head, std::string_view requ
   append_json_string(out, request_id);
 }
 
+void append_box(std::string& out, const Box& box) {
+  const auto side = [&out](std::string_view key, float value) {
+    out += key;
+    append_json_number(out, value);
+  };
+  side(R"(,"box":{"x_min":)", box.x_min);
+  side(R"(,"y_min":)", box.y_min);
+  side(R"(,"x_max":)", box.x_max);
+  side(R"(,"y_max":)", box.y_max);
+  out += '}';
+}
+
 /// `"value":1.5`, or a list where the model gives several.
 void append_values(std::string& out, const RowAnswer& row, bool as_float) {
   const bool several = row.values.size() != 1;
@@ -105,7 +117,7 @@ void reserve_more(std::string& out, std::size_t entries, std::size_t bytes_each)
 }  // namespace
 
 void write_classify(std::string& out, const ClassifyAnswer& answer, std::string_view request_id) {
-  reserve_more(out, answer.predictions.size(), 80);
+  reserve_more(out, answer.predictions.size(), answer.picture ? 180 : 80);
   append_head(out, answer, request_id);
   out += R"(,"predictions":[)";
   std::string_view comma;
@@ -117,10 +129,20 @@ void write_classify(std::string& out, const ClassifyAnswer& answer, std::string_
     append_json_string(out, entry.label);
     out += R"(,"score":)";
     append_json_number(out, entry.score);
+    if (answer.picture) {
+      append_box(out, entry.box);
+    }
     out += '}';
     comma = ",";
   }
   out += ']';
+  if (answer.picture) {
+    out += R"(,"picture":{"width":)";
+    append_json_number(out, answer.picture->width);
+    out += R"(,"height":)";
+    append_json_number(out, answer.picture->height);
+    out += '}';
+  }
   append_timing(out, answer.timing);
 }
 

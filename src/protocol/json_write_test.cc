@@ -82,6 +82,17 @@ TEST(WriteInstances, HasOneEntryPerRow) {
             R"({"prediction":-9,"label":"","probabilities":[]}],"timing_ms":{"total":0.000}})");
 }
 
+TEST(WriteClassify, ADetectorsPredictionsHaveBoxes) {
+  auto answer = answered<ClassifyAnswer>();
+  answer.picture = {.width = 640, .height = 480};
+  answer.predictions = {{.index = 2, .label = "car", .score = 0.5F, .box = {1, 2.5F, 30, 40}}};
+  EXPECT_EQ(
+      written(write_classify, answer),
+      R"({"model":"m","version":"1","request_id":"r","predictions":[{"class":2,"label":"car",)"
+      R"("score":0.5,"box":{"x_min":1,"y_min":2.5,"x_max":30,"y_max":40}}],)"
+      R"("picture":{"width":640,"height":480},"timing_ms":{"total":0.000}})");
+}
+
 TEST(WriteFeatures, ARegressionHasItsValueOrAListOfThem) {
   auto answer = answered<RowsAnswer>();
   answer.numbers = RowsAnswer::Numbers::kValues;

@@ -26,7 +26,8 @@ struct ClassifyRequest {
   ModelRef model;
   std::string image;  ///< encoded bytes, owned; exactly one of image and url is set
   std::string url;
-  std::uint32_t top_k = 5;       ///< 1..1000, clamped to the number of classes
+  /// Classes, or boxes found, to answer at most: 1..1000. Unset: the task's own number.
+  std::optional<std::uint32_t> top_k;
   MemoryBudget::Share memory{};  ///< in which a fetched image is counted
 };
 
@@ -51,10 +52,24 @@ struct Timing {
   Duration total{};
 };
 
+/// In pixels of the picture as it is displayed, from its upper left corner.
+struct Box {
+  float x_min = 0;
+  float y_min = 0;
+  float x_max = 0;
+  float y_max = 0;
+};
+
 struct ScoredClass {
   std::uint32_t index = 0;
   std::string_view label;  ///< borrowed from the model version that Answer::owner keeps alive
   float score = 0;
+  Box box{};  ///< where ClassifyAnswer::picture is set
+};
+
+struct PictureSize {
+  std::uint32_t width = 0;
+  std::uint32_t height = 0;
 };
 
 struct RowAnswer {
@@ -76,6 +91,7 @@ struct AnswerHead {
 
 struct ClassifyAnswer : AnswerHead {
   std::vector<ScoredClass> predictions;  ///< best first
+  std::optional<PictureSize> picture;    ///< as displayed; set where predictions have boxes
 };
 struct RowsAnswer : AnswerHead {
   /// What the numbers of each row are; kValues are those of a model that calculates in FP32.

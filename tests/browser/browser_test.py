@@ -219,6 +219,27 @@ def version_can_be_picked(page):
     check(shown == picked, f"picked {picked}, answered by {shown}")
 
 
+@test
+def a_detectors_boxes_are_drawn_on_the_picture(page):
+    page.load(base=page.options.detector)
+    page.classify()
+    page.browser.until("document.querySelector('.asked').naturalWidth > 0", "the picture asked about")
+    check(page.text(".verdict .display") == "3 found", page.text(".verdict"))
+    check([bar.strip() for bar in page.bars()] == ["dog", "cat", "dog"], f"bars: {page.bars()}")
+    titles = page.js("[...document.querySelectorAll('.boxes rect title')].map((e) => e.textContent)")
+    check(titles == ["dog, 90 %", "cat, 70 %", "dog, 60 %"], f"titles: {titles}")
+    # The first box is from a quarter to a half across, and from an eighth to three eighths down.
+    shares = page.js("""(() => {
+      const image = document.querySelector('.asked').getBoundingClientRect();
+      const box = document.querySelector('.boxes rect').getBoundingClientRect();
+      return [(box.left - image.left) / image.width, (box.right - image.left) / image.width,
+              (box.top - image.top) / image.height, (box.bottom - image.top) / image.height];
+    })()""")
+    check(all(abs(share - wanted) < 0.02 for share, wanted in zip(shares, (0.25, 0.5, 0.125, 0.375))),
+          f"the first box lies at {shares}")
+    page.shot("detector")
+
+
 # ---- the other tabs
 
 
@@ -478,6 +499,7 @@ def main():
     parser.add_argument("--base", required=True, help="the server, e.g. http://127.0.0.1:8080")
     parser.add_argument("--keyed", default="", help="a server that asks for keys")
     parser.add_argument("--key", default="", help="one that it takes")
+    parser.add_argument("--detector", default="", help="a server with one detector, tiny/detect_yolov8.onnx")
     parser.add_argument("--image", required=True, help="a photograph")
     parser.add_argument("--expect-label", required=True, help="part of a label among its first five")
     parser.add_argument("--screenshots", required=True, help="folder to write PNGs to")
@@ -485,7 +507,8 @@ def main():
     options = parser.parse_args()
     pathlib.Path(options.screenshots).mkdir(parents=True, exist_ok=True)
     chosen = [function for function in TESTS if options.only in function.__name__ and
-              (options.keyed or function is not a_key_is_asked_for_and_kept_for_the_tab)]
+              (options.keyed or function is not a_key_is_asked_for_and_kept_for_the_tab) and
+              (options.detector or function is not a_detectors_boxes_are_drawn_on_the_picture)]
     failed = 0
     with Browser() as browser:
         page = Page(browser, options)

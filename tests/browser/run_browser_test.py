@@ -4,6 +4,7 @@
     run_browser_test.py SCREENSHOTS        environment: as tests/integration/harness.py
 """
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,19 +14,28 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "integration"))
 
 from harness import GOLDEN, Server  # noqa: E402  the path has to be set first
+from oip_models import TINY  # noqa: E402
 
 
 def main() -> int:
     key = "browser-0123456789abcdef"
     with tempfile.NamedTemporaryFile("w") as keys:
         print(f"browser:{key}", file=keys, flush=True)
-        with Server() as server, Server("--auth-api-keys", keys.name) as keyed:
-            return test(server, keyed, key)
+        with tempfile.TemporaryDirectory() as folder:
+            detector = Path(folder) / "detector"
+            (detector / "1").mkdir(parents=True)
+            shutil.copy(TINY / "detect_yolov8.onnx", detector / "1/model.onnx")
+            (detector / "model.yaml").write_text(
+                "task: object-detection\nlabels: [cat, dog]\npreprocess: {scale: 1}\n")
+            with Server() as server, Server("--auth-api-keys", keys.name) as keyed, \
+                    Server(models=Path(folder)) as detecting:
+                return test(server, keyed, key, detecting)
 
 
-def test(server, keyed, key) -> int:
+def test(server, keyed, key, detecting) -> int:
     return subprocess.run(
         [sys.executable, HERE / "browser_test.py", "--base", f"http://127.0.0.1:{server.http_port}",
+         "--detector", f"http://127.0.0.1:{detecting.http_port}",
          "--keyed", f"http://127.0.0.1:{keyed.http_port}", "--key", key,
          "--image", GOLDEN / "photos/imagenet_04_949.jpg", "--expect-label", "strawberry",
          "--screenshots", sys.argv[1]], check=False).returncode

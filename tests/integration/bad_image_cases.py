@@ -256,7 +256,7 @@ IMAGE_CASES = [
     predict("a model of another task", JPEG, 400,
             "model 'random-forest' is for "
             "tabular-classification, this request is for "
-            "image-classification; ask it at /predict-single", query="?model=random-forest"),
+            "image-classification or object-detection; ask it at /predict-single", query="?model=random-forest"),
     predict("path as model", JPEG, 404,
             "no model '../../etc/passwd' is served; there "
             "are: efficientnet-lite0, random-forest, simulated", query="?model=../../etc/passwd"),

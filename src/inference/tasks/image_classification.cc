@@ -41,9 +41,12 @@ class ImageClassification final : public PictureModel {
     }
     const auto scores = elements<float>(output);
     const std::size_t classes = scores.size() / rows;
-    answer.predictions = top(served, scores.subspan(row * classes, classes), task.request.top_k);
+    answer.predictions =
+        top(served, scores.subspan(row * classes, classes), task.request.top_k.value_or(kTop));
     return true;
   }
+
+  static constexpr std::uint32_t kTop = 5;
 
   /// The best `k` of one row of scores, best first, ties by lower index.
   static std::vector<protocol::ScoredClass> top(const ServedModel& served,

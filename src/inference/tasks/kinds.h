@@ -7,6 +7,7 @@
 namespace podsense::inference {
 
 const TaskKind& image_classification();
+const TaskKind& object_detection();
 const TaskKind& tabular_classification();
 const TaskKind& tabular_regression();
 const TaskKind& cpu_time();

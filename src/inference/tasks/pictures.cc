@@ -100,9 +100,12 @@ Result<image::TensorSpec> tensor_spec(const PreprocessSpec& preprocess) {
       {{"rgb", Channels::kRgb}, {"bgr", Channels::kBgr}, {"gray", Channels::kGray}});
   const auto layout = named<Layout>("layout", preprocess.layout.value_or("nchw"),
                                     {{"nchw", Layout::kNchw}, {"nhwc", Layout::kNhwc}});
+  const auto pad_after =
+      named<bool>("place", preprocess.place, {{"center", false}, {"top-left", true}});
   for (const Error* error :
        {resize ? nullptr : &resize.error(), filter ? nullptr : &filter.error(),
-        channels ? nullptr : &channels.error(), layout ? nullptr : &layout.error()}) {
+        channels ? nullptr : &channels.error(), layout ? nullptr : &layout.error(),
+        pad_after ? nullptr : &pad_after.error()}) {
     if (error != nullptr) {
       return fail(*error);
     }
@@ -114,7 +117,9 @@ Result<image::TensorSpec> tensor_spec(const PreprocessSpec& preprocess) {
                          .filter = *filter,
                          .channels = *channels,
                          .layout = *layout,
-                         .scale = static_cast<float>(preprocess.scale)};
+                         .scale = static_cast<float>(preprocess.scale),
+                         .pad_value = static_cast<std::uint8_t>(preprocess.pad),
+                         .pad_after = *pad_after};
   for (std::size_t c = 0; c < 3; ++c) {
     const auto at = [c](const std::vector<double>& values, double otherwise) {
       return static_cast<float>(values.empty() ? otherwise
@@ -188,6 +193,7 @@ std::size_t PictureModel::decode_into(const ServedModel& served, const Clock& cl
       task.finish(fail(decoded.error()), end);
       continue;
     }
+    task.geometry = *decoded;
     task.preprocess = end - begin;
     task.preprocessed = end;
     served.metrics->preprocessed(end - begin);

@@ -19,6 +19,7 @@ class PictureTask final : public AnswerTask<protocol::ClassifyAnswer> {
       : AnswerTask(std::move(served), context, std::move(done)), request(std::move(wanted)) {}
   protocol::ClassifyRequest request;
   image::Limits limits;
+  image::Geometry geometry;  ///< once it is decoded
 };
 
 /// @errors kInvalidArgument: an unknown name (with the accepted ones)

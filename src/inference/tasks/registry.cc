@@ -33,8 +33,9 @@ std::string TaskKind::way_of(std::string_view model) const {
 }
 
 std::span<const TaskKind* const> task_kinds() {
-  static const std::array<const TaskKind*, 5> kKinds{
-      &image_classification(), &tabular_classification(), &tabular_regression(), &cpu_time(), &plain_tensors()};
+  static const std::array<const TaskKind*, 6> kKinds{
+      &image_classification(), &object_detection(), &tabular_classification(),
+      &tabular_regression(),   &cpu_time(),         &plain_tensors()};
   return kKinds;
 }
 

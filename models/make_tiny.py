@@ -143,6 +143,17 @@ def tables(w):
     w.save("tabular_texts", [*nodes[:2], node("ArgMax", ["probabilities"], ["i"], axis=1, keepdims=0), node("Gather", ["names", "i"], ["label"])],
            features, [("label", STRING, ["N"]), ("probabilities", F32, ["N", 2])], [*weights, helper.make_tensor("names", STRING, [2], [b"no", "j\u00e4".encode()])])
     w.save("regressor", [node("ReduceMean", ["features"], ["y"], axes=[1])], features, [("y", F32, ["N", 1])])
+    # The first three numbers of a row are its scores, whatever they are; the first alone; a label that counts from 5.
+    cut = lambda end: [const("from", np.array([0], np.int64)), const("to", np.array([end], np.int64)),  # noqa: E731
+                       const("along", np.array([1], np.int64))]
+    slices = [node("Slice", ["features", "from", "to", "along"], ["scores"])]
+    w.save("tabular_logits", slices, features, [("scores", F32, ["N", 3])], cut(3))
+    w.save("tabular_one_score", slices, features, [("scores", F32, ["N", 1])], cut(1))
+    w.save("tabular_from_five",
+           [*slices, node("ArgMax", ["scores"], ["best"], axis=1, keepdims=0), node("Add", ["best", "five"], ["label"])],
+           features, [("label", I64, ["N"]), ("scores", F32, ["N", 3])], [*cut(3), const("five", np.int64(5))])
+    w.save("picture_means", [node("ReduceMean", ["image"], ["means"], axes=[2, 3], keepdims=0)],
+           [("image", F32, ["N", 3, 8, 8])], [("means", F32, ["N", 3])])
     # Two numbers and one in FP64: the least, the largest, the sum.
     w.save("regressor_several",
            [node("ReduceMin", ["features"], ["least"], axes=[1]), node("ReduceMax", ["features"], ["most"], axes=[1]),

@@ -68,6 +68,9 @@ function content(answer) {
     return {title: `Class ${answer.label}`, score: answer.probabilities[answer.prediction],
             rows: rows.sort((a, b) => b.score - a.score)};
   }
+  if (answer.scores) {
+    return {title: `Class ${answer.label}`, rows: []};  // the JSON has the scores: no shares to draw
+  }
   if (answer.value !== undefined) {
     return {title: [answer.value].flat().map(number).join(', '), rows: []};
   }

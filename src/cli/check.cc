@@ -184,6 +184,10 @@ Row open_model(const model::Backends& backends, const model::Candidate& candidat
   row.text = (*task)->kind().name();
   row.sharing = sharing(**loaded);
   row.warnings = (*task)->warnings;
+  (*task)->probe(**loaded);
+  if (std::string seen = (*task)->observed(); !seen.empty()) {
+    row.warnings.push_back(std::move(seen));
+  }
   if (const auto hash = model::fast_hash_file(candidate.file)) {
     row.hash = hash->hex();
   }

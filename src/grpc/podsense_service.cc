@@ -72,7 +72,8 @@ void fill_classes(const protocol::ClassifyAnswer& answer, v1::InferResponse& res
 
 Result<void> fill_row(const protocol::RowsAnswer& answer, v1::InferResponse& response) {
   const protocol::RowAnswer& row = answer.rows.front();
-  if (answer.numbers != protocol::RowsAnswer::Numbers::kProbabilities) {
+  using Numbers = protocol::RowsAnswer::Numbers;
+  if (answer.numbers == Numbers::kValues || answer.numbers == Numbers::kDoubles) {
     response.mutable_value()->Add(row.values.begin(), row.values.end());
     return {};
   }
@@ -85,8 +86,10 @@ Result<void> fill_row(const protocol::RowsAnswer& answer, v1::InferResponse& res
   }
   response.set_prediction(static_cast<std::int32_t>(row.prediction));
   const std::string_view label = row.text_label ? std::string_view(*row.text_label) : row.label;
-  response.set_label(label.data(), label.size());
-  response.mutable_probabilities()->Add(row.probabilities.begin(), row.probabilities.end());
+  response.set_label(label.empty() ? std::to_string(row.prediction) : std::string(label));
+  auto& numbers = answer.numbers == Numbers::kScores ? *response.mutable_scores()
+                                                     : *response.mutable_probabilities();
+  numbers.Add(row.probabilities.begin(), row.probabilities.end());
   return {};
 }
 

@@ -612,6 +612,9 @@ std::vector<std::string> Catalog::warnings() const {
       for (const std::string& warning : version.served->warnings) {
         warnings.push_back(full_name(name, version.served->version) + ": " + warning);
       }
+      if (const std::string seen = version.served->task->observed(); !seen.empty()) {
+        warnings.push_back(full_name(name, version.served->version) + ": " + seen);
+      }
     }
   }
   return warnings;

@@ -10,6 +10,7 @@
 #include "inference/row_check.h"
 #include "inference/saved_profiles.h"
 #include "inference/served_model.h"
+#include "inference/tasks/task.h"
 
 namespace podsense::inference {
 namespace {
@@ -157,6 +158,7 @@ void StackingChecks::run() {
     }
     if (const auto served = next.lock()) {
       finish_stacking(*served, saved_, clock_);
+      served->task->probe(*served->model);
     }
   }
 }

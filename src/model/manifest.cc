@@ -16,6 +16,7 @@ using Key = std::string_view;
 using Node = YAML::Node;
 
 constexpr std::string_view kWithoutFile = "simulated";
+constexpr std::array<std::string_view, 3> kPostprocesses{"softmax", "sigmoid", "none"};
 constexpr std::array<std::string_view, 4> kBoxes{"xyxy", "yxyx", "xywh", "cxcywh"};
 constexpr std::array<std::string_view, 2> kCoordinates{"pixels", "normalized"};
 constexpr std::array<std::string_view, 3> kPolicies{"latest", "all", "list"};
@@ -46,6 +47,10 @@ Result<void> read_task(Key key, const Node& node, Draft& out) {
     out.manifest.without_file = name == kWithoutFile;
     out.manifest.task = std::move(name);
   });
+}
+
+Result<void> read_postprocess(Key key, const Node& node, Draft& out) {
+  return yaml_choice(key, node, kPostprocesses).map(into(out.manifest.postprocess));
 }
 
 Result<void> read_head(Key key, const Node& node, DetectionSpec& out) {
@@ -270,11 +275,12 @@ Result<void> read_sha256(Key key, const Node& node, Draft& out) {
   return {};
 }
 
-constexpr std::array<YamlKey<Draft>, 15> kTopKeys{{
+constexpr std::array<YamlKey<Draft>, 16> kTopKeys{{
     {"backend", read_backend},
     {"task", read_task},
     {"labels", read_labels},
     {"preprocess", read_preprocess_section},
+    {"postprocess", read_postprocess},
     {"detection", read_detection},
     {"versions", read_versions},
     {"batching", read_batching},

@@ -13,6 +13,7 @@
 ///   preprocess: {width: 224, height: 224, resize: crop-then-resize, crop_fraction: 0.875,
 ///                filter: bicubic, channels: rgb, layout: nchw, scale: 1, mean: [127, 127, 127],
 ///                std: [128, 128, 128], pad: 114, place: center}
+///   postprocess: softmax                       # of a classifier's scores; or sigmoid, none
 ///   detection: {head: yolov8, boxes: cxcywh, coordinates: pixels, first_class: 0,
 ///               score_threshold: 0.25, iou_threshold: 0.45, max_boxes: 100}
 ///   versions: {policy: latest, keep: 1}        # newest `keep`; or all; or
@@ -109,6 +110,7 @@ struct Manifest {
   bool without_file = false;
   std::vector<std::string> labels;
   std::optional<PreprocessSpec> preprocess;
+  std::string postprocess;  ///< softmax, sigmoid, none; empty: scores are what the model says
   DetectionSpec detection;
   VersionPolicy version_policy = VersionPolicy::kLatest;
   std::uint32_t keep_versions = 1;

@@ -71,6 +71,14 @@ simulated: {cpu_ms: 12.5}
   EXPECT_EQ(manifest->simulated_cpu, std::chrono::microseconds(12500));
 }
 
+TEST(Manifest, ReadsWhatScoresBecome) {
+  for (const char* name : {"softmax", "sigmoid", "none"}) {
+    EXPECT_EQ(parse(std::string("postprocess: ") + name)->postprocess, name);
+  }
+  EXPECT_EQ(reason("postprocess: logits"),
+            "line 1: 'postprocess' must be one of softmax, sigmoid, none, not 'logits'");
+}
+
 TEST(Manifest, ReadsHowADetectorIsRead) {
   const auto manifest = parse(
       "detection: {head: yolox, boxes: yxyx, coordinates: normalized, first_class: 1, "
@@ -133,7 +141,8 @@ TEST(Manifest, SaysWhatIsWrongAndWhere) {
       {"simulated:\n  zzzzzzzz: 1",
        "line 2: unknown key 'zzzzzzzz' in 'simulated'; known are cpu_ms"},
       {"[1]: 2",
-       "line 1: unknown key a list; known are backend, task, labels, preprocess, detection, "
+       "line 1: unknown key a list; known are backend, task, labels, preprocess, postprocess, "
+       "detection, "
        "versions, batching, instances, threads, weight, warmup, timeout_ms, limits, file, sha256, "
        "simulated"},
       {"threads: 1\nthreads: 2", "line 2: 'threads' stands twice"},

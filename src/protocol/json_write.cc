@@ -86,8 +86,9 @@ void append_values(std::string& out, const RowAnswer& row, bool as_float) {
 
 /// `"prediction":1,"label":"1","probabilities":[…]`
 void append_row(std::string& out, const RowAnswer& row, RowsAnswer::Numbers numbers) {
-  if (numbers != RowsAnswer::Numbers::kProbabilities) {
-    return append_values(out, row, numbers == RowsAnswer::Numbers::kValues);
+  using Numbers = RowsAnswer::Numbers;
+  if (numbers == Numbers::kValues || numbers == Numbers::kDoubles) {
+    return append_values(out, row, numbers == Numbers::kValues);
   }
   out += R"("prediction":)";
   if (row.text_label) {
@@ -96,8 +97,14 @@ void append_row(std::string& out, const RowAnswer& row, RowsAnswer::Numbers numb
     append_json_number(out, row.prediction);
   }
   out += R"(,"label":)";
-  append_json_string(out, row.text_label ? std::string_view(*row.text_label) : row.label);
-  out += R"(,"probabilities":[)";
+  if (row.text_label || !row.label.empty()) {
+    append_json_string(out, row.text_label ? std::string_view(*row.text_label) : row.label);
+  } else {
+    out += '"';
+    append_json_number(out, row.prediction);
+    out += '"';
+  }
+  out += numbers == Numbers::kScores ? R"(,"scores":[)" : R"(,"probabilities":[)";
   std::string_view comma;
   for (const float probability : row.probabilities) {
     out += comma;

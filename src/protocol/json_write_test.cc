@@ -79,7 +79,7 @@ TEST(WriteInstances, HasOneEntryPerRow) {
   EXPECT_EQ(written(write_instances, answer),
             R"({"model":"m","version":"1","request_id":"r","predictions":[)"
             R"({"prediction":1,"label":"1","probabilities":[0.25]},)"
-            R"({"prediction":-9,"label":"","probabilities":[]}],"timing_ms":{"total":0.000}})");
+            R"({"prediction":-9,"label":"-9","probabilities":[]}],"timing_ms":{"total":0.000}})");
 }
 
 TEST(WriteClassify, ADetectorsPredictionsHaveBoxes) {
@@ -91,6 +91,15 @@ TEST(WriteClassify, ADetectorsPredictionsHaveBoxes) {
       R"({"model":"m","version":"1","request_id":"r","predictions":[{"class":2,"label":"car",)"
       R"("score":0.5,"box":{"x_min":1,"y_min":2.5,"x_max":30,"y_max":40}}],)"
       R"("picture":{"width":640,"height":480},"timing_ms":{"total":0.000}})");
+}
+
+TEST(WriteFeatures, ScoresAreNotCalledProbabilities) {
+  auto answer = answered<RowsAnswer>();
+  answer.numbers = RowsAnswer::Numbers::kScores;
+  answer.rows = {{.prediction = 0, .label = "a", .text_label = {}, .probabilities = {3.5F, -1}}};
+  EXPECT_EQ(written(write_features, answer),
+            R"({"model":"m","version":"1","request_id":"r","prediction":0,"label":"a",)"
+            R"("scores":[3.5,-1],"timing_ms":{"total":0.000}})");
 }
 
 TEST(WriteFeatures, ARegressionHasItsValueOrAListOfThem) {

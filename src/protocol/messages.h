@@ -75,10 +75,10 @@ struct PictureSize {
 struct RowAnswer {
   /// The model's own label where that is a number, else the class with the highest score.
   std::int64_t prediction = 0;
-  std::string_view label;                 ///< borrowed likewise
+  std::string_view label;  ///< borrowed likewise; empty: the class has no name but its number
   std::optional<std::string> text_label;  ///< the model's own label where that is a text
-  std::vector<float> probabilities;
-  std::vector<double> values{};  ///< of a regression, instead of all of the above
+  std::vector<float> probabilities;       ///< or scores, as RowsAnswer::numbers says
+  std::vector<double> values{};           ///< of a regression, instead of all of the above
 };
 
 /// What every answer carries.
@@ -95,7 +95,7 @@ struct ClassifyAnswer : AnswerHead {
 };
 struct RowsAnswer : AnswerHead {
   /// What the numbers of each row are; kValues are those of a model that calculates in FP32.
-  enum class Numbers { kProbabilities, kValues, kDoubles };
+  enum class Numbers { kProbabilities, kScores, kValues, kDoubles };
   Numbers numbers = Numbers::kProbabilities;
   std::vector<RowAnswer> rows;
 };

@@ -4,6 +4,7 @@
 
 #include "inference/tasks/kinds.h"
 #include "inference/tasks/pictures.h"
+#include "inference/tasks/scores.h"
 #include "inference/tasks/signatures.h"
 
 namespace podsense::inference {
@@ -24,25 +25,41 @@ class ImageClassification final : public PictureModel {
                    "' needs an output of FP32 [N, classes]; the first is " +
                    shape_text(outputs[0]));
     }
-    scores_ = *at;
+    output_ = *at;
+    if (auto done = scores_.take(model, outputs[output_].shape[1]); !done) {
+      return done;
+    }
     return take_pictures(model, model.signature().preprocess).and_then([&] {
-      const auto classes = std::max<std::int64_t>(outputs[scores_].shape[1], 0);
+      const auto columns = std::max<std::int64_t>(outputs[output_].shape[1], 0);
+      const auto classes = scores_.is_binary() ? 2 : columns;
       return take_labels(model, static_cast<std::size_t>(classes), *this);
     });
   }
+
+  void probe(const model::Model& model) const override {
+    const auto outputs = probe_run(model);
+    if (outputs && !(*outputs)[output_].data.empty()) {
+      std::vector<float> buffer;
+      static_cast<void>(
+          scores_.are_probabilities(scores_.read(elements<float>((*outputs)[output_]), buffer)));
+    }
+  }
+  [[nodiscard]] std::string observed() const override { return scores_.warning(); }
 
  private:
   bool answer(const ServedModel& served, const model::Outputs& outputs, std::size_t row,
               std::size_t rows, const PictureTask& task,
               protocol::ClassifyAnswer& answer) const override {
-    const model::TensorView output = outputs[scores_];
+    const model::TensorView output = outputs[output_];
     if (row == 0 && !divides(served, output, rows, rows)) {
       return false;
     }
     const auto scores = elements<float>(output);
     const std::size_t classes = scores.size() / rows;
-    answer.predictions =
-        top(served, scores.subspan(row * classes, classes), task.request.top_k.value_or(kTop));
+    thread_local std::vector<float> buffer;
+    const auto mine = scores_.read(scores.subspan(row * classes, classes), buffer);
+    static_cast<void>(scores_.are_probabilities(mine));  // tells people where not
+    answer.predictions = top(served, mine, task.request.top_k.value_or(kTop));
     return true;
   }
 
@@ -67,13 +84,15 @@ class ImageClassification final : public PictureModel {
     return best;
   }
 
-  std::size_t scores_ = 0;  ///< which output
+  std::size_t output_ = 0;
+  Scores scores_;
 };
 
 class Kind final : public TaskKind {
  public:
   using TaskKind::TaskKind;
 
+  [[nodiscard]] bool is_classification() const override { return true; }
   [[nodiscard]] bool looks_like(const model::Model& model,
                                 std::vector<std::string>& warnings) const override {
     const model::Signature& signature = model.signature();

@@ -4,6 +4,7 @@
 #include <initializer_list>
 #include <utility>
 
+#include "inference/tasks/scores.h"
 #include "inference/tasks/signatures.h"
 
 namespace podsense::inference {
@@ -171,6 +172,22 @@ std::vector<std::int64_t> PictureModel::batch_shape(std::size_t rows) const {
   const std::int64_t h = spec.height;
   const std::int64_t w = spec.width;
   return spec.layout == image::Layout::kNchw ? std::vector{n, c, h, w} : std::vector{n, h, w, c};
+}
+
+std::unique_ptr<model::Outputs> PictureModel::probe_run(const model::Model& model) const {
+  const std::size_t count = image::element_count(spec);
+  const auto shape = batch_shape(1);
+  const std::vector<float> values = probe_values(count);
+  std::vector<std::uint8_t> bytes(byte_input ? count : 0);
+  std::ranges::transform(std::span(values).first(bytes.size()), bytes.begin(), [](float value) {
+    return static_cast<std::uint8_t>(std::clamp(128 + 64 * value, 0.0F, 255.0F));
+  });
+  const model::TensorView input{
+      .type = byte_input ? DataType::kUint8 : DataType::kFp32,
+      .shape = shape,
+      .data = byte_input ? std::as_bytes(std::span(bytes)) : std::as_bytes(std::span(values))};
+  auto outputs = std::make_unique<model::Outputs>();
+  return model.run({&input, 1}, *outputs) ? std::move(outputs) : nullptr;
 }
 
 /// Decodes each picture straight into its row of the batch. One that fails is answered and its row

@@ -36,6 +36,8 @@ class PictureModel : public ModelTask {
   bool byte_input = false;  ///< the model takes the bytes as they are
 
  protected:
+  /// The outputs for a picture of random numbers; none where the model does not take it.
+  [[nodiscard]] std::unique_ptr<model::Outputs> probe_run(const model::Model& model) const;
   /// Takes over how pictures become the input. @errors kInvalidArgument: the model has no one input
   /// for pictures, or `preprocess` does not fit it
   Result<void> take_pictures(const model::Model& model, model::PreprocessSpec preprocess);

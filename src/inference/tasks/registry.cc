@@ -12,6 +12,11 @@ namespace {
 
 Result<std::shared_ptr<const ModelTask>> fit(const TaskKind& kind, const model::Model& model,
                                              std::vector<std::string> warnings) {
+  if (!model.manifest().postprocess.empty() && !kind.is_classification()) {
+    return fail(
+        ErrorCode::kInvalidArgument,
+        "'postprocess' goes with classifiers, not with 'task: " + std::string(kind.name()) + "'");
+  }
   auto fitted = kind.fit(model);
   if (!fitted) {
     return fail(std::move(fitted.error()));
@@ -88,7 +93,8 @@ Result<std::shared_ptr<const ModelTask>> assign_task(const model::Model& model) 
       continue;
     }
     auto fitted = fit(*kind, model, warnings);
-    if (fitted || manifest.preprocess || !manifest.labels.empty()) {
+    if (fitted || manifest.preprocess || !manifest.labels.empty() ||
+        !manifest.postprocess.empty()) {
       return fitted;  // what somebody wrote down is no guess
     }
     warnings.push_back("it looks like a model for " + std::string(kind->name()) +

@@ -45,8 +45,6 @@ Result<void> run_once(const ServedModel& served, std::span<const float> values, 
 template <class Task>
 class RowsModel : public ModelTask {
  public:
-  using ModelTask::ModelTask;
-
   [[nodiscard]] bool run(const ServedModel& served, const Clock& clock,
                          std::span<batching::TaskPtr>& batch) const final {
     std::size_t rows = 0;
@@ -86,6 +84,9 @@ class RowsModel : public ModelTask {
   }
 
  private:
+  friend Task;
+  using ModelTask::ModelTask;
+
   [[nodiscard]] const Task& self() const { return static_cast<const Task&>(*this); }
 
   /// Rows of one request, each in a run of its own: of a model whose rows may depend on each other.

@@ -1,16 +1,18 @@
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <utility>
 
 #include "inference/tasks/kinds.h"
 #include "inference/tasks/rows.h"
+#include "inference/tasks/scores.h"
 
 namespace podsense::inference {
 namespace {
 
 class TabularClassification final : public RowsModel<TabularClassification> {
  public:
-  using RowsModel::RowsModel;
+  explicit TabularClassification(const TaskKind& kind) : RowsModel(kind) {}
 
   Result<void> fit(const model::Model& model) {
     if (auto done = take_rows(model, *this); !done) {
@@ -22,12 +24,27 @@ class TabularClassification final : public RowsModel<TabularClassification> {
       labels_output_ = class_output(outputs, DataType::kBytes);
     }
     scores_output_ = score_output(outputs, 1);
-    if (!scores_output_ && !labels_output_) {
+    const std::int64_t columns = scores_output_ ? outputs[*scores_output_].shape[1] : 0;
+    if (auto done = scores_.take(model, columns); !done) {
+      return done;
+    }
+    if (!labels_output_ && (!scores_output_ || (columns == 1 && !scores_.is_binary()))) {
       return unfit("'task: " + std::string(kind().name()) +
                    "' needs an output of FP32 [N, classes]; the first is " +
-                   shape_text(outputs[0]));
+                   shape_text(outputs[0]) +
+                   (columns == 1 ? ". For numbers that are no classes write 'task: "
+                                   "tabular-regression', for the score of one class 'postprocess: "
+                                   "sigmoid'"
+                                 : ""));
     }
-    const std::int64_t classes = scores_output_ ? outputs[*scores_output_].shape[1] : 0;
+    // One score beside a label is that of something, but not of each class.
+    single_ = columns == 1 && !scores_.is_binary();
+    if (labels_output_ && outputs[*labels_output_].type == DataType::kBytes &&
+        !model.manifest().labels.empty()) {
+      warnings.emplace_back(
+          "its labels are texts of its own, so 'labels' in model.yaml names nothing");
+    }
+    const std::int64_t classes = scores_.is_binary() ? 2 : single_ ? 0 : columns;
     return take_labels(model, static_cast<std::size_t>(std::max<std::int64_t>(classes, 0)), *this);
   }
 
@@ -49,43 +66,70 @@ class TabularClassification final : public RowsModel<TabularClassification> {
       }
     }
     const std::size_t classes = scores.size() / all;
+    thread_local std::vector<float> buffer;
+    bool probabilities = !single_;
     protocol::RowsAnswer answer;
     answer.rows.reserve(count);
     for (std::size_t i = first; i < first + count; ++i) {
+      const auto mine = scores_.read(scores.subspan(i * classes, classes), buffer);
+      probabilities = probabilities && scores_.are_probabilities(mine);
       answer.rows.push_back(
-          row(scores.subspan(i * classes, classes),
-              i < numbers.size() ? std::optional(numbers[i]) : std::nullopt,
+          row(mine, i < numbers.size() ? std::optional(numbers[i]) : std::nullopt,
               i < texts.size() ? std::optional(std::move(texts[i])) : std::nullopt));
     }
+    answer.numbers = probabilities ? protocol::RowsAnswer::Numbers::kProbabilities
+                                   : protocol::RowsAnswer::Numbers::kScores;
     return answer;
   }
+
+  void probe(const model::Model& model) const override {
+    if (!scores_output_ || single_) {
+      return;
+    }
+    const auto values = probe_values(features);
+    const std::array<std::int64_t, 2> shape{1, static_cast<std::int64_t>(features)};
+    const model::TensorView input{
+        .type = DataType::kFp32, .shape = shape, .data = std::as_bytes(std::span(values))};
+    model::Outputs outputs;
+    if (model.run({&input, 1}, outputs)) {
+      std::vector<float> buffer;
+      static_cast<void>(scores_.are_probabilities(
+          scores_.read(elements<float>(outputs[*scores_output_]), buffer)));
+    }
+  }
+  [[nodiscard]] std::string observed() const override { return scores_.warning(); }
 
  private:
   [[nodiscard]] std::string_view label(std::size_t index) const {
     return index < labels.size() ? std::string_view(labels[index]) : std::string_view();
   }
 
-  /// Its label where the model gives labels, else the class of the highest probability.
+  /// Its label where the model gives labels, else the class of the highest score.
   [[nodiscard]] protocol::RowAnswer row(std::span<const float> scores,
                                         std::optional<std::int64_t> number,
                                         std::optional<std::string> text) const {
-    const auto best = static_cast<std::size_t>(std::ranges::max_element(scores) - scores.begin());
-    // Without scores a label is all there is: it names itself.
-    const std::size_t name = scores.empty() ? static_cast<std::size_t>(number.value_or(-1)) : best;
-    return {.prediction = number.value_or(static_cast<std::int64_t>(best)),
-            .label = label(name),
+    const auto best = static_cast<std::int64_t>(std::ranges::max_element(scores) - scores.begin());
+    const std::int64_t prediction = number.value_or(best);
+    // `labels` names the columns of scores. Where the model's own label is another than the column
+    // of the highest score, which name it has is not known: its number is its name then.
+    const bool named = scores.size() < 2 || prediction == best;
+    return {.prediction = prediction,
+            .label = named ? label(static_cast<std::size_t>(prediction)) : std::string_view(),
             .text_label = std::move(text),
             .probabilities = {scores.begin(), scores.end()}};
   }
 
   std::optional<std::size_t> scores_output_;
   std::optional<std::size_t> labels_output_;  ///< labels as INT64 or texts
+  Scores scores_;
+  bool single_ = false;  ///< one score a row, and no class of its own
 };
 
 class Kind final : public TaskKind {
  public:
   using TaskKind::TaskKind;
 
+  [[nodiscard]] bool is_classification() const override { return true; }
   [[nodiscard]] bool looks_like(const model::Model& model,
                                 std::vector<std::string>& /*warnings*/) const override {
     const model::Signature& signature = model.signature();

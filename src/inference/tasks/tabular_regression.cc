@@ -14,7 +14,7 @@ bool is_number(DataType type) {
 /// Every output of floating-point numbers is a part of the answer, all columns of it.
 class TabularRegression final : public RowsModel<TabularRegression> {
  public:
-  using RowsModel::RowsModel;
+  explicit TabularRegression(const TaskKind& kind) : RowsModel(kind) {}
 
   Result<void> fit(const model::Model& model) {
     if (auto done = take_rows(model, *this); !done) {
@@ -44,8 +44,8 @@ class TabularRegression final : public RowsModel<TabularRegression> {
                                                     std::size_t first, std::size_t count,
                                                     std::size_t all) const {
     protocol::RowsAnswer answer;
-    answer.numbers = exact_ ? protocol::RowsAnswer::Numbers::kValues
-                            : protocol::RowsAnswer::Numbers::kDoubles;
+    answer.numbers =
+        exact_ ? protocol::RowsAnswer::Numbers::kValues : protocol::RowsAnswer::Numbers::kDoubles;
     answer.rows.resize(count);
     for (const std::size_t index : outputs_) {
       const model::TensorView output = outputs[index];

@@ -45,6 +45,8 @@ class TaskKind {
                                         std::vector<std::string>& /*warnings*/) const {
     return false;
   }
+  /// Whether it reads `postprocess` of the manifest.
+  [[nodiscard]] virtual bool is_classification() const { return false; }
   /// @errors kInvalidArgument: the model, or what its manifest says, does not fit; one sentence
   [[nodiscard]] virtual Result<std::unique_ptr<ModelTask>> fit(const model::Model& model) const = 0;
 
@@ -69,6 +71,12 @@ class ModelTask {
   /// @threads executor, or any for an inline model
   [[nodiscard]] virtual bool run(const ServedModel& served, const Clock& clock,
                                  std::span<batching::TaskPtr>& batch) const = 0;
+
+  /// Runs the model once to look at what it gives; `observed` tells.
+  /// @threads any; blocks for the whole run
+  virtual void probe(const model::Model& /*model*/) const {}
+  /// What runs have shown since it was made, as `warnings`. @threads any
+  [[nodiscard]] virtual std::string observed() const { return {}; }
 
   /// Whether a short run may stay on the thread that brought the request. Pictures are decoded
   /// where they run: that alone is too long for an I/O thread.

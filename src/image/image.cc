@@ -171,7 +171,7 @@ Result<Geometry> convert(Bytes bytes, const TensorSpec& spec, const Limits& limi
   }
   auto memory = MemoryBudget::share(limits.budget, MemoryUse::kDecoding);
   if (auto taken = memory.grow_to(memory_needed(info, spec)); !taken) {
-    return taken;
+    return fail(std::move(taken.error()));
   }
   const auto plan = plan_of(info, spec);
   const bool gray = header->gray || spec.channels == Channels::kGray;

@@ -275,7 +275,7 @@ Result<void> read_sha256(Key key, const Node& node, Draft& out) {
   return {};
 }
 
-constexpr std::array<YamlKey<Draft>, 16> kTopKeys{{
+constexpr std::array<YamlKey<Draft>, 17> kTopKeys{{
     {"backend", read_backend},
     {"task", read_task},
     {"labels", read_labels},

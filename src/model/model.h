@@ -131,6 +131,7 @@ struct Signature {
   /// Of a batchable model only.
   std::string rows_unproven;
   bool loops = false;  ///< the time of a run depends on values, not on sizes alone
+  std::vector<std::string> warnings = {};  ///< of whoever opened it; one sentence each
 };
 
 /// What runs a model, as the Open Inference Protocol names it.

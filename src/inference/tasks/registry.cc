@@ -85,9 +85,9 @@ Result<std::shared_ptr<const ModelTask>> assign_task(const model::Model& model) 
     if (auto known = check_task_name(manifest.task); !known) {
       return fail(std::move(known.error()));
     }
-    return fit(*find_task(manifest.task), model, {});
+    return fit(*find_task(manifest.task), model, model.signature().warnings);
   }
-  std::vector<std::string> warnings;
+  std::vector<std::string> warnings = model.signature().warnings;
   for (const TaskKind* kind : task_kinds()) {
     if (!kind->looks_like(model, warnings)) {
       continue;

@@ -132,7 +132,7 @@ bool wait_end(pid_t pid, Deadline deadline, const Clock& clock) {
 
 }  // namespace
 
-Result<ChildEnd> run_child(const ChildOptions& options, std::stop_token stop) {
+Result<ChildEnd> run_child(const ChildOptions& options, const std::stop_token& stop) {
   const SteadyClock clock;
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) {

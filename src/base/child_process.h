@@ -36,6 +36,6 @@ struct ChildEnd {
 
 /// Blocks until the child has ended.
 /// @errors kUnavailable: the system starts no process, or there is no such program
-Result<ChildEnd> run_child(const ChildOptions& options, std::stop_token stop = {});
+Result<ChildEnd> run_child(const ChildOptions& options, const std::stop_token& stop = {});
 
 }  // namespace podsense

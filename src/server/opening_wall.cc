@@ -77,7 +77,9 @@ class Words {
   [[nodiscard]] std::vector<std::string> arguments() const {
     std::vector<std::string> out{std::string(kTrialCommand)};
     for (const auto& [name, value] : values_) {
-      out.push_back(name + "=" + value);
+      std::string& word = out.emplace_back(name);
+      word += "=";
+      word += value;
     }
     return out;
   }
@@ -97,7 +99,7 @@ std::string signal_text(int number) {
   return name == nullptr ? "signal " + std::to_string(number) : "SIG" + std::string(name);
 }
 
-TrialReport judge(ChildEnd end, Duration timeout) {
+TrialReport judge(const ChildEnd& end, Duration timeout) {
   const auto fell_over = [](std::string reason) {
     return TrialReport{.end = End::kFellOver, .reason = std::move(reason)};
   };
@@ -196,7 +198,7 @@ void make_expendable(std::uint64_t cpu_seconds) {
   // A second more than the server waits at most, which tells it better.
   limit(RLIMIT_CPU, cpu_seconds + 1);
   // Heaps of their own for each thread would take their share of the address space.
-  ::mallopt(M_ARENA_MAX, 1);
+  ::mallopt(M_ARENA_MAX, 1);  // NOLINT(concurrency-mt-unsafe): before there are threads
 }
 
 Result<model::Candidate> find_candidate(const Words& words) {
@@ -295,7 +297,7 @@ inference::Trial make_trial(const Config& config) {
     if (!end) {
       return TrialReport{.end = End::kNotTried, .reason = std::move(end.error().message)};
     }
-    return judge(std::move(*end), timeout);
+    return judge(*end, timeout);
   };
 }
 

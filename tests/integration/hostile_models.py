@@ -7,7 +7,22 @@ None where it is}.
 import os
 import struct
 
-from onnx_writer import BOOL, FLOAT, INT64, add_one, data, graph, int64s, model, node, put, tensor, value, varint, whole
+from onnx_writer import (
+    BOOL,
+    FLOAT,
+    INT64,
+    add_one,
+    data,
+    graph,
+    int64s,
+    model,
+    node,
+    put,
+    tensor,
+    value,
+    varint,
+    whole,
+)
 
 
 def mul_by(weights):

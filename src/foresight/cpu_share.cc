@@ -70,17 +70,17 @@ void CpuShare::begin(std::uint64_t job, Duration cpu, TimePoint now) {
   jobs_.push_back({.id = job, .left = std::max(Duration(1), cpu)});
 }
 
-std::vector<std::uint64_t> CpuShare::ended(TimePoint now) {
+const std::vector<std::uint64_t>& CpuShare::ended(TimePoint now) {
   advance(now);
-  std::vector<std::uint64_t> done;
+  done_.clear();
   std::erase_if(jobs_, [&](const Job& job) {
     if (job.left == Duration::zero()) {
-      done.push_back(job.id);
+      done_.push_back(job.id);
       return true;
     }
     return false;
   });
-  return done;
+  return done_;
 }
 
 TimePoint CpuShare::next_end() const {

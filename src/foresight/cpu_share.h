@@ -26,7 +26,8 @@ class CpuShare {
   /// A thread begins to need so much CPU time. Zero counts as 1 ns.
   void begin(std::uint64_t job, Duration cpu, TimePoint now);
   /// The jobs that have had all of theirs by `now`, in the order they began; they are forgotten.
-  std::vector<std::uint64_t> ended(TimePoint now);
+  /// Good until the next call.
+  const std::vector<std::uint64_t>& ended(TimePoint now);
   /// When the next one ends, if none begins before; max: none runs.
   [[nodiscard]] TimePoint next_end() const;
   /// Nothing runs any more.
@@ -58,6 +59,7 @@ class CpuShare {
   Duration quota_{};  ///< CPU time a period; zero: no limit
   Budget budget_;
   std::vector<Job> jobs_;
+  std::vector<std::uint64_t> done_;  ///< by the last `ended`
   Duration used_{};
   Duration throttled_{};
 };

@@ -205,7 +205,7 @@ void World::time_out(const Patience& patience) {
 /// The request goes on with another attempt, or ends so.
 void World::fail_attempt(const Attempt& attempt, Ending ending) {
   if (attempt.tries >= scenario_.clients.retries) {
-    return finish_request(attempt.request, attempt.due, ending);
+    return finish_request(attempt.due, ending);
   }
   Stream stream(seed_, Purpose::kBackoff, attempt.request, attempt.tries);
   const Duration wait = scenario_.clients.backoff.at(stream.uniform());
@@ -213,7 +213,7 @@ void World::fail_attempt(const Attempt& attempt, Ending ending) {
   timeline_.plan(now_ + wait, EventKind::kRetry, 0, again.id);
 }
 
-void World::finish_request(std::uint64_t /*request*/, TimePoint due, Ending ending) {
+void World::finish_request(TimePoint due, Ending ending) {
   --open_;
   if (!is_counted(due)) {
     return;
@@ -241,7 +241,7 @@ void World::settle(SimPod& pod) {
       router_.close(*attempt);
     }
     if (!attempt->left) {
-      finish_request(attempt->request, attempt->due, Ending::kAnswered);
+      finish_request(attempt->due, Ending::kAnswered);
     }
     forget(*attempt);
   }

@@ -125,7 +125,7 @@ class World {
   void begin_attempt(Attempt& attempt);
   void time_out(const Patience& patience);
   void fail_attempt(const Attempt& attempt, Ending ending);
-  void finish_request(std::uint64_t request, TimePoint due, Ending ending);
+  void finish_request(TimePoint due, Ending ending);
   void serve(SimPod& pod);
   void settle(SimPod& pod);
   void break_all(const std::vector<Attempt*>& attempts);

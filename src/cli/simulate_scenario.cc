@@ -91,8 +91,10 @@ void add_options(CLI::App& app, ScenarioFlags& flags) {
 }
 
 std::atomic<bool> stop = false;
+/// A second one ends the process.
 void ask_to_stop(int /*signal*/) {
   stop = true;
+  std::signal(SIGINT, SIG_DFL);
 }
 
 std::string text_of(std::istream& in) {

@@ -5,6 +5,8 @@
 namespace podsense::foresight {
 namespace {
 
+constexpr std::int32_t kMostPods = 100'000;
+
 Result<void> check_metric(const Field& field, const MetricSpec& metric, const Scenario& scenario) {
   const auto refuse = [&](const std::string& what) -> Result<void> {
     return field.refuse("metric " + metric.name + ": " + what);
@@ -85,6 +87,11 @@ Result<void> read_object_or_spec(const Field& field, const Settings& settings, S
   }
   if (auto valid = validate(*read, settings.gates); !valid) {
     return spec.refuse(valid.error().message);
+  }
+  if (read->max_replicas > kMostPods) {
+    return spec.refuse("maxReplicas " + std::to_string(read->max_replicas) +
+                       " is more than can be simulated; accepted: up to " +
+                       std::to_string(kMostPods));
   }
   const HpaSpec full = with_defaults(*read);
   for (const MetricSpec& metric : full.metrics) {

@@ -171,6 +171,7 @@ TEST(Scenario, AnAutoscalerThatCannotBeSimulatedIsRefused) {
                    "target: {type: AverageValue, averageValue: 1}}}"),
               HasSubstr("metrics.external must say"));
   EXPECT_THAT(fault_of("hpa: {maxReplicas: 0}"), HasSubstr("maxReplicas"));
+  EXPECT_THAT(fault_of("hpa: {maxReplicas: 100001}"), HasSubstr("accepted: up to 100000"));
   EXPECT_THAT(fault_of("hpa: {apiVersion: autoscaling/v1, spec: {maxReplicas: 1}}"),
               HasSubstr("apiVersion must be autoscaling/v2"));
   // The default metric is CPU utilization.

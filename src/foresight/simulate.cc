@@ -33,7 +33,7 @@ Simulation simulate(const Scenario& scenario, const SimulateOptions& options) {
         return;
       }
       results[run] = World(scenario, scenario.seed + run, options).run();
-      if (options.progress) {
+      if (results[run] && options.progress) {
         options.progress(++done);
       }
     }

@@ -78,7 +78,7 @@ struct SimulateOptions {
   bool pod_loads = false;  ///< Slice::loads, which the page shows
   /// Called from any thread after each run.
   std::function<void(unsigned done)> progress;
-  const std::atomic<bool>* stop = nullptr;  ///< set: begin no further run
+  const std::atomic<bool>* stop = nullptr;  ///< set: end at once, without the runs under way
 };
 
 struct Simulation {

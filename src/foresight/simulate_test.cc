@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <sstream>
+#include <thread>
 
 #include "foresight/vectors.h"
 
@@ -331,6 +332,17 @@ TEST(Simulate, PodsBeyondTheNodesStayPending) {
   const RunResult run = simulate(scenario, {}).runs.front();
   EXPECT_EQ(run.slices.back().pods, 6);
   EXPECT_EQ(run.slices.back().ready, 3);
+}
+
+TEST(Simulate, StoppingEndsRunsUnderWay) {
+  // Days of virtual time: it would take minutes.
+  const Scenario scenario = scenario_of(
+      "length: 300h\narrivals: {shape: constant:20000}\nservice: {run_cpu: 1ms}\nreplicas: 20\n");
+  std::atomic<bool> stop = true;
+  EXPECT_TRUE(simulate(scenario, {.runs = 3, .threads = 3, .stop = &stop}).runs.empty());
+  stop = false;
+  const std::jthread later([&] { stop = true; });
+  EXPECT_TRUE(simulate(scenario, {.runs = 3, .threads = 3, .stop = &stop}).runs.empty());
 }
 
 TEST(Simulate, BandsAreValuesOfRuns) {

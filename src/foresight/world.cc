@@ -75,7 +75,13 @@ void World::begin() {
   arrival_ = schedule_.next();
 }
 
-RunResult World::run() {
+/// Asked now and then, as it is between all events.
+bool World::is_stopped() {
+  constexpr std::uint64_t kOften = 4096;
+  return options_.stop != nullptr && ++steps_ % kOften == 0 && *options_.stop;
+}
+
+std::optional<RunResult> World::run() {
   begin();
   // The last requests may take until their clients leave.
   const TimePoint end = kStart + scenario_.length;
@@ -87,6 +93,9 @@ RunResult World::run() {
     const TimePoint next = std::min({timeline_.next(), arrival, leave});
     if (next > last || (next > end && open_ == 0)) {
       break;
+    }
+    if (is_stopped()) {
+      return std::nullopt;
     }
     now_ = next;
     step();

@@ -101,7 +101,8 @@ struct SimPod {
 class World {
  public:
   World(const Scenario& scenario, std::uint64_t seed, const SimulateOptions& options);
-  RunResult run();
+  /// Nothing: asked to stop before its end.
+  std::optional<RunResult> run();
 
  private:
   /// Of simulated time: pods and pipelines are there for a while before the first request.
@@ -117,6 +118,7 @@ class World {
 
   // world.cc: the loop and the requests
   void begin();
+  [[nodiscard]] bool is_stopped();
   void step();
   void handle(const Event& event);
   void note_arrival(TimePoint at, std::uint64_t number);
@@ -192,12 +194,13 @@ class World {
   std::deque<Attempt> attempts_;
   std::vector<std::uint32_t> free_attempts_;
   std::uint64_t open_ = 0;  ///< requests without an ending
+  std::uint64_t steps_ = 0;
   std::vector<std::uint32_t> due_by_second_;
   PodServer::Happened happened_;
 
   std::vector<std::unique_ptr<SimPod>> pods_;  ///< all that ever were
   std::vector<std::uint32_t> live_;            ///< those not gone, in the order of creation
-  std::vector<std::uint32_t> unscheduled_;
+  std::deque<std::uint32_t> unscheduled_;
   Router router_;
   std::int32_t replicas_;
   std::int32_t ready_at_start_ = 0;

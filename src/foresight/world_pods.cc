@@ -70,15 +70,17 @@ void World::schedule(SimPod& pod) {
 
 /// Those that found no room, as room comes.
 void World::schedule_waiting() {
-  const auto held = [this] {
-    return std::ranges::count_if(live_,
-                                 [this](std::uint32_t number) { return pods_[number]->scheduled; });
-  };
-  while (!unscheduled_.empty() && (scenario_.capacity == 0 || held() < scenario_.capacity)) {
+  if (unscheduled_.empty()) {
+    return;
+  }
+  auto held = std::ranges::count_if(
+      live_, [this](std::uint32_t number) { return pods_[number]->scheduled; });
+  while (!unscheduled_.empty() && (scenario_.capacity == 0 || held < scenario_.capacity)) {
     SimPod& pod = *pods_[unscheduled_.front()];
-    unscheduled_.erase(unscheduled_.begin());
+    unscheduled_.pop_front();
     if (!pod.gone) {
       schedule(pod);
+      ++held;
     }
   }
 }

@@ -193,6 +193,38 @@ bool is_given(const Field& field, const char* key) {
   return field.value().contains(key) && !field.value()[key].is_null();
 }
 
+/// Which of the fields beside kind and at a fault has; it must have these and no other.
+struct FaultFields {
+  bool length = false;
+  bool count = false;
+  bool factor = false;
+};
+FaultFields fields_of(FaultKind kind) {
+  switch (kind) {
+    case FaultKind::kKillPods:
+    case FaultKind::kSetReplicas:
+      return {.count = true};
+    case FaultKind::kSlow:
+      return {.length = true, .factor = true};
+    case FaultKind::kControllerRestart:
+      return {};
+    default:
+      return {.length = true};
+  }
+}
+
+Result<void> check_fault(const Field& field, FaultKind kind) {
+  const FaultFields wanted = fields_of(kind);
+  const std::string name(kFaultNames[static_cast<std::size_t>(kind)]);
+  for (const auto& [key, is_wanted] :
+       {std::pair("length", wanted.length), {"count", wanted.count}, {"factor", wanted.factor}}) {
+    if (is_wanted != is_given(field, key)) {
+      return field.refuse(name + (is_wanted ? " must have " : " has no ") + key);
+    }
+  }
+  return {};
+}
+
 Result<void> read_faults(const Field& field, std::vector<Fault>& out) {
   return field.each(kMaxFaults, [&](const Field& child) -> Result<void> {
     Fault fault;
@@ -204,14 +236,8 @@ Result<void> read_faults(const Field& field, std::vector<Fault>& out) {
         return child.refuse(std::string("must have ") + needed);
       }
     }
-    const bool lasts = fault.kind != FaultKind::kKillPods &&
-                       fault.kind != FaultKind::kControllerRestart &&
-                       fault.kind != FaultKind::kSetReplicas;
-    if (lasts != is_given(child, "length")) {
-      return child.refuse(lasts ? "must have length" : "happens at once: length is not accepted");
-    }
     out.push_back(fault);
-    return {};
+    return check_fault(child, fault.kind);
   });
 }
 
@@ -337,6 +363,15 @@ Result<void> check_whole(const Field& root, const Reading& reading) {
   }
   if (scenario.warm_up >= scenario.length) {
     return root.refuse("warm_up must be shorter than length");
+  }
+  if (scenario.capacity != 0 && scenario.replicas > scenario.capacity) {
+    return root.refuse("replicas " + std::to_string(scenario.replicas) +
+                       " are more than capacity " + std::to_string(scenario.capacity));
+  }
+  for (std::size_t i = 0; i < scenario.faults.size(); ++i) {
+    if (scenario.faults[i].at >= scenario.length) {
+      return root.refuse("faults[" + std::to_string(i) + "].at must be before the end (length)");
+    }
   }
   if (scenario.stop.grace < scenario.stop.drain_delay) {
     return root.refuse("stop.grace must be at least stop.drain_delay");

@@ -145,9 +145,18 @@ TEST(Scenario, EveryFaultNamesFieldAndWhatIsAccepted) {
   EXPECT_THAT(fault_of("warm_up: 2m"), HasSubstr("warm_up must be shorter than length"));
   EXPECT_THAT(fault_of("stop: {drain_delay: 40s}"), HasSubstr("stop.grace must be at least"));
   EXPECT_THAT(fault_of("faults: [{kind: fire, at: 1s}]"), HasSubstr("accepted: kill_pods, slow"));
-  EXPECT_THAT(fault_of("faults: [{kind: slow, at: 1s}]"), HasSubstr("must have length"));
-  EXPECT_THAT(fault_of("faults: [{kind: kill_pods, at: 1s, length: 1s}]"),
-              HasSubstr("length is not accepted"));
+  EXPECT_THAT(fault_of("faults: [{kind: slow, at: 1s}]"), HasSubstr("slow must have length"));
+  EXPECT_THAT(fault_of("faults: [{kind: slow, at: 1s, length: 1s}]"),
+              HasSubstr("slow must have factor"));
+  EXPECT_THAT(fault_of("faults: [{kind: set_replicas, at: 1s}]"),
+              HasSubstr("set_replicas must have count"));
+  EXPECT_THAT(fault_of("faults: [{kind: no_scrapes, at: 1s, length: 1s, count: 2}]"),
+              HasSubstr("no_scrapes has no count"));
+  EXPECT_THAT(fault_of("faults: [{kind: controller_restart, at: 2m}]"),
+              HasSubstr("faults[0].at must be before the end"));
+  EXPECT_THAT(fault_of("replicas: 3\ncapacity: 2"), HasSubstr("more than capacity 2"));
+  EXPECT_THAT(fault_of("faults: [{kind: kill_pods, at: 1s, count: 1, length: 1s}]"),
+              HasSubstr("kill_pods has no length"));
   EXPECT_THAT(fault_of("metrics: {external: {q: temperature}}"),
               HasSubstr("accepted: podsense_saturation"));
 }

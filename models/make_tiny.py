@@ -154,6 +154,25 @@ def tables(w):
            features, [("label", I64, ["N"]), ("scores", F32, ["N", 3])], [*cut(3), const("five", np.int64(5))])
     w.save("picture_means", [node("ReduceMean", ["image"], ["means"], axes=[2, 3], keepdims=0)],
            [("image", F32, ["N", 3, 8, 8])], [("means", F32, ["N", 3])])
+    # 0.1 and its neighbours in FP64; a number, a text and a boolean as inputs of a column each.
+    double = TensorProto.DOUBLE
+    w.save("tabular_double",
+           [node("Greater", ["features", "tenth"], ["above"]), node("Cast", ["above"], ["ones"], to=double),
+            node("ReduceMean", ["ones"], ["yes"], axes=[1], keepdims=1), node("Sub", ["one", "yes"], ["no"]),
+            node("Concat", ["no", "yes"], ["probabilities"], axis=1),
+            node("ArgMax", ["probabilities"], ["label"], axis=1, keepdims=0)],
+           [("features", double, ["N", 2])], [("label", I64, ["N"]), ("probabilities", double, ["N", 2])],
+           [const("tenth", np.array([0.1], np.float64)), const("one", np.array([1.0], np.float64))])
+    w.save("tabular_columns",
+           [node("Equal", ["city", "home"], ["lives_there"]), node("Or", ["lives_there", "member"], ["known"]),
+            node("Cast", ["known"], ["known_as_number"], to=F32), node("Mul", ["age", "known_as_number"], ["counted"]),
+            node("Greater", ["counted", "grown"], ["yes_or_no"]), node("Cast", ["yes_or_no"], ["yes"], to=F32),
+            node("Sub", ["one", "yes"], ["no"]), node("Concat", ["no", "yes"], ["probabilities"], axis=1),
+            node("ArgMax", ["probabilities"], ["label"], axis=1, keepdims=0)],
+           [("age", F32, ["N", 1]), ("city", STRING, ["N", 1]), ("member", TensorProto.BOOL, ["N", 1])],
+           [("label", I64, ["N"]), ("probabilities", F32, ["N", 2])],
+           [helper.make_tensor("home", STRING, [1], [b"Berlin"]), const("grown", np.array([17.5], np.float32)),
+            const("one", np.array([1.0], np.float32))], opset=19)
     # Two numbers and one in FP64: the least, the largest, the sum.
     w.save("regressor_several",
            [node("ReduceMin", ["features"], ["least"], axes=[1]), node("ReduceMax", ["features"], ["most"], axes=[1]),

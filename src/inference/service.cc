@@ -9,15 +9,6 @@
 #include "inference/turn.h"
 
 namespace podsense::inference {
-namespace {
-
-std::string columns_message(std::size_t got, std::size_t wanted, const std::string& model) {
-  return "model '" + model + "' takes " + std::to_string(wanted) + " features; got " +
-         std::to_string(got);
-}
-
-}  // namespace
-
 Service::Service(ServiceOptions options, Catalog& catalog, fetch::Fetcher* fetcher,
                  metrics::Registry& registry, const Clock& clock)
     : options_(options), catalog_(catalog), fetcher_(fetcher), registry_(registry), clock_(clock) {}
@@ -112,13 +103,14 @@ void Service::predict(protocol::RowsRequest request, const Context& context,
     return refuse(nullptr, context, std::move(found.error()), done);
   }
   auto& served = *found;
-  if (const std::size_t wanted = served->task->features; request.columns != wanted) {
-    return refuse(served.get(), context,
-                  Error{.code = ErrorCode::kInvalidArgument,
-                        .message = columns_message(request.columns, wanted, served->name())},
-                  done);
+  const auto& rows = static_cast<const RowsModelBase&>(*served->task);
+  auto inputs = rows.inputs().pack(request, served->name());
+  if (!inputs) {
+    return refuse(served.get(), context, std::move(inputs.error()), done);
   }
-  run(*served, std::make_unique<RowsTask>(served, context, std::move(request), std::move(done)));
+  auto task = std::make_unique<RowsTask>(served, context, std::move(request), std::move(done));
+  task->inputs = std::move(*inputs);
+  run(*served, std::move(task));
 }
 
 void Service::simulate(const protocol::SimulateRequest& request, const Context& context,

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "base/error.h"
 #include "protocol/messages.h"
@@ -26,10 +27,15 @@ inline constexpr std::size_t kMaxColumns = 65'536;
 /// `{"features": [numbers], "model"?, "version"?}`: one row. Count is checked by inference, which
 /// knows the model. @errors kInvalidArgument: NaN, infinity, out of float range, not a number;
 /// kPayloadTooLarge: more than kMaxColumns
+/// `"features"` may be an object of names and values instead: numbers, texts, booleans, null.
 Result<RowsRequest> parse_features(std::string_view json);
 /// `{"instances": [[numbers], …], "model"?, "version"?}`: rows of equal length, 1..kMaxRows.
 /// @errors as parse_features; kPayloadTooLarge: more than kMaxRows
 Result<RowsRequest> parse_instances(std::string_view json);
+/// The numbers of a request's `json` as doubles: [rows, columns], missing ones NaN.
+Result<std::vector<double>> read_exact_values(std::string_view json);
+/// Named columns of one row.
+inline constexpr std::size_t kMaxNamedColumns = 1024;
 /// `{"image": "<base64>"}`, `{"image_url": "https://…"}` or `{"features": [numbers]}`, each with
 /// "model"? and "version"?, the first two with "top_k"?. Exactly one of the three must be there.
 Result<std::variant<ClassifyRequest, RowsRequest>> parse_infer(std::string_view json);

@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -203,8 +204,10 @@ TEST(ParseFeatures, RefusesBadInputWithOneExactSentence) {
       {R"({"features":[- 1]})", "the body is not valid JSON at byte 13: '-' is not a JSON value"},
       {R"({"features":[1 e5]})",
        "the body is not valid JSON at byte 15: expected ',' or ']' after an element, found 'e'"},
-      {R"({"features":{}})", "features is an object; it must be an array of numbers"},
-      {R"({"features":{"0":1}})", "features is an object; it must be an array of numbers"},
+      {R"({"features":{}})", "features holds no names; at least 1 is needed"},
+      {R"({"features":{"a":{}}})",
+       "features.a is an object; it must be a finite number, a string, true, false or null"},
+      {R"({"features":{"a":1,"a":1}})", "features.a is given twice"},
       {R"({"features":1})", "features is 1; it must be an array of numbers"},
       {R"({"features":-1.5e3})", "features is -1.5e3; it must be an array of numbers"},
       {R"({"features":"1,2"})", "features is a string; it must be an array of numbers"},
@@ -319,6 +322,32 @@ TEST(ParseFeatures, RefusesBadInputWithOneExactSentence) {
        "the body is not valid JSON at byte 27: an unknown escape in a string"},
   };
   expect_refusals(kTable, parse_features);
+}
+
+TEST(ParseFeatures, ReadsNamesAndValuesOfEveryType) {
+  const auto request = parse_features(
+      R"({"features":{"age":41,"size":-1.5,"city":"K\u00f6ln","member":true,"income":null}})");
+  ASSERT_TRUE(request) << request.error().message;
+  EXPECT_EQ(request->rows, 1U);
+  ASSERT_TRUE(request->named);
+  EXPECT_THAT(request->named->names,
+              testing::ElementsAre("age", "size", "city", "member", "income"));
+  const auto cell = [&](std::size_t at) { return request->named->columns.at(at).at(0); };
+  EXPECT_EQ(cell(0), Cell(std::int64_t{41}));
+  EXPECT_EQ(cell(1), Cell(-1.5));
+  EXPECT_EQ(cell(2), Cell(std::string("Köln")));
+  EXPECT_EQ(cell(3), Cell(true));
+  EXPECT_EQ(cell(4), Cell());
+}
+
+TEST(ParseFeatures, DoublesCanBeReadAgainExactly) {
+  for (const std::string_view json :
+       {R"({"model":"m","features":[0.1,null,1e30]})", R"({"instances":[[0.1,null],[1e30,7]]})"}) {
+    const auto values = read_exact_values(json);
+    ASSERT_TRUE(values) << values.error().message;
+    EXPECT_EQ(values->at(0), 0.1);
+    EXPECT_TRUE(std::isnan(values->at(1)));
+  }
 }
 
 TEST(ParseFeatures, ReadsNumbersInAllTheirForms) {

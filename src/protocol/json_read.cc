@@ -2,6 +2,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "protocol/form.h"
 #include "protocol/json_body.h"
@@ -30,6 +31,8 @@ constexpr std::array<std::string_view, 6> kInferFields{"image", "model",     "ve
                                                        "top_k", "image_url", "features"};
 constexpr std::array<std::string_view, 3> kSimulateFields{"cpu_ms", "model", "version"};
 
+constexpr std::array<std::string_view, 4> kExactFields{"features", "instances", "model", "version"};
+
 constexpr Shape kImageShape{kImageFields, R"({"image": "<base64>"})"};
 constexpr Shape kUrlShape{kUrlFields, R"({"url": "https://example.com/cat.jpg"})"};
 constexpr Shape kFeaturesShape{kFeaturesFields, R"({"features": [0.5, 1, 2]})"};
@@ -37,7 +40,10 @@ constexpr Shape kInstancesShape{kInstancesFields, R"({"instances": [[0.5, 1], [2
 constexpr Shape kInferShape{kInferFields, R"({"features": [0.5, 1, 2]})"};
 constexpr Shape kSimulateShape{kSimulateFields, R"({"cpu_ms": 25})"};
 
+constexpr Shape kExactShape{kExactFields, R"({"features": [0.5, 1, 2]})"};
+
 constexpr std::size_t kMainField = 0;
+constexpr std::size_t kExactRows = 1;
 constexpr std::size_t kModelField = 1;
 constexpr std::size_t kTopKField = 3;
 constexpr std::size_t kImageUrlField = 4;
@@ -131,8 +137,9 @@ bool is_missing(ondemand::value& value) {
 }
 
 /// Appends the numbers of one row; those that are missing become NaN. @returns how many
+template <class Number>
 Result<std::size_t> read_row(std::string_view json, ondemand::value& value, Place place,
-                             std::vector<float>& values) {
+                             std::vector<Number>& values) {
   ondemand::array array;
   if (value.get_array().get(array) != simdjson::SUCCESS) {
     return refuse(json, value, place, "it must be an array of numbers", '[');
@@ -155,13 +162,88 @@ Result<std::size_t> read_row(std::string_view json, ondemand::value& value, Plac
       return fail(ErrorCode::kPayloadTooLarge,
                   place.text() + " holds more than " + std::to_string(kMaxColumns) + " numbers");
     }
-    values.push_back(static_cast<float>(number));
+    values.push_back(static_cast<Number>(number));
     ++count;
   }
   if (count == 0) {
     return invalid(place.text() + " holds 0 numbers; at least 1 is needed");
   }
   return count;
+}
+
+bool is_object(ondemand::value& value) {
+  ondemand::json_type type{};
+  return value.type().get(type) == simdjson::SUCCESS && type == ondemand::json_type::object;
+}
+
+/// A number, a text, a boolean, or nothing where it is missing.
+std::optional<Cell> read_cell(ondemand::value& value) {
+  if (is_missing(value)) {
+    return Cell();
+  }
+  std::string_view text;
+  if (value.get_string().get(text) == simdjson::SUCCESS) {
+    return Cell(std::string(text));
+  }
+  bool truth = false;
+  if (value.get_bool().get(truth) == simdjson::SUCCESS) {
+    return Cell(truth);
+  }
+  std::int64_t whole = 0;
+  if (value.get_int64().get(whole) == simdjson::SUCCESS) {
+    return Cell(whole);
+  }
+  double number = 0;
+  if (value.get_double().get(number) == simdjson::SUCCESS && std::isfinite(number)) {
+    return Cell(number);
+  }
+  return std::nullopt;
+}
+
+/// Appends row `row`, which is an object of names and values, to `rows`.
+Result<void> read_named_row(std::string_view json, ondemand::value& value, const Place& place,
+                            std::size_t row, NamedRows& rows) {
+  ondemand::object object;
+  if (value.get_object().get(object) != simdjson::SUCCESS) {
+    return refuse(json, value, place, "it must be an object as the rows before it are", '{');
+  }
+  for (auto entry : object) {
+    ondemand::field field;
+    std::string_view name;
+    if (std::move(entry).get(field) != simdjson::SUCCESS ||
+        field.unescaped_key().get(name) != simdjson::SUCCESS) {
+      return syntax_error(json);
+    }
+    const std::string where = place.text() + "." + std::string(name);
+    auto at = static_cast<std::size_t>(std::ranges::find(rows.names, name) - rows.names.begin());
+    if (at == rows.names.size()) {
+      if (row > 0) {
+        return invalid(where + " is not in the first row; all rows must have the same names");
+      }
+      if (at == kMaxNamedColumns) {
+        return fail(ErrorCode::kPayloadTooLarge, place.text() + " holds more than " +
+                                                     std::to_string(kMaxNamedColumns) + " names");
+      }
+      rows.names.emplace_back(name);
+      rows.columns.emplace_back();
+    }
+    if (rows.columns[at].size() != row) {
+      return invalid(where + " is given twice");
+    }
+    auto cell = read_cell(field.value());
+    if (!cell) {
+      return refuse(json, field.value(), {.field = where},
+                    "it must be a finite number, a string, true, false or null");
+    }
+    rows.columns[at].push_back(std::move(*cell));
+  }
+  for (std::size_t at = 0; at < rows.names.size(); ++at) {
+    if (rows.columns[at].size() != row + 1) {
+      return invalid(place.text() + " has no '" + rows.names[at] + "', which the first row has");
+    }
+  }
+  return rows.names.empty() ? invalid(place.text() + " holds no names; at least 1 is needed")
+                            : Result<void>();
 }
 
 /// One allocation for all numbers of a usual body.
@@ -176,6 +258,7 @@ Result<void> read_rows(std::string_view json, ondemand::value& value, RowsReques
     return refuse(json, value, {"instances"}, "it must be an array of arrays of numbers", '[');
   }
   reserve_for(json, request.values);
+  std::shared_ptr<NamedRows> named;
   for (auto element : array) {
     ondemand::value row;
     if (std::move(element).get(row) != simdjson::SUCCESS) {
@@ -184,6 +267,16 @@ Result<void> read_rows(std::string_view json, ondemand::value& value, RowsReques
     if (request.rows == kMaxRows) {
       return fail(ErrorCode::kPayloadTooLarge,
                   "instances holds more than " + std::to_string(kMaxRows) + " rows");
+    }
+    if (named || (request.rows == 0 && is_object(row))) {
+      named = named ? std::move(named) : std::make_shared<NamedRows>();
+      auto read = read_named_row(json, row, {"instances", request.rows}, request.rows, *named);
+      if (!read) {
+        return read;
+      }
+      request.columns = named->names.size();
+      ++request.rows;
+      continue;
     }
     const auto columns = read_row(json, row, {"instances", request.rows}, request.values);
     if (!columns) {
@@ -201,6 +294,7 @@ Result<void> read_rows(std::string_view json, ondemand::value& value, RowsReques
   if (request.rows == 0) {
     return invalid("instances holds 0 rows; at least 1 is needed");
   }
+  request.named = std::move(named);
   return {};
 }
 
@@ -234,6 +328,16 @@ Result<void> read_url_field(std::string_view json, ondemand::value& value, std::
 
 Result<void> read_features_field(std::string_view json, ondemand::value& value,
                                  RowsRequest& request) {
+  if (is_object(value)) {
+    auto named = std::make_shared<NamedRows>();
+    if (auto read = read_named_row(json, value, {"features"}, 0, *named); !read) {
+      return read;
+    }
+    request.rows = 1;
+    request.columns = named->names.size();
+    request.named = std::move(named);
+    return {};
+  }
   reserve_for(json, request.values);
   const auto columns = read_row(json, value, {"features"}, request.values);
   if (!columns) {
@@ -288,6 +392,7 @@ Result<RowsRequest> parse_features(std::string_view json) {
   if (request.rows == 0) {
     return missing(kFeaturesShape);
   }
+  request.json = json;
   return request;
 }
 
@@ -303,7 +408,39 @@ Result<RowsRequest> parse_instances(std::string_view json) {
   if (request.rows == 0) {
     return missing(kInstancesShape);
   }
+  request.json = json;
   return request;
+}
+
+Result<std::vector<double>> read_exact_values(std::string_view json) {
+  std::vector<double> values;
+  const auto on_field = [&](std::size_t index, ondemand::value value,
+                            std::string_view text) -> Result<void> {
+    if (index > kExactRows) {
+      return {};
+    }
+    ondemand::array rows;
+    if (index == kMainField) {
+      return read_row(text, value, {"features"}, values).map([](std::size_t) {});
+    }
+    if (value.get_array().get(rows) != simdjson::SUCCESS) {
+      return syntax_error(text);
+    }
+    for (auto element : rows) {
+      ondemand::value row;
+      if (std::move(element).get(row) != simdjson::SUCCESS) {
+        return syntax_error(text);
+      }
+      if (auto read = read_row(text, row, {"instances"}, values); !read) {
+        return tl::unexpected(std::move(read.error()));
+      }
+    }
+    return {};
+  };
+  if (auto read = read_object(json, kExactShape, on_field); !read) {
+    return tl::unexpected(std::move(read.error()));
+  }
+  return values;
 }
 
 Result<std::variant<ClassifyRequest, RowsRequest>> parse_infer(std::string_view json) {
@@ -342,6 +479,7 @@ Result<std::variant<ClassifyRequest, RowsRequest>> parse_infer(std::string_view 
     return invalid("top_k goes with image and image_url, not with features");
   }
   rows.model = std::move(picture.model);
+  rows.json = json;
   return rows;
 }
 

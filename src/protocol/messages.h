@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "base/clock.h"
@@ -31,11 +32,24 @@ struct ClassifyRequest {
   MemoryBudget::Share memory{};  ///< in which a fetched image is counted
 };
 
+/// One value of a row whose columns have names; std::monostate: it is missing.
+using Cell = std::variant<std::monostate, bool, std::int64_t, double, std::string>;
+
+/// Rows as `{"age": 41, "city": "Berlin"}`, all with the same names.
+struct NamedRows {
+  std::vector<std::string> names;          ///< in the order of the first row
+  std::vector<std::vector<Cell>> columns;  ///< one for each name, a cell for each row
+};
+
 struct RowsRequest {
   ModelRef model;
-  std::vector<float> values;  ///< [rows, columns], row-major, finite
+  std::vector<float> values;  ///< [rows, columns], row-major, finite or NaN; empty with `named`
   std::size_t rows = 0;
   std::size_t columns = 0;
+  std::shared_ptr<const NamedRows> named;  ///< null: rows are lists
+  /// The text that `values` were read from, for models that want them exactly: read_exact_values.
+  /// Borrowed until the request is taken. Empty: there is nothing more exact.
+  std::string_view json{};
 };
 
 struct SimulateRequest {

@@ -13,6 +13,9 @@ MANIFESTS = {
     "regressor": "task: tabular-regression\n",
     "regressor_several": "task: tabular-regression\n",
     "tabular": "",
+    "tabular_columns": "",
+    "tabular_double": "",
+    "tabular_logits": "task: tabular-classification\n",
     "detect_yolov8": "task: object-detection\nlabels: [cat, dog]\npreprocess: {scale: 1}\n",
 }
 ROW = [1.0] + [0.0] * 19
@@ -59,6 +62,28 @@ class Regression(TasksCase):
 
     def test_a_classifier_is_the_default(self):
         self.assertEqual(self.ask("/predict-single", {"features": ROW})["model"], "tabular")
+
+
+class Classification(TasksCase):
+    def test_columns_by_the_names_of_the_inputs(self):
+        rows = [{"age": 41, "city": "Berlin", "member": False}, {"member": False, "age": None, "city": "Köln"}]
+        answer = self.ask("/predict-batch", {"instances": rows, "model": "tabular_columns"})
+        self.assertEqual([one["prediction"] for one in answer["predictions"]], [1, 0])
+        for path, field in (("/predict-single", "features"), ("/v1/infer", "features")):
+            self.assertEqual(self.ask(path, {field: rows[0], "model": "tabular_columns"})["label"], "1")
+
+    def test_doubles_are_exact(self):
+        answer = self.ask("/predict-batch", {"instances": [[0.1, 0.1], [0.10000000001, 0.1]], "model": "tabular_double"})
+        self.assertEqual([one["probabilities"] for one in answer["predictions"]], [[1, 0], [0.5, 0.5]])
+        answer = self.ask("/v1/infer", {"features": [0.1, 0.1], "model": "tabular_double"})
+        self.assertEqual(answer["probabilities"], [1, 0])
+
+    def test_logits_are_scores(self):
+        answer = self.ask("/predict-single", {"features": [0.5, 3, -1] + [0] * 17, "model": "tabular_logits"})
+        self.assertEqual((answer["prediction"], answer["label"], answer["scores"]), (1, "1", [0.5, 3, -1]))
+        self.assertNotIn("probabilities", answer)
+        warnings = self.server.get("/health").json["warnings"]
+        self.assertTrue(any("tabular_logits/1: its scores are no probabilities" in one for one in warnings), warnings)
 
 
 class Detection(TasksCase):

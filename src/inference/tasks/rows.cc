@@ -2,14 +2,17 @@
 
 namespace podsense::inference {
 
-Result<void> take_rows(const model::Model& model, ModelTask& task) {
-  const model::Signature& signature = model.signature();
-  if (signature.inputs.size() != 1 || !is_float(signature.inputs[0]) ||
-      signature.inputs[0].shape.size() != 2 || signature.inputs[0].shape[1] <= 0) {
-    return unfit("'task: " + std::string(task.kind().name()) +
-                 "' needs one input of FP32 [N, features]; there " + inputs_text(signature));
+Result<void> RowsModelBase::take_rows(const model::Model& model) {
+  auto inputs = RowInputs::of(model.signature());
+  if (!inputs) {
+    return unfit(
+        "'task: " + std::string(kind().name()) +
+        "' needs one input of FP32 or FP64 [N, features], or inputs of [N, 1] for a column "
+        "each; there " +
+        inputs_text(model.signature()));
   }
-  task.features = static_cast<std::size_t>(signature.inputs[0].shape[1]);
+  inputs_ = std::move(*inputs);
+  features = inputs_.columns();
   return {};
 }
 
@@ -24,6 +27,29 @@ std::span<const float> joined_rows(std::span<batching::TaskPtr> batch) {
     joined.insert(joined.end(), more.begin(), more.end());
   }
   return joined;
+}
+
+Result<void> run_packed(const ServedModel& served, const RowInputs& inputs,
+                        std::span<batching::TaskPtr> batch, std::optional<std::size_t> only,
+                        std::size_t rows, model::Outputs& outputs) {
+  const auto& first = static_cast<const RowsTask&>(*batch[0]).inputs;
+  std::vector<std::vector<std::byte>> joined(batch.size() > 1 ? first.size() : 0);
+  std::vector<std::vector<std::int64_t>> shapes;
+  std::vector<model::TensorView> views;
+  shapes.reserve(first.size());
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    std::span<const std::byte> data = only ? first[i].row(*only) : std::span(first[i].data);
+    if (!joined.empty()) {
+      for (const batching::TaskPtr& task : batch) {
+        const auto& more = static_cast<const RowsTask&>(*task).inputs[i].data;
+        joined[i].insert(joined[i].end(), more.begin(), more.end());
+      }
+      data = joined[i];
+    }
+    shapes.push_back(inputs.shape(i, rows));
+    views.push_back({.type = inputs.type(i), .shape = shapes.back(), .data = data});
+  }
+  return served.model->run(views, outputs).and_then([&] { return outputs.read_texts(); });
 }
 
 model::Outputs& row_outputs() {

@@ -5,11 +5,13 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "inference/answer_task.h"
+#include "inference/tasks/row_inputs.h"
 #include "inference/tasks/signatures.h"
 #include "inference/tasks/task.h"
 #include "protocol/messages.h"
@@ -24,13 +26,30 @@ class RowsTask final : public AnswerTask<protocol::RowsAnswer> {
     rows = request.rows;
   }
   protocol::RowsRequest request;
+  std::vector<PackedInput> inputs;  ///< as RowInputs::pack has them
 };
 
-/// Takes over the columns of the model's one input. @errors kInvalidArgument: it has no such input
-Result<void> take_rows(const model::Model& model, ModelTask& task);
+/// What does not depend on the kind of answer.
+class RowsModelBase : public ModelTask {
+ public:
+  using ModelTask::ModelTask;
+  [[nodiscard]] const RowInputs& inputs() const { return inputs_; }
+
+ protected:
+  /// Takes over how rows become inputs. @errors kInvalidArgument: the inputs are for no rows
+  Result<void> take_rows(const model::Model& model);
+
+ private:
+  RowInputs inputs_;
+};
 
 /// The values of a batch's requests, one after the other. Of a single request: where they are.
 std::span<const float> joined_rows(std::span<batching::TaskPtr> batch);
+
+/// One run of all rows of a batch whose inputs are packed, or of row `only` of its one request.
+Result<void> run_packed(const ServedModel& served, const RowInputs& inputs,
+                        std::span<batching::TaskPtr> batch, std::optional<std::size_t> only,
+                        std::size_t rows, model::Outputs& outputs);
 
 /// What a thread runs models into; stays.
 model::Outputs& row_outputs();
@@ -43,7 +62,7 @@ Result<void> run_once(const ServedModel& served, std::span<const float> values, 
 /// [first, first + count) of the `all` that a run answered. Known where it is compiled, so that a
 /// row costs no virtual call.
 template <class Task>
-class RowsModel : public ModelTask {
+class RowsModel : public RowsModelBase {
  public:
   [[nodiscard]] bool run(const ServedModel& served, const Clock& clock,
                          std::span<batching::TaskPtr>& batch) const final {
@@ -52,12 +71,14 @@ class RowsModel : public ModelTask {
       rows += static_cast<RowsTask&>(*task).request.rows;
     }
     if (batch.size() == 1 && rows > 1 && !served.stacking->shared()) {
-      run_apart(served, clock, static_cast<RowsTask&>(*batch[0]));
+      run_apart(served, clock, batch);
       return true;
     }
     model::Outputs& outputs = row_outputs();
     const TimePoint begin = clock.now();
-    const auto run = run_once(served, joined_rows(batch), rows, outputs);
+    const auto run = inputs().kind() == RowInputs::Kind::kFloats
+                         ? run_once(served, joined_rows(batch), rows, outputs)
+                         : run_packed(served, inputs(), batch, std::nullopt, rows, outputs);
     const TimePoint end = clock.now();
     if (!run && batch.size() > 1) {
       return false;
@@ -85,20 +106,25 @@ class RowsModel : public ModelTask {
 
  private:
   friend Task;
-  using ModelTask::ModelTask;
+  explicit RowsModel(const TaskKind& kind) : RowsModelBase(kind) {}
 
   [[nodiscard]] const Task& self() const { return static_cast<const Task&>(*this); }
 
   /// Rows of one request, each in a run of its own: of a model whose rows may depend on each other.
-  void run_apart(const ServedModel& served, const Clock& clock, RowsTask& task) const {
+  void run_apart(const ServedModel& served, const Clock& clock,
+                 std::span<batching::TaskPtr> batch) const {
+    auto& task = static_cast<RowsTask&>(*batch[0]);
     model::Outputs& outputs = row_outputs();
     protocol::RowsAnswer answer;
     const TimePoint begin = clock.now();
     for (std::size_t row = 0; row < task.request.rows; ++row) {
-      const auto values =
-          std::span(task.request.values).subspan(row * task.request.columns, task.request.columns);
+      const std::size_t columns = task.request.columns;
       const TimePoint run_begin = clock.now();
-      const auto run = run_once(served, values, 1, outputs);
+      const auto run =
+          inputs().kind() == RowInputs::Kind::kFloats
+              ? run_once(served, std::span(task.request.values).subspan(row * columns, columns), 1,
+                         outputs)
+              : run_packed(served, inputs(), batch, row, 1, outputs);
       const TimePoint now = clock.now();
       if (!run) {
         return task.finish(fail(run.error()), now);

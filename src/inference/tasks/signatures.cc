@@ -38,10 +38,10 @@ std::optional<std::size_t> first(const std::vector<TensorInfo>& outputs, const W
 
 }  // namespace
 
-std::optional<std::size_t> score_output(const std::vector<TensorInfo>& outputs,
-                                        std::int64_t least) {
+std::optional<std::size_t> score_output(const std::vector<TensorInfo>& outputs, std::int64_t least,
+                                        DataType type) {
   return first(outputs, [&](const TensorInfo& o) {
-    return is_float(o) && o.shape.size() == 2 && (o.shape[1] >= least || o.shape[1] < 0);
+    return o.type == type && o.shape.size() == 2 && (o.shape[1] >= least || o.shape[1] < 0);
   });
 }
 

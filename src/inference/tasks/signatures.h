@@ -27,9 +27,9 @@ std::string inputs_text(const model::Signature& signature);
 
 tl::unexpected<Error> unfit(std::string what);
 
-/// The first float output [rows, at least `least` columns or an open number of them].
+/// The first output of `type` [rows, at least `least` columns or an open number of them].
 std::optional<std::size_t> score_output(const std::vector<model::TensorInfo>& outputs,
-                                        std::int64_t least);
+                                        std::int64_t least, DataType type = DataType::kFp32);
 /// The first output of `type` with one element a row.
 std::optional<std::size_t> class_output(const std::vector<model::TensorInfo>& outputs,
                                         DataType type);

@@ -15,7 +15,7 @@ class TabularClassification final : public RowsModel<TabularClassification> {
   explicit TabularClassification(const TaskKind& kind) : RowsModel(kind) {}
 
   Result<void> fit(const model::Model& model) {
-    if (auto done = take_rows(model, *this); !done) {
+    if (auto done = take_rows(model); !done) {
       return done;
     }
     const auto& outputs = model.signature().outputs;
@@ -24,6 +24,9 @@ class TabularClassification final : public RowsModel<TabularClassification> {
       labels_output_ = class_output(outputs, DataType::kBytes);
     }
     scores_output_ = score_output(outputs, 1);
+    if (!scores_output_) {
+      scores_output_ = score_output(outputs, 1, DataType::kFp64);
+    }
     const std::int64_t columns = scores_output_ ? outputs[*scores_output_].shape[1] : 0;
     if (auto done = scores_.take(model, columns); !done) {
       return done;
@@ -52,8 +55,9 @@ class TabularClassification final : public RowsModel<TabularClassification> {
                                                     std::size_t first, std::size_t count,
                                                     std::size_t all) const {
     std::span<const float> scores;
+    thread_local std::vector<float> narrowed;
     if (scores_output_) {
-      scores = elements<float>(outputs[*scores_output_]);
+      scores = as_floats(outputs[*scores_output_], narrowed);
     }
     std::span<const std::int64_t> numbers;
     std::vector<std::string> texts;
@@ -83,8 +87,8 @@ class TabularClassification final : public RowsModel<TabularClassification> {
   }
 
   void probe(const model::Model& model) const override {
-    if (!scores_output_ || single_) {
-      return;
+    if (!scores_output_ || single_ || inputs().kind() != RowInputs::Kind::kFloats) {
+      return;  // who asks will see
     }
     const auto values = probe_values(features);
     const std::array<std::int64_t, 2> shape{1, static_cast<std::int64_t>(features)};
@@ -93,13 +97,26 @@ class TabularClassification final : public RowsModel<TabularClassification> {
     model::Outputs outputs;
     if (model.run({&input, 1}, outputs)) {
       std::vector<float> buffer;
+      std::vector<float> narrowed;
       static_cast<void>(scores_.are_probabilities(
-          scores_.read(elements<float>(outputs[*scores_output_]), buffer)));
+          scores_.read(as_floats(outputs[*scores_output_], narrowed), buffer)));
     }
   }
   [[nodiscard]] std::string observed() const override { return scores_.warning(); }
 
  private:
+  static std::span<const float> as_floats(const model::TensorView& view,
+                                          std::vector<float>& narrowed) {
+    if (view.type == DataType::kFp32) {
+      return elements<float>(view);
+    }
+    const auto values = elements<double>(view);
+    narrowed.resize(values.size());
+    std::ranges::transform(values, narrowed.begin(),
+                           [](double value) { return static_cast<float>(value); });
+    return narrowed;
+  }
+
   [[nodiscard]] std::string_view label(std::size_t index) const {
     return index < labels.size() ? std::string_view(labels[index]) : std::string_view();
   }
@@ -133,14 +150,18 @@ class Kind final : public TaskKind {
   [[nodiscard]] bool looks_like(const model::Model& model,
                                 std::vector<std::string>& /*warnings*/) const override {
     const model::Signature& signature = model.signature();
-    if (signature.inputs.size() != 1 || !is_float(signature.inputs[0]) ||
-        signature.inputs[0].shape.size() != 2 || signature.inputs[0].shape[1] <= 0) {
+    const auto inputs = RowInputs::of(signature);
+    if (!inputs) {
       return false;
     }
+    const bool labelled = class_output(signature.outputs, DataType::kInt64) ||
+                          class_output(signature.outputs, DataType::kBytes);
     const auto scores = score_output(signature.outputs, 2);
-    return class_output(signature.outputs, DataType::kInt64) ||
-           class_output(signature.outputs, DataType::kBytes) ||
-           (scores && signature.outputs[*scores].shape[1] > 0);
+    if (inputs->kind() == RowInputs::Kind::kFloats) {
+      return labelled || (scores && signature.outputs[*scores].shape[1] > 0);
+    }
+    // Other inputs say less, so both outputs have to be there.
+    return labelled && (scores || score_output(signature.outputs, 2, DataType::kFp64));
   }
 
   [[nodiscard]] Result<std::unique_ptr<ModelTask>> fit(const model::Model& model) const override {

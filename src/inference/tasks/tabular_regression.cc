@@ -17,7 +17,7 @@ class TabularRegression final : public RowsModel<TabularRegression> {
   explicit TabularRegression(const TaskKind& kind) : RowsModel(kind) {}
 
   Result<void> fit(const model::Model& model) {
-    if (auto done = take_rows(model, *this); !done) {
+    if (auto done = take_rows(model); !done) {
       return done;
     }
     const auto& outputs = model.signature().outputs;

@@ -72,12 +72,12 @@ export class Live {
     try {
       const wantsHealth = this.#failures > 0 || this.#polls % kHealthEvery === 0;
       const [stats, health] =
-          await Promise.all([getJson('stats', {signal}), wantsHealth ? getHealth({signal}) : null]);
+          await Promise.all([this.#getStats(signal), wantsHealth ? getHealth({signal}) : null]);
       if (controller.signal.aborted) return;
       this.#polls += 1;
       this.#failures = 0;
       if (health) this.#takeHealth(health.data);
-      this.#takeStats(stats.data);
+      if (stats) this.#takeStats(stats.data);
     } catch (error) {
       if (controller.signal.aborted) return;
       wait = kRetryAfter[Math.min(this.#failures, kRetryAfter.length - 1)];
@@ -88,6 +88,16 @@ export class Live {
     this.#timer = setTimeout(() => this.#poll(), Math.max(100, wait - (performance.now() - started)));
   }
 
+  /// null: they are for who has a key, which this tab has not.
+  async #getStats(signal) {
+    try {
+      return await getJson('stats', {signal});
+    } catch (error) {
+      if (error.status !== 401 && error.status !== 403) throw error;
+      return null;
+    }
+  }
+
   #takeHealth(health) {
     this.#health = health;
     this.#onHealth(health);
@@ -96,6 +106,7 @@ export class Live {
     const problems = health.problems ?? [];
     this.#banner(problems.length > 0 ? `${health.status === 'unavailable' ? 'Not serving' : 'Needs attention'}: ${
         problems.join('; ')}` : '', false);
+    this.#models();
   }
 
   #takeStats(stats) {

@@ -64,6 +64,8 @@ struct WorkerState {
 inline constexpr Duration kFreshGrace = std::chrono::milliseconds(250);
 /// And a TLS handshake this long.
 inline constexpr Duration kHandshakeGrace = std::chrono::seconds(1);
+/// The rest of a refused request is read, so that its connection can be kept, up to this size.
+inline constexpr std::uint64_t kMostDiscarded = 64U << 10U;
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:

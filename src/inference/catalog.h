@@ -39,7 +39,7 @@ struct CatalogOptions {
   unsigned load_threads = 1;
   Trial trial;                           ///< of files not opened before; empty: there is none
   std::set<std::string> known_models{};  ///< hashes of files that need no trial
-  std::string preferred_model;  ///< default of its task, where it is served
+  std::string preferred_model;           ///< default of its task, where it is served
   /// Model by task. A task that is not there: preferred_model, or the first by name.
   std::map<std::string, std::string, std::less<>> defaults;
 };

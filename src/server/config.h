@@ -41,7 +41,7 @@ struct Config {
   struct Models {
     std::string dir;  ///< never empty after load_config
     std::string model_name;
-    std::map<std::string, std::string> defaults;  ///< model by task; else the first by name
+    std::map<std::string, std::string> defaults;       ///< model by task; else the first by name
     std::vector<std::string> only;                     ///< names of those to serve; empty: all
     Duration reload_interval{};                        ///< 0: no polling
     Duration load_timeout = std::chrono::seconds(60);  ///< 0: no trial in another process

@@ -12,6 +12,11 @@ from onnx_writer import FLOAT, INT64, add_one, floats, int64s, model, node, put,
 SEAL = 32  # bytes behind each optimised copy
 
 
+def of_layout(warnings):
+    """Without what the models' answers are warned of."""
+    return [warning for warning in warnings if "its scores are no probabilities" not in warning]
+
+
 class Layouts(unittest.TestCase):
     def setUp(self):
         self.root = Path(tempfile.mkdtemp(prefix="podsense-layouts-"))
@@ -46,7 +51,7 @@ class Layouts(unittest.TestCase):
                 self.assert_serves(server, name, version)
             health = server.health()
             self.assertEqual(health["status"], "ok")
-            self.assertEqual(health["warnings"],
+            self.assertEqual(of_layout(health["warnings"]),
                              ["scripts: passed over: the folder holds no model (scripts/1/model.onnx)"])
             config = server.get("/v2/models/single/config").json
             self.assertEqual(config["default_model_filename"], "resnet.onnx")
@@ -63,7 +68,7 @@ class Layouts(unittest.TestCase):
         """)
         with Server(models=self.root) as server:
             self.assert_serves(server, "m")
-            self.assertEqual(server.health()["warnings"],
+            self.assertEqual(of_layout(server.health()["warnings"]),
                              ["m: of config.pbtxt this is not followed: optimization"])
             config = server.get("/v2/models/m/config").json
             self.assertEqual(config["default_model_filename"], "net.onnx")

@@ -7,12 +7,6 @@
 
 namespace podsense::batching {
 
-Task::~Task() {
-  if (timer_ != nullptr) {
-    static_cast<void>(timer_->claim(*this));
-  }
-}
-
 bool Task::claim() {
   return timer_ == nullptr || std::exchange(timer_, nullptr)->claim(*this);
 }

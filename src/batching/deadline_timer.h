@@ -20,10 +20,10 @@ class DeadlineTimer {
   DeadlineTimer(const DeadlineTimer&) = delete;
   DeadlineTimer& operator=(const DeadlineTimer&) = delete;
 
-  /// Watches the task until it is answered, or gone. One without a deadline is left alone.
+  /// Watches the task until it is answered or forgotten. One without a deadline is left alone.
   void watch(Task& task);
-  /// The reverse, for one that was not taken.
-  void forget(Task& task);
+  /// Before a task is destroyed, wherever it is watched: the timer calls what a destructor ends.
+  static void forget(Task& task);
 
  private:
   friend class Task;

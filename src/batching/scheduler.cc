@@ -113,6 +113,7 @@ Error drop_error(DropReason reason) {
 void drop_all(std::vector<SchedulerCore<>::Dropped>& dropped) {
   for (auto& [task, reason] : dropped) {
     task->drop(drop_error(reason));
+    DeadlineTimer::forget(*task);
   }
   dropped.clear();
 }
@@ -120,6 +121,7 @@ void drop_all(std::vector<SchedulerCore<>::Dropped>& dropped) {
 void drop_all(std::vector<TaskPtr>& tasks, const char* message) {
   for (const TaskPtr& task : tasks) {
     task->drop(Error{.code = ErrorCode::kUnavailable, .message = message});
+    DeadlineTimer::forget(*task);
   }
   tasks.clear();
 }
@@ -331,6 +333,7 @@ void Scheduler::work(unsigned index) {
     (*run)(next.batch);
     const TimePoint end = locked.clock.now();
     const Outcome outcome = outcome_of(std::span<const TaskPtr>(next.batch), end - now);
+    std::ranges::for_each(next.batch, [](const TaskPtr& task) { DeadlineTimer::forget(*task); });
     next.batch.clear();  // before the run counts as ended: a queue may go then
 
     locked.mutex.lock();

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <atomic>
 #include <future>
 #include <latch>
 #include <optional>
@@ -364,7 +365,7 @@ TEST_F(SchedulerTest, AnIdleModelSavesNoTimeUp) {
 /// Answered once: by a run, by being dropped, or at its deadline.
 class TimedTask final : public Task {
  public:
-  TimedTask(Fate& fate, bool& freed) : fate_(fate), freed_(freed) {}
+  TimedTask(Fate& fate, std::atomic<bool>& freed) : fate_(fate), freed_(freed) {}
   ~TimedTask() override { freed_ = true; }
   TimedTask(const TimedTask&) = delete;
   TimedTask& operator=(const TimedTask&) = delete;
@@ -384,7 +385,7 @@ class TimedTask final : public Task {
 
  private:
   Fate& fate_;
-  bool& freed_;
+  std::atomic<bool>& freed_;
 };
 
 /// Real time: the deadline comes by itself.
@@ -412,7 +413,7 @@ class Deadlines : public testing::Test {
     }
   }
 
-  bool freed_ = false;  ///< the last task; read when it can be no more
+  std::atomic<bool> freed_ = false;  ///< a task
   std::counting_semaphore<> begun_{0};
   std::counting_semaphore<> release_{0};
   SteadyClock clock_;
@@ -457,7 +458,7 @@ TEST_F(Deadlines, EachTaskIsAnsweredOnce) {
   // Runs end about when their deadlines come: a second answer would throw.
   constexpr int kTasks = 300;
   std::vector<Fate> fates(kTasks);
-  bool freed = false;
+  std::atomic<bool> freed = false;
   const auto queue = scheduler_.add_queue({.max_batch = 4}, [](std::span<TaskPtr> batch) {
     for (const TaskPtr& task : batch) {
       static_cast<TimedTask&>(*task).answer();

@@ -43,7 +43,7 @@ class Task : public Ticket {
   Task() = default;
   Task(const Task&) = delete;
   Task& operator=(const Task&) = delete;
-  virtual ~Task();
+  virtual ~Task() = default;
 
   /// Answers a task that will not run. Called once, outside any lock; must not block.
   virtual void drop(Error error) = 0;

@@ -80,6 +80,14 @@ class OnnxBackend final : public model::Backend {
         version_(OrtGetApiBase()->GetVersionString()),
         cpu_(options_.cache_dir.empty() ? "" : fast_hash(cpu_description()).hex()),
         cache_(options_.cache_dir, version_) {}
+  /// Threads that end later still free what they kept, and the budget may be gone by then.
+  ~OnnxBackend() override {
+    if (options_.budget != nullptr) {
+      count_in(nullptr);
+    }
+  }
+  OnnxBackend(const OnnxBackend&) = delete;
+  OnnxBackend& operator=(const OnnxBackend&) = delete;
 
   [[nodiscard]] std::string_view version() const override { return version_; }
   [[nodiscard]] std::string_view machine() const override { return cpu_; }

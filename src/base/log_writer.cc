@@ -40,7 +40,7 @@ Result<void> Writer::start(Hooks hooks) {
   return {};
 }
 
-void Writer::add(std::string line) {
+void Writer::add(const std::string& line) {
   {
     const MutexLock lock(mutex_);
     if (!started_) {

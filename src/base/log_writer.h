@@ -41,7 +41,7 @@ class Writer {
   /// A second call does nothing. @errors kUnavailable: the system gives no thread
   Result<void> start(Hooks hooks);
   /// `line` ends with a newline. Never blocks once started.
-  void add(std::string line);
+  void add(const std::string& line);
   /// False: something is still not written after `timeout`.
   bool flush(Duration timeout);
   void count_dropped() { dropped_.fetch_add(1, std::memory_order_relaxed); }

@@ -29,7 +29,10 @@ Serving::Serving(const Config& config)
       scheduler_(
           {.executors = threads_.executors,
            .most_executors = std::max(threads_.executors, std::thread::hardware_concurrency())},
-          clock_) {}
+          clock_) {
+  // Until it is known what the models leave of it.
+  memory_.set_limit(plan_memory(config_) / 2);
+}
 
 Result<std::unique_ptr<Serving>> Serving::create(const Config& config) {
   auto serving = std::unique_ptr<Serving>(new Serving(config));
@@ -190,6 +193,18 @@ Result<void> Serving::build() {
     return fail(ErrorCode::kUnavailable, std::move(files.error().message));
   }
   files_ = std::move(*files);
+  if (auto built = build_models(); !built) {
+    return built;
+  }
+  if (auto built = build_service(); !built) {
+    return built;
+  }
+  add_gauges();
+  add_routes();
+  return listen();
+}
+
+Result<void> Serving::build_models() {
   auto backends = make_backends({.spinning = config_.onnxruntime.spinning,
                                  .memory_arena = config_.onnxruntime.arena,
                                  .budget = &memory_,
@@ -219,6 +234,10 @@ Result<void> Serving::build() {
       inference::ControlOptions{.poll_interval = config_.models.reload_interval,
                                 .read_files = [this] { return files_->look(); }},
       *catalog_, clock_);
+  return {};
+}
+
+Result<void> Serving::build_service() {
   if (config_.fetch.enabled) {
     fetch::Options of_fetch = fetch_options(config_.fetch, config_.limits);
     of_fetch.budget = &memory_;
@@ -244,9 +263,7 @@ Result<void> Serving::build() {
     }
     tracer_ = std::move(*tracer);
   }
-  add_gauges();
-  add_routes();
-  return listen();
+  return {};
 }
 
 void Serving::add_routes() {

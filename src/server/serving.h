@@ -81,6 +81,8 @@ class Serving {
   explicit Serving(const Config& config);
 
   Result<void> build();
+  Result<void> build_models();
+  Result<void> build_service();
   void add_routes();
   Result<void> listen();
   /// Last, since it answers from the moment it listens.

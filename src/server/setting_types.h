@@ -235,7 +235,7 @@ Accessor text_map(Group Config::* group, std::map<std::string, std::string> Grou
   accessor.get = [=](const Config& config) {
     std::vector<std::string> words;
     for (const auto& [key, value] : config.*group.*member) {
-      words.push_back(key + "=" + value);
+      words.emplace_back(key).append("=").append(value);
     }
     return words;
   };

@@ -1,10 +1,12 @@
 // Any bytes on a connection to the real server: no crash, and what comes back is HTTP/1.1.
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -48,12 +50,15 @@ class Target {
     const sockaddr_in from = loopback(2 + exchanges_++ % 200, 0);
     const sockaddr_in to = loopback(1, server_->port());
     if (::bind(peer, reinterpret_cast<const sockaddr*>(&from), sizeof from) != 0 ||
-        ::connect(peer, reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0) {
+        !connect_to(peer, to)) {
       std::perror("no connection to the server under test");
       std::abort();
     }
     while (size > 0) {
       const ssize_t sent = ::send(peer, data, size, MSG_NOSIGNAL);
+      if (sent < 0 && errno == EINTR) {
+        continue;
+      }
       if (sent <= 0) {
         break;  // refused half-way: the answer is still to be read
       }
@@ -65,6 +70,9 @@ class Target {
     char piece[4096];
     for (ssize_t got = 0; (got = ::recv(peer, piece, sizeof piece, 0)) != 0;) {
       if (got < 0) {
+        if (errno == EINTR) {
+          continue;
+        }
         if (errno == EAGAIN) {
           std::abort();  // a connection that never ends
         }
@@ -77,6 +85,24 @@ class Target {
   }
 
  private:
+  /// libFuzzer's timer interrupts: what was begun then goes on by itself.
+  static bool connect_to(int peer, const sockaddr_in& to) {
+    if (::connect(peer, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0) {
+      return true;
+    }
+    if (errno != EINTR) {
+      return false;
+    }
+    pollfd ready{.fd = peer, .events = POLLOUT, .revents = 0};
+    while (::poll(&ready, 1, -1) < 0 && errno == EINTR) {
+    }
+    int error = 0;
+    socklen_t size = sizeof error;
+    ::getsockopt(peer, SOL_SOCKET, SO_ERROR, &error, &size);
+    errno = error;
+    return error == 0;
+  }
+
   /// 127.0.0.`host`. Thousands of exchanges a second leave as many ports waiting for a minute:
   /// from one address they would run out.
   static sockaddr_in loopback(std::uint32_t host, std::uint16_t port) {

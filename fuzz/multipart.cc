@@ -41,7 +41,8 @@ void check_form(std::string_view body, std::string_view boundary) {
     require(part.data.find(delimiter) == std::string_view::npos);
   }
   if (request) {
-    require(!request->image.empty() && request->top_k >= 1 && request->top_k <= 1000);
+    const auto top_k = request->top_k.value_or(1);
+    require(!request->image.empty() && top_k >= 1 && top_k <= 1000);
   }
 }
 
@@ -82,7 +83,7 @@ void check_query(std::string_view text) {
   protocol::RowsRequest rows;
   protocol::SimulateRequest simulate;
   if (protocol::apply_query(*query, classify)) {
-    require(classify.top_k >= 1 && classify.top_k <= protocol::kMaxTopK);
+    require(classify.top_k.value_or(1) >= 1 && classify.top_k.value_or(1) <= protocol::kMaxTopK);
   }
   static_cast<void>(protocol::apply_query(*query, rows));
   if (protocol::apply_query(*query, simulate) && simulate.cpu) {

@@ -82,18 +82,25 @@ class Local {
   std::optional<Error> refused;
 
  private:
-  /// A block that is not much too large.
+  /// The smallest that is large enough, unless that is far too large.
   void* find(std::size_t bytes) {
+    constexpr std::size_t kFar = 4;
+    std::size_t best = kept_;
+    std::size_t best_bytes = bytes * kFar;
     for (std::size_t i = kept_; i-- > 0;) {
       const std::size_t have = header_of(blocks_[i]).bytes;
-      if (have >= bytes && have - bytes <= bytes / 8) {
-        void* const data = blocks_[i];
-        blocks_[i] = blocks_[--kept_];
-        kept_bytes_ -= have;
-        return data;
+      if (have >= bytes && have < best_bytes) {
+        best = i;
+        best_bytes = have;
       }
     }
-    return nullptr;
+    if (best == kept_ || bytes < kLeastKept / kFar) {
+      return nullptr;
+    }
+    void* const data = blocks_[best];
+    blocks_[best] = blocks_[--kept_];
+    kept_bytes_ -= best_bytes;
+    return data;
   }
 
   bool keep(void* data) {

@@ -1,7 +1,7 @@
 #pragma once
 
-/// Answers tasks at their deadlines, whether they wait, run, or run for ever: a client is told in
-/// time also where no executor comes back. Private to this module.
+/// Answers tasks at their deadlines, whether they wait, run, or never end: a client gets its answer
+/// in time even if no executor comes back. Private to this module.
 /// @threads thread-safe; answers are given on a thread of its own
 
 #include <thread>
@@ -27,7 +27,7 @@ class DeadlineTimer {
 
  private:
   friend class Task;
-  /// True for whoever comes first, of the timer and the caller.
+  /// True when the caller came before the timer.
   bool claim(Task& task);
   void work();
 

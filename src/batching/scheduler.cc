@@ -27,7 +27,7 @@ constexpr unsigned most_replaced(unsigned executors) {
 struct Executor {
   ActiveRun run;
   TimePoint due = TimePoint::max();  ///< the latest deadline of its tasks; max: it is free
-  Duration overdue{};                ///< since then, as `note_overdue` was told
+  Duration overdue{};                ///< time since then, from the calls of `note_overdue`
   bool disowned = false;             ///< its run is
 };
 

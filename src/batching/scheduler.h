@@ -40,7 +40,7 @@ struct LockedCore;
 /// Runs that go on although the deadlines of all their tasks have passed.
 struct Overdue {
   unsigned runs = 0;
-  Duration longest{};  ///< since the deadline, in time that `note_overdue` was told of
+  Duration longest{};  ///< since the deadline, from the calls of `note_overdue`
 };
 
 /// One model version's queue. @threads thread-safe

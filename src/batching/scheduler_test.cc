@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <array>
 #include <atomic>
 #include <future>
 #include <latch>
@@ -12,17 +11,12 @@
 #include <string>
 #include <thread>
 
+#include "batching/fate_testing.h"
+
 namespace podsense::batching {
 namespace {
 
 using std::chrono::milliseconds;
-
-/// What became of one task.
-struct Fate {
-  std::promise<std::optional<ErrorCode>> promise;
-  std::future<std::optional<ErrorCode>> future = promise.get_future();
-  std::atomic<bool> gone{false};
-};
 
 class TestTask final : public Task {
  public:
@@ -360,167 +354,6 @@ TEST_F(SchedulerTest, AnIdleModelSavesNoTimeUp) {
     fate.future.get();
   }
   EXPECT_EQ(std::ranges::count(order.substr(0, 4), 'b'), 2) << order;
-}
-
-/// Answered once: by a run, by being dropped, or at its deadline.
-class TimedTask final : public Task {
- public:
-  TimedTask(Fate& fate, std::atomic<bool>& freed) : fate_(fate), freed_(freed) {}
-  ~TimedTask() override { freed_ = true; }
-  TimedTask(const TimedTask&) = delete;
-  TimedTask& operator=(const TimedTask&) = delete;
-  void drop(Error error) override {
-    if (claim()) {
-      fate_.promise.set_value(error.code);
-    }
-  }
-  void answer() {
-    if (claim()) {
-      fate_.promise.set_value(std::nullopt);
-    }
-  }
-  [[nodiscard]] DeadlineAnswer answer_at_deadline() override {
-    return [&fate = fate_] { fate.promise.set_value(ErrorCode::kDeadlineExceeded); };
-  }
-
- private:
-  Fate& fate_;
-  std::atomic<bool>& freed_;
-};
-
-/// Real time: the deadline comes by itself.
-class Deadlines : public testing::Test {
- protected:
-  Result<void> submit(Queue& queue, Fate& fate, Duration deadline) {
-    TaskPtr task = std::make_unique<TimedTask>(fate, freed_);
-    task->deadline = Deadline::after(clock_.now(), deadline);
-    return queue.submit(task);
-  }
-  Queue::Run run() {
-    return [this](std::span<TaskPtr> batch) {
-      begun_.release();
-      release_.acquire();
-      for (const TaskPtr& task : batch) {
-        static_cast<TimedTask&>(*task).answer();
-      }
-    };
-  }
-  /// Until a run counts as overdue, however late the machine is.
-  void wait_overdue(unsigned runs) {
-    while (scheduler_.overdue().runs < runs) {
-      scheduler_.note_overdue(std::chrono::seconds(1));
-      std::this_thread::yield();
-    }
-  }
-
-  std::atomic<bool> freed_ = false;  ///< a task
-  std::counting_semaphore<> begun_{0};
-  std::counting_semaphore<> release_{0};
-  SteadyClock clock_;
-  Scheduler scheduler_{{.executors = 1}, clock_};
-};
-
-TEST_F(Deadlines, ARunningTaskIsAnsweredAtItsDeadline) {
-  Fate fate;
-  const auto queue = scheduler_.add_queue({}, run());
-  ASSERT_TRUE(submit(*queue, fate, milliseconds(30)));
-  begun_.acquire();
-  EXPECT_EQ(fate.future.get(), ErrorCode::kDeadlineExceeded);
-  EXPECT_FALSE(freed_) << "the run may still read it";
-  release_.release();
-}
-
-TEST_F(Deadlines, AWaitingTaskIsAnsweredAtItsDeadline) {
-  Fate running;
-  Fate waiting;
-  const auto queue = scheduler_.add_queue({}, run());
-  ASSERT_TRUE(submit(*queue, running, std::chrono::hours(1)));
-  begun_.acquire();
-  ASSERT_TRUE(submit(*queue, waiting, milliseconds(30)));
-  EXPECT_EQ(waiting.future.get(), ErrorCode::kDeadlineExceeded);
-  release_.release();
-  EXPECT_EQ(running.future.get(), std::nullopt);
-}
-
-TEST_F(Deadlines, AnEarlierDeadlineDoesNotWaitForALaterOne) {
-  std::array<Fate, 3> fates;
-  const auto queue = scheduler_.add_queue({}, run());
-  ASSERT_TRUE(submit(*queue, fates[0], std::chrono::hours(1)));
-  begun_.acquire();
-  ASSERT_TRUE(submit(*queue, fates[1], std::chrono::minutes(30)));
-  ASSERT_TRUE(submit(*queue, fates[2], milliseconds(30)));
-  EXPECT_EQ(fates[2].future.get(), ErrorCode::kDeadlineExceeded);
-  release_.release(2);
-  EXPECT_EQ(fates[1].future.get(), std::nullopt);
-}
-
-TEST_F(Deadlines, EachTaskIsAnsweredOnce) {
-  // Runs end about when their deadlines come: a second answer would throw.
-  constexpr int kTasks = 300;
-  std::vector<Fate> fates(kTasks);
-  std::atomic<bool> freed = false;
-  const auto queue = scheduler_.add_queue({.max_batch = 4}, [](std::span<TaskPtr> batch) {
-    for (const TaskPtr& task : batch) {
-      static_cast<TimedTask&>(*task).answer();
-    }
-  });
-  for (int i = 0; i < kTasks; ++i) {
-    TaskPtr task = std::make_unique<TimedTask>(fates[static_cast<std::size_t>(i)], freed);
-    task->deadline = Deadline::after(clock_.now(), std::chrono::microseconds(i % 60));
-    if (!queue->submit(task)) {
-      fates[static_cast<std::size_t>(i)].promise.set_value(ErrorCode::kOverloaded);
-    }
-  }
-  for (Fate& fate : fates) {
-    fate.future.get();
-  }
-}
-
-TEST_F(Deadlines, AnotherExecutorTakesThePlaceOfAStuckOne) {
-  std::array<Fate, 3> fates;
-  const auto queue = scheduler_.add_queue({}, run());
-  EXPECT_EQ(scheduler_.overdue().runs, 0U);
-  ASSERT_TRUE(submit(*queue, fates[0], milliseconds(10)));
-  begun_.acquire();
-  wait_overdue(1);
-  EXPECT_GE(scheduler_.overdue().longest, std::chrono::seconds(1));
-  ASSERT_TRUE(submit(*queue, fates[1], std::chrono::hours(1)));
-  begun_.acquire();  // on the new one
-  EXPECT_EQ(scheduler_.executors(), 1U);
-  release_.release(2);
-  EXPECT_EQ(fates[1].future.get(), std::nullopt);
-  while (scheduler_.overdue().runs > 0) {
-    std::this_thread::yield();
-  }
-  EXPECT_EQ(scheduler_.overdue().longest, Duration::zero());
-  ASSERT_TRUE(submit(*queue, fates[2], std::chrono::hours(1)));
-  release_.release();
-  EXPECT_EQ(fates[2].future.get(), std::nullopt);
-}
-
-TEST_F(Deadlines, WhereEveryExecutorIsStuckWhatWaitsIsRefused) {
-  std::array<Fate, 4> fates;
-  const auto queue = scheduler_.add_queue({}, run());
-  for (unsigned i = 0; i < 3; ++i) {  // the one and the two that may take its place
-    ASSERT_TRUE(submit(*queue, fates[i], milliseconds(10)));
-    begun_.acquire();
-    wait_overdue(i + 1);
-  }
-  ASSERT_TRUE(submit(*queue, fates[3], std::chrono::hours(1)));
-  scheduler_.note_overdue(std::chrono::seconds(1));
-  EXPECT_EQ(fates[3].future.get(), ErrorCode::kUnavailable);
-  release_.release(3);
-}
-
-TEST_F(Deadlines, TimeInWhichTheProcessWasStoppedMakesNoRunStuck) {
-  Fate fate;
-  const auto queue = scheduler_.add_queue({}, run());
-  ASSERT_TRUE(submit(*queue, fate, milliseconds(1)));
-  begun_.acquire();
-  EXPECT_EQ(fate.future.get(), ErrorCode::kDeadlineExceeded);
-  scheduler_.note_overdue(milliseconds(999));
-  EXPECT_EQ(scheduler_.overdue().runs, 0U);
-  release_.release();
 }
 
 TEST_F(SchedulerTest, StoppingDropsWhatWaits) {

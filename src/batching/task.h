@@ -55,7 +55,7 @@ class Task : public Ticket {
   [[nodiscard]] virtual DeadlineAnswer answer_at_deadline() { return {}; }
 
  protected:
-  /// True for whoever comes first, of the deadline and the caller, who then has to answer. Once.
+  /// True when the deadline has not been answered yet: the caller then has to answer. Call it once.
   [[nodiscard]] bool claim();
 
  private:

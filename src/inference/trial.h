@@ -2,7 +2,7 @@
 
 /// The first opening of a model's file. It can crash the process, take all of its memory or never
 /// end, so another process does it first, under limits, and tells what came of it; the server then
-/// opens what survived. How that process is started is the affair of whoever gives a Trial.
+/// opens what survived. The caller, who gives a Trial, decides how that process is started.
 
 #include <functional>
 #include <optional>

@@ -94,7 +94,7 @@ struct WarmupInput {
 /// How an object detector's outputs are read. Names only, as with PreprocessSpec; what is empty or
 /// unset is the head's own.
 struct DetectionSpec {
-  std::string head;                       ///< empty: told from the outputs
+  std::string head;                       ///< empty: found from the outputs
   std::string boxes;                      ///< xyxy, yxyx, xywh, cxcywh
   std::string coordinates;                ///< pixels (of the model's input), normalized (0 to 1)
   std::uint32_t first_class = 0;          ///< the number of the class that the first label names
@@ -105,7 +105,7 @@ struct DetectionSpec {
 
 struct Manifest {
   std::string backend;  ///< empty: by the file
-  std::string task;     ///< empty: told from the ONNX inputs and outputs
+  std::string task;     ///< empty: found from the ONNX inputs and outputs
   /// The task is that of a model without a file: there is none to be looked for.
   bool without_file = false;
   std::vector<std::string> labels;

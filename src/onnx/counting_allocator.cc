@@ -13,14 +13,18 @@ namespace {
 
 /// As ONNX Runtime's own: its kernels use vectors of up to 64 bytes.
 constexpr std::size_t kAlignment = 64;
-/// What a thread takes or frees is told to the budget in steps of this.
+/// A thread counts by itself, and tells the budget in steps of this many bytes.
 constexpr std::int64_t kStep = 64 << 10;
 /// Smaller blocks are quick to get.
 constexpr std::size_t kLeastKept = 32U << 10U;
 constexpr std::size_t kMostKept = 16U << 20U;  ///< bytes a thread
+/// More than any machine has; sums of a few of these do not overflow.
+constexpr std::size_t kMostBlock = std::size_t{1} << 60U;
 
 std::atomic<MemoryBudget*> budget{nullptr};
 std::atomic<bool> keeps{false};
+/// This thread's Local is gone: other objects of an ending thread still free what they hold.
+thread_local bool ended = false;
 
 /// Before each block: how large it is, and whether it counts.
 struct Header {
@@ -46,6 +50,7 @@ class Local {
       release(blocks_[i]);
     }
     settle();
+    ended = true;
   }
   Local(const Local&) = delete;
   Local& operator=(const Local&) = delete;
@@ -54,10 +59,11 @@ class Local {
     if (void* kept = find(bytes)) {
       return kept;
     }
-    count(static_cast<std::int64_t>(bytes));
+    const auto counted = static_cast<std::int64_t>(std::min(bytes, kMostBlock));
+    count(counted);
     void* fresh = allocate(bytes, true);
     if (fresh == nullptr) {
-      pending_ -= static_cast<std::int64_t>(bytes);
+      pending_ -= counted;
       throw Refused();
     }
     return fresh;
@@ -77,6 +83,17 @@ class Local {
     }
     new (block) Header{.bytes = bytes, .counted = counted};
     return static_cast<std::byte*>(block) + kAlignment;
+  }
+
+  /// For a thread whose Local is gone.
+  static void free_at_end(void* data) {
+    const Header header = header_of(data);
+    std::free(&header_of(data));
+    MemoryBudget* const counted_in = budget.load(std::memory_order_relaxed);
+    if (header.counted && counted_in != nullptr) {
+      static_cast<void>(
+          counted_in->count(MemoryUse::kTensors, -static_cast<std::int64_t>(header.bytes)));
+    }
   }
 
   std::optional<Error> refused;
@@ -159,7 +176,7 @@ class Local {
     pending_ = 0;
   }
 
-  std::int64_t pending_ = 0;  ///< taken and not told yet, or freed where negative
+  std::int64_t pending_ = 0;  ///< bytes that the budget does not know of yet; negative: freed
   std::array<void*, 32> blocks_{};
   std::size_t kept_ = 0;
   std::size_t kept_bytes_ = 0;
@@ -187,7 +204,12 @@ struct Allocator final : OrtAllocator {
       return block;
     };
     OrtAllocator::Free = [](OrtAllocator*, void* data) {
-      if (data != nullptr) {
+      if (data == nullptr) {
+        return;
+      }
+      if (ended) {
+        Local::free_at_end(data);
+      } else {
         local().give(data);
       }
     };

@@ -162,11 +162,14 @@ void Serving::follow_memory() {
   const std::uint64_t most = plan_memory(config_);
   const std::uint64_t used = memory_.used();
   const std::uint64_t resident = resident_bytes();
-  // Counted bytes need not be resident yet: of much that is counted, little can be told.
-  constexpr std::uint64_t kLittle = 1U << 20U;
+  // Counted bytes need not be resident yet, so that this may be too little for a while: it rises at
+  // once, and falls over some 16 seconds.
+  constexpr std::uint64_t kSeconds = 16;
   const std::uint64_t rest = resident - std::min(resident, used);
   const bool first = base_memory_ == 0;
-  base_memory_ = used <= kLittle ? rest : std::max(base_memory_, rest);
+  const std::uint64_t fallen =
+      base_memory_ - (base_memory_ - std::min(base_memory_, rest)) / kSeconds;
+  base_memory_ = std::max(rest, fallen);
   // A tenth is left for what allocators do not give back.
   const std::uint64_t left = most - std::min(most, base_memory_);
   memory_.set_limit(std::max(left / 10 * 9, most / 16));

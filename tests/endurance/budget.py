@@ -4,7 +4,7 @@
     tests/endurance/run.sh budget.py
 
 In each scenario: a small client is answered throughout, resident memory stays below what the server may
-use, whoever gets no memory is told 503 or 413, and once all is over the budget is empty again.
+use, a request that gets no memory is answered 503 or 413, and once all is over the budget is empty again.
 """
 
 import collections

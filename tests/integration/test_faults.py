@@ -69,7 +69,7 @@ class Faults(ServerCase):
 
 
 class Stuck(unittest.TestCase):
-    """Runs that never end: their clients are told in time, and another executor goes on."""
+    """Runs that never end: their clients are answered in time, and another executor goes on."""
 
     def start(self, *flags):
         server = Server("--fault-api", "--executors", "1", "--request-timeout", "1s",

@@ -2,7 +2,7 @@
 
 #include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/text_format.h>
-#include <triton/model_configuration.pb.h>
+#include <inference/model_config.pb.h>
 
 #include <algorithm>
 #include <charconv>
@@ -15,6 +15,7 @@ namespace podsense::model {
 namespace {
 
 namespace pb = google::protobuf;
+namespace wire = ::inference;
 
 /// Warnings are about unknown fields, whose names are all that is kept of them.
 class Findings final : public pb::io::ErrorCollector {
@@ -38,7 +39,7 @@ class Findings final : public pb::io::ErrorCollector {
 
 class Reader {
  public:
-  Reader(const triton::ModelConfig& config, const std::filesystem::path& folder,
+  Reader(const wire::ModelConfig& config, const std::filesystem::path& folder,
          std::set<std::string> unknown)
       : config_(config), folder_(folder), passed_over_(std::move(unknown)) {}
 
@@ -83,14 +84,17 @@ class Reader {
       return wrong("max_queue_delay_microseconds must be at most 10000000");
     }
     out_.max_delay = std::chrono::microseconds(delay);
+    if (!config_.dynamic_batching().preferred_batch_size().empty()) {
+      passed_over_.insert("preferred_batch_size");
+    }
     return {};
   }
 
   Result<void> instances() {
     constexpr std::int64_t kMost = 1024;
     std::int64_t count = 0;
-    for (const triton::InstanceGroup& group : config_.instance_group()) {
-      if (group.kind() == triton::InstanceGroup::KIND_GPU) {
+    for (const wire::ModelInstanceGroup& group : config_.instance_group()) {
+      if (group.kind() == wire::ModelInstanceGroup::KIND_GPU) {
         passed_over_.insert("instance_group on GPUs");
       } else {
         count += std::max(group.count(), 1);
@@ -106,7 +110,7 @@ class Reader {
   }
 
   Result<void> versions() {
-    const triton::VersionPolicy& policy = config_.version_policy();
+    const wire::ModelVersionPolicy& policy = config_.version_policy();
     if (policy.has_all()) {
       out_.version_policy = VersionPolicy::kAll;
     } else if (policy.has_specific()) {
@@ -134,7 +138,7 @@ class Reader {
   }
 
   Result<void> labels() {
-    for (const triton::Output& output : config_.output()) {
+    for (const wire::ModelOutput& output : config_.output()) {
       if (!output.label_filename().empty()) {
         auto labels = read_label_file(folder_, output.label_filename());
         if (!labels) {
@@ -156,7 +160,7 @@ class Reader {
     }
     constexpr unsigned kMostRuns = 10'000;
     constexpr int kMostDimensions = 12;
-    const triton::Warmup& warmup = config_.model_warmup(0);
+    const wire::ModelWarmup& warmup = config_.model_warmup(0);
     if (warmup.count() > 0) {
       out_.warmup_runs = std::min(warmup.count(), kMostRuns);
     }
@@ -212,7 +216,7 @@ class Reader {
     }
   }
 
-  const triton::ModelConfig& config_;
+  const wire::ModelConfig& config_;
   const std::filesystem::path& folder_;
   std::set<std::string> passed_over_;
   Manifest out_;
@@ -225,7 +229,7 @@ Result<Manifest> read_triton_config(std::string_view text, const std::filesystem
     return fail(ErrorCode::kInvalidArgument, "larger than 256 KiB");
   }
   constexpr int kDepth = 16;
-  triton::ModelConfig config;
+  wire::ModelConfig config;
   Findings findings;
   pb::TextFormat::Parser parser;
   parser.AllowUnknownField(true);

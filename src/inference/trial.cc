@@ -64,7 +64,8 @@ TrialReport read_report(std::string_view text) {
     return {.end = End::kFellOver, .reason = line_after(kExhausted)};
   }
   if (!text.starts_with(kOpened)) {
-    return {.end = End::kFellOver, .reason = "the process that opened it first ended without a report"};
+    return {.end = End::kFellOver,
+            .reason = "the process that opened it first ended without a report"};
   }
   TrialReport report{.end = End::kOpened};
   if (auto profile = read_profile(text.substr(kOpened.size()), {})) {

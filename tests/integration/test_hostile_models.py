@@ -143,6 +143,8 @@ class TheWall(Repository):
         put(self.root, "good", add_one())
         hostile_models.endless_loop(self.root)
         with Server("--load-timeout", "10m", models=self.root, ready=False) as server:
+            # Until then, the child may be the neighbour's.
+            wait_until(lambda: self.ask(server).status == 200, what="the neighbour's answer")
             os.kill(wait_until(lambda: self.children(server), what="the child")[0], signal.SIGSEGV)
             server.wait_ready()
             self.assertIn("SIGSEGV", self.reasons(server)["endless-loop"])

@@ -36,7 +36,8 @@ class TimedModel final : public model::Model {
   }
   [[nodiscard]] std::uint64_t file_bytes() const override { return 1; }
   [[nodiscard]] unsigned threads() const override { return candidate_.manifest.threads; }
-  Result<void> run(std::span<const model::TensorView>, model::Outputs&) const override {
+  Result<void> run_until(std::span<const model::TensorView>, model::Outputs&,
+                         const std::stop_token&) const override {
     if (run_ == Duration::zero()) {
       return fail(ErrorCode::kInternal, "no such threads");
     }

@@ -41,7 +41,8 @@ class CostlyModel final : public model::Model {
     return kEngine;
   }
   [[nodiscard]] std::uint64_t file_bytes() const override { return 0; }
-  Result<void> run(std::span<const model::TensorView> inputs, model::Outputs&) const override {
+  Result<void> run_until(std::span<const model::TensorView> inputs, model::Outputs&,
+                         const std::stop_token&) const override {
     EXPECT_EQ(inputs[0].data.size(), static_cast<std::size_t>(inputs[0].shape[0]) * 16);
     if (inputs[0].shape[0] > most_rows) {
       return fail(ErrorCode::kInvalidArgument, "one row only");

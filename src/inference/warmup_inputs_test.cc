@@ -34,7 +34,8 @@ class TwoInputs final : public model::Model {
     return kEngine;
   }
   [[nodiscard]] std::uint64_t file_bytes() const override { return 0; }
-  Result<void> run(std::span<const model::TensorView>, model::Outputs&) const override {
+  Result<void> run_until(std::span<const model::TensorView>, model::Outputs&,
+                         const std::stop_token&) const override {
     return {};
   }
 

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -153,11 +154,14 @@ class Model {
   /// @threads any; the result lives as long as the model
   [[nodiscard]] virtual const Engine& engine() const = 0;
 
-  /// Inputs in the order of the signature.
+  /// Inputs in the order of the signature. A run whose `stop` is requested ends as soon as the
+  /// engine can end it; what one call of a kernel does may be too much for that.
   /// @errors kInvalidArgument: count, type or shape differ from the signature, or the model itself
-  ///         refused the values; kUnavailable: there was not enough memory; kInternal
+  ///         refused the values; kUnavailable: there was not enough memory; kCancelled: `stop` was
+  ///         requested; kInternal. There are no outputs then.
   /// @threads any; blocks for the whole run
-  virtual Result<void> run(std::span<const TensorView> inputs, Outputs& outputs) const = 0;
+  Result<void> run(std::span<const TensorView> inputs, Outputs& outputs,
+                   const std::stop_token& stop = {}) const;
 
   /// Bytes the file has on disk; 0 without a file.
   [[nodiscard]] virtual std::uint64_t file_bytes() const = 0;
@@ -165,6 +169,12 @@ class Model {
   [[nodiscard]] virtual unsigned threads() const { return 1; }
   /// How long a run of one row takes, where the backend knows it; else it is measured.
   [[nodiscard]] virtual std::optional<Duration> known_run_time() const { return std::nullopt; }
+
+ private:
+  /// As `run`, which has seen that `stop` was not requested yet. Of a `stop` that nobody can
+  /// request it costs nothing to take care.
+  virtual Result<void> run_until(std::span<const TensorView> inputs, Outputs& outputs,
+                                 const std::stop_token& stop) const = 0;
 };
 
 }  // namespace podsense::model

@@ -62,6 +62,17 @@ bool overlap(std::span<const std::byte> a, std::span<const std::byte> b) {
 
 }  // namespace
 
+Result<void> Model::run(std::span<const TensorView> inputs, Outputs& outputs,
+                        const std::stop_token& stop) const {
+  auto done = stop.stop_requested() ? Result<void>(fail(ErrorCode::kCancelled, ""))
+                                    : run_until(inputs, outputs, stop);
+  if (!done && stop.stop_requested()) {  // whatever reason the engine gives
+    outputs.clear();
+    return fail(ErrorCode::kCancelled, "the run was cancelled, as nobody waits for it any more");
+  }
+  return done;
+}
+
 Result<void> check_shape(const TensorInfo& info, DataType type,
                          std::span<const std::int64_t> shape) {
   if (type != info.type) {

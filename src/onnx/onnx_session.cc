@@ -53,6 +53,42 @@ std::uint64_t next_serial() {
   return ++last;
 }
 
+/// Options of one run, which ONNX Runtime ends between two operators or two turns of a loop once
+/// `stop` is requested. Options that were terminated stay so: each run that may be stopped has its
+/// own, all others share.
+class StoppableOptions {
+ public:
+  StoppableOptions(const Ort::RunOptions& shared, const std::stop_token& stop)
+      : stop_(stop), used_(shared) {
+    if (!stop.stop_possible()) {
+      return;
+    }
+    own_ = Ort::RunOptions();
+    quiet(own_);
+    used_ = own_;
+    terminate_.emplace(stop, Terminate{own_});
+  }
+  [[nodiscard]] const OrtRunOptions* get() const { return used_; }
+  [[nodiscard]] bool stopped() const { return stop_.stop_requested(); }
+
+  /// Every refused request would else write a line; the caller gets the text.
+  static void quiet(Ort::RunOptions& options) {
+    options.SetRunLogSeverityLevel(ORT_LOGGING_LEVEL_FATAL);
+  }
+
+ private:
+  struct Terminate {
+    OrtRunOptions* options;
+    void operator()() const noexcept {
+      const Status ignored(Ort::GetApi().RunOptionsSetTerminate(options));
+    }
+  };
+  const std::stop_token& stop_;
+  const OrtRunOptions* used_;
+  Ort::RunOptions own_{nullptr};
+  std::optional<std::stop_callback<Terminate>> terminate_;  // goes before the options do
+};
+
 class OnnxModel final : public Model {
  public:
   OnnxModel(OpenSession open, const Candidate& candidate, Signature signature)
@@ -64,8 +100,7 @@ class OnnxModel final : public Model {
         engine_{.backend = kBackendName, .platform = "onnxruntime_onnx", .file = file_},
         open_(std::move(open)),
         session_(open_.session) {
-    // Every refused request would else write a line; the caller gets the text.
-    run_options_.SetRunLogSeverityLevel(ORT_LOGGING_LEVEL_FATAL);
+    StoppableOptions::quiet(run_options_);
     for (const TensorInfo& input : signature_.inputs) {
       input_names_.push_back(input.name.c_str());
       ort_types_.push_back(ort_type(input.type));
@@ -92,13 +127,16 @@ class OnnxModel final : public Model {
   [[nodiscard]] std::uint64_t file_bytes() const override { return open_.file_bytes; }
   [[nodiscard]] unsigned threads() const override { return open_.threads; }
 
-  Result<void> run(std::span<const TensorView> inputs, Outputs& outputs) const override try {
+ private:
+  Result<void> run_until(std::span<const TensorView> inputs, Outputs& outputs,
+                         const std::stop_token& stop) const override try {
     if (auto fine = model::check_inputs(signature_.inputs, inputs); !fine) {
       return fine;
     }
     const DivisionWatch divisions(threads() > 1);
     const MemoryWatch memory;
-    auto done = run_checked(inputs, outputs);
+    const StoppableOptions options(run_options_, stop);
+    auto done = run_checked(inputs, options, outputs);
     if (!done && memory.refused()) {
       return fail(*memory.refused());
     }
@@ -113,29 +151,35 @@ class OnnxModel final : public Model {
     return out_of_memory(outputs);
   } catch (const std::length_error&) {  // more than any machine has
     return out_of_memory(outputs);
+  } catch (const Ort::Exception&) {  // nothing but options are made through what throws
+    return out_of_memory(outputs);
   }
 
- private:
   static Result<void> out_of_memory(Outputs& outputs) {
     outputs.clear();
     return fail(ErrorCode::kUnavailable, std::string(kOutOfMemory));
   }
 
-  Result<void> run_checked(std::span<const TensorView> inputs, Outputs& out) const {
+  Result<void> run_checked(std::span<const TensorView> inputs, const StoppableOptions& options,
+                           Outputs& out) const {
     auto& owned = out.owner<OwnedValues>();
-    if (keeps_tensors_ && fits_kept(owned, inputs[0]) && run_kept(owned, out.size(), inputs[0])) {
+    if (keeps_tensors_ && fits_kept(owned, inputs[0]) &&
+        run_kept(owned, out.size(), inputs[0], options)) {
       return {};
+    }
+    if (options.stopped()) {
+      return fail(ErrorCode::kCancelled, "the run was cancelled");
     }
     if (inputs.size() <= kFewTensors && signature_.outputs.size() <= kFewTensors) {
       std::array<Value, kFewTensors> values;
       std::array<OrtValue*, kFewTensors> raw_inputs{};
       std::array<OrtValue*, kFewTensors> raw_outputs{};
-      return run_with(inputs, values, raw_inputs, raw_outputs, out);
+      return run_with(inputs, options, values, raw_inputs, raw_outputs, out);
     }
     std::vector<Value> values(inputs.size());
     std::vector<OrtValue*> raw_inputs(inputs.size());
     std::vector<OrtValue*> raw_outputs(signature_.outputs.size());
-    return run_with(inputs, values, raw_inputs, raw_outputs, out);
+    return run_with(inputs, options, values, raw_inputs, raw_outputs, out);
   }
 
   bool fits_kept(const OwnedValues& owned, const TensorView& input) const {
@@ -145,7 +189,8 @@ class OnnxModel final : public Model {
 
   /// Into the tensors of the last run: to make and describe new ones is a fifth of a small run.
   /// False where that cannot be, as when an output has another shape this time.
-  bool run_kept(OwnedValues& owned, std::size_t outputs, const TensorView& input) const {
+  bool run_kept(OwnedValues& owned, std::size_t outputs, const TensorView& input,
+                const StoppableOptions& options) const {
     const OrtApi& api = Ort::GetApi();
     owned.input.assign(input.data.begin(), input.data.end());  // keeps its memory: of the same size
     if (!owned.input_value) {
@@ -161,14 +206,14 @@ class OnnxModel final : public Model {
     std::array<OrtValue*, kFewTensors> raw_outputs{};
     std::ranges::transform(std::span(owned.values).first(outputs), raw_outputs.begin(),
                            [](const Value& value) { return value.get(); });
-    const Status failed(api.Run(session_, run_options_, input_names_.data(), &raw_input, 1,
+    const Status failed(api.Run(session_, options.get(), input_names_.data(), &raw_input, 1,
                                 output_names_.data(), output_names_.size(), raw_outputs.data()));
     return failed == nullptr;
   }
 
-  Result<void> run_with(std::span<const TensorView> inputs, std::span<Value> values,
-                        std::span<OrtValue*> raw_inputs, std::span<OrtValue*> raw_outputs,
-                        Outputs& out) const {
+  Result<void> run_with(std::span<const TensorView> inputs, const StoppableOptions& options,
+                        std::span<Value> values, std::span<OrtValue*> raw_inputs,
+                        std::span<OrtValue*> raw_outputs, Outputs& out) const {
     const OrtApi& api = Ort::GetApi();
     std::vector<std::vector<std::byte>> aligned;
     for (std::size_t i = 0; i < inputs.size(); ++i) {
@@ -196,7 +241,7 @@ class OnnxModel final : public Model {
     }
     out.clear();
     OrtStatus* failed =
-        api.Run(session_, run_options_, input_names_.data(), raw_inputs.data(), inputs.size(),
+        api.Run(session_, options.get(), input_names_.data(), raw_inputs.data(), inputs.size(),
                 output_names_.data(), output_names_.size(), raw_outputs.data());
     if (failed != nullptr) {
       return fail(run_error(failed));

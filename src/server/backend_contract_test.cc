@@ -6,13 +6,17 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstring>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <ostream>
+#include <span>
+#include <stop_token>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "model/model_testing.h"
@@ -32,6 +36,9 @@ struct Subject {
   Candidate candidate;
   /// Outputs are the inputs, in this order; empty: they are not.
   std::vector<std::size_t> echoes;
+  /// Makes the first element of this input one of a run that does not end by itself, or not soon.
+  std::optional<std::pair<std::size_t, std::function<void(std::span<std::byte>)>>> endless =
+      std::nullopt;
 };
 
 /// What GoogleTest calls it.
@@ -49,6 +56,13 @@ std::unique_ptr<Backend> onnx_backend() {
   return std::move(*onnx::make_backend({}));
 }
 
+template <class Number>
+auto first_of(std::size_t input, Number number) {
+  return std::pair(input, [number](std::span<std::byte> data) {
+    std::memcpy(data.data(), &number, sizeof(number));
+  });
+}
+
 std::vector<Subject> subjects() {
   const auto file = [](const std::string& name, std::vector<std::size_t> echoes = {}) {
     return Subject{.name = "onnx_" + name.substr(0, name.find('.')),
@@ -59,11 +73,18 @@ std::vector<Subject> subjects() {
   return {{.name = "toy",
            .backend = [] { return std::make_unique<testing::ToyBackend>(); },
            .candidate = without_file(false),
-           .echoes = {0, 1}},
+           .echoes = {0, 1},
+           .endless = first_of(0, testing::ToyModel::kEndless)},
           {.name = "simulated",
            .backend = simulated::make_backend,
            .candidate = without_file(true),
-           .echoes = {}},
+           .echoes = {},
+           .endless = first_of(0, 60'000.0)},
+          {.name = "onnx_slow_loop",
+           .backend = onnx_backend,
+           .candidate = testing::candidate("slow_loop.onnx"),
+           .echoes = {},
+           .endless = first_of(1, std::int64_t{1} << 62U)},
           file("identity_dyn.onnx", {0}),
           file("passthrough.onnx"),
           file("strings.onnx"),
@@ -335,6 +356,53 @@ TEST_P(BackendContract, ConcurrentRunsDoNotMeet) {
     }
   }
   EXPECT_THAT(wrong, ::testing::Each(0));
+}
+
+TEST_P(BackendContract, DoesNotBeginWhatIsCancelled) {
+  const Inputs inputs(signature(), 2, 1);
+  Outputs outputs;
+  ASSERT_TRUE(run(inputs, outputs));
+  std::stop_source cancelled;
+  cancelled.request_stop();
+  for (int i = 0; i < 2; ++i) {
+    const auto done = model_->run(inputs.views, outputs, cancelled.get_token());
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().code, ErrorCode::kCancelled);
+    EXPECT_EQ(outputs.size(), 0U);
+    // What was cancelled once says nothing about later runs.
+    std::stop_source wanted;
+    EXPECT_TRUE(model_->run(inputs.views, outputs, wanted.get_token()));
+    EXPECT_TRUE(run(inputs, outputs));
+  }
+}
+
+TEST_P(BackendContract, EndsWhatIsCancelled) {
+  if (!GetParam().endless) {
+    GTEST_SKIP() << "all its runs end";
+  }
+  Inputs inputs(signature(), 2, 1);
+  const auto& [index, make_endless] = *GetParam().endless;
+  make_endless(inputs.data[index]);
+  constexpr int kTimes = 3;  // one after the other with the same outputs, as an executor does
+  Outputs outputs;
+  for (int i = 0; i < kTimes; ++i) {
+    std::stop_source source;
+    std::atomic<bool> ended = false;
+    Result<void> done;
+    std::jthread runs([&] {
+      done = model_->run(inputs.views, outputs, source.get_token());
+      ended = true;
+    });
+    Outputs others;
+    EXPECT_TRUE(run(Inputs(signature(), 2, 1), others));  // meanwhile it serves others
+    EXPECT_FALSE(ended);
+    source.request_stop();
+    runs.join();
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().code, ErrorCode::kCancelled);
+    EXPECT_EQ(outputs.size(), 0U);
+  }
+  EXPECT_TRUE(run(Inputs(signature(), 2, 1), outputs));
 }
 
 TEST_P(BackendContract, OneOutputsServesModelsInTurn) {

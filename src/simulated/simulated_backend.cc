@@ -30,7 +30,7 @@ double arithmetic(double x, std::uint64_t steps) {
   return x;
 }
 
-Duration burn_cpu(Duration amount) {
+Duration burn_cpu(Duration amount, const std::stop_token& stop) {
   // Between two looks at the clock (a system call, up to 1 µs) lie at most 50 µs, and never more
   // than what is left by the speed just seen.
   constexpr Duration kLongest = std::chrono::microseconds(50);
@@ -40,7 +40,7 @@ Duration burn_cpu(Duration amount) {
   Duration last_spent{};
   std::uint64_t steps = kFirstSteps;
   double x = 0.5;
-  while (spent < amount) {
+  while (spent < amount && !stop.stop_requested()) {
     x = arithmetic(x, steps);
     spent = thread_cpu() - start;
     const Duration took = std::max(spent - last_spent, Duration(1));
@@ -85,8 +85,9 @@ class SimulatedModel final : public model::Model {
     return manifest_.simulated_cpu;
   }
 
-  Result<void> run(std::span<const model::TensorView> inputs,
-                   model::Outputs& outputs) const override {
+ private:
+  Result<void> run_until(std::span<const model::TensorView> inputs, model::Outputs& outputs,
+                         const std::stop_token& stop) const override {
     if (auto fine = model::check_inputs(signature_.inputs, inputs); !fine) {
       return fine;
     }
@@ -97,7 +98,10 @@ class SimulatedModel final : public model::Model {
                   "input 'cpu_ms' must be a number from 0 to 60000, not " + std::to_string(wanted));
     }
     auto& owned = outputs.owner<OwnedNumber>();
-    const Duration burned = burn_cpu(std::chrono::round<Duration>(Milliseconds(wanted)));
+    const Duration burned = burn_cpu(std::chrono::round<Duration>(Milliseconds(wanted)), stop);
+    if (stop.stop_requested()) {
+      return fail(ErrorCode::kCancelled, "the run was cancelled");
+    }
     owned.burned = std::chrono::duration_cast<Milliseconds>(burned).count();
     model::Outputs::Tensor& tensor = outputs.resize(1)[0];
     tensor.type = DataType::kFp64;
@@ -106,7 +110,6 @@ class SimulatedModel final : public model::Model {
     return {};
   }
 
- private:
   std::string name_;
   std::uint64_t version_;
   model::Manifest manifest_;

@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "model/cost_analysis.h"
 #include "model/onnx_graph.h"
 #include "model/row_analysis.h"
 #include "model/signature.h"
@@ -376,7 +377,7 @@ void examine_graph(const std::filesystem::path& path, FileDescription& file) {
     }
   }
   file.rows_unproven = proof ? std::string() : proof.error().message;
-  file.loops = !graph || graph->loops;
+  file.loops = !graph || model::cost_depends_on_values(*graph);
 }
 
 }  // namespace

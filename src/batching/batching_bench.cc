@@ -87,11 +87,12 @@ void queue_round_trip(benchmark::State& state) {
   const SteadyClock clock;
   Scheduler scheduler({.executors = 1}, clock);
   std::counting_semaphore<> done{0};
-  const auto queue = scheduler.add_queue({.service = Duration(1000)}, [](std::span<TaskPtr> batch) {
-    for (const TaskPtr& task : batch) {
-      static_cast<EmptyTask&>(*task).finish();
-    }
-  });
+  const auto queue = scheduler.add_queue(
+      {.service = Duration(1000)}, [](std::span<TaskPtr> batch, const std::stop_token& /*stop*/) {
+        for (const TaskPtr& task : batch) {
+          static_cast<EmptyTask&>(*task).finish();
+        }
+      });
   for (auto _ : state) {
     TaskPtr task = std::make_unique<EmptyTask>(&done);
     if (!queue->submit(task)) {
@@ -109,11 +110,12 @@ void queue_throughput(benchmark::State& state) {
   Scheduler scheduler({.executors = 1}, clock);
   std::counting_semaphore<> done{0};
   const auto queue =
-      scheduler.add_queue({.max_batch = 32, .service = Duration(1)}, [](std::span<TaskPtr> batch) {
-        for (const TaskPtr& task : batch) {
-          static_cast<EmptyTask&>(*task).finish();
-        }
-      });
+      scheduler.add_queue({.max_batch = 32, .service = Duration(1)},
+                          [](std::span<TaskPtr> batch, const std::stop_token& /*stop*/) {
+                            for (const TaskPtr& task : batch) {
+                              static_cast<EmptyTask&>(*task).finish();
+                            }
+                          });
   const std::int64_t under_way = state.range(0);
   for (auto _ : state) {
     for (std::int64_t i = 0; i < under_way; ++i) {

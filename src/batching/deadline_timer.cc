@@ -11,7 +11,8 @@ bool Task::claim() {
   return timer_ == nullptr || std::exchange(timer_, nullptr)->claim(*this);
 }
 
-DeadlineTimer::DeadlineTimer(const Clock& clock) : clock_(clock), thread_([this] { work(); }) {}
+DeadlineTimer::DeadlineTimer(const Clock& clock, std::function<void()> after_answers)
+    : clock_(clock), after_answers_(std::move(after_answers)), thread_([this] { work(); }) {}
 
 DeadlineTimer::~DeadlineTimer() {
   {
@@ -75,6 +76,7 @@ void DeadlineTimer::work() {
         }
       }
       answers.clear();
+      after_answers_();
       mutex_.lock();
       continue;
     }

@@ -4,6 +4,7 @@
 /// in time even if no executor comes back. Private to this module.
 /// @threads thread-safe; answers are given on a thread of its own
 
+#include <functional>
 #include <thread>
 
 #include "base/clock.h"
@@ -14,7 +15,9 @@ namespace podsense::batching {
 
 class DeadlineTimer {
  public:
-  explicit DeadlineTimer(const Clock& clock);
+  /// `after_answers`: called on the timer's thread when tasks were answered at their deadlines, so
+  /// that what still works for them can end.
+  DeadlineTimer(const Clock& clock, std::function<void()> after_answers);
   /// No task may be watched any more.
   ~DeadlineTimer();
   DeadlineTimer(const DeadlineTimer&) = delete;
@@ -32,6 +35,7 @@ class DeadlineTimer {
   void work();
 
   const Clock& clock_;
+  const std::function<void()> after_answers_;
   Mutex mutex_;
   CondVar changed_;
   Watched watched_ GUARDED_BY(mutex_);

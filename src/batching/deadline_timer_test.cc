@@ -51,7 +51,7 @@ class Deadlines : public testing::Test {
     return queue.submit(task);
   }
   Queue::Run run() {
-    return [this](std::span<TaskPtr> batch) {
+    return [this](std::span<TaskPtr> batch, const std::stop_token& /*stop*/) {
       begun_.release();
       release_.acquire();
       for (const TaskPtr& task : batch) {
@@ -113,11 +113,12 @@ TEST_F(Deadlines, EachTaskIsAnsweredOnce) {
   constexpr int kTasks = 300;
   std::vector<Fate> fates(kTasks);
   std::atomic<bool> freed = false;
-  const auto queue = scheduler_.add_queue({.max_batch = 4}, [](std::span<TaskPtr> batch) {
-    for (const TaskPtr& task : batch) {
-      static_cast<TimedTask&>(*task).answer();
-    }
-  });
+  const auto queue = scheduler_.add_queue(
+      {.max_batch = 4}, [](std::span<TaskPtr> batch, const std::stop_token& /*stop*/) {
+        for (const TaskPtr& task : batch) {
+          static_cast<TimedTask&>(*task).answer();
+        }
+      });
   for (int i = 0; i < kTasks; ++i) {
     TaskPtr task = std::make_unique<TimedTask>(fates[static_cast<std::size_t>(i)], freed);
     task->deadline = Deadline::after(clock_.now(), std::chrono::microseconds(i % 60));

@@ -37,7 +37,7 @@ class Overload {
   explicit Overload(const Machine& machine) : machine_(machine) {
     queue_ = scheduler_.add_queue(
         {.max_batch = machine.max_batch, .max_waiting = 100'000, .service = kService},
-        [this](std::span<TaskPtr> batch) { run(batch); });
+        [this](std::span<TaskPtr> batch, const std::stop_token& /*stop*/) { run(batch); });
     arrive();
     done_.get_future().get();
     queue_.reset();

@@ -25,6 +25,7 @@ struct Outcome {
   std::size_t prompt = 0;      ///< tasks that had waited for no longer than the run took
   std::size_t outwaited = 0;   ///< unreceived ones that had waited for longer
   Duration patience{};         ///< of those, from when they came until about when they left
+  bool cancelled = false;      ///< it was cut short, and would have taken longer
 };
 
 /// `tasks`: those of the run, all answered.

@@ -135,6 +135,8 @@ struct ServiceEstimate {
     recent = follow(recent, row);
     lasting = follow(lasting, row, 64);
   }
+  /// A run that was cut short would have taken longer: it says nothing unless it took long already.
+  void observe_at_least(Duration row) { observe(std::max(row, conservative())); }
   [[nodiscard]] Duration conservative() const { return std::max(recent, lasting); }
 };
 

@@ -1,6 +1,7 @@
 #include "batching/scheduler.h"
 
 #include <algorithm>
+#include <deque>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -8,6 +9,7 @@
 
 #include "base/crash.h"
 #include "batching/deadline_timer.h"
+#include "batching/running_tasks.h"
 
 namespace podsense::batching {
 
@@ -29,6 +31,8 @@ struct Executor {
   TimePoint due = TimePoint::max();  ///< the latest deadline of its tasks; max: it is free
   Duration overdue{};                ///< time since then, from the calls of `note_overdue`
   bool disowned = false;             ///< its run is
+  bool cancelled = false;            ///< its run is: `stop` has been requested
+  std::stop_source stop{};           ///< the next run's, too, where this one was not cancelled
 };
 
 /// The core with its lock, and who waits for it to change.
@@ -38,7 +42,8 @@ struct LockedCore {
         most(std::max({1U, options.executors, options.most_executors})),
         core({.executors = options.executors}),
         executors(most + most_replaced(most)),
-        timer(time) {}
+        running(executors.size()),
+        timer(time, [this] { cancel_late(); }) {}
 
   const Clock& clock;
   const unsigned most;  ///< executors that work at the same time
@@ -52,6 +57,7 @@ struct LockedCore {
   std::vector<Executor> executors GUARDED_BY(mutex);  ///< as many as there may ever be threads
   unsigned disowned GUARDED_BY(mutex) = 0;            ///< of them
   std::vector<std::jthread> threads GUARDED_BY(mutex);
+  std::deque<RunningTasks> running;  ///< by executor
   DeadlineTimer timer;
 
   QueueId add(const QueueOptions& options, const Queue::Run& run) {
@@ -66,8 +72,12 @@ struct LockedCore {
     const unsigned own = core.executors();
     return own + std::min(disowned, most_replaced(own));
   }
-  void begin(Executor& executor, const SchedulerCore<>::Next& next) REQUIRES(mutex);
-  void end(Executor& executor, TimePoint now, const Outcome& outcome) REQUIRES(mutex);
+  void begin(unsigned index, const SchedulerCore<>::Next& next) REQUIRES(mutex);
+  void end(Executor& executor, TimePoint now, Outcome outcome) REQUIRES(mutex);
+  /// Under the lock, so that it is not the next run that is stopped.
+  static void cancel(Executor& executor);
+  /// Runs whose tasks were all answered at their deadlines.
+  void cancel_late();
 };
 
 namespace {
@@ -128,21 +138,45 @@ void drop_all(std::vector<TaskPtr>& tasks, const char* message) {
 
 }  // namespace
 
-void LockedCore::begin(Executor& executor, const Next& next) {
-  executor = {.run = next.run, .due = TimePoint::min()};
+void LockedCore::begin(unsigned index, const Next& next) {
+  Executor& executor = executors[index];
+  executor.run = next.run;
+  executor.due = TimePoint::min();
   for (const TaskPtr& task : next.batch) {
     executor.due = std::max(executor.due, task->deadline.at());
   }
+  running[index].watch(next.batch);
 }
 
-void LockedCore::end(Executor& executor, TimePoint now, const Outcome& outcome) {
+void LockedCore::end(Executor& executor, TimePoint now, Outcome outcome) {
+  outcome.cancelled = executor.cancelled;
   if (executor.disowned) {
     core.disowned_ended(executor.run);
     --disowned;
   } else {
     core.finish(executor.run, now, outcome);
   }
-  executor = {};
+  executor.due = TimePoint::max();
+  executor.overdue = {};
+  executor.disowned = false;
+  if (std::exchange(executor.cancelled, false)) {
+    executor.stop = std::stop_source();
+  }
+}
+
+void LockedCore::cancel(Executor& executor) {
+  executor.cancelled = true;
+  executor.stop.request_stop();
+}
+
+void LockedCore::cancel_late() {
+  const TimePoint now = clock.now();
+  const MutexLock lock(mutex);
+  for (Executor& executor : executors) {
+    if (now >= executor.due) {
+      cancel(executor);
+    }
+  }
 }
 
 Queue::Queue(LockedCore& locked, const Options& options, Run run)
@@ -246,6 +280,7 @@ void Scheduler::stop() {
   {
     const MutexLock lock(locked_->mutex);
     locked_->stopping = true;
+    std::ranges::for_each(locked_->executors, LockedCore::cancel);
     threads.swap(locked_->threads);
   }
   locked_->work_came.notify_all();
@@ -269,7 +304,11 @@ void Scheduler::note_overdue(Duration passed) {
   std::vector<TaskPtr> left;
   {
     const MutexLock lock(locked_->mutex);
-    for (Executor& executor : locked_->executors) {
+    for (std::size_t i = 0; i < locked_->executors.size(); ++i) {
+      Executor& executor = locked_->executors[i];
+      if (now >= executor.due || locked_->running[i].all_abandoned()) {
+        LockedCore::cancel(executor);
+      }
       if (now < executor.due) {
         continue;
       }
@@ -318,9 +357,11 @@ void Scheduler::work(unsigned index) {
       continue;
     }
     const Queue::Run* run = nullptr;
+    std::stop_token stop;
     if (!next.batch.empty()) {
       run = locked.runs[static_cast<std::size_t>(next.run.queue)];
-      locked.begin(locked.executors[index], next);
+      locked.begin(index, next);
+      stop = locked.executors[index].stop.get_token();
     }
     locked.mutex.unlock();
     locked.work_came.notify_one();  // one signal may have brought work for several executors
@@ -330,9 +371,10 @@ void Scheduler::work(unsigned index) {
       locked.mutex.lock();
       continue;
     }
-    (*run)(next.batch);
+    (*run)(next.batch, stop);
     const TimePoint end = locked.clock.now();
     const Outcome outcome = outcome_of(std::span<const TaskPtr>(next.batch), end - now);
+    locked.running[index].forget();
     std::ranges::for_each(next.batch, [](const TaskPtr& task) { DeadlineTimer::forget(*task); });
     next.batch.clear();  // before the run counts as ended: a queue may go then
 

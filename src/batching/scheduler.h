@@ -19,12 +19,14 @@
 /// one of `Run` and `drop`, and is destroyed after that. They answer it, unless its deadline came
 /// first (deadline_timer.h).
 ///
-/// A run that goes on after the deadlines of all its tasks is disowned: nobody waits for it, it
-/// owns all that it reads and writes, and another executor takes its place, up to a limit.
+/// A run for which nobody waits any more is cancelled: when the last deadline of its tasks has
+/// passed, or when all their clients have left. One that goes on all the same is disowned: it owns
+/// all that it reads and writes, and another executor takes its place, up to a limit.
 
 #include <functional>
 #include <memory>
 #include <span>
+#include <stop_token>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -51,8 +53,9 @@ class Queue {
   using Load = QueueLoad;
   using Unserved = batching::Unserved;
   /// Answers every task of the batch, max_batch rows at most or one task that has more, and marks
-  /// those whose client had left by then. @threads executor
-  using Run = std::function<void(std::span<TaskPtr> batch)>;
+  /// those whose client had left by then. `stop` is requested when the run is cancelled; the tasks
+  /// are to be answered then, too. @threads executor
+  using Run = std::function<void(std::span<TaskPtr> batch, const std::stop_token& stop)>;
 
   Queue(LockedCore& locked, const Options& options, Run run);
   ~Queue();
@@ -85,7 +88,7 @@ class Scheduler {
   Scheduler(Options options, const Clock& clock);
   /// Every queue must be gone.
   ~Scheduler();
-  /// Ends the executors once their runs have ended and drops what waits. Call it before
+  /// Cancels what runs, ends the executors after it and drops what waits. Call it before
   /// the owner of the queues goes: an executor that lets go of a queue last would wait for itself.
   void stop();
   Scheduler(const Scheduler&) = delete;
@@ -99,8 +102,9 @@ class Scheduler {
   [[nodiscard]] unsigned executors() const;
   /// Since start, all threads together.
   [[nodiscard]] Runs runs() const;
-  /// Finds runs that are overdue, and gives their executors' places to others. To be called about
-  /// once a second. `passed`: since the last time, without what the process was stopped for.
+  /// Cancels runs whose clients have all left. Finds runs that are overdue, and gives their
+  /// executors' places to others. To be called about once a second. `passed`: since the last time,
+  /// without what the process was stopped for.
   void note_overdue(Duration passed);
   [[nodiscard]] Overdue overdue() const;
 

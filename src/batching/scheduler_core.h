@@ -67,6 +67,7 @@ struct QueueLoad {
   Duration service{};            ///< per row
   Duration wait_bound{};         ///< the longest expected wait that is let in; zero: no bound
   std::uint64_t unreceived = 0;  ///< tasks run whose client had left by the end, since it was added
+  std::uint64_t cancelled = 0;   ///< runs cut short, as nobody waited for them any more
   Unserved unserved;
 };
 
@@ -132,7 +133,10 @@ class SchedulerCore {
   /// Instead of `finish`, for a run that may never end: its executor is free for another.
   void disown(const ActiveRun& run, TimePoint now);
   /// A disowned run has ended after all.
-  void disowned_ended(const ActiveRun& run) { --queue_of(run.queue).disowned; }
+  void disowned_ended(const ActiveRun& run) {
+    --queue_of(run.queue).disowned;
+    ++queue_of(run.queue).cancelled;
+  }
   /// Takes effect as runs end; none is cut short. At least one.
   void resize(unsigned executors) { executors_ = std::max(1U, executors); }
 
@@ -158,6 +162,7 @@ class SchedulerCore {
     double headroom = kLeastHeadroom;  ///< learned from what waited
     Patience patience;
     std::uint64_t unreceived = 0;
+    std::uint64_t cancelled = 0;  ///< runs
     Unserved unserved;
     [[nodiscard]] bool idle() const { return waiting.empty() && running_batches == 0; }
   };
@@ -495,8 +500,14 @@ void SchedulerCore<Handle>::finish(const ActiveRun& run, TimePoint now, const Ou
   runs_.square_seconds += seconds * seconds;
   runs_.unreceived_seconds += seconds * static_cast<double>(outcome.unreceived) / tasks;
   queue.unreceived += outcome.unreceived;
-  queue.service.observe(outcome.elapsed /
-                        static_cast<Duration::rep>(std::max<std::size_t>(1, run.rows)));
+  const Duration row =
+      outcome.elapsed / static_cast<Duration::rep>(std::max<std::size_t>(1, run.rows));
+  if (outcome.cancelled) {
+    ++queue.cancelled;
+    queue.service.observe_at_least(row);
+  } else {
+    queue.service.observe(row);
+  }
   queue.patience.observe(now, run.tasks, outcome);
 }
 
@@ -523,6 +534,7 @@ QueueLoad SchedulerCore<Handle>::load(QueueId id) const {
           .service = queue.service.recent,
           .wait_bound = bound == Patience::kUnknown ? Duration::zero() : bound,
           .unreceived = queue.unreceived,
+          .cancelled = queue.cancelled,
           .unserved = queue.unserved};
 }
 

@@ -29,7 +29,7 @@ class TestTask final : public Task {
   Fate& fate_;
 };
 
-void answer_all(std::span<TaskPtr> batch) {
+void answer_all(std::span<TaskPtr> batch, const std::stop_token& /*stop*/ = {}) {
   for (const TaskPtr& task : batch) {
     static_cast<TestTask&>(*task).answer();
   }
@@ -41,7 +41,7 @@ struct Gate {
   std::counting_semaphore<> release{0};
   std::vector<std::size_t> sizes;
   Queue::Run run() {
-    return [this](std::span<TaskPtr> batch) {
+    return [this](std::span<TaskPtr> batch, const std::stop_token& /*stop*/) {
       sizes.push_back(batch.size());
       begun.release();
       release.acquire();
@@ -107,10 +107,11 @@ TEST_F(SchedulerTest, RefusesAtArrivalWhatCannotMeetItsDeadline) {
 
 TEST_F(SchedulerTest, CountsAnswersThatNobodyReceived) {
   std::vector<Fate> fates(2);
-  const auto queue = scheduler_.add_queue({}, [&](std::span<TaskPtr> batch) {
-    batch[0]->unreceived = true;
-    answer_all(batch);
-  });
+  const auto queue =
+      scheduler_.add_queue({}, [&](std::span<TaskPtr> batch, const std::stop_token& /*stop*/) {
+        batch[0]->unreceived = true;
+        answer_all(batch);
+      });
   for (Fate& fate : fates) {
     ASSERT_TRUE(submit(*queue, fate));
     fate.future.get();
@@ -205,7 +206,7 @@ TEST_F(SchedulerTest, AFloodOfOneModelDoesNotStarveAnother) {
   Gate gate;
   std::vector<std::string> order;
   const auto note = [&](const char* name, Duration cost) {
-    return [&order, this, name, cost](std::span<TaskPtr> batch) {
+    return [&order, this, name, cost](std::span<TaskPtr> batch, const std::stop_token& /*stop*/) {
       order.emplace_back(name);
       clock_.advance(cost);
       answer_all(batch);
@@ -298,7 +299,7 @@ TEST_F(SchedulerTest, WeightsShareTheExecutors) {
   Gate gate;
   std::string order;
   const auto note = [&](char name) {
-    return [&order, this, name](std::span<TaskPtr> batch) {
+    return [&order, this, name](std::span<TaskPtr> batch, const std::stop_token& /*stop*/) {
       order += name;
       clock_.advance(milliseconds(10));
       answer_all(batch);
@@ -325,7 +326,7 @@ TEST_F(SchedulerTest, AnIdleModelSavesNoTimeUp) {
   Gate gate;
   std::string order;
   const auto note = [&](char name) {
-    return [&order, this, name](std::span<TaskPtr> batch) {
+    return [&order, this, name](std::span<TaskPtr> batch, const std::stop_token& /*stop*/) {
       order += name;
       clock_.advance(milliseconds(10));
       answer_all(batch);
@@ -390,11 +391,12 @@ TEST_F(SchedulerTest, GrowsAndShrinksWhileItWorks) {
   Scheduler scheduler({.executors = 1, .most_executors = 3}, clock_);
   Gate gate;
   std::vector<Fate> fates(8);
-  const auto queue = scheduler.add_queue({.instances = 0}, [&](std::span<TaskPtr> batch) {
-    gate.begun.release();
-    gate.release.acquire();
-    answer_all(batch);
-  });
+  const auto queue = scheduler.add_queue(
+      {.instances = 0}, [&](std::span<TaskPtr> batch, const std::stop_token& /*stop*/) {
+        gate.begun.release();
+        gate.release.acquire();
+        answer_all(batch);
+      });
   for (Fate& fate : fates) {
     ASSERT_TRUE(submit(*queue, fate));
   }
@@ -471,7 +473,7 @@ TEST(SchedulerThreads, EveryTaskMeetsExactlyOneEndUnderManyProducers) {
     std::atomic<int>& dropped_;
   };
   auto queue = scheduler.add_queue({.max_batch = 4, .instances = 2, .max_waiting = 100'000},
-                                   [](std::span<TaskPtr> batch) {
+                                   [](std::span<TaskPtr> batch, const std::stop_token& /*stop*/) {
                                      for (const TaskPtr& task : batch) {
                                        ++static_cast<Counted&>(*task).answered;
                                      }

@@ -60,8 +60,10 @@ class Task : public Ticket {
 
  private:
   friend class DeadlineTimer;
+  friend class RunningTasks;
   DeadlineTimer* timer_ = nullptr;          ///< where it is watched
   std::optional<Watched::iterator> place_;  ///< guarded by the timer's lock
+  Task* next_running_ = nullptr;            ///< of its run's tasks
 };
 using TaskPtr = std::unique_ptr<Task>;
 

@@ -30,7 +30,7 @@ class AnswerTask : public RequestTask {
       }
       served->metrics->failed(protocol, ErrorCode::kDeadlineExceeded,
                               served->clock->now() - received);
-      done(fail(ErrorCode::kDeadlineExceeded, "the deadline passed before there was an answer"));
+      done(fail(deadline_error()));
     };
   }
 
@@ -38,6 +38,9 @@ class AnswerTask : public RequestTask {
   void finish(Result<Answer> answer, TimePoint now) {
     if (!claim()) {
       return;
+    }
+    if (!answer && answer.error().code == ErrorCode::kCancelled && deadline.passed(now)) {
+      answer = fail(deadline_error());  // its run was cancelled a moment before the timer came
     }
     metrics::ModelMetrics& metrics = *served_->metrics;
     unreceived = abandoned();
@@ -58,6 +61,11 @@ class AnswerTask : public RequestTask {
   }
 
  private:
+  static Error deadline_error() {
+    return {.code = ErrorCode::kDeadlineExceeded,
+            .message = "the deadline passed before there was an answer"};
+  }
+
   Done<Answer> done_;
 };
 

@@ -13,14 +13,15 @@ namespace {
 using batching::TaskPtr;
 
 /// One run for all where they may share one; where that cannot be, or went wrong, one for each.
-void run_tasks(const ServedModel& served, const Clock& clock, std::span<TaskPtr> batch) {
+void run_tasks(const ServedModel& served, const Clock& clock, std::span<TaskPtr> batch,
+               const std::stop_token& stop) {
   const bool together = batch.size() == 1 || served.stacking->shared();
-  if (together && served.task->run(served, clock, batch)) {
+  if (together && served.task->run(served, clock, batch, stop)) {
     return;
   }
   for (TaskPtr& task : batch) {
     std::span<TaskPtr> alone(&task, 1);
-    static_cast<void>(served.task->run(served, clock, alone));
+    static_cast<void>(served.task->run(served, clock, alone, stop));
   }
 }
 
@@ -56,7 +57,8 @@ void RequestTask::trace_parts(TimePoint now) const {
   }
 }
 
-void run_batch(const ServedModel& served, const Clock& clock, std::span<TaskPtr> batch) {
+void run_batch(const ServedModel& served, const Clock& clock, std::span<TaskPtr> batch,
+               const std::stop_token& stop) {
   const crash::Work work(
       served.name(), static_cast<const RequestTask&>(*batch.front()).context().request_id.data());
   if (served.faults != nullptr) {
@@ -71,11 +73,11 @@ void run_batch(const ServedModel& served, const Clock& clock, std::span<TaskPtr>
     return static_cast<const RequestTask&>(*task).kind == RequestTask::Kind::kTask;
   });
   if (!tensors.empty()) {
-    run_tensors(served, clock, tensors);
+    run_tensors(served, clock, tensors, stop);
     batch = batch.first(batch.size() - tensors.size());
   }
   if (!batch.empty()) {
-    run_tasks(served, clock, batch);
+    run_tasks(served, clock, batch, stop);
   }
   const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
   served.last_inference_ms.store(

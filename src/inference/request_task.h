@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 
 #include "batching/scheduler.h"
 #include "inference/context.h"
@@ -53,8 +54,11 @@ class RequestTask : public batching::Task {
 };
 
 /// Runs a batch of tasks; every one is answered.
+/// @param stop cuts runs of the model short; what has not been answered by then is kCancelled, or
+///        kDeadlineExceeded after its deadline
 /// @threads executor, or any for an inline model
-void run_batch(const ServedModel& served, const Clock& clock, std::span<batching::TaskPtr> batch);
+void run_batch(const ServedModel& served, const Clock& clock, std::span<batching::TaskPtr> batch,
+               const std::stop_token& stop = {});
 
 /// @errors kInvalidArgument: inputs or outputs that are not the model's; `done` is then untouched
 Result<std::unique_ptr<RequestTask>> make_task(std::shared_ptr<const ServedModel> served,

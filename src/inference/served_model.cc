@@ -48,6 +48,7 @@ void watch_queue(ServedModel& served, metrics::Registry& registry) {
   watch("podsense_wait_bound_seconds",
         [](const Load& load) { return to_seconds(load.wait_bound); });
   watch("podsense_unreceived_answers_total", [](const Load& load) { return load.unreceived; });
+  watch("podsense_cancelled_runs_total", [](const Load& load) { return load.cancelled; });
   using Unserved = batching::Queue::Unserved;
   const auto watch_unserved = [&](const char* name, const char* reason,
                                   std::uint64_t Unserved::* count) {
@@ -77,7 +78,9 @@ void open_queue(ServedModel& served, batching::Scheduler& scheduler, metrics::Re
   const ServedModel* self = &served;
   served.queue = scheduler.add_queue(
       queue_options,
-      [self, &clock](std::span<batching::TaskPtr> batch) { run_batch(*self, clock, batch); });
+      [self, &clock](std::span<batching::TaskPtr> batch, const std::stop_token& stop) {
+        run_batch(*self, clock, batch, stop);
+      });
   watch_queue(served, registry);
 }
 

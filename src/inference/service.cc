@@ -9,6 +9,15 @@
 #include "inference/turn.h"
 
 namespace podsense::inference {
+namespace {
+
+/// From the profile.
+Duration expected_run(const ServedModel& served, const RequestTask& task) {
+  return served.service * static_cast<Duration::rep>(task.rows);
+}
+
+}  // namespace
+
 Service::Service(ServiceOptions options, Catalog& catalog, fetch::Fetcher* fetcher,
                  metrics::Registry& registry, const Clock& clock)
     : options_(options), catalog_(catalog), fetcher_(fetcher), registry_(registry), clock_(clock) {}
@@ -28,7 +37,7 @@ void Service::refuse(const ServedModel* served, const Context& context, Error er
 }
 
 void Service::run(const ServedModel& served, std::unique_ptr<RequestTask> request) {
-  const Duration expected = served.service * static_cast<Duration::rep>(request->rows);
+  const Duration expected = expected_run(served, *request);
   const bool faulty = served.faults != nullptr && served.faults->hits(served.name());
   if (served.plan == Plan::kInline && expected <= kInlineLimit && !faulty) {
     if (Turn* turn = request->context().turn.get(); turn != nullptr) {
@@ -136,9 +145,16 @@ void Service::infer(protocol::InferRequest request, const Context& context,
   if (request.timeout) {
     limited.deadline = std::min(context.deadline, Deadline::after(clock_.now(), *request.timeout));
   }
+  const std::optional<Duration> timeout = request.timeout;
   auto task = make_task(*found, limited, std::move(request), done);
   if (!task) {
     return refuse(found->get(), context, std::move(task.error()), done);
+  }
+  if (timeout && (*found)->plan == Plan::kInline && *timeout < expected_run(**found, **task)) {
+    // A queue would say so; what runs here and now has none.
+    (*task)->drop({.code = ErrorCode::kDeadlineExceeded,
+                   .message = "the work asked for takes longer than the deadline allows"});
+    return;
   }
   run(**found, std::move(*task));
 }

@@ -295,7 +295,8 @@ bool divides(const model::Outputs& outputs, std::size_t rows) {
 }
 
 // NOLINTNEXTLINE(misc-no-recursion): once, for single tasks
-void run_stacked(const ServedModel& served, const Clock& clock, std::span<TaskPtr> batch) {
+void run_stacked(const ServedModel& served, const Clock& clock, std::span<TaskPtr> batch,
+                 const std::stop_token& stop) {
   std::size_t rows = 0;
   for (const TaskPtr& task : batch) {
     rows += tensor_task(task).rows;
@@ -303,7 +304,7 @@ void run_stacked(const ServedModel& served, const Clock& clock, std::span<TaskPt
   const Stacked inputs(batch, rows);
   auto outputs = std::make_shared<model::Outputs>();
   const TimePoint begin = clock.now();
-  auto run = served.model->run(inputs.views, *outputs);
+  auto run = served.model->run(inputs.views, *outputs, stop);
   if (run) {
     run = outputs->read_texts();
   }
@@ -316,7 +317,7 @@ void run_stacked(const ServedModel& served, const Clock& clock, std::span<TaskPt
   if (shared && (!run || !divides(*outputs, rows))) {
     // One request's values are no fault of the others.
     for (TaskPtr& task : batch) {
-      run_stacked(served, clock, {&task, 1});
+      run_stacked(served, clock, {&task, 1}, stop);
     }
     return;
   }
@@ -353,7 +354,8 @@ Result<std::vector<std::size_t>> fit_to_signature(const ServedModel& served,
   return outputs;
 }
 
-void run_tensors(const ServedModel& served, const Clock& clock, std::span<TaskPtr> batch) {
+void run_tensors(const ServedModel& served, const Clock& clock, std::span<TaskPtr> batch,
+                 const std::stop_token& stop) {
   while (!batch.empty()) {
     const bool shared = served.stacking->shared();
     std::size_t together = 1;
@@ -361,7 +363,7 @@ void run_tensors(const ServedModel& served, const Clock& clock, std::span<TaskPt
            stackable(tensor_task(batch[0]), tensor_task(batch[together]))) {
       ++together;
     }
-    run_stacked(served, clock, batch.first(together));
+    run_stacked(served, clock, batch.first(together), stop);
     batch = batch.subspan(together);
   }
 }

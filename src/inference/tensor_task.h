@@ -35,6 +35,7 @@ Result<std::vector<std::size_t>> fit_to_signature(const ServedModel& served,
                                                   protocol::InferRequest& request);
 
 /// Runs the tasks, all of this kind; those whose inputs differ only in their rows run together.
-void run_tensors(const ServedModel& served, const Clock& clock, std::span<batching::TaskPtr> batch);
+void run_tensors(const ServedModel& served, const Clock& clock, std::span<batching::TaskPtr> batch,
+                 const std::stop_token& stop);
 
 }  // namespace podsense::inference

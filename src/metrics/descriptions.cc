@@ -70,6 +70,9 @@ constexpr std::array kDescriptions{
     Description{"podsense_stuck_executors", kGauge, "",
                 "Runs that go on although the deadlines of all their requests have passed; another "
                 "executor has taken the place of each, while there may be one"},
+    Description{"podsense_cancelled_runs_total", kCounter, "model version",
+                "Runs cancelled because nobody waited for them any more: the deadlines of all "
+                "their requests had passed, or all their clients had left"},
     Description{
         "podsense_memory_budget_bytes", kGauge, "use",
         "Memory that requests hold, counted before it is allocated: connections, bodies, "

@@ -16,8 +16,8 @@ class CpuTime final : public ModelTask {
  public:
   using ModelTask::ModelTask;
 
-  [[nodiscard]] bool run(const ServedModel& served, const Clock& clock,
-                         std::span<TaskPtr>& batch) const override {
+  [[nodiscard]] bool run(const ServedModel& served, const Clock& clock, std::span<TaskPtr>& batch,
+                         const std::stop_token& stop) const override {
     static constexpr std::array<std::int64_t, 1> kOne{1};
     thread_local model::Outputs outputs;
     for (TaskPtr& owned : batch) {
@@ -26,7 +26,7 @@ class CpuTime final : public ModelTask {
       const double wanted = std::chrono::duration_cast<Milliseconds>(task.cpu).count();
       const model::TensorView input{
           .type = DataType::kFp64, .shape = kOne, .data = std::as_bytes(std::span(&wanted, 1))};
-      const auto run = served.model->run({&input, 1}, outputs);
+      const auto run = served.model->run({&input, 1}, outputs, stop);
       const TimePoint end = clock.now();
       if (!run) {
         task.finish(fail(run.error()), end);

@@ -195,13 +195,17 @@ std::unique_ptr<model::Outputs> PictureModel::probe_run(const model::Model& mode
 template <class Element>
 std::size_t PictureModel::decode_into(const ServedModel& served, const Clock& clock,
                                       std::span<TaskPtr> batch, std::vector<Element>& tensor,
-                                      image::Scratch& scratch) const {
+                                      image::Scratch& scratch, const std::stop_token& stop) const {
   const std::size_t row = image::element_count(spec);
   tensor.resize(std::max(tensor.size(), row * batch.size()));
   std::size_t filled = 0;
   for (TaskPtr& owned : batch) {
     auto& task = static_cast<PictureTask&>(*owned);
     const TimePoint begin = clock.now();
+    if (stop.stop_requested()) {
+      task.finish(fail(ErrorCode::kCancelled, "the run was cancelled"), begin);
+      continue;
+    }
     const auto decoded =
         image::to_tensor(std::as_bytes(std::span(task.request.image)), spec, task.limits,
                          std::span(tensor).subspan(filled * row, row), scratch);
@@ -219,12 +223,12 @@ std::size_t PictureModel::decode_into(const ServedModel& served, const Clock& cl
   return filled;
 }
 
-bool PictureModel::run(const ServedModel& served, const Clock& clock,
-                       std::span<TaskPtr>& batch) const {
+bool PictureModel::run(const ServedModel& served, const Clock& clock, std::span<TaskPtr>& batch,
+                       const std::stop_token& stop) const {
   thread_local Buffers mine;
   const std::size_t rows = byte_input
-                               ? decode_into(served, clock, batch, mine.bytes, mine.scratch)
-                               : decode_into(served, clock, batch, mine.floats, mine.scratch);
+                               ? decode_into(served, clock, batch, mine.bytes, mine.scratch, stop)
+                               : decode_into(served, clock, batch, mine.floats, mine.scratch, stop);
   batch = batch.first(rows);
   if (rows == 0) {
     return true;
@@ -241,7 +245,7 @@ bool PictureModel::run(const ServedModel& served, const Clock& clock,
                                             ? std::as_bytes(std::span(mine.bytes).first(count))
                                             : std::as_bytes(std::span(mine.floats).first(count))};
   const TimePoint begin = clock.now();
-  const auto run = served.model->run({&input, 1}, mine.outputs);
+  const auto run = served.model->run({&input, 1}, mine.outputs, stop);
   const TimePoint end = clock.now();
   if (!run && rows > 1) {
     return false;

@@ -30,7 +30,8 @@ class PictureModel : public ModelTask {
   using ModelTask::ModelTask;
   /// Decodes, runs, has the run's outputs answered. A picture that fails is answered by itself.
   [[nodiscard]] bool run(const ServedModel& served, const Clock& clock,
-                         std::span<batching::TaskPtr>& batch) const final;
+                         std::span<batching::TaskPtr>& batch,
+                         const std::stop_token& stop) const final;
 
   image::TensorSpec spec;
   bool byte_input = false;  ///< the model takes the bytes as they are
@@ -53,7 +54,7 @@ class PictureModel : public ModelTask {
   template <class Element>
   std::size_t decode_into(const ServedModel& served, const Clock& clock,
                           std::span<batching::TaskPtr> batch, std::vector<Element>& tensor,
-                          image::Scratch& scratch) const;
+                          image::Scratch& scratch, const std::stop_token& stop) const;
   [[nodiscard]] std::vector<std::int64_t> batch_shape(std::size_t rows) const;
 };
 

@@ -9,7 +9,8 @@ class PlainTensors final : public ModelTask {
  public:
   using ModelTask::ModelTask;
   [[nodiscard]] bool run(const ServedModel& /*served*/, const Clock& /*clock*/,
-                         std::span<batching::TaskPtr>& /*batch*/) const override {
+                         std::span<batching::TaskPtr>& /*batch*/,
+                         const std::stop_token& /*stop*/) const override {
     return true;
   }
 };

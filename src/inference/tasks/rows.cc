@@ -31,7 +31,7 @@ std::span<const float> joined_rows(std::span<batching::TaskPtr> batch) {
 
 Result<void> run_packed(const ServedModel& served, const RowInputs& inputs,
                         std::span<batching::TaskPtr> batch, std::optional<std::size_t> only,
-                        std::size_t rows, model::Outputs& outputs) {
+                        std::size_t rows, model::Outputs& outputs, const std::stop_token& stop) {
   const auto& first = static_cast<const RowsTask&>(*batch[0]).inputs;
   std::vector<std::vector<std::byte>> joined(batch.size() > 1 ? first.size() : 0);
   std::vector<std::vector<std::int64_t>> shapes;
@@ -49,7 +49,7 @@ Result<void> run_packed(const ServedModel& served, const RowInputs& inputs,
     shapes.push_back(inputs.shape(i, rows));
     views.push_back({.type = inputs.type(i), .shape = shapes.back(), .data = data});
   }
-  return served.model->run(views, outputs).and_then([&] { return outputs.read_texts(); });
+  return served.model->run(views, outputs, stop).and_then([&] { return outputs.read_texts(); });
 }
 
 model::Outputs& row_outputs() {
@@ -58,12 +58,14 @@ model::Outputs& row_outputs() {
 }
 
 Result<void> run_once(const ServedModel& served, std::span<const float> values, std::size_t rows,
-                      model::Outputs& outputs) {
+                      model::Outputs& outputs, const std::stop_token& stop) {
   const std::array<std::int64_t, 2> shape{static_cast<std::int64_t>(rows),
                                           static_cast<std::int64_t>(values.size() / rows)};
   const model::TensorView input{
       .type = DataType::kFp32, .shape = shape, .data = std::as_bytes(values)};
-  return served.model->run({&input, 1}, outputs).and_then([&] { return outputs.read_texts(); });
+  return served.model->run({&input, 1}, outputs, stop).and_then([&] {
+    return outputs.read_texts();
+  });
 }
 
 }  // namespace podsense::inference

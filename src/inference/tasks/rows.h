@@ -49,14 +49,14 @@ std::span<const float> joined_rows(std::span<batching::TaskPtr> batch);
 /// One run of all rows of a batch whose inputs are packed, or of row `only` of its one request.
 Result<void> run_packed(const ServedModel& served, const RowInputs& inputs,
                         std::span<batching::TaskPtr> batch, std::optional<std::size_t> only,
-                        std::size_t rows, model::Outputs& outputs);
+                        std::size_t rows, model::Outputs& outputs, const std::stop_token& stop);
 
 /// What a thread runs models into; stays.
 model::Outputs& row_outputs();
 
 /// One run of `rows` rows of values.
 Result<void> run_once(const ServedModel& served, std::span<const float> values, std::size_t rows,
-                      model::Outputs& outputs);
+                      model::Outputs& outputs, const std::stop_token& stop);
 
 /// Runs of rows. `Task` answers: it has `answer(outputs, first, count, all)`, which is rows
 /// [first, first + count) of the `all` that a run answered. Known where it is compiled, so that a
@@ -65,20 +65,21 @@ template <class Task>
 class RowsModel : public RowsModelBase {
  public:
   [[nodiscard]] bool run(const ServedModel& served, const Clock& clock,
-                         std::span<batching::TaskPtr>& batch) const final {
+                         std::span<batching::TaskPtr>& batch,
+                         const std::stop_token& stop) const final {
     std::size_t rows = 0;
     for (const batching::TaskPtr& task : batch) {
       rows += static_cast<RowsTask&>(*task).request.rows;
     }
     if (batch.size() == 1 && rows > 1 && !served.stacking->shared()) {
-      run_apart(served, clock, batch);
+      run_apart(served, clock, batch, stop);
       return true;
     }
     model::Outputs& outputs = row_outputs();
     const TimePoint begin = clock.now();
     const auto run = inputs().kind() == RowInputs::Kind::kFloats
-                         ? run_once(served, joined_rows(batch), rows, outputs)
-                         : run_packed(served, inputs(), batch, std::nullopt, rows, outputs);
+                         ? run_once(served, joined_rows(batch), rows, outputs, stop)
+                         : run_packed(served, inputs(), batch, std::nullopt, rows, outputs, stop);
     const TimePoint end = clock.now();
     if (!run && batch.size() > 1) {
       return false;
@@ -111,8 +112,8 @@ class RowsModel : public RowsModelBase {
   [[nodiscard]] const Task& self() const { return static_cast<const Task&>(*this); }
 
   /// Rows of one request, each in a run of its own: of a model whose rows may depend on each other.
-  void run_apart(const ServedModel& served, const Clock& clock,
-                 std::span<batching::TaskPtr> batch) const {
+  void run_apart(const ServedModel& served, const Clock& clock, std::span<batching::TaskPtr> batch,
+                 const std::stop_token& stop) const {
     auto& task = static_cast<RowsTask&>(*batch[0]);
     model::Outputs& outputs = row_outputs();
     protocol::RowsAnswer answer;
@@ -123,8 +124,8 @@ class RowsModel : public RowsModelBase {
       const auto run =
           inputs().kind() == RowInputs::Kind::kFloats
               ? run_once(served, std::span(task.request.values).subspan(row * columns, columns), 1,
-                         outputs)
-              : run_packed(served, inputs(), batch, row, 1, outputs);
+                         outputs, stop)
+              : run_packed(served, inputs(), batch, row, 1, outputs, stop);
       const TimePoint now = clock.now();
       if (!run) {
         return task.finish(fail(run.error()), now);

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <memory>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -66,11 +67,13 @@ class ModelTask {
 
   [[nodiscard]] const TaskKind& kind() const { return kind_; }
 
-  /// Runs requests of the kind's form, in one run. False where several shared a run that failed or
-  /// whose answer cannot be divided: none of those left in `batch` is then answered.
+  /// Runs requests of the kind's form, in one run, which `stop` cuts short. False where several
+  /// shared a run that failed or whose answer cannot be divided: none of those left in `batch` is
+  /// then answered.
   /// @threads executor, or any for an inline model
   [[nodiscard]] virtual bool run(const ServedModel& served, const Clock& clock,
-                                 std::span<batching::TaskPtr>& batch) const = 0;
+                                 std::span<batching::TaskPtr>& batch,
+                                 const std::stop_token& stop) const = 0;
 
   /// Runs the model once to look at what it gives; `observed` tells.
   /// @threads any; blocks for the whole run

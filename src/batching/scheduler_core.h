@@ -26,6 +26,7 @@
 #include "batching/patience.h"
 #include "batching/policy.h"
 #include "batching/saturation.h"
+#include "batching/service_estimates.h"
 #include "batching/task.h"
 #include "batching/waiting.h"
 
@@ -91,7 +92,8 @@ struct ActiveRun {
   QueueId queue{};
   std::size_t tasks = 0;
   std::size_t rows = 0;
-  Duration cost{};  ///< expected, of all its tasks
+  std::uint64_t size = 0;  ///< of a row on average, as a task's
+  Duration cost{};         ///< expected, of all its tasks
   TimePoint started;
 };
 
@@ -152,7 +154,7 @@ class SchedulerCore {
  private:
   struct Queue {
     QueueOptions options;
-    ServiceEstimate service;  ///< of a row
+    ServiceEstimates service;  ///< of a row
     Waiting<Handle> waiting;
     std::size_t running_tasks = 0;
     std::size_t running_batches = 0;
@@ -191,6 +193,12 @@ class SchedulerCore {
   static std::optional<DropReason> drop_reason(const Queue& queue, const Ticket& task,
                                                TimePoint now, bool last);
   static void drop(Queue& queue, Handle handle, DropReason reason, Next& next);
+  /// Of a row of the run with the task's.
+  static std::uint64_t mean_size(const ActiveRun& run, const Ticket& task) {
+    return run.size == task.size || run.rows == 0
+               ? task.size
+               : (run.size * run.rows + task.size * task.rows) / (run.rows + task.rows);
+  }
   void begin(QueueId id, TimePoint now, Next& next);
   /// Its executor is free again.
   void release(const ActiveRun& run, TimePoint now);
@@ -212,7 +220,7 @@ class SchedulerCore {
 template <TaskHandle Handle>
 QueueId SchedulerCore<Handle>::add_queue(QueueOptions options) {
   auto queue = std::make_unique<Queue>();
-  queue->service = {.recent = options.service, .lasting = options.service};
+  queue->service = ServiceEstimates(options.service);
   queue->options = options;
   const auto free = std::find(queues_.begin(), queues_.end(), nullptr);
   const auto id = static_cast<QueueId>(free - queues_.begin());
@@ -287,7 +295,7 @@ template <TaskHandle Handle>
 Verdict SchedulerCore<Handle>::refuse_by_queue(const Queue& queue, const Ticket& task,
                                                TimePoint now, const QueueState& state,
                                                const Profile& profile) {
-  const Duration until_answer = batch_cost(state, profile, task.cost, queue.service.conservative());
+  const Duration until_answer = batch_cost(state, profile, task.cost, queue.service.row(task.size));
   if (const Admission by_time = admit(now, state, profile, task.deadline, until_answer);
       !by_time.admitted) {
     return {.refused = Refusal::kQueueTime, .retry_after = by_time.retry_after};
@@ -333,7 +341,7 @@ Verdict SchedulerCore<Handle>::submit(QueueId id, Handle& handle, TimePoint now)
   }
   const bool known = task.cost != Duration::zero();
   if (!known) {
-    task.cost = queue.service.conservative() * static_cast<Duration::rep>(task.rows);
+    task.cost = queue.service.row(task.size) * static_cast<Duration::rep>(task.rows);
   }
   queue.patience.relax(now);
   const Profile profile = profile_of(queue);
@@ -390,7 +398,7 @@ std::optional<DropReason> SchedulerCore<Handle>::drop_reason(const Queue& queue,
   }
   const Duration run =
       batch_cost({.rows = queue.waiting.rows() + task.rows}, {.max_batch = queue.options.max_batch},
-                 task.cost, queue.service.conservative());
+                 task.cost, queue.service.row(task.size));
   const Duration longest = longest_wait(queue.patience.learned(), run, bound_of(queue, run));
   if (!last && now - task.enqueued > longest) {
     return DropReason::kWaitedTooLong;
@@ -420,7 +428,9 @@ void SchedulerCore<Handle>::collect(Queue& queue, TimePoint now, Next& next) {
   queue.patience.relax(now);
   const std::size_t most = std::max<std::size_t>(1, queue.options.max_batch);
   const auto fits = [&] {
-    return next.batch.empty() || next.run.rows + queue.waiting.next().rows <= most;
+    const Ticket& more = queue.waiting.next();
+    return next.batch.empty() ||
+           (next.run.rows + more.rows <= most && more.shape == (*next.batch.front()).shape);
   };
   while (!queue.waiting.empty() && fits()) {
     Handle handle = queue.waiting.pop();
@@ -436,6 +446,7 @@ void SchedulerCore<Handle>::collect(Queue& queue, TimePoint now, Next& next) {
       continue;
     }
     task.started = now;
+    next.run.size = mean_size(next.run, task);
     next.run.rows += task.rows;
     next.run.cost += task.cost;
     next.batch.push_back(std::move(handle));
@@ -502,12 +513,8 @@ void SchedulerCore<Handle>::finish(const ActiveRun& run, TimePoint now, const Ou
   queue.unreceived += outcome.unreceived;
   const Duration row =
       outcome.elapsed / static_cast<Duration::rep>(std::max<std::size_t>(1, run.rows));
-  if (outcome.cancelled) {
-    ++queue.cancelled;
-    queue.service.observe_at_least(row);
-  } else {
-    queue.service.observe(row);
-  }
+  queue.cancelled += outcome.cancelled ? 1 : 0;
+  queue.service.observe(run.size, row, outcome.cancelled);
   queue.patience.observe(now, run.tasks, outcome);
 }
 
@@ -524,14 +531,14 @@ template <TaskHandle Handle>
 QueueLoad SchedulerCore<Handle>::load(QueueId id) const {
   const Queue& queue = queue_of(id);
   // Of a client of its own: what it would find is the longest that a fair newcomer waits.
-  const Ticket newcomer{.cost = queue.service.conservative()};
+  const Ticket newcomer{.cost = queue.service.all().conservative()};
   const QueueState state = state_of(queue, newcomer);
   const Profile profile = profile_of(queue);
   const Duration bound = bound_of(queue, batch_cost(state, profile, newcomer.cost, newcomer.cost));
   return {.waiting = queue.waiting.tasks(),
           .running = queue.running_tasks,
           .expected_wait = expected_wait(state, profile),
-          .service = queue.service.recent,
+          .service = queue.service.all().recent,
           .wait_bound = bound == Patience::kUnknown ? Duration::zero() : bound,
           .unreceived = queue.unreceived,
           .cancelled = queue.cancelled,

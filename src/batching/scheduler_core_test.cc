@@ -37,6 +37,8 @@ struct What {
   std::size_t rows = 1;
   std::uint64_t client = 0;
   std::uint32_t priority = kDefaultPriority;
+  std::uint64_t size = 0;
+  std::uint64_t shape = 0;
 };
 
 class SchedulerCoreTest : public testing::Test {
@@ -51,6 +53,8 @@ class SchedulerCoreTest : public testing::Test {
     item.rows = what.rows;
     item.client = what.client;
     item.priority = what.priority;
+    item.size = what.size;
+    item.shape = what.shape;
     return item;
   }
   Verdict submit(QueueId queue, std::string name, const What& what = {}) {
@@ -316,6 +320,67 @@ TEST_F(SchedulerCoreTest, RefusesWhatIsPastItsDeadlineOrCannotFitBeforeIt) {
   EXPECT_EQ(unserved.deadline, 1U);
   EXPECT_EQ(unserved.cost, 1U);
   EXPECT_EQ(unserved.crowded_out(), 0U) << "more executors would not have helped";
+}
+
+// Rows of different sizes.
+
+constexpr std::uint64_t kSmall = 64;
+constexpr std::uint64_t kLarge = 100 * kSmall;
+
+TEST_F(SchedulerCoreTest, ALargeRequestIsNotAdmittedByTheEstimateOfASmallOne) {
+  const QueueId queue = core_.add_queue({.service = milliseconds(1)});
+  ASSERT_TRUE(admitted(queue, "small", {.size = kSmall}));
+  EXPECT_EQ(begin(), "small");
+  end(milliseconds(1));
+  ASSERT_TRUE(admitted(queue, "running", {.size = kSmall}));
+  ASSERT_EQ(begin(), "running");
+  EXPECT_EQ(submit(queue, "large", {.deadline = milliseconds(50), .size = kLarge}).refused,
+            Refusal::kQueueTime);
+  EXPECT_TRUE(admitted(queue, "another small", {.deadline = milliseconds(50), .size = kSmall}));
+  EXPECT_TRUE(admitted(queue, "large", {.deadline = milliseconds(300), .size = kLarge}));
+  // What waits behind it waits for it.
+  EXPECT_EQ(submit(queue, "behind", {.deadline = milliseconds(50), .size = kSmall}).refused,
+            Refusal::kQueueTime);
+}
+
+TEST_F(SchedulerCoreTest, ALargeRequestDoesNotMakeSmallOnesDear) {
+  const QueueId queue = core_.add_queue({.service = milliseconds(1)});
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE(admitted(queue, "small", {.size = kSmall}));
+    ASSERT_TRUE(admitted(queue, "large", {.size = kLarge}));
+    EXPECT_EQ(begin(), "small");
+    end(milliseconds(1));
+    EXPECT_EQ(begin(), "large");
+    end(milliseconds(200));
+  }
+  ASSERT_TRUE(admitted(queue, "small", {.size = kSmall}));
+  EXPECT_EQ(items_.back().cost, milliseconds(1));
+  ASSERT_TRUE(admitted(queue, "large", {.size = kLarge}));
+  EXPECT_EQ(items_.back().cost, milliseconds(200));
+  EXPECT_EQ(begin(), "small");
+  // Two small ones are let in beside what runs, although most of the time went to large ones.
+  EXPECT_TRUE(
+      admitted(queue, "in time", {.deadline = milliseconds(10), .priority = 1, .size = kSmall}));
+}
+
+TEST_F(SchedulerCoreTest, RowsOfABatchShareItsTimeBySize) {
+  const QueueId queue = core_.add_queue({.max_batch = 4});
+  ASSERT_TRUE(admitted(queue, "two", {.rows = 2, .size = kSmall}));
+  ASSERT_TRUE(admitted(queue, "one", {.rows = 1, .size = 4 * kSmall}));
+  EXPECT_EQ(begin(), "two one");
+  EXPECT_EQ(running_.front().size, 2 * kSmall) << "on average";
+  end(milliseconds(6));
+  ASSERT_TRUE(admitted(queue, "as large", {.size = 2 * kSmall}));
+  EXPECT_EQ(items_.back().cost, milliseconds(2));
+}
+
+TEST_F(SchedulerCoreTest, TasksOfDifferentShapesShareNoBatch) {
+  const QueueId queue = core_.add_queue({.max_batch = 4});
+  ASSERT_TRUE(admitted(queue, "a", {.shape = 1}));
+  ASSERT_TRUE(admitted(queue, "b", {.shape = 1}));
+  ASSERT_TRUE(admitted(queue, "c", {.shape = 2}));
+  ASSERT_TRUE(admitted(queue, "d", {.shape = 1}));
+  EXPECT_THAT(run_all(), ElementsAre("a b", "c", "d"));
 }
 
 TEST_F(SchedulerCoreTest, DropsBeforeARunWhatCannotMeetItsDeadlineUnlessNothingElseWaits) {

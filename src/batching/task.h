@@ -21,8 +21,10 @@ inline constexpr std::uint32_t kDefaultPriority = 8;
 /// What the scheduler has to know of a task.
 struct Ticket {
   Deadline deadline;
-  Duration cost{};       ///< own service time where known beforehand; else the queue estimates it
-  std::size_t rows = 1;  ///< of the batch that it takes, ≥ 1
+  Duration cost{};         ///< own service time where known beforehand; else the queue estimates it
+  std::size_t rows = 1;    ///< of the batch that it takes, ≥ 1
+  std::uint64_t size = 0;  ///< bytes of a row, where rows of its model differ in size; else 0
+  std::uint64_t shape = 0;                    ///< tasks of another shape share no batch with it
   std::uint32_t priority = kDefaultPriority;  ///< lower runs first
   std::uint64_t client = 0;  ///< who shares fairly with whom; a hash, 0: nobody in particular
   TimePoint enqueued;        ///< set by submit

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <ranges>
 #include <span>
 
 #include "base/log.h"
@@ -19,6 +20,15 @@ bool cost_is_known(const model::Signature& signature) {
     return !input.shape.empty() && !input.any_rank &&
            std::ranges::none_of(input.shape.begin() + 1, input.shape.end(),
                                 [](std::int64_t dimension) { return dimension < 0; });
+  });
+}
+
+/// Open dimensions other than the first, and texts, are as large as a request makes them.
+bool sizes_vary(const model::Signature& signature) {
+  return std::ranges::any_of(signature.inputs, [](const auto& input) {
+    return input.any_rank || input.type == DataType::kBytes ||
+           std::ranges::any_of(input.shape | std::views::drop(1),
+                               [](std::int64_t dimension) { return dimension < 0; });
   });
 }
 
@@ -204,6 +214,7 @@ std::shared_ptr<const ServedModel> serve(Opened opened, batching::Scheduler& sch
   served->profile_saved = opened.saved;
   served->service = served->profile.front().time;
   served->plan = choose_plan(*served);
+  served->sizes_vary = sizes_vary(signature);
   served->max_batch =
       signature.batchable
           ? served->model->manifest().max_batch.value_or(best_batch(served->profile))

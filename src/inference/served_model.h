@@ -33,6 +33,8 @@ struct Opened;
 /// Runs of all of a request's rows at least as short as this stay on the I/O thread; what takes
 /// longer goes through the queue, also of a model with this plan.
 inline constexpr Duration kInlineLimit = std::chrono::microseconds(200);
+/// Texts may be of any length: requests with more than this go through the queue.
+inline constexpr std::uint64_t kInlineTextBytes = 1024;
 
 struct ServeOptions {
   unsigned instances = 1;  ///< runs at the same time where the manifest says nothing; 0: executors
@@ -49,6 +51,7 @@ struct ServedModel {
   Profile profile;
   bool profile_saved = false;  ///< measured at an earlier start
   Duration service{};          ///< one row, from the profile
+  bool sizes_vary = false;     ///< rows of requests differ in size, and so in what they cost
   /// Rows in one run, where requests may share one: the manifest's, else what the profile found.
   std::size_t max_batch = 1;
   std::unique_ptr<Stacking> stacking = std::make_unique<Stacking>();

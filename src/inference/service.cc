@@ -39,7 +39,9 @@ void Service::refuse(const ServedModel* served, const Context& context, Error er
 void Service::run(const ServedModel& served, std::unique_ptr<RequestTask> request) {
   const Duration expected = expected_run(served, *request);
   const bool faulty = served.faults != nullptr && served.faults->hits(served.name());
-  if (served.plan == Plan::kInline && expected <= kInlineLimit && !faulty) {
+  // Of a model with this plan only texts vary.
+  const bool short_texts = request->size * request->rows <= kInlineTextBytes;
+  if (served.plan == Plan::kInline && expected <= kInlineLimit && short_texts && !faulty) {
     if (Turn* turn = request->context().turn.get(); turn != nullptr) {
       turn->offer(served, request);
     }
@@ -102,6 +104,9 @@ void Service::classify_bytes(const std::shared_ptr<const ServedModel>& served,
   auto task = std::make_unique<PictureTask>(served, context, std::move(request), std::move(done));
   task->fetch = fetched;
   task->limits = options_.image_limits;
+  if (served->sizes_vary) {
+    task->size = static_cast<const PictureModel&>(*served->task).row_bytes();
+  }
   run(*served, std::move(task));
 }
 
@@ -119,6 +124,7 @@ void Service::predict(protocol::RowsRequest request, const Context& context,
   }
   auto task = std::make_unique<RowsTask>(served, context, std::move(request), std::move(done));
   task->inputs = std::move(*inputs);
+  task->note_size();
   run(*served, std::move(task));
 }
 

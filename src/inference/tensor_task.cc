@@ -110,6 +110,17 @@ bool stackable(const TensorTask& a, const TensorTask& b) {
   return a.has_rows && b.has_rows && std::ranges::equal(a.request.inputs, b.request.inputs, alike);
 }
 
+/// What sets its cost and its company apart from others'.
+void note_size(TensorTask& task) {
+  for (const InputTensor& input : task.request.inputs) {
+    task.size += input.data.size() / task.rows;
+    for (std::size_t i = 1; i < input.shape.size(); ++i) {
+      constexpr std::uint64_t kPrime = 0x100000001b3;  // as FNV-1a
+      task.shape = (task.shape ^ static_cast<std::uint64_t>(input.shape[i])) * kPrime;
+    }
+  }
+}
+
 /// Inputs of a run: those of the one task, or all tasks' rows one after the other.
 struct Stacked {
   std::vector<std::vector<std::int64_t>> shapes;
@@ -381,6 +392,9 @@ Result<std::unique_ptr<RequestTask>> make_task(std::shared_ptr<const ServedModel
   task->outputs = std::move(*outputs);
   task->rows = rows.value_or(1);
   task->has_rows = rows.has_value();
+  if (task->served()->sizes_vary) {
+    note_size(*task);
+  }
   return task;
 }
 

@@ -114,6 +114,28 @@ TEST_F(TensorTest, GivesTheOutputsAskedForInTheirOrder) {
   EXPECT_EQ(answer->outputs[1].binary_data, std::nullopt);
 }
 
+TEST_F(TensorTest, WhatCostsMoreAsItIsLargerSaysHowLargeItIs) {
+  put_model("open", 1, "identity_dyn.onnx");
+  ASSERT_THAT(reload().refused, testing::IsEmpty());
+  const auto ticket = [this](const std::string& model, InputTensor input) {
+    const auto served = catalog_->find({.name = model}).value();
+    InferRequest request{.model = {.name = model}};
+    request.inputs.push_back(std::move(input));
+    Done<InferAnswer> done = [](const auto&) {};
+    const auto task = make_task(served, context(), std::move(request), done).value();
+    return std::pair(task->size, task->shape);
+  };
+  const auto small = ticket("open", floats("x", {2, 8}, 0));
+  EXPECT_EQ(small.first, 32U) << "of a row";
+  EXPECT_EQ(ticket("open", floats("x", {7, 8}, 0)), small);
+  const auto large = ticket("open", floats("x", {2, 800}, 0));
+  EXPECT_EQ(large.first, 3200U);
+  EXPECT_NE(large.second, small.second) << "they cannot share a run";
+  const auto text = ticket("texts", texts("x", 1, std::string("\x03\0\0\0abc", 7)));
+  EXPECT_EQ(text.first, 7U);
+  EXPECT_EQ(ticket("fixed", floats("x", {2, 3}, 0)).first, 0U) << "all are alike";
+}
+
 TEST_F(TensorTest, RequestsOfOneBatchGetTheirOwnRows) {
   std::vector<InferRequest> requests;
   requests.push_back(sum(1, 0, 100));

@@ -33,6 +33,11 @@ class PictureModel : public ModelTask {
                          std::span<batching::TaskPtr>& batch,
                          const std::stop_token& stop) const final;
 
+  /// Of the tensor that a picture becomes.
+  [[nodiscard]] std::uint64_t row_bytes() const {
+    return image::element_count(spec) * (byte_input ? 1 : sizeof(float));
+  }
+
   image::TensorSpec spec;
   bool byte_input = false;  ///< the model takes the bytes as they are
 

@@ -3,6 +3,7 @@
 /// What tasks that take rows of numbers have in common: how rows become the model's one input, and
 /// how a batch of them runs. Private to this module.
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -24,6 +25,16 @@ class RowsTask final : public AnswerTask<protocol::RowsAnswer> {
            protocol::RowsRequest wanted, Done<protocol::RowsAnswer> done)
       : AnswerTask(std::move(served), context, std::move(done)), request(std::move(wanted)) {
     rows = request.rows;
+  }
+  /// Of its rows, where they differ.
+  void note_size() {
+    if (!served_->sizes_vary) {
+      return;
+    }
+    size = inputs.empty() ? request.columns * sizeof(float) : 0;
+    for (const PackedInput& input : inputs) {
+      size += input.data.size() / std::max<std::size_t>(1, rows);
+    }
   }
   protocol::RowsRequest request;
   std::vector<PackedInput> inputs;  ///< as RowInputs::pack has them

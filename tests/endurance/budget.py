@@ -7,6 +7,7 @@ In each scenario: a small client is answered throughout, resident memory stays b
 use, a request that gets no memory is answered 503 or 413, and once all is over the budget is empty again.
 """
 
+import asyncio
 import collections
 import json
 import shutil
@@ -43,6 +44,31 @@ def interlaced_png(side):
     data += packer.flush()
     return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 6, 0, 0, 1))
             + chunk(b"IDAT", data) + chunk(b"IEND", b""))
+
+
+async def answers_to(port, request, times):
+    """Status codes of as many connections that all send the same at the same time, each until it is answered."""
+    codes = collections.Counter()
+
+    async def send(writer):
+        for at in range(0, len(request), MEGABYTE):
+            writer.write(request[at:at + MEGABYTE])
+            await writer.drain()
+
+    async def ask():
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        sending = asyncio.ensure_future(send(writer))
+        try:
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), LIMIT)
+            codes[int(head.split(b" ", 2)[1])] += 1
+        except (OSError, EOFError) as error:
+            codes[repr(error)] += 1
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+            writer.transport.abort()
+    await asyncio.gather(*(ask() for _ in range(times)))
+    return codes
 
 
 class SmallClient:
@@ -178,6 +204,20 @@ class Budget(unittest.TestCase):
         self.assertGreater(codes[200], 0)
         self.assertGreater(codes[503], 0)
         self.check(server, small, codes)
+
+    def test_large_pictures_of_four_thousand_clients(self):
+        server = self.start("--fault-api")
+        server.request("POST", "/v1/faults", '{"models": {"efficientnet-lite0": {"slow_ms": 100}}}',
+                       port=server.admin_port)
+        photo = (TESTDATA / "jpeg_420.jpg").read_bytes()
+        picture = photo + bytes(10 * MEGABYTE - len(photo) - 1)
+        with SmallClient(server) as small:
+            codes = asyncio.run(answers_to(server.http_port, post("/predict", picture), 4096))
+        self.assertGreater(codes[200], 0)
+        self.assertGreater(codes[503], 3000)
+        self.assertEqual(sum(codes.values()), 4096)
+        # 408: bodies that one process cannot send fast enough, while others wanted their memory.
+        self.check(server, small, {code: count for code, count in codes.items() if code != 408})
 
     def test_runs_that_make_memory_of_nothing(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -173,6 +173,24 @@ def tables(w):
            [("label", I64, ["N"]), ("probabilities", F32, ["N", 2])],
            [helper.make_tensor("home", STRING, [1], [b"Berlin"]), const("grown", np.array([17.5], np.float32)),
             const("one", np.array([1.0], np.float32))], opset=19)
+    # Whether the first is one less than the second, whatever their size; whether two texts are one; any number of columns,
+    # of which the largest counts.
+    i64 = lambda *values: np.array(values, np.int64)  # noqa: E731
+    def yes_and_no(found):
+        return [node("Cast", [found], ["yes"], to=F32), node("Sub", ["one", "yes"], ["no"]),
+                node("Concat", ["no", "yes"], ["probabilities"], axis=1),
+                node("ArgMax", ["probabilities"], ["label"], axis=1, keepdims=0)]
+    labelled = [("label", I64, ["N"]), ("probabilities", F32, ["N", 2])]
+    one = const("one", np.array([1.0], np.float32))
+    halves = [node("Slice", ["features", "from", "to", "axis"], ["first"]), node("Slice", ["features", "to", "end", "axis"], ["second"])]
+    cuts = [const("from", i64(0)), const("to", i64(1)), const("end", i64(2)), const("axis", i64(1))]
+    w.save("tabular_longs", [*halves, node("Sub", ["second", "first"], ["difference"]), node("Equal", ["difference", "to"], ["found"]),
+                             *yes_and_no("found")],
+           [("features", I64, ["N", 2])], labelled, [*cuts, one])
+    w.save("tabular_words", [*halves, node("Equal", ["first", "second"], ["found"]), *yes_and_no("found")],
+           [("features", STRING, ["N", 2])], labelled, [*cuts, one], opset=19)
+    w.save("tabular_open", [node("ArgMax", ["features"], ["label"], axis=1, keepdims=0), node("Softmax", ["features"], ["scores"], axis=1)],
+           [("features", F32, ["N", "columns"])], [("label", I64, ["N"]), ("scores", F32, ["N", "columns"])])
     # Two numbers and one in FP64: the least, the largest, the sum.
     w.save("regressor_several",
            [node("ReduceMin", ["features"], ["least"], axes=[1]), node("ReduceMax", ["features"], ["most"], axes=[1]),

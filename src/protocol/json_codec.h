@@ -27,13 +27,16 @@ inline constexpr std::size_t kMaxColumns = 65'536;
 /// `{"features": [numbers], "model"?, "version"?}`: one row. Count is checked by inference, which
 /// knows the model. @errors kInvalidArgument: NaN, infinity, out of float range, not a number;
 /// kPayloadTooLarge: more than kMaxColumns
-/// `"features"` may be an object of names and values instead: numbers, texts, booleans, null.
+/// `"features"` may be an object of names and values instead: numbers, texts, booleans, null; and a
+/// list may hold such values, which are RowsRequest::cells then.
 Result<RowsRequest> parse_features(std::string_view json);
 /// `{"instances": [[numbers], …], "model"?, "version"?}`: rows of equal length, 1..kMaxRows.
 /// @errors as parse_features; kPayloadTooLarge: more than kMaxRows
 Result<RowsRequest> parse_instances(std::string_view json);
 /// The numbers of a request's `json` as doubles: [rows, columns], missing ones NaN.
 Result<std::vector<double>> read_exact_values(std::string_view json);
+/// The same as they were written: whole numbers whole, missing ones std::monostate.
+Result<std::vector<Cell>> read_exact_cells(std::string_view json);
 /// Named columns of one row.
 inline constexpr std::size_t kMaxNamedColumns = 1024;
 /// `{"image": "<base64>"}`, `{"image_url": "https://…"}` or `{"features": [numbers]}`, each with

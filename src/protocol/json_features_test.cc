@@ -321,7 +321,7 @@ TEST(ParseFeatures, RefusesBadInputWithOneExactSentence) {
       {R"({"features":[1],"version":"\q"})",
        "the body is not valid JSON at byte 27: an unknown escape in a string"},
   };
-  expect_refusals(kTable, parse_features);
+  expect_refusals(kTable, of_numbers(parse_features));
 }
 
 TEST(ParseFeatures, ReadsNamesAndValuesOfEveryType) {

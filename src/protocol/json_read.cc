@@ -1,23 +1,18 @@
 #include <algorithm>
 #include <array>
-#include <cmath>
-#include <limits>
-#include <optional>
+#include <vector>
 
 #include "protocol/form.h"
 #include "protocol/json_body.h"
 #include "protocol/json_codec.h"
+#include "protocol/json_rows.h"
 #include "protocol/options.h"
 #include "protocol/parameters.h"
 
 namespace podsense::protocol {
 namespace {
 
-constexpr double kMaxFloat = std::numeric_limits<float>::max();
 constexpr std::size_t kMaxUrl = 8192;
-/// Numbers to reserve room for before they are read; above it the vector grows
-/// as they come.
-constexpr std::size_t kMaxReserved = std::size_t{1} << 18U;
 
 constexpr std::string_view kNameRule = "it must be a string of at most 64 characters";
 constexpr std::string_view kVersionRule = "it must be a string or a positive integer";
@@ -31,8 +26,6 @@ constexpr std::array<std::string_view, 6> kInferFields{"image", "model",     "ve
                                                        "top_k", "image_url", "features"};
 constexpr std::array<std::string_view, 3> kSimulateFields{"cpu_ms", "model", "version"};
 
-constexpr std::array<std::string_view, 4> kExactFields{"features", "instances", "model", "version"};
-
 constexpr Shape kImageShape{kImageFields, R"({"image": "<base64>"})"};
 constexpr Shape kUrlShape{kUrlFields, R"({"url": "https://example.com/cat.jpg"})"};
 constexpr Shape kFeaturesShape{kFeaturesFields, R"({"features": [0.5, 1, 2]})"};
@@ -40,10 +33,7 @@ constexpr Shape kInstancesShape{kInstancesFields, R"({"instances": [[0.5, 1], [2
 constexpr Shape kInferShape{kInferFields, R"({"features": [0.5, 1, 2]})"};
 constexpr Shape kSimulateShape{kSimulateFields, R"({"cpu_ms": 25})"};
 
-constexpr Shape kExactShape{kExactFields, R"({"features": [0.5, 1, 2]})"};
-
 constexpr std::size_t kMainField = 0;
-constexpr std::size_t kExactRows = 1;
 constexpr std::size_t kModelField = 1;
 constexpr std::size_t kTopKField = 3;
 constexpr std::size_t kImageUrlField = 4;
@@ -126,178 +116,6 @@ Result<std::string> read_image(std::string_view text) {
   return bytes;
 }
 
-/// A value that is missing: `null`, or `NaN` as Python and others write it.
-bool is_missing(ondemand::value& value) {
-  std::string_view token = value.raw_json_token();
-  if (!token.starts_with('n') && !token.starts_with('N')) {
-    return false;
-  }
-  token = token.substr(0, token.find_last_not_of(" \t\r\n") + 1);
-  return token == "null" || token == "NaN";
-}
-
-/// Appends the numbers of one row; those that are missing become NaN. @returns how many
-template <class Number>
-Result<std::size_t> read_row(std::string_view json, ondemand::value& value, Place place,
-                             std::vector<Number>& values) {
-  ondemand::array array;
-  if (value.get_array().get(array) != simdjson::SUCCESS) {
-    return refuse(json, value, place, "it must be an array of numbers", '[');
-  }
-  std::size_t count = 0;
-  for (auto element : array) {
-    ondemand::value item;
-    if (std::move(element).get(item) != simdjson::SUCCESS) {
-      return syntax_error(json);
-    }
-    double number = 0;
-    if (is_missing(item)) {
-      number = std::numeric_limits<double>::quiet_NaN();
-    } else if (item.get_double().get(number) != simdjson::SUCCESS ||
-               !(std::abs(number) <= kMaxFloat)) {
-      (place.row == Place::kNone ? place.row : place.column) = count;
-      return refuse_number(json, item, place);
-    }
-    if (count == kMaxColumns) {
-      return fail(ErrorCode::kPayloadTooLarge,
-                  place.text() + " holds more than " + std::to_string(kMaxColumns) + " numbers");
-    }
-    values.push_back(static_cast<Number>(number));
-    ++count;
-  }
-  if (count == 0) {
-    return invalid(place.text() + " holds 0 numbers; at least 1 is needed");
-  }
-  return count;
-}
-
-bool is_object(ondemand::value& value) {
-  ondemand::json_type type{};
-  return value.type().get(type) == simdjson::SUCCESS && type == ondemand::json_type::object;
-}
-
-/// A number, a text, a boolean, or nothing where it is missing.
-std::optional<Cell> read_cell(ondemand::value& value) {
-  if (is_missing(value)) {
-    return Cell();
-  }
-  std::string_view text;
-  if (value.get_string().get(text) == simdjson::SUCCESS) {
-    return Cell(std::string(text));
-  }
-  bool truth = false;
-  if (value.get_bool().get(truth) == simdjson::SUCCESS) {
-    return Cell(truth);
-  }
-  std::int64_t whole = 0;
-  if (value.get_int64().get(whole) == simdjson::SUCCESS) {
-    return Cell(whole);
-  }
-  double number = 0;
-  if (value.get_double().get(number) == simdjson::SUCCESS && std::isfinite(number)) {
-    return Cell(number);
-  }
-  return std::nullopt;
-}
-
-/// Appends row `row`, which is an object of names and values, to `rows`.
-Result<void> read_named_row(std::string_view json, ondemand::value& value, const Place& place,
-                            std::size_t row, NamedRows& rows) {
-  ondemand::object object;
-  if (value.get_object().get(object) != simdjson::SUCCESS) {
-    return refuse(json, value, place, "it must be an object as the rows before it are", '{');
-  }
-  for (auto entry : object) {
-    ondemand::field field;
-    std::string_view name;
-    if (std::move(entry).get(field) != simdjson::SUCCESS ||
-        field.unescaped_key().get(name) != simdjson::SUCCESS) {
-      return syntax_error(json);
-    }
-    const std::string where = place.text() + "." + std::string(name);
-    auto at = static_cast<std::size_t>(std::ranges::find(rows.names, name) - rows.names.begin());
-    if (at == rows.names.size()) {
-      if (row > 0) {
-        return invalid(where + " is not in the first row; all rows must have the same names");
-      }
-      if (at == kMaxNamedColumns) {
-        return fail(ErrorCode::kPayloadTooLarge, place.text() + " holds more than " +
-                                                     std::to_string(kMaxNamedColumns) + " names");
-      }
-      rows.names.emplace_back(name);
-      rows.columns.emplace_back();
-    }
-    if (rows.columns[at].size() != row) {
-      return invalid(where + " is given twice");
-    }
-    auto cell = read_cell(field.value());
-    if (!cell) {
-      return refuse(json, field.value(), {.field = where},
-                    "it must be a finite number, a string, true, false or null");
-    }
-    rows.columns[at].push_back(std::move(*cell));
-  }
-  for (std::size_t at = 0; at < rows.names.size(); ++at) {
-    if (rows.columns[at].size() != row + 1) {
-      return invalid(place.text() + " has no '" + rows.names[at] + "', which the first row has");
-    }
-  }
-  return rows.names.empty() ? invalid(place.text() + " holds no names; at least 1 is needed")
-                            : Result<void>();
-}
-
-/// One allocation for all numbers of a usual body.
-void reserve_for(std::string_view json, std::vector<float>& values) {
-  const auto commas = static_cast<std::size_t>(std::ranges::count(json, ','));
-  values.reserve(std::min(commas + 1, kMaxReserved));
-}
-
-Result<void> read_rows(std::string_view json, ondemand::value& value, RowsRequest& request) {
-  ondemand::array array;
-  if (value.get_array().get(array) != simdjson::SUCCESS) {
-    return refuse(json, value, {"instances"}, "it must be an array of arrays of numbers", '[');
-  }
-  reserve_for(json, request.values);
-  std::shared_ptr<NamedRows> named;
-  for (auto element : array) {
-    ondemand::value row;
-    if (std::move(element).get(row) != simdjson::SUCCESS) {
-      return syntax_error(json);
-    }
-    if (request.rows == kMaxRows) {
-      return fail(ErrorCode::kPayloadTooLarge,
-                  "instances holds more than " + std::to_string(kMaxRows) + " rows");
-    }
-    if (named || (request.rows == 0 && is_object(row))) {
-      named = named ? std::move(named) : std::make_shared<NamedRows>();
-      auto read = read_named_row(json, row, {"instances", request.rows}, request.rows, *named);
-      if (!read) {
-        return read;
-      }
-      request.columns = named->names.size();
-      ++request.rows;
-      continue;
-    }
-    const auto columns = read_row(json, row, {"instances", request.rows}, request.values);
-    if (!columns) {
-      return tl::unexpected(columns.error());
-    }
-    if (request.rows == 0) {
-      request.columns = *columns;
-    } else if (*columns != request.columns) {
-      return invalid("instances[" + std::to_string(request.rows) + "] holds " +
-                     std::to_string(*columns) + " numbers and instances[0] " +
-                     std::to_string(request.columns) + "; all rows must be equally long");
-    }
-    ++request.rows;
-  }
-  if (request.rows == 0) {
-    return invalid("instances holds 0 rows; at least 1 is needed");
-  }
-  request.named = std::move(named);
-  return {};
-}
-
 Result<void> read_image_field(std::string_view json, ondemand::value& value,
                               ClassifyRequest& request) {
   std::string_view encoded;
@@ -326,26 +144,63 @@ Result<void> read_url_field(std::string_view json, ondemand::value& value, std::
   return {};
 }
 
-Result<void> read_features_field(std::string_view json, ondemand::value& value,
-                                 RowsRequest& request) {
-  if (is_object(value)) {
-    auto named = std::make_shared<NamedRows>();
-    if (auto read = read_named_row(json, value, {"features"}, 0, *named); !read) {
-      return read;
+template <class ReadRows>
+Result<RowsRequest> read_rows_body(std::string_view json, const Shape& shape,
+                                   const ReadRows& read_rows, std::vector<Cell>* cells) {
+  RowsRequest request;
+  const auto on_field = [&](std::size_t index, ondemand::value value, std::string_view text) {
+    return index == kMainField ? read_rows(text, value, request, cells)
+                               : read_model(text, value, index, request.model);
+  };
+  if (auto read = read_object(json, shape, on_field); !read) {
+    return tl::unexpected(std::move(read.error()));
+  }
+  if (request.rows == 0) {
+    return missing(shape);
+  }
+  request.json = json;
+  return request;
+}
+
+Result<std::variant<ClassifyRequest, RowsRequest>> read_infer(std::string_view json,
+                                                              std::vector<Cell>* cells) {
+  ClassifyRequest picture;
+  RowsRequest rows;
+  bool has_top_k = false;
+  const auto on_field = [&](std::size_t index, ondemand::value value, std::string_view text) {
+    switch (index) {
+      case kMainField:
+        return read_image_field(text, value, picture);
+      case kImageUrlField:
+        return read_url_field(text, value, kInferFields[index], picture);
+      case kModelField:
+      case kTopKField - 1:
+        return read_model(text, value, index, picture.model);
+      case kTopKField:
+        has_top_k = true;
+        return read_classify_option(text, value, index, picture);
+      default:
+        return read_features(text, value, rows, cells);
     }
-    request.rows = 1;
-    request.columns = named->names.size();
-    request.named = std::move(named);
-    return {};
+  };
+  if (auto read = read_object(json, kInferShape, on_field); !read) {
+    return tl::unexpected(std::move(read.error()));
   }
-  reserve_for(json, request.values);
-  const auto columns = read_row(json, value, {"features"}, request.values);
-  if (!columns) {
-    return tl::unexpected(columns.error());
+  const int given =
+      (picture.image.empty() ? 0 : 1) + (picture.url.empty() ? 0 : 1) + (rows.rows == 0 ? 0 : 1);
+  if (given != 1) {
+    return invalid(std::string(given == 0 ? "there is no input" : "there are several inputs") +
+                   "; send exactly one of image, image_url and features");
   }
-  request.rows = 1;
-  request.columns = *columns;
-  return {};
+  if (rows.rows == 0) {
+    return picture;
+  }
+  if (has_top_k) {
+    return invalid("top_k goes with image and image_url, not with features");
+  }
+  rows.model = std::move(picture.model);
+  rows.json = json;
+  return rows;
 }
 
 }  // namespace
@@ -381,106 +236,19 @@ Result<ClassifyRequest> parse_classify_url(std::string_view json) {
 }
 
 Result<RowsRequest> parse_features(std::string_view json) {
-  RowsRequest request;
-  const auto on_field = [&](std::size_t index, ondemand::value value, std::string_view text) {
-    return index == kMainField ? read_features_field(text, value, request)
-                               : read_model(text, value, index, request.model);
-  };
-  if (auto read = read_object(json, kFeaturesShape, on_field); !read) {
-    return tl::unexpected(std::move(read.error()));
-  }
-  if (request.rows == 0) {
-    return missing(kFeaturesShape);
-  }
-  request.json = json;
-  return request;
+  return parse_rows([&](std::vector<Cell>* cells) {
+    return read_rows_body(json, kFeaturesShape, read_features, cells);
+  });
 }
 
 Result<RowsRequest> parse_instances(std::string_view json) {
-  RowsRequest request;
-  const auto on_field = [&](std::size_t index, ondemand::value value, std::string_view text) {
-    return index == kMainField ? read_rows(text, value, request)
-                               : read_model(text, value, index, request.model);
-  };
-  if (auto read = read_object(json, kInstancesShape, on_field); !read) {
-    return tl::unexpected(std::move(read.error()));
-  }
-  if (request.rows == 0) {
-    return missing(kInstancesShape);
-  }
-  request.json = json;
-  return request;
-}
-
-Result<std::vector<double>> read_exact_values(std::string_view json) {
-  std::vector<double> values;
-  const auto on_field = [&](std::size_t index, ondemand::value value,
-                            std::string_view text) -> Result<void> {
-    if (index > kExactRows) {
-      return {};
-    }
-    ondemand::array rows;
-    if (index == kMainField) {
-      return read_row(text, value, {"features"}, values).map([](std::size_t) {});
-    }
-    if (value.get_array().get(rows) != simdjson::SUCCESS) {
-      return syntax_error(text);
-    }
-    for (auto element : rows) {
-      ondemand::value row;
-      if (std::move(element).get(row) != simdjson::SUCCESS) {
-        return syntax_error(text);
-      }
-      if (auto read = read_row(text, row, {"instances"}, values); !read) {
-        return tl::unexpected(std::move(read.error()));
-      }
-    }
-    return {};
-  };
-  if (auto read = read_object(json, kExactShape, on_field); !read) {
-    return tl::unexpected(std::move(read.error()));
-  }
-  return values;
+  return parse_rows([&](std::vector<Cell>* cells) {
+    return read_rows_body(json, kInstancesShape, read_rows, cells);
+  });
 }
 
 Result<std::variant<ClassifyRequest, RowsRequest>> parse_infer(std::string_view json) {
-  ClassifyRequest picture;
-  RowsRequest rows;
-  bool has_top_k = false;
-  const auto on_field = [&](std::size_t index, ondemand::value value, std::string_view text) {
-    switch (index) {
-      case kMainField:
-        return read_image_field(text, value, picture);
-      case kImageUrlField:
-        return read_url_field(text, value, kInferFields[index], picture);
-      case kModelField:
-      case kTopKField - 1:
-        return read_model(text, value, index, picture.model);
-      case kTopKField:
-        has_top_k = true;
-        return read_classify_option(text, value, index, picture);
-      default:
-        return read_features_field(text, value, rows);
-    }
-  };
-  if (auto read = read_object(json, kInferShape, on_field); !read) {
-    return tl::unexpected(std::move(read.error()));
-  }
-  const int given =
-      (picture.image.empty() ? 0 : 1) + (picture.url.empty() ? 0 : 1) + (rows.rows == 0 ? 0 : 1);
-  if (given != 1) {
-    return invalid(std::string(given == 0 ? "there is no input" : "there are several inputs") +
-                   "; send exactly one of image, image_url and features");
-  }
-  if (rows.rows == 0) {
-    return picture;
-  }
-  if (has_top_k) {
-    return invalid("top_k goes with image and image_url, not with features");
-  }
-  rows.model = std::move(picture.model);
-  rows.json = json;
-  return rows;
+  return parse_rows([&](std::vector<Cell>* cells) { return read_infer(json, cells); });
 }
 
 Result<SimulateRequest> parse_simulate(std::string_view json) {

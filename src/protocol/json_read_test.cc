@@ -57,7 +57,7 @@ TEST(ParseInstances, RefusesBadInputWithOneExactSentence) {
       {R"({"instances":[[1]]}])",
        "the body is not valid JSON at byte 19: expected the end of the body, found ']'"},
   };
-  expect_refusals(kTable, parse_instances);
+  expect_refusals(kTable, of_numbers(parse_instances));
 }
 
 TEST(ParseInstances, ReadsRowsInOrder) {

@@ -41,12 +41,20 @@ struct NamedRows {
   std::vector<std::vector<Cell>> columns;  ///< one for each name, a cell for each row
 };
 
+/// Rows as lists of values that are not all numbers of FP32.
+struct CellRows {
+  std::vector<Cell> cells;  ///< [rows, columns], row-major
+  Error not_numbers;        ///< what a model that wants numbers answers
+};
+
 struct RowsRequest {
   ModelRef model;
-  std::vector<float> values;  ///< [rows, columns], row-major, finite or NaN; empty with `named`
+  /// [rows, columns], row-major, finite or NaN; of no meaning with `named` or `cells`
+  std::vector<float> values;
   std::size_t rows = 0;
   std::size_t columns = 0;
-  std::shared_ptr<const NamedRows> named;  ///< null: rows are lists
+  std::shared_ptr<const NamedRows> named;   ///< null: rows are lists
+  std::shared_ptr<const CellRows> cells{};  ///< null: the values are what came
   /// The text that `values` were read from, for models that want them exactly: read_exact_values.
   /// Borrowed until the request is taken. Empty: there is nothing more exact.
   std::string_view json{};

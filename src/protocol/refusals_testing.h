@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "protocol/messages.h"
 
 namespace podsense::protocol {
 
@@ -15,6 +16,18 @@ struct Refusal {
   std::string_view input;
   std::string_view message;
 };
+
+/// As a model that wants numbers sees it.
+template <class Parse>
+auto of_numbers(Parse parse) {
+  return [parse](std::string_view json) -> Result<RowsRequest> {
+    auto request = parse(json);
+    if (request && request->cells) {
+      return fail(request->cells->not_numbers);
+    }
+    return request;
+  };
+}
 
 /// Each input of the table must fail with kInvalidArgument and its message.
 template <class Parse>

@@ -16,20 +16,15 @@ namespace {
 using model::TensorInfo;
 using protocol::Cell;
 
+/// Types that a value in JSON can be of: all but the halves.
+bool has_cells(DataType type) {
+  return type != DataType::kFp16 && type != DataType::kBf16;
+}
+
 bool is_column(const TensorInfo& input) {
   const auto& shape = input.shape;
   const bool one = shape.size() == 1 || (shape.size() == 2 && shape[1] == 1);
-  switch (input.type) {
-    case DataType::kFp32:
-    case DataType::kFp64:
-    case DataType::kInt32:
-    case DataType::kInt64:
-    case DataType::kBool:
-    case DataType::kBytes:
-      return one && shape[0] < 0;
-    default:
-      return false;
-  }
+  return one && shape[0] < 0 && has_cells(input.type);
 }
 
 template <class Number>
@@ -93,10 +88,22 @@ bool put_cell(const Cell& cell, DataType type, std::vector<std::byte>& out) {
     }
     case DataType::kFp64:
       return put(real(cell), out);
+    case DataType::kInt8:
+      return put(whole<std::int8_t>(cell), out);
+    case DataType::kInt16:
+      return put(whole<std::int16_t>(cell), out);
     case DataType::kInt32:
       return put(whole<std::int32_t>(cell), out);
     case DataType::kInt64:
       return put(whole<std::int64_t>(cell), out);
+    case DataType::kUint8:
+      return put(whole<std::uint8_t>(cell), out);
+    case DataType::kUint16:
+      return put(whole<std::uint16_t>(cell), out);
+    case DataType::kUint32:
+      return put(whole<std::uint32_t>(cell), out);
+    case DataType::kUint64:
+      return put(whole<std::uint64_t>(cell), out);
     case DataType::kBool:
       return put(truth(cell), out);
     default:
@@ -116,13 +123,12 @@ std::string_view accepted(DataType type) {
     case DataType::kFp32:
     case DataType::kFp64:
       return "a number, or null where it is missing";
-    case DataType::kInt32:
-    case DataType::kInt64:
-      return "a whole number of its size";
     case DataType::kBool:
       return "true or false";
-    default:
+    case DataType::kBytes:
       return "a text";
+    default:
+      return "a whole number of its size";
   }
 }
 
@@ -135,9 +141,15 @@ std::optional<RowInputs> RowInputs::of(const model::Signature& signature) {
     return std::nullopt;
   }
   const TensorInfo& first = signature.inputs[0];
-  const bool matrix = signature.inputs.size() == 1 && first.shape.size() == 2 && first.shape[1] > 0;
-  if (matrix && (first.type == DataType::kFp32 || first.type == DataType::kFp64)) {
-    out.kind_ = first.type == DataType::kFp32 ? Kind::kFloats : Kind::kDoubles;
+  const bool rows = signature.inputs.size() == 1 && first.shape.size() == 2;
+  if (rows && first.type == DataType::kFp32 && first.shape[1] != 0) {
+    out.columns_ = static_cast<std::size_t>(std::max<std::int64_t>(first.shape[1], 0));
+    return out;
+  }
+  // A column alone may be a text or a number by its name.
+  const bool matrix = rows && (first.shape[1] > 1 || (first.shape[1] == 1 && !is_column(first)));
+  if (matrix && has_cells(first.type)) {
+    out.kind_ = Kind::kMatrix;
     out.columns_ = static_cast<std::size_t>(first.shape[1]);
     return out;
   }
@@ -166,20 +178,63 @@ std::vector<std::int64_t> RowInputs::shape(std::size_t index, std::size_t rows) 
 
 Result<std::vector<PackedInput>> RowInputs::pack(const protocol::RowsRequest& request,
                                                  const std::string& model) const {
-  if (kind_ == Kind::kColumns) {
-    return request.named
-               ? pack_columns(*request.named, request.rows, model)
-               : unfit("model '" + model + "' takes a row as an object of its inputs: " + names());
+  if (kind_ == Kind::kColumns && request.named) {
+    return pack_columns(*request.named, request.rows, model);
+  }
+  if (kind_ == Kind::kColumns && columns_ > 1) {
+    return unfit("model '" + model + "' takes a row as an object of its inputs: " + names());
   }
   if (request.named) {
-    return unfit("model '" + model + "' takes a row as a list of " + std::to_string(columns_) +
-                 (columns_ == 1 ? " number" : " numbers") + ": its columns have no names");
+    return unfit("model '" + model + "' takes a row as a list" +
+                 (columns_ == 0 ? "" : " of " + std::to_string(columns_)) + " " +
+                 (kind_ == Kind::kFloats ? columns_ == 1 ? "number" : "numbers"
+                                         : std::string(data_type_name(inputs_[0].type))) +
+                 ": its columns have no names");
   }
-  if (request.columns != columns_) {
+  if (kind_ == Kind::kFloats && request.cells) {
+    return fail(request.cells->not_numbers);
+  }
+  if (columns_ > 0 && request.columns != columns_) {
     return unfit("model '" + model + "' takes " + std::to_string(columns_) + " features; got " +
                  std::to_string(request.columns));
   }
-  return kind_ == Kind::kDoubles ? pack_doubles(request) : std::vector<PackedInput>();
+  if (kind_ == Kind::kFloats) {
+    return std::vector<PackedInput>();
+  }
+  return inputs_[0].type == DataType::kFp64 && !request.cells ? pack_doubles(request)
+                                                              : pack_lists(request);
+}
+
+Result<std::vector<PackedInput>> RowInputs::pack_lists(const protocol::RowsRequest& request) const {
+  Result<std::vector<Cell>> read;
+  std::span<const Cell> cells;
+  if (request.cells) {
+    cells = request.cells->cells;
+  } else if (!request.json.empty()) {
+    read = protocol::read_exact_cells(request.json);
+    if (!read) {
+      return fail(std::move(read.error()));
+    }
+    cells = *read;
+  } else {
+    for (const float value : request.values) {
+      read->push_back(std::isnan(value) ? Cell() : Cell(double{value}));
+    }
+    cells = *read;
+  }
+  const DataType type = inputs_[0].type;
+  std::vector<PackedInput> packed(1);
+  for (std::size_t i = 0; i < cells.size(); ++i) {
+    if (!put_cell(cells[i], type, packed[0].data)) {
+      return unfit("value " + std::to_string(i % columns_) + " of row " +
+                   std::to_string(i / columns_) + " must be " + std::string(accepted(type)) +
+                   ": the model takes it as " + std::string(data_type_name(type)));
+    }
+    if ((i + 1) % columns_ == 0) {
+      packed[0].ends.push_back(packed[0].data.size());
+    }
+  }
+  return packed;
 }
 
 Result<std::vector<PackedInput>> RowInputs::pack_doubles(

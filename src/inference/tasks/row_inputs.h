@@ -30,7 +30,7 @@ class RowInputs {
  public:
   enum class Kind {
     kFloats,   ///< one input of FP32 [N, features]: a request's values as they are
-    kDoubles,  ///< one input of FP64 [N, features]
+    kMatrix,   ///< one input of another type, [N, features]
     kColumns,  ///< inputs of one column each, of any types, by their names
   };
 
@@ -38,7 +38,7 @@ class RowInputs {
   static std::optional<RowInputs> of(const model::Signature& signature);
 
   [[nodiscard]] Kind kind() const { return kind_; }
-  /// Of a row: numbers, or names.
+  /// Of a row: numbers, or names; 0: any number of them, which are FP32.
   [[nodiscard]] std::size_t columns() const { return columns_; }
 
   /// The data of each input; none for kFloats, which need no packing.
@@ -52,6 +52,9 @@ class RowInputs {
 
  private:
   [[nodiscard]] Result<std::vector<PackedInput>> pack_doubles(
+      const protocol::RowsRequest& request) const;
+  /// A list of values for each row, into one input of any type.
+  [[nodiscard]] Result<std::vector<PackedInput>> pack_lists(
       const protocol::RowsRequest& request) const;
   [[nodiscard]] Result<std::vector<PackedInput>> pack_columns(const protocol::NamedRows& named,
                                                               std::size_t rows,

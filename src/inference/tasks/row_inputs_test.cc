@@ -16,6 +16,9 @@ class RowInputsTest : public TaskTest {
     put("double", "tabular_double.onnx");
     put("columns", "tabular_columns.onnx");
     put("floats", "tabular.onnx");
+    put("longs", "tabular_longs.onnx");
+    put("words", "tabular_words.onnx");
+    put("open", "tabular_open.onnx");
     open();
     ASSERT_THAT(reload().refused, IsEmpty());
   }
@@ -55,6 +58,46 @@ TEST_F(RowInputsTest, DoublesComeAsTheyWereWritten) {
   EXPECT_THAT(answer->rows[2].probabilities, ElementsAre(0, 1));
   EXPECT_THAT(labels("double", "[[null, 0.2]]"), ElementsAre(0));
   EXPECT_EQ(refusal("double", "[[1]]"), "model 'double' takes 2 features; got 1");
+}
+
+TEST_F(RowInputsTest, DoublesMayBeBeyondFloats) {
+  EXPECT_THAT(labels("double", "[[1e300, 0.05], [-1e300, 0.05]]"), ElementsAre(0, 0));
+  EXPECT_EQ(refusal("floats", "[[1e300]]"),
+            "instances[0][0] is 1e300; it must be within ±3.4028235e+38 (32-bit float)");
+}
+
+TEST_F(RowInputsTest, WholeNumbersComeExactly) {
+  EXPECT_EQ(name("tabular_longs.onnx"), "tabular-classification");
+  EXPECT_THAT(labels("longs", R"([[1, 2], [2, 1], [9007199254740993, 9007199254740994],
+                                  [9223372036854775806, 9223372036854775807], [1.0, 2e0]])"),
+              ElementsAre(1, 0, 1, 1, 1));
+  const std::string rest = " must be a whole number of its size: the model takes it as INT64";
+  EXPECT_EQ(refusal("longs", "[[1, 2], [1, 2.5]]"), "value 1 of row 1" + rest);
+  EXPECT_EQ(refusal("longs", "[[1, null]]"), "value 1 of row 0" + rest);
+  EXPECT_EQ(refusal("longs", "[[1, 9223372036854775808]]"), "value 1 of row 0" + rest);
+  EXPECT_EQ(refusal("longs", R"([["1", 2]])"), "value 0 of row 0" + rest);
+  EXPECT_EQ(refusal("longs", "[[1]]"), "model 'longs' takes 2 features; got 1");
+  EXPECT_EQ(refusal("longs", R"([{"a": 1}])"),
+            "model 'longs' takes a row as a list of 2 INT64: its columns have no names");
+}
+
+TEST_F(RowInputsTest, TextsComeInLists) {
+  EXPECT_THAT(labels("words", R"([["a", "a"], ["", ""], ["a", "b"], ["K\u00f6ln", "Köln"]])"),
+              ElementsAre(1, 1, 0, 1));
+  EXPECT_EQ(refusal("words", R"([["a", 1]])"),
+            "value 1 of row 0 must be a text: the model takes it as BYTES");
+  EXPECT_EQ(refusal("words", "[[1, 1]]"),
+            "value 0 of row 0 must be a text: the model takes it as BYTES");
+  EXPECT_EQ(refusal("floats", R"([["a", "b"]])"),
+            "instances[0][0] is a string; it must be a finite number, or null where it is missing");
+  EXPECT_EQ(refusal("open", R"([["a", "b"]])"),
+            "instances[0][0] is a string; it must be a finite number, or null where it is missing");
+}
+
+TEST_F(RowInputsTest, RowsMayHaveAnyLengthWhereTheModelTakesAny) {
+  EXPECT_EQ(name("tabular_open.onnx"), "tabular-classification");
+  EXPECT_THAT(labels("open", "[[1, 2, 3], [3, 2, 1]]"), ElementsAre(2, 0));
+  EXPECT_THAT(labels("open", "[[1, 5, 3, 2]]"), ElementsAre(1));
 }
 
 TEST_F(RowInputsTest, ColumnsComeByTheInputsNamesTypeByType) {

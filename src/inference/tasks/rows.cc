@@ -7,8 +7,7 @@ Result<void> RowsModelBase::take_rows(const model::Model& model) {
   if (!inputs) {
     return unfit(
         "'task: " + std::string(kind().name()) +
-        "' needs one input of FP32 or FP64 [N, features], or inputs of [N, 1] for a column "
-        "each; there " +
+        "' needs one input of [N, features], or inputs of [N, 1] for a column each; there " +
         inputs_text(model.signature()));
   }
   inputs_ = std::move(*inputs);

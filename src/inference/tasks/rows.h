@@ -32,6 +32,7 @@ class RowsTask final : public AnswerTask<protocol::RowsAnswer> {
       return;
     }
     size = inputs.empty() ? request.columns * sizeof(float) : 0;
+    shape = inputs.empty() ? request.columns : 0;  // rows of other lengths are none of its run
     for (const PackedInput& input : inputs) {
       size += input.data.size() / std::max<std::size_t>(1, rows);
     }

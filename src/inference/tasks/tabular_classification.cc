@@ -87,7 +87,8 @@ class TabularClassification final : public RowsModel<TabularClassification> {
   }
 
   void probe(const model::Model& model) const override {
-    if (!scores_output_ || single_ || inputs().kind() != RowInputs::Kind::kFloats) {
+    if (!scores_output_ || single_ || features == 0 ||
+        inputs().kind() != RowInputs::Kind::kFloats) {
       return;  // who asks will see
     }
     const auto values = probe_values(features);
@@ -157,7 +158,7 @@ class Kind final : public TaskKind {
     const bool labelled = class_output(signature.outputs, DataType::kInt64) ||
                           class_output(signature.outputs, DataType::kBytes);
     const auto scores = score_output(signature.outputs, 2);
-    if (inputs->kind() == RowInputs::Kind::kFloats) {
+    if (inputs->kind() == RowInputs::Kind::kFloats && inputs->columns() > 0) {
       return labelled || (scores && signature.outputs[*scores].shape[1] > 0);
     }
     // Other inputs say less, so both outputs have to be there.

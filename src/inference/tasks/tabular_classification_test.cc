@@ -21,8 +21,8 @@ TEST_F(TabularClassification, IsToldFromInputAndOutputs) {
 TEST_F(TabularClassification, TheManifestMustFitTheFile) {
   EXPECT_EQ(refused("tabular.onnx", "labels: [a]"), "there are 1 labels for 2 classes");
   EXPECT_EQ(refused("sum_two_inputs.onnx", "task: tabular-classification"),
-            "'task: tabular-classification' needs one input of FP32 or FP64 [N, features], or "
-            "inputs of [N, 1] for a column each; there are 2");
+            "'task: tabular-classification' needs one input of [N, features], or inputs of [N, "
+            "1] for a column each; there are 2");
 }
 
 TEST_F(TabularClassification, ServesModelsThatGiveOnlyHalfTheAnswer) {

@@ -33,8 +33,8 @@ TEST_F(TabularRegression, IsServedWhereTheManifestSaysSo) {
 
 TEST_F(TabularRegression, TheManifestMustFitTheFile) {
   EXPECT_EQ(refused("sum_two_inputs.onnx", "task: tabular-regression"),
-            "'task: tabular-regression' needs one input of FP32 or FP64 [N, features], or "
-            "inputs of [N, 1] for a column each; there are 2");
+            "'task: tabular-regression' needs one input of [N, features], or inputs of [N, "
+            "1] for a column each; there are 2");
   EXPECT_EQ(refused("tabular_label_only.onnx", "task: tabular-regression"),
             "'task: tabular-regression' needs an output of FP32 or FP64, [N] or [N, values]; the "
             "first is INT64 [N]");

@@ -88,7 +88,7 @@ class ModelTask {
   }
 
   std::vector<std::string> labels;    ///< one per class, or empty
-  std::size_t features = 0;           ///< columns of a row; 0: does not take rows
+  std::size_t features = 0;           ///< columns of a row; 0: takes no rows, or any
   std::vector<std::string> warnings;  ///< what was guessed or passed over; one sentence each
 
  private:

@@ -61,10 +61,12 @@ help: ## List the targets
 setup: ## Install what building needs (Debian 12 and 13); get ONNX Runtime into build/deps
 	@scripts/setup.sh
 	@scripts/get-onnxruntime.sh build/deps/onnxruntime
+	@scripts/make-locale.sh build/deps/locale
 
 setup-test: ## The same, and what the tests and lint need
 	@scripts/setup.sh --test
 	@scripts/get-onnxruntime.sh build/deps/onnxruntime
+	@scripts/make-locale.sh build/deps/locale
 
 models: setup ## Make the default models in build/models (RANDOM_STATE, N_ESTIMATORS)
 	@models/make_models.sh $(MODELS)

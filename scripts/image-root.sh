@@ -63,6 +63,11 @@ while read -r library; do
   esac
 done < <(sed -nE 's,^(.* => |\s+)(/[^ ]+) \(0x.*,\2,p' <<<"$loaded")
 
+# Text models ask for it by its name.
+scripts/make-locale.sh "$system/usr/lib/locale"
+[ -e "$system/usr/lib/locale/en_US.utf8/LC_CTYPE" ] || die "there is no locale en_US.UTF-8 for the image"
+packages+=(locales)
+install -D -m 644 -t "$system/usr/share/doc/locales" /usr/share/doc/locales/copyright
 packages+=(ca-certificates)
 install -D -m 644 -t "$system/etc/ssl/certs" /etc/ssl/certs/ca-certificates.crt
 install -D -m 644 -t "$system/usr/share/doc/ca-certificates" /usr/share/doc/ca-certificates/copyright

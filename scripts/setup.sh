@@ -22,7 +22,7 @@ build_packages=(
   libcurl4-openssl-dev libssl-dev zlib1g-dev prometheus-cpp-dev libfmt-dev
   libgrpc++-dev protobuf-compiler-grpc libprotobuf-dev protobuf-compiler
   libcli11-dev libyaml-cpp-dev libexpected-dev libgtest-dev libgmock-dev
-  python3 python3-venv python3-pip ca-certificates curl
+  python3 python3-venv python3-pip ca-certificates curl locales
 )
 test_packages=(
   clang-tidy-19 clang-format-19 libbenchmark-dev

@@ -10,7 +10,9 @@
 #include "base/log.h"
 #include "model/external_data.h"
 #include "onnx/counting_allocator.h"
+#include "onnx/custom_ops.h"
 #include "onnx/division_trap.h"
+#include "onnx/locales.h"
 #include "onnx/onnx_session.h"
 #include "onnx/private_weights.h"
 
@@ -28,6 +30,7 @@ bool start_library() {
   static const bool started = [] {
     // NOLINTNEXTLINE(concurrency-mt-unsafe): before any thread of the library
     ::setenv("ORT_DISABLE_TELEMETRY", "1", 1);
+    find_locale(locale_folders());
     const OrtApiBase* base = OrtGetApiBase();
     const OrtApi* api = base == nullptr ? nullptr : base->GetApi(ORT_API_VERSION);
     if (api != nullptr) {
@@ -74,8 +77,9 @@ Error cannot_open(const Candidate& candidate, const std::exception& e) {
 
 class OnnxBackend final : public model::Backend {
  public:
-  OnnxBackend(Options options, std::shared_ptr<const OrtContext> context)
+  OnnxBackend(Options options, CustomOps custom_ops, std::shared_ptr<const OrtContext> context)
       : options_(std::move(options)),
+        custom_ops_(std::move(custom_ops)),
         context_(std::move(context)),
         version_(OrtGetApiBase()->GetVersionString()),
         cpu_(options_.cache_dir.empty() ? "" : fast_hash(cpu_description()).hex()),
@@ -197,6 +201,7 @@ class OnnxBackend final : public model::Backend {
     out.DisableMemPattern();
     out.DisableCpuMemArena();
     out.AddConfigEntry(kOrtSessionOptionsConfigUseEnvAllocators, "1");
+    custom_ops_.give_to(out);
     return out;
   }
 
@@ -301,6 +306,7 @@ class OnnxBackend final : public model::Backend {
   }
 
   Options options_;
+  CustomOps custom_ops_;
   std::shared_ptr<const OrtContext> context_;
   std::string version_;
   std::string cpu_;
@@ -315,6 +321,10 @@ Result<std::unique_ptr<model::Backend>> make_backend(const Options& options) {
                                           std::to_string(ORT_API_VERSION) + " is needed");
   }
   install_division_trap();
+  auto custom_ops = CustomOps::open(options.custom_ops);
+  if (!custom_ops) {
+    return fail(std::move(custom_ops.error()));
+  }
   try {
     auto context = std::make_shared<OrtContext>(
         Ort::Env(ORT_LOGGING_LEVEL_WARNING, "podsense", write_log, nullptr),
@@ -322,7 +332,7 @@ Result<std::unique_ptr<model::Backend>> make_backend(const Options& options) {
     context->env.DisableTelemetryEvents();
     register_allocator(context->env, options.memory_arena);
     count_in(options.budget);
-    return std::make_unique<OnnxBackend>(options, std::move(context));
+    return std::make_unique<OnnxBackend>(options, std::move(*custom_ops), std::move(context));
   } catch (const std::exception& e) {
     return fail(ErrorCode::kInternal, "ONNX Runtime cannot start", e.what());
   }

@@ -171,6 +171,7 @@ struct Config {
   struct Onnxruntime {
     bool arena = true;
     bool map_weights = false;
+    std::map<std::string, std::string> custom_ops;  ///< SHA-256 by file
     bool spinning = false;
     friend bool operator==(const Onnxruntime&, const Onnxruntime&) = default;
   };

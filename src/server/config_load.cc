@@ -14,6 +14,15 @@ namespace {
 
 constexpr std::uintmax_t kMaxFileBytes = 1U << 20U;
 
+/// Links followed on both sides.
+bool lies_in(const std::filesystem::path& file, const std::filesystem::path& folder) {
+  std::error_code error;
+  const auto inner = std::filesystem::weakly_canonical(file, error);
+  const auto outer = std::filesystem::weakly_canonical(folder, error);
+  return !folder.empty() &&
+         std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
+}
+
 Result<std::string> read_small_file(const std::filesystem::path& path) {
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) {
@@ -152,6 +161,14 @@ Result<void> Config::validate() const {
   if (auth.rate && auth.api_keys.empty() && auth.jwks.empty()) {
     faults.append(faults.empty() ? "" : "\n")
         .append("auth.rate: limits each key, and needs auth.api_keys or auth.jwks");
+  }
+  for (const auto& [file, hash] : onnxruntime.custom_ops) {
+    if (lies_in(file, models.dir)) {
+      faults.append(faults.empty() ? "" : "\n")
+          .append("onnxruntime.custom_ops: ")
+          .append(file)
+          .append(" lies in models.dir; whoever may put models there must not bring code");
+    }
   }
   if (tls.certificate.empty() != tls.key.empty()) {
     faults.append(faults.empty() ? "" : "\n")

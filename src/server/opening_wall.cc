@@ -215,6 +215,25 @@ void make_expendable(std::uint64_t cpu_seconds) {
   ::mallopt(M_ARENA_MAX, 1);  // NOLINT(concurrency-mt-unsafe): before there are threads
 }
 
+/// "hash file" a line: a file's name may hold anything else.
+std::string write_pairs(const std::map<std::string, std::string>& hash_by_file) {
+  std::string text;
+  for (const auto& [file, hash] : hash_by_file) {
+    text.append(hash).append(" ").append(file).append("\n");
+  }
+  return text;
+}
+
+std::map<std::string, std::string> read_pairs(const std::string& text) {
+  std::map<std::string, std::string> pairs;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    const auto space = line.find(' ');
+    pairs.emplace(line.substr(space + 1), line.substr(0, space));
+  }
+  return pairs;
+}
+
 Result<model::Candidate> find_candidate(const Words& words) {
   model::RepositoryOptions options{.root = words.text("models"), .only = {words.text("model")}};
   if (const std::string name = words.text("single-name"); !name.empty()) {
@@ -243,6 +262,7 @@ std::string report_of(const Words& words) {
   const auto backends = make_backends({.spinning = words.number("spinning") != 0,
                                        .memory_arena = words.number("arena") != 0,
                                        .map_weights = words.number("map-weights") != 0,
+                                       .custom_ops = read_pairs(words.text("custom-ops")),
                                        .cache_dir = words.text("cache")});
   if (!backends) {
     ::_exit(kNotRun);
@@ -299,6 +319,7 @@ inference::Trial make_trial(const Config& config) {
   words.set("arena", config.onnxruntime.arena ? 1 : 0);
   words.set("map-weights", config.onnxruntime.map_weights ? 1 : 0);
   words.set("spinning", config.onnxruntime.spinning ? 1 : 0);
+  words.set("custom-ops", write_pairs(config.onnxruntime.custom_ops));
   const unsigned cores = plan_threads(config).executors;
   words.set("cores", cores);
   const auto whole = std::chrono::ceil<std::chrono::seconds>(timeout).count();

@@ -212,6 +212,7 @@ Result<void> Serving::build_models() {
                                  .memory_arena = config_.onnxruntime.arena,
                                  .budget = &memory_,
                                  .map_weights = config_.onnxruntime.map_weights,
+                                 .custom_ops = config_.onnxruntime.custom_ops,
                                  .cache_dir = config_.models.cache_dir});
   if (!backends) {
     return fail(std::move(backends.error()));

@@ -77,6 +77,8 @@ std::vector<Setting> listen_settings() {
 }
 
 std::optional<std::string> default_task(std::string_view text);
+std::optional<std::string> operator_file(std::string_view text);
+std::optional<std::string> sha256_digits(std::string_view text);
 
 std::vector<Setting> models_settings() {
   using M = Config::Models;
@@ -459,6 +461,10 @@ std::vector<Setting> other_settings() {
           "of this process's own, but whoever changes the file changes answers, and whoever cuts "
           "it "
           "short ends the process. Off: it costs its size, and twice that while it is opened."),
+      row("onnxruntime.custom_ops", "custom-ops",
+          text_map(kIn, &O::custom_ops, "FILE=SHA256", operator_file, sha256_digits),
+          "Libraries of operators that ONNX Runtime does not have, each with the SHA-256 of its "
+          "file. They may do all that the server may. The folder of models cannot hold one."),
       row("onnxruntime.spinning", "ort-spinning", boolean(kIn, &O::spinning),
           "Let idle worker threads spin: a little faster alone, wasteful under a CPU quota."),
   };
@@ -473,6 +479,19 @@ std::vector<Setting> make_settings() {
     std::ranges::move(part(), std::back_inserter(all));
   }
   return all;
+}
+
+std::optional<std::string> operator_file(std::string_view text) {
+  return text.starts_with('/') ? std::nullopt
+                               : std::optional<std::string>("a path must be absolute");
+}
+
+std::optional<std::string> sha256_digits(std::string_view text) {
+  constexpr std::size_t kDigits = 64;
+  const bool fine = text.size() == kDigits &&
+                    text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+  return fine ? std::nullopt
+              : std::optional<std::string>("must be 64 hexadecimal digits in lower case");
 }
 
 /// Tasks that have default models, whose requests need not name one.

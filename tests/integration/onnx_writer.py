@@ -56,7 +56,9 @@ def int64s(name, values, dims=None):
 
 
 def attribute(name, content):
-    """AttributeProto of a whole number, or of a graph as bytes."""
+    """AttributeProto of a whole number, a text, or of a graph as bytes."""
+    if isinstance(content, str):
+        return data(1, name) + data(4, content) + whole(20, 3)
     if isinstance(content, int):
         return data(1, name) + whole(3, content) + whole(20, 2)
     return data(1, name) + data(6, content) + whole(20, 5)

@@ -71,8 +71,11 @@ Error cannot_open(const Candidate& candidate, const std::exception& e) {
     return {ErrorCode::kUnavailable, "there is not enough memory to open " + file_name(candidate),
             e.what()};
   }
-  return refused("ONNX Runtime cannot open " + file_name(candidate) + ": " + short_reason(e.what()),
-                 e.what());
+  std::string reason = short_reason(e.what());
+  if (reason.contains("construct locale")) {
+    reason = "it needs the locale en_US.UTF-8, which this system has not (" + reason + ")";
+  }
+  return refused("ONNX Runtime cannot open " + file_name(candidate) + ": " + reason, e.what());
 }
 
 class OnnxBackend final : public model::Backend {

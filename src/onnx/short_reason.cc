@@ -16,6 +16,8 @@ std::string short_reason(const char* ort_message) {
   constexpr std::size_t kShown = 200;
   constexpr std::string_view kStatus = "Status Message: ";
   constexpr std::string_view kFailed = " failed:";
+  constexpr std::string_view kOpening = "Exception during initialization: ";
+  constexpr std::string_view kLambda = "::<lambda";
   std::string_view text(ort_message);
   if (const auto at = text.find(kStatus); at != std::string_view::npos) {
     text.remove_prefix(at + kStatus.size());
@@ -23,6 +25,9 @@ std::string short_reason(const char* ort_message) {
   if (const auto at = text.find(kFailed);
       text.starts_with("Load model from ") && at != std::string_view::npos) {
     text.remove_prefix(at + kFailed.size());
+  }
+  if (text.starts_with(kOpening)) {
+    text.remove_prefix(kOpening.size());
   }
   // "/path/file.cc:12 ret fn(args) [with …] [condition was false.] reason": the path and the
   // function say nothing to a reader of requests.
@@ -36,6 +41,9 @@ std::string short_reason(const char* ort_message) {
       }
     }
     text.remove_prefix(std::min(at + 1, text.size()));
+    if (text.starts_with(kLambda)) {
+      text.remove_prefix(std::min(text.find('>'), text.size() - 1) + 1);
+    }
     if (text.starts_with(" const")) {
       text.remove_prefix(6);
     }

@@ -31,9 +31,12 @@ class TextModels(unittest.TestCase):
         return server.post_json(f"/v2/models/{name}/infer",
                                 {"inputs": [{"name": "x", "datatype": datatype, "shape": shape, "data": data}]})
 
-    def test_a_normaliser_of_texts_has_its_locale(self):
+    def put_lower(self):
         put(self.root, "lower", model([node("StringNormalizer", ["x"], ["y"], case_change_action="LOWER")],
                                       [value("x", STRING, ["N"])], [value("y", STRING, ["N"])]))
+
+    def test_a_normaliser_of_texts_has_its_locale(self):
+        self.put_lower()
         with Server(models=self.root) as server:
             answer = self.infer(server, "lower", "BYTES", [3], ["Äpfel", "KÖLN", "ΑΒΓ"])
             self.assertEqual(answer.status, 200, (answer, server.health()["models"]))
@@ -87,3 +90,10 @@ class TextModels(unittest.TestCase):
         text = self.refused("--custom-ops", f"{PYTHON_OPS}={digest(PYTHON_OPS)}")[1]
         self.assertIn("is an extension of Python's (it misses PyInstanceMethod_Type)", text)
         self.assertIn("LD_PRELOAD=libpython3", text)
+
+    def test_without_its_locale_the_reason_says_so(self):
+        self.put_lower()
+        # A folder that somebody chose stands, even if it is empty.
+        with Server(models=self.root, env={"LOCPATH": "/nonexistent"}) as server:
+            self.assertIn("it needs the locale en_US.UTF-8, which this system has not",
+                          json.dumps(server.health()["models"]))

@@ -31,6 +31,14 @@ struct ReadInput {
   bool has_shape = false;
 };
 
+constexpr std::size_t kInputsField = 1;      // of the body
+constexpr std::size_t kParametersField = 3;  // of an input
+
+bool is_null(ondemand::value& value) {
+  const std::string_view token = value.raw_json_token();
+  return token.starts_with('n') && token.substr(0, token.find_last_not_of(" \t\r\n") + 1) == "null";
+}
+
 class RequestReader {
  public:
   RequestReader(std::string_view json, std::span<const std::byte> binary, bool has_binary)
@@ -38,6 +46,9 @@ class RequestReader {
 
   Result<void> field(std::size_t index, ondemand::value value) {
     constexpr Where kBody;
+    if (index != kInputsField && is_null(value)) {
+      return {};  // left out
+    }
     switch (index) {
       case 0:
         return assign(request.id, values_.string(value, kBody, "id", kMaxRequestId));
@@ -124,6 +135,9 @@ class RequestReader {
 
   Result<void> input_field(const Where& where, std::size_t index, ondemand::value& value,
                            ReadInput& input) {
+    if (index == kParametersField && is_null(value)) {
+      return {};
+    }
     switch (index) {
       case 0:
         return assign(input.tensor.name, values_.string(value, where, "name", kMaxTensorName));
@@ -227,7 +241,10 @@ class RequestReader {
     };
     auto read = read_fields(
         values_.json(), object, where, kOutputFields,
-        [&](std::size_t index, std::string_view, ondemand::value value) {
+        [&](std::size_t index, std::string_view, ondemand::value value) -> Result<void> {
+          if (index != 0 && is_null(value)) {
+            return {};
+          }
           return index == 0
                      ? assign(wanted.name, values_.string(value, where, "name", kMaxTensorName))
                      : values_.parameters(value, where, on_parameter);

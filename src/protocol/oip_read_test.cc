@@ -72,6 +72,17 @@ TEST(OipRead, ATimeoutOfNothingIsNone) {
   EXPECT_EQ(request->timeout, std::nullopt);
 }
 
+TEST(OipRead, MembersThatAreNullAreAbsent) {
+  const auto request = parse_json(
+      R"({"id": null, "outputs": null , "parameters": null, "model_name":null,
+          "inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [1], "parameters": null}]})");
+  ASSERT_TRUE(request) << request.error().message;
+  EXPECT_EQ(request->id, "");
+  EXPECT_THAT(request->outputs, IsEmpty());
+  EXPECT_FALSE(parse_json(R"({"inputs": null})"));
+  EXPECT_FALSE(parse_json(R"({"id": nul, "inputs": []})"));
+}
+
 TEST(OipRead, DataIsFlatOrNestedAsTheShapeSays) {
   for (const char* data :
        {"[1,2,3,4,5,6,7,8]", "[[1,2,3,4],[5,6,7,8]]", "[[[1,2],[3,4]],[[5,6],[7,8]]]",

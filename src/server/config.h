@@ -102,6 +102,8 @@ struct Config {
     Duration cors_max_age = std::chrono::minutes(10);
     bool metrics_on_http = false;
     bool web_page = true;
+    std::string health_route;  ///< a platform's path for readiness; empty: none
+    std::string predict_route;
     AccessLog access_log = AccessLog::kSampled;
     std::uint32_t access_log_rate = 20;  ///< sampled successes a second and I/O thread
     friend bool operator==(const Http&, const Http&) = default;

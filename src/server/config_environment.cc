@@ -66,7 +66,8 @@ std::string unknown_variable(std::string_view name) {
   }
   for (const Setting& setting : settings()) {
     candidates.push_back(std::string_view(setting.environment).substr(kPrefix.size()));
-    if (!setting.alias.empty() && setting.alias == probe) {
+    const auto aliases = setting.aliases();
+    if (std::ranges::find(aliases, probe) != aliases.end()) {
       nearest = candidates.back();
     }
   }
@@ -122,8 +123,10 @@ EnvironmentReading read_environment(std::span<const std::string> environment) {
   }
   for (const Setting& setting : settings()) {
     auto found = variables.extract(setting.environment);
-    if (!found && !setting.alias.empty()) {
-      found = variables.extract(setting.alias);
+    for (const std::string_view alias : setting.aliases()) {
+      if (!found) {
+        found = variables.extract(alias);
+      }
     }
     if (found) {
       const std::string name(found.key());

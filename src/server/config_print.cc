@@ -127,8 +127,8 @@ std::string config_reference_markdown() {
       }
       out.append("| ").append(code(flag_text(setting))).append(" | ");
       out.append(code(setting.environment));
-      if (!setting.alias.empty()) {
-        out.append(", *").append(code(setting.alias)).append("*");
+      for (const std::string_view alias : setting.aliases()) {
+        out.append(", *").append(code(alias)).append("*");
       }
       out.append(" | ").append(code(setting.key)).append(" | ");
       out.append(code(default_text(setting))).append(" | ");
@@ -157,8 +157,8 @@ std::vector<SettingText> setting_texts() {
       if (const auto value = default_text(setting); !value.empty()) {
         text.meaning.append(" [").append(value).append("]");
       }
-      if (!setting.alias.empty()) {
-        text.meaning.append(" (also env ").append(setting.alias).append(")");
+      for (const std::string_view alias : setting.aliases()) {
+        text.meaning.append(" (also env ").append(alias).append(")");
       }
       texts.push_back(std::move(text));
     }

@@ -9,6 +9,7 @@
 #include "base/small_file.h"
 #include "http/api.h"
 #include "http/fault_api.h"
+#include "http/hosted_api.h"
 #include "http/oip.h"
 #include "server/backends.h"
 #include "server/build_info.h"
@@ -280,13 +281,16 @@ void Serving::add_routes() {
                 .commit = build_info().commit,
                 .compiler = build_info().compiler,
                 .onnxruntime = std::string(backends_->version("onnxruntime"))}};
-  add_inference_routes(router_, *service_,
-                       {.max_image_bytes = config_.limits.max_body_bytes,
-                        .max_json_bytes = config_.limits.max_json_bytes});
-  http::add_oip_routes(router_, *service_, sources,
-                       {.max_body_bytes = config_.limits.max_tensor_bytes,
-                        .max_json_bytes = config_.limits.max_json_bytes,
-                        .memory = &memory_});
+  const http::ApiLimits api_limits{.max_image_bytes = config_.limits.max_body_bytes,
+                                   .max_json_bytes = config_.limits.max_json_bytes};
+  const http::OipLimits oip_limits{.max_body_bytes = config_.limits.max_tensor_bytes,
+                                   .max_json_bytes = config_.limits.max_json_bytes,
+                                   .memory = &memory_};
+  http::add_hosted_routes(
+      router_, *service_, sources, api_limits, oip_limits,
+      {.health = config_.http.health_route, .predict = config_.http.predict_route});
+  add_inference_routes(router_, *service_, api_limits);
+  http::add_oip_routes(router_, *service_, sources, oip_limits);
   add_status_routes(router_, sources, http::Readers::kWithKeys);
   http::add_models_route(router_, sources, http::Readers::kWithKeys);
   if (config_.http.web_page) {

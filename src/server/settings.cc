@@ -53,6 +53,20 @@ Setting row(std::string_view key, std::string_view flag, Accessor value, std::st
           .value = std::move(value)};
 }
 
+}  // namespace
+
+std::vector<std::string_view> Setting::aliases() const {
+  std::vector<std::string_view> out;
+  for (std::string_view rest = alias; !rest.empty();) {
+    const auto end = std::min(rest.find(' '), rest.size());
+    out.push_back(rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return out;
+}
+
+namespace {
+
 std::vector<Setting> listen_settings() {
   using L = Config::Listen;
   constexpr auto kIn = &Config::listen;
@@ -60,7 +74,7 @@ std::vector<Setting> listen_settings() {
       row("listen.host", "host", text(kIn, &L::host, "ADDRESS", listen_address),
           "Address that HTTP and gRPC listen on."),
       row("listen.http_port", "http-port", integer(kIn, &L::http_port, kAnyPort),
-          "Port of HTTP. 0 picks a free one.", "PORT"),
+          "Port of HTTP. 0 picks a free one.", "PORT AIP_HTTP_PORT"),
       row("listen.grpc_port", "grpc-port", integer(kIn, &L::grpc_port, kAnyPort),
           "Port of gRPC. 0 picks a free one."),
       row("listen.admin_host", "admin-host", text(kIn, &L::admin_host, "ADDRESS", listen_address),
@@ -78,6 +92,7 @@ std::vector<Setting> listen_settings() {
 
 std::optional<std::string> default_task(std::string_view text);
 std::optional<std::string> operator_file(std::string_view text);
+std::optional<std::string> route_path(std::string_view text);
 std::optional<std::string> sha256_digits(std::string_view text);
 
 std::vector<Setting> models_settings() {
@@ -260,6 +275,12 @@ std::vector<Setting> http_settings() {
           "Answer /metrics on the HTTP port, too."),
       row("http.web_page", "web-page", boolean(kIn, &H::web_page),
           "Answer / and /docs with the web pages."),
+      row("http.health_route", "health-route", text(kIn, &H::health_route, "PATH", route_path),
+          "A path that answers as /readyz, for platforms that choose one. Empty: none.",
+          "AIP_HEALTH_ROUTE"),
+      row("http.predict_route", "predict-route", text(kIn, &H::predict_route, "PATH", route_path),
+          "A path that answers as /invocations, for platforms that choose one. Empty: none.",
+          "AIP_PREDICT_ROUTE"),
       row("http.access_log", "access-log",
           choice(kIn, &H::access_log,
                  Names<AccessLog>{{"all", AccessLog::kAll},
@@ -479,6 +500,12 @@ std::vector<Setting> make_settings() {
     std::ranges::move(part(), std::back_inserter(all));
   }
   return all;
+}
+
+std::optional<std::string> route_path(std::string_view text) {
+  const bool fine = text.empty() || (text.starts_with('/') &&
+                                     text.find_first_of("{}?# ") == std::string_view::npos);
+  return fine ? std::nullopt : std::optional<std::string>("must be a path such as /predict");
 }
 
 std::optional<std::string> operator_file(std::string_view text) {

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "server/setting_types.h"
 
@@ -16,10 +17,12 @@ struct Setting {
   std::string_view key;      ///< in YAML, "SECTION.NAME"
   std::string_view flag;     ///< without the dashes
   std::string environment;   ///< PODSENSE_ and the flag in capitals
-  std::string_view alias;    ///< a second, weaker environment name; mostly empty
+  std::string_view alias;    ///< further, weaker environment names, a space between; mostly empty
   std::string_view meaning;  ///< one or two sentences, plain text
   Accessor value;
 
+  /// Of `alias`, the stronger first.
+  [[nodiscard]] std::vector<std::string_view> aliases() const;
   [[nodiscard]] std::string_view section() const { return key.substr(0, key.find('.')); }
   [[nodiscard]] std::string_view name() const { return key.substr(key.find('.') + 1); }
 };

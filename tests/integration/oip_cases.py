@@ -360,7 +360,7 @@ OIP_CASES = [
      "/v2/models/{model} does not take DELETE; accepted: GET, HEAD, OPTIONS"),
     ("POST to health", "POST", "/v2/health/live", [], b"", 405,
      "/v2/health/live does not take POST; accepted: GET, HEAD, OPTIONS"),
-    ("an unknown path", "GET", "/v2/model", [], None, 404, "there is no /v2/model; did you mean /v1/models?"),
+    ("an unknown path", "GET", "/v2/model", [], None, 404, "there is no /v2/model; did you mean /v2/models?"),
     ("a misspelt action", "POST", "/v2/models/add-one/infr", [], b"{}", 404,
      "there is no /v2/models/add-one/infr; GET /openapi.json lists what there is"),
     ("an empty model", "GET", "/v2/models//ready", [], None, 404,

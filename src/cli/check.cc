@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <string>
@@ -195,10 +196,17 @@ Row open_model(const model::Backends& backends, const model::Candidate& candidat
 }
 
 /// Opens every version that would be served.
-Result<Report> open_models(const std::string& root) {
+Result<Report> open_models(const std::string& root, const std::vector<std::string>& custom_ops) {
   log::configure(log::Level::kError, log::Format::kAuto);
   const LogsToStderr redirected;
-  const auto backends = server::make_backends({});
+  server::Config config;
+  config.models.dir = root;
+  for (const std::string& named : custom_ops) {  // FILE=SHA256, as serve has it
+    const auto equals = std::min(named.rfind('='), named.size());
+    config.onnxruntime.custom_ops.emplace(named.substr(0, equals),
+                                          named.substr(std::min(equals + 1, named.size())));
+  }
+  const auto backends = server::make_backends({.custom_ops = config.onnxruntime.custom_ops});
   const auto listing = model::scan({.root = root});
   if (!backends || !listing) {
     return fail(backends ? listing.error() : backends.error());
@@ -210,8 +218,6 @@ Result<Report> open_models(const std::string& root) {
   for (const model::Remark& remark : listing->remarks) {
     report.remarks.push_back(remark.name + ": " + remark.text);
   }
-  server::Config config;
-  config.models.dir = root;
   const inference::Trial trial = server::make_trial(config);
   for (const model::Candidate& candidate : listing->candidates) {
     report.rows.push_back(open_model(**backends, candidate, trial));
@@ -231,8 +237,9 @@ Result<void> write_hashes(const std::vector<Row>& rows, const std::string& path)
   return replace_file(path, text);
 }
 
-int check_models(const std::string& root, const std::string& hashes, bool json) {
-  const auto report = open_models(root);
+int check_models(const std::string& root, const std::vector<std::string>& custom_ops,
+                 const std::string& hashes, bool json) {
+  const auto report = open_models(root, custom_ops);
   if (!report) {
     return report_error(kName, report.error());
   }
@@ -248,6 +255,7 @@ struct CheckFlags {
   std::string url;
   std::string models;
   std::string hashes;
+  std::vector<std::string> custom_ops;
   Duration timeout = std::chrono::seconds(2);
   http::ProbeOptions options;
   bool insecure = false;
@@ -260,6 +268,10 @@ void add_flags(CLI::App& app, CheckFlags& flags) {
   app.add_option("--models", flags.models,
                  "a model repository: exit code 0 when every version can be served")
       ->type_name("DIR");
+  app.add_option("--custom-ops", flags.custom_ops,
+                 "libraries of operators for these models, as podsense serve takes them")
+      ->delimiter(',')
+      ->type_name("FILE=SHA256");
   app.add_option("--hashes", flags.hashes,
                  "write the hashes of the models that can be served to this file, for "
                  "podsense serve --known-models")
@@ -302,7 +314,7 @@ int check(std::span<const char* const> arguments) {
         kName, fail(ErrorCode::kInvalidArgument, "give a URL or --models, not both").value());
   }
   if (!flags.models.empty()) {
-    return check_models(flags.models, flags.hashes, flags.json);
+    return check_models(flags.models, flags.custom_ops, flags.hashes, flags.json);
   }
   flags.options.timeout = flags.timeout;
   flags.options.verify = !flags.insecure;

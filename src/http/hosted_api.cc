@@ -25,6 +25,12 @@ using ServedPtr = std::shared_ptr<const ServedModel>;
 constexpr std::string_view kPredict = ":predict";
 constexpr std::string_view kExplain = ":explain";
 
+/// JSON is what it says it is; most clients of simple endpoints say nothing or a form's default.
+bool is_json(const std::string& type) {
+  return type.empty() || type == "application/json" || type == "text/json" ||
+         type == "application/x-www-form-urlencoded" || type.ends_with("+json");
+}
+
 /// Percent escapes undone; a broken one stays as it is, and names no model.
 std::string decoded(std::string_view segment) {
   std::string out;
@@ -144,6 +150,12 @@ void predict_tensors(Service& service, const Request& request, Reply reply,
 /// `{"instances": […]}` for a model of any task. `name` empty: the model that is there.
 void predict_instances(Service& service, const Request& request, Reply reply,
                        const std::string& name) {
+  const std::string type = protocol::media_type(request.header(beast_http::field::content_type));
+  if (!is_json(type)) {
+    return refuse(service, request, reply,
+                  {.code = ErrorCode::kUnsupportedMedia,
+                   .message = "Content-Type is '" + type + "'; accepted: application/json"});
+  }
   auto instances = protocol::read_instances(request.body);
   if (!instances) {
     return refuse(service, request, reply, instances.error());

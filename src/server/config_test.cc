@@ -97,6 +97,37 @@ TEST(Config, AliasesReachTheirSettings) {
   EXPECT_EQ(config.listen.http_port, 5000);
 }
 
+TEST(Config, OfSeveralAliasesTheFirstIsTheStronger) {
+  Inputs given{.environment = {"AIP_HTTP_PORT=1001", "AIP_HEALTH_ROUTE=/alive",
+                               "AIP_PREDICT_ROUTE=/v1/endpoints/1:predict"}};
+  auto loaded = load(given);
+  ASSERT_TRUE(loaded);
+  EXPECT_EQ(loaded->config.listen.http_port, 1001);
+  EXPECT_EQ(origin_of(*loaded, "listen.http_port"), "env AIP_HTTP_PORT");
+  EXPECT_EQ(loaded->config.http.health_route, "/alive");
+  EXPECT_EQ(loaded->config.http.predict_route, "/v1/endpoints/1:predict");
+  given.environment.emplace_back("PORT=1002");
+  loaded = load(given);
+  ASSERT_TRUE(loaded);
+  EXPECT_EQ(origin_of(*loaded, "listen.http_port"), "env PORT");
+  EXPECT_FALSE(load({.environment = {"AIP_PREDICT_ROUTE=predict"}}));
+  EXPECT_FALSE(load({.environment = {"AIP_PREDICT_ROUTE=/{model}"}}));
+}
+
+TEST(Config, LibrariesOfOperatorsAreOutsideTheModels) {
+  const std::string hash(64, 'a');
+  const auto of = [&](const std::string& file) {
+    return load({.flags = {"--models=/srv/models", "--custom-ops", file + "=" + hash}});
+  };
+  const auto fine = of("/srv/ops/a.so");
+  ASSERT_TRUE(fine);
+  EXPECT_EQ(fine->config.onnxruntime.custom_ops.at("/srv/ops/a.so"), hash);
+  EXPECT_TRUE(of("/srv/models-of-others/a.so"));
+  EXPECT_FALSE(of("/srv/models/a.so"));
+  EXPECT_FALSE(of("/srv/ops/../models/x/a.so"));
+  EXPECT_FALSE(of("a.so"));
+}
+
 TEST(Config, FaultyAliasCountsOnlyWhereItIsUsed) {
   EXPECT_EQ(faults_of({.environment = {"LOG_LEVEL=loud"}}),
             "LOG_LEVEL: must be one of trace, debug, info, warning, error, off, not 'loud'");

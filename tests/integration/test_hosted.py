@@ -79,6 +79,8 @@ class Hosted(ServerCase):
         self.assertEqual(answer.status, 400)
         self.assertIn("send 'inputs' to /v2/models/NAME/infer", answer.json["error"])
         self.assertEqual(self.server.post("/invocations", b"{", "application/json").status, 400)
+        self.assert_error(self.server.post("/invocations", b"1,2", "text/csv"), 415, "UNSUPPORTED_MEDIA_TYPE",
+                          "Content-Type is 'text/csv'; accepted: application/json")
 
     def test_null_members_are_absent_ones(self):
         tensor = {"name": "x", "datatype": "FP32", "shape": [1, 4], "data": [1, 2, 3, 4], "parameters": None}

@@ -55,6 +55,13 @@ class TextModels(unittest.TestCase):
             config = server.get("/v2/models/twice/config").json
             self.assertEqual(config["parameters"]["plan"]["string_value"], "executor", "what it costs is not known")
 
+    def test_check_takes_them_too(self):
+        self.put_twice()
+        for flags, code in ((["--custom-ops", f"{OPS}={digest(OPS)}"], 0), ([], 1)):
+            done = subprocess.run([BINARY, "check", "--models", self.root, *flags], capture_output=True, text=True,
+                                  timeout=LIMIT, env=clean_environment(), check=False)
+            self.assertEqual(done.returncode, code, done)
+
     def test_without_it_the_model_alone_fails(self):
         self.put_twice()
         with Server(models=self.root) as server:

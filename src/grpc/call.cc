@@ -88,7 +88,7 @@ Caller::Caller(Shared& shared, ::grpc::CallbackServerContext& server, const Meth
       Deadline::after(now, std::min(time_left(server), shared.options.request_timeout));
   context_.protocol = metrics::Protocol::kGrpc;
   begin_trace(context_);
-  context_.abandoned = gone_;
+  context_.departure = gone_;
 }
 
 inference::Context Caller::next_context() const {

@@ -112,7 +112,7 @@ class Caller {
   Result<void> admit();
   /// For a further request of a stream.
   [[nodiscard]] Result<void> admit_next() const;
-  void abandon() { gone_->store(true, std::memory_order_relaxed); }
+  void abandon() { gone_->leave(shared_.sources.clock.now()); }
 
   /// For one request of a stream: its time begins now.
   [[nodiscard]] inference::Context next_context() const;
@@ -133,7 +133,7 @@ class Caller {
   const Method method_;
   const bool has_place_;
   std::string request_id_;
-  std::shared_ptr<std::atomic<bool>> gone_ = std::make_shared<std::atomic<bool>>(false);
+  std::shared_ptr<inference::Departure> gone_ = std::make_shared<inference::Departure>();
   inference::Context context_;
 };
 

@@ -188,7 +188,7 @@ void Connection::set_answer(Response response) {
 void Connection::watch_for_close() {
   // TLS may have read the end together with the request.
   if (transport_.secure() && transport_.peer() == Transport::Peer::kGone) {
-    gone_->store(true, std::memory_order_relaxed);
+    gone_->leave(shared_.clock.now());
     return;
   }
   transport_.socket().async_wait(
@@ -198,7 +198,7 @@ void Connection::watch_for_close() {
         }
         const Transport::Peer peer = self->transport_.peer();
         if (peer == Transport::Peer::kGone) {
-          self->gone_->store(true, std::memory_order_relaxed);
+          self->gone_->leave(self->shared_.clock.now());
         } else if (peer == Transport::Peer::kSilent) {
           self->watch_for_close();  // what came was no byte of a request
         }

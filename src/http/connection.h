@@ -208,7 +208,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::atomic<int> answer_state_{kNone};
   Response answer_;
   asio::steady_timer answer_signal_;
-  std::shared_ptr<std::atomic<bool>> gone_ = std::make_shared<std::atomic<bool>>(false);
+  std::shared_ptr<inference::Departure> gone_ = std::make_shared<inference::Departure>();
   std::string out_;
   std::vector<asio::const_buffer> pieces_;  ///< what is still to be sent
 };

@@ -245,7 +245,7 @@ void Connection::examine_head() {
   request_.context.set_request_id(request_.id);
   const auto parent = head["traceparent"];
   begin_trace({parent.data(), parent.size()});
-  request_.context.abandoned = gone_;
+  request_.context.departure = gone_;
   request_.context.client.clear();
   choose_handler();
   if (turned_away_) {

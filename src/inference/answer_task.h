@@ -23,13 +23,11 @@ class AnswerTask : public RequestTask {
   void drop(Error error) override { finish(fail(std::move(error)), served_->clock->now()); }
 
   [[nodiscard]] DeadlineAnswer answer_at_deadline() override {
-    return [served = served_, received = context_.received, protocol = context_.protocol,
-            trace = context_.trace, done = std::move(done_)]() mutable {
-      if (trace) {
-        trace->set_model(served->name(), served->version);
+    return [served = served_, context = context_, done = std::move(done_)]() mutable {
+      if (context.trace) {
+        context.trace->set_model(served->name(), served->version);
       }
-      served->metrics->failed(protocol, ErrorCode::kDeadlineExceeded,
-                              served->clock->now() - received);
+      count_failed(*served, context, ErrorCode::kDeadlineExceeded, served->clock->now());
       done(fail(deadline_error()));
     };
   }
@@ -51,11 +49,9 @@ class AnswerTask : public RequestTask {
     if (answer && !abandoned()) {
       metrics.ok(context_.protocol, answer->timing.total,
                  trace::sampled_trace_id(context_.traceparent));
-    } else if (answer) {
-      // Nobody reads it.
-      metrics.failed(context_.protocol, ErrorCode::kCancelled, now - context_.received);
     } else {
-      metrics.failed(context_.protocol, answer.error().code, now - context_.received);
+      // An answer that nobody reads is none.
+      count_failed(*served_, context_, answer ? ErrorCode::kCancelled : answer.error().code, now);
     }
     std::exchange(done_, nullptr)(std::move(answer));
   }

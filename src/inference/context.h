@@ -35,15 +35,38 @@ class LoopTurn {
   std::thread::id thread_;
 };
 
+/// Whether a client has gone, and when: that it was noticed later is no fault of the service.
+/// @threads thread-safe
+class Departure {
+ public:
+  /// The first time counts.
+  void leave(TimePoint now) {
+    TimePoint stays = TimePoint::max();
+    left_.compare_exchange_strong(stays, now, std::memory_order_relaxed);
+  }
+  [[nodiscard]] bool left() const { return at() != TimePoint::max(); }
+  /// TimePoint::max() while the client is there.
+  [[nodiscard]] TimePoint at() const { return left_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<TimePoint> left_ = TimePoint::max();
+};
+
+/// How a request without an answer ended for its client.
+struct Ending {
+  ErrorCode code;
+  Duration elapsed;  ///< since the request's first byte
+};
+
 /// What comes with a request beside its content.
 struct Context {
   TimePoint received;  ///< when its first byte was read
   Deadline deadline;
   metrics::Protocol protocol = metrics::Protocol::kHttp;
-  std::string client;                                  ///< who asks, "key:NAME"; empty: anybody
-  std::string traceparent;                             ///< passed on to fetches when not empty
-  std::shared_ptr<trace::Request> trace;               ///< null: not traced
-  std::shared_ptr<const std::atomic<bool>> abandoned;  ///< turns true when the client has gone
+  std::string client;                          ///< who asks, "key:NAME"; empty: anybody
+  std::string traceparent;                     ///< passed on to fetches when not empty
+  std::shared_ptr<trace::Request> trace;       ///< null: not traced
+  std::shared_ptr<const Departure> departure;  ///< of the client; null: it cannot be seen
   /// In which the request's bytes are counted until nobody needs them any more; null: too few to
   /// count.
   std::shared_ptr<MemoryBudget::Share> memory;
@@ -52,6 +75,15 @@ struct Context {
   void set_request_id(std::string_view id) {
     request_id = {};
     std::ranges::copy(id.substr(0, request_id.size() - 1), request_id.begin());
+  }
+  [[nodiscard]] bool abandoned() const { return departure && departure->left(); }
+  /// Of a request that ends now with `code`. A client that has left waits for no deadline.
+  [[nodiscard]] Ending ending(ErrorCode code, TimePoint now) const {
+    const bool waits = code == ErrorCode::kDeadlineExceeded || code == ErrorCode::kCancelled;
+    if (waits && abandoned()) {
+      return {.code = ErrorCode::kCancelled, .elapsed = departure->at() - received};
+    }
+    return {.code = code, .elapsed = now - received};
   }
   /// Small requests may be answered when it ends, on its thread. None: a small request is answered
   /// before the call returns.

@@ -1,5 +1,6 @@
 #include "base/source_dir_testing.h"
 #include "inference/control.h"
+#include "inference/tasks/cpu_time.h"
 #include "inference/tasks/registry.h"
 #include "inference/test_fixture.h"
 
@@ -8,6 +9,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using std::chrono::milliseconds;
+using std::chrono::seconds;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
@@ -51,25 +53,60 @@ TEST_F(InferenceTest, SimulatesThroughTheQueueAndBurnsWhatWasAsked) {
   EXPECT_GE(simulate(std::nullopt)->cpu, milliseconds(2));
 }
 
-TEST_F(InferenceTest, AnAnswerThatNobodyWaitsForAnyMoreIsNoSuccess) {
-  open();
-  reload();
-  Context gone = context();
-  gone.received -= std::chrono::seconds(1);  // beyond the objective
-  gone.abandoned = std::make_shared<const std::atomic<bool>>(true);
-  std::promise<void> ended;
-  service_->simulate({.cpu = std::chrono::milliseconds(1)}, gone,
-                     [&ended](const auto&) { ended.set_value(); });
-  ended.get_future().wait();
-  const std::string text = registry_.expose();
-  const auto counted = [&text](const std::string& series, int times) {
-    EXPECT_THAT(text, testing::HasSubstr(series + " " + std::to_string(times) + "\n"));
-  };
-  counted(
-      R"(podsense_requests_total{code="CANCELLED",model="simulated",protocol="http",version="1"})",
-      1);
-  counted(R"(podsense_requests_total{code="OK",model="simulated",protocol="http",version="1"})", 0);
-  counted(R"(podsense_slow_requests_total{model="simulated",outcome="abandoned",version="1"})", 1);
+/// A request that came a second ago and whose client left `after` its arrival.
+class DepartureTest : public InferenceTest {
+ protected:
+  Context left(Duration after) {
+    open();
+    reload();
+    Context gone = context();
+    gone.received -= seconds(1);
+    const auto departure = std::make_shared<Departure>();
+    departure->leave(gone.received + after);
+    departure->leave(gone.received + seconds(1));  // the first time counts
+    gone.departure = departure;
+    return gone;
+  }
+  void ask(const Context& context) {
+    std::promise<void> ended;
+    service_->simulate({.cpu = milliseconds(1)}, context,
+                       [&ended](const auto&) { ended.set_value(); });
+    ended.get_future().wait();
+  }
+  void expect_counted(int cancelled, int abandoned, int expired = 0) {
+    const std::string text = registry_.expose();
+    const auto counted = [&text](const std::string& name, const std::string& labels, int times) {
+      EXPECT_THAT(text, HasSubstr(name + "{" + labels + "} " + std::to_string(times) + "\n"));
+    };
+    const std::string model = R"(,model="simulated",protocol="http",version="1")";
+    counted("podsense_requests_total", R"(code="CANCELLED")" + model, cancelled);
+    counted("podsense_requests_total", R"(code="OK")" + model, 0);
+    const auto slow = [&](const std::string& outcome, int times) {
+      counted("podsense_slow_requests_total",
+              R"(model="simulated",outcome=")" + outcome + R"(",version="1")", times);
+    };
+    slow("abandoned", abandoned);
+    slow("expired", expired);
+  }
+};
+
+TEST_F(DepartureTest, AnAnswerThatNobodyWaitsForAnyMoreIsNoSuccess) {
+  ask(left(milliseconds(400)));
+  expect_counted(/*cancelled=*/1, /*abandoned=*/1);
+}
+
+TEST_F(DepartureTest, WhoLeftWithinTheObjectiveIsNoFaultHoweverLateItIsNoticed) {
+  ask(left(milliseconds(200)));
+  expect_counted(/*cancelled=*/1, /*abandoned=*/0);
+}
+
+TEST_F(DepartureTest, WhoLeftBeforeTheDeadlineDidNotWaitForIt) {
+  const Context context = left(milliseconds(200));
+  const auto served = catalog_->find({.name = "simulated"}, Form::kCpuTime);
+  ASSERT_TRUE(served);
+  CpuTimeTask task(*served, context, milliseconds(1), [](const auto&) {});
+  task.answer_at_deadline()();
+  expect_counted(/*cancelled=*/1, /*abandoned=*/0, /*expired=*/0);
 }
 
 TEST_F(InferenceTest, RefusesSimulatedWorkThatCannotMeetTheDeadline) {

@@ -2,7 +2,6 @@
 
 /// What waits in a model's queue: a request, what is measured of it, and where its answer goes.
 
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -30,9 +29,7 @@ class RequestTask : public batching::Task {
                    : context.deadline;
     client = context.client.empty() ? 0 : std::hash<std::string>()(context.client);
   }
-  [[nodiscard]] bool abandoned() const override {
-    return context_.abandoned && context_.abandoned->load(std::memory_order_relaxed);
-  }
+  [[nodiscard]] bool abandoned() const override { return context_.abandoned(); }
   [[nodiscard]] const Context& context() const { return context_; }
   [[nodiscard]] const std::shared_ptr<const ServedModel>& served() const { return served_; }
 
@@ -52,6 +49,13 @@ class RequestTask : public batching::Task {
   std::shared_ptr<const ServedModel> served_;
   Context context_;
 };
+
+/// Counts a request that ends now without an answer.
+inline void count_failed(const ServedModel& served, const Context& context, ErrorCode code,
+                         TimePoint now) {
+  const Ending end = context.ending(code, now);
+  served.metrics->failed(context.protocol, end.code, end.elapsed);
+}
 
 /// Runs a batch of tasks; every one is answered.
 /// @param stop cuts runs of the model short; what has not been answered by then is kCancelled, or

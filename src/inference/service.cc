@@ -26,7 +26,7 @@ template <class Answer>
 void Service::refuse(const ServedModel* served, const Context& context, Error error,
                      Done<Answer>& done) {
   if (served != nullptr) {
-    served->metrics->failed(context.protocol, error.code, clock_.now() - context.received);
+    count_failed(*served, context, error.code, clock_.now());
     if (context.trace) {
       context.trace->set_model(served->name(), served->version);
     }

@@ -52,14 +52,14 @@ TEST_F(StatsTest, AnAnswerWhoseClientLeftDuringTheRunIsMarked) {
   reload();
   const auto served = catalog_->find({.name = "simulated"}, Form::kCpuTime);
   ASSERT_TRUE(served);
-  const auto left = std::make_shared<std::atomic<bool>>(false);
+  const auto left = std::make_shared<Departure>();
   Context leaving = context();
-  leaving.abandoned = left;
+  leaving.departure = left;
   std::vector<batching::TaskPtr> batch;
   const auto ignore = [](const Result<protocol::SimulateAnswer>&) {};
   batch.push_back(std::make_unique<CpuTimeTask>(*served, leaving, microseconds(10), ignore));
   batch.push_back(std::make_unique<CpuTimeTask>(*served, context(), microseconds(10), ignore));
-  *left = true;
+  left->leave(clock_.now());
   run_batch(**served, clock_, batch);
   EXPECT_TRUE(batch[0]->unreceived);
   EXPECT_FALSE(batch[1]->unreceived);

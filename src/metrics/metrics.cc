@@ -108,7 +108,6 @@ constexpr std::array kObjectiveCodes{ErrorCode::kInternal, ErrorCode::kOverloade
 
 void begin_at_zero(OutcomeCounters& outcomes) {
   for (const Protocol protocol : {Protocol::kHttp, Protocol::kGrpc}) {
-    outcomes.at(protocol, kOkOutcome, "OK");
     for (const ErrorCode code : kObjectiveCodes) {
       outcomes.at(protocol, static_cast<std::size_t>(code), error_name(code));
     }
@@ -291,7 +290,12 @@ struct Registry::Impl final : prometheus::Collectable {
   explicit Impl(const RegistryOptions& given)
       : options(given),
         bounds(latency_bounds(given.latency_objective)),
-        unrouted(requests, {{"model", ""}, {"version", ""}}) {}
+        unrouted(requests, {{"model", ""}, {"version", ""}}) {
+    begin_at_zero(unrouted);
+    for (const char* reason : {"descriptors", "limit", "memory", "per_address"}) {
+      refused.Add({{"reason", reason}});
+    }
+  }
 
   template <class Builder>
   auto& family(Builder builder, const char* name) {
@@ -328,6 +332,9 @@ struct Registry::Impl final : prometheus::Collectable {
             .batch = batch.with(labels),
         }));
     begin_at_zero(made->impl_->outcomes);
+    for (const Protocol protocol : {Protocol::kHttp, Protocol::kGrpc}) {
+      made->impl_->outcomes.at(protocol, kOkOutcome, "OK");
+    }
     return made;
   }
 

@@ -99,7 +99,12 @@ TEST(Metrics, WhatTheObjectivesCountBeginsAtZero) {
       EXPECT_THAT(text, HasSubstr(std::string("podsense_requests_total{code=\"") + code +
                                   R"(",model="m",protocol=")" + protocol + R"(",version="1"} 0)"));
     }
+    // Requests that reached no model can fail too: for want of memory, or of the model itself.
+    EXPECT_THAT(text, HasSubstr(std::string(R"({code="UNAVAILABLE",model="",protocol=")") +
+                                protocol + R"(",version=""} 0)"));
+    EXPECT_THAT(text, Not(HasSubstr(R"({code="OK",model="")")));
   }
+  EXPECT_THAT(text, HasSubstr(R"(podsense_connections_refused_total{reason="memory"} 0)"));
 }
 
 TEST(Metrics, SeriesOfAVersionEndWithItsLastHandleAndItsRequestsStayCounted) {

@@ -396,6 +396,74 @@ class Rules(unittest.TestCase):
             self.assertEqual(0, done.returncode, done.stderr)
         self.assertNotIn('namespace="shop"', str(self.groups(scope="all")))
 
+    def test_two_releases_in_one_namespace_neither_double_nor_mask_each_other(self):
+        """Alerts of each release carry its own label: those of the other's pods must not."""
+        names = sorted({a["alert"] for a in self.alerts()})
+        with tempfile.TemporaryDirectory() as folder:
+            for release in ("a", "a-2"):
+                on = {"fullnameOverride": release, "envoy": {"enabled": True}, "metrics": {
+                    "serviceMonitor": {"enabled": True},
+                    "prometheusRule": {"enabled": True, "rules": {n: {"labels": {"of": release}} for n in names}}}}  # fmt: skip
+                rule = render(on, arguments=("-n", "n"))["PrometheusRule", release]["spec"]
+                pathlib.Path(folder, f"{release}.yaml").write_text(yaml.dump(rule), encoding="utf-8")
+            pods = {"a": ["a-5d8f-x2v7p", "a-envoy-5d8f-x2v7p"], "a-2": ["a-2-5d8f-x2v7p"]}
+            series = []
+            for release, its in pods.items():
+                for pod in its:
+                    owner = pod.rsplit("-", 2)[0]
+                    series += [
+                        f'kube_pod_container_info{{namespace="n",pod="{pod}",container="podsense"}}',
+                        f'kube_pod_owner{{namespace="n",pod="{pod}",owner_kind="ReplicaSet",owner_name="{owner}-5d8f"}}',
+                        f'kube_replicaset_owner{{namespace="n",replicaset="{owner}-5d8f",owner_kind="Deployment",owner_name="{owner}"}}',
+                        f'kube_deployment_spec_replicas{{namespace="n",deployment="{owner}"}}',
+                    ]
+                series.append(f'kube_horizontalpodautoscaler_info{{namespace="n",horizontalpodautoscaler="{release}",'
+                              f'scaletargetref_kind="Deployment",scaletargetref_name="{release}"}}')  # fmt: skip
+            bad = 'namespace="n",pod="a-5d8f-x2v7p"'
+            hpa = 'namespace="n",horizontalpodautoscaler="a"'
+            series += [
+                f'kube_pod_container_status_waiting_reason{{{bad},reason="CrashLoopBackOff"}}',
+                f'kube_horizontalpodautoscaler_spec_max_replicas{{{hpa}}}', f'kube_horizontalpodautoscaler_status_desired_replicas{{{hpa}}}',
+                f'kube_horizontalpodautoscaler_status_condition{{{hpa},condition="AbleToScale",status="false"}}',
+                *[f'kube_deployment_status_replicas_ready{{namespace="n",deployment="{d}"}}' for d in ("a", "a-envoy")],
+                f'up{{{bad},job="a",instance="1"}}', f'podsense_build_info{{{bad},job="a",instance="1"}}',
+                f'podsense_ready{{{bad},job="a",instance="1"}}', 'up{namespace="n",pod="a-2-5d8f-x2v7p",job="a-2",instance="2"}',
+            ]  # fmt: skip
+            inputs = [{"series": s, "values": "1x100"} for s in series]
+            inputs += [
+                {"series": f'kube_horizontalpodautoscaler_spec_min_replicas{{{hpa}}}', "values": "0x100"},
+                {"series": 'kube_deployment_status_replicas_ready{namespace="n",deployment="a-2"}', "values": "0x100"},
+                {"series": f'envoy_cluster_upstream_cx_connect_fail{{envoy_cluster_name="podsense",job="a-envoy",{bad.replace("a-", "a-envoy-", 1)}}}',
+                 "values": "0+60x100"},
+            ]  # fmt: skip
+            wanted = {"PodSenseCrashLoop": "a", "PodSenseAutoscalerAtMaximum": "a", "PodSenseAutoscalerUnable": "a",
+                      "PodSenseEnvoyUpstreamFailing": "a", "PodSenseNoPodReady": "a-2"}  # fmt: skip
+            case = {"rule_files": ["a.yaml", "a-2.yaml"], "evaluation_interval": "1m", "tests": [{
+                "interval": "1m", "input_series": inputs, "promql_expr_test": [
+                    {"expr": f'count by (of) (ALERTS{{alertname="{alert}",alertstate="firing"}})', "eval_time": "50m",
+                     "exp_samples": [{"labels": f'{{of="{wanted[alert]}"}}', "value": 1}] if alert in wanted else []}
+                    for alert in names]}]}  # fmt: skip
+            pathlib.Path(folder, "test.yaml").write_text(yaml.dump(case), encoding="utf-8")
+            done = subprocess.run(["promtool", "test", "rules", "test.yaml"], cwd=folder, capture_output=True, text=True)
+        self.assertEqual(0, done.returncode, done.stdout + done.stderr)
+
+    def test_pods_of_long_names_are_found_too(self):
+        # Kubernetes cuts the name of a pod's owner at 58 characters.
+        letters = "bcdfg2456"
+        for length in (8, 46, 47, 53):
+            name = "x" * length
+            query = next(r["expr"] for g in self.groups_of(name) for r in g["rules"] if r.get("alert") == "PodSenseCrashLoop")
+            pattern = re.search(r'kube_pod_container_status_waiting_reason\{[^}]*?pod=~"((?:[^"])*)"', query).group(1)
+            pod = f"{name}-{letters}-"[:58] + "x2v7p"
+            self.assertRegex(pod, f"^(?:{pattern})$")
+            if length < 40:
+                self.assertNotRegex(f"{name}-2-{letters}-x2v7p", f"^(?:{pattern})$")
+            self.assertNotRegex(f"{name}-load-x2v7p", f"^(?:{pattern})$")
+
+    def groups_of(self, name):
+        on = {"prometheusRule": {"enabled": True}}
+        return render({"fullnameOverride": name, "metrics": on})["PrometheusRule", name]["spec"]["groups"]
+
     def test_a_job_that_is_not_known_is_not_looked_for(self):
         rule = {"metrics": {"prometheusRule": {"enabled": True}}}
         self.assertNotIn('job="', str(render(rule)["PrometheusRule", "podsense"]).replace('job=~".*podsense.*"', ""))

@@ -167,11 +167,19 @@ app.kubernetes.io/component: envoy
 {{- default (ternary "/models" "/mnt/models" (eq .Values.models.source "image")) .Values.models.path }}
 {{- end }}
 
+{{- /* Names of the pods of Deployments, given as alternatives: Kubernetes appends a hash and five letters, of an
+     alphabet without vowels, and cuts what is longer than 58 before the five. */}}
+{{- define "podsense.podPattern" -}}
+{{- $letters := "[bcdfghjklmnpqrstvwxz2456789]" }}{{ $long := 0 }}
+{{- range splitList "|" . }}{{ $long = max $long (len .) }}{{ end }}
+{{- printf "(%s)-%s+%s" . $letters (ternary (printf "(-%s{5})?" $letters) (printf "-%s{5}" $letters) (gt $long 46)) }}
+{{- end }}
+
 {{- /* Pods of this Deployment alone, each once, however many jobs scrape it. Where there are to be none,
      kube-state-metrics says so: no answer is an error, and the fallback would bring pods back. */}}
 {{- define "podsense.saturationQuery" -}}
 {{- $name := include "podsense.fullname" . }}{{ $namespace := include "podsense.namespace" . }}
-{{- $query := printf "sum(max by (pod) (podsense_saturation{namespace=%q,pod=~%q}))" $namespace (printf "%s-[a-z0-9]+-[a-z0-9]{5}" $name) }}
+{{- $query := printf "sum(max by (pod) (podsense_saturation{namespace=%q,pod=~%q}))" $namespace (include "podsense.podPattern" $name) }}
 {{- if or (eq (int .Values.keda.minReplicas) 0) (not (kindIs "invalid" .Values.keda.idleReplicaCount)) }}
 {{- $query = printf "%s or (max(kube_deployment_spec_replicas{namespace=%q,deployment=%q}) == 0)" $query $namespace $name }}
 {{- end }}

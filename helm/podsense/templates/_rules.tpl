@@ -58,20 +58,34 @@ PodSenseEnvoyUpstreamFailing: "> 0.05"
 {{- end }}
 
 {{- /* [root, expression]: every series of it is this release's, so that two releases neither double nor mask each
-     other. `job` is known where this chart makes the monitor, or says so. */}}
+     other, be it in one namespace. `job` is known where this chart makes the monitor, or says so; objects of
+     Kubernetes by their names. */}}
 {{- define "podsense.scoped" -}}
 {{- $root := index . 0 }}{{ $expr := printf "%s " (index . 1) }}
 {{- $here := printf "namespace=%q" (include "podsense.namespace" $root) }}
-{{- $ours := $here }}
-{{- if or $root.Values.metrics.job $root.Values.metrics.podMonitor.enabled (include "podsense.serviceMonitor" $root) }}
-{{- $ours = printf "%s,job=%q" $here (include "podsense.job" $root) }}
-{{- end }}
+{{- $names := include "podsense.deploymentNames" $root }}
+{{- $pods := printf "%s,pod=~%q" $here (include "podsense.podPattern" $names) }}
+{{- $deployments := printf "%s,deployment=~%q" $here $names }}
+{{- $autoscalers := printf "%s,horizontalpodautoscaler=~%q" $here (printf "(keda-hpa-)?(%s)" (list $root.Values.autoscaling.name $names | compact | join "|")) }}
+{{- $monitored := or $root.Values.metrics.podMonitor.enabled (include "podsense.serviceMonitor" $root) }}
+{{- $ours := ternary (printf "%s,job=%q" $here (include "podsense.job" $root)) $here (not (empty (or $root.Values.metrics.job $monitored))) }}
 {{- $expr = regexReplaceAll "podsense_(pod|deployment|autoscaler|namespace):info" $expr "PODSENSE_${1}" }}
-{{- $series := "\\b(podsense_(?:job|instance|model):[a-z0-9_:]+|podsense_[a-z_]+|process_[a-z_]+|up)" }}
-{{- $expr = regexReplaceAll (printf "%s\\{" $series) $expr (printf "${1}{%s," $ours) }}
-{{- $expr = regexReplaceAll (printf "%s([^{a-z0-9_:])" $series) $expr (printf "${1}{%s}${2}" $ours) }}
-{{- $series = "\\b(kube_[a-z_]+|envoy_cluster_upstream_[a-z_]+|envoy_server_[a-z_]+|PODSENSE_[a-z]+)" }}
-{{- $expr = regexReplaceAll (printf "%s\\{" $series) $expr (printf "${1}{%s," $here) }}
-{{- $expr = regexReplaceAll (printf "%s([^{a-z_])" $series) $expr (printf "${1}{%s}${2}" $here) }}
+{{- range list
+    (list "podsense_(?:job|instance|model):[a-z0-9_:]+|podsense_[a-z_]+|process_[a-z_]+|up" $ours)
+    (list "kube_pod_[a-z_]+|PODSENSE_pod" $pods)
+    (list "kube_deployment_[a-z_]+|PODSENSE_deployment" $deployments)
+    (list "kube_replicaset_owner" (printf "%s,owner_name=~%q" $here $names))
+    (list "kube_horizontalpodautoscaler_[a-z_]+|PODSENSE_autoscaler" $autoscalers)
+    (list "envoy_(?:cluster_upstream|server)_[a-z_]+" (ternary $pods $here (not (empty $monitored))))
+    (list "PODSENSE_namespace" $here) }}
+{{- $series := printf "\\b(%s)" (index . 0) }}
+{{- $expr = regexReplaceAll (printf "%s\\{" $series) $expr (printf "${1}{%s," (index . 1)) }}
+{{- $expr = regexReplaceAll (printf "%s([^{a-z0-9_:])" $series) $expr (printf "${1}{%s}${2}" (index . 1)) }}
+{{- end }}
 {{- regexReplaceAll "PODSENSE_([a-z]+)" $expr "podsense_${1}:info" | trimSuffix " " }}
+{{- end }}
+
+{{- /* The Deployments of this release, as a regular expression. */}}
+{{- define "podsense.deploymentNames" -}}
+{{- include "podsense.fullname" . }}{{ if eq (include "podsense.envoyMode" .) "deployment" }}|{{ include "podsense.envoyName" . }}{{ end }}
 {{- end }}

@@ -5,13 +5,15 @@
 
 Every dashboard lets one choose data source, namespace and job (the Service's name where
 kube-prometheus-stack scrapes). Series of Kubernetes itself are chosen by `workload`, the
-Deployment's name. tests/monitoring runs every query.
+Deployment's name. What a panel needs beside PodSense stands in its description. tests/monitoring runs
+every query.
 """
 
 import json
 import pathlib
 import sys
 
+from edge import edge
 from grafana import (  # fmt: skip
     GREEN,
     LOKI,
@@ -33,30 +35,24 @@ from grafana import (  # fmt: skip
     table,
     text,
 )
+from scope import (  # fmt: skip
+    ALL_FAULT,
+    CLUSTERS,
+    CONTAINERS,
+    DEPLOYMENT,
+    HPA,
+    JOB,
+    MODEL,
+    MODELS,
+    NAMESPACE,
+    PODS,
+    RATE,
+    SELECT,
+    SOURCE,
+    WORKLOAD,
+)
 
 HERE = pathlib.Path(__file__).resolve().parent
-RATE = "$__rate_interval"
-CLUSTER = 'cluster=~"$cluster"'
-PLACE = f'{CLUSTER},namespace=~"$namespace"'
-SELECT = PLACE + ',job=~"$job"'
-MODEL = SELECT + ',model=~"$model"'
-PODS = PLACE + ',pod=~"($workload)-.+"'
-CONTAINERS = PODS + ',container!="",container!="POD"'
-DEPLOYMENT = PLACE + ',deployment=~"$workload"'
-HPA = PLACE + ',horizontalpodautoscaler=~".*($workload).*"'
-SERVER_FAULT = "INTERNAL|OVERLOADED|UNAVAILABLE|DEADLINE_EXCEEDED"
-ALL_FAULT = f'code=~"OK|{SERVER_FAULT}"'
-
-# Empty where Prometheus gives no label `cluster`, as one for each cluster does.
-CLUSTERS = choice("cluster", "label_values(podsense_build_info, cluster)")
-NAMESPACE = choice("namespace", f"label_values(podsense_build_info{{{CLUSTER}}}, namespace)")
-JOB = choice("job", f"label_values(podsense_build_info{{{PLACE}}}, job)")
-MODELS = choice("model", f"label_values(podsense_model_info{{{SELECT}}}, model)")
-WORKLOAD = choice(
-    "workload", f"label_values(kube_deployment_spec_replicas{{{PLACE}}}, deployment)"
-)
-SOURCE = source_variable("datasource", "prometheus", "Data source")
-
 
 
 def quantiles(metric, by="model"):
@@ -406,75 +402,6 @@ def models():
     )  # fmt: skip
 
 
-def edge():
-    cluster = f'envoy_cluster_name=~"podsense.*",{PLACE}'
-    manager = f'envoy_http_conn_manager_prefix=~"http",{PLACE}'
-    nginx = 'exported_namespace=~"$namespace"'
-    return dashboard(
-        "edge",
-        "Envoy and ingress",
-        "What reaches PodSense through Envoy and the ingress controller, and what comes back.",
-        [SOURCE, CLUSTERS, NAMESPACE],
-        [
-            "Envoy",
-            (8, [
-                (lines("Requests by response class", [
-                    query("sum by (envoy_response_code_class) "
-                          f"(rate(envoy_cluster_upstream_rq_xx{{{cluster}}}[{RATE}]))",
-                          "{{envoy_response_code_class}}xx")], "reqps", stack=True), 8),
-                (lines("Time until PodSense answered", [
-                    query(f"histogram_quantile({q}, sum by (le) "
-                          f"(rate(envoy_cluster_upstream_rq_time_bucket{{{cluster}}}[{RATE}])))",
-                          f"p{name}") for q, name in ((0.5, "50"), (0.9, "90"), (0.99, "99"))],
-                    "ms"), 8),
-                (lines("Healthy hosts", [
-                    query(f"sum(envoy_cluster_membership_healthy{{{cluster}}})", "healthy"),
-                    query(f"sum(envoy_cluster_membership_total{{{cluster}}})", "all")]), 8),
-            ]),
-            (8, [
-                (lines("Failures", [
-                    query(f"sum(rate(envoy_cluster_upstream_cx_connect_fail{{{cluster}}}[{RATE}]))",
-                          "connection failed"),
-                    query(f"sum(rate(envoy_cluster_upstream_rq_timeout{{{cluster}}}[{RATE}]))",
-                          "timed out"),
-                    query("sum(rate(envoy_cluster_upstream_rq_pending_overflow"
-                          f"{{{cluster}}}[{RATE}]))", "no room"),
-                    query(f"sum(rate(envoy_cluster_upstream_rq_retry{{{cluster}}}[{RATE}]))",
-                          "retried")], "ops"), 8),
-                (lines("Requests under way", [
-                    query(f"sum(envoy_cluster_upstream_rq_active{{{cluster}}})", "to PodSense"),
-                    query(f"sum(envoy_http_downstream_rq_active{{{manager}}})",
-                          "from clients")]), 8),
-                (lines("What clients saw", [
-                    query("sum by (envoy_response_code_class) "
-                          f"(rate(envoy_http_downstream_rq_xx{{{manager}}}[{RATE}]))",
-                          "{{envoy_response_code_class}}xx")], "reqps", stack=True), 8),
-            ]),
-            "Ingress (ingress-nginx or Traefik)",
-            (8, [
-                (lines("Requests by status", [
-                    query(f"sum by (status) (rate(nginx_ingress_controller_requests{{{nginx}}}"
-                          f"[{RATE}])) or label_replace(sum by (code) "
-                          f"(rate(traefik_service_requests_total[{RATE}])), "
-                          '"status", "$1", "code", "(.*)")', "{{status}}")], "reqps",
-                    stack=True), 8),
-                (lines("Latency at the ingress", [
-                    query(f"histogram_quantile({q}, sum by (le) (rate("
-                          f"nginx_ingress_controller_request_duration_seconds_bucket{{{nginx}}}"
-                          f"[{RATE}])) or sum by (le) (rate("
-                          f"traefik_service_request_duration_seconds_bucket[{RATE}])))",
-                          f"p{name}") for q, name in ((0.5, "50"), (0.9, "90"), (0.99, "99"))],
-                    "s"), 8),
-                (lines("Certificates expire in", [
-                    query("min by (name) (certmanager_certificate_expiration_timestamp_seconds"
-                          "{" + nginx + "} - time()) or "
-                          "min by (host) (nginx_ingress_controller_ssl_expire_time_seconds - time())",
-                          "{{name}}{{host}}")], "s"), 8),
-            ]),
-        ],
-    )  # fmt: skip
-
-
 def logs():
     stream = 'namespace=~"$namespace",app=~"$app"'
     every = "[$__interval]"
@@ -485,9 +412,9 @@ def logs():
         [
             source_variable("loki", "loki", "Data source"),
             source_variable("datasource", "prometheus", "Prometheus"),
-            choice("namespace", "label_values(namespace)", source=LOKI),
+            choice("namespace", "label_values(namespace)", source=LOKI, all_value=".+"),
             choice("app", 'label_values({namespace=~"$namespace"}, app)', source=LOKI,
-                   chosen="podsense"),
+                   all_value=".+", chosen="podsense"),
         ],
         [
             (7, [

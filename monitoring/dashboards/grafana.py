@@ -1,5 +1,7 @@
 """Panels, variables and dashboards as Grafana takes them: functions that return dictionaries."""
 
+import re
+
 PROMETHEUS = {"type": "prometheus", "uid": "${datasource}"}
 LOKI = {"type": "loki", "uid": "${loki}"}
 GREEN, YELLOW, RED = "green", "yellow", "red"
@@ -12,7 +14,29 @@ def query(expr, legend="", **more):
     return {"expr": expr, "legendFormat": legend, **more}
 
 
+# What has to be scraped beside PodSense for series that begin so.
+NEEDS = {
+    "kube": "kube-state-metrics",
+    "container": "the kubelet's cAdvisor metrics",
+    "envoy": "Envoy's statistics (/stats/prometheus)",
+    "nginx": "ingress-nginx with its metrics on",
+    "traefik": "Traefik with --metrics.prometheus",
+    "certmanager": "cert-manager",
+    "podsense_tls": "tls.secretName",
+}
+
+
+def needs(queries, any_of):
+    """The sentence that says so, or nothing."""
+    text = " ".join(target["expr"] for target in queries)
+    found = [what for series, what in NEEDS.items() if re.search(rf"\b{series}_", text)]
+    if not found:
+        return ""
+    return f"Needs {'one of: ' if any_of and len(found) > 1 else ''}{', '.join(found)}."
+
+
 def panel(kind, title, queries, unit="short", description="", source=PROMETHEUS, **more):
+    """`any_of`: one of the sources of its queries is enough."""
     targets = []
     for number, target in enumerate(queries):
         targets.append({"datasource": source, "refId": chr(ord("A") + number), **target})
@@ -20,7 +44,7 @@ def panel(kind, title, queries, unit="short", description="", source=PROMETHEUS,
     return {
         "type": kind,
         "title": title,
-        "description": description,
+        "description": f"{description} {needs(queries, more.pop('any_of', False))}".strip(),
         "datasource": source,
         "targets": targets,
         "fieldConfig": {"defaults": defaults, "overrides": more.pop("overrides", [])},
@@ -49,7 +73,7 @@ def stat(title, expr, unit, thresholds, description="", **defaults):
     )
 
 
-def lines(title, queries, unit="short", description="", stack=False, thresholds=None, **defaults):
+def lines(title, queries, unit="short", description="", stack=False, thresholds=None, any_of=False, **defaults):
     custom = {"fillOpacity": 20 if stack else 5, "lineWidth": 1, "showPoints": "never"}
     if stack:
         custom["stacking"] = {"mode": "normal", "group": "A"}
@@ -60,7 +84,7 @@ def lines(title, queries, unit="short", description="", stack=False, thresholds=
     legend = {"displayMode": "table", "placement": "bottom", "calcs": ["lastNotNull", "max"]}
     options = {"legend": legend, "tooltip": {"mode": "multi", "sort": "desc"}}
     return panel(
-        "timeseries", title, queries, unit, description, defaults=values, options=options
+        "timeseries", title, queries, unit, description, defaults=values, options=options, any_of=any_of
     )
 
 
@@ -171,8 +195,9 @@ def source_variable(name, kind, label):
     return {"name": name, "label": label, "type": "datasource", "query": kind, "current": {}}
 
 
-def choice(name, definition, label=None, source=PROMETHEUS, chosen=None):
-    """`chosen`: at first; else all. Loki refuses a query of which every matcher takes the empty value."""
+def choice(name, definition, label=None, source=PROMETHEUS, chosen=None, all_value=None, part=None):
+    """`chosen`: at first; else all. `all_value`: what All means, else every value there is. `part`: an expression
+    whose group is the value. Loki refuses a query of which every matcher takes the empty value."""
     current = {"text": [chosen], "value": [chosen]} if chosen else {"text": "All", "value": "$__all"}
     return {
         "name": name,
@@ -185,7 +210,8 @@ def choice(name, definition, label=None, source=PROMETHEUS, chosen=None):
         "sort": 1,
         "multi": True,
         "includeAll": True,
-        "allValue": ".+" if source == LOKI else ".*",
+        "allValue": all_value,
+        "regex": f"/^{part}$/" if part else "",
         "current": current,
     }
 

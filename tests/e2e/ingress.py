@@ -99,18 +99,21 @@ def honoured(context, url):
                         "limit-rps is honoured" if refused else "limit-rps is not honoured by this controller")
 
 
+def make_gateway(name):
+    """One of Traefik's, in a namespace; its class has to be removed."""
+    api = "gateway.networking.k8s.io/v1"
+    cluster.apply([
+        {"apiVersion": api, "kind": "GatewayClass", "metadata": {"name": "podsense-e2e"},
+         "spec": {"controllerName": "traefik.io/gateway-controller"}},
+        {"apiVersion": api, "kind": "Gateway", "metadata": {"name": "gateway", "namespace": name},
+         "spec": {"gatewayClassName": "podsense-e2e", "listeners": [{"name": "web", "port": 8000, "protocol": "HTTP"}]}},
+    ])  # fmt: skip
+
+
 def gateway_routes(context):
     """HTTPRoute (and GRPCRoute) of the chart are accepted by a Gateway, and requests go through."""
     with controller() as url, cluster.namespace("podsense") as name:
-        cluster.apply([
-            {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "GatewayClass", "metadata": {"name": "podsense-e2e"},
-             "spec": {"controllerName": "traefik.io/gateway-controller"}},
-        ])
-        cluster.apply([
-            {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "gateway", "namespace": name},
-             "spec": {"gatewayClassName": "podsense-e2e",
-                      "listeners": [{"name": "web", "port": 8000, "protocol": "HTTP"}]}},
-        ])
+        make_gateway(name)
         cluster.helm_install("podsense", name, "--set", "gateway.enabled=true,autoscaling.enabled=false,replicaCount=1,"
                              "networkPolicy.enabled=false,gateway.hostnames[0]=http.test,gateway.grpcHostnames[0]=grpc.test")
 

@@ -72,9 +72,9 @@ def load(url, rate, *arguments):
             under.process.kill()
 
 
-def rows(url, rate):
+def rows(url, rate, *arguments):
     """Rows for the random forest."""
-    return load(f"{url}/predict-single", rate, "-m", "POST", "-T", "application/json", "-d", ROW)
+    return load(f"{url}/predict-single", rate, "-m", "POST", "-T", "application/json", "-d", ROW, *arguments)
 
 
 def photos(url, rate, photo):

@@ -19,6 +19,7 @@ import xml.etree.ElementTree as ElementTree
 
 import autoscaling
 import cluster
+import dashboards
 import disruption
 import failure
 import figures
@@ -28,7 +29,7 @@ import transcoding
 
 import scripts
 
-MODULES = (install, scripts, disruption, failure, transcoding, ingress, autoscaling)
+MODULES = (install, scripts, disruption, failure, transcoding, ingress, autoscaling, dashboards)
 FOLDER = cluster.ROOT / "build/e2e"
 
 

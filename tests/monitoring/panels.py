@@ -6,6 +6,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 DASHBOARDS = sorted((ROOT / "monitoring/dashboards").glob("*.json"))
 BUILT_IN = {"__rate_interval", "__interval"}
+# What `All` comes to where it is all values there are: tests call everything so.
+ALL = "podsense"
+# Begins of series that are not PodSense's own, and what a panel's description calls where they come from.
+SOURCES = {"kube": "kube-state-metrics", "container": "cAdvisor", "envoy": "Envoy", "nginx": "ingress-nginx",
+           "traefik": "Traefik", "certmanager": "cert-manager", "podsense_tls": "tls.secretName"}
+
+
+def foreign(query):
+    """The sources of others' series in a query."""
+    return {what for series, what in SOURCES.items() if re.search(rf"\b{series}_", query)}
 
 
 def queries(board, kind=None):
@@ -22,6 +32,6 @@ def queries(board, kind=None):
 def filled_in(board, query, interval="1m"):
     """As Grafana sends it with everything chosen: what is typed has its default."""
     for variable in board["templating"]["list"]:
-        value = variable["allValue"] if variable["type"] == "query" else str(variable.get("query", ""))
+        value = (variable["allValue"] or ALL) if variable["type"] == "query" else str(variable.get("query", ""))
         query = re.sub(r"\$(?:%s\b|\{%s\})" % ((variable["name"],) * 2), value, query)
     return re.sub(r"\$__(rate_)?interval", interval, query)

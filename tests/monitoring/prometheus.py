@@ -70,10 +70,11 @@ def free_port():
 
 
 class Prometheus:
-    """`jobs`: name → (port, path, labels). Scrapes and evaluates the project's rules each second."""
+    """`jobs`: name → (port, path, labels) on this machine; `more`: whole scrape configurations. Scrapes and
+    evaluates the project's rules each second."""
 
-    def __init__(self, jobs, rules, features=()):
-        self.jobs, self.rules, self.features = jobs, rules, ["exemplar-storage", *features]
+    def __init__(self, jobs, rules, features=(), more=()):
+        self.jobs, self.rules, self.features, self.more = jobs, rules, ["exemplar-storage", *features], more
 
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory(prefix="podsense-prometheus-")
@@ -88,7 +89,7 @@ class Prometheus:
                     "static_configs": [{"targets": [f"127.0.0.1:{port}"], "labels": labels}],
                 }
                 for name, (port, path, labels) in self.jobs.items()
-            ],
+            ] + list(self.more),
         }
         (Path(self.folder.name) / "prometheus.yml").write_text(json.dumps(config))
         self.port = free_port()

@@ -123,6 +123,36 @@ class Dashboards(unittest.TestCase):
                             self.assertIsNone(taken.get((x, y)), "lies on another panel")
                             taken[x, y] = panel["title"]
 
+    def test_panels_say_what_they_need_beside_podsense(self):
+        for file in panels.DASHBOARDS:
+            for panel in json.loads(file.read_text())["panels"]:
+                with self.subTest(dashboard=file.name, panel=panel["title"]):
+                    needed = set().union(*(panels.foreign(t["expr"]) for t in panel.get("targets", [])))
+                    said = panel.get("description", "").partition("Needs ")[2]
+                    self.assertEqual({what for what in panels.SOURCES.values() if what in said}, needed)
+
+    def test_all_of_a_variable_is_what_podsense_runs_in_alone(self):
+        for file in panels.DASHBOARDS:
+            for variable in json.loads(file.read_text())["templating"]["list"]:
+                if variable["name"] in ("namespace", "job", "workload") and variable["datasource"]["type"] == "prometheus":
+                    self.assertIsNone(variable["allValue"], file.name)
+                    self.assertIn("podsense_build_info", variable["definition"])
+
+    def test_pods_and_autoscalers_of_other_releases_are_not_taken_for_ours(self):
+        ours = {"pod": ["podsense-6c9f7d5b8-7k2xv"], "horizontalpodautoscaler": ["podsense", "keda-hpa-podsense"]}
+        others = {"pod": ["podsense-canary-6c9f7d5b8-7k2xv", "podsense-load-7k2xv", "my-podsense-6c9f7d5b8-7k2xv"],
+                  "horizontalpodautoscaler": ["podsense-canary", "my-podsense"]}  # fmt: skip
+        seen = 0
+        for file in panels.DASHBOARDS:
+            board = json.loads(file.read_text())
+            for where, query in panels.queries(board, kind="prometheus"):
+                for label, pattern in re.findall(r'\b(pod|horizontalpodautoscaler)=~"([^"]+)"', panels.filled_in(board, query)):
+                    seen += 1
+                    with self.subTest(dashboard=file.name, panel=where):
+                        self.assertTrue(all(re.fullmatch(pattern, name) for name in ours[label]))
+                        self.assertFalse(any(re.fullmatch(pattern, name) for name in others[label]))
+        self.assertGreater(seen, 20)
+
     def test_queries_use_only_variables_that_there_are(self):
         for file in panels.DASHBOARDS:
             board = json.loads(file.read_text())

@@ -2,6 +2,7 @@
 load. Series of Kubernetes, cAdvisor, Envoy and ingress are recorded ones (recorded/)."""
 
 import json
+import re
 import threading
 import unittest
 
@@ -18,8 +19,9 @@ STANDS_STILL = {
 }
 
 
-# Only where the container has one.
+# Only where the container has a limit, and the pod a certificate.
 MEMORY_LIMIT = "podsense_memory_limit_bytes"
+NOT_EVERYWHERE = (MEMORY_LIMIT, "podsense_tls_certificate_expiry_timestamp_seconds")
 
 
 class Load:
@@ -84,7 +86,7 @@ class Live(unittest.TestCase):
             for where, query in panels.queries(board, kind="prometheus"):
                 with self.subTest(dashboard=file.stem, panel=where, query=query):
                     filled = panels.filled_in(board, query)
-                    if MEMORY_LIMIT in filled and not self.prometheus.values(MEMORY_LIMIT):
+                    if any(name in filled and not self.prometheus.values(name) for name in NOT_EVERYWHERE):
                         self.prometheus.api("query", query=filled)
                         continue
                     if where in STANDS_STILL:
@@ -104,9 +106,14 @@ class Live(unittest.TestCase):
                     self.wait_for_value(rule["name"], rule["name"])
 
     def test_variables_of_dashboards_find_what_is_scraped(self):
-        for label, wanted in (("namespace", "podsense"), ("job", "podsense")):
-            found = self.prometheus.api(f"label/{label}/values", **{"match[]": "podsense_build_info"})
-            self.assertEqual(found, [wanted])
+        board = json.loads((panels.ROOT / "monitoring/dashboards/podsense-scaling.json").read_text())
+        variables = {variable["name"]: variable for variable in board["templating"]["list"]}
+        for name in ("namespace", "job", "workload"):
+            definition = panels.filled_in(board, variables[name]["definition"])
+            series, label = re.fullmatch(r"label_values\((.+), (\w+)\)", definition).groups()
+            found = self.prometheus.api(f"label/{label}/values", **{"match[]": series})
+            part = re.compile(variables[name]["regex"].strip("/") or "(.+)")
+            self.assertEqual([part.fullmatch(value).group(1) for value in found], [panels.ALL], name)
         found = self.prometheus.api("label/model/values", **{"match[]": "podsense_model_info"})
         self.assertIn("random-forest", found)
 
@@ -182,6 +189,40 @@ class Live(unittest.TestCase):
                  "podsense_tls_certificate_expiry_timestamp_seconds",
                  "podsense_tls_certificate_reloads_total", "podsense_tls_handshakes_failed_total"}
         self.assertEqual(described.keys() - exposed.keys() - needs, set(), "never exposed")
+
+
+class GivenUp(unittest.TestCase):
+    """Clients whose patience ends after the objective, and before an answer."""
+
+    def give_up(self, server, after):
+        with harness.RawClient(server.http_port) as client:
+            body = json.dumps({"cpu_ms": 400})
+            client.send("POST /infer HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+                        f"Content-Length: {len(body)}\r\n\r\n{body}")
+            client.socket.settimeout(after)
+            with self.assertRaises(TimeoutError):
+                client.socket.recv(1)
+
+    def test_a_service_that_answers_nobody_in_time_raises_both_alerts(self):
+        with harness.Server("--latency-objective=50ms", "--executors=1") as server:
+            jobs = {"podsense": (server.admin_port, "/metrics", POD)}
+            with Prometheus(jobs, [RULES]) as prometheus:
+                harness.wait_until(lambda: prometheus.values("podsense_ready"), what="a scrape")
+                self.give_up(server, 0.02)  # sooner than the objective: no fault
+                self.give_up(server, 0.02)
+                cancelled = 'podsense_requests_total{code="CANCELLED",model="simulated"} > %d'
+                harness.wait_until(lambda: prometheus.values(cancelled % 1), what="two requests given up")
+                self.assertEqual(prometheus.values("sum(podsense_slow_requests_total)"), [0])
+                threads = [threading.Thread(target=self.give_up, args=(server, 0.2)) for _ in range(15)]
+                for thread in threads:
+                    thread.start()
+                for thread in threads:
+                    thread.join()
+                for ratio in ("request_errors", "slow_requests"):
+                    query = f"podsense_job:{ratio}:ratio_rate5m > 0.99 and podsense_job:{ratio}:increase1h >= 10"
+                    harness.wait_until(lambda query=query: prometheus.values(query), what=query)
+                query = 'count(count by (alertname) (ALERTS{alertname=~".*BudgetBurn",alertstate="pending",window="1h"})) == 2'
+                harness.wait_until(lambda: prometheus.values(query), what="both alerts")
 
 
 if __name__ == "__main__":

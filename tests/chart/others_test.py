@@ -316,6 +316,9 @@ class Egress(unittest.TestCase):
              (9000, {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "storage"}}})),
             ({"config": {"fetch": {"allow_cidrs": ["10.9.0.0/16"]}}}, (443, {"ipBlock": {"cidr": "10.9.0.0/16"}})),
             ({"configEnv": {"PODSENSE_FETCH_ALLOW_CIDRS": "10.9.0.0/16, 10.8.0.1"}}, (80, {"ipBlock": {"cidr": "10.8.0.1/32"}})),
+            ({"extraArgs": ["--fetch-allow-cidrs=10.7.0.0/16"]}, (443, {"ipBlock": {"cidr": "10.7.0.0/16"}})),
+            ({"extraArgs": ["--fetch-allow-cidrs", "10.7.0.0/16"], "config": {"fetch": {"ports": [8443]}}},
+             (8443, {"ipBlock": {"cidr": "10.7.0.0/16"}})),
             ({"serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/x"}},
               "networkPolicy": {"egress": {"fetch": False, "privateNetworks": ["10.0.0.0/16"]}}},
              (443, {"ipBlock": {"cidr": "10.0.0.0/16"}})),
@@ -328,6 +331,9 @@ class Egress(unittest.TestCase):
         self.assertEqual(plain, self.rules(config={"tracing": {"endpoint": ""}}))
         self.assertEqual(plain, self.rules(config={"tracing": {"endpoint": "http://127.0.0.1:4318"}}))
         self.assertEqual({53, 5353, 80, 443}, {port for port, _ in plain})
+        for values in ({"config": {"fetch": {"ports": [443, 8443]}}}, {"env": [{"name": "PODSENSE_FETCH_PORTS", "value": "443,8443"}]},
+                       {"extraArgs": ["--fetch-ports=443, 8443"], "config": {"fetch": {"ports": 80}}}):  # fmt: skip
+            self.assertEqual({53, 5353, 443, 8443}, {port for port, _ in self.rules(**values)})
 
     def test_dns_of_other_clusters_is_reached(self):
         gke = (53, {"ipBlock": {"cidr": "169.254.169.254/32"}})

@@ -25,11 +25,12 @@ import failure
 import figures
 import ingress
 import install
+import network
 import transcoding
 
 import scripts
 
-MODULES = (install, scripts, disruption, failure, transcoding, ingress, autoscaling, dashboards)
+MODULES = (install, scripts, disruption, failure, transcoding, ingress, network, autoscaling, dashboards)
 FOLDER = cluster.ROOT / "build/e2e"
 
 

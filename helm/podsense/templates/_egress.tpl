@@ -67,15 +67,37 @@
       {{- toYaml .Values.networkPolicy.egress.fetchExcept6 | nindent 6 }}
 {{- end }}
 
+{{- /* [root, section and name in `config`, flag]: what a setting of the server has, as text; nothing where the values do
+     not say. Flags win over variables, and variables over `config`, as in the server. */}}
+{{- define "podsense.setting" -}}
+{{- $v := (index . 0).Values }}{{ $flag := index . 2 }}
+{{- $variable := printf "PODSENSE_%s" ($flag | upper | replace "-" "_") }}
+{{- $parts := splitList "." (index . 1) }}
+{{- $set := dig (first $parts) (last $parts) "" $v.config }}
+{{- range $name, $value := $v.configEnv }}{{ if eq $name $variable }}{{ $set = $value }}{{ end }}{{ end }}
+{{- range $v.env }}{{ if eq .name $variable }}{{ $set = default "" .value }}{{ end }}{{ end }}
+{{- $before := "" }}
+{{- range $v.extraArgs }}
+{{- if eq $before (printf "--%s" $flag) }}{{ $set = . }}{{ end }}
+{{- if hasPrefix (printf "--%s=" $flag) . }}{{ $set = trimPrefix (printf "--%s=" $flag) . }}{{ end }}
+{{- $before = . }}
+{{- end }}
+{{- if kindIs "slice" $set }}{{ range $i, $one := $set }}{{ if $i }},{{ end }}{{ include "podsense.text" $one }}{{ end }}
+{{- else }}{{ include "podsense.text" $set }}{{ end }}
+{{- end }}
+
 {{- /* Networks that the server may fetch from though they are private: `fetch.allow_cidrs`. */}}
 {{- define "podsense.fetchNetworks" -}}
-{{- $set := dig "fetch" "allow_cidrs" list .Values.config }}
-{{- range $name, $value := .Values.configEnv }}{{ if eq $name "PODSENSE_FETCH_ALLOW_CIDRS" }}{{ $set = $value }}{{ end }}{{ end }}
-{{- range .Values.env }}{{ if eq .name "PODSENSE_FETCH_ALLOW_CIDRS" }}{{ $set = default "" .value }}{{ end }}{{ end }}
-{{- if kindIs "string" $set }}{{ $set = splitList "," $set }}{{ end }}
-{{- range $set }}{{ with trim . }}
+{{- range splitList "," (include "podsense.setting" (list . "fetch.allow_cidrs" "fetch-allow-cidrs")) }}{{ with trim . }}
 - ipBlock: {cidr: {{ contains "/" . | ternary . (printf "%s/%s" . (contains ":" . | ternary "128" "32")) | quote }}}
 {{- end }}{{ end }}
+{{- end }}
+
+{{- /* Ports that URLs may name: `fetch.ports`. */}}
+{{- define "podsense.fetchPorts" -}}
+{{- range splitList "," (include "podsense.setting" (list . "fetch.ports" "fetch-ports") | default "80,443") }}
+- {port: {{ trim . | int }}, protocol: TCP}
+{{- end }}
 {{- end }}
 
 {{- define "podsense.dnsEgress" -}}

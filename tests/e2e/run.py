@@ -27,10 +27,11 @@ import ingress
 import install
 import network
 import transcoding
+import upgrades
 
 import scripts
 
-MODULES = (install, scripts, disruption, failure, transcoding, ingress, network, autoscaling, dashboards)
+MODULES = (install, upgrades, scripts, disruption, failure, transcoding, ingress, network, autoscaling, dashboards)
 FOLDER = cluster.ROOT / "build/e2e"
 
 

@@ -141,6 +141,18 @@ Load Stats::load() const {
   return load;
 }
 
+Stats::Queues Stats::queues() const {
+  Queues all;
+  for (const ModelStatus& status : catalog_.status()) {
+    if (status.served && status.served->queue) {
+      const auto load = status.served->queue->load();
+      all.waiting += load.waiting;
+      all.running += load.running;
+    }
+  }
+  return all;
+}
+
 Report Stats::report() const {
   Report report{.load = load(),
                 .totals = registry_.totals(),

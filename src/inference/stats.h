@@ -77,6 +77,13 @@ class Stats {
   /// The number of those models.
   [[nodiscard]] std::size_t out_of_reach() const;
 
+  /// Of all models together.
+  struct Queues {
+    std::size_t waiting = 0;
+    std::size_t running = 0;
+  };
+  [[nodiscard]] Queues queues() const;
+
   [[nodiscard]] Report report() const;
   [[nodiscard]] Duration uptime() const { return clock_.now() - begun_; }
 

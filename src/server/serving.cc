@@ -365,6 +365,10 @@ void Serving::add_gauges() {
         [this] { return static_cast<double>(scheduler_.overdue().runs); });
   watch("podsense_requests_in_flight",
         [this] { return http_ ? static_cast<double>(in_flight()) : 0.0; });
+  watch("podsense_requests_waiting",
+        [this] { return static_cast<double>(stats_->queues().waiting); });
+  watch("podsense_requests_running",
+        [this] { return static_cast<double>(stats_->queues().running); });
   watch("podsense_ready", [this] { return !lifecycle_.closed && catalog_->ready() ? 1.0 : 0.0; });
   watch("podsense_build_info", [] { return 1.0; },
         {{"version", build_info().version},

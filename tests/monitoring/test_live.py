@@ -122,6 +122,8 @@ class Live(unittest.TestCase):
                       'podsense_requests_total{code="OVERLOADED"} > 0',
                       'podsense_requests_total{code="UNSUPPORTED_MEDIA_TYPE"} > 0',
                       "podsense_slow_requests_total > 0",
+                      "podsense_requests_waiting > 0 == on() sum(podsense_queue_depth)",
+                      "podsense_requests_running > 0 == on() sum(podsense_in_flight)",
                       "podsense_saturation > 1"):
             self.wait_for_value(query, query)
 

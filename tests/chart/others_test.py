@@ -291,6 +291,23 @@ class Settings(unittest.TestCase):
         self.assertEqual("podsense", policy["targetRefs"][0]["name"])
         self.assertEqual("System", policy["validation"]["wellKnownCACertificates"])
 
+    def test_an_endpoint_picker_may_choose_the_pod(self):
+        for more, port in (({}, 8080), ({"envoy": {"enabled": True, "mode": "sidecar", "port": 8081}}, 8081)):
+            pool = {"enabled": True, "picker": "my-picker", "pickerPort": 9003}
+            objects = render({"gateway": {"enabled": True, "weight": 90, "inferencePool": pool, "backendRefs": [{"name": "canary", "port": 80}]}, **more})
+            spec = objects["InferencePool", "podsense"]["spec"]
+            self.assertEqual({"name": "my-picker", "port": {"number": 9003}, "failureMode": "FailOpen"}, spec["endpointPickerRef"])
+            self.assertEqual([{"number": port}], spec["targetPorts"])
+            template = server(objects)["spec"]["template"]
+            self.assertLessEqual(spec["selector"]["matchLabels"].items(), template["metadata"]["labels"].items())
+            self.assertEqual("podsense", template["metadata"]["labels"]["inference.networking.k8s.io/engine-type"])
+            first, second = objects["HTTPRoute", "podsense"]["spec"]["rules"][0]["backendRefs"]
+            self.assertEqual({"group": "inference.networking.k8s.io", "kind": "InferencePool", "name": "podsense", "weight": 90}, first)
+            self.assertEqual("canary", second["name"])
+        self.assertNotIn("engine-type", str(render({"gateway": {"enabled": True}})))
+        said = refusal({"gateway": {"enabled": True, "inferencePool": {"enabled": True}}, "envoy": {"enabled": True}})
+        self.assertIn("past envoy.mode=deployment", said)
+
     def test_ingress_controllers_are_told_to_speak_tls_to_the_pods(self):
         values = {"tls": {"secretName": "web"}, "ingress": {"enabled": True, "alb": {"enabled": True}}}
         notes = render(values)["Ingress", "podsense"]["metadata"]["annotations"]

@@ -61,6 +61,9 @@ annotations:
 {{- define "podsense.podLabels" -}}
 {{- $root := index . 0 }}
 {{- $labels := merge (include (index . 1) $root | fromYaml) $root.Values.podLabels $root.Values.commonLabels }}
+{{- if and (eq (index . 1) "podsense.selector") $root.Values.gateway.enabled ($root.Values.gateway.inferencePool).enabled }}
+{{- $labels = merge $labels (dict "inference.networking.k8s.io/engine-type" "podsense") }}
+{{- end }}
 {{- include "podsense.texts" (merge $labels (dict "app.kubernetes.io/part-of" "podsense")) | trim }}
 {{- end }}
 
@@ -203,6 +206,9 @@ app.kubernetes.io/component: envoy
 {{- $v := .Values }}
 {{- if and $v.autoscaling.enabled $v.keda.enabled }}
 {{- fail "autoscaling.enabled and keda.enabled: KEDA makes an HPA of its own; switch one off" }}
+{{- end }}
+{{- if and $v.gateway.enabled ($v.gateway.inferencePool).enabled (eq (include "podsense.envoyMode" .) "deployment") }}
+{{- fail "gateway.inferencePool leads to the pods, past envoy.mode=deployment: switch one off, or use envoy.mode=sidecar" }}
 {{- end }}
 {{- if and $v.autoscaling.enabled (gt (int $v.autoscaling.minReplicas) (int $v.autoscaling.maxReplicas)) }}
 {{- fail (printf "autoscaling.minReplicas (%d) is above autoscaling.maxReplicas (%d)" (int $v.autoscaling.minReplicas) (int $v.autoscaling.maxReplicas)) }}

@@ -316,6 +316,83 @@ class Settings(unittest.TestCase):
             self.assertEqual("HTTPS", notes[key])
 
 
+class Deployments(unittest.TestCase):
+    VALUES = {
+        "fullnameOverride": "web", "config": {"limits": {"max_body_bytes": 10485760}}, "configEnv": {"A": 1, "B": 2},
+        "service": {"type": "NodePort", "nodePort": 30001}, "secret": {"create": True, "data": {"K": "v"}, "asEnv": True},
+        "models": {"source": "pvc"}, "ingress": {"enabled": True}, "gateway": {"enabled": True}, "loadBalancer": {"enabled": True},
+        "metrics": {"serviceMonitor": {"enabled": True}, "prometheusRule": {"enabled": True}}, "podDisruptionBudget": {"name": "mine"},
+        "deployments": {
+            "vision": {"extraArgs": ["--only-models=efficientnet-lite0"], "autoscaling": {"maxReplicas": 20},
+                       "resources": {"requests": {"cpu": "1"}}, "configEnv": {"B": None, "C": 3}},
+            "rows": {"autoscaling": {"enabled": False}, "replicaCount": 1, "networkPolicy": {"enabled": False},
+                     "ingress": {"enabled": True, "hosts": [{"host": "rows.test", "paths": [{"path": "/", "pathType": "Prefix"}]}]}},
+        },
+    }  # fmt: skip
+
+    def setUp(self):
+        self.objects = render(self.VALUES)
+
+    def spec(self, name):
+        return self.objects["Deployment", name]["spec"]["template"]["spec"]
+
+    def test_each_has_objects_of_its_own_and_what_there_is_once_is_shared(self):
+        names = {kind: sorted(n for k, n in self.objects if k == kind) for kind, _ in self.objects}
+        self.assertEqual(["web", "web-rows", "web-vision"], names["Deployment"])
+        self.assertEqual(["web", "web-vision"], names["HorizontalPodAutoscaler"])
+        self.assertEqual(["web", "web-vision"], names["NetworkPolicy"])
+        self.assertEqual(["mine", "web-vision"], names["PodDisruptionBudget"])  # one pod has none
+        self.assertEqual(["web", "web-rows"], names["Ingress"])
+        self.assertEqual(["web"], names["HTTPRoute"])
+        for kind in ("ServiceMonitor", "PrometheusRule"):
+            self.assertEqual(["web", "web-rows", "web-vision"], names[kind])
+        for kind in ("ServiceAccount", "Secret", "PersistentVolumeClaim"):
+            self.assertEqual(1, len(names[kind]), kind)
+        for name in names["Deployment"]:
+            spec = self.spec(name)
+            self.assertEqual(("web", "web"), (spec["serviceAccountName"], spec["containers"][0]["envFrom"][-1]["secretRef"]["name"]))
+            claims = [v["persistentVolumeClaim"]["claimName"] for v in spec["volumes"] if "persistentVolumeClaim" in v]
+            self.assertEqual(["web-models"], claims)
+
+    def test_what_is_given_replaces_and_the_rest_is_shared(self):
+        vision, rows = self.spec("web-vision")["containers"][0], self.spec("web-rows")["containers"][0]
+        self.assertIn("--only-models=efficientnet-lite0", vision["args"])
+        self.assertNotIn("--only-models=efficientnet-lite0", rows["args"])
+        self.assertEqual(("1", "256Mi"), (vision["resources"]["requests"]["cpu"], vision["resources"]["requests"]["memory"]))
+        self.assertEqual({"A": "1", "C": "3"}, self.objects["ConfigMap", "web-vision"]["data"])
+        self.assertEqual({"A": "1", "B": "2"}, self.objects["ConfigMap", "web-rows"]["data"])
+        self.assertIn("10485760\n", self.objects["ConfigMap", "web-vision-config"]["data"]["podsense.yaml"])
+        self.assertEqual(20, self.objects["HorizontalPodAutoscaler", "web-vision"]["spec"]["maxReplicas"])
+        self.assertEqual("web-vision", self.objects["HorizontalPodAutoscaler", "web-vision"]["spec"]["scaleTargetRef"]["name"])
+        self.assertEqual(1, self.objects["Deployment", "web-rows"]["spec"]["replicas"])
+
+    def test_no_selector_meets_anothers_pods_and_no_node_port_is_taken_twice(self):
+        labels = {n: o["spec"]["template"]["metadata"]["labels"] for (k, n), o in self.objects.items() if k == "Deployment"}
+        seen = 0
+        for (kind, name), o in self.objects.items():
+            spec = o.get("spec", {})
+            selector = {"Service": spec.get("selector"), "Deployment": spec.get("selector", {}).get("matchLabels"),
+                        "NetworkPolicy": spec.get("podSelector", {}).get("matchLabels"),
+                        "PodDisruptionBudget": spec.get("selector", {}).get("matchLabels")}.get(kind)  # fmt: skip
+            if selector:
+                seen += 1
+                self.assertEqual(1, sum(selector.items() <= its.items() for its in labels.values()), (kind, name))
+        self.assertGreater(seen, 10)
+        ports = [p["nodePort"] for o in kinds(self.objects, "Service") for p in o["spec"]["ports"] if "nodePort" in p]
+        self.assertEqual([30001], ports)
+        for monitor in kinds(self.objects, "ServiceMonitor"):
+            wanted = monitor["spec"]["selector"]["matchLabels"].items()
+            self.assertEqual(1, sum(wanted <= s["metadata"]["labels"].items() for s in kinds(self.objects, "Service")))
+
+    def test_what_cannot_be_is_refused(self):
+        for one, word in [({"no-such-value": 1}, "no-such-value"), ({"models": {"source": "pvc"}}, "existingClaim"),
+                          ({"autoscaling": {"minReplicas": 9, "maxReplicas": 3}}, "minReplicas")]:  # fmt: skip
+            self.assertIn(word, refusal({"deployments": {"a": one}}))
+        self.assertIn("deployments", refusal({"deployments": {"a.b": {}}}))
+        self.assertIn("longer than 53", refusal({"deployments": {"a" * 50: {}}}))
+        self.assertTrue(render({"deployments": {"a": {}}})["Deployment", "podsense-a"])
+
+
 class Egress(unittest.TestCase):
     def rules(self, arguments=(), **values):
         policy = render(values, arguments=arguments)["NetworkPolicy", "podsense"]["spec"]["egress"]

@@ -116,4 +116,30 @@ def restricted_namespace(_):
         cluster.wait_ready(name, 1)
 
 
-SCENARIOS = ((helm_nodeport, True), (kustomize_overlays, False), (raw_manifests, True), (restricted_namespace, False))
+def several_deployments(_):
+    """One release with a Deployment for pictures and one for rows beside it: each serves its own models, and goes with the release."""
+    with cluster.namespace(NAMESPACE):
+        parts = {"pictures": {"extraArgs": ["--only-models=efficientnet-lite0"], "autoscaling": {"enabled": False}, "replicaCount": 1},
+                 "rows": {"extraArgs": ["--only-models=random-forest"], "autoscaling": {"minReplicas": 1, "maxReplicas": 2}}}  # fmt: skip
+        cluster.helm_install("podsense", NAMESPACE, "--set", "autoscaling.enabled=false,replicaCount=1,resources.requests.cpu=50m",
+                             "--set-json", f"deployments={json.dumps(parts)}")  # fmt: skip
+        served = {}
+        for deployment in cluster.items("deployments", NAMESPACE):
+            name = deployment["metadata"]["name"]
+            selector = ",".join(f"{key}={value}" for key, value in deployment["spec"]["selector"]["matchLabels"].items())
+            (pod,) = cluster.pods(NAMESPACE, selector)
+            status, body = fetch(f"http://{pod['status']['podIP']}:8080/health")
+            served[name] = sorted(model["name"] for model in json.loads(body)["models"]) if status == 200 else status
+            backends = {a["ip"] for s in cluster.get(f"endpoints {name}", NAMESPACE)["subsets"] for a in s["addresses"]}
+            if backends != {pod["status"]["podIP"]}:
+                raise Failure(f"the Service {name} leads to {backends}, and its pod is {pod['status']['podIP']}")
+        wanted = {"podsense": ["efficientnet-lite0", "random-forest", "simulated"], "podsense-pictures": ["efficientnet-lite0"],
+                  "podsense-rows": ["random-forest"]}  # fmt: skip
+        if served != wanted:
+            raise Failure(f"served: {served}")
+        cluster.helm(f"uninstall podsense -n {NAMESPACE} --wait --timeout 120s")
+        if left := cluster.items("deployments,services,hpa,networkpolicies,configmaps -l app.kubernetes.io/part-of=podsense", NAMESPACE):
+            raise Failure(f"uninstalled, yet there are {[o['metadata']['name'] for o in left]}")
+
+
+SCENARIOS = ((helm_nodeport, True), (several_deployments, False), (kustomize_overlays, False), (raw_manifests, True), (restricted_namespace, False))

@@ -2,38 +2,41 @@
 
 import contextlib
 import json
+import os
 import pathlib
 import re
 import subprocess
 import sys
 import tempfile
+import threading
 
 import cluster
 import ingress
 import yaml
 from cluster import Failure, kubectl
+from disruption import pause
 from load import load, photos, rows
 
 sys.path[:0] = [str(cluster.ROOT / name) for name in ("tests/monitoring", "tests/integration")]
 import panels  # noqa: E402
-from prometheus import Prometheus  # noqa: E402
+from prometheus import Prometheus, free_port  # noqa: E402
 
 NAMESPACE = "podsense"  # as the dashboards' tests call everything
-# What the kit's cluster does not have; test_live has their recorded series.
-ABSENT = {"kube-state-metrics", "ingress-nginx", "cert-manager", "tls.secretName"}
+# What the cluster of these tests does not have; test_live has their recorded series.
+ABSENT = {"ingress-nginx", "cert-manager", "tls.secretName"}
 # Envoy Gateway's routes, and what need not happen while somebody looks.
 ELSEWHERE = ("route/", "changes(", 'result="ok"')
 VALUES = ("envoy.enabled=true,ingress.enabled=true,ingress.className=nginx,ingress.hosts[0].host=ingress.test,"
           "ingress.hosts[0].paths[0].path=/,ingress.hosts[0].paths[0].pathType=Prefix,gateway.enabled=true,"
-          "gateway.hostnames[0]=gateway.test,gateway.grpcHostnames[0]=grpc.test,autoscaling.enabled=false,"
-          "replicaCount=1,envoy.replicas=1,networkPolicy.enabled=false,metrics.prometheusRule.enabled=true,"
+          "gateway.hostnames[0]=gateway.test,gateway.grpcHostnames[0]=grpc.test,autoscaling.minReplicas=1,"
+          "autoscaling.maxReplicas=2,envoy.replicas=1,networkPolicy.enabled=false,metrics.prometheusRule.enabled=true,"
           "metrics.serviceMonitor.enabled=true")
 
 
 def targets(job, namespace, port, path="/metrics", selector=""):
     """Pods as the Prometheus Operator labels them."""
     found = [
-        {"targets": [f"{pod['status']['podIP']}:{port}"],
+        {"targets": [f"{pod['status'].get('podIP')}:{port}"],
          "labels": {"namespace": namespace, "pod": pod["metadata"]["name"]}}
         for pod in cluster.items(f"pods {selector}", namespace)
     ]  # fmt: skip
@@ -53,9 +56,26 @@ def cadvisor():
             proxy.terminate()
 
 
-def rules(folder):
+@contextlib.contextmanager
+def kube_state_metrics():
+    """Its own program, on this machine, asking the cluster."""
+    program = cluster.output("scripts/kube-state-metrics.sh", timeout=1200)
+    config = os.environ.get("KUBECONFIG") or os.path.expanduser("~/.kube/config")
+    ports = [free_port(), free_port()]
+    words = [program, "--kubeconfig", config, "--host=127.0.0.1", "--telemetry-host=127.0.0.1", "--port", str(ports[0]),
+             "--telemetry-port", str(ports[1]), "--resources=deployments,replicasets,pods,horizontalpodautoscalers"]  # fmt: skip
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            cluster.wait_answers(f"http://127.0.0.1:{ports[0]}/healthz")
+            yield {"job_name": "kube-state-metrics", "honor_labels": True,
+                   "static_configs": [{"targets": [f"127.0.0.1:{ports[0]}"]}]}  # fmt: skip
+        finally:
+            process.terminate()
+
+
+def rules(folder, values=VALUES):
     """The chart's, as the operator hands them on."""
-    shown = cluster.helm(f"template podsense {cluster.CHART} -n {NAMESPACE} --set {VALUES} -s templates/prometheusrule.yaml")
+    shown = cluster.helm(f"template podsense {cluster.CHART} -n {NAMESPACE} --set {values} -s templates/prometheusrule.yaml")
     path = pathlib.Path(folder, "rules.yaml")
     path.write_text(json.dumps(yaml.safe_load(shown.stdout)["spec"]), "utf-8")
     return path
@@ -72,7 +92,7 @@ def asked():
 
 
 def panels_have_data(context):
-    """Every panel of what runs here has data: PodSense, its Envoy, Traefik's Ingress and routes, the kubelet."""
+    """Every panel of what runs here has data: PodSense, Envoy, Traefik's Ingress and routes, the kubelet, kube-state-metrics."""
     with ingress.controller() as url, cluster.namespace(NAMESPACE), tempfile.TemporaryDirectory() as folder:
         ingress.make_gateway(NAMESPACE)
         # The CRDs of the operator are not here: its objects are rendered, not applied.
@@ -87,7 +107,7 @@ def panels_have_data(context):
             targets("traefik", "traefik", 9100),
         ]
         with contextlib.ExitStack() as stack:
-            scraped.append(stack.enter_context(cadvisor()))
+            scraped += [stack.enter_context(cadvisor()), stack.enter_context(kube_state_metrics())]
             for host in ("ingress.test", "gateway.test"):
                 stack.enter_context(rows(url, 5, "-H", f"Host: {host}"))
             server = scraped[0]["static_configs"][0]["targets"][0].replace("8000", "8080")
@@ -120,4 +140,63 @@ def look(prometheus):
     return count
 
 
-SCENARIOS = ((panels_have_data, False),)
+@contextlib.contextmanager
+def pods_as_they_come(folder):
+    """The server's pods of the namespace, as the operator's monitors find them; Debian's Prometheus cannot ask the API itself."""
+    path, stop = pathlib.Path(folder, "pods.json"), threading.Event()
+    selector = f"-l {cluster.LABEL}"
+
+    def follow():
+        while True:
+            found = [pod for pod in targets("", NAMESPACE, 8000, selector=selector)["static_configs"] if "None" not in pod["targets"][0]]
+            path.with_suffix(".new").write_text(json.dumps(found), "utf-8")
+            path.with_suffix(".new").replace(path)
+            if stop.wait(0.5):
+                return
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    try:
+        yield {"job_name": "podsense", "file_sd_configs": [{"files": [str(path)], "refresh_interval": "1s"}]}
+    finally:
+        stop.set()
+        thread.join()
+
+
+def alerts_tell_the_truth(_):
+    """In a real Prometheus: none after a scale to zero or an uninstall, one where pods are wanted and none can be."""
+    on = ("autoscaling.enabled=false,replicaCount=1,resources.requests.cpu=50m,networkPolicy.enabled=false,metrics.prometheusRule.enabled=true,"
+          "metrics.serviceMonitor.enabled=true,metrics.prometheusRule.rules.PodSenseNoPodReady.for=3s")
+    with cluster.namespace(NAMESPACE), tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        cluster.helm_install("podsense", NAMESPACE, "--set", on.partition(",metrics")[0])
+        scraped = [stack.enter_context(pods_as_they_come(folder)), stack.enter_context(kube_state_metrics())]
+        prometheus = stack.enter_context(Prometheus({}, [rules(folder, on)], more=scraped))
+        deployment = f"-n {NAMESPACE} scale deployment/podsense --replicas"
+        replicas = 'kube_deployment_spec_replicas{deployment="podsense"}'
+        firing = 'ALERTS{alertname="PodSenseNoPodReady",alertstate="firing"}'
+
+        def see(query, what):
+            cluster.wait_until(lambda: prometheus.values(query), what, timeout=60)
+
+        def quiet(what):
+            """For three times as long as the alert waits."""
+            cluster.wait_until(lambda: prometheus.values("count(podsense_ready) or vector(0)") == [0], "no pod is scraped")
+            pause(10)
+            if prometheus.values(f"count_over_time({firing}[9s])"):
+                raise Failure(f"{what}: it says that no pod is ready")
+
+        see("podsense_job:ready_pods:sum == 1", "a pod that is ready")
+        see("podsense_deployment:info", "whose Deployment it is")
+        kubectl(f"{deployment}=0")
+        see(f"{replicas} == 0", "a scale to zero")
+        quiet("scaled to zero")
+        kubectl(f"-n {NAMESPACE} set image deployment/podsense podsense=nowhere.invalid/podsense:0")
+        kubectl(f"{deployment}=1")
+        see(firing, "an alert, since a pod is wanted and cannot start")
+        cluster.helm(f"uninstall podsense -n {NAMESPACE} --wait --timeout 120s")
+        see(f"absent({replicas})", "the end of the Deployment")
+        cluster.wait_until(lambda: not prometheus.values(firing), "the end of the alert", timeout=60)
+        quiet("uninstalled")
+
+
+SCENARIOS = ((panels_have_data, False), (alerts_tell_the_truth, False))

@@ -56,7 +56,9 @@ cp k8s/deployment.yaml "$work/served/nodeport-raw.yaml"
 cp k8s/ingress.yaml "$work/served/ingress-raw.yaml"
 cp "$work"/served/{overlays-,component-}*.yaml "$work"/served/*-raw.yaml "$work/all/"
 cp k8s/load/job.yaml "$work/all/load-job.yaml"
-for example in examples/kserve/*.yaml; do cp "$example" "$work/all/kserve-$(basename "$example")"; done
+for example in examples/{kserve,inference-gateway}/*.yaml; do
+  cp "$example" "$work/all/$(basename "$(dirname "$example")")-$(basename "$example")"
+done
 
 for version in "${versions[@]}"; do
   mapfile -t files < <(find "$work/all" -name '*.yaml' | sort)

@@ -5,8 +5,10 @@
 {{- range $name, $own := default dict $root.Values.deployments }}
 {{- $one := dict }}
 {{- include "podsense.oneDeployment" (list $root $name (default dict $own) $one) }}
+{{- with include $template $one | trim | trimPrefix "---" }}
 ---
-{{- include $template $one }}
+{{ trim . }}
+{{- end }}
 {{- end }}
 {{- end }}
 

@@ -69,7 +69,7 @@ class Presets(unittest.TestCase):
         self.assertEqual((2, 10), (hpa["spec"]["minReplicas"], hpa["spec"]["maxReplicas"]))
         self.assertEqual({"cpu": 70, "memory": 80}, targets(hpa))
         self.assertEqual((0, 300), windows(hpa))
-        self.assertEqual({"cpu": "250m", "memory": "352Mi"}, requests(objects))
+        self.assertEqual({"cpu": "250m", "memory": "288Mi"}, requests(objects))
         self.assertEqual({"cpu": "1000m", "memory": "1Gi"}, limits(objects))
         quota = kinds(objects, "ResourceQuota")[0]["spec"]["hard"]
         self.assertEqual({"requests.cpu": "4", "requests.memory": "4Gi"}, quota)

@@ -142,4 +142,28 @@ def several_deployments(_):
             raise Failure(f"uninstalled, yet there are {[o['metadata']['name'] for o in left]}")
 
 
-SCENARIOS = ((helm_nodeport, True), (several_deployments, False), (kustomize_overlays, False), (raw_manifests, True), (restricted_namespace, False))
+def production_without_zones(_):
+    """The production preset on a node that is in no zone: no pod stays Pending."""
+    with cluster.namespace(NAMESPACE):
+        cluster.helm_install("podsense", NAMESPACE, "-f", f"{cluster.CHART}/values-production.yaml", "--set",
+                             "resources.requests.cpu=20m,resources.requests.memory=128Mi,metrics.serviceMonitor.enabled=false")  # fmt: skip
+        cluster.wait_ready(NAMESPACE, 5)
+
+
+def the_quota_has_room_for_the_maximum_and_an_update(_):
+    """The ml-inference preset with all the pods that it may have is rolled within its own quota."""
+    with cluster.namespace("ml-inference") as name:
+        most = 10
+        cluster.helm_install("ml", name, "-f", f"{cluster.CHART}/values-ml-inference.yaml", "--set",
+                             f"resources.requests.cpu=20m,autoscaling.minReplicas={most},namespace.create=false")  # fmt: skip
+        cluster.wait_ready(name, most)
+        kubectl(f"-n {name} rollout restart deployment/ml-inference-api")
+        cluster.wait_rollout(name, "ml-inference-api")
+        cluster.wait_ready(name, most)
+        refused = [e["message"] for e in cluster.items("events --field-selector reason=FailedCreate", name) if "quota" in e["message"]]
+        if not cluster.items("resourcequotas", name) or refused:
+            raise Failure(f"quota: {refused[:1] or 'there is none'}")
+
+
+SCENARIOS = ((helm_nodeport, True), (several_deployments, False), (production_without_zones, False),
+             (the_quota_has_room_for_the_maximum_and_an_update, False), (kustomize_overlays, False), (raw_manifests, True), (restricted_namespace, False))

@@ -370,6 +370,12 @@ Result<load::Options> to_options(LoadFlags& flags, const CLI::App& app) {
     options.timeout = hours(1000);
   }
   Result<void> done = check_habit(flags);
+  const bool closed =
+      !options.rate && options.shape.empty() && options.trace.empty() && !options.find_max;
+  if (done && closed && app.count("--max-connections") > 0) {
+    done = fail(ErrorCode::kInvalidArgument,
+                "--max-connections is for open loops; a closed loop has as many as workers: -c N");
+  }
   done = done ? set_targets(flags) : done;
   done = done ? set_body(flags, app) : done;
   done = done ? set_headers(flags) : done;

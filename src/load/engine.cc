@@ -41,7 +41,9 @@ T share(T total, unsigned part, unsigned parts) {
 /// One thread. Everything but the constructor, `post` and the atomics runs on it.
 class Engine::Part final {
  public:
-  Part(const Plan& plan, unsigned number) : plan_(plan), number_(number) {}
+  /// @param taken  requests of a closed loop that some part has taken
+  Part(const Plan& plan, unsigned number, std::atomic<std::uint64_t>& taken)
+      : plan_(plan), number_(number), taken_(taken) {}
   ~Part() {
     context_.stop();
     if (thread_.joinable()) {
@@ -128,7 +130,7 @@ class Engine::Part final {
   [[nodiscard]] const Results& results(std::size_t target) const {
     return lanes_[target]->recorder->results();
   }
-  [[nodiscard]] const GeneratorUse& use() const { return use_; }
+  [[nodiscard]] GeneratorUse use() const { return use_.value_or(GeneratorUse{}); }
   [[nodiscard]] std::size_t in_flight() const {
     std::size_t sum = 0;
     for (const auto& lane : lanes_) {
@@ -211,7 +213,6 @@ class Engine::Part final {
       next_ = schedule_->next();
       pace();
     } else {
-      left_ = share(plan_.requests, number_, plan_.threads);
       workers_.resize(share(plan_.workers, number_, plan_.threads));
       for (std::size_t i = 0; i < workers_.size(); ++i) {
         workers_[i].next = start_;
@@ -272,10 +273,14 @@ class Engine::Part final {
     });
   }
 
+  [[nodiscard]] bool used_up() const {
+    return taken_.load(std::memory_order_relaxed) >= plan_.requests;
+  }
+
   void turn(std::size_t number) {
     const TimePoint at = now();
-    if (stopped_ || left_ == 0 || at >= start_ + plan_.duration) {
-      stopped_ = stopped_ || left_ == 0 || at >= start_ + plan_.duration;
+    if (stopped_ || used_up() || at >= start_ + plan_.duration) {
+      stopped_ = true;
       check_end();
       return;
     }
@@ -284,13 +289,21 @@ class Engine::Part final {
       later(number, worker.next);
       return;
     }
-    if (plan_.worker_rate > 0) {
-      worker.next = at + Duration(static_cast<Duration::rep>(1e9 / plan_.worker_rate));
+    // Parts take from one store: where they have different numbers of workers, or go on at
+    // different speeds, none is through before the others.
+    const std::uint64_t index = taken_.fetch_add(1, std::memory_order_relaxed);
+    if (index >= plan_.requests) {
+      stopped_ = true;
+      check_end();
+      return;
     }
-    --left_;
-    const std::uint64_t index = (turns_ * plan_.threads) + number_;
-    // By this part's own turns: parts that go on at different speeds keep the shares all the same.
-    const unsigned target = turns_order_[(turns_++ + number_) % turns_order_.size()];
+    if (plan_.worker_rate > 0) {
+      // From when it was allowed, not from when the timer fired: the rate is kept. A worker that
+      // was held up may make up for one request.
+      const Duration period(static_cast<Duration::rep>(1e9 / plan_.worker_rate));
+      worker.next = std::max(worker.next + period, at);
+    }
+    const unsigned target = turns_order_[index % turns_order_.size()];
     const Ticket ticket{.index = index,
                         .worker = static_cast<std::uint32_t>(number),
                         .intended = at,
@@ -327,25 +340,34 @@ class Engine::Part final {
         for (auto& lane : lanes_) {
           lane->transport->check_time(now());
         }
+        if (begun_ && !plan_.shape && used_up()) {  // by others: workers here may pause for long
+          stopped_ = true;
+          check_end();
+        }
         sweep();
       }
     });
   }
 
   void check_end() {
-    if (!begun_ || !stopped_ || in_flight() > 0) {
+    if (!begun_ || !stopped_) {
+      return;
+    }
+    if (!use_) {  // as long as it sent: waiting for late answers costs nothing
+      use_ = use_of_thread(time_before_, ThreadTime::now(), now() - start_);
+    }
+    if (in_flight() > 0) {
       return;
     }
     const MutexLock lock(mutex_);
     if (ended_) {
       return;
     }
-    use_ = use_of_thread(time_before_, ThreadTime::now(), now() - start_);
     ended_ = true;
     // A closed loop with a number of requests is over with its last answer, not when a worker's
     // pause or the watching thread's next look has passed.
-    const bool used_up = !plan_.shape && left_ == 0 && !cut_short_;
-    ended_at_ = used_up && last_finished_ > start_ ? last_finished_ : now();
+    const bool through = !plan_.shape && used_up() && !cut_short_;
+    ended_at_ = through && last_finished_ > start_ ? last_finished_ : now();
     ended_signal_.notify_all();
   }
 
@@ -363,14 +385,13 @@ class Engine::Part final {
   bool cut_short_ = false;
   TimePoint last_finished_;
   ThreadTime time_before_;
-  GeneratorUse use_;
+  std::optional<GeneratorUse> use_;
 
   std::optional<Schedule> schedule_;
   std::optional<Schedule::Arrival> next_;
 
   std::vector<Worker> workers_;
-  std::uint64_t left_ = 0;
-  std::uint64_t turns_ = 0;
+  std::atomic<std::uint64_t>& taken_;
   std::size_t busy_ = 0;
 
   Mutex mutex_;
@@ -387,7 +408,7 @@ Result<std::unique_ptr<Engine>> Engine::create(const Plan& plan,
                                                const std::vector<MakeTransport>& make) {
   std::unique_ptr<Engine> engine(new Engine(plan));
   for (unsigned i = 0; i < plan.threads; ++i) {
-    auto part = std::make_unique<Part>(engine->plan_, i);
+    auto part = std::make_unique<Part>(engine->plan_, i, engine->taken_);
     if (auto prepared = part->prepare(make); !prepared) {
       return fail(std::move(prepared.error()));
     }
@@ -512,8 +533,8 @@ std::vector<RequestRow> Engine::take_rows() {
 RunResults Engine::results() {
   const Duration window = plan_.duration - plan_.cool_down - plan_.warm_up;
   const Duration passed = std::max(Duration::zero(), ended_ - start_ - plan_.warm_up);
-  // Closed loops with a number of requests end when they end, open loops when they were meant to.
-  const bool early = interrupted_ || !plan_.shape || plan_.requests != UINT64_MAX;
+  // Closed loops end when they end, open loops when they were meant to.
+  const bool early = interrupted_ || !plan_.shape;
   Duration measured = early ? std::min(window, passed) : window;
   if (const auto end = interrupted_ ? std::nullopt : end_of_requests(plan_)) {
     measured = std::min(window, std::max(Duration::zero(), *end - plan_.warm_up));

@@ -48,6 +48,13 @@ bool is_open_loop(const Options& options) {
   return options.rate || !options.shape.empty() || !options.trace.empty() || options.find_max;
 }
 
+/// Until the request after the last would be due. Random arrivals: that is not known beforehand.
+Duration length_of(const Plan& plan, std::uint64_t requests) {
+  const double next = static_cast<double>(requests) + (plan.shape->is_rate() ? 0 : 1);
+  const double seconds = plan.arrivals == Arrivals::kEven ? plan.shape->moment_of(next) : HUGE_VAL;
+  return seconds < to_seconds(kForever) ? Duration(std::llround(seconds * 1e9)) : kForever;
+}
+
 Result<void> make_shape(const Options& options, Job& job) {
   Plan& plan = job.plan;
   if (!options.trace.empty()) {
@@ -73,6 +80,12 @@ Result<void> make_shape(const Options& options, Job& job) {
     plan.duration = options.window * 10;
     return {};
   }
+  if (options.requests && !options.duration &&
+      (options.shape.starts_with("ramp:") || options.shape.starts_with("steps:"))) {
+    return fail(
+        ErrorCode::kInvalidArgument,
+        "'" + options.shape + "' goes over the whole run: with -n give its length, --seconds");
+  }
   plan.duration = options.duration.value_or(options.requests ? kForever : std::chrono::seconds(10));
   const std::string text = options.rate ? "constant:" + format_rate(*options.rate) : options.shape;
   auto shape = parse_shape(text, plan.duration);
@@ -81,6 +94,9 @@ Result<void> make_shape(const Options& options, Job& job) {
   }
   plan.shape = std::move(*shape);
   job.circumstances.shape = text;
+  if (options.requests && !options.duration) {
+    plan.duration = length_of(plan, *options.requests);
+  }
   return {};
 }
 
@@ -364,6 +380,11 @@ Result<Job> make_job(const Options& options) {
     // More workers than requests would only open connections.
     plan.workers = static_cast<unsigned>(
         std::min<std::uint64_t>(options.connections.value_or(50), plan.requests));
+  }
+  if (plan.cool_down > Duration::zero() && plan.duration == kForever) {
+    return fail(ErrorCode::kInvalidArgument,
+                "--cooldown needs --seconds: it is not known before when the last of -n requests "
+                "is answered");
   }
   if (plan.warm_up + plan.cool_down >= plan.duration) {
     return fail(ErrorCode::kInvalidArgument, "warm-up and cool-down leave nothing of a run of " +

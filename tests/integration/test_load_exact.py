@@ -34,6 +34,33 @@ class Rates(unittest.TestCase):
         self.assertEqual((run.counts["ok"], run.report["measured_seconds"]), (50, 0.5), run)
         self.assertAlmostEqual(run.report["rates"]["offered"], 100)
 
+    def test_a_number_of_requests_may_have_a_cool_down_where_its_length_is_known(self):
+        with Double() as double:
+            run = Run(double.url, "-n", 50, "--qps", 100, "--warmup", "100ms", "--cooldown", "200ms")
+        self.assertEqual((run.counts["ok"], run.counts["outside_window"]), (20, 30), run)
+        self.assertAlmostEqual(run.report["measured_seconds"], 0.2)
+        self.assertEqual(run.report["plan"]["seconds"], 0.5)
+
+    def test_no_worker_is_idle_while_there_are_requests(self):
+        with Double(constant(0.06)) as double:  # three workers on two threads
+            run = Run(double.url, "-n", 30, "-c", 3, "--threads", 2)
+        self.assertEqual(run.counts["ok"], 30, run)
+        self.assertLess(run.report["measured_seconds"], 0.75, "0.6, or 0.9 where threads have fixed shares")
+
+    def test_workers_keep_their_rate(self):
+        with Double() as double, tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "log.csv"
+            Run(double.url, "-n", 30, "-c", 1, "-q", 50, "--log", path)
+            due = sorted(float(row["due_s"]) for row in csv.DictReader(path.read_text().splitlines()))
+        gaps = [after - before for before, after in zip(due, due[1:])]
+        self.assertEqual(len(gaps), 29)
+        self.assertLess(min(gaps), 0.02, "a late request is followed by one at its time: nothing adds up")
+
+    def test_a_short_run_has_a_length(self):
+        with Double() as double:
+            run = Run(double.url, "-n", 1, "-c", 1)
+        self.assertRegex(run.out, r"answered well, over [\d.]+ (µs|ms)\n")
+
     def test_there_are_no_more_workers_than_requests(self):
         with Double() as double:
             run = Run(double.url, "-n", 3)
@@ -84,7 +111,11 @@ class Ranges(unittest.TestCase):
     def test_flags_that_would_do_nothing_are_refused(self):
         for flags, needs in ((["--slo", "p99=1s"], "--find-max-qps"), (["--window", "1s"], "--find-max-qps"),
                              (["--search-to", 5], "--find-max-qps"), (["--trace-speed", 2], "--trace"),
-                             (["--keep-offset"], "--trace")):
+                             (["--keep-offset"], "--trace"), (["--max-connections", 5], "-c N"),
+                             (["-n", 5, "--cooldown", "1s"], "--seconds"),
+                             (["-n", 5, "--qps", 1, "--arrivals", "poisson", "--cooldown", "1s"], "--seconds"),
+                             (["-n", 5, "--shape", "ramp:1..9"], "--seconds"),
+                             (["-n", 5, "--shape", "steps:1,9"], "--seconds")):
             self.refused(flags, needs)
 
     def refused(self, flags, said, url=(URL,)):
@@ -125,6 +156,16 @@ class Verdicts(unittest.TestCase):
                       "--search-from", 50, "--search-to", 100, "--seconds", 8, "-t", "200ms")
         self.assertEqual(run.code, 3, run)
         self.assertEqual(run.report["search"]["max_qps"], 0)
+
+    def test_a_search_waits_for_what_may_still_time_out(self):
+        # One of 40 hangs for longer than the windows that decide: there all answers are quick.
+        with Double(lambda number: 30 if number % 40 == 39 else 0.0) as double:
+            run = Run(double.url, "--find-max-qps", "--slo", "p99=200ms,errors=1%", "--window", "400ms",
+                      "--search-from", 100, "--search-to", 100, "--seconds", 5, "-t", "2500ms")
+        step = run.report["search"]["steps"][0]
+        self.assertEqual((run.code, step["rate"], step["met"]), (3, 100, False), run)
+        self.assertIn("still under way", step["reason"])
+        self.assertEqual(schema_faults(run.report), "")
 
 
 class Generator(unittest.TestCase):

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <bit>
 
 #include "load/quantity.h"
 #include "load/report.h"
@@ -25,6 +26,33 @@ Result<void> check_targets(const Circumstances& one, const Circumstances& other)
                                                ": only runs on one target merge");
 }
 
+/// Rates are per second of one window, and slices of equal number stand for one moment.
+Result<void> check_plans(const Report& one, const Report& other) {
+  const Circumstances& a = one.circumstances;
+  const Circumstances& b = other.circumstances;
+  if (a.open_loop != b.open_loop) {
+    return fail(ErrorCode::kInvalidArgument,
+                "one report is of an open and one of a closed loop: their latencies do not mean "
+                "the same");
+  }
+  const auto length = [](const Circumstances& how) {
+    return (how.seconds > 0 ? format_number(how.seconds) + " s" : std::string("unknown length")) +
+           (how.warm_up_seconds > 0 ? ", warm-up " + format_number(how.warm_up_seconds) + " s"
+                                    : "") +
+           (how.cool_down_seconds > 0 ? ", cool-down " + format_number(how.cool_down_seconds) + " s"
+                                      : "");
+  };
+  const auto [narrow, wide] = std::minmax(one.results.slice_width, other.results.slice_width);
+  const bool fit = narrow > Duration::zero() && wide % narrow == Duration::zero() &&
+                   std::has_single_bit(static_cast<std::uint64_t>(wide / narrow));
+  if (a.seconds != b.seconds || a.warm_up_seconds != b.warm_up_seconds ||
+      a.cool_down_seconds != b.cool_down_seconds || !fit) {
+    return fail(ErrorCode::kInvalidArgument, "the reports are of runs of " + length(a) + " and " +
+                                                 length(b) + ": only runs of one length merge");
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Report> merge_reports(std::vector<Report> reports) {
@@ -37,11 +65,8 @@ Result<Report> merge_reports(std::vector<Report> reports) {
     if (auto same = check_targets(all.circumstances, next->circumstances); !same) {
       return fail(std::move(same.error()));
     }
-    if (next->results.slice_width != all.results.slice_width) {
-      return fail(ErrorCode::kInvalidArgument,
-                  "the reports have slices of " + format_duration(all.results.slice_width) +
-                      " and " + format_duration(next->results.slice_width) +
-                      ": only runs of one length merge");
+    if (auto alike = check_plans(all, *next); !alike) {
+      return fail(std::move(alike.error()));
     }
     Circumstances& how = all.circumstances;
     const Circumstances& other = next->circumstances;

@@ -8,7 +8,8 @@ namespace podsense::load {
 namespace {
 
 constexpr std::size_t kMostSamples = 32;
-constexpr std::size_t kMostSlices = 4000;
+/// A run that goes on for longer gets wider ones.
+constexpr std::size_t kMostSlices = 1000;
 
 /// @source gRPC's status codes, in their order
 constexpr std::array<std::string_view, 17> kGrpcNames{
@@ -59,6 +60,28 @@ bool is_success(int status) {
   return status == kGrpcOk || (status >= 200 && status < 300);
 }
 
+void Slice::merge(const Slice& other) {
+  offered += other.offered;
+  sent += other.sent;
+  failed += other.failed;
+  dropped += other.dropped;
+  done += other.done;
+  latency.merge(other.latency);
+  worst_lag = std::max(worst_lag, other.worst_lag);
+}
+
+void Results::widen_slices() {
+  for (std::size_t i = 1; i < slices.size(); ++i) {
+    if (i % 2 == 1) {
+      slices[i / 2].merge(slices[i]);
+    } else {
+      slices[i / 2] = std::move(slices[i]);
+    }
+  }
+  slices.resize((slices.size() + 1) / 2);
+  slice_width *= 2;
+}
+
 void Results::merge(const Results& other) {
   counts.planned += other.counts.planned;
   counts.sent += other.counts.sent;
@@ -86,15 +109,15 @@ void Results::merge(const Results& other) {
     errors[i] += other.errors[i];
   }
   samples.insert(other.samples.begin(), other.samples.end());
-  slices.resize(std::max(slices.size(), other.slices.size()));
+  slice_width = slices.empty() && !other.slices.empty() ? other.slice_width : slice_width;
+  while (!other.slices.empty() && slice_width < other.slice_width) {
+    widen_slices();
+  }
   for (std::size_t i = 0; i < other.slices.size(); ++i) {
-    slices[i].offered += other.slices[i].offered;
-    slices[i].sent += other.slices[i].sent;
-    slices[i].failed += other.slices[i].failed;
-    slices[i].dropped += other.slices[i].dropped;
-    slices[i].done += other.slices[i].done;
-    slices[i].latency.merge(other.slices[i].latency);
-    slices[i].worst_lag = std::max(slices[i].worst_lag, other.slices[i].worst_lag);
+    const auto at = i * static_cast<std::size_t>(other.slice_width.count()) /
+                    static_cast<std::size_t>(slice_width.count());
+    slices.resize(std::max(slices.size(), at + 1));
+    slices[at].merge(other.slices[i]);
   }
   generator.merge(other.generator);
   measured = std::max(measured, other.measured);
@@ -120,15 +143,16 @@ bool Recorder::measured(TimePoint intended) const {
   return at >= window_.begin && at < window_.end;
 }
 
-// Late answers lie behind the window's end and get slices of their own; a bound keeps a nonsense
-// moment from taking all memory.
-Slice& Recorder::slice_at(TimePoint moment) {
+// How long a run lasts is not always known before, and late answers lie behind its end: where there
+// would be too many slices they become wider.
+std::size_t Recorder::slice_of(TimePoint moment) {
   const Duration at = std::max(Duration::zero(), moment - window_.start);
-  const auto index = std::min(kMostSlices - 1, static_cast<std::size_t>(at / window_.slice_width));
-  if (results_.slices.size() <= index) {
-    results_.slices.resize(index + 1);
+  while (static_cast<std::size_t>(at / results_.slice_width) >= kMostSlices) {
+    results_.widen_slices();
   }
-  return results_.slices[index];
+  const auto index = static_cast<std::size_t>(at / results_.slice_width);
+  results_.slices.resize(std::max(results_.slices.size(), index + 1));
+  return index;
 }
 
 void Recorder::dropped(const Ticket& ticket) {
@@ -213,6 +237,8 @@ void Recorder::finished(const Outcome& outcome) {
     ++slice.failed;
     ++recent_.failed;
     recent_.failed_latency.record(latency);
+  } else {
+    recent_.failed_latency.record(latency);  // not failed, but it waited so long at least
   }
   if (!measured(outcome.ticket.intended)) {
     return;

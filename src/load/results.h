@@ -82,6 +82,7 @@ struct Slice {
   std::uint64_t done = 0;  ///< successful answers that came in this slice
   Histogram latency{Histogram::kCoarse};
   Duration worst_lag{};
+  void merge(const Slice& other);
 };
 
 /// What the generator itself took. The greatest of its threads and generators.
@@ -125,7 +126,10 @@ struct Results {
   Duration measured{};     ///< length of the window, cut short by an interrupt
   Duration last_answer{};  ///< from its begin to the last successful answer; at least `measured`
 
+  /// Slices of different width, which are the shorter one doubled some times, become the wider.
   void merge(const Results& other);
+  /// Slices of twice the width: two become one.
+  void widen_slices();
 };
 
 /// One request, as a log of all of them has it. Times are those of its target's window.
@@ -172,7 +176,7 @@ class Recorder {
     std::uint64_t failed = 0;
     std::uint64_t dropped = 0;
     Histogram latency{Histogram::kCoarse};
-    Histogram failed_latency{Histogram::kCoarse};
+    Histogram failed_latency{Histogram::kCoarse};  ///< also of what an interrupt ended
     Histogram send_lag{Histogram::kCoarse};
     void merge(const Recent& other);
   };
@@ -183,7 +187,8 @@ class Recorder {
  private:
   void unsent(const Outcome& outcome);
   [[nodiscard]] bool measured(TimePoint intended) const;
-  Slice& slice_at(TimePoint moment);
+  std::size_t slice_of(TimePoint moment);
+  Slice& slice_at(TimePoint moment) { return results_.slices[slice_of(moment)]; }
   void note_sample(const Outcome& outcome);
 
   Window window_;

@@ -52,8 +52,10 @@ struct SearchStep {
   unsigned windows = 0;
   Duration p50{};
   Duration p99{};
-  double errors = 0;  ///< share
+  bool p99_at_least = false;  ///< failed requests are at or below it
+  double errors = 0;          ///< share
   std::string reason;
+  std::string generator_limit;  ///< what was its own doing in that; empty: nothing
 };
 struct Search {
   std::string objective;

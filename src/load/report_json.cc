@@ -160,8 +160,10 @@ Json search_json(const Search& search) {
                      {"windows", step.windows},
                      {"p50", to_seconds(step.p50)},
                      {"p99", to_seconds(step.p99)},
+                     {"p99_at_least", step.p99_at_least},
                      {"errors", step.errors},
-                     {"reason", step.reason}});
+                     {"reason", step.reason},
+                     {"generator_limit", step.generator_limit}});
   }
   return {{"objective", search.objective},     {"max_qps", search.best},
           {"not_held_qps", search.not_held},   {"limited", search.limited},

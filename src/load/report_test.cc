@@ -89,6 +89,55 @@ TEST(RateJudge, TimeOutsAreLateAnswers) {
   EXPECT_GE(judge.step().p99, Duration(milliseconds(1990)));
 }
 
+TEST(RateJudge, WhatTimesOutAfterTheWindowsThatDecidedCountsToo) {
+  const auto slo = *Threshold::parse_objective("p99=100ms,errors=0.1%");
+  Recorder::Recent answered;
+  answered.ok = 96;
+  for (int i = 0; i < 96; ++i) {
+    answered.latency.record(milliseconds(5));
+  }
+  const auto decided = [&] {  // four of a hundred hang: nothing is known of them yet
+    RateJudge judge(slo, 100, false);
+    for (int i = 0; i < 3; ++i) {
+      judge.add(as_window(answered, seconds(1)));
+    }
+    EXPECT_TRUE(judge.step().stable) << judge.step().reason;
+    return judge;
+  };
+  Recorder::Recent late;
+  late.failed = 12;
+  late.failed_latency.record(seconds(20));
+  RateJudge failed = decided();
+  failed.end(as_window(late, {}));
+  EXPECT_FALSE(failed.step().met || failed.step().stable);
+  EXPECT_THAT(failed.step().reason, HasSubstr("errors is 4"));
+  EXPECT_THAT(failed.step().reason, HasSubstr("still under way"));
+  EXPECT_NEAR(failed.step().errors, 12.0 / 300, 1e-9);
+
+  Recorder::Recent cut;  // the search's time was up: they waited so long at least
+  for (int i = 0; i < 12; ++i) {
+    cut.failed_latency.record(seconds(8));
+  }
+  RateJudge unfinished = decided();
+  unfinished.end(as_window(cut, {}));
+  EXPECT_FALSE(unfinished.step().met);
+  EXPECT_TRUE(unfinished.step().p99_at_least);
+  EXPECT_GE(unfinished.step().p99, Duration(milliseconds(7900)));
+
+  RateJudge quick = decided();
+  quick.end(as_window(answered, {}));
+  EXPECT_TRUE(quick.step().stable) << quick.step().reason;
+}
+
+TEST(Threshold, SaysWhatWasNotFinished) {
+  Results results;
+  record(results, 10, milliseconds(4), true);
+  results.counts.planned += 5;
+  results.counts.canceled = 5;
+  EXPECT_THAT(Threshold::parse("p99>1s")->check(results).measured,
+              HasSubstr("without 5 that were not finished"));
+}
+
 Report report_of(Results results) {
   Report report{.results = std::move(results)};
   report.circumstances.url = "http://h/";
@@ -150,6 +199,96 @@ TEST(Recorder, AShortageIsDroppedNotFailed) {
   EXPECT_EQ(counts.failed, 0U);
   EXPECT_EQ(counts.dropped, 1U);
   EXPECT_EQ(recorder.results().samples.at("descriptors"), "none left");
+}
+
+/// A request of every second, answered at once.
+Results run_of(seconds length, Duration slice_width) {
+  const TimePoint start{};
+  Recorder recorder({.start = start, .end = length, .slice_width = slice_width});
+  for (seconds at{}; at < length; ++at) {
+    const Ticket ticket{.intended = start + at, .started = start + at};
+    recorder.sent(ticket);
+    recorder.finished(
+        {.ticket = ticket, .ok = true, .status = 200, .finished = start + at + milliseconds(1)});
+  }
+  return recorder.results();
+}
+
+TEST(Recorder, ALongRunHasWiderSlicesNotAHeapInTheLast) {
+  const Results results = run_of(seconds(3000), milliseconds(200));
+  EXPECT_EQ(results.slice_width, Duration(milliseconds(3200)));  // 15,000 of 0.2 s, 938 of 3.2 s
+  ASSERT_EQ(results.slices.size(), 938U);
+  std::uint64_t sum = 0;
+  for (const Slice& slice : results.slices) {
+    EXPECT_LE(slice.offered, 4U);
+    EXPECT_EQ(slice.offered, slice.done);
+    EXPECT_EQ(slice.offered, slice.latency.count());
+    sum += slice.offered;
+  }
+  EXPECT_EQ(sum, 3000U);
+}
+
+TEST(MergeReports, SlicesOfOneMomentMeetThoughOneRunHadToWidenThem) {
+  Report narrow = report_of(run_of(seconds(150), milliseconds(200)));
+  Report wide = report_of(run_of(seconds(300), milliseconds(200)));
+  ASSERT_NE(narrow.results.slice_width, wide.results.slice_width);
+  for (const auto& pair : {std::vector{narrow, wide}, std::vector{wide, narrow}}) {
+    const auto merged = merge_reports(pair);
+    ASSERT_TRUE(merged) << merged.error().message;
+    EXPECT_EQ(merged->results.slice_width, Duration(milliseconds(400)));
+    Results plain = run_of(seconds(300), milliseconds(400));
+    plain.merge(run_of(seconds(150), milliseconds(400)));
+    ASSERT_EQ(merged->results.slices.size(), plain.slices.size());
+    for (std::size_t i = 0; i < plain.slices.size(); ++i) {
+      EXPECT_EQ(merged->results.slices[i].offered, plain.slices[i].offered) << i;
+    }
+  }
+}
+
+TEST(MergeReports, RefusesRunsThatDoNotGoTogether) {
+  Report one = report_of(run_of(seconds(60), milliseconds(500)));
+  one.circumstances.seconds = 60;
+  Report longer = one;
+  longer.circumstances.seconds = 90;
+  Report warmed = one;
+  warmed.circumstances.warm_up_seconds = 10;
+  Report closed = one;
+  closed.circumstances.open_loop = false;
+  Report odd = one;
+  odd.results.slice_width = milliseconds(1500);
+  EXPECT_TRUE(merge_reports({one, one}));
+  for (const auto& [other, said] : {std::pair{longer, "60 s and 90 s"},
+                                    {warmed, "60 s, warm-up 10 s"},
+                                    {closed, "a closed loop"},
+                                    {odd, "one length"}}) {
+    const auto merged = merge_reports({one, other});
+    ASSERT_FALSE(merged) << said;
+    EXPECT_THAT(merged.error().message, HasSubstr(said));
+  }
+}
+
+TEST(Report, SaysWhatASearchsGeneratorCouldNotDo) {
+  Results results;
+  record(results, 5, milliseconds(4), true);
+  Report report = report_of(results);
+  report.search = Search{.objective = "p99=1s", .best = 100, .not_held = 200};
+  report.search->steps = {{.rate = 100, .stable = true, .met = true},
+                          {.rate = 200,
+                           .p99 = seconds(2),
+                           .p99_at_least = true,
+                           .reason = "p99 is 2.00 s",
+                           .generator_limit = "it was busy 99 % of the time"}};
+  const std::string text = text_report(report);
+  EXPECT_THAT(text, HasSubstr("≥ 2.00 s"));
+  EXPECT_THAT(text, HasSubstr("was the limit: it was busy 99 % of the time"));
+  EXPECT_THAT(json_report(report),
+              HasSubstr(R"("generator_limit":"it was busy 99 % of the time")"));
+}
+
+TEST(Report, SaysThatNothingWasMeasured) {
+  Results results;
+  results.counts.outside = 30;
+  EXPECT_THAT(text_report(report_of(results)), HasSubstr("NOTHING WAS MEASURED: all 30 requests"));
 }
 
 TEST(MergeReports, RefusesDifferentTargets) {

@@ -43,6 +43,10 @@ std::string headline(const Report& report) {
   if (report.interrupted) {
     out += "INTERRUPTED: this is what was measured until then\n";
   }
+  if (counts.planned == 0 && counts.outside > 0) {
+    out += "NOTHING WAS MEASURED: all " + format_count(counts.outside) +
+           " requests were due in warm-up or cool-down\n";
+  }
   for (const GeneratorLimit& limit : generator_limits(report)) {
     out += "THE GENERATOR WAS THE LIMIT: " + limit.text + "\n";
   }
@@ -53,6 +57,8 @@ void counts_table(const Report& report, std::string& out) {
   const Results& results = report.results;
   const Counts& counts = results.counts;
   const double seconds = to_seconds(results.measured);
+  const std::string length =
+      seconds >= 1 ? format_number(seconds) + " s" : format_duration(results.measured);
   const Duration late = results.last_answer - results.measured;
   line(out, "requests",
        format_count(counts.sent) + " sent, OK=" + std::to_string(counts.ok) +
@@ -62,8 +68,7 @@ void counts_table(const Report& report, std::string& out) {
   line(out, "rate",
        (report.circumstances.open_loop ? format_number(offered_rate(results)) + "/s offered, "
                                        : "") +
-           format_number(achieved_rate(results)) + "/s answered well, over " +
-           format_number(seconds) + " s" +
+           format_number(achieved_rate(results)) + "/s answered well, over " + length +
            (late > std::chrono::milliseconds(100)
                 ? "; the last answer came " + format_duration(late) + " after that"
                 : ""));
@@ -242,11 +247,12 @@ std::string search_verdict(const Search& search) {
 void search_table(const Search& search, std::string& out) {
   auto steps = search.steps;
   std::ranges::sort(steps, {}, &SearchStep::rate);
-  out += "\n  " + pad("rate", 10) + pad("achieved", 11) + pad("p50", 10) + pad("p99", 10) +
+  out += "\n  " + pad("rate", 10) + pad("achieved", 11) + pad("p50", 10) + pad("p99", 11) +
          pad("errors", 10) + "  " + search.objective + "\n";
   for (const SearchStep& step : steps) {
     out += "  " + pad(format_number(step.rate), 10) + pad(format_number(step.achieved), 11) +
-           pad(format_duration(step.p50), 10) + pad(format_duration(step.p99), 10) +
+           pad(format_duration(step.p50), 10) +
+           pad(format_of_all({.value = step.p99, .at_least = step.p99_at_least}), 11) +
            pad(percent(step.errors), 10) + "  " +
            (step.stable ? "holds"
             : step.met  ? "holds with ease"
@@ -254,6 +260,14 @@ void search_table(const Search& search, std::string& out) {
            "\n";
   }
   out += "\n  " + search_verdict(search) + "\n";
+  for (const SearchStep& step : steps) {
+    if (step.rate == search.not_held && !step.generator_limit.empty()) {
+      out +=
+          "  there the generator, and not only the server, was the limit: " + step.generator_limit +
+          "\n";
+      break;
+    }
+  }
 }
 
 }  // namespace

@@ -94,12 +94,18 @@ class Finder {
       tell(refused);
       return refused;
     }
+    RateJudge judge(objective_, next.rate, next.scout);
     (*engine)->start();
-    Tried tried = watch(**engine, next);
+    Tried tried = watch(**engine, judge, next);
     finish(**engine);
+    if (tried.finished) {
+      judge.end(as_window((*engine)->recent(), Duration::zero()));
+      tried.step = judge.step();
+    }
+    RunResults results = (*engine)->results();
+    note_generator(tried.step, results.all);
     tell(tried);
     if (tried.step.stable || found_.search.best == 0) {
-      RunResults results = (*engine)->results();
       found_.results = std::move(results.all);
       if (!job.circumstances.targets.empty()) {
         found_.target_results = std::move(results.targets);
@@ -122,21 +128,32 @@ class Finder {
     }
   }
 
+  void note_generator(SearchStep& step, const Results& results) const {
+    if (step.met) {
+      return;
+    }
+    for (const GeneratorLimit& limit :
+         generator_limits({.circumstances = job_.circumstances, .results = results})) {
+      step.generator_limit += (step.generator_limit.empty() ? "" : "; ") + limit.text;
+    }
+  }
+
   void tell(const Tried& tried) {
     const SearchStep& step = tried.step;
     // The figure stands before it.
     const bool said = step.reason.starts_with("p99 is ") && !step.reason.contains(';');
-    say(format_number(step.rate) + "/s: p99 " + format_duration(step.p99) + ", " +
+    say(format_number(step.rate) + "/s: p99 " +
+        format_of_all({.value = step.p99, .at_least = step.p99_at_least}) + ", " +
         (!tried.finished ? "not finished"
          : step.stable   ? "holds"
          : step.met      ? "holds with ease"
          : said          ? "does not hold"
-                         : "does not hold: " + step.reason));
+                         : "does not hold: " + step.reason) +
+        (step.generator_limit.empty() ? "" : "; the generator: " + step.generator_limit));
     found_.search.steps.push_back(step);
   }
 
-  Tried watch(Engine& engine, const RateBracket::Next& next) {
-    RateJudge judge(objective_, next.rate, next.scout);
+  Tried watch(Engine& engine, RateJudge& judge, const RateBracket::Next& next) {
     live_.note("trying " + format_number(next.rate) + "/s");
     rest(engine.started() + settling_);
     engine.recent();

@@ -68,7 +68,7 @@ bool RateJudge::add(Results window) {
     windows_.pop_front();
   }
   ++step_.windows;
-  measure();
+  judge();
   if (failed_ >= kFailedInRow || overrun) {
     return true;
   }
@@ -83,8 +83,20 @@ bool RateJudge::add(Results window) {
   return step_.met || step_.windows >= kMostWindows;
 }
 
-/// What holds, or does not, over the last windows together.
-void RateJudge::measure() {
+void RateJudge::end(const Results& late) {
+  if (!step_.met) {
+    return;
+  }
+  Results all = together();
+  append(all, late);
+  if (std::string fault = fault_of(all); !fault.empty()) {
+    step_.met = step_.stable = false;
+    step_.reason = std::move(fault) + ", with what was still under way";
+    measure(all);
+  }
+}
+
+Results RateJudge::together() const {
   Results all;
   all.latency = Histogram(Histogram::kCoarse);
   all.service = all.latency;
@@ -94,10 +106,22 @@ void RateJudge::measure() {
   for (const Results& window : windows_) {
     append(all, window);
   }
+  return all;
+}
+
+void RateJudge::measure(const Results& all) {
+  const OfAll p99 = quantile_of_all(all.latency, all.failed, 0.99);
   step_.achieved = achieved_rate(all);
   step_.p50 = quantile_of_all(all.latency, all.failed, 0.5).value;
-  step_.p99 = quantile_of_all(all.latency, all.failed, 0.99).value;
+  step_.p99 = p99.value;
+  step_.p99_at_least = p99.at_least;
   step_.errors = error_share(all.counts);
+}
+
+/// What holds, or does not, over the last windows together.
+void RateJudge::judge() {
+  const Results all = together();
+  measure(all);
   step_.reason = fault_of(failed_ > 0 ? windows_.back() : all);
   if (!step_.reason.empty() && limit_ > 0 &&
       to_seconds(all.send_lag.quantile(quantile_)) > limit_ * kFarBelow) {

@@ -30,11 +30,16 @@ class RateJudge {
 
   /// True when the verdict is there.
   bool add(Results window);
+  /// What was under way then, when it had ended: a rate does not hold where the windows that
+  /// decided do not hold with it. So what times out long after them counts, too.
+  void end(const Results& late);
   /// Over the windows that decided so far.
   [[nodiscard]] const SearchStep& step() const { return step_; }
 
  private:
-  void measure();
+  void judge();
+  void measure(const Results& all);
+  [[nodiscard]] Results together() const;
   [[nodiscard]] bool alike() const;
   [[nodiscard]] std::string fault_of(const Results& results) const;
   [[nodiscard]] bool answers(const Results& results, double share) const;

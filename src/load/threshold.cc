@@ -213,12 +213,12 @@ Threshold::Verdict Threshold::check_latency(const Results& results) const {
                   .value = to_seconds(of_answered),
                   .measured = format_duration(of_answered)};
   const Counts& counts = results.counts;
-  if (metric.which == Which::kLag || counts.failed + counts.dropped == 0) {
+  if (metric.which == Which::kLag) {
     return verdict;
   }
-  if (counts.failed > 0) {
-    const Histogram& failed =
-        metric.which == Which::kLatency ? results.failed : results.failed_service;
+  const Histogram& failed =
+      metric.which == Which::kLatency ? results.failed : results.failed_service;
+  if (failed.count() > 0) {
     const Duration of_all = measure_latency(metric, together(answered, failed));
     const bool all_holds = compare(to_seconds(of_all));
     const bool upwards = op_ == Op::kAbove || op_ == Op::kAtLeast;
@@ -229,10 +229,15 @@ Threshold::Verdict Threshold::check_latency(const Results& results) const {
     verdict.holds = verdict.holds || all_holds;
     verdict.measured = format_of_all({.value = of_all, .at_least = is_bound(failed, of_all)}) +
                        " of all, " + verdict.measured + " of the answered (" +
-                       format_count(counts.failed) + " failed)";
+                       format_count(failed.count()) +
+                       (failed.count() > counts.failed ? " failed or unfinished)" : " failed)");
   }
   if (counts.dropped > 0) {
     verdict.measured += ", without " + format_count(counts.dropped) + " that were not sent";
+  }
+  if (counts.canceled > 0) {
+    verdict.measured +=
+        ", without " + format_count(counts.canceled) + " that were not finished at the interrupt";
   }
   return verdict;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <iostream>
+#include <iterator>
 #include <utility>
 
 #include "base/text.h"
@@ -71,8 +72,10 @@ void add_target(CLI::App& app, LoadFlags& flags) {
 void add_body(CLI::App& app, LoadFlags& flags) {
   load::Options& options = flags.options;
   app.option_defaults()->group("Body");
-  app.add_option("-d,--data", flags.data,
-                 "the body; @FILE: that of a file without its line ends, as curl does")
+  app.add_option(
+         "-d,--data", flags.data,
+         "the body; @FILE: that of a file (@-: of standard input) without its line ends, as "
+         "curl does")
       ->type_name("TEXT|@FILE");
   app.add_option("-D,--data-file", flags.body_file_as_is, "a file as it is")->type_name("FILE");
   app.add_option("--body-file", options.body_file,
@@ -245,7 +248,9 @@ Result<void> set_body(LoadFlags& flags, const CLI::App& app) {
     }
     return {};
   }
-  auto text = load::read_file(name, from_file ? "-d @" : "-D ");
+  auto text = name == "-"
+                  ? Result<std::string>(std::string(std::istreambuf_iterator<char>(std::cin), {}))
+                  : load::read_file(name, from_file ? "-d @" : "-D ");
   if (!text) {
     return fail(std::move(text.error()));
   }

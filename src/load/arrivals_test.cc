@@ -168,6 +168,12 @@ TEST(Trace, ReadsFilesAsProgramsWriteThem) {
            "2021-01-31 00:00:05,100\n2021-01-31 00:00:05,200\n2021-01-31 00:00:05,500\n",
            "2021-01-31 00:00:05,100 - INFO - a,b\n2021-01-31 00:00:05,200 - INFO\n"
            "2021-01-31 00:00:05,500 INFO\n",
+           "2021-01-31T00:00:05,100Z\n2021-01-31T00:00:05,200Z INFO\n2021-01-31T00:00:05,500Z\n",
+           "2021-01-31 00:00:05,100000+00:00\n2021-01-31 01:00:05,200000+01:00\n"
+           "2021-01-31 00:00:05,500000000\n",
+           "time,level\n2021-01-31 00:00:05,100,INFO\n2021-01-31 00:00:05,200,INFO\n"
+           "2021-01-31 00:00:05,500,WARN\n",
+           " 0.1 , a\n 0.2 , b\n 0.5 , c\n",
            "\"2021-01-31 00:00:05,100\",200\n\"2021-01-31 00:00:05,200\",200\n"
            "\"2021-01-31 00:00:05,500\",503\n",
        }) {
@@ -232,17 +238,24 @@ TEST(Trace, AddsUpTheFunctionsOfTheAzureDataset) {
 }
 
 TEST(Trace, NamesLineAndColumnOfWhatItDoesNotKnow) {
-  for (const auto& [csv, place] : {std::pair{"0.1;a\n0.2;b\n", "line 1, column 1"},
-                                   {"when\n0.1\n", "line 1, column 1"},
-                                   {"id,time\na,0.1\nb,later\n", "line 3, column 3"},
-                                   {"0.1\n2021-01-31T00:00:05Z\n", "line 2, column 1"},
-                                   {"0.1\n\"0.2\n0.3\n", "line 2, column 1"},
-                                   {"0.1\n\"0.2\"x\n", "line 2, column 6"},
-                                   {"2021-13-31T00:00:05Z\n", "line 1, column 1"},
-                                   {"2021-01-31T00:00:05+25:00\n", "line 1, column 1"},
-                                   {"2021-01-31T00:00:05 CET\n", "line 1, column 1"},
-                                   {"minute,count\n0,60\n1;60\n", "line 3, column 1"},
-                                   {"minute,count\n0,60\n1,-5\n", "line 3, column 3"}}) {
+  for (const auto& [csv, place] :
+       {std::pair{"0.1;a\n0.2;b\n", "line 1, column 1"},
+        {"when\n0.1\n", "line 1, column 1"},
+        {"id,time\na,0.1\nb,later\n", "line 3, column 3"},
+        {"0.1\n2021-01-31T00:00:05Z\n", "line 2, column 1"},
+        {"0,1;a\n0,2;b\n", "line 1, column 3: '1;a' has a semicolon"},
+        {"2021-01-31 00:00:05,200,GET\n", "line 1, column 21: '200' may"},
+        {"2021-01-31 00:00:05,123CET\n2021\n", "line 2, column 1"},
+        {"time,x\n0.1,a\n0.2,a,b\n", "line 3, column 7: the record has 3"},
+        {"time,x\n0.1,a\n0.2\n", "line 3, column 4: the record has 1"},
+        {"time,x\n0.1,\xE9\n", "line 2, column 5: a byte that is no text"},
+        {"0.1\n\"0.2\n0.3\n", "line 2, column 1"},
+        {"0.1\n\"0.2\"x\n", "line 2, column 6"},
+        {"2021-13-31T00:00:05Z\n", "line 1, column 1"},
+        {"2021-01-31T00:00:05+25:00\n", "line 1, column 1"},
+        {"2021-01-31T00:00:05 CET\n", "line 1, column 1"},
+        {"minute,count\n0,60\n1;60\n", "line 3, column 1"},
+        {"minute,count\n0,60\n1,-5\n", "line 3, column 3"}}) {
     const auto trace = parse_trace(csv, {});
     ASSERT_FALSE(trace) << csv;
     EXPECT_NE(trace.error().message.find(place), std::string::npos) << csv << trace.error().message;

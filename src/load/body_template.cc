@@ -56,8 +56,15 @@ std::string lower(std::string_view text) {
 
 /// A field where JSON wants a value.
 std::string json_value(std::string_view text) {
-  if (text.empty() || lower(text) == "nan") {
+  const std::string_view plain = trim(text);
+  if (plain.empty() || lower(plain) == "nan") {
     return "null";
+  }
+  // Other numbers that are none in JSON, such as +49 and 007, are rather names.
+  if (plain.starts_with('.') || plain.starts_with("-.")) {
+    if (auto number = json_number(plain)) {
+      return std::move(*number);
+    }
   }
   if (!text.starts_with('"') && nlohmann::json::accept(text)) {
     return std::string(text);
@@ -83,7 +90,7 @@ std::optional<std::size_t> column_number(std::string_view name) {
 bool names_column(const CsvRecord& first, std::span<const std::string> used) {
   return std::ranges::any_of(first.fields, [&](const CsvField& field) {
     return std::ranges::any_of(used, [&](const std::string& name) {
-      return !column_number(name) && lower(field.text) == lower(name);
+      return !column_number(name) && lower(trim(field.text)) == lower(name);
     });
   });
 }
@@ -154,7 +161,7 @@ Result<Table> parse_table(std::string_view csv, HeaderLine header,
     if (i == 0 && (header == HeaderLine::kYes ||
                    (header == HeaderLine::kGuess && names_column(record, used)))) {
       for (CsvField& field : record.fields) {
-        table.columns.push_back(std::move(field.text));
+        table.columns.emplace_back(trim(field.text));
       }
       continue;
     }
@@ -222,6 +229,14 @@ Result<BodyTemplate::Value> BodyTemplate::parse_row(std::string_view text, std::
     column = std::ranges::find(rows->columns, lower(name), lower);
   }
   const auto number = column_number(name);
+  const auto same = [&](const std::string& one) { return lower(one) == lower(name); };
+  if (column != rows->columns.end() && *column != name &&
+      std::ranges::count_if(rows->columns, same) > 1) {
+    return bad_placeholder(text, "several columns have this name: name one by its number");
+  }
+  if (column != rows->columns.end() && std::ranges::count(rows->columns, *column) > 1) {
+    return bad_placeholder(text, "several columns have this name: name one by its number");
+  }
   if (column != rows->columns.end()) {
     row.column = static_cast<int>(column - rows->columns.begin());
   } else if (number && *number <= rows->rows.front().fields.size()) {

@@ -73,20 +73,33 @@ Result<Content> image_content(const Options& options) {
   return content;
 }
 
-bool is_number_list(std::string_view text) {
-  return std::ranges::all_of(split(text, ','),
-                             [](std::string_view part) { return parse_number(part).has_value(); });
+/// "1,2.5,3" as JSON's numbers; nothing where it is something else.
+std::optional<std::string> number_list(std::string_view text) {
+  std::string list;
+  for (const std::string_view part : split(text, ',')) {
+    const auto number = json_number(part);
+    if (!number) {
+      return std::nullopt;
+    }
+    list += (list.empty() ? "" : ",") + *number;
+  }
+  return list;
 }
 
 /// Features are numbers; an empty field and NaN are missing ones.
-Result<void> check_numbers(const Table& table) {
-  for (const Table::Row& row : table.rows) {
+Result<void> make_numbers(Table& table) {
+  for (Table::Row& row : table.rows) {
     for (std::size_t i = 0; i < row.fields.size(); ++i) {
-      if (row.json_fields[i] != "null" && !parse_number(row.json_fields[i])) {
+      if (row.json_fields[i] == "null") {
+        continue;
+      }
+      auto number = json_number(trim(row.fields[i]));
+      if (!number) {
         return bad_csv(row.line, row.columns[i],
                        "'" + row.fields[i].substr(0, 40) +
                            "' is no number; --csv-header where the first line names the columns");
       }
+      row.json_fields[i] = std::move(*number);
     }
   }
   return {};
@@ -94,10 +107,9 @@ Result<void> check_numbers(const Table& table) {
 
 Result<Content> features_content(const Options& options) {
   Content content{.path = "/predict-single"};
-  if (is_number_list(options.features)) {
-    content.bodies.push_back(
-        {.content = BodyTemplate::fixed(R"({"features": [)" + options.features + "]}"),
-         .content_type = "application/json"});
+  if (const auto list = number_list(options.features)) {
+    content.bodies.push_back({.content = BodyTemplate::fixed(R"({"features": [)" + *list + "]}"),
+                              .content_type = "application/json"});
     return content;
   }
   auto csv = read_file(options.features);
@@ -107,7 +119,7 @@ Result<Content> features_content(const Options& options) {
                     ": neither numbers with commas nor a CSV file that can be read");
   }
   auto table = parse_table(*csv, options.csv_header);
-  auto checked = table ? check_numbers(*table) : Result<void>();
+  auto checked = table ? make_numbers(*table) : Result<void>();
   if (!table || !checked) {
     return fail(ErrorCode::kInvalidArgument, "--features " + options.features + ": " +
                                                  (table ? checked.error() : table.error()).message);
@@ -145,6 +157,9 @@ Result<Content> file_content(const Options& options) {
                                     : read_file(options.body_file, "--body-file ");
   if (!text) {
     return fail(std::move(text.error()));
+  }
+  if (text->starts_with("\xEF\xBB\xBF")) {  // a byte-order mark, which JSON must not have
+    text->erase(0, 3);
   }
   auto rows = load_rows(options, *text);
   if (!rows) {

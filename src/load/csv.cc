@@ -19,7 +19,7 @@ class Reader {
       }
       record.raw = text_.substr(begin, at_ - begin);
       end_line();
-      const bool empty = record.fields.size() == 1 && record.fields.front().text.empty() &&
+      const bool empty = record.fields.size() == 1 && trim(record.fields.front().text).empty() &&
                          !record.fields.front().quoted;
       if (!empty) {
         records.push_back(std::move(record));
@@ -44,9 +44,11 @@ class Reader {
   Result<void> read_record(CsvRecord& record) {
     while (true) {
       CsvField field;
-      while (!at_line_end() && (text_[at_] == ' ' || text_[at_] == '\t')) {
-        ++at_;
+      std::size_t begin = at_;
+      while (begin < text_.size() && (text_[begin] == ' ' || text_[begin] == '\t')) {
+        ++begin;
       }
+      at_ = text_.substr(begin).starts_with('"') ? begin : at_;
       field.column = column();
       auto done = !at_line_end() && text_[at_] == '"' ? read_quoted(field) : read_plain(field);
       if (!done) {
@@ -63,12 +65,9 @@ class Reader {
   Result<void> read_plain(CsvField& field) {
     const std::size_t begin = at_;
     while (!at_line_end() && text_[at_] != ',') {
-      if (text_[at_] == '\0') {
-        return bad_csv(line_, column(), "a byte that is no text");
-      }
       ++at_;
     }
-    field.text = trim(text_.substr(begin, at_ - begin));
+    field.text = text_.substr(begin, at_ - begin);
     return {};
   }
 
@@ -117,6 +116,56 @@ tl::unexpected<Error> bad_csv(std::size_t line, std::size_t column, std::string_
                                                std::to_string(column) + ": " + std::string(why));
 }
 
+namespace {
+
+/// Length of the UTF-8 character that `text` begins with; 0: it begins with none.
+/// @source RFC 3629, 4: UTF8-char
+std::size_t character_size(std::string_view text) {
+  const auto byte = [text](std::size_t i) {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
+  };
+  const auto tail = [](unsigned value) { return (value & 0xC0U) == 0x80; };
+  const unsigned first = byte(0);
+  if (first < 0x80) {
+    return first == 0 ? 0 : 1;
+  }
+  if (first >= 0xC2 && first <= 0xDF) {
+    return tail(byte(1)) ? 2 : 0;
+  }
+  const unsigned second = byte(1);
+  if (first >= 0xE0 && first <= 0xEF) {
+    const bool shortest = first != 0xE0 || second >= 0xA0;
+    const bool no_surrogate = first != 0xED || second < 0xA0;
+    return tail(second) && tail(byte(2)) && shortest && no_surrogate ? 3 : 0;
+  }
+  const bool in_range = (first != 0xF0 || second >= 0x90) && (first != 0xF4 || second < 0x90);
+  return first >= 0xF0 && first <= 0xF4 && tail(second) && tail(byte(2)) && tail(byte(3)) &&
+                 in_range
+             ? 4
+             : 0;
+}
+
+Result<void> check_text(std::string_view text) {
+  std::size_t line = 1;
+  std::size_t begin = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t size = character_size(text.substr(at));
+    if (size == 0) {
+      return bad_csv(line, at - begin + 1,
+                     "a byte that is no text in UTF-8; accepted: UTF-8 (iconv converts)");
+    }
+    const bool crlf = text.substr(at).starts_with("\r\n");
+    if (!crlf && (text[at] == '\n' || text[at] == '\r')) {
+      ++line;
+      begin = at + 1;
+    }
+    at += size;
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<std::vector<CsvRecord>> parse_csv(std::string_view text) {
   using namespace std::string_view_literals;
   if (text.starts_with("\xFF\xFE"sv) || text.starts_with("\xFE\xFF"sv)) {
@@ -124,6 +173,9 @@ Result<std::vector<CsvRecord>> parse_csv(std::string_view text) {
   }
   if (text.starts_with("\xEF\xBB\xBF"sv)) {
     text.remove_prefix(3);
+  }
+  if (auto checked = check_text(text); !checked) {
+    return fail(std::move(checked.error()));
   }
   return Reader(text).read();
 }

@@ -1,6 +1,7 @@
 #pragma once
 
-/// CSV files as people have them: RFC 4180, with or without a byte-order mark, with CRLF, LF or CR.
+/// CSV files as people have them: RFC 4180 in UTF-8, with or without a byte-order mark, with CRLF, LF
+/// or CR.
 
 #include <cstddef>
 #include <string>
@@ -12,7 +13,7 @@
 namespace podsense::load {
 
 struct CsvField {
-  std::string text;  ///< without quotes; blanks around a field without quotes are no part of it
+  std::string text;  ///< without quotes; blanks are part of it, but for those around quotes
   bool quoted = false;
   std::size_t column = 1;  ///< of its first character in its line, in bytes, from 1
 };
@@ -22,9 +23,9 @@ struct CsvRecord {
   std::vector<CsvField> fields;
 };
 
-/// Empty lines are no records.
+/// Lines without anything but blanks are no records.
 /// @errors kInvalidArgument: line and column of a quote that is not closed or is followed by text,
-/// of a byte that is no text, or what else the file is (UTF-16)
+/// of bytes that are no UTF-8, or what else the file is (UTF-16)
 Result<std::vector<CsvRecord>> parse_csv(std::string_view text);
 
 /// "line 3, column 7: …"

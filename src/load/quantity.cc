@@ -1,5 +1,6 @@
 #include "load/quantity.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -54,6 +55,30 @@ std::optional<double> parse_number(std::string_view text) {
     return std::nullopt;
   }
   return value;
+}
+
+std::optional<std::string> json_number(std::string_view text) {
+  const std::string_view sign = text.starts_with('-') ? "-" : "";
+  if (text.starts_with('-') || text.starts_with('+')) {
+    text.remove_prefix(1);
+  }
+  if (text.starts_with('-') || !parse_number(text)) {
+    return std::nullopt;
+  }
+  const std::size_t whole = std::min(text.find_first_not_of("0123456789"), text.size());
+  std::string_view digits = text.substr(0, whole);
+  while (digits.size() > 1 && digits.starts_with('0')) {
+    digits.remove_prefix(1);
+  }
+  std::string out(sign);
+  out += digits.empty() ? "0" : digits;
+  text.remove_prefix(whole);
+  if (text.starts_with('.')) {
+    const std::size_t fraction = std::min(text.find_first_not_of("0123456789", 1), text.size());
+    out += fraction > 1 ? text.substr(0, fraction) : std::string_view();
+    text.remove_prefix(fraction);
+  }
+  return out.append(text);
 }
 
 std::optional<Duration> parse_duration(std::string_view text) {

@@ -14,6 +14,9 @@ namespace podsense::load {
 
 /// The whole text as a finite decimal number.
 std::optional<double> parse_number(std::string_view text);
+/// A number as files have them (.5, 5., +1, 007) as JSON wants it; nothing where it is none, or not
+/// finite.
+std::optional<std::string> json_number(std::string_view text);
 /// 250us, 50ms, 1.5s, 3m, 1h, 2m30s; a bare number is seconds. Not negative, at most 1,000 hours.
 std::optional<Duration> parse_duration(std::string_view text);
 /// At least one field.

@@ -183,6 +183,63 @@ TEST(Table, SaysWhereItIsNoCsv) {
               HasSubstr("UTF-16"));
 }
 
+TEST(Table, BlanksBelongToAFieldAndNamesHaveNone) {
+  const auto rows =
+      table_of("text , n\n  two words ,  7\n \"quoted\" , 8\n", HeaderLine::kGuess, {"n"});
+  ASSERT_EQ(rows->columns, (std::vector<std::string>{"text", "n"}));
+  EXPECT_EQ(rows->rows[0].fields, (std::vector<std::string>{"  two words ", "  7"}));
+  EXPECT_EQ(rows->rows[1].fields[0], "quoted");
+  EXPECT_EQ(rendered_json(R"(["{{row text}}", {{row n}}])", rows), R"(["  two words ",   7])");
+}
+
+TEST(Table, TextIsUtf8) {
+  EXPECT_TRUE(parse_table("K\xC3\xB6ln,\xE2\x82\xAC,\xF0\x9F\x98\x80\n"));
+  for (const auto& [csv, place] :
+       {std::pair{std::string("a\nK\xF6ln\n"), "line 2, column 2"},    // ISO 8859-1
+        {std::string("a,\x80"), "line 1, column 3"},                   // Windows-1252's euro
+        {std::string("\xC0\xAF"), "line 1, column 1"},                 // too long a form
+        {std::string("\xED\xA0\x80"), "line 1, column 1"},             // a surrogate
+        {std::string("\xF5\x80\x80\x80"), "line 1, column 1"},         // beyond Unicode
+        {std::string("a\r\nb\r\n\"x\n\xE2\x82"), "line 4, column 1"},  // cut off
+        {std::string("a\0b", 3), "line 1, column 2"}}) {
+    const auto table = parse_table(csv);
+    ASSERT_FALSE(table) << csv;
+    EXPECT_THAT(table.error().message, StartsWith(place));
+    EXPECT_THAT(table.error().message, HasSubstr("UTF-8"));
+  }
+}
+
+TEST(Table, ANameOfSeveralColumnsIsRefused) {
+  const auto rows = table_of("a,A,b,b\n1,2,3,4\n", HeaderLine::kYes);
+  EXPECT_EQ(rendered("{{row a}} {{row A}} {{row 4}}", 0, rows), "1 2 4");
+  const auto twice = BodyTemplate::parse("{{row b}}", rows, 1);
+  ASSERT_FALSE(twice);
+  EXPECT_THAT(twice.error().message, HasSubstr("several columns have this name"));
+  EXPECT_FALSE(BodyTemplate::parse("{{row B}}", rows, 1));
+}
+
+TEST(Quantity, NumbersOfFilesBecomeJsons) {
+  for (const auto& [text, json] : {std::pair{"5", "5"},
+                                   {".5", "0.5"},
+                                   {"-.5", "-0.5"},
+                                   {"5.", "5"},
+                                   {"+1.5", "1.5"},
+                                   {"007", "7"},
+                                   {"-00.50", "-0.50"},
+                                   {"0", "0"},
+                                   {"1e5", "1e5"},
+                                   {"5.e-3", "5e-3"},
+                                   {".5E+3", "0.5E+3"}}) {
+    EXPECT_EQ(json_number(text).value_or("none"), json) << text;
+  }
+  for (const char* const text :
+       {"", ".", "+", "-", "--1", "+-1", "1,5", "0x10", "1e400", "nan", "inf", "1 2", "5e"}) {
+    EXPECT_FALSE(json_number(text)) << text;
+  }
+  const auto rows = table_of(".5,-.5,+49,007,5\n", HeaderLine::kNo);
+  EXPECT_EQ(rendered_json("[{{row}}]", rows), R"([0.5,-0.5,"+49","007",5])");
+}
+
 TEST(Expectation, SaysWhatAnAnswerLacks) {
   const std::string_view body =
       R"({"prediction": 1, "predictions": [{"label": "cat", "score": 0.5}], "a/b": null})";

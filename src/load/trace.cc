@@ -39,7 +39,7 @@ constexpr std::string_view kNoMoment =
 Names lower_names(const CsvRecord& record) {
   Names names;
   for (const CsvField& field : record.fields) {
-    std::string name = field.text;
+    std::string name(trim(field.text));
     std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
     names.push_back(std::move(name));
   }
@@ -164,7 +164,7 @@ std::size_t first_minute_column(const Names& names) {
 
 std::optional<double> parse_count(const CsvRecord& record, std::size_t field) {
   const auto count =
-      field < record.fields.size() ? parse_number(record.fields[field].text) : std::nullopt;
+      field < record.fields.size() ? parse_number(trim(record.fields[field].text)) : std::nullopt;
   return count && *count >= 0 && *count <= 1e9 ? count : std::nullopt;
 }
 
@@ -221,33 +221,94 @@ Result<Trace> parse_minutes(const Records& records, CountColumns columns,
 
 // --- moments
 
-/// Three digits after an unquoted comma, as in `2021-01-31 00:00:05,123 - INFO`: Python's fraction.
-bool is_fraction(const CsvField& field) {
-  const std::string_view text = field.text;
-  return !field.quoted && digits(text, 0, 3) && (text.size() == 3 || text[3] == ' ');
-}
-
 struct Moment {
   double seconds = 0;
   bool is_date = false;
 };
 
-std::optional<Moment> parse_moment(const CsvRecord& record, std::size_t column, bool header) {
-  if (column >= record.fields.size()) {
+/// Where moments are in a file.
+struct TimeColumn {
+  std::size_t at = 0;
+  std::size_t names = 0;  ///< of a first line; 0: there is none
+};
+
+/// What follows the comma in `2021-01-31 00:00:05,123 - INFO`, as Python logs it, or `…:05,123Z`:
+/// milli-, micro- or nanoseconds, and a zone; nothing where the field is something of its own.
+std::optional<std::string> comma_fraction(std::string_view text) {
+  const std::size_t count = std::min(text.find_first_not_of("0123456789"), text.size());
+  if (count != 3 && count != 6 && count != 9) {
     return std::nullopt;
   }
-  const CsvField& field = record.fields[column];
-  if (const auto number = parse_number(field.text)) {
+  const std::string_view zone = text.substr(count, text.find(' ', count) - count);
+  return parse_zone(zone) ? std::optional("," + std::string(text.substr(0, count + zone.size())))
+                          : std::nullopt;
+}
+
+/// The comma before a fraction of seconds ends a field unless that is quoted: then the fraction is
+/// the next one.
+Result<std::string> with_fraction(const CsvRecord& record, TimeColumn column) {
+  const CsvField& field = record.fields[column.at];
+  const std::size_t next = column.at + 1;
+  std::string text(trim(field.text));
+  const bool whole = text.size() == 19 && digits(text, 17, 2);
+  if (field.quoted || !whole || next >= record.fields.size() || record.fields[next].quoted) {
+    return text;
+  }
+  const auto fraction = comma_fraction(record.fields[next].text);
+  if (!fraction || (column.names > 0 && record.fields.size() != column.names + 1)) {
+    return text;
+  }
+  const std::string& after = record.fields[next].text;
+  const bool bare = after.find_first_not_of("0123456789") == after.npos;
+  if (column.names == 0 && bare && next + 1 < record.fields.size()) {
+    return bad_field(record, next,
+                     "may be a fraction of the second, or a column: put the time into quotes, or "
+                     "name the columns in a first line");
+  }
+  return text + *fraction;
+}
+
+/// "0,1;a": a decimal comma, and semicolons between fields.
+bool has_semicolons(const CsvRecord& record) {
+  const auto all_digits = [](std::string_view text) {
+    return !text.empty() && text.find_first_not_of("0123456789") == text.npos;
+  };
+  if (record.fields.size() < 2 || !all_digits(record.fields[0].text)) {
+    return false;
+  }
+  const std::string_view second = record.fields[1].text;
+  const std::size_t sign = second.find(';');
+  return sign != second.npos && all_digits(second.substr(0, sign));
+}
+
+Result<Moment> parse_moment(const CsvRecord& record, TimeColumn column) {
+  const auto refused = [&] { return bad_field(record, column.at, kNoMoment); };
+  if (column.at >= record.fields.size()) {
+    return refused();
+  }
+  if (has_semicolons(record)) {
+    return bad_field(record, 1,
+                     "has a semicolon: fields are separated by commas, and numbers have "
+                     "points; accepted: 0.25,…");
+  }
+  auto text = with_fraction(record, column);
+  if (!text) {
+    return fail(std::move(text.error()));
+  }
+  const bool joined = text->find(',') != text->npos && !record.fields[column.at].quoted;
+  const std::size_t fields = record.fields.size() - (joined ? 1 : 0);
+  if (column.names > 0 && fields != column.names) {
+    const std::size_t from = std::min(column.names, record.fields.size());
+    return bad_csv(record.line,
+                   fields > column.names ? record.fields[from].column : record.raw.size() + 1,
+                   "the record has " + std::to_string(record.fields.size()) +
+                       " fields, the first line " + std::to_string(column.names));
+  }
+  if (const auto number = parse_number(*text)) {
     return Moment{.seconds = *number};
   }
-  std::string text = field.text;
-  const bool whole = digits(text, 17, 2) && text.size() == 19;
-  if (!header && !field.quoted && whole && column + 1 < record.fields.size() &&
-      is_fraction(record.fields[column + 1])) {
-    text += "," + record.fields[column + 1].text.substr(0, 3);
-  }
-  const auto date = parse_date(text);
-  return date ? std::optional(Moment{.seconds = *date, .is_date = true}) : std::nullopt;
+  const auto date = parse_date(*text);
+  return date ? Result<Moment>(Moment{.seconds = *date, .is_date = true}) : refused();
 }
 
 /// What one second is in numbers of this size: since 1970 it is 1.7e9 seconds, 1.7e12 ms, …
@@ -262,16 +323,16 @@ double epoch_unit(double largest) {
   return 0;
 }
 
-Result<std::vector<double>> read_moments(const Records& records, std::size_t column, bool header,
-                                         bool& dates) {
+Result<std::vector<double>> read_moments(const Records& records, TimeColumn column, bool& dates) {
   std::vector<double> seconds;
-  for (auto record = records.begin() + (header ? 1 : 0); record != records.end(); ++record) {
-    const auto moment = parse_moment(*record, column, header);
+  for (auto record = records.begin() + (column.names > 0 ? 1 : 0); record != records.end();
+       ++record) {
+    auto moment = parse_moment(*record, column);
     if (!moment) {
-      return bad_field(*record, column, kNoMoment);
+      return fail(std::move(moment.error()));
     }
     if (!seconds.empty() && moment->is_date != dates) {
-      return bad_field(*record, column,
+      return bad_field(*record, column.at,
                        dates ? "is a number among dates" : "is a date among numbers");
     }
     dates = moment->is_date;
@@ -284,13 +345,13 @@ Result<std::vector<double>> read_moments(const Records& records, std::size_t col
   return seconds;
 }
 
-Result<Trace> parse_moments(const Records& records, std::size_t column, bool header,
+Result<Trace> parse_moments(const Records& records, TimeColumn column,
                             const TraceOptions& options) {
   if (options.scale != 1) {
     return fail(ErrorCode::kInvalidArgument, "--trace-scale is for counts, and this has moments");
   }
   bool dates = false;
-  auto seconds = read_moments(records, column, header, dates);
+  auto seconds = read_moments(records, column, dates);
   if (!seconds) {
     return fail(std::move(seconds.error()));
   }
@@ -339,7 +400,8 @@ Result<Trace> parse_trace(std::string_view csv, TraceOptions options) {
   }
   const std::size_t named = options.header == HeaderLine::kNo ? kNone : time_column(names);
   const bool header = options.header == HeaderLine::kYes || named != kNone;
-  return parse_moments(*records, named == kNone ? 0 : named, header, options);
+  return parse_moments(
+      *records, {.at = named == kNone ? 0 : named, .names = header ? names.size() : 0}, options);
 }
 
 }  // namespace podsense::load

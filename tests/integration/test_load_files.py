@@ -69,7 +69,15 @@ class Rows(Files):
         with Double() as double:
             subprocess.run([BINARY, "load", double.url, "--body-file", "-", "-n", "2", "-c", "1", "--quiet"],
                            input='{"n": {{counter}}}', text=True, capture_output=True, timeout=LIMIT, check=True)
-        self.assertEqual(double.bodies, [b'{"n": 0}', b'{"n": 1}'])
+            subprocess.run([BINARY, "load", double.url, "-d", "@-", "-n", "1", "--quiet"],
+                           input="a\r\nb\n", text=True, capture_output=True, timeout=LIMIT, check=True)
+        self.assertEqual(double.bodies, [b'{"n": 0}', b'{"n": 1}', b"ab"])
+
+    def test_a_template_may_have_a_byte_order_mark(self):
+        rows = self.write("rows.csv", 'text\n"say ""hi"""\n')
+        body = self.write("body.json", BOM + b'{"t": "{{row text}}"}')
+        sent = self.bodies("--body-file", body, "--rows", rows, count=1)
+        self.assertEqual(json.loads(sent[0]), {"t": 'say "hi"'})
 
     def test_data_from_a_file_is_as_with_curl(self):
         data = self.write("data", "a\r\nb\n")
@@ -80,6 +88,7 @@ class Rows(Files):
         body = self.write("body.json", '{"n": {{row n}}}')
         for content, said in (("n,m\n1\n", "line 2, column 2: the record has 1 fields, the first has 2"),
                               ('n\n"1\n', "line 2, column 1: this quote is not closed"),
+                              (b"n\nK\xf6ln\n", "line 2, column 2: a byte that is no text in UTF-8"),
                               ("m\n1\n", "{{row n}}: the first line of the file does not name this column")):
             rows = self.write("rows.csv", content)
             self.refused(said, "--body-file", body, "--rows", rows)
@@ -92,6 +101,11 @@ class Features(Files):
             features = self.write("f.csv", content)
             sent = [json.loads(body)["features"] for body in self.bodies("--features", features, *flags, count=2)]
             self.assertEqual(sent, [[1, 2, 3], [4, 5, 6]], content)
+
+    def test_numbers_as_files_have_them(self):
+        for features in (".5,-.5,+1,2.,007", self.write("f.csv", ".5,-.5,+1,2.,007\n")):
+            self.assertEqual(json.loads(self.bodies("--features", features, count=1)[0])["features"],
+                             [0.5, -0.5, 1, 2, 7])
 
     def test_missing_values_are_null(self):
         features = self.write("f.csv", "1,,NaN\n")
@@ -134,6 +148,8 @@ class Traces(Files):
         for content, place in (("0.1;a\n0.2;b\n", "line 1, column 1: '0.1;a' is no moment"),
                                ("when,x\n0.1,a\n", "line 1, column 1"),
                                ("0.1\nx\n", "line 2, column 1"),
+                               ("0,1;a\n0,2;b\n", "line 1, column 3: '1;a' has a semicolon"),
+                               ("2021-01-31 00:00:05,200,GET\n", "may be a fraction of the second"),
                                ("10/Oct/2000:13:55:36 -0700\n", "line 1, column 1")):
             self.refused(place, "--trace", self.write("t.csv", content))
 

@@ -87,6 +87,7 @@ def start(command, folder):
         [*command, *network, f"--ports-file={ports}", "--access-log=off", "--drain-delay=0s"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        env={name: value for name, value in os.environ.items() if not name.startswith("PODSENSE_")},
     )
     while not ports.exists() or not ports.read_text():
         if server.poll() is not None:

@@ -52,7 +52,9 @@ class Podsense(contextlib.AbstractContextManager):
                    "--http-port", str(port), "--grpc-port", "0", "--admin-port", "0", "--ports-file", ports_file,
                    "--drain-delay", "0s", "--log-level", "error", *flags]
         begin = time.monotonic()
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        # The server refuses variables that it does not know.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PODSENSE_")}
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
         self.port = port
         while not self._ready():
             if self.process.poll() is not None:

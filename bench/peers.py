@@ -151,7 +151,8 @@ class Server(contextlib.AbstractContextManager):
         path = peer.rows or next(iter(peer.pictures.values()))
         begin = time.monotonic()
         self.log = tempfile.TemporaryFile()
-        self.process = subprocess.Popen(command, env=os.environ | {"TMPDIR": SCRATCH.name} | environment, cwd=folder,
+        own = {name: value for name, value in os.environ.items() if not name.startswith("PODSENSE_")}
+        self.process = subprocess.Popen(command, env=own | {"TMPDIR": SCRATCH.name} | environment, cwd=folder,
                                         stdout=self.log, stderr=self.log, start_new_session=True)
         body = peer.body.encode() if peer.rows else PHOTO.read_bytes()
         while not self._answers(path, body):

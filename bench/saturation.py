@@ -11,6 +11,7 @@ share the machine: leave a core to the client.
 
 import argparse
 import json
+import os
 import pathlib
 import random
 import statistics
@@ -85,6 +86,7 @@ def main():
              "--admin-port=0", f"--ports-file={ports_file}", "--log-level=error",
              "--drain-delay=0", "--access-log=off", f"--executors={arguments.executors}",
              f"--latency-objective={arguments.objective}", "--request-timeout=2s"],
+            env={name: value for name, value in os.environ.items() if not name.startswith("PODSENSE_")},
         )  # fmt: skip
         try:
             while not ports_file.exists() or not ports_file.read_text():

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""scripts/lib.sh: what is built once and kept in the cache that clean clones share."""
+"""scripts/lib.sh: what is built once and kept in the cache that clean clones share; what make gives to
+what it runs, and what it installs for that."""
 
 import os
 import pathlib
@@ -41,6 +42,23 @@ cat "$podsense_cache/tools/it-1/made"
         self.assertNotEqual(0, done.returncode)
         self.assertIn("cannot build it", done.stderr)
         self.assertEqual([], self.tools())
+
+
+class Make(unittest.TestCase):
+    def test_nothing_that_it_exports_is_a_setting_of_the_server(self):
+        """The server reads variables that begin with PODSENSE_, and refuses those that it does not know."""
+        own = {name: value for name, value in os.environ.items() if not name.startswith(("PODSENSE_", "MAKE"))}
+        for flags in ([], ["-s"], ["-s", "-j2"]):
+            done = subprocess.run(["make", *flags, "-C", ROOT, "-f", "-", "show"], text=True, capture_output=True,
+                                  input="include Makefile\nshow: ; @env\n", env=own, check=True)
+            names = [line.split("=", 1)[0] for line in done.stdout.splitlines()]
+            self.assertIn("BUILD_QUIET", names)
+            self.assertEqual([], [name for name in names if name.startswith("PODSENSE_")], flags)
+
+    def test_what_bench_compare_runs_is_installed_for_it(self):
+        done = subprocess.run([ROOT / "scripts/setup.sh", "--bench", "--list"], text=True, capture_output=True, check=True)
+        for package in ("libbenchmark-dev", "nginx-light", "wrk"):
+            self.assertIn(package, done.stdout.split())
 
 
 if __name__ == "__main__":

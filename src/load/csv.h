@@ -1,7 +1,7 @@
 #pragma once
 
-/// CSV files as people have them: RFC 4180 in UTF-8, with or without a byte-order mark, with CRLF, LF
-/// or CR.
+/// CSV files as people have them: RFC 4180 in UTF-8, with or without a byte-order mark, with CRLF,
+/// LF or CR.
 
 #include <cstddef>
 #include <string>

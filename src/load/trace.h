@@ -4,8 +4,9 @@
 ///
 ///   moments   one request a line, with its time: seconds (0.25), seconds, milliseconds,
 ///             microseconds or nanoseconds since 1970, or a date (2021-01-31T00:00:05.5+01:00;
-///             2021-01-31 00:00:05,123 as Python logs it: 3, 6 or 9 digits). It is in the first column, or in the one
-///             that a header calls time, timestamp, ts, moment, date, datetime, seconds or epoch.
+///             2021-01-31 00:00:05,123 as Python logs it: 3, 6 or 9 digits). It is in the first
+///             column, or in the one that a header calls time, timestamp, ts, moment, date,
+///             datetime, seconds or epoch.
 ///   counts    requests per minute: columns `minute` and `count`, or the form of the Azure
 ///   Functions
 ///             dataset, one function a line and columns 1, 2, … 1440, which are added up

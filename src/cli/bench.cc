@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
@@ -15,6 +16,7 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <system_error>
 #include <thread>
 
 #include "cli/commands.h"
@@ -67,7 +69,8 @@ void add_flags(CLI::App& app, BenchFlags& flags) {
   add_duration(app, "--seconds", flags.length,
                {.low = std::chrono::seconds(4), .high = std::chrono::hours(1)},
                "how long it may take, once the server is ready (20s)");
-  app.add_option("--html", flags.html, "a page with the curve of latency against rate")
+  app.add_option("--html", flags.html,
+                 "a page with the curve of latency against rate; - for standard output")
       ->type_name("FILE");
 }
 
@@ -298,11 +301,13 @@ class Bench {
 
   [[nodiscard]] load::SearchStep step_of(const load::Report& report, double rate) const {
     const load::Results& results = report.results;
+    const load::OfAll p99 = load::quantile_of_all(results.latency, results.failed, 0.99);
     load::SearchStep step{.rate = rate,
                           .achieved = load::achieved_rate(results),
                           .windows = 1,
                           .p50 = results.latency.quantile(0.5),
-                          .p99 = load::quantile_of_all(results.latency, results.failed, 0.99).value,
+                          .p99 = p99.value,
+                          .p99_at_least = p99.at_least,
                           .errors = load::error_share(results.counts)};
     step.met = results.latency.count() > 0 && step.p99 <= flags_.slo && step.errors <= 0.001;
     step.stable = step.met;
@@ -360,7 +365,37 @@ Result<load::Options> options_for(const BenchFlags& flags, const std::string& ur
   return options;
 }
 
+/// A path that cannot be written costs no run.
+Result<void> check_page(const fs::path& path) {
+  if (path.empty() || path == "-") {
+    return {};
+  }
+  const std::ofstream page(path, std::ios::binary | std::ios::app);
+  const int reason = errno;
+  return page ? Result<void>()
+              : fail(ErrorCode::kInvalidArgument, "--html: cannot write " + path.string() + ": " +
+                                                      std::generic_category().message(reason));
+}
+
+Result<void> write_page(const load::Report& report, const fs::path& path) {
+  if (path == "-") {
+    std::cout << load::html_report(report);
+  } else if (!path.empty()) {
+    std::ofstream page(path, std::ios::binary);
+    page << load::html_report(report);
+    page.close();
+    if (!page) {
+      return fail(ErrorCode::kUnavailable, "cannot write " + path.string());
+    }
+  }
+  return {};
+}
+
 Result<int> bench_with(const BenchFlags& flags) {
+  if (auto writable = check_page(flags.html); !writable) {
+    return fail(std::move(writable.error()));
+  }
+  std::ostream& text = flags.html == "-" ? std::cerr : std::cout;
   auto server = ServerProcess::start(flags.models);
   if (!server) {
     return fail(std::move(server.error()));
@@ -375,9 +410,9 @@ Result<int> bench_with(const BenchFlags& flags) {
   if (!options) {
     return fail(std::move(options.error()));
   }
-  std::cout << name << ", " << label(*model, "task") << ", runs "
-            << (label(*model, "plan") == "inline" ? "on the I/O threads" : "on executors") << "\n"
-            << batches_text(*before, name) << std::flush;
+  text << name << ", " << label(*model, "task") << ", runs "
+       << (label(*model, "plan") == "inline" ? "on the I/O threads" : "on executors") << "\n"
+       << batches_text(*before, name) << std::flush;
   Bench bench(flags, std::move(*options));
   auto report = bench.run();
   if (!report) {
@@ -388,25 +423,19 @@ Result<int> bench_with(const BenchFlags& flags) {
     return load::format_bytes(
         static_cast<std::uint64_t>(value_of(samples, "process_resident_memory_bytes")));
   };
-  std::cout << curve_text(*report->search, flags.slo) << "\n  at most "
-            << load::format_number(bench.capacity())
-            << "/s, with callers that wait for each answer\n"
-            << (report->search->best > 0
-                    ? "  holds p99 ≤ " + load::format_duration(flags.slo) + " at " +
-                          load::format_number(report->search->best) + "/s"
-                    : "  no rate that was tried holds p99 ≤ " + load::format_duration(flags.slo))
-            << "\n  memory " << memory(*before) << " before, "
-            << (after ? memory(*after) : std::string("–")) << " after; "
-            << load::format_number(value_of(*before, "podsense_executors")) << " executors on "
-            << load::format_number(value_of(*before, "podsense_cpu_cores"))
-            << " cores, which the generator shares\n";
-  if (!flags.html.empty()) {
-    std::ofstream page(flags.html, std::ios::binary);
-    page << load::html_report(*report);
-    page.close();
-    if (!page) {
-      return fail(ErrorCode::kUnavailable, "cannot write " + flags.html.string());
-    }
+  text << curve_text(*report->search, flags.slo) << "\n  at most "
+       << load::format_number(bench.capacity()) << "/s, with callers that wait for each answer\n"
+       << (report->search->best > 0
+               ? "  holds p99 ≤ " + load::format_duration(flags.slo) + " at " +
+                     load::format_number(report->search->best) + "/s"
+               : "  no rate that was tried holds p99 ≤ " + load::format_duration(flags.slo))
+       << "\n  memory " << memory(*before) << " before, "
+       << (after ? memory(*after) : std::string("–")) << " after; "
+       << load::format_number(value_of(*before, "podsense_executors")) << " executors on "
+       << load::format_number(value_of(*before, "podsense_cpu_cores"))
+       << " cores, which the generator shares\n";
+  if (auto written = write_page(*report, flags.html); !written) {
+    return fail(std::move(written.error()));
   }
   return output_written(kName) ? (report->interrupted ? 130 : 0) : 1;
 }

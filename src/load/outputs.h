@@ -18,9 +18,10 @@
 
 namespace podsense::load {
 
+/// By any of its names.
 bool is_stdout(const std::filesystem::path& path);
 
-/// An open file, or standard output.
+/// An open file, or a descriptor that the process has already (/dev/stdout, /dev/fd/3).
 class OutputFile {
  public:
   /// @errors kInvalidArgument: path and reason
@@ -34,14 +35,22 @@ class OutputFile {
   Result<void> write(std::string_view text);
   /// @errors as `write`: some file systems say only now that they are full
   Result<void> close();
+  /// Both write to one file on a disk.
+  [[nodiscard]] bool same_file(const OutputFile& other) const;
+  [[nodiscard]] const std::string& path() const { return path_; }
 
  private:
-  OutputFile(std::string path, int descriptor, bool made)
-      : path_(std::move(path)), descriptor_(descriptor), made_(made) {}
+  enum class Kind {
+    kOld,    ///< was there: emptied by the first write
+    kMade,   ///< by us: removed again where nothing is written
+    kGiven,  ///< a descriptor that the process had: written on from where it is
+  };
+  OutputFile(std::string path, int descriptor, Kind kind)
+      : path_(std::move(path)), descriptor_(descriptor), kind_(kind) {}
 
   std::string path_;
   int descriptor_;
-  bool made_;  ///< by us: removed again where nothing is written
+  Kind kind_;
   bool written_ = false;
 };
 
@@ -58,6 +67,8 @@ class Outputs {
   Result<void> write(const Report& report);
 
  private:
+  [[nodiscard]] Result<void> check_distinct() const;
+
   std::unique_ptr<OutputFile> json_;
   std::unique_ptr<OutputFile> csv_;
   std::unique_ptr<OutputFile> html_;

@@ -139,6 +139,9 @@ class Bench(unittest.TestCase):
         self.assertEqual(len(json.loads(report)["search"]["steps"]), 6)
 
     def test_wrong_models_are_named(self):
+        done = podsense("bench", "--models", MODELS, "--model", "random-forest", "--html", "/nowhere/page.html")
+        self.assertEqual((done.returncode, done.stdout), (2, ""), done)
+        self.assertIn("cannot write /nowhere/page.html: No such file or directory", done.stderr)
         done = podsense("bench", "--models", MODELS, "--model", "nothing")
         self.assertEqual((done.returncode, done.stdout), (2, ""), done)
         self.assertIn("there is no model 'nothing'; the repository has efficientnet-lite0", done.stderr)

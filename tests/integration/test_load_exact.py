@@ -199,8 +199,11 @@ class Generator(unittest.TestCase):
 
 class Outputs(unittest.TestCase):
     def load(self, *flags, **options):
-        return subprocess.run([BINARY, "load", *map(str, flags), "--quiet"], capture_output=True, text=True,
-                              timeout=LIMIT, check=False, **options)
+        options = options or {"capture_output": True}
+        if "pass_fds" in options:
+            options["capture_output"] = True
+        return subprocess.run([BINARY, "load", *map(str, flags), "--quiet"], text=True, timeout=LIMIT,
+                              check=False, **options)
 
     def test_a_dash_is_standard_output(self):
         with Double() as double:
@@ -216,13 +219,44 @@ class Outputs(unittest.TestCase):
     def test_redirected_output_is_appended_to(self):
         with Double() as double, tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "out"
-            for flags in (("-o", "csv"), ("--csv", "/dev/stdout"), ("--json", "-")):
+            for flags in (("-o", "csv"), ("--csv", "/dev/stdout"), ("--json", "-"), ("--csv", "/dev/fd/1"),
+                          ("--log", "/proc/self/fd/1"), ("--html", "-")):
                 path.write_text("before\n")
                 with path.open("a") as out:
                     subprocess.run([BINARY, "load", double.url, "-n", "4", "-c", "1", "--quiet", *flags],
                                    stdout=out, timeout=LIMIT, check=True)
                 self.assertTrue(path.read_text().startswith("before\n"), flags)
                 self.assertGreater(path.read_text().count("\n"), 1)
+
+    def test_other_descriptors_are_written_on_too(self):
+        with Double() as double, tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "log"
+            path.write_text("before\n")
+            with path.open("a") as log:
+                done = self.load(double.url, "-n", 4, "--csv", "/dev/stderr", stdout=subprocess.PIPE, stderr=log)
+                other = self.load(double.url, "-n", 4, "--csv", f"/dev/fd/{log.fileno()}", pass_fds=[log.fileno()])
+            self.assertEqual((done.returncode, other.returncode), (0, 0), other)
+            self.assertEqual(path.read_text().splitlines()[0], "before")
+            self.assertEqual(path.read_text().count("start_seconds,"), 2)
+            done = self.load(double.url, "-n", 4, "--csv", "/dev/fd/99")
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done)
+        self.assertIn("cannot write /dev/fd/99: Bad file descriptor", done.stderr)
+
+    def test_two_results_in_one_file_are_refused(self):
+        with Double() as double, tempfile.TemporaryDirectory() as folder:
+            path, link = Path(folder) / "out", Path(folder) / "link"
+            path.write_text("kept")
+            link.symlink_to(path)
+            done = self.load(double.url, "-n", 4, "--csv", path, "--json", link)
+            self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done)
+            self.assertIn("one file", done.stderr)
+            with path.open("a") as out:
+                done = self.load(double.url, "-n", 4, "--csv", path, stdout=out, stderr=subprocess.PIPE)
+            self.assertEqual(done.returncode, 2, done)
+            self.assertEqual(path.read_text(), "kept")
+            self.assertEqual(double.connections, 0)
+            done = self.load(double.url, "-n", 4, "--csv", "/dev/null", "--json", "/dev/null")
+            self.assertEqual(done.returncode, 0, done)
 
     def test_heys_rows_are_a_request_a_line(self):
         with Double(constant(0.02)) as double:

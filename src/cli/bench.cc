@@ -342,8 +342,8 @@ std::string curve_text(const load::Search& search, Duration slo) {
     const double place =
         std::log(std::max(1e-6, to_seconds(step.p99)) / low) / std::max(1e-9, std::log(high / low));
     out += pad(load::format_number(step.rate) + "/s", 12) +
-           pad(load::format_duration(step.p50), 10) + pad(load::format_duration(step.p99), 10) +
-           "  ";
+           pad(load::format_duration(step.p50), 10) +
+           pad(load::format_of_all({.value = step.p99, .at_least = step.p99_at_least}), 10) + "  ";
     for (int i = 0; i <= static_cast<int>(std::clamp(place, 0.0, 1.0) * kWidth); ++i) {
       out += step.p99 <= slo ? "█" : "░";
     }

@@ -156,8 +156,18 @@ class Engine::Part final {
   struct Lane final : Sink {
     explicit Lane(Part& owner) : part(owner) {}
     void finished(const Outcome& outcome) override {
-      recorder->finished(outcome);
+      recorder->finished(in_time(outcome));
       part.finished(outcome);
+    }
+    /// Transports look for what is overdue every `kSweep`: an answer may come before they do.
+    [[nodiscard]] Outcome in_time(Outcome outcome) const {
+      if (outcome.status != 0 && outcome.finished - outcome.ticket.started > part.plan_.timeout) {
+        outcome.ok = false;
+        outcome.status = 0;
+        outcome.error = ErrorKind::kTimeout;
+        outcome.sample = "no answer within the time limit";
+      }
+      return outcome;
     }
     void connected(Duration took) override { recorder->connected(took); }
 

@@ -33,6 +33,7 @@ struct Plan {
   Duration warm_up{};                   ///< at the begin: not measured
   Duration cool_down{};                 ///< at the end: not measured
   Duration slice_width = std::chrono::seconds(1);
+  Duration timeout = Duration::max();  ///< an answer that took longer is none
   unsigned threads = 1;
   /// Of each target, in their order: the shares of the requests. At least one, each at least 1.
   std::vector<unsigned> weights{1};

@@ -368,6 +368,7 @@ Result<Job> make_job(const Options& options) {
   plan.warm_up = options.warm_up;
   plan.cool_down = options.cool_down;
   plan.worker_rate = options.worker_rate;
+  plan.timeout = options.timeout;
   plan.log = options.hey_rows || !options.log.empty();
   if (is_open_loop(options)) {
     if (auto made = make_shape(options, job); !made) {

@@ -57,8 +57,8 @@ void counts_table(const Report& report, std::string& out) {
   const Results& results = report.results;
   const Counts& counts = results.counts;
   const double seconds = to_seconds(results.measured);
-  const std::string length =
-      seconds >= 1 ? format_number(seconds) + " s" : format_duration(results.measured);
+  const std::string length = seconds >= 1 || seconds <= 0 ? format_number(seconds) + " s"
+                                                          : format_duration(results.measured);
   const Duration late = results.last_answer - results.measured;
   line(out, "requests",
        format_count(counts.sent) + " sent, OK=" + std::to_string(counts.ok) +

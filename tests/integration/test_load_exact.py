@@ -149,6 +149,13 @@ class Verdicts(unittest.TestCase):
         self.assertIn("of all", run.out.splitlines()[8] + run.out.splitlines()[7] + run.out.splitlines()[9])
         self.assertEqual(schema_faults(run.report), "")
 
+    def test_an_answer_after_the_time_limit_is_none(self):
+        # Overdue requests are looked for every 10 ms: these come before that, or soon after.
+        with Double(constant(0.003)) as double:
+            run = Run(double.url, "-n", 40, "-c", 4, "-t", "1ms", "--fail-if", "errors<100%")
+        self.assertEqual((run.code, run.counts["ok"], run.report["errors"]), (1, 0, {"timeout": 40}), run)
+        self.assertGreaterEqual(run.report["failed_latency"]["min"], 0.001)
+
     def test_a_search_does_not_end_above_what_times_out(self):
         # One of three, so that every window has one, also at the lowest rate.
         with Double(lambda number: 30 if number % 3 == 1 else 0.0) as double:

@@ -147,6 +147,17 @@ class Reports(unittest.TestCase):
         self.assertRegex(self.text("main"), r"Highest rate\d+|No rate that was tried")
         self.assertRegex(self.read_out("Latency against throughput"), r"offered \S+/s, answered")
 
+    def test_two_targets(self):
+        with Double(constant(0.002)) as quick, Double(lambda number: 9 if number % 5 == 1 else 0.002) as hanging:
+            page = self.report("targets", "--target", f"quick={quick.url}", "--target", f"hanging={hanging.url}",
+                               "--qps", 60, "--seconds", 1, "--timeout", "200ms")
+        self.look_at(page, ["Latency over time", "Requests a second over time",
+                            "Histogram of latencies", "Latency by percentile"])
+        rows = self.browser.run("return [...document.querySelectorAll('section')].find((s) => s.textContent"
+                                ".startsWith('Targets')).innerText.split('\\n').slice(-2)")
+        self.assertNotIn("≥", rows[0])
+        self.assertRegex(rows[1], r"≥ 2\d\d ms")  # the p99 of all; that of the answered is far below
+
     def test_nothing_succeeded(self):
         with Double(status=503, body=b"<img src=x onerror=alert(1)>") as double:
             page = self.report("failed", double.url, "-n", 40, "-c", 2)

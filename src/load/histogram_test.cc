@@ -124,6 +124,31 @@ TEST(RankInterval, HoldsTheQuantileAtLeast945TimesIn1000) {
   }
 }
 
+/// The same without chance: the sum of the binomial distribution's terms between the ranks.
+double exact_coverage(std::uint64_t count, double q) {
+  const RankInterval ranks = rank_interval(count, q);
+  const auto n = static_cast<double>(count);
+  const std::uint64_t end = ranks.high.value_or(count + 1);
+  const auto first = static_cast<double>(ranks.low);
+  double term = std::exp(std::lgamma(n + 1) - std::lgamma(first + 1) - std::lgamma(n - first + 1) +
+                         first * std::log(q) + (n - first) * std::log(1 - q));
+  double sum = 0;
+  for (std::uint64_t k = ranks.low; k < end; ++k) {
+    sum += term;
+    const auto x = static_cast<double>(k);
+    term *= (n - x) / (x + 1) * q / (1 - q);
+  }
+  return sum;
+}
+
+TEST(RankInterval, ReachesItsConfidenceForEveryNumberOfValues) {
+  for (std::uint64_t count = 1; count <= 10000; count += count < 3000 ? 1 : 13) {
+    for (const double q : {0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 0.9999}) {
+      ASSERT_GE(exact_coverage(count, q), 0.95 - 1e-9) << count << " values, quantile " << q;
+    }
+  }
+}
+
 TEST(RankInterval, IsOpenWhereNoValueIsHighEnough) {
   // 0.99^298 > 5 % > 0.99^299: with fewer values even the slowest may lie below p99.
   EXPECT_FALSE(rank_interval(298, 0.99).high);

@@ -115,17 +115,16 @@ void raise_descriptor_limit() {
   }
 }
 
+/// No more than there is work for: each has connections of its own, at least one.
 unsigned choose_threads(const Options& options, const Plan& plan) {
+  const unsigned most = plan.shape ? options.max_connections : plan.workers;
   if (options.threads > 0) {
-    return options.threads;
+    return std::min(options.threads, most);
   }
   const unsigned cores = std::min(kMostThreads, cgroup::cpu_limit().threads());
   const double wish = plan.shape ? plan.shape->due_by(1) / kRateOfThread : cores;
-  unsigned threads = static_cast<unsigned>(std::clamp(std::ceil(wish), 1.0, double{1} * cores));
-  if (!plan.shape) {
-    threads = std::min(threads, plan.workers);
-  }
-  return threads;
+  return std::min(
+      static_cast<unsigned>(std::clamp(std::ceil(wish), 1.0, static_cast<double>(cores))), most);
 }
 
 void describe(const Options& options, Job& job) {

@@ -47,6 +47,15 @@ class Rates(unittest.TestCase):
         self.assertEqual(run.counts["ok"], 30, run)
         self.assertLess(run.report["measured_seconds"], 0.75, "0.6, or 0.9 where threads have fixed shares")
 
+    def test_there_are_no_more_threads_than_work(self):
+        with Double() as double:
+            run = Run(double.url, "-z", "300ms", "-c", 2, "--threads", 8)
+            self.assertEqual((run.code, run.report["plan"]["threads"], double.connections), (0, 2, 2), run)
+            self.assertFalse(run.report["interrupted"])
+        with Double(constant(0.05)) as double:
+            run = Run(double.url, "-n", 40, "--qps", 100, "--threads", 4, "--max-connections", 2)
+            self.assertEqual(double.connections, 2, run)
+
     def test_workers_keep_their_rate(self):
         with Double() as double, tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "log.csv"

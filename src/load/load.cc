@@ -140,7 +140,7 @@ Result<Report> measure_into(const Options& options, Outputs& outputs) {
   }
   Report report{.circumstances = job->circumstances};
   if (options.find_max) {
-    auto found = find_max(options, *job, signals);
+    auto found = find_max(options, *job, signals, metrics);
     if (!found) {
       return fail(std::move(found.error()));
     }

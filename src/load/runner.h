@@ -9,6 +9,7 @@
 
 #include "load/engine.h"
 #include "load/job.h"
+#include "load/scrape.h"
 
 namespace podsense::load {
 
@@ -40,6 +41,7 @@ struct Found {
   Circumstances circumstances;
   bool interrupted = false;
 };
-Result<Found> find_max(const Options& options, const Job& job, Signals& signals);
+Result<Found> find_max(const Options& options, const Job& job, Signals& signals,
+                       ScrapeMetrics& metrics);
 
 }  // namespace podsense::load

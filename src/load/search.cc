@@ -24,11 +24,13 @@ std::string minutes(Duration length) {
 
 class Finder {
  public:
-  Finder(const Options& options, const Job& job, std::vector<Threshold> objective, Signals& signals)
+  Finder(const Options& options, const Job& job, std::vector<Threshold> objective, Signals& signals,
+         ScrapeMetrics& metrics)
       : options_(options),
         job_(job),
         objective_(std::move(objective)),
         signals_(signals),
+        metrics_(metrics),
         length_(options.duration.value_or(kUsualLength)),
         settling_(std::min(options.window, kMostSettling)),
         live_({.quiet = options.quiet}),
@@ -99,7 +101,7 @@ class Finder {
     Tried tried = watch(**engine, judge, next);
     finish(**engine);
     if (tried.finished) {
-      judge.end(as_window((*engine)->recent(), Duration::zero()));
+      judge.end(as_window(recent_of(**engine), Duration::zero()));
       tried.step = judge.step();
     }
     RunResults results = (*engine)->results();
@@ -153,10 +155,17 @@ class Finder {
     found_.search.steps.push_back(step);
   }
 
+  /// What happened since the last call.
+  Recorder::Recent recent_of(Engine& engine) {
+    Recorder::Recent recent = engine.recent();
+    metrics_.update(recent, engine.in_flight());
+    return recent;
+  }
+
   Tried watch(Engine& engine, RateJudge& judge, const RateBracket::Next& next) {
     live_.note("trying " + format_number(next.rate) + "/s");
     rest(engine.started() + settling_);
-    engine.recent();
+    recent_of(engine);
     TimePoint window_ends = engine.started() + settling_;
     for (bool decided = false; !decided;) {
       window_ends += options_.window;
@@ -166,7 +175,7 @@ class Finder {
         cut.step.reason = signals_.came() ? "interrupted" : "time was up";
         return cut;
       }
-      decided = judge.add(as_window(engine.recent(), options_.window));
+      decided = judge.add(as_window(recent_of(engine), options_.window));
       const SearchStep& step = judge.step();
       live_.note("trying " + format_number(next.rate) + "/s: p99 " + format_duration(step.p99) +
                  " in window " + std::to_string(step.windows) + " of at most " +
@@ -192,6 +201,7 @@ class Finder {
   const Job& job_;
   const std::vector<Threshold> objective_;
   Signals& signals_;
+  ScrapeMetrics& metrics_;
   const Duration length_;
   const Duration settling_;
   TimePoint end_;
@@ -202,12 +212,13 @@ class Finder {
 
 }  // namespace
 
-Result<Found> find_max(const Options& options, const Job& job, Signals& signals) {
+Result<Found> find_max(const Options& options, const Job& job, Signals& signals,
+                       ScrapeMetrics& metrics) {
   auto objective = Threshold::parse_objective(options.objective);
   if (!objective) {
     return fail(std::move(objective.error()));
   }
-  return Finder(options, job, std::move(*objective), signals).run();
+  return Finder(options, job, std::move(*objective), signals, metrics).run();
 }
 
 }  // namespace podsense::load

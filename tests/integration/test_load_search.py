@@ -3,9 +3,10 @@
 import re
 import unittest
 
+from harness import wait_until
 from load_double import Double, constant
 from load_venv import schema_faults
-from test_load import Run
+from test_load import Run, Running
 
 
 class Search(unittest.TestCase):
@@ -31,6 +32,11 @@ class Search(unittest.TestCase):
         else:  # a machine too busy for three windows alike
             self.assertEqual(run.code, 3)
             self.assertRegex(run.out, r"\n  no rate that was tried holds .*/s\n$")
+
+    def test_prometheus_sees_a_search(self):
+        with Double() as double, \
+                Running(double.url, "--find-max-qps", "--window", "200ms", "--search-from", 50, "--search-to", 50) as run:
+            wait_until(lambda: (run.ok() or 0) > 0, what="good answers")
 
     def test_a_search_ends_when_its_time_is_up(self):
         with Double(constant(0.001)) as double:

@@ -9,6 +9,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <future>
 #include <thread>
+#include <utility>
 
 #include "base/mutex.h"
 #include "load/generator_use.h"
@@ -464,14 +465,14 @@ bool Engine::wait(Duration at_most) {
 }
 
 void Engine::interrupt() {
-  interrupted_ = true;
+  stopped_ = std::exchange(interrupted_, true) ? stopped_ : now();
   for (auto& part : parts_) {
     part->call([&] { part->interrupt(); });
   }
 }
 
 void Engine::stop_sending() {
-  interrupted_ = true;
+  stopped_ = std::exchange(interrupted_, true) ? stopped_ : now();
   for (auto& part : parts_) {
     part->call([&] { part->stop_sending(); });
   }
@@ -542,12 +543,14 @@ std::vector<RequestRow> Engine::take_rows() {
 
 RunResults Engine::results() {
   const Duration window = plan_.duration - plan_.cool_down - plan_.warm_up;
-  const Duration passed = std::max(Duration::zero(), ended_ - start_ - plan_.warm_up);
+  // What was cut short was due until then, whenever the last answer came.
+  const TimePoint end = interrupted_ ? std::min(stopped_, ended_) : ended_;
+  const Duration passed = std::max(Duration::zero(), end - start_ - plan_.warm_up);
   // Closed loops end when they end, open loops when they were meant to.
   const bool early = interrupted_ || !plan_.shape;
   Duration measured = early ? std::min(window, passed) : window;
-  if (const auto end = interrupted_ ? std::nullopt : end_of_requests(plan_)) {
-    measured = std::min(window, std::max(Duration::zero(), *end - plan_.warm_up));
+  if (const auto last = interrupted_ ? std::nullopt : end_of_requests(plan_)) {
+    measured = std::min(window, std::max(Duration::zero(), *last - plan_.warm_up));
   }
   RunResults run;
   run.all.slice_width = plan_.slice_width;

@@ -138,7 +138,7 @@ void describe(const Options& options, Job& job) {
   how.cool_down_seconds = to_seconds(plan.cool_down);
   how.requests = plan.requests == UINT64_MAX ? 0 : plan.requests;
   how.threads = plan.threads;
-  how.timeout_seconds = to_seconds(options.timeout);
+  how.timeout_seconds = options.timeout >= kForever ? 0 : to_seconds(options.timeout);
   how.seed = plan.seed;
   how.keep_alive = options.keep_alive;
   how.started_at = timestamp();

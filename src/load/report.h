@@ -30,7 +30,7 @@ struct Circumstances {
   unsigned max_connections = 0;
   unsigned threads = 0;
   unsigned generators = 1;
-  double timeout_seconds = 0;
+  double timeout_seconds = 0;  ///< 0: none
   std::uint64_t seed = 0;
   bool keep_alive = true;
   std::string started_at;  ///< RFC 3339, UTC

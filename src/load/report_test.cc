@@ -285,6 +285,16 @@ TEST(Report, SaysWhatASearchsGeneratorCouldNotDo) {
               HasSubstr(R"("generator_limit":"it was busy 99 % of the time")"));
 }
 
+TEST(Report, EachRateHasItsLength) {
+  Results results;
+  record(results, 1000, milliseconds(40), true);
+  EXPECT_THAT(text_report(report_of(results)),
+              HasSubstr("100/s offered, 100/s answered well, over 10 s\n"));
+  results.last_answer = seconds(25);
+  EXPECT_THAT(text_report(report_of(results)),
+              HasSubstr("100/s offered, over 10 s; 40/s answered well, over 25 s, until the last"));
+}
+
 TEST(Report, SaysThatNothingWasMeasured) {
   Results results;
   results.counts.outside = 30;

@@ -53,25 +53,31 @@ std::string headline(const Report& report) {
   return out;
 }
 
+/// "100/s offered, 99/s answered well, over 10 s"; both lengths where they differ.
+std::string rates_text(const Results& results, bool open_loop) {
+  const auto length = [](Duration time) {
+    const double seconds = to_seconds(time);
+    return seconds >= 1 || seconds <= 0 ? format_number(seconds) + " s" : format_duration(time);
+  };
+  const bool late = results.last_answer - results.measured > std::chrono::milliseconds(100);
+  const std::string answered = format_number(achieved_rate(results)) + "/s answered well, over ";
+  const std::string offered = format_number(offered_rate(results)) + "/s offered";
+  if (late) {
+    return (open_loop ? offered + ", over " + length(results.measured) + "; " : "") + answered +
+           length(results.last_answer) + ", until the last answer";
+  }
+  return (open_loop ? offered + ", " : "") + answered + length(results.measured);
+}
+
 void counts_table(const Report& report, std::string& out) {
   const Results& results = report.results;
   const Counts& counts = results.counts;
-  const double seconds = to_seconds(results.measured);
-  const std::string length = seconds >= 1 || seconds <= 0 ? format_number(seconds) + " s"
-                                                          : format_duration(results.measured);
-  const Duration late = results.last_answer - results.measured;
   line(out, "requests",
        format_count(counts.sent) + " sent, OK=" + std::to_string(counts.ok) +
            " failed=" + std::to_string(counts.failed) +
            (counts.dropped > 0 ? " dropped=" + std::to_string(counts.dropped) : "") +
            (counts.canceled > 0 ? " canceled=" + std::to_string(counts.canceled) : ""));
-  line(out, "rate",
-       (report.circumstances.open_loop ? format_number(offered_rate(results)) + "/s offered, "
-                                       : "") +
-           format_number(achieved_rate(results)) + "/s answered well, over " + length +
-           (late > std::chrono::milliseconds(100)
-                ? "; the last answer came " + format_duration(late) + " after that"
-                : ""));
+  line(out, "rate", rates_text(results, report.circumstances.open_loop));
   if (counts.failed + counts.dropped > 0) {
     line(out, "errors", percent(error_share(counts)) + " of what was due");
   }

@@ -138,7 +138,7 @@ class Ranges(unittest.TestCase):
     def test_a_time_limit_of_nought_is_none(self):
         with Double() as double:
             run = Run(double.url, "-n", 2, "-c", 1, "-t", 0)
-        self.assertEqual((run.code, run.counts["ok"]), (0, 2), run)
+        self.assertEqual((run.code, run.counts["ok"], run.report["plan"]["timeout_seconds"]), (0, 2, 0), run)
 
 
 class Verdicts(unittest.TestCase):

@@ -33,6 +33,13 @@ class Search(unittest.TestCase):
             self.assertEqual(run.code, 3)
             self.assertRegex(run.out, r"\n  no rate that was tried holds .*/s\n$")
 
+    def test_the_rates_of_its_report_are_those_of_its_windows(self):
+        with Double(constant(0.3)) as double:  # answers under way when the last window ends take long
+            run = Run("--host", double.url, "--find-max-qps", "--slo", "p99=2s,errors=1%", "--search-from", 50,
+                      "--search-to", 50, "--window", "500ms")
+        self.assertEqual(run.report["search"]["max_qps"], 50, run)
+        self.assertAlmostEqual(run.report["rates"]["offered"], 50, delta=2.5)
+
     def test_prometheus_sees_a_search(self):
         with Double() as double, \
                 Running(double.url, "--find-max-qps", "--window", "200ms", "--search-from", 50, "--search-to", 50) as run:

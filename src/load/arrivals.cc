@@ -53,17 +53,18 @@ class Stretches final : public Shape {
     if (number > end_.number * (1 + 1e-12)) {
       return kNever;
     }
-    const auto reached = std::ranges::lower_bound(starts_, number, {}, &Start::number);
-    if (reached == starts_.begin()) {
+    if (parts_.empty()) {
       return 0;
     }
-    const auto i = static_cast<std::size_t>(reached - starts_.begin()) - 1;
-    const double missing = number - starts_[i].number;
+    const double reached = number * (1 + 1e-12) + 1e-9;
+    const auto after = std::ranges::upper_bound(starts_, reached, {}, &Start::number);
+    const auto i = static_cast<std::size_t>(after - starts_.begin()) - 1;
+    const double missing = std::max(0.0, number - starts_[i].number);
     const double a = parts_[i].from;
     const double b = growth(i);
     // The root of a·t + b·t²/2 = missing in the form that does not cancel.
     const double root = std::sqrt(std::max(0.0, a * a + 2 * b * missing));
-    const double t = a + root > 0 ? 2 * missing / (a + root) : parts_[i].seconds;
+    const double t = a + root > 0 ? 2 * missing / (a + root) : b > 0 ? 0 : parts_[i].seconds;
     return starts_[i].moment + std::min(t, parts_[i].seconds);
   }
 

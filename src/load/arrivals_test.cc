@@ -58,8 +58,30 @@ TEST(Arrivals, StepsTakeEqualPartsOfTheRun) {
     return std::ranges::count_if(found, [&](double at) { return at >= low && at < high; });
   };
   EXPECT_EQ(between(0, 2), 20);
-  EXPECT_LE(between(2, 4), 1);  // the one that opens the third step is due at its very begin
+  EXPECT_EQ(between(2, 4), 0);
+  EXPECT_EQ(between(4, 6), 60);
   EXPECT_EQ(found.size(), 80U);
+}
+
+TEST(Arrivals, NothingIsDueWhereTheRateIsZero) {
+  // Sevenths are no binary fractions: sums of them do not meet whole numbers.
+  for (const std::vector<int>& counts : {std::vector{0, 60},
+                                         {60, 0, 60},
+                                         {7, 0, 0, 7, 0},
+                                         {0, 0, 13, 1, 0, 1},
+                                         {1, 0, 1000003, 0, 7}}) {
+    std::vector<Stretch> parts;
+    for (const int count : counts) {
+      parts.push_back({.seconds = 7, .from = count / 7.0, .to = count / 7.0});
+    }
+    const std::shared_ptr<const Shape> shape(stretches(std::move(parts)));
+    const auto found = moments_of(shape, {.end = seconds(7 * counts.size())});
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+      const auto due = std::ranges::count_if(
+          found, [i](double at) { return std::floor(at / 7) == static_cast<double>(i); });
+      EXPECT_EQ(due, counts[i]) << "stretch " << i << " of " << counts.size();
+    }
+  }
 }
 
 TEST(Arrivals, BurstsComeAtOnce) {

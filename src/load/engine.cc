@@ -43,8 +43,9 @@ T share(T total, unsigned part, unsigned parts) {
 class Engine::Part final {
  public:
   /// @param taken  requests of a closed loop that some part has taken
-  Part(const Plan& plan, unsigned number, std::atomic<std::uint64_t>& taken)
-      : plan_(plan), number_(number), taken_(taken) {}
+  Part(const Plan& plan, unsigned number, std::atomic<std::uint64_t>& taken,
+       const std::optional<ProcessTime>& process)
+      : plan_(plan), number_(number), taken_(taken), process_(process) {}
   ~Part() {
     context_.stop();
     if (thread_.joinable()) {
@@ -366,6 +367,7 @@ class Engine::Part final {
     }
     if (!use_) {  // as long as it sent: waiting for late answers costs nothing
       use_ = use_of_thread(time_before_, ThreadTime::now(), now() - start_);
+      use_->busy = std::max(use_->busy, process_ ? process_->use().busy : 0.0);
     }
     if (in_flight() > 0) {
       return;
@@ -403,6 +405,7 @@ class Engine::Part final {
 
   std::vector<Worker> workers_;
   std::atomic<std::uint64_t>& taken_;
+  const std::optional<ProcessTime>& process_;
   std::size_t busy_ = 0;
 
   Mutex mutex_;
@@ -419,7 +422,7 @@ Result<std::unique_ptr<Engine>> Engine::create(const Plan& plan,
                                                const std::vector<MakeTransport>& make) {
   std::unique_ptr<Engine> engine(new Engine(plan));
   for (unsigned i = 0; i < plan.threads; ++i) {
-    auto part = std::make_unique<Part>(engine->plan_, i, engine->taken_);
+    auto part = std::make_unique<Part>(engine->plan_, i, engine->taken_, engine->process_);
     if (auto prepared = part->prepare(make); !prepared) {
       return fail(std::move(prepared.error()));
     }
@@ -569,7 +572,7 @@ RunResults Engine::results() {
     part->call([&] { run.all.generator.merge(part->use()); });
   }
   if (process_) {
-    run.all.generator.merge(process_->use());
+    run.all.generator.throttled = process_->use().throttled;
   }
   return run;
 }

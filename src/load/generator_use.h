@@ -19,7 +19,7 @@ struct ThreadTime {
 };
 
 /// The whole process, from its making on.
-/// @threads one
+/// @threads any
 class ProcessTime {
  public:
   ProcessTime();

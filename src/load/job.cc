@@ -100,7 +100,19 @@ Result<void> make_shape(const Options& options, Job& job) {
   return {};
 }
 
-/// Connections that a constant rate needs if an answer takes 100 ms.
+/// The highest that a 256th of the run has.
+double peak_rate(const Plan& plan) {
+  constexpr int kParts = 256;
+  const double part = to_seconds(plan.duration) / kParts;
+  double peak = plan.shape->due_by(1);
+  for (int i = 0; i < kParts && plan.duration < kForever; ++i) {
+    const double due = plan.shape->due_by(part * (i + 1)) - plan.shape->due_by(part * i);
+    peak = std::max(peak, due / part);
+  }
+  return peak;
+}
+
+/// Connections that the first rate needs if an answer takes 100 ms.
 unsigned guess_connections(const Plan& plan) {
   const double rate = plan.shape->due_by(1);
   return static_cast<unsigned>(std::clamp(std::ceil(rate / 10), 4.0, 128.0));
@@ -122,7 +134,7 @@ unsigned choose_threads(const Options& options, const Plan& plan) {
     return std::min(options.threads, most);
   }
   const unsigned cores = std::min(kMostThreads, cgroup::cpu_limit().threads());
-  const double wish = plan.shape ? plan.shape->due_by(1) / kRateOfThread : cores;
+  const double wish = plan.shape ? peak_rate(plan) / kRateOfThread : cores;
   return std::min(
       static_cast<unsigned>(std::clamp(std::ceil(wish), 1.0, static_cast<double>(cores))), most);
 }

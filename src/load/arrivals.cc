@@ -11,6 +11,7 @@ namespace podsense::load {
 namespace {
 
 constexpr double kNever = std::numeric_limits<double>::infinity();
+constexpr double kLongest = 1e9;  ///< seconds, in which nanoseconds are counted
 
 class Constant final : public Shape {
  public:
@@ -284,12 +285,15 @@ double Schedule::next_number() {
 std::optional<Schedule::Arrival> Schedule::next() {
   while (index_ < options_.most) {
     const double seconds = shape_->moment_of(next_number());
-    if (!(seconds < to_seconds(options_.end))) {
+    // Rounded first: 92,154 / 1,535.9 is a little less than 60, and that request is due at 60 s.
+    const Duration at =
+        seconds < kLongest ? Duration(std::llround(seconds * 1e9)) : Duration::max();
+    if (at >= options_.end) {
       return std::nullopt;
     }
     const std::uint64_t index = index_++;
     if (index % options_.parts == options_.part) {
-      return Arrival{.at = Duration(std::llround(seconds * 1e9)), .index = index};
+      return Arrival{.at = at, .index = index};
     }
   }
   return std::nullopt;

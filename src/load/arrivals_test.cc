@@ -35,6 +35,19 @@ TEST(Arrivals, ConstantRateSendsRateTimesSeconds) {
   EXPECT_NEAR(found.back(), 180 - 1 / 30.0, 1e-6);
 }
 
+TEST(Arrivals, NoRateSendsOneTooManyByRounding) {
+  for (const auto& [rate, length, count] : {std::tuple{"1535.9", 60, 92154U},
+                                            {"0.7", 10, 7U},
+                                            {"2.3", 10, 23U},
+                                            {"1.1", 30, 33U},
+                                            {"4.1", 180, 738U},
+                                            {"0.1", 60, 6U}}) {
+    const auto found =
+        moments_of(shape_of("constant:" + std::string(rate)), {.end = seconds(length)});
+    EXPECT_EQ(found.size(), count) << rate << " for " << length << " s";
+  }
+}
+
 TEST(Arrivals, MomentOfInvertsDueByForEveryShape) {
   for (const char* text : {"constant:7", "ramp:0..100", "ramp:80..3", "steps:5,50,1",
                            "sine:50,50,3s", "sine:20,5,700ms"}) {

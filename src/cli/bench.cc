@@ -1,7 +1,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -96,16 +96,14 @@ class ServerProcess {
       arguments.push_back(word.data());
     }
     arguments.push_back(nullptr);
-    // Its log is the server's own matter: it goes to stderr, and the result to stdout.
-    posix_spawn_file_actions_t actions{};
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
-    const int failed = posix_spawn(&server->process_, "/proc/self/exe", &actions, nullptr,
-                                   arguments.data(), environ);
-    posix_spawn_file_actions_destroy(&actions);
-    if (failed != 0) {
-      server->process_ = -1;
-      return fail(ErrorCode::kUnavailable, "cannot start the server");
+    const pid_t parent = getpid();
+    server->process_ = fork();  // there is one thread yet
+    if (server->process_ == 0) {
+      become_server(arguments.data(), parent);
+    }
+    if (server->process_ < 0) {
+      return fail(ErrorCode::kUnavailable,
+                  "cannot start the server: " + std::generic_category().message(errno));
     }
     if (auto ready = server->wait_until_ready(ports); !ready) {
       return fail(std::move(ready.error()));
@@ -134,6 +132,17 @@ class ServerProcess {
 
  private:
   ServerProcess() = default;
+
+  /// In the child. It ends with its parent, however that ends: by SIGPIPE in `podsense bench |
+  /// head`.
+  [[noreturn]] static void become_server(char* const* arguments, pid_t parent) {
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    // Its log is the server's own matter: it goes to stderr, and the result to stdout.
+    if (getppid() == parent && dup2(STDERR_FILENO, STDOUT_FILENO) >= 0) {
+      execve("/proc/self/exe", arguments, environ);
+    }
+    _exit(1);
+  }
 
   Result<void> wait_until_ready(const std::string& ports) {
     const TimePoint limit = std::chrono::steady_clock::now() + kStartLimit;

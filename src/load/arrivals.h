@@ -24,8 +24,8 @@ class Shape {
   virtual ~Shape() = default;
   /// Requests due in [0, seconds]; never falls.
   [[nodiscard]] virtual double due_by(double seconds) const = 0;
-  /// The moment at which `due_by` reaches `number`; infinity if it never does. Where a rate is 0 from
-  /// then on for a while, the end of that: the request after those `number` is due no earlier.
+  /// The moment at which `due_by` reaches `number`; infinity if it never does. Where a rate is 0
+  /// from then on for a while, the end of that: the request after those `number` is due no earlier.
   [[nodiscard]] virtual double moment_of(double number) const = 0;
   /// False where requests have moments of their own, so that random arrivals make no sense.
   [[nodiscard]] virtual bool is_rate() const { return true; }

@@ -88,7 +88,7 @@ class Engine {
   TimePoint start_;
   TimePoint ended_ = TimePoint::max();
   bool interrupted_ = false;
-  TimePoint stopped_;  ///< when it was
+  TimePoint stopped_;                     ///< when it was
   std::atomic<std::uint64_t> taken_ = 0;  ///< closed loop: requests that some part has taken
   std::optional<ProcessTime> process_;
   std::vector<std::unique_ptr<Part>> parts_;

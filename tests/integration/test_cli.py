@@ -8,7 +8,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from harness import BINARY, LIMIT, MODELS, ServerCase, clean_environment
+from harness import BINARY, LIMIT, MODELS, ServerCase, clean_environment, wait_until
 
 COMMANDS = ["serve", "load", "bench", "simulate", "check", "top", "config-reference", "metrics-reference", "completion", "man", "version"]
 
@@ -137,6 +137,18 @@ class Bench(unittest.TestCase):
         self.assertRegex(done.stdout, r"memory \S+ MB before, \S+ MB after; \d+ executors")
         report = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)[1]
         self.assertEqual(len(json.loads(report)["search"]["steps"]), 6)
+
+    def test_its_server_ends_with_it(self):
+        bench = subprocess.Popen([BINARY, "bench", "--models", MODELS, "--model", "random-forest"], env=clean_environment(),
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            children = Path(f"/proc/{bench.pid}/task/{bench.pid}/children")
+            wait_until(children.read_text, what="its server")
+            server = Path("/proc") / children.read_text().split()[0]
+        finally:
+            bench.kill()
+            bench.wait()
+        wait_until(lambda: not server.exists(), what="the server's end")
 
     def test_wrong_models_are_named(self):
         done = podsense("bench", "--models", MODELS, "--model", "random-forest", "--html", "/nowhere/page.html")

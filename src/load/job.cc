@@ -385,6 +385,11 @@ Result<Job> make_job(const Options& options) {
     if (auto made = make_shape(options, job); !made) {
       return fail(std::move(made.error()));
     }
+    if (plan.arrivals == Arrivals::kPoisson && !plan.shape->is_rate()) {
+      return fail(ErrorCode::kInvalidArgument,
+                  "--arrivals poisson needs a rate: bursts, and the moments of a trace, have their "
+                  "times");
+    }
     plan.requests = options.requests.value_or(UINT64_MAX);
   } else {
     plan.duration = options.duration.value_or(kForever);
@@ -514,6 +519,8 @@ Result<void> Options::validate() const {
               std::ranges::any_of(
                   urls(), [](const auto& one) { return one.find("{{") != std::string::npos; }),
           "--rows belongs to --body-file, or to a URL with {{row}}");
+  require(csv_header == HeaderLine::kGuess || !rows.empty() || !features.empty() || !trace.empty(),
+          "--csv-header and --no-csv-header belong to --rows, --features or --trace");
   require(key_file.empty() || !certificate_file.empty(), "--key belongs to --cert");
   require(certificate_file.empty() ||
               std::ranges::any_of(urls(), [&](const auto& one) { return wants_tls(*this, one); }),

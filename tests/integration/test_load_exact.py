@@ -121,6 +121,8 @@ class Ranges(unittest.TestCase):
         for flags, needs in ((["--slo", "p99=1s"], "--find-max-qps"), (["--window", "1s"], "--find-max-qps"),
                              (["--search-to", 5], "--find-max-qps"), (["--trace-speed", 2], "--trace"),
                              (["--keep-offset"], "--trace"), (["--max-connections", 5], "-c N"),
+                             (["--shape", "burst:5,1s", "--arrivals", "poisson"], "a rate"),
+                             (["--csv-header"], "--rows"), (["--no-header"], "--rows"),
                              (["-n", 5, "--cooldown", "1s"], "--seconds"),
                              (["-n", 5, "--qps", 1, "--arrivals", "poisson", "--cooldown", "1s"], "--seconds"),
                              (["-n", 5, "--shape", "ramp:1..9"], "--seconds"),

@@ -315,6 +315,23 @@ Connections part_of(const Connections& all, unsigned part, unsigned parts) {
           .most = std::max(1U, all.most / parts + (part < all.most % parts ? 1 : 0))};
 }
 
+namespace {
+
+/// Workers of a closed loop stay with their connections: some addresses may get nothing.
+void note_addresses(const Options& options, const Plan& plan, const HttpTransportOptions& to) {
+  const bool v4 = to.endpoints.front().address().is_v4();
+  const auto addresses = std::ranges::count_if(
+      to.endpoints, [v4](const Endpoint& one) { return one.address().is_v4() == v4; });
+  if (!plan.shape && options.keep_alive && !options.quiet && plan.workers < addresses) {
+    std::cerr << "podsense load: " << to.request.url.host << " has " << addresses
+              << " addresses, and " << plan.workers
+              << (plan.workers == 1 ? " worker reaches one" : " workers reach as many")
+              << " of them: -c " << addresses << " reaches all\n";
+  }
+}
+
+}  // namespace
+
 Result<void> make_http(const Options& options, Job& job) {
   auto transport = transport_options(options);
   if (!transport) {
@@ -324,6 +341,7 @@ Result<void> make_http(const Options& options, Job& job) {
   how.url = transport->request.url.text();
   how.method = transport->request.method;
   how.protocol = "http/1.1";
+  note_addresses(options, job.plan, *transport);
   job.make.emplace_back([shared = std::move(*transport),
                          all = Connections{.first = how.connections, .most = how.max_connections},
                          threads = job.plan.threads,
@@ -333,7 +351,8 @@ Result<void> make_http(const Options& options, Job& job) {
     const Connections share = part_of(all, part, threads);
     mine.connections = share.first;
     mine.max_connections = share.most;
-    mine.first_endpoint = part;
+    // After those of the parts before: so all together take turns.
+    mine.first_endpoint = part * (all.first / threads) + std::min(part, all.first % threads);
     return HttpTransport::create(mine, context, sink);
   });
   return {};

@@ -1,5 +1,6 @@
 """`podsense load`: several targets, addresses in turn, expectations, merging."""
 
+import collections
 import http.server
 import json
 import socket
@@ -61,6 +62,43 @@ class Addresses(unittest.TestCase):
                       "-n", 3, "-c", 1)
         self.assertEqual((run.code, run.report["target"]["url"]), (0, "http://service.example/x"), run)
         self.assertEqual(double.hosts, ["service.example"] * 3)
+
+    def test_a_name_with_several_addresses(self):
+        with tempfile.TemporaryDirectory() as folder:
+            hosts = Path(folder) / "hosts"
+            hosts.write_text("".join(f"127.0.0.{number} pods.test\n" for number in (1, 2, 3)))
+            inside = ["unshare", "-rm", "sh", "-c", f'mount --bind {hosts} /etc/hosts && exec "$@"', "sh"]
+            if subprocess.run([*inside, "true"], capture_output=True, check=False).returncode != 0:
+                self.skipTest("no mount namespace to give a name several addresses in")
+            listeners = collections.Counter()
+
+            class Noting(http.server.BaseHTTPRequestHandler):
+                protocol_version = "HTTP/1.1"
+
+                def do_GET(self):
+                    listeners[self.connection.getsockname()[0]] += 1
+                    self.send_response(200)
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+
+                def log_message(self, *_):
+                    pass
+
+            with http.server.ThreadingHTTPServer(("0.0.0.0", 0), Noting) as server:
+                threading.Thread(target=server.serve_forever).start()
+                try:
+                    url = f"http://pods.test:{server.server_address[1]}/"
+                    for flags, shares in ((("-z", "300ms", "-c", "9", "-q", "100"), 3), (("--qps", "60", "-n", "60"), 3),
+                                          (("-n", "60", "-c", "9", "--disable-keepalive"), 3), (("-n", "60", "-c", "1"), 1)):
+                        listeners.clear()
+                        done = subprocess.run([*inside, BINARY, "load", url, "--threads", "2", *flags],
+                                              capture_output=True, text=True, timeout=LIMIT, check=False)
+                        self.assertEqual((done.returncode, len(listeners)), (0, shares), (flags, listeners, done))
+                        self.assertLess(max(listeners.values()), 2 * min(listeners.values()), (flags, listeners))
+                        said = "pods.test has 3 addresses, and 1 worker reaches one of them: -c 3 reaches all" in done.stderr
+                        self.assertEqual(said, shares == 1, done)
+                finally:
+                    server.shutdown()
 
     def test_a_public_address_is_refused_there_too(self):
         run = Run("http://127.0.0.1/", "--connect-to", "::192.0.2.1:80", "-n", 1)

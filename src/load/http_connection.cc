@@ -471,7 +471,7 @@ void HttpConnection::answered() {
   ticket_.reset();
   expires_ = TimePoint::max();
   last_used_ = outcome.finished;
-  if (again) {
+  if (again && !writing_) {  // an answer before the whole request is no end of that
     state_ = State::kFree;
   } else {
     close();

@@ -4,8 +4,10 @@ import csv
 import io
 import json
 import resource
+import socket
 import subprocess
 import tempfile
+import threading
 import unittest
 from pathlib import Path
 
@@ -141,6 +143,35 @@ class Ranges(unittest.TestCase):
         with Double() as double:
             run = Run(double.url, "-n", 2, "-c", 1, "-t", 0)
         self.assertEqual((run.code, run.counts["ok"], run.report["plan"]["timeout_seconds"]), (0, 2, 0), run)
+
+
+class EarlyAnswers(unittest.TestCase):
+    def test_a_connection_with_half_a_request_on_it_takes_no_other(self):
+
+        def serve(client):
+            with client, client.makefile("rb") as stream:
+                while stream.readline():
+                    length = 0
+                    while (line := stream.readline()) != b"\r\n":
+                        if line.lower().startswith(b"content-length:"):
+                            length = int(line.split(b":")[1])
+                    client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")  # before the body is read
+                    answered.wait(LIMIT)
+                    stream.read(length)
+
+        answered = threading.Event()
+        with socket.create_server(("127.0.0.1", 0)) as listener, tempfile.NamedTemporaryFile() as body:
+            body.write(b"x" * 20_000_000)  # more than sockets hold
+            body.flush()
+
+            def accept():
+                for _ in range(3):
+                    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+
+            threading.Thread(target=accept, daemon=True).start()
+            run = Run(f"http://127.0.0.1:{listener.getsockname()[1]}/", "-D", body.name, "-n", 3, "-c", 1, "-t", "5s")
+            answered.set()
+        self.assertEqual((run.code, run.counts["ok"], run.counts["failed"]), (0, 3, 0), run)
 
 
 class Verdicts(unittest.TestCase):

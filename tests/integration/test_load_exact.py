@@ -147,7 +147,6 @@ class Ranges(unittest.TestCase):
 
 class EarlyAnswers(unittest.TestCase):
     def test_a_connection_with_half_a_request_on_it_takes_no_other(self):
-
         def serve(client):
             with client, client.makefile("rb") as stream:
                 while stream.readline():

@@ -295,6 +295,13 @@ TEST(Report, EachRateHasItsLength) {
               HasSubstr("100/s offered, over 10 s; 40/s answered well, over 25 s, until the last"));
 }
 
+TEST(Report, NearlyAllIsNotAll) {
+  Results results;
+  record(results, 1, milliseconds(4), true);
+  record(results, 99999, milliseconds(4), false);
+  EXPECT_THAT(text_report(report_of(results)), HasSubstr("errors        > 99.9 % of"));
+}
+
 TEST(Report, SaysThatNothingWasMeasured) {
   Results results;
   results.counts.outside = 30;

@@ -19,7 +19,11 @@ std::string pad(std::string_view text, std::size_t width, bool right = true) {
   return right ? blanks + std::string(text) : std::string(text) + blanks;
 }
 
+/// What is not all is not shown as 100 %, nor what is not nothing as 0 %.
 std::string percent(double share) {
+  if (share < 1 && share >= 0.9995) {
+    return "> 99.9 %";
+  }
   return (share > 0 && share < 0.0001 ? "< 0.01" : format_number(share * 100)) + " %";
 }
 

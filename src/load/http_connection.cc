@@ -1,17 +1,7 @@
 #include "load/http_connection.h"
 
-#include <openssl/err.h>
-#include <openssl/ssl.h>
-#include <openssl/x509v3.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/ssl/error.hpp>
-#include <boost/asio/ssl/host_name_verification.hpp>
-#include <boost/asio/write.hpp>
 #include <boost/beast/http/error.hpp>
 #include <cstring>
 #include <limits>
@@ -28,57 +18,6 @@ constexpr Duration kStale = std::chrono::milliseconds(1);
 
 TimePoint now() {
   return std::chrono::steady_clock::now();
-}
-
-std::string descriptors_reason() {
-  rlimit limit{};
-  getrlimit(RLIMIT_NOFILE, &limit);
-  return "no file descriptors left: the limit is " + std::to_string(limit.rlim_cur) +
-         " (ulimit -n)";
-}
-
-/// What a server that refuses a client's certificate says; empty: it is not that. In TLS 1.3 a
-/// client is through with its handshake before it hears of it.
-std::string client_refused(const boost::system::error_code& code) {
-  if (code.category() != asio::error::get_ssl_category()) {
-    return {};
-  }
-  switch (ERR_GET_REASON(static_cast<unsigned long>(code.value()))) {
-    case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
-      return "the server wants a client certificate: --cert FILE --key FILE";
-    case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
-    case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE:
-    case SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED:
-    case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
-    case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
-    case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
-    case SSL_R_TLSV1_ALERT_DECRYPT_ERROR:
-    case SSL_R_TLSV1_ALERT_ACCESS_DENIED:
-      return "the server refuses the client's certificate: " + code.message();
-    default:
-      return {};
-  }
-}
-
-/// Why there was no handshake.
-std::string tls_reason(SSL* ssl, const boost::system::error_code& code, const HttpShared& shared) {
-  if (std::string refused = client_refused(code); !refused.empty()) {
-    return refused;
-  }
-  const long verdict = SSL_get_verify_result(ssl);
-  if (shared.verify && verdict != X509_V_OK) {
-    return std::string("the certificate is refused: ") + X509_verify_cert_error_string(verdict);
-  }
-  std::string reason = "TLS handshake failed: " + code.message();
-  if (code == asio::ssl::error::stream_truncated || code == asio::error::eof ||
-      code == asio::error::connection_reset) {
-    reason = "the server closed the connection during the TLS handshake";
-  }
-  // TLS 1.2 has no word of its own for it. It has asked where it named authorities.
-  const bool asked = SSL_get0_peer_CA_list(ssl) != nullptr;
-  return reason + (asked && !shared.shows_certificate
-                       ? "; it wants a client certificate: --cert FILE --key FILE"
-                       : "");
 }
 
 /// Path and query that a Location leads to; nothing where it leads to another server.
@@ -108,7 +47,7 @@ std::optional<std::string> redirect_target(const Url& url, std::string_view from
 }  // namespace
 
 HttpConnection::HttpConnection(asio::io_context& context, HttpShared& shared, Owner& owner)
-    : shared_(shared), owner_(owner), socket_(context), in_(kBuffer) {}
+    : shared_(shared), owner_(owner), socket_(context, shared.destination), in_(kBuffer) {}
 
 void HttpConnection::connect(const Ticket* ticket) {
   connect_began_ = now();
@@ -116,95 +55,17 @@ void HttpConnection::connect(const Ticket* ticket) {
   if (ticket != nullptr) {
     ticket_ = *ticket;
   }
-  begun_at_ = shared_.take_endpoint();
-  try_endpoint();
+  open_socket();
 }
 
-std::size_t HttpShared::take_endpoint() {
-  const std::size_t taken = endpoint;
-  const bool v4 = endpoints[taken].address().is_v4();
-  do {
-    endpoint = (endpoint + 1) % endpoints.size();
-  } while (endpoints[endpoint].address().is_v4() != v4);
-  return taken;
-}
-
-/// Where another family works, the next connections begin there.
-void HttpShared::connected_to(std::size_t index) {
-  connected = true;
-  if (endpoints[index].address().is_v4() != endpoints[endpoint].address().is_v4()) {
-    endpoint = index;
-  }
-}
-
-void HttpConnection::try_endpoint() {
-  const std::size_t index = (begun_at_ + tried_) % shared_.endpoints.size();
-  Code ignored;
-  socket_.close(ignored);
-  socket_.async_connect(shared_.endpoints[index],
-                        [self = shared_from_this(), index](const Code& code) {
-                          if (self->state_ != State::kConnecting) {
-                            return;
-                          }
-                          if (code) {
-                            self->endpoint_failed(code);
-                          } else {
-                            self->shared_.connected_to(index);
-                            self->handshake();
-                          }
-                        });
-}
-
-void HttpConnection::endpoint_failed(const Code& code) {
-  if (code == asio::error::no_descriptors ||
-      code == boost::system::errc::too_many_files_open_in_system) {
-    connect_failed(ErrorKind::kDescriptors, descriptors_reason());
-    return;
-  }
-  // The first is the one of the address that one expects to work.
-  first_failure_ = tried_ == 0 ? code : first_failure_;
-  if (++tried_ < shared_.endpoints.size()) {
-    try_endpoint();
-    return;
-  }
-  // An address that cannot be used at all gives the same error as one whose ports are used up.
-  if (shared_.connected && first_failure_ == boost::system::errc::address_not_available) {
-    connect_failed(ErrorKind::kPorts,
-                   "no local ports left: see net.ipv4.ip_local_port_range; connections that are "
-                   "kept open need fewer");
-    return;
-  }
-  connect_failed(ErrorKind::kConnect, first_failure_.message());
-}
-
-void HttpConnection::handshake() {
-  Code ignored;
-  socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-  socket_.non_blocking(true, ignored);
-  if (!shared_.tls) {
-    connected();
-    return;
-  }
-  tls_.emplace(socket_, *shared_.tls);
-  SSL* const ssl = tls_->native_handle();
-  if (asio::ip::make_address(shared_.host, ignored); ignored) {  // a name, no address
-    SSL_set_tlsext_host_name(ssl, shared_.host.c_str());
-  }
-  if (shared_.verify) {
-    tls_->set_verify_mode(asio::ssl::verify_peer, ignored);
-    tls_->set_verify_callback(asio::ssl::host_name_verification(shared_.host), ignored);
-  }
-  tls_->async_handshake(
-      asio::ssl::stream_base::client, [self = shared_from_this(), ssl](const Code& code) {
-        if (self->state_ != State::kConnecting) {
-          return;
-        }
-        if (code) {
-          self->connect_failed(ErrorKind::kTls, tls_reason(ssl, code, self->shared_));
-        } else {
-          self->connected();
-        }
-      });
+void HttpConnection::open_socket() {
+  socket_.connect([self = shared_from_this()](const ConnectFailure* failure) {
+    if (failure != nullptr) {
+      self->connect_failed(failure->kind, failure->why);
+    } else {
+      self->connected();
+    }
+  });
 }
 
 void HttpConnection::connected() {
@@ -230,12 +91,7 @@ void HttpConnection::connect_failed(ErrorKind kind, const std::string& why) {
 }
 
 bool HttpConnection::is_alive(TimePoint at) {
-  if (at - last_used_ < kStale) {
-    return true;
-  }
-  char byte = 0;
-  const auto got = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  return got > 0 || (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR));
+  return at - last_used_ < kStale || socket_.is_alive();
 }
 
 void HttpConnection::send(const Ticket& ticket) {
@@ -262,34 +118,22 @@ void HttpConnection::send_out() {
   bytes_in_ = 0;
   first_byte_ = {};
   new_reader();
-  std::size_t done = 0;
-  if (!tls_) {
-    Code code;
-    done = socket_.write_some(asio::buffer(out_), code);
-    // An error shows again, and is told, in the asynchronous write.
-    done = code ? 0 : done;
-  }
+  const std::size_t done = socket_.write_now(out_);
   if (done < out_.size()) {
     write_rest(done);
   }
 }
 
 void HttpConnection::write_rest(std::size_t done) {
-  const auto rest = asio::buffer(out_.substr(done));
   writing_ = true;
-  auto handler = [self = shared_from_this(), index = ticket_->index](const Code& code,
-                                                                     std::size_t) {
+  socket_.async_write(out_.substr(done), [self = shared_from_this(), index = ticket_->index](
+                                             const Code& code, std::size_t) {
     self->writing_ = false;
     // The answer may have come, or the server have closed, before all was written: reading tells.
     if (code && self->state_ == State::kBusy && self->ticket_->index == index) {
       self->ended(code);
     }
-  };
-  if (tls_) {
-    asio::async_write(*tls_, rest, std::move(handler));
-  } else {
-    asio::async_write(socket_, rest, std::move(handler));
-  }
+  });
 }
 
 void HttpConnection::read() {
@@ -297,7 +141,7 @@ void HttpConnection::read() {
     in_.resize(in_.size() * 2);
   }
   const auto room = asio::buffer(in_.data() + held_, in_.size() - held_);
-  auto handler = [self = shared_from_this()](const Code& code, std::size_t bytes) {
+  socket_.async_read_some(room, [self = shared_from_this()](const Code& code, std::size_t bytes) {
     if (self->is_closed()) {
       return;
     }
@@ -306,12 +150,7 @@ void HttpConnection::read() {
     } else {
       self->received(bytes);
     }
-  };
-  if (tls_) {
-    tls_->async_read_some(room, std::move(handler));
-  } else {
-    socket_.async_read_some(room, std::move(handler));
-  }
+  });
 }
 
 void HttpConnection::received(std::size_t bytes) {
@@ -337,15 +176,13 @@ void HttpConnection::received(std::size_t bytes) {
 }
 
 /// A TLS server answers plain HTTP with an alert, or in words as Go's and nginx do (status 400).
-bool HttpConnection::is_tls_alert() const {
-  constexpr char kAlert = 21;  // RFC 8446, 5.1: ContentType
-  constexpr char kMajor = 3;
-  return !tls_ && held_ >= 2 && in_[0] == kAlert && in_[1] == kMajor;
+bool HttpConnection::is_tls_answer() const {
+  return !socket_.has_tls() && is_tls_alert({in_.data(), held_});
 }
 
 std::string HttpConnection::not_http_reason(const Code& code) const {
-  return is_tls_alert() ? "the server speaks TLS on this port: use https:// or --tls"
-                        : "not an HTTP answer: " + code.message();
+  return is_tls_answer() ? "the server speaks TLS on this port: use https:// or --tls"
+                         : "not an HTTP answer: " + code.message();
 }
 
 void HttpConnection::new_reader() {
@@ -386,11 +223,11 @@ void HttpConnection::ended(const Code& code) {
     connect_failed(ErrorKind::kTls, refused);
     return;
   }
-  if (state_ == State::kBusy && is_tls_alert()) {  // too short for the reader to say anything
+  if (state_ == State::kBusy && is_tls_answer()) {  // too short for the reader to say anything
     end(ErrorKind::kProtocol, not_http_reason(code));
     return;
   }
-  const bool closed = code == asio::error::eof || code == asio::ssl::error::stream_truncated;
+  const bool closed = is_end(code);
   if (state_ == State::kBusy && closed && reader_->is_header_done() && !reader_->is_done()) {
     Code finish;
     reader_->put_eof(finish);
@@ -441,11 +278,9 @@ bool HttpConnection::follow() {
   redirected_ = true;
   state_ = State::kConnecting;
   held_ = 0;
-  tried_ = 0;
-  tls_.reset();
   connect_began_ = now();
   expires_ = ticket_->started + shared_.timeout;
-  try_endpoint();
+  open_socket();
   return true;
 }
 
@@ -519,8 +354,7 @@ void HttpConnection::check_time(TimePoint at) {
 void HttpConnection::close() {
   state_ = State::kClosed;
   expires_ = TimePoint::max();
-  Code ignored;
-  socket_.close(ignored);
+  socket_.close();
 }
 
 }  // namespace podsense::load

@@ -3,18 +3,15 @@
 /// One HTTP/1.1 connection with at most one request on it. A read is always outstanding, so that a
 /// close by the server is known before the next request is put on the connection.
 
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/ssl/context.hpp>
-#include <boost/asio/ssl/stream.hpp>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "load/client_socket.h"
 #include "load/expectation.h"
 #include "load/http_request.h"
 #include "load/response_reader.h"
-#include "load/target.h"
 #include "load/transport.h"
 
 namespace podsense::load {
@@ -22,22 +19,12 @@ namespace podsense::load {
 /// What all connections of a transport share.
 struct HttpShared {
   HttpRequests requests;
-  std::vector<Endpoint> endpoints;
-  std::size_t endpoint = 0;  ///< where the next connection begins to try
-  std::string host;          ///< for the certificate
-  std::optional<boost::asio::ssl::context> tls;
-  bool verify = true;
-  bool shows_certificate = false;  ///< of the client
+  Destination destination;
   bool keep_alive = true;
-  bool connected = false;  ///< at least once
   Duration timeout = std::chrono::seconds(20);
   std::vector<Expectation> expect;  ///< of answers with a 2xx status
   Url url;                          ///< redirects lead to its host, or are not followed
   unsigned redirects = 0;           ///< followed at most
-
-  /// Addresses take turns, those of one family: the other one may not lead anywhere.
-  std::size_t take_endpoint();
-  void connected_to(std::size_t index);
 };
 
 /// @threads that of the socket's io_context; held by its own pending operations
@@ -79,12 +66,9 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
 
  private:
   enum class State { kConnecting, kFree, kBusy, kClosed };
-  using Socket = boost::asio::ip::tcp::socket;
   using Code = boost::system::error_code;
 
-  void try_endpoint();
-  void endpoint_failed(const Code& code);
-  void handshake();
+  void open_socket();
   void connected();
   void connect_failed(ErrorKind kind, const std::string& why);
   void write();
@@ -98,19 +82,15 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void ended(const Code& code);
   void answered();
   [[nodiscard]] std::string unexpected() const;
-  [[nodiscard]] bool is_tls_alert() const;
+  [[nodiscard]] bool is_tls_answer() const;
   [[nodiscard]] std::string not_http_reason(const Code& code) const;
   Outcome failed_as(ErrorKind kind, std::string_view why);
   void close();
 
   HttpShared& shared_;
   Owner& owner_;
-  Socket socket_;
-  std::optional<boost::asio::ssl::stream<Socket&>> tls_;
+  ClientSocket socket_;
   State state_ = State::kConnecting;
-  std::size_t begun_at_ = 0;  ///< of the endpoints
-  std::size_t tried_ = 0;     ///< so many of them
-  Code first_failure_;        ///< among them
   TimePoint connect_began_;
   TimePoint expires_ = TimePoint::max();
   TimePoint last_used_;

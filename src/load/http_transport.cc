@@ -5,9 +5,6 @@
 namespace podsense::load {
 namespace {
 
-namespace asio = boost::asio;
-namespace ssl = boost::asio::ssl;
-
 constexpr Duration kLeastSettling = std::chrono::milliseconds(20);
 constexpr Duration kMostSettling = std::chrono::seconds(1);
 
@@ -24,31 +21,6 @@ std::string name_in_tls(const HttpRequestOptions& request) {
   return request.url.host;
 }
 
-Result<ssl::context> make_tls(const ClientTls& tls) {
-  ssl::context context(ssl::context::tls_client);
-  boost::system::error_code error;
-  if (tls.roots.empty()) {
-    context.set_default_verify_paths(error);
-  } else {
-    context.add_certificate_authority(asio::buffer(tls.roots), error);
-  }
-  if (error) {
-    return fail(ErrorCode::kInvalidArgument,
-                "the authorities to trust cannot be used: " + error.message());
-  }
-  if (!tls.certificate.empty()) {
-    context.use_certificate_chain(asio::buffer(tls.certificate), error);
-    if (!error) {
-      context.use_private_key(asio::buffer(tls.key), ssl::context::pem, error);
-    }
-  }
-  if (error) {
-    return fail(ErrorCode::kInvalidArgument,
-                "the client's certificate cannot be used: " + error.message());
-  }
-  return context;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Transport>> HttpTransport::create(const HttpTransportOptions& options,
@@ -58,29 +30,22 @@ Result<std::unique_ptr<Transport>> HttpTransport::create(const HttpTransportOpti
   if (!requests) {
     return fail(std::move(requests.error()));
   }
-  std::unique_ptr<HttpTransport> transport(
-      new HttpTransport(options, std::move(*requests), context, sink));
-  if (options.request.url.tls) {
-    auto tls = make_tls(options.tls);
-    if (!tls) {
-      return fail(std::move(tls.error()));
-    }
-    transport->shared_.tls.emplace(std::move(*tls));
+  auto destination =
+      Destination::create(options.endpoints, options.first_endpoint, name_in_tls(options.request),
+                          options.request.url.tls, options.tls);
+  if (!destination) {
+    return fail(std::move(destination.error()));
   }
-  return transport;
+  return std::unique_ptr<Transport>(
+      new HttpTransport(options, std::move(*requests), std::move(*destination), context, sink));
 }
 
 HttpTransport::HttpTransport(const HttpTransportOptions& options, HttpRequests requests,
-                             boost::asio::io_context& context, Sink& sink)
+                             Destination destination, boost::asio::io_context& context, Sink& sink)
     : context_(context),
       sink_(sink),
       shared_{.requests = std::move(requests),
-              .endpoints = options.endpoints,
-              .endpoint = options.first_endpoint % options.endpoints.size(),
-              .host = name_in_tls(options.request),
-              .tls = std::nullopt,
-              .verify = options.tls.verify,
-              .shows_certificate = !options.tls.certificate.empty(),
+              .destination = std::move(destination),
               .keep_alive = options.request.keep_alive,
               .timeout = options.timeout,
               .expect = options.expect,
@@ -111,7 +76,7 @@ void HttpTransport::opened_one(Result<void> result) {
     if (opening_ > 0) {
       return;
     }
-    if (shared_.tls) {
+    if (shared_.destination.tls) {
       settle();
       return;
     }
@@ -134,7 +99,7 @@ void HttpTransport::settle() {
 /// turn, so that all of them get their share.
 HttpConnection* HttpTransport::take_free() {
   HttpConnection* connection = nullptr;
-  if (shared_.endpoints.size() > 1) {
+  if (shared_.destination.endpoints.size() > 1) {
     connection = free_.front();
     free_.pop_front();
   } else {

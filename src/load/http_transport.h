@@ -42,7 +42,7 @@ class HttpTransport final : public Transport, public HttpConnection::Owner {
   [[nodiscard]] std::size_t in_flight() const override { return in_flight_; }
 
  private:
-  HttpTransport(const HttpTransportOptions& options, HttpRequests requests,
+  HttpTransport(const HttpTransportOptions& options, HttpRequests requests, Destination destination,
                 boost::asio::io_context& context, Sink& sink);
 
   void connection_open(HttpConnection& connection, Duration took) override;

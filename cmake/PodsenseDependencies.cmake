@@ -14,6 +14,7 @@ find_package(prometheus-cpp CONFIG REQUIRED COMPONENTS core)        # metrics
 find_package(tl-expected REQUIRED)                                  # base (Result)
 find_package(Protobuf 3.21 REQUIRED)                                # grpc
 find_package(gRPC CONFIG REQUIRED)                                  # grpc
+pkg_check_modules(NGHTTP2 REQUIRED IMPORTED_TARGET libnghttp2)      # load
 pkg_check_modules(JPEG REQUIRED IMPORTED_TARGET libjpeg)            # image
 pkg_check_modules(SPNG REQUIRED IMPORTED_TARGET spng)            # image
 pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp)  # image

@@ -26,7 +26,8 @@ import sys
 OWNERS = [
     ("ONNX Runtime", ["onnxruntime_*", "cpu_provider_factory.h"], ["onnx/*.cc"]),
     ("Boost", ["boost/*"], ["http/*", "load/*"]),
-    ("gRPC", ["grpc/*", "grpcpp/*", "grpc++/*"], ["grpc/*", "load/grpc_*"]),
+    ("gRPC", ["grpc/*", "grpcpp/*", "grpc++/*"], ["grpc/*"]),
+    ("nghttp2", ["nghttp2/*"], ["load/http2_session.cc"]),
     ("protobuf", ["google/*", "*.pb.h"],
      ["grpc/*", "load/grpc_*.cc", "model/onnx_graph.cc", "model/triton_config.cc"]),
     ("simdjson", ["simdjson.h"], ["protocol/*.cc"]),
@@ -78,7 +79,7 @@ class Module:
     @staticmethod
     def link_commands(text):
         commands = "\n".join(re.findall(r"target_link_libraries\(([^)]*)\)", text))
-        return re.sub(r"\bpodsense_(options|proto)\b", "", commands)
+        return re.sub(r"\bpodsense_(options|proto|messages)\b", "", commands)
 
     @staticmethod
     def words_after(keyword, words):

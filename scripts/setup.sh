@@ -19,7 +19,7 @@ set -euo pipefail
 build_packages=(
   clang-19 lld-19 libclang-rt-19-dev llvm-19 ccache ninja-build cmake pkg-config
   libsimdjson-dev nlohmann-json3-dev libjpeg62-turbo-dev libspng-dev libwebp-dev
-  libcurl4-openssl-dev libssl-dev zlib1g-dev prometheus-cpp-dev libfmt-dev
+  libcurl4-openssl-dev libssl-dev libnghttp2-dev zlib1g-dev prometheus-cpp-dev libfmt-dev
   libgrpc++-dev protobuf-compiler-grpc libprotobuf-dev protobuf-compiler
   libcli11-dev libyaml-cpp-dev libexpected-dev libgtest-dev libgmock-dev
   python3 python3-venv python3-pip ca-certificates curl locales

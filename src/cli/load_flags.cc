@@ -51,10 +51,12 @@ void add_target(CLI::App& app, LoadFlags& flags) {
   app.add_flag("-L,--follow-redirects", flags.follow_redirects,
                "ask for what a 3xx answer leads to, up to ten times; on the same host only");
   app.add_flag("--disable-keepalive", flags.disable_keepalive, "a connection for each request");
+  app.add_flag("--http2", options.http2,
+               "HTTP/2: over TLS as both sides agree, else with prior knowledge");
   app.add_flag("--grpc", options.grpc,
                "podsense.v1 with --image, --features or JSON; with --oip ModelInfer");
   add_whole(app, "--streams", options.streams, {.low = 1, .high = 10000},
-            "gRPC: calls on a connection at a time (100; closed loop 1)");
+            "HTTP/2 and gRPC: requests on a connection at a time (100; closed loop 1)");
   app.add_flag("--tls", options.tls, "where the URL has no scheme that says so");
   app.add_flag("--insecure", flags.insecure, "accept any certificate");
   app.add_option("--cacert", options.ca_file, "PEM file with the authorities to trust")
@@ -191,7 +193,7 @@ void add_unsupported(CLI::App& app, LoadFlags& flags) {
   static bool ignored = false;  // NOLINT: CLI11 writes it, nobody reads it
   app.add_flag("--disable-compression", ignored)->group("");
   app.add_flag("--disable-redirects", ignored)->group("");
-  app.add_flag("--h2", flags.http2)->group("");
+  app.add_flag("--h2", flags.options.http2)->group("");  // as hey says it
   app.add_option("-x", flags.proxy)->group("");
 }
 
@@ -361,8 +363,8 @@ void add_load_flags(CLI::App& app, LoadFlags& flags) {
 
 Result<load::Options> to_options(LoadFlags& flags, const CLI::App& app) {
   load::Options& options = flags.options;
-  if (flags.http2 || !flags.proxy.empty()) {
-    return fail(ErrorCode::kUnimplemented, "HTTP/2 and proxies (-h2, -x) are not offered");
+  if (!flags.proxy.empty()) {
+    return fail(ErrorCode::kUnimplemented, "proxies (-x) are not offered");
   }
   options.keep_alive = !flags.disable_keepalive;
   options.verify_tls = !flags.insecure;

@@ -34,7 +34,6 @@ struct LoadFlags {
   bool no_csv_header = false;
   bool follow_redirects = false;
   OipFlags oip;
-  bool http2 = false;
   std::string proxy;
 };
 

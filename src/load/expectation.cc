@@ -78,4 +78,13 @@ std::string Expectation::fault_of(std::string_view body) const {
   }
 }
 
+std::string first_fault(std::span<const Expectation> expectations, std::string_view body) {
+  for (const Expectation& one : expectations) {
+    if (std::string fault = one.fault_of(body); !fault.empty()) {
+      return fault;
+    }
+  }
+  return {};
+}
+
 }  // namespace podsense::load

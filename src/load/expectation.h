@@ -2,6 +2,7 @@
 
 /// What an answer must have, beyond its status, to count as a success.
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -26,5 +27,8 @@ class Expectation {
   bool json_ = false;
   bool has_value_ = false;
 };
+
+/// What a body lacks of all these; empty: nothing.
+std::string first_fault(std::span<const Expectation> expectations, std::string_view body);
 
 }  // namespace podsense::load

@@ -1,9 +1,11 @@
-#include <inference/grpc_service.grpc.pb.h>
+#include <inference/grpc_service.pb.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "load/grpc_transport.h"
+#include "load/grpc_messages.h"
+#include "load/http2_job.h"
+#include "load/http2_once.h"
 #include "load/job.h"
 #include "load/oip.h"
 #include "load/quantity.h"
@@ -12,7 +14,7 @@ namespace podsense::load {
 namespace {
 
 constexpr std::string_view kOipInfer = "/inference.GRPCInferenceService/ModelInfer";
-constexpr unsigned kStreams = 100;  ///< what most servers let a connection have
+constexpr std::string_view kOipMetadata = "/inference.GRPCInferenceService/ModelMetadata";
 
 Result<void> validate(const Options& options) {
   std::string faults;
@@ -40,8 +42,8 @@ Result<void> validate(const Options& options) {
 }
 
 struct Metadata {
-  std::vector<std::pair<std::string, std::string>> entries;
-  std::string authority;
+  Head entries;
+  std::string authority;  ///< empty: the URL's
 };
 
 /// @source gRPC over HTTP/2: keys are lower case; those that begin with grpc- are gRPC's own
@@ -67,34 +69,23 @@ Result<Metadata> metadata_of(const Options& options) {
           "begin with grpc-, printable values";
       return fail(ErrorCode::kInvalidArgument, std::move(what));
     }
-    metadata.entries.emplace_back(std::move(key), value);
+    std::string sent = key.ends_with("-bin") ? encode_grpc_bytes(value) : value;
+    metadata.entries.push_back({.name = std::move(key), .value = std::move(sent)});
   }
   return metadata;
 }
 
-/// Asks for the model's inputs and fills them with random values.
-Result<GrpcRequests> oip_requests(const Options& options, const GrpcTransportOptions& transport) {
-  const auto stub = ::inference::GRPCInferenceService::NewStub(transport.channels->open());
-  ::grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() +
-                       std::max(options.timeout, options.wait_for_target));
-  context.set_wait_for_ready(options.wait_for_target > Duration::zero());
-  for (const auto& [key, value] : transport.metadata) {
-    context.AddMetadata(key, value);
-  }
-  ::inference::ModelMetadataRequest question;
-  question.set_name(options.model);
-  ::inference::ModelMetadataResponse answer;
-  const ::grpc::Status status = stub->ModelMetadata(&context, question, &answer);
-  if (!status.ok()) {
-    const bool said = grpc_error_kind(context, status) == ErrorKind::kNone;
-    return fail(said ? ErrorCode::kNotFound : ErrorCode::kUnavailable,
-                said ? "the metadata of '" + options.model + "': " + grpc_status_text(status) +
-                           ": " + status.error_message()
-                     : "cannot connect: " + transport.channels->reason(status.error_message()));
-  }
+/// What a call needs apart from its messages.
+struct GrpcTarget {
+  Http2TransportOptions transport;
+  GrpcMessagesOptions messages;
+};
+
+/// @param metadata  the inputs that ModelMetadata told
+Result<GrpcRequests> random_tensors(const Options& options,
+                                    const ::inference::ModelMetadataResponse& metadata) {
   nlohmann::json inputs = nlohmann::json::array();
-  for (const auto& input : answer.inputs()) {
+  for (const auto& input : metadata.inputs()) {
     inputs.push_back(
         {{"name", input.name()},
          {"datatype", input.datatype()},
@@ -115,6 +106,33 @@ Result<GrpcRequests> oip_requests(const Options& options, const GrpcTransportOpt
     request.add_raw_input_contents(std::move(tensor.bytes));
   }
   return GrpcRequests::fixed(std::string(kOipInfer), request.SerializeAsString());
+}
+
+/// Asks for the model's inputs and fills them with random values.
+Result<GrpcRequests> oip_requests(const Options& options, GrpcTarget target) {
+  ::inference::ModelMetadataRequest question;
+  question.set_name(options.model);
+  const auto message = std::make_shared<std::string>();
+  target.messages.kept = message;
+  target.messages.requests = std::make_shared<const GrpcRequests>(
+      GrpcRequests::fixed(std::string(kOipMetadata), question.SerializeAsString()));
+  target.transport.messages = std::make_shared<const GrpcMessages>(target.messages);
+  const auto answer = ask_once(target.transport, options.wait_for_target);
+  if (!answer) {
+    return fail(answer.error().code, "cannot connect: " + answer.error().message);
+  }
+  const std::string about = "the metadata of '" + options.model + "': ";
+  if (answer->error != ErrorKind::kNone) {
+    return fail(ErrorCode::kUnavailable, about + answer->sample);
+  }
+  if (answer->status != kGrpcOk) {
+    return fail(ErrorCode::kNotFound, about + status_name(answer->status) + ": " + answer->sample);
+  }
+  ::inference::ModelMetadataResponse metadata;
+  if (!metadata.ParseFromString(*message)) {
+    return fail(ErrorCode::kNotFound, about + "the answer is no ModelMetadataResponse");
+  }
+  return random_tensors(options, metadata);
 }
 
 Result<GrpcRequests> infer_requests(const Options& options) {
@@ -148,7 +166,7 @@ Result<Url> grpc_url(const Options& options) {
   return url;
 }
 
-Result<GrpcTransportOptions> transport_options(const Options& options, const Url& url) {
+Result<GrpcTarget> make_target(const Options& options, const Url& url) {
   auto metadata = metadata_of(options);
   if (!metadata) {
     return fail(std::move(metadata.error()));
@@ -161,23 +179,17 @@ Result<GrpcTransportOptions> transport_options(const Options& options, const Url
   if (!tls) {
     return fail(std::move(tls.error()));
   }
-  GrpcTransportOptions transport{
-      .channels = std::make_shared<const GrpcChannels>(
-          GrpcChannels::create({.url = url,
-                                .endpoints = std::move(*endpoints),
-                                .authority = std::move(metadata->authority),
-                                .tls = std::move(*tls),
-                                .timeout = options.timeout})),
-      .requests = nullptr,
-      .metadata = std::move(metadata->entries),
-      .timeout = options.timeout};
-  auto requests = options.oip ? oip_requests(options, transport) : infer_requests(options);
-  if (!requests) {
-    return fail(requests.error().code,
-                (options.oip ? url.text() + ": " : std::string()) + requests.error().message);
-  }
-  transport.requests = std::make_shared<const GrpcRequests>(std::move(*requests));
-  return transport;
+  return GrpcTarget{
+      .transport = {.endpoints = std::move(*endpoints),
+                    .host = url.host,
+                    .with_tls = url.tls,
+                    .tls = std::move(*tls),
+                    .timeout = options.timeout},
+      .messages = {.with_tls = url.tls,
+                   .authority = metadata->authority.empty() ? url.authority()
+                                                            : std::move(metadata->authority),
+                   .metadata = std::move(metadata->entries),
+                   .timeout = options.timeout}};
 }
 
 }  // namespace
@@ -190,40 +202,21 @@ Result<void> make_grpc(const Options& options, Job& job) {
   if (!url) {
     return fail(std::move(url.error()));
   }
-  auto transport = transport_options(options, *url);
-  if (!transport) {
-    return fail(std::move(transport.error()));
+  auto target = make_target(options, *url);
+  if (!target) {
+    return fail(std::move(target.error()));
   }
-  const Plan& plan = job.plan;
-  const bool open_loop = plan.shape != nullptr;
-  transport->streams = options.streams > 0 ? options.streams : open_loop ? kStreams : 1;
-  const auto links = [streams = transport->streams](unsigned workers) {
-    return (workers + streams - 1) / streams;
-  };
-  Circumstances& how = job.circumstances;
-  Connections all{.first = how.connections, .most = how.max_connections};
-  if (open_loop) {
-    // A connection carries many calls; a few spread them over a server's threads.
-    all.first = std::min(all.most, options.connections.value_or(std::max(4U, plan.threads)));
+  auto requests = options.oip ? oip_requests(options, *target) : infer_requests(options);
+  if (!requests) {
+    return fail(requests.error().code,
+                (options.oip ? url->text() + ": " : std::string()) + requests.error().message);
   }
-  how.url = url->text();
-  how.method = transport->requests->method().substr(1);
-  how.protocol = "grpc";
-  how.connections = open_loop ? all.first : plan.workers;
-  job.make.emplace_back([shared = std::move(*transport), all, open_loop, links,
-                         threads = plan.threads, workers = plan.workers,
-                         next = 0U](boost::asio::io_context& context, Sink& sink) mutable {
-    GrpcTransportOptions mine = shared;
-    const unsigned part = next++ % threads;
-    const Connections share = part_of(all, part, threads);
-    mine.connections = share.first;
-    mine.max_connections = share.most;
-    if (!open_loop) {
-      mine.connections = links(workers / threads + (part < workers % threads ? 1 : 0));
-      mine.max_connections = mine.connections;
-    }
-    return Result<std::unique_ptr<Transport>>(GrpcTransport::create(mine, context, sink));
-  });
+  job.circumstances.url = url->text();
+  job.circumstances.method = requests->method().substr(1);
+  job.circumstances.protocol = "grpc";
+  target->messages.requests = std::make_shared<const GrpcRequests>(std::move(*requests));
+  target->transport.messages = std::make_shared<const GrpcMessages>(target->messages);
+  add_http2(std::move(target->transport), options, job);
   return {};
 }
 

@@ -3,14 +3,15 @@
 #include <google/protobuf/util/json_util.h>
 #include <podsense/v1/inference.pb.h>
 
+#include "load/grpc_messages.h"
+
 namespace podsense::load {
 namespace {
 
 constexpr const char* kInfer = "/podsense.v1.InferenceService/Infer";
 
-::grpc::ByteBuffer buffer_of(const std::string& bytes) {
-  const ::grpc::Slice slice(bytes);
-  return {&slice, 1};
+std::shared_ptr<const std::string> framed(const std::string& message) {
+  return std::make_shared<const std::string>(grpc_frame(message));
 }
 
 Result<std::string> infer_message(const std::string& json, const std::string& model) {
@@ -33,7 +34,7 @@ Result<std::string> infer_message(const std::string& json, const std::string& mo
 GrpcRequests GrpcRequests::fixed(std::string method, const std::string& message) {
   GrpcRequests requests;
   requests.method_ = std::move(method);
-  requests.messages_.push_back(buffer_of(message));
+  requests.messages_.push_back(framed(message));
   return requests;
 }
 
@@ -45,7 +46,7 @@ GrpcRequests GrpcRequests::pictures(const std::vector<std::string>& files,
     podsense::v1::InferRequest request;
     request.set_model(model);
     request.set_image(file);
-    requests.messages_.push_back(buffer_of(request.SerializeAsString()));
+    requests.messages_.push_back(framed(request.SerializeAsString()));
   }
   return requests;
 }
@@ -67,7 +68,7 @@ Result<GrpcRequests> GrpcRequests::json(BodyTemplate text, const std::string& mo
   return requests;
 }
 
-Result<::grpc::ByteBuffer> GrpcRequests::message(std::uint64_t index) const {
+Result<std::shared_ptr<const std::string>> GrpcRequests::message(std::uint64_t index) const {
   if (!messages_.empty()) {
     return messages_[index % messages_.size()];  // shares the bytes
   }
@@ -77,7 +78,7 @@ Result<::grpc::ByteBuffer> GrpcRequests::message(std::uint64_t index) const {
   if (!message) {
     return fail(std::move(message.error()));
   }
-  return buffer_of(*message);
+  return framed(*message);
 }
 
 }  // namespace podsense::load

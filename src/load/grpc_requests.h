@@ -4,8 +4,7 @@
 /// are equal are made once.
 /// @threads immutable once made
 
-#include <grpcpp/support/byte_buffer.h>
-
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,12 +26,13 @@ class GrpcRequests {
 
   /// As gRPC writes it: /package.Service/Method
   [[nodiscard]] const std::string& method() const { return method_; }
+  /// As a call carries it, behind its length.
   /// @errors kInvalidArgument: the template gave no InferRequest
-  [[nodiscard]] Result<::grpc::ByteBuffer> message(std::uint64_t index) const;
+  [[nodiscard]] Result<std::shared_ptr<const std::string>> message(std::uint64_t index) const;
 
  private:
   std::string method_;
-  std::vector<::grpc::ByteBuffer> messages_;  ///< in turn; empty: `template_`
+  std::vector<std::shared_ptr<const std::string>> messages_;  ///< in turn; empty: `template_`
   BodyTemplate template_;
   std::string model_;
 };

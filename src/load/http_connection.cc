@@ -20,30 +20,6 @@ TimePoint now() {
   return std::chrono::steady_clock::now();
 }
 
-/// Path and query that a Location leads to; nothing where it leads to another server.
-std::optional<std::string> redirect_target(const Url& url, std::string_view from,
-                                           std::string_view location) {
-  location = location.substr(0, location.find('#'));
-  if (location.empty() || location.starts_with("//")) {
-    return std::nullopt;
-  }
-  if (location.find("://") != location.npos && !location.starts_with('/')) {
-    const auto other = parse_url(location);
-    const bool same = other && other->tls == url.tls && other->host == url.host &&
-                      other->port == url.port && !other->grpc;
-    return same ? std::optional(other->target) : std::nullopt;
-  }
-  std::string target(location);
-  if (location.starts_with('?')) {
-    target = std::string(from.substr(0, from.find('?'))) + target;
-  } else if (!location.starts_with('/')) {
-    const std::string_view path = from.substr(0, from.find('?'));
-    target = std::string(path.substr(0, path.rfind('/') + 1)) + target;
-  }
-  const bool clean = std::ranges::none_of(target, [](char c) { return c <= ' ' || c == '\x7f'; });
-  return clean ? std::optional(target) : std::nullopt;
-}
-
 }  // namespace
 
 HttpConnection::HttpConnection(asio::io_context& context, HttpShared& shared, Owner& owner)
@@ -240,29 +216,14 @@ void HttpConnection::ended(const Code& code) {
       closed ? "the server closed the connection before the answer was complete" : code.message());
 }
 
-/// What the answer lacks; empty: nothing.
-std::string HttpConnection::unexpected() const {
-  if (reader_->status() / 100 != 2) {
-    return {};
-  }
-  for (const Expectation& one : shared_.expect) {
-    if (std::string fault = one.fault_of(reader_->body()); !fault.empty()) {
-      return fault;
-    }
-  }
-  return {};
-}
-
 /// Asks again where the answer leads to; false: the answer stands.
 bool HttpConnection::follow() {
   const int status = reader_->status();
-  const bool leads =
-      status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-  if (!leads || redirects_ >= shared_.redirects || writing_) {
+  if (!is_redirect(status) || redirects_ >= shared_.redirects || writing_) {
     return false;
   }
   const std::string from = location_.empty() ? shared_.requests.target(ticket_->index) : location_;
-  const auto target = redirect_target(shared_.url, from, reader_->location());
+  const auto target = redirect_target(shared_.url, from, reader_->kept().location());
   if (!target) {
     return false;
   }
@@ -290,16 +251,17 @@ void HttpConnection::answered() {
   }
   const int status = reader_->status();
   const TimePoint at = now();
-  const std::string fault = unexpected();
+  const KeptAnswer& kept = reader_->kept();
+  const std::string fault = kept.is_success() ? first_fault(shared_.expect, kept.body()) : "";
   const Outcome outcome{.ticket = *ticket_,
                         .error = fault.empty() ? ErrorKind::kNone : ErrorKind::kUnexpected,
-                        .ok = status >= 200 && status < 300 && fault.empty(),
+                        .ok = kept.is_success() && fault.empty(),
                         .status = status,
                         .first_byte = first_byte_,
                         .finished = at,
                         .bytes_out = out_.size(),
                         .bytes_in = bytes_in_,
-                        .sample = fault.empty() ? std::string_view(reader_->sample()) : fault};
+                        .sample = fault.empty() ? std::string_view(kept.sample()) : fault};
   const bool again =
       shared_.keep_alive && reader_->keep_alive() && !reader_->need_eof() && held_ == 0;
   const auto self = shared_from_this();

@@ -81,7 +81,6 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   bool feed(Code& code);
   void ended(const Code& code);
   void answered();
-  [[nodiscard]] std::string unexpected() const;
   [[nodiscard]] bool is_tls_answer() const;
   [[nodiscard]] std::string not_http_reason(const Code& code) const;
   Outcome failed_as(ErrorKind kind, std::string_view why);

@@ -13,6 +13,33 @@ bool is_token(std::string_view text) {
   });
 }
 
+std::string make_head(const HttpRequestOptions& options, std::string_view content_type) {
+  std::string head = " HTTP/1.1\r\n";
+  if (!has_header(options, "Host")) {
+    head += "Host: " + options.url.authority() + "\r\n";
+  }
+  for (const auto& [name, value] : options.headers) {
+    head.append(name).append(": ").append(value).append("\r\n");
+  }
+  if (!has_header(options, "User-Agent")) {
+    head += "User-Agent: podsense-load\r\n";
+  }
+  if (!content_type.empty() && !has_header(options, "Content-Type")) {
+    head.append("Content-Type: ").append(content_type).append("\r\n");
+  }
+  if (!options.keep_alive && !has_header(options, "Connection")) {
+    head += "Connection: close\r\n";
+  }
+  return head;
+}
+
+}  // namespace
+
+bool same_header(std::string_view a, std::string_view b) {
+  return std::ranges::equal(
+      a, b, [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
+}
+
 Result<void> validate(const HttpRequestOptions& options) {
   if (!is_token(options.method)) {
     return fail(ErrorCode::kInvalidArgument, "'" + options.method + "' is no HTTP method");
@@ -38,35 +65,51 @@ bool has_header(const HttpRequestOptions& options, std::string_view name) {
       options.headers, [name](const auto& header) { return same_header(header.first, name); });
 }
 
-std::string make_head(const HttpRequestOptions& options, std::string_view content_type) {
-  std::string head = " HTTP/1.1\r\n";
-  if (!has_header(options, "Host")) {
-    head += "Host: " + options.url.authority() + "\r\n";
-  }
-  for (const auto& [name, value] : options.headers) {
-    head.append(name).append(": ").append(value).append("\r\n");
-  }
-  if (!has_header(options, "User-Agent")) {
-    head += "User-Agent: podsense-load\r\n";
-  }
-  if (!content_type.empty() && !has_header(options, "Content-Type")) {
-    head.append("Content-Type: ").append(content_type).append("\r\n");
-  }
-  if (!options.keep_alive && !has_header(options, "Connection")) {
-    head += "Connection: close\r\n";
-  }
-  return head;
-}
-
 bool wants_length(std::string_view method) {
   return method != "GET" && method != "HEAD" && method != "OPTIONS" && method != "DELETE";
 }
 
-}  // namespace
+std::string name_in_tls(const HttpRequestOptions& request) {
+  for (const auto& [name, value] : request.headers) {
+    if (same_header(name, "Host")) {
+      if (const auto host = parse_url("https://" + value)) {
+        return host->host;
+      }
+    }
+  }
+  return request.url.host;
+}
 
-bool same_header(std::string_view a, std::string_view b) {
-  return std::ranges::equal(
-      a, b, [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
+bool is_redirect(int status) {
+  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+bool becomes_get(std::string_view method, int status) {
+  return (status == 303 && method != "HEAD" && method != "GET") ||
+         (method == "POST" && (status == 301 || status == 302));
+}
+
+std::optional<std::string> redirect_target(const Url& url, std::string_view from,
+                                           std::string_view location) {
+  location = location.substr(0, location.find('#'));
+  if (location.empty() || location.starts_with("//")) {
+    return std::nullopt;
+  }
+  if (location.find("://") != location.npos && !location.starts_with('/')) {
+    const auto other = parse_url(location);
+    const bool same = other && other->tls == url.tls && other->host == url.host &&
+                      other->port == url.port && !other->grpc;
+    return same ? std::optional(other->target) : std::nullopt;
+  }
+  std::string target(location);
+  if (location.starts_with('?')) {
+    target = std::string(from.substr(0, from.find('?'))) + target;
+  } else if (!location.starts_with('/')) {
+    const std::string_view path = from.substr(0, from.find('?'));
+    target = std::string(path.substr(0, path.rfind('/') + 1)) + target;
+  }
+  const bool clean = std::ranges::none_of(target, [](char c) { return c <= ' ' || c == '\x7f'; });
+  return clean ? std::optional(target) : std::nullopt;
 }
 
 Result<HttpRequests> HttpRequests::create(const HttpRequestOptions& options) {
@@ -123,9 +166,7 @@ std::string HttpRequests::target(std::uint64_t index) const {
 std::string_view HttpRequests::redirected(std::uint64_t index, int status, std::string_view target,
                                           std::string& scratch) const {
   Form form = parts_[index % parts_.size()];
-  const bool posted = form.line == "POST ";
-  if ((status == 303 && !is_head_ && form.line != "GET ") ||
-      (posted && (status == 301 || status == 302))) {
+  if (becomes_get(std::string_view(form.line).substr(0, form.line.size() - 1), status)) {
     form.line = "GET ";
     if (const std::size_t length = form.head.rfind("Content-Length: "); length != form.head.npos) {
       form.head.resize(length);

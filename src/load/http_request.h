@@ -31,6 +31,24 @@ struct HttpRequestOptions {
 
 /// Names of headers have no case.
 bool same_header(std::string_view a, std::string_view b);
+bool has_header(const HttpRequestOptions& options, std::string_view name);
+/// @errors kInvalidArgument: a method or header that HTTP does not allow
+Result<void> validate(const HttpRequestOptions& options);
+/// Without a body such a request says that its length is 0.
+bool wants_length(std::string_view method);
+/// The name that a server is asked for and has to have in its certificate: that of the Host header
+/// where one is given, else the URL's.
+std::string name_in_tls(const HttpRequestOptions& request);
+
+/// 301, 302, 303, 307, 308.
+bool is_redirect(int status);
+/// After an answer with this status: GET without a body after 303, and where POST met 301 or 302.
+/// @source the Fetch standard, HTTP-redirect fetch, 12
+bool becomes_get(std::string_view method, int status);
+/// Path and query that a Location leads to from the target `from`; nothing where it leads to
+/// another server.
+std::optional<std::string> redirect_target(const Url& url, std::string_view from,
+                                           std::string_view location);
 
 class HttpRequests {
  public:
@@ -39,9 +57,7 @@ class HttpRequests {
 
   /// The whole request with this number. The view lasts until `scratch` is touched.
   std::string_view request(std::uint64_t index, std::string& scratch) const;
-  /// The same to another path, after an answer with this status: GET without a body after 303, and
-  /// where POST met 301 or 302.
-  /// @source the Fetch standard, HTTP-redirect fetch, 12
+  /// The same to another path, after an answer with this status.
   std::string_view redirected(std::uint64_t index, int status, std::string_view target,
                               std::string& scratch) const;
   /// Path and query of the request with this number.

@@ -8,19 +8,6 @@ namespace {
 constexpr Duration kLeastSettling = std::chrono::milliseconds(20);
 constexpr Duration kMostSettling = std::chrono::seconds(1);
 
-/// The name that a server is asked for and has to have in its certificate: that of the Host header
-/// where one is given, else the URL's.
-std::string name_in_tls(const HttpRequestOptions& request) {
-  for (const auto& [name, value] : request.headers) {
-    if (same_header(name, "Host")) {
-      if (const auto host = parse_url("https://" + value)) {
-        return host->host;
-      }
-    }
-  }
-  return request.url.host;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Transport>> HttpTransport::create(const HttpTransportOptions& options,

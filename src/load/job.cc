@@ -11,6 +11,7 @@
 #include <iterator>
 
 #include "base/cgroup.h"
+#include "load/http2_job.h"
 #include "load/http_transport.h"
 #include "load/outputs.h"
 #include "load/quantity.h"
@@ -340,6 +341,9 @@ Result<void> make_http(const Options& options, Job& job) {
   Circumstances& how = job.circumstances;
   how.url = transport->request.url.text();
   how.method = transport->request.method;
+  if (options.http2) {
+    return add_http2(*transport, options, job);
+  }
   how.protocol = "http/1.1";
   note_addresses(options, job.plan, *transport);
   job.make.emplace_back([shared = std::move(*transport),
@@ -544,7 +548,7 @@ Result<void> Options::validate() const {
   require(certificate_file.empty() ||
               std::ranges::any_of(urls(), [&](const auto& one) { return wants_tls(*this, one); }),
           "--cert and --key belong to https:// and grpcs://, or to --tls");
-  require(streams == 0 || is_grpc(*this), "--streams belongs to --grpc");
+  require(streams == 0 || http2 || is_grpc(*this), "--streams belongs to --http2 or --grpc");
   require(!multipart || !image.empty(), "--multipart belongs to --image");
   require(trace_speed > 0 && trace_scale > 0, "--trace-speed and --trace-scale must be above 0");
   require(arrivals == Arrivals::kEven || kinds == 1 || find_max,

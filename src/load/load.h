@@ -45,6 +45,9 @@ struct Options {
   std::string key_file;          ///< PEM; empty: it is in `certificate_file`
   bool public_host_allowed = false;
   Duration wait_for_target{};  ///< so long is connecting tried again before the run
+  bool http2 = false;          ///< HTTP/2, over TLS by ALPN, else with prior knowledge
+  unsigned streams =
+      0;  ///< HTTP/2, gRPC: requests on a connection at a time; 0: 100, closed loop 1
 
   // --- gRPC: podsense.v1 with the bodies below (texts are its messages as JSON), or `oip`
   bool grpc = false;  ///< also by the URL's scheme
@@ -52,7 +55,6 @@ struct Options {
   std::string model;        ///< for messages that name none; empty: the server chooses
   bool oip = false;         ///< ModelInfer with random tensors of `model`'s shapes
   std::uint64_t batch = 1;  ///< `oip`: the first dimension where it is open
-  unsigned streams = 0;     ///< calls on a connection at a time; 0: 100, closed loop 1
 
   // --- the body: at most one of these
   std::optional<std::string> body;             ///< as it is

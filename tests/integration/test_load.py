@@ -397,7 +397,7 @@ class Interface(unittest.TestCase):
                 (("-t4", "-c8", "-d30s", "http://127.0.0.1/"), "'30s' is the body, as in hey; for a duration"),
                 (("http://127.0.0.1/", "-D", "/nowhere"), "podsense load: -D /nowhere: No such file or directory"),
                 (("http://127.0.0.1/", "-D", "/"), "podsense load: -D /: Is a directory"),
-                (("http://127.0.0.1/", "-h2"), "not offered")):
+                (("http://127.0.0.1/", "-x", "p:1"), "not offered")):
             self.one_line(Run(*flags), 2, re.escape(pattern))
         self.one_line(Run("--nonsense"), 2, "unknown flag '--nonsense'; see podsense load --help")
 

@@ -221,7 +221,7 @@ class Known(unittest.TestCase):
                 (("grpc://127.0.0.1", "-d", "{"), "no podsense.v1.InferRequest as JSON"),
                 (("grpc://127.0.0.1", "-d", '{"row": [1]}'), "row"),
                 (("grpc://127.0.0.1", "--features", "1", "-H", "grpc-x: 1"), "cannot be sent"),
-                (("http://127.0.0.1/", "--streams", 2), "--streams belongs to --grpc"),
+                (("http://127.0.0.1/", "--streams", 2), "--streams belongs to --http2 or --grpc"),
                 (("grpc://192.0.2.1", "--features", "1"), "--i-may-load-this-host")):
             self.one_line(Run(*flags, "-n", 1), 2, re.escape(pattern))
 

@@ -1,0 +1,62 @@
+#include "load/http2_job.h"
+
+#include <algorithm>
+
+#include "load/http2_requests.h"
+
+namespace podsense::load {
+namespace {
+
+constexpr unsigned kStreams = 100;  ///< what most servers let a connection have
+
+}  // namespace
+
+void add_http2(Http2TransportOptions transport, const Options& options, Job& job) {
+  const Plan& plan = job.plan;
+  const bool open_loop = plan.shape != nullptr;
+  transport.streams = options.streams > 0 ? options.streams : open_loop ? kStreams : 1;
+  transport.keep_alive = options.keep_alive;
+  Circumstances& how = job.circumstances;
+  Connections all{.first = how.connections, .most = how.max_connections};
+  if (open_loop) {
+    // A connection carries many requests; a few spread them over a server's threads.
+    all.first = std::min(all.most, options.connections.value_or(std::max(4U, plan.threads)));
+  }
+  how.connections = open_loop ? all.first : plan.workers;
+  job.make.emplace_back([shared = std::move(transport), all, open_loop, threads = plan.threads,
+                         workers = plan.workers,
+                         next = 0U](boost::asio::io_context& context, Sink& sink) mutable {
+    Http2TransportOptions mine = shared;
+    const unsigned part = next++ % threads;
+    const Connections share = part_of(all, part, threads);
+    mine.first_endpoint = part;
+    mine.connections = share.first;
+    mine.max_connections = share.most;
+    if (!open_loop) {
+      // Where the server allows fewer streams than are wanted, more connections take the rest.
+      const unsigned own_workers = workers / threads + (part < workers % threads ? 1 : 0);
+      mine.connections = (own_workers + mine.streams - 1) / mine.streams;
+      mine.max_connections = std::max(1U, own_workers);
+    }
+    return Http2Transport::create(mine, context, sink);
+  });
+}
+
+Result<void> add_http2(const HttpTransportOptions& http, const Options& options, Job& job) {
+  auto requests = Http2Requests::create(
+      {.request = http.request, .expect = http.expect, .redirects = http.redirects});
+  if (!requests) {
+    return fail(std::move(requests.error()));
+  }
+  job.circumstances.protocol = "http/2";
+  add_http2({.messages = std::move(*requests),
+             .endpoints = http.endpoints,
+             .host = name_in_tls(http.request),
+             .with_tls = http.request.url.tls,
+             .tls = http.tls,
+             .timeout = http.timeout},
+            options, job);
+  return {};
+}
+
+}  // namespace podsense::load

@@ -15,6 +15,9 @@ constexpr std::size_t kIn = 64U << 10U;
 constexpr std::size_t kOut = 256U << 10U;
 /// Enough to see who speaks, and less than a frame of SETTINGS with its head.
 constexpr std::size_t kBegin = 16;
+/// A request that was not processed is sent again so often: a server that ends each connection
+/// after some requests may meet one in a burst more than once.
+constexpr unsigned kMostRefusals = 4;
 
 TimePoint now() {
   return std::chrono::steady_clock::now();
@@ -373,9 +376,8 @@ void Http2Connection::tell_failure(std::unique_ptr<Exchange> exchange) {
         *this, failed_as(*exchange, ErrorKind::kProtocol, "not an HTTP/2 answer: " + failure.what));
     return;
   }
-  // A server that is about to leave has not looked at what came after its word: once more, as every
-  // client does, but not for ever.
-  if (failure.cause == Cause::kUnprocessed && !std::exchange(exchange->refused, true)) {
+  // A server that is about to leave has not looked at what came after its word.
+  if (failure.cause == Cause::kUnprocessed && ++exchange->refusals <= kMostRefusals) {
     owner_.exchange_again(*this, std::move(exchange));
     return;
   }

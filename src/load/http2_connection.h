@@ -19,7 +19,7 @@ namespace podsense::load {
 
 class Http2Connection;
 
-/// A request under way: on one connection, and once more on another where the first refuses it.
+/// A request under way: on one connection, and on another where the first did not process it.
 class Exchange final : public Http2Stream {
  public:
   Exchange(const Ticket& asked, Http2Request made, std::unique_ptr<Http2Answer> reader)
@@ -34,7 +34,7 @@ class Exchange final : public Http2Stream {
 
   const Ticket ticket;
   std::unique_ptr<Http2Answer> answer;
-  bool refused = false;  ///< once before
+  unsigned refusals = 0;  ///< so often it was not processed
   TimePoint first_byte;
 
  private:

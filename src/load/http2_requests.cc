@@ -86,7 +86,8 @@ class HttpAnswer final : public Http2Answer {
     target_ = *target;
     kept_ = {};
     kept_.keep_body(!requests_.options().expect.empty());
-    return requests_.redirected(index_, status, target_);
+    as_get_ = as_get_ || becomes_get(requests_.options().request.method, status);
+    return requests_.redirected(index_, as_get_, target_);
   }
 
  private:
@@ -94,7 +95,8 @@ class HttpAnswer final : public Http2Answer {
   const std::uint64_t index_;
   KeptAnswer kept_;
   unsigned redirects_ = 0;
-  std::string target_;  ///< where the last redirect led
+  bool as_get_ = false;  ///< since a redirect
+  std::string target_;   ///< where the last redirect led
 };
 
 }  // namespace
@@ -180,15 +182,14 @@ Result<Http2Request> Http2Requests::request(std::uint64_t index) const {
   return request;
 }
 
-Http2Request Http2Requests::redirected(std::uint64_t index, int status,
+Http2Request Http2Requests::redirected(std::uint64_t index, bool as_get,
                                        std::string_view target) const {
   const Form& form = forms_[index % forms_.size()];
-  const bool get = becomes_get(options_.request.method, status);
   Http2Request request;
-  if (form.has_body && !get) {
+  if (form.has_body && !as_get) {
     request.body = form.fixed_body ? form.fixed_body : make_body(form, index);
   }
-  request.head = make_head(form, get ? "GET" : std::string_view(options_.request.method),
+  request.head = make_head(form, as_get ? "GET" : std::string_view(options_.request.method),
                            std::string(target), request.body.get());
   return request;
 }

@@ -27,8 +27,8 @@ class Http2Requests final : public Http2Messages {
   [[nodiscard]] Result<Http2Request> request(std::uint64_t index) const override;
   [[nodiscard]] std::unique_ptr<Http2Answer> answer(std::uint64_t index) const override;
 
-  /// The same to another path, after an answer with this status.
-  [[nodiscard]] Http2Request redirected(std::uint64_t index, int status,
+  /// The same to another path; `as_get`: as GET without a body.
+  [[nodiscard]] Http2Request redirected(std::uint64_t index, bool as_get,
                                         std::string_view target) const;
   /// Path and query of the request with this number.
   [[nodiscard]] std::string target(std::uint64_t index) const;

@@ -1,8 +1,8 @@
 #pragma once
 
 /// HTTP/2 connections that carry many requests each; when all are full another is opened, up to a
-/// limit. A request that a server says it has not processed goes out once more; nothing else is
-/// sent twice.
+/// limit. A request that a server says it has not processed is sent again, a few times; nothing
+/// else is sent twice.
 
 #include <memory>
 #include <string>

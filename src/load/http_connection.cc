@@ -83,6 +83,7 @@ void HttpConnection::send(const Ticket& ticket) {
 void HttpConnection::write() {
   if (!std::exchange(redirected_, false)) {
     redirects_ = 0;
+    as_get_ = false;
     location_.clear();
     out_ = shared_.requests.request(ticket_->index, scratch_);
   }
@@ -229,7 +230,8 @@ bool HttpConnection::follow() {
   }
   ++redirects_;
   location_ = *target;
-  out_ = shared_.requests.redirected(ticket_->index, status, *target, scratch_);
+  as_get_ = as_get_ || becomes_get(shared_.requests.method(), status);
+  out_ = shared_.requests.redirected(ticket_->index, as_get_, *target, scratch_);
   const bool again =
       shared_.keep_alive && reader_->keep_alive() && !reader_->need_eof() && held_ == 0;
   if (again) {

@@ -97,6 +97,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   std::optional<Ticket> ticket_;
   TimePoint first_byte_;
   unsigned redirects_ = 0;   ///< of this request
+  bool as_get_ = false;      ///< since a redirect
   bool redirected_ = false;  ///< `out_` goes out on the next connection
   bool writing_ = false;
   std::string location_;  ///< where this request went last

@@ -117,7 +117,7 @@ Result<HttpRequests> HttpRequests::create(const HttpRequestOptions& options) {
     return fail(std::move(valid.error()));
   }
   HttpRequests requests;
-  requests.is_head_ = options.method == "HEAD";
+  requests.method_ = options.method;
   const BodyTemplate target = options.target.value_or(BodyTemplate::fixed(options.url.target));
   const auto add = [&](Form form) {
     form.line = options.method + " ";
@@ -163,10 +163,10 @@ std::string HttpRequests::target(std::uint64_t index) const {
   return out;
 }
 
-std::string_view HttpRequests::redirected(std::uint64_t index, int status, std::string_view target,
+std::string_view HttpRequests::redirected(std::uint64_t index, bool as_get, std::string_view target,
                                           std::string& scratch) const {
   Form form = parts_[index % parts_.size()];
-  if (becomes_get(std::string_view(form.line).substr(0, form.line.size() - 1), status)) {
+  if (as_get) {
     form.line = "GET ";
     if (const std::size_t length = form.head.rfind("Content-Length: "); length != form.head.npos) {
       form.head.resize(length);

@@ -42,7 +42,8 @@ std::string name_in_tls(const HttpRequestOptions& request);
 
 /// 301, 302, 303, 307, 308.
 bool is_redirect(int status);
-/// After an answer with this status: GET without a body after 303, and where POST met 301 or 302.
+/// After an answer with this status, and ever after: GET without a body after 303, and where POST
+/// met 301 or 302.
 /// @source the Fetch standard, HTTP-redirect fetch, 12
 bool becomes_get(std::string_view method, int status);
 /// Path and query that a Location leads to from the target `from`; nothing where it leads to
@@ -57,12 +58,13 @@ class HttpRequests {
 
   /// The whole request with this number. The view lasts until `scratch` is touched.
   std::string_view request(std::uint64_t index, std::string& scratch) const;
-  /// The same to another path, after an answer with this status.
-  std::string_view redirected(std::uint64_t index, int status, std::string_view target,
+  /// The same to another path; `as_get`: as GET without a body.
+  std::string_view redirected(std::uint64_t index, bool as_get, std::string_view target,
                               std::string& scratch) const;
   /// Path and query of the request with this number.
   [[nodiscard]] std::string target(std::uint64_t index) const;
-  [[nodiscard]] bool is_head() const { return is_head_; }
+  [[nodiscard]] const std::string& method() const { return method_; }
+  [[nodiscard]] bool is_head() const { return method_ == "HEAD"; }
 
  private:
   struct Form {
@@ -76,7 +78,7 @@ class HttpRequests {
   };
   std::vector<Form> forms_;
   std::vector<Form> parts_;  ///< the same, none of them whole
-  bool is_head_ = false;
+  std::string method_;
 };
 
 }  // namespace podsense::load

@@ -145,7 +145,8 @@ class Redirecting(http.server.BaseHTTPRequestHandler):
         path = self.path.split("?")[0].strip("/")
         if path.isdigit() and int(path):
             host = f"http://127.0.0.1:{self.server.server_address[1]}"
-            self.send_response(self.server.status)
+            status = self.server.status
+            self.send_response(status.pop(0) if isinstance(status, list) else status)
             self.send_header("Location", ["", "/0", "1", f"{host}/2"][int(path)] if int(path) < 4 else "http://other/")
             if path == "2":
                 self.send_header("Connection", "close")
@@ -178,6 +179,12 @@ class Redirects(unittest.TestCase):
             run = Run(self.url + "/3", "-d", "{}", "-n", 2, "-c", 1, "-L")
             self.assertEqual((run.code, run.counts["ok"]), (0, 2), run)
             self.assertEqual(self.server.seen, [("POST", "/3"), (method, "/2"), (method, "/1"), (method, "/0")] * 2)
+
+    def test_what_became_a_get_stays_one(self):
+        self.server.status = [302, 307, 308]
+        run = Run(self.url + "/3", "-d", "{}", "-n", 1, "-c", 1, "-L")
+        self.assertEqual((run.code, run.counts["ok"]), (0, 1), run)
+        self.assertEqual([command for command, _ in self.server.seen], ["POST", "GET", "GET", "GET"])
 
     def test_without_they_fail(self):
         run = Run(self.url + "/1", "-n", 2, "-c", 1)

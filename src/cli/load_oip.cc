@@ -22,6 +22,20 @@ Result<void> use_grpc(const OipFlags& flags, load::Options& options) {
   return {};
 }
 
+/// Over HTTP/1.1.
+Result<load::Document> get(const std::string& address, const load::Options& options) {
+  auto answer = http::probe(
+      address, {.timeout = kTimeout,
+                .ca_file = options.ca_file,
+                .certificate = options.certificate_file,
+                .key = options.key_file.empty() ? options.certificate_file : options.key_file,
+                .verify = options.verify_tls});
+  if (!answer) {
+    return fail(std::move(answer.error()));
+  }
+  return load::Document{.status = answer->status, .body = std::move(answer->body)};
+}
+
 }  // namespace
 
 Result<void> use_oip(const OipFlags& flags, load::Options& options) {
@@ -51,12 +65,7 @@ Result<void> use_oip(const OipFlags& flags, load::Options& options) {
     base.pop_back();
   }
   base += "/v2/models/" + flags.model;
-  const auto metadata = http::probe(
-      base, {.timeout = kTimeout,
-             .ca_file = options.ca_file,
-             .certificate = options.certificate_file,
-             .key = options.key_file.empty() ? options.certificate_file : options.key_file,
-             .verify = options.verify_tls});
+  const auto metadata = options.http2 ? load::get_over_http2(options, base) : get(base, options);
   if (!metadata) {
     return fail(metadata.error().code, base + ": " + metadata.error().message);
   }

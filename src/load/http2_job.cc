@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "load/http2_once.h"
 #include "load/http2_requests.h"
 
 namespace podsense::load {
@@ -57,6 +58,38 @@ Result<void> add_http2(const HttpTransportOptions& http, const Options& options,
              .timeout = http.timeout},
             options, job);
   return {};
+}
+
+Result<Document> get_over_http2(const Options& options, const std::string& address) {
+  auto url = parse_url(address);
+  if (!url) {
+    return fail(std::move(url.error()));
+  }
+  auto endpoints = own_endpoints(options, *url);
+  if (!endpoints) {
+    return fail(std::move(endpoints.error()));
+  }
+  auto tls = read_client_tls(options);
+  if (!tls) {
+    return fail(std::move(tls.error()));
+  }
+  const HttpRequestOptions request{.url = *url, .target = {}, .headers = options.headers};
+  const auto body = std::make_shared<std::string>();
+  auto messages = Http2Requests::create({.request = request, .kept = body});
+  if (!messages) {
+    return fail(std::move(messages.error()));
+  }
+  const auto answer = ask_once({.messages = std::move(*messages),
+                                .endpoints = std::move(*endpoints),
+                                .host = name_in_tls(request),
+                                .with_tls = url->tls,
+                                .tls = std::move(*tls),
+                                .timeout = options.timeout},
+                               options.wait_for_target);
+  if (!answer || answer->status == 0) {
+    return fail(ErrorCode::kUnavailable, answer ? answer->sample : answer.error().message);
+  }
+  return Document{.status = answer->status, .body = *body};
 }
 
 }  // namespace podsense::load

@@ -11,6 +11,9 @@
 namespace podsense::load {
 namespace {
 
+/// Of an answer that is read here, as the metadata of a model is.
+constexpr std::size_t kMostKept = 16U << 20U;
+
 std::string lower_case(std::string text) {
   std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
   return text;
@@ -56,7 +59,13 @@ class HttpAnswer final : public Http2Answer {
       kept_.set_location(value);
     }
   }
-  void data(std::string_view bytes) override { kept_.add(bytes); }
+  void data(std::string_view bytes) override {
+    kept_.add(bytes);
+    const auto& kept = requests_.options().kept;
+    if (kept && kept->size() < kMostKept) {
+      kept->append(bytes);
+    }
+  }
   [[nodiscard]] bool has_begun() const override { return kept_.status() >= 200; }
 
   Verdict judge(Duration /*took*/) override {

@@ -16,6 +16,7 @@ struct Http2RequestsOptions {
   HttpRequestOptions request;
   std::vector<Expectation> expect;  ///< of answers with a 2xx status
   unsigned redirects = 0;           ///< followed at most, each request; on the same host only
+  std::shared_ptr<std::string> kept = nullptr;  ///< where an answer's body goes; null: nowhere
 };
 
 class Http2Requests final : public Http2Messages {

@@ -6,6 +6,12 @@
 #include <utility>
 
 namespace podsense::load {
+namespace {
+
+/// So often one of the connections that were lost is opened again.
+constexpr Duration kRestore = std::chrono::milliseconds(50);
+
+}  // namespace
 
 Result<Http2Shared> make_http2_shared(const Http2TransportOptions& options) {
   auto destination = Destination::create(options.endpoints, options.first_endpoint, options.host,
@@ -129,6 +135,11 @@ void Http2Transport::refuse(const Ticket& ticket, std::string why) {
 }
 
 void Http2Transport::check_time(TimePoint now) {
+  // After a restart of the server the load shall be on as many connections as before.
+  if (!ready_ && !closing_ && links_.size() < wanted_ && now - restored_ >= kRestore) {
+    restored_ = now;
+    add();
+  }
   // Backwards, and over copies of the pointers: one that ends changes the lists.
   for (Connections* const list : {&links_, &leaving_}) {
     for (std::size_t i = list->size(); i-- > 0;) {

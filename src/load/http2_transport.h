@@ -75,6 +75,7 @@ class Http2Transport final : public Transport, public Http2Connection::Owner {
   std::size_t next_ = 0;  ///< where the search for a link with room begins
   bool crowded_ = false;  ///< the last search met links without room
   std::size_t in_flight_ = 0;
+  TimePoint restored_;
   bool closing_ = false;
   std::function<void(Result<void>)> ready_;
   unsigned opening_ = 0;

@@ -134,6 +134,15 @@ Result<Ending> run(const Options& options);
 /// @errors, @threads as `run`
 Result<Report> measure(const Options& options);
 
+/// An answer of HTTP.
+struct Document {
+  int status = 0;
+  std::string body;  ///< cut at 16 MiB
+};
+/// One GET over HTTP/2, with the options' headers, certificates and limits. Blocks.
+/// @errors kInvalidArgument: options; kUnavailable: why there is no answer
+Result<Document> get_over_http2(const Options& options, const std::string& address);
+
 /// Reads reports, merges them and writes one, with `fail_if` checked, as the options ask.
 /// @errors kInvalidArgument names the file
 Result<Ending> merge_files(const std::vector<std::string>& files, const Options& output);

@@ -232,17 +232,19 @@ class RawServer:
             while True:
                 client, _ = self.listener.accept()
                 self.connections += 1
-                self.threads.append(threading.Thread(target=self._serve, args=(client,)))
+                self.threads.append(threading.Thread(target=self._serve,
+                                                     args=(RawConnection(client, self.connections),)))
                 self.threads[-1].start()
 
-    def _serve(self, client):
-        with client, contextlib.suppress(OSError):
-            self.talk(RawConnection(client))
+    def _serve(self, connection):
+        with connection.client, contextlib.suppress(OSError):
+            self.talk(connection)
 
 
 class RawConnection:
-    def __init__(self, client):
+    def __init__(self, client, number):
         self.client = client
+        self.number = number  # from 1
         self.held = b""
 
     def send(self, *parts):

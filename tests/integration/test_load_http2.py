@@ -1,5 +1,6 @@
 """`podsense load --http2`, and gRPC over it: against servers that are not ours, and against bad ones."""
 
+import json
 import re
 import ssl
 import struct
@@ -58,6 +59,22 @@ class Http(unittest.TestCase):
                                                               "content-length")},
                          {":method": "POST", ":path": "/x/0", "content-type": "application/json",
                           "content-length": "8"})
+
+    def test_open_inference_tensors_follow_the_metadata(self):
+        def answer(request):
+            if request.head[":method"] == "GET":
+                return Answer(body=b'{"inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 2]}]}')
+            return Answer()
+
+        with Http2Double(answer) as double:
+            self.ok(ran(double.url, "--oip", "json", "--model", "m", "-n", 2, "-c", 1, "-H", "X-Key: k"), 2)
+            self.assertEqual([(request.head[":path"], request.head["x-key"]) for request in double.requests],
+                             [("/v2/models/m", "k")] + 2 * [("/v2/models/m/infer", "k")])
+            self.assertEqual(json.loads(double.requests[1].body)["inputs"][0]["shape"], [1, 2])
+        with Http2Double(lambda request: Answer(status(404))) as double:
+            run = ran(double.url, "--oip", "json", "--model", "m", "-n", 2, "-c", 1)
+        self.assertEqual((run.code, run.err.count("\n")), (1, 1), run)
+        self.assertIn("/v2/models/m answers 404", run.err)
 
     def test_head_and_empty_posts(self):
         with Http2Double(lambda request: Answer(status(200, ("content-length", "9")), b"")) as double:
@@ -226,6 +243,20 @@ class Leaving(unittest.TestCase):
         self.assertEqual((run.code, run.counts["ok"]), (0, 400), run)
         self.assertEqual(len(double.requests), 400)
 
+    def test_lost_connections_come_again(self):
+        """Else all that follows a restart would go to one thread of the server."""
+        def talk(connection):
+            connection.greet()
+            for stream in connection.requests():
+                if connection.number <= 4:
+                    return
+                connection.send(frame(HEADERS, END_HEADERS | END_STREAM, stream, OK))
+
+        with RawServer(talk) as server:
+            run = ran(server.url, "--qps", 40, "--seconds", 1)
+        self.assertGreaterEqual(server.connections, 8, run)
+        self.assertLessEqual(run.counts["failed"], 4, run)
+
     def test_a_refused_stream_is_sent_again_but_not_for_ever(self):
         refused = Answer(head=None, reset=7)
         with Http2Double(lambda request: Answer() if len(double.requests) % 2 == 0 else refused) as double:
@@ -252,7 +283,8 @@ class Leaving(unittest.TestCase):
     def test_what_was_under_way_when_the_server_closed(self):
         def talk(connection):
             connection.greet()
-            next(connection.requests())
+            for _ in connection.requests():
+                return
 
         with RawServer(talk) as server:
             run = ran(server.url, "-n", 4, "-c", 1)

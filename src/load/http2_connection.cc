@@ -82,6 +82,10 @@ void Http2Connection::opened() {
         {.kind = ErrorKind::kClosed, .why = "the server ends the connection at once: " + goaway_});
     return;
   }
+  if (session_->allowed_streams() == 0) {
+    refuse({.kind = ErrorKind::kProtocol, .why = "the server allows no streams"});
+    return;
+  }
   state_ = State::kOpen;
   expires_ = TimePoint::max();
   auto waiting = std::exchange(exchanges_, {});  // before the owner sends more
@@ -314,7 +318,7 @@ void Http2Connection::end_if_over() {
   if (!fault.empty() && state_ == State::kGreeting) {
     refuse({.kind = ErrorKind::kProtocol, .why = not_http2_reason()});
   } else if (!fault.empty()) {
-    end(ErrorKind::kProtocol, "not an HTTP/2 answer: " + fault);
+    end(ErrorKind::kProtocol, "not HTTP/2: " + fault);
   } else if (state_ == State::kLeaving && exchanges_.empty() && done_.empty() && !writing_) {
     end(ErrorKind::kClosed, {});
   }
@@ -372,8 +376,7 @@ void Http2Connection::tell_failure(std::unique_ptr<Exchange> exchange) {
   using Cause = Http2Stream::Failure::Cause;
   const Http2Stream::Failure failure = *std::exchange(exchange->failure_, std::nullopt);
   if (failure.cause == Cause::kFault) {
-    owner_.exchange_finished(
-        *this, failed_as(*exchange, ErrorKind::kProtocol, "not an HTTP/2 answer: " + failure.what));
+    owner_.exchange_finished(*this, failed_as(*exchange, ErrorKind::kProtocol, failure.what));
     return;
   }
   // A server that is about to leave has not looked at what came after its word.

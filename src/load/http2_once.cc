@@ -27,7 +27,7 @@ class Asker final : private Sink {
     transport->open([&](Result<void> result) {
       const TimePoint at = now();
       if (!result || !transport->send({.intended = at, .started = at})) {
-        end(result ? fail(ErrorCode::kUnavailable, "the server allows no streams")
+        end(result ? fail(ErrorCode::kUnavailable, "the connection takes no request")
                    : fail(std::move(result.error())));
       }
     });

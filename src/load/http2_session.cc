@@ -111,7 +111,7 @@ struct Http2Session::Callbacks {
       session.reason_ = nghttp2_strerror(error);
     }
     if (Http2Stream* const stream = session.find(frame->hd.stream_id)) {
-      stream->fault_ = session.reason_;
+      stream->fault_ = "not an HTTP/2 answer: " + session.reason_;
     }
     return 0;
   }
@@ -269,7 +269,9 @@ void Http2Session::closed(std::int32_t id, std::uint32_t code) {
   } else {
     stream->on_failure({.cause = Cause::kFault,
                         .code = code,
-                        .what = stream->fault_.empty() ? http2_error_name(code) : stream->fault_});
+                        .what = stream->fault_.empty()
+                                    ? "not an HTTP/2 answer: " + http2_error_name(code)
+                                    : stream->fault_});
   }
 }
 

@@ -29,7 +29,7 @@ class Http2Stream {
       kReset,        ///< by the server, with `code`
       kUnprocessed,  ///< the server did not look at it: it may be sent again; with `code`, or
                      ///< GOAWAY
-      kFault,        ///< the answer breaks the rules, see `what`
+      kFault,        ///< the answer, or the request, breaks the rules: see `what`
     } cause;
     std::uint32_t code = 0;  ///< of RST_STREAM; 0: there was none
     std::string what;

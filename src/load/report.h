@@ -18,7 +18,7 @@ struct Circumstances {
   std::string tool;  ///< name and version
   std::string url;
   std::string method;
-  std::string protocol;  ///< http/1.1, grpc
+  std::string protocol;  ///< http/1.1, http/2, grpc
   bool open_loop = true;
   std::string shape;     ///< as one writes it: constant:30
   std::string arrivals;  ///< even, poisson

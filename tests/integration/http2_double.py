@@ -215,7 +215,7 @@ class RawServer:
 
     def __enter__(self):
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.host = "127.0.0.1:%d" % self.listener.getsockname()[1]
+        self.host = f"127.0.0.1:{self.listener.getsockname()[1]}"
         self.url = "http://" + self.host
         self.threads = [threading.Thread(target=self._accept)]
         self.threads[0].start()

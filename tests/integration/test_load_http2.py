@@ -9,9 +9,25 @@ import unittest
 from pathlib import Path
 
 from certificates import Authority
-from http2_double import (ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, OK, PING,
-                          PUSH_PROMISE, RST_STREAM, SETTINGS, Answer, Http2Double, RawServer, frame,
-                          literal)
+from http2_double import (
+    ACK,
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    GOAWAY,
+    HEADERS,
+    OK,
+    PING,
+    PUSH_PROMISE,
+    RST_STREAM,
+    SETTINGS,
+    Answer,
+    Http2Double,
+    RawServer,
+    frame,
+    literal,
+)
 from load_double import Double
 from load_venv import schema_faults
 from test_load import Run
@@ -327,6 +343,11 @@ class BadServers(unittest.TestCase):
         def is_silent(connection):
             connection.until_end()
 
+        def allows_nothing(connection):
+            connection.greet((3, 0))  # MAX_CONCURRENT_STREAMS
+            connection.until_end()
+
+        self.refused(allows_nothing, "the server allows no streams")
         self.refused(closes, "the server accepts connections, but speaks no PROTOCOL")
         self.refused(speaks, "the server accepts connections, but speaks no PROTOCOL")
         self.refused(is_silent, "speaks no PROTOCOL: no SETTINGS within the time limit")

@@ -152,7 +152,7 @@ class _Connection(asyncio.Protocol):
         if answer.head:
             bare = not answer.body and answer.trailers is None and answer.reset is None
             self.h2.send_headers(stream, answer.head, end_stream=bare)
-            self.unsent[stream] = answer.body
+            self.unsent[stream] = memoryview(answer.body)
             if bare:
                 self.finish(stream)
             else:
@@ -170,7 +170,7 @@ class _Connection(asyncio.Protocol):
                 self.unsent[stream] = body
                 return
             last = len(body) <= room and answer.trailers is None and answer.reset is None
-            self.h2.send_data(stream, body[:room], end_stream=last)
+            self.h2.send_data(stream, bytes(body[:room]), end_stream=last)
             body = body[room:]
         if answer.reset is not None:
             self.h2.reset_stream(stream, answer.reset)

@@ -211,7 +211,7 @@ class Streams(unittest.TestCase):
         self.assertGreater(run.report["bytes_sent"], 4 * 1200 * 256)
 
     def test_large_answers_are_not_held_up(self):
-        size = 20_000_000
+        size = 5_000_000
         with Http2Double(lambda request: Answer(body=bytes(size))) as double:
             run = ran(double.url, "-n", 2, "-c", 2, "--streams", 2)
         self.assertEqual((run.code, run.counts["ok"]), (0, 2), run)

@@ -91,9 +91,10 @@ class Podsense(contextlib.AbstractContextManager):
 
 
 class Nginx(contextlib.AbstractContextManager):
-    """nginx with one worker a core, answering every request with a static body."""
+    """nginx with one worker a core, answering every request with a static body; over HTTP/2 alone where
+    that is asked for."""
 
-    def __init__(self):
+    def __init__(self, http2=False):
         self.folder = tempfile.TemporaryDirectory()
         self.port = free_port()
         config = Path(self.folder.name) / "nginx.conf"
@@ -101,7 +102,7 @@ class Nginx(contextlib.AbstractContextManager):
 worker_processes {CORES}; daemon off; pid {self.folder.name}/pid; error_log stderr crit;
 events {{ worker_connections 1024; }}
 http {{ access_log off; keepalive_requests 100000000; client_body_temp_path {self.folder.name}/body;
-  server {{ listen 127.0.0.1:{self.port};
+  server {{ listen 127.0.0.1:{self.port}{" http2" if http2 else ""};
     location / {{ default_type application/json; return 200 '{{"prediction":1,"probabilities":[0.1,0.9]}}'; }} }} }}
 """)
         self.process = subprocess.Popen([shutil.which("nginx") or "/usr/sbin/nginx", "-c", config])

@@ -3,8 +3,8 @@
 
     bench/load_figures.py [--seconds 5] [--rounds 3] [--json FILE]
 
-  lag       send lag at 10,000 requests/s against nginx's static reply; best round (others on the
-            machine only ever add to it)
+  lag       send lag at 10,000 requests/s against nginx's static reply, over HTTP/1.1 and HTTP/2; best round
+            (others on the machine only ever add to it)
   closed    closed-loop rate over wrk's, same connections, same nginx, in turn; median of the ratios
   exact     percentiles of the service time against those that a server with known latencies saw itself;
             with a stall of two seconds: of the latency, against when the server answered
@@ -36,9 +36,9 @@ def load(*arguments):
     return json.loads(done.stdout)
 
 
-def lag(nginx, seconds):
+def lag(nginx, seconds, *flags):
     report = load(f"http://127.0.0.1:{nginx.port}/", "--qps", 10000, "--seconds", seconds,
-                  "--warmup", "1s")
+                  "--warmup", "1s", *flags)
     figures = report["send_lag"]["percentiles"]
     return {"p50_us": figures["p50"] * 1e6, "p99_us": figures["p99"] * 1e6,
             "achieved": report["rates"]["achieved"], "dropped": report["requests"]["dropped"]}
@@ -84,16 +84,19 @@ def main():
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     with Nginx() as nginx:
-        lags = [lag(nginx, options.seconds) for _ in range(options.rounds)]
+        lags = {"": [lag(nginx, options.seconds) for _ in range(options.rounds)]}
         closes = [closed(nginx, options.seconds) for _ in range(options.rounds)]
+    with Nginx(http2=True) as nginx:
+        lags[", HTTP/2"] = [lag(nginx, options.seconds, "--http2") for _ in range(options.rounds)]
     exacts = {"constant 50 ms": exact(constant(0.05), options.seconds),
               "exponential, mean 50 ms": exact(exponential(0.05), options.seconds),
               "5 ms, a stall of 2 s": stall(options.seconds)}
-    all_lags = ", ".join(str(round(one["p99_us"])) for one in lags)
-    best = min(lags, key=lambda one: one["p99_us"])
-    print(f"send lag at 10,000/s     p50 {best['p50_us']:.0f} µs, p99 {best['p99_us']:.0f} µs "
-          f"({best['achieved']:.0f}/s answered, {best['dropped']} dropped; p99 of all rounds: "
-          f"{all_lags} µs)")
+    for name, rounds in lags.items():
+        all_lags = ", ".join(str(round(one["p99_us"])) for one in rounds)
+        best = min(rounds, key=lambda one: one["p99_us"])
+        print(f"{'send lag at 10,000/s' + name:<29} p50 {best['p50_us']:.0f} µs, p99 {best['p99_us']:.0f} µs "
+              f"({best['achieved']:.0f}/s answered, {best['dropped']} dropped; p99 of all rounds: "
+              f"{all_lags} µs)")
     ratios = [one["ratio"] for one in closes]
     rates = ", ".join(f"{one['podsense']:.0f}/{one['wrk']:.0f}" for one in closes)
     print(f"closed loop over wrk     {statistics.median(ratios):.2f} "

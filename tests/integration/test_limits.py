@@ -228,7 +228,7 @@ class Deadlines(OneExecutor):
                           "the work asked for takes longer than the deadline allows")
 
     def test_inline_models_do_not_wait_for_the_queue(self):
-        busy = self.occupied(800)
+        busy = self.occupied(300)
         with self.server.raw() as client:
             self.assertEqual(client.exchange(SINGLE).status, 200)
         self.assertEqual(self.server.get("/livez").status, 200)

@@ -9,6 +9,7 @@
 #include <ctime>
 #include <iostream>
 #include <iterator>
+#include <set>
 
 #include "base/cgroup.h"
 #include "load/http2_job.h"
@@ -321,13 +322,17 @@ namespace {
 /// Workers of a closed loop stay with their connections: some addresses may get nothing.
 void note_addresses(const Options& options, const Plan& plan, const HttpTransportOptions& to) {
   const bool v4 = to.endpoints.front().address().is_v4();
-  const auto addresses = std::ranges::count_if(
-      to.endpoints, [v4](const Endpoint& one) { return one.address().is_v4() == v4; });
-  if (!plan.shape && options.keep_alive && !options.quiet && plan.workers < addresses) {
-    std::cerr << "podsense load: " << to.request.url.host << " has " << addresses
+  std::set<boost::asio::ip::address> addresses;  // a resolver may name one twice
+  for (const Endpoint& one : to.endpoints) {
+    if (one.address().is_v4() == v4) {
+      addresses.insert(one.address());
+    }
+  }
+  if (!plan.shape && options.keep_alive && !options.quiet && plan.workers < addresses.size()) {
+    std::cerr << "podsense load: " << to.request.url.host << " has " << addresses.size()
               << " addresses, and " << plan.workers
               << (plan.workers == 1 ? " worker reaches one" : " workers reach as many")
-              << " of them: -c " << addresses << " reaches all\n";
+              << " of them: -c " << addresses.size() << " reaches all\n";
   }
 }
 

@@ -148,14 +148,16 @@ std::unique_ptr<Exchange> Http2Connection::take(Exchange& exchange) {
 
 void Http2Connection::send(std::unique_ptr<Exchange> exchange) {
   Exchange& one = *exchange;
-  one.submitted_ = false;
   keep(std::move(exchange));
   if (state_ != State::kOpen) {
     return;
   }
   expires_ = std::min(expires_, one.ticket.started + shared_.timeout);
-  one.submitted_ = session_->submit(one);
-  if (!one.submitted_ || !shared_.keep_alive) {
+  if (!session_->submit(one)) {  // it has no number for another stream
+    one.failure_ = {.cause = Http2Stream::Failure::Cause::kUnprocessed};
+    done_.push_back(take(one));
+    leave();
+  } else if (!shared_.keep_alive) {
     leave();
   }
   if (!working_) {
@@ -179,18 +181,7 @@ void Http2Connection::on_goaway(std::uint32_t code, std::string_view why) {
 
 void Http2Connection::leave() {
   state_ = State::kLeaving;
-  hand_back_waiting();
   owner_.connection_leaving(*this);
-}
-
-/// What the session has not been given, since it would not take it.
-void Http2Connection::hand_back_waiting() {
-  for (std::size_t i = exchanges_.size(); i-- > 0;) {
-    if (!exchanges_[i]->submitted_) {
-      exchanges_[i]->failure_ = {.cause = Http2Stream::Failure::Cause::kUnprocessed};
-      done_.push_back(take(*exchanges_[i]));
-    }
-  }
 }
 
 // --- bytes
@@ -438,30 +429,27 @@ void Http2Connection::check_time(TimePoint at) {
 
 void Http2Connection::expire(TimePoint at) {
   const auto self = shared_from_this();
-  bool is_deaf = false;
+  std::vector<std::unique_ptr<Exchange>> late;
   expires_ = TimePoint::max();
-  for (std::size_t i = exchanges_.size(); i-- > 0;) {
+  for (std::size_t i = exchanges_.size(); i-- > 0;) {  // `take` puts one into the gap that was seen
     Exchange& exchange = *exchanges_[i];
     const TimePoint limit = exchange.ticket.started + shared_.timeout;
     if (at < limit) {
       expires_ = std::min(expires_, limit);
       continue;
     }
-    // Nothing at all came since: others had better take another connection.
-    is_deaf = is_deaf || last_heard_ < exchange.ticket.started;
-    if (exchange.submitted_) {
-      session_->cancel(exchange);
-    }
-    const auto taken = take(exchange);
-    owner_.exchange_finished(
-        *this, failed_as(*taken, ErrorKind::kTimeout, "no answer within the time limit"));
-    i = std::min(i, exchanges_.size());  // those that it told may have changed the list
-    if (state_ == State::kClosed) {
-      return;
-    }
+    session_->cancel(exchange);
+    late.push_back(take(exchange));
   }
+  // Where nothing at all came since, others had better take another connection.
+  const bool is_deaf = std::ranges::any_of(
+      late, [this](const auto& exchange) { return last_heard_ < exchange->ticket.started; });
   if (is_deaf && state_ == State::kOpen) {
     leave();
+  }
+  for (const auto& exchange : late) {
+    owner_.exchange_finished(
+        *this, failed_as(*exchange, ErrorKind::kTimeout, "no answer within the time limit"));
   }
   work();
 }

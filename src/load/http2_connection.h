@@ -41,7 +41,6 @@ class Exchange final : public Http2Stream {
   friend class Http2Connection;
   Http2Connection* connection_ = nullptr;
   std::size_t place_ = 0;  ///< among those of the connection
-  bool submitted_ = false;
   std::optional<Failure> failure_;
 };
 
@@ -106,7 +105,6 @@ class Http2Connection final : public std::enable_shared_from_this<Http2Connectio
   void greet();
   void opened();
   void leave();
-  void hand_back_waiting();
   void refuse(const ConnectFailure& failure);
   void read();
   void received(std::string_view bytes);

@@ -243,6 +243,19 @@ class Streams(unittest.TestCase):
         self.assertEqual((run.counts["ok"], run.report["errors"]), (25, {"timeout": 25}), run)
 
 
+    def test_a_connection_on_which_nothing_comes_any_more_is_left(self):
+        def talk(connection):
+            connection.greet()
+            for stream in connection.requests():
+                if connection.number > 1:
+                    connection.send(frame(HEADERS, END_HEADERS | END_STREAM, stream, OK))
+
+        with RawServer(talk) as server:
+            run = ran(server.url, "-n", 4, "-c", 1, limit="400ms")
+        self.assertEqual((run.counts["ok"], run.report["errors"]), (3, {"timeout": 1}), run)
+        self.assertEqual(server.connections, 2)
+
+
 class Leaving(unittest.TestCase):
     """A server that says GOAWAY costs nothing, as long as somebody takes the requests."""
 

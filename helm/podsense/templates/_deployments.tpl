@@ -32,21 +32,11 @@
 {{- $claim := default (printf "%s-models" (include "podsense.fullname" $root)) $root.Values.models.pvc.existingClaim }}
 {{- $_ := set $its "models" (dict "pvc" (dict "existingClaim" $claim)) }}
 {{- end }}
-{{- include "podsense.lay" (list $values $its) }}
-{{- include "podsense.lay" (list $values (deepCopy (index . 2))) }}
+{{- $values = mergeOverwrite $values $its (deepCopy (index . 2)) }}
 {{- if and (eq $values.models.source "pvc") (not $values.models.pvc.existingClaim) }}
 {{- fail (printf "deployments.%s: models.source is pvc: name its models.pvc.existingClaim" $name) }}
 {{- end }}
 {{- $release := merge (dict "Name" (printf "%s-%s" $root.Release.Name $name)) $root.Release }}
 {{- range $key := list "Chart" "Capabilities" "Files" "Template" }}{{ $_ := set $one $key (get $root $key) }}{{ end }}
 {{- $_ := set $one "Values" $values }}{{ $_ := set $one "Release" $release }}
-{{- end }}
-
-{{- /* [values, more]: lays the second over the first, in place. Null, false and 0 count. */}}
-{{- define "podsense.lay" -}}
-{{- $below := index . 0 }}
-{{- range $key, $value := index . 1 }}
-{{- if and (kindIs "map" $value) (kindIs "map" (get $below $key)) }}{{ include "podsense.lay" (list (get $below $key) $value) }}
-{{- else }}{{ $_ := set $below $key $value }}{{ end }}
-{{- end }}
 {{- end }}

@@ -81,7 +81,7 @@ Result<ServedPtr> model_for(const inference::Catalog& catalog, const std::string
 
 /// An answer in JSON, or the error.
 template <class Answer, class Write>
-inference::Done<Answer> answer_with(const Request& request, Reply reply, Write write) {
+inference::Done<Answer> answer_with(const Request& request, Reply reply, const Write& write) {
   return [id = request.id, reply = std::move(reply), write](Result<Answer> answer) mutable {
     Result<std::string> body =
         answer ? Result<std::string>(write(*answer)) : Result<std::string>(fail(answer.error()));

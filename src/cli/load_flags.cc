@@ -273,6 +273,23 @@ Result<void> check_habit(const LoadFlags& flags) {
   return {};
 }
 
+/// A flag that would do nothing is a slip.
+Result<void> check_use(const LoadFlags& flags, const CLI::App& app) {
+  const load::Options& options = flags.options;
+  const bool closed =
+      !options.rate && options.shape.empty() && options.trace.empty() && !options.find_max;
+  if (closed && app.count("--max-connections") > 0) {
+    return fail(ErrorCode::kInvalidArgument,
+                "--max-connections is for open loops; a closed loop has as many as workers: -c N");
+  }
+  if ((flags.csv_header || flags.no_csv_header) && options.rows.empty() &&
+      options.features.empty() && options.trace.empty()) {
+    return fail(ErrorCode::kInvalidArgument,
+                "--csv-header and --no-csv-header belong to --rows, --features or --trace");
+  }
+  return {};
+}
+
 Result<void> set_targets(LoadFlags& flags) {
   load::Options& options = flags.options;
   const int given = (flags.host.empty() ? 0 : 1) + (flags.positional.empty() ? 0 : 1) +
@@ -377,12 +394,7 @@ Result<load::Options> to_options(LoadFlags& flags, const CLI::App& app) {
     options.timeout = hours(1000);
   }
   Result<void> done = check_habit(flags);
-  const bool closed =
-      !options.rate && options.shape.empty() && options.trace.empty() && !options.find_max;
-  if (done && closed && app.count("--max-connections") > 0) {
-    done = fail(ErrorCode::kInvalidArgument,
-                "--max-connections is for open loops; a closed loop has as many as workers: -c N");
-  }
+  done = done ? check_use(flags, app) : done;
   done = done ? set_targets(flags) : done;
   done = done ? set_body(flags, app) : done;
   done = done ? set_headers(flags) : done;

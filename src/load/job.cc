@@ -547,8 +547,6 @@ Result<void> Options::validate() const {
               std::ranges::any_of(
                   urls(), [](const auto& one) { return one.find("{{") != std::string::npos; }),
           "--rows belongs to --body-file, or to a URL with {{row}}");
-  require(csv_header == HeaderLine::kGuess || !rows.empty() || !features.empty() || !trace.empty(),
-          "--csv-header and --no-csv-header belong to --rows, --features or --trace");
   require(key_file.empty() || !certificate_file.empty(), "--key belongs to --cert");
   require(certificate_file.empty() ||
               std::ranges::any_of(urls(), [&](const auto& one) { return wants_tls(*this, one); }),

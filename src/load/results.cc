@@ -208,19 +208,23 @@ void Recorder::unsent(const Outcome& outcome) {
   note_sample(outcome);
 }
 
+void Recorder::keep_row(const Outcome& outcome) {
+  const Ticket& ticket = outcome.ticket;
+  rows_.push_back({.index = ticket.index,
+                   .target = window_.target,
+                   .due = ticket.intended - window_.start,
+                   .send_lag = ticket.started - ticket.intended,
+                   .first_byte = outcome.first_byte - ticket.started,
+                   .service = outcome.finished - ticket.started,
+                   .status = outcome.status,
+                   .error = outcome.error,
+                   .ok = outcome.ok,
+                   .bytes_in = outcome.bytes_in});
+}
+
 void Recorder::finished(const Outcome& outcome) {
   if (window_.log) {
-    const Ticket& ticket = outcome.ticket;
-    rows_.push_back({.index = ticket.index,
-                     .target = window_.target,
-                     .due = ticket.intended - window_.start,
-                     .send_lag = ticket.started - ticket.intended,
-                     .first_byte = outcome.first_byte - ticket.started,
-                     .service = outcome.finished - ticket.started,
-                     .status = outcome.status,
-                     .error = outcome.error,
-                     .ok = outcome.ok,
-                     .bytes_in = outcome.bytes_in});
+    keep_row(outcome);
   }
   if (is_shortage(outcome.error)) {
     unsent(outcome);

@@ -185,6 +185,7 @@ class Recorder {
   std::vector<RequestRow> take_rows() { return std::exchange(rows_, {}); }
 
  private:
+  void keep_row(const Outcome& outcome);
   void unsent(const Outcome& outcome);
   [[nodiscard]] bool measured(TimePoint intended) const;
   std::size_t slice_of(TimePoint moment);

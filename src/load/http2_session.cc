@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <new>
 #include <utility>
 
@@ -162,7 +161,7 @@ struct Http2Session::Callbacks {
     }
     const std::string& body = *stream->request.body;
     const std::size_t part = std::min(size, body.size() - stream->body_sent_);
-    std::memcpy(room, body.data() + stream->body_sent_, part);
+    std::copy_n(body.data() + stream->body_sent_, part, room);
     stream->body_sent_ += part;
     if (stream->body_sent_ == body.size()) {
       *flags |= NGHTTP2_DATA_FLAG_EOF;

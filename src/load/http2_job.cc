@@ -25,12 +25,11 @@ void add_http2(Http2TransportOptions transport, const Options& options, Job& job
   }
   how.connections = open_loop ? all.first : plan.workers;
   job.make.emplace_back([shared = std::move(transport), all, open_loop, threads = plan.threads,
-                         workers = plan.workers,
-                         next = 0U](boost::asio::io_context& context, Sink& sink) mutable {
+                         workers = plan.workers, next = 0U,
+                         opened = 0U](boost::asio::io_context& context, Sink& sink) mutable {
     Http2TransportOptions mine = shared;
     const unsigned part = next++ % threads;
     const Connections share = part_of(all, part, threads);
-    mine.first_endpoint = part;
     mine.connections = share.first;
     mine.max_connections = share.most;
     if (!open_loop) {
@@ -39,6 +38,10 @@ void add_http2(Http2TransportOptions transport, const Options& options, Job& job
       mine.connections = (own_workers + mine.streams - 1) / mine.streams;
       mine.max_connections = std::max(1U, own_workers);
     }
+    // After those of the parts before: so all together take addresses in turn.
+    opened = part == 0 ? 0 : opened;
+    mine.first_endpoint = opened;
+    opened += mine.connections;
     return Http2Transport::create(mine, context, sink);
   });
 }

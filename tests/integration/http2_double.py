@@ -47,11 +47,13 @@ class Http2Double:
     answered, then it ends."""
 
     def __init__(self, answer=lambda request: Answer(), streams=100, window=None, tls=None,
-                 leaves_after=None):
+                 leaves_after=None, address="127.0.0.1"):
+        self.address = address
         self.answer, self.streams, self.window, self.tls = answer, streams, window, tls
         self.leaves_after = leaves_after
         self.requests = []
         self.connections = 0
+        self.addresses = []  # where each connection came in
         self.most_at_once = 0  # on one connection
 
     def __enter__(self):
@@ -67,7 +69,7 @@ class Http2Double:
 
     async def _serve(self, started):
         self.loop, self.stopping = asyncio.get_running_loop(), asyncio.Event()
-        server = await self.loop.create_server(lambda: _Connection(self), "127.0.0.1", 0,
+        server = await self.loop.create_server(lambda: _Connection(self), self.address, 0,
                                                ssl=self.tls, backlog=2048)
         self.port = server.sockets[0].getsockname()[1]
         self.host = f"127.0.0.1:{self.port}"
@@ -94,6 +96,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport):
         self.transport = transport
+        self.double.addresses.append(transport.get_extra_info("sockname")[0])
         codes = h2.settings.SettingCodes
         settings = {codes.MAX_CONCURRENT_STREAMS: self.double.streams}
         if self.double.window is not None:

@@ -4,11 +4,13 @@ import json
 import re
 import ssl
 import struct
+import subprocess
 import tempfile
 import unittest
 from pathlib import Path
 
 from certificates import Authority
+from harness import BINARY, LIMIT
 from http2_double import (
     ACK,
     CONTINUATION,
@@ -194,6 +196,19 @@ class Streams(unittest.TestCase):
         self.assertEqual(double.most_at_once, 2)
         self.assertGreater(run.counts["dropped"], 0, run)
         self.assertEqual(run.counts["sent"], run.counts["ok"], run)
+
+    def test_a_name_with_several_addresses(self):
+        with tempfile.TemporaryDirectory() as folder, Http2Double(address="0.0.0.0") as double:
+            hosts = Path(folder) / "hosts"
+            hosts.write_text("".join(f"127.0.0.{number} pods.test\n" for number in (1, 2, 3)))
+            inside = ["unshare", "-rm", "sh", "-c", f'mount --bind {hosts} /etc/hosts && exec "$@"', "sh"]
+            if subprocess.run([*inside, "true"], capture_output=True, check=False).returncode != 0:
+                self.skipTest("no mount namespace to give a name several addresses in")
+            done = subprocess.run([*inside, BINARY, "load", f"http://pods.test:{double.port}/", "--http2", "--threads",
+                                   "2", "-c", "9", "-n", "90", "--quiet"], capture_output=True, text=True,
+                                  timeout=LIMIT, check=False)
+        self.assertEqual(done.returncode, 0, done)
+        self.assertEqual(sorted(double.addresses), 3 * ["127.0.0.1"] + 3 * ["127.0.0.2"] + 3 * ["127.0.0.3"])
 
     def test_an_open_loop_begins_with_few_connections(self):
         with Http2Double() as double:

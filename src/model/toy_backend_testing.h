@@ -3,7 +3,6 @@
 /// The smallest engine: models in plain C++, without a file. For the backend contract suite, and
 /// for tests of whatever stands on models but needs no ONNX Runtime.
 
-#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -46,7 +45,9 @@ class ToyModel final : public Model {
       return fine;
     }
     float first = 0;
-    std::memcpy(&first, inputs[0].data.data(), std::min(sizeof(first), inputs[0].data.size()));
+    if (!inputs[0].data.empty()) {
+      std::memcpy(&first, inputs[0].data.data(), sizeof(first));
+    }
     while (first == kEndless) {
       if (stop.stop_requested()) {
         return fail(ErrorCode::kCancelled, "stopped");

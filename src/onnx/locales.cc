@@ -36,12 +36,10 @@ bool find_locale(const std::vector<std::filesystem::path>& folders) {
   const char* const before = ::getenv("LOCPATH");
   for (const auto& folder : folders) {
     std::error_code error;
-    if (before == nullptr && std::filesystem::is_directory(folder / "en_US.utf8", error)) {
-      ::setenv("LOCPATH", folder.c_str(), 1);
-      if (has_locale()) {
-        return true;
-      }
-      ::unsetenv("LOCPATH");
+    if (before == nullptr &&
+        std::filesystem::is_regular_file(folder / "en_US.utf8/LC_CTYPE", error)) {
+      ::setenv("LOCPATH", folder.c_str(), 1);  // glibc leaks a little wherever it is looked at
+      return true;
     }
   }
   // NOLINTEND(concurrency-mt-unsafe)

@@ -240,6 +240,10 @@ std::vector<std::string> unusual_flags() {
       flags.push_back(flag + "=1,2");
     } else if (form == "ORIGINS") {
       flags.push_back(flag + "=https://a.org,http://b.org:1");
+    } else if (form == "FILE=SHA256") {
+      flags.push_back(flag + "=/ops/a.so=" + std::string(64, 'a'));
+    } else if (setting.key.ends_with("_route")) {
+      flags.push_back(flag + "=/" + std::string(setting.name()));
     } else if (form == "TASK=NAME") {
       flags.push_back(flag + "=image-classification=a,simulated=b");
     } else if (form.contains('|')) {

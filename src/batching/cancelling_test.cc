@@ -79,8 +79,8 @@ TEST_F(Cancelling, ARunEndsAtTheLatestDeadlineOfItsTasks) {
   const auto queue = scheduler_.add_queue({.max_batch = 4}, run());
   submit(*queue, fates[0], hours(1));
   begun_.acquire();
-  const std::array<Duration, 3> deadlines{milliseconds(20), milliseconds(60), milliseconds(40)};
-  const TimePoint latest = clock_.now() + milliseconds(60);
+  const std::array<Duration, 3> deadlines{milliseconds(200), milliseconds(600), milliseconds(400)};
+  const TimePoint latest = clock_.now() + milliseconds(600);
   for (std::size_t i = 0; i < deadlines.size(); ++i) {
     submit(*queue, fates[i + 1], deadlines[i]);
   }
@@ -100,7 +100,7 @@ TEST_F(Cancelling, ARunEndsAtTheLatestDeadlineOfItsTasks) {
 TEST_F(Cancelling, TheNextRunOfTheExecutorIsNotCancelled) {
   std::array<Fate, 2> fates;
   const auto queue = scheduler_.add_queue({}, run());
-  submit(*queue, fates[0], milliseconds(10));
+  submit(*queue, fates[0], milliseconds(300));
   begun_.acquire();
   ended_.acquire();
   submit(*queue, fates[1], hours(1));

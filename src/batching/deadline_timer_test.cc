@@ -42,6 +42,9 @@ class TimedTask final : public Task {
   std::atomic<bool>& freed_;
 };
 
+/// A deadline that comes by itself, and not before a run has begun on a busy machine.
+constexpr Duration kSoon = milliseconds(300);
+
 /// Real time: the deadline comes by itself.
 class Deadlines : public testing::Test {
  protected:
@@ -77,7 +80,7 @@ class Deadlines : public testing::Test {
 TEST_F(Deadlines, ARunningTaskIsAnsweredAtItsDeadline) {
   Fate fate;
   const auto queue = scheduler_.add_queue({}, run());
-  ASSERT_TRUE(submit(*queue, fate, milliseconds(30)));
+  ASSERT_TRUE(submit(*queue, fate, kSoon));
   begun_.acquire();
   EXPECT_EQ(fate.future.get(), ErrorCode::kDeadlineExceeded);
   EXPECT_FALSE(freed_) << "the run may still read it";
@@ -90,7 +93,7 @@ TEST_F(Deadlines, AWaitingTaskIsAnsweredAtItsDeadline) {
   const auto queue = scheduler_.add_queue({}, run());
   ASSERT_TRUE(submit(*queue, running, std::chrono::hours(1)));
   begun_.acquire();
-  ASSERT_TRUE(submit(*queue, waiting, milliseconds(30)));
+  ASSERT_TRUE(submit(*queue, waiting, kSoon));
   EXPECT_EQ(waiting.future.get(), ErrorCode::kDeadlineExceeded);
   release_.release();
   EXPECT_EQ(running.future.get(), std::nullopt);
@@ -102,7 +105,7 @@ TEST_F(Deadlines, AnEarlierDeadlineDoesNotWaitForALaterOne) {
   ASSERT_TRUE(submit(*queue, fates[0], std::chrono::hours(1)));
   begun_.acquire();
   ASSERT_TRUE(submit(*queue, fates[1], std::chrono::minutes(30)));
-  ASSERT_TRUE(submit(*queue, fates[2], milliseconds(30)));
+  ASSERT_TRUE(submit(*queue, fates[2], kSoon));
   EXPECT_EQ(fates[2].future.get(), ErrorCode::kDeadlineExceeded);
   release_.release(2);
   EXPECT_EQ(fates[1].future.get(), std::nullopt);
@@ -135,7 +138,7 @@ TEST_F(Deadlines, AnotherExecutorTakesThePlaceOfAStuckOne) {
   std::array<Fate, 3> fates;
   const auto queue = scheduler_.add_queue({}, run());
   EXPECT_EQ(scheduler_.overdue().runs, 0U);
-  ASSERT_TRUE(submit(*queue, fates[0], milliseconds(10)));
+  ASSERT_TRUE(submit(*queue, fates[0], kSoon));
   begun_.acquire();
   wait_overdue(1);
   EXPECT_GE(scheduler_.overdue().longest, std::chrono::seconds(1));
@@ -157,7 +160,7 @@ TEST_F(Deadlines, WhereEveryExecutorIsStuckWhatWaitsIsRefused) {
   std::array<Fate, 4> fates;
   const auto queue = scheduler_.add_queue({}, run());
   for (unsigned i = 0; i < 3; ++i) {  // the one and the two that may take its place
-    ASSERT_TRUE(submit(*queue, fates[i], milliseconds(10)));
+    ASSERT_TRUE(submit(*queue, fates[i], kSoon));
     begun_.acquire();
     wait_overdue(i + 1);
   }
@@ -170,7 +173,7 @@ TEST_F(Deadlines, WhereEveryExecutorIsStuckWhatWaitsIsRefused) {
 TEST_F(Deadlines, TimeInWhichTheProcessWasStoppedMakesNoRunStuck) {
   Fate fate;
   const auto queue = scheduler_.add_queue({}, run());
-  ASSERT_TRUE(submit(*queue, fate, milliseconds(1)));
+  ASSERT_TRUE(submit(*queue, fate, kSoon));
   begun_.acquire();
   EXPECT_EQ(fate.future.get(), ErrorCode::kDeadlineExceeded);
   scheduler_.note_overdue(milliseconds(999));

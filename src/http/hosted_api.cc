@@ -22,9 +22,6 @@ using inference::Service;
 using nlohmann::json;
 using ServedPtr = std::shared_ptr<const ServedModel>;
 
-constexpr std::string_view kPredict = ":predict";
-constexpr std::string_view kExplain = ":explain";
-
 /// JSON is what it says it is; most clients of simple endpoints say nothing or a form's default.
 bool is_json(const std::string& type) {
   return type.empty() || type == "application/json" || type == "text/json" ||
@@ -179,16 +176,15 @@ void predict_instances(Service& service, const Request& request, Reply reply,
 
 /// POST to `/v1/models/{model}:predict`.
 void predict_v1(Service& service, Request& request, Reply reply) {
-  const std::string_view segment = request.path_values[0];
-  if (segment.ends_with(kPredict)) {
-    const auto name = decoded(segment.substr(0, segment.size() - kPredict.size()));
-    return predict_instances(service, request, std::move(reply), name);
-  }
-  const bool explain = segment.ends_with(kExplain);
-  refuse(service, request, reply,
-         {.code = explain ? ErrorCode::kUnimplemented : ErrorCode::kNotFound,
-          .message = explain ? "explanations are not offered; ask :predict"
-                             : "POST goes to /v1/models/NAME:predict"});
+  const auto name = decoded(request.path_values[0]);
+  predict_instances(service, request, std::move(reply), name);
+}
+
+/// POST to `/v1/models/{model}:explain`.
+void explain_v1(Service& service, Request& request, Reply reply) {
+  refuse(
+      service, request, reply,
+      {.code = ErrorCode::kUnimplemented, .message = "explanations are not offered; ask :predict"});
 }
 
 /// The endpoints that a body of /invocations may be meant for.
@@ -264,12 +260,15 @@ void add_hosted_routes(Router& router, Service& service, const StatusSources& so
   }
   probe("/ping");
   post("/invocations", most, invoke);
-  router.add({.path = "/v1/models/{model}",
-              .get = get_of(own, "/v2/models/m/ready"),
-              .post = [&service](Request& request,
-                                 Reply reply) { predict_v1(service, request, std::move(reply)); },
-              .max_body = api_limits.max_json_bytes,
-              .api = true});
+  post("/v1/models/{model}:predict", api_limits.max_json_bytes,
+       [&service](Request& request, Reply reply) {
+         predict_v1(service, request, std::move(reply));
+       });
+  post("/v1/models/{model}:explain", api_limits.max_json_bytes,
+       [&service](Request& request, Reply reply) {
+         explain_v1(service, request, std::move(reply));
+       });
+  router.add({.path = "/v1/models/{model}", .get = get_of(own, "/v2/models/m/ready"), .api = true});
   router.add({.path = "/v2/models",
               .get =
                   [&catalog = sources.catalog](Request&, Reply reply) {

@@ -74,6 +74,18 @@ TEST(Router, NamesTheNearestPathAndTheAllowedMethods) {
             ErrorCode::kMethodNotAllowed);
 }
 
+TEST(Router, TellsSegmentsApartByTheirEnds) {
+  Router router;
+  const Handler nothing = [](Request&, const Reply&) {};
+  router.add({.path = "/m/{model}:predict", .post = nothing});
+  router.add({.path = "/m/{model}", .get = nothing});
+  const auto predict = router.find("/m/a:b:predict").value();
+  EXPECT_EQ(predict.route->path, "/m/{model}:predict");
+  EXPECT_EQ(predict.values[0], "a:b");
+  EXPECT_EQ(router.find("/m/a:b").value().values[0], "a:b");
+  EXPECT_EQ(router.find("/m/:predict").value().values[0], ":predict");
+}
+
 TEST(ErrorResponse, CarriesStatusCodeAndRetryAfter) {
   const auto response = error_response({.code = ErrorCode::kOverloaded,
                                         .message = "full",

@@ -27,6 +27,10 @@ std::optional<std::size_t> cut(std::string_view path, std::array<std::string_vie
 bool is_value(std::string_view segment) {
   return segment.starts_with('{');
 }
+/// What follows a value in its segment: `:predict` of `{model}:predict`.
+std::string_view suffix_of(std::string_view segment) {
+  return segment.substr(segment.find('}') + 1);
+}
 
 }  // namespace
 
@@ -53,16 +57,19 @@ const Route* Router::match(std::string_view path, PathValues& values) const {
     std::size_t taken = 0;
     std::size_t i = 0;
     for (; i < *count; ++i) {
-      const std::string_view segment = segments[i];
+      std::string_view segment = segments[i];
       if (!is_value(pattern.segments[i])) {
         if (segment != pattern.segments[i]) {
           break;
         }
-      } else if (segment.empty() || taken == values.size()) {
-        break;
-      } else {
-        values[taken++] = segment;
+        continue;
       }
+      const std::string_view suffix = suffix_of(pattern.segments[i]);
+      if (segment.size() <= suffix.size() || !segment.ends_with(suffix) || taken == values.size()) {
+        break;
+      }
+      segment.remove_suffix(suffix.size());
+      values[taken++] = segment;
     }
     if (i == *count) {
       return pattern.route.get();

@@ -1,8 +1,9 @@
 #pragma once
 
 /// Path and method → handler, with what is known of a request before its body is read. A path may
-/// have segments that stand for any text (`/v2/models/{model}/infer`); a path without such segments
-/// goes first. A wrong one is told the nearest, a wrong method those that are allowed.
+/// have segments that stand for any text (`/v2/models/{model}/infer`), also with an end of their
+/// own (`/v1/models/{model}:predict`); a path without such segments goes first, then the one that
+/// was added first. A wrong one is told the nearest, a wrong method those that are allowed.
 
 #include <array>
 #include <cstddef>

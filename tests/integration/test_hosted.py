@@ -61,7 +61,8 @@ class Hosted(ServerCase):
             self.assertEqual(answer.status, status, answer)
             self.assertIn(said, answer.json["error"])
         self.assertEqual(self.server.post_json("/v1/models/rows:explain", {"instances": [1]}).status, 501)
-        self.assertEqual(self.server.post_json("/v1/models/rows", {"instances": [1]}).status, 404)
+        self.assertEqual(self.server.post_json("/v1/models/rows", {"instances": [1]}).status, 405)
+        self.assertEqual(self.server.get("/v1/models/rows:predict").status, 405)
 
     def test_models_are_listed_and_ready(self):
         self.assertIn("add-one", self.server.get("/v2/models").json["models"])

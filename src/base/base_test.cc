@@ -4,6 +4,7 @@
 #include <cmath>
 #include <fstream>
 
+#include "base/base64.h"
 #include "base/cgroup.h"
 #include "base/clock.h"
 #include "base/data_type.h"
@@ -137,6 +138,15 @@ TEST_F(Cgroup, WithoutAQuotaCountsTheCoresItMayUse) {
   EXPECT_FALSE(limit.from_quota);
   EXPECT_GE(limit.cores, 1.0);
   EXPECT_FALSE(cgroup::memory(roots()));
+}
+
+TEST(Base64, EncodesBytesOfEveryLength) {
+  EXPECT_EQ(encode_base64(""), "");
+  EXPECT_EQ(encode_base64("f"), "Zg==");
+  EXPECT_EQ(encode_base64("fo"), "Zm8=");
+  EXPECT_EQ(encode_base64("foo"), "Zm9v");
+  EXPECT_EQ(encode_base64("fo", Padding::kNone), "Zm8");
+  EXPECT_EQ(encode_base64("\xFF\xFE\xFD\xFC", Padding::kNone), "//79/A");
 }
 
 TEST(DataTypes, HaveTheProtocolsNames) {

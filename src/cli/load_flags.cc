@@ -6,6 +6,7 @@
 #include <iterator>
 #include <utility>
 
+#include "base/base64.h"
 #include "base/text.h"
 #include "cli/flags.h"
 #include "load/file.h"
@@ -197,22 +198,6 @@ void add_unsupported(CLI::App& app, LoadFlags& flags) {
   app.add_option("-x", flags.proxy)->group("");
 }
 
-std::string base64(std::string_view text) {
-  constexpr std::string_view kLetters =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); i += 3) {
-    std::uint32_t block = 0;
-    for (std::size_t k = 0; k < 3; ++k) {
-      block = (block << 8U) | (i + k < text.size() ? static_cast<unsigned char>(text[i + k]) : 0U);
-    }
-    for (std::size_t k = 0; k < 4; ++k) {
-      out += i + k <= text.size() ? kLetters[(block >> (18 - 6 * k)) & 63U] : '=';
-    }
-  }
-  return out;
-}
-
 Result<void> set_headers(LoadFlags& flags) {
   auto& headers = flags.options.headers;
   for (const std::string& header : flags.headers) {
@@ -230,7 +215,7 @@ Result<void> set_headers(LoadFlags& flags) {
     headers.emplace_back("Host", flags.host_header);
   }
   if (!flags.auth.empty()) {
-    headers.emplace_back("Authorization", "Basic " + base64(flags.auth));
+    headers.emplace_back("Authorization", "Basic " + encode_base64(flags.auth));
   }
   return {};
 }

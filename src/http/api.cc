@@ -12,15 +12,9 @@ namespace {
 using inference::Service;
 using Field = beast_http::field;
 
-/// JSON is what it says it is; most clients of simple endpoints say nothing or a form's default.
-bool is_json(const std::string& type) {
-  return type.empty() || type == "application/json" || type == "text/json" ||
-         type == "application/x-www-form-urlencoded" || type.ends_with("+json");
-}
-
 Result<void> expect_json(const Request& request) {
   const std::string type = protocol::media_type(request.header(Field::content_type));
-  if (is_json(type)) {
+  if (protocol::may_be_json(type)) {
     return {};
   }
   return fail(ErrorCode::kUnsupportedMedia,

@@ -1,7 +1,6 @@
 #include "http/hosted_api.h"
 
 #include <algorithm>
-#include <charconv>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -21,29 +20,6 @@ using inference::ServedModel;
 using inference::Service;
 using nlohmann::json;
 using ServedPtr = std::shared_ptr<const ServedModel>;
-
-/// JSON is what it says it is; most clients of simple endpoints say nothing or a form's default.
-bool is_json(const std::string& type) {
-  return type.empty() || type == "application/json" || type == "text/json" ||
-         type == "application/x-www-form-urlencoded" || type.ends_with("+json");
-}
-
-/// Percent escapes undone; a broken one stays as it is, and names no model.
-std::string decoded(std::string_view segment) {
-  std::string out;
-  for (std::size_t i = 0; i < segment.size(); ++i) {
-    unsigned value = 0;
-    const char* const digits = segment.data() + i + 1;
-    if (segment[i] == '%' && segment.size() - i > 2 &&
-        std::from_chars(digits, digits + 2, value, 16).ptr == digits + 2) {
-      out += static_cast<char>(value);
-      i += 2;
-    } else {
-      out += segment[i];
-    }
-  }
-  return out;
-}
 
 /// What this server answers by itself, from a router of its own.
 Handler post_of(const Router& router, std::string_view path) {
@@ -148,7 +124,7 @@ void predict_tensors(Service& service, const Request& request, Reply reply,
 void predict_instances(Service& service, const Request& request, Reply reply,
                        const std::string& name) {
   const std::string type = protocol::media_type(request.header(beast_http::field::content_type));
-  if (!is_json(type)) {
+  if (!protocol::may_be_json(type)) {
     return refuse(service, request, reply,
                   {.code = ErrorCode::kUnsupportedMedia,
                    .message = "Content-Type is '" + type + "'; accepted: application/json"});
@@ -176,7 +152,7 @@ void predict_instances(Service& service, const Request& request, Reply reply,
 
 /// POST to `/v1/models/{model}:predict`.
 void predict_v1(Service& service, Request& request, Reply reply) {
-  const auto name = decoded(request.path_values[0]);
+  const auto name = protocol::decode_segment(request.path_values[0]);
   predict_instances(service, request, std::move(reply), name);
 }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <utility>
 
 #include "http/oip_documents.h"
@@ -30,25 +29,9 @@ Response document(const json& body, int status = 200) {
   return response;
 }
 
-/// Percent escapes undone; a broken one stays as it is, and names no model.
-std::string decoded(std::string_view segment) {
-  std::string out;
-  for (std::size_t i = 0; i < segment.size(); ++i) {
-    unsigned value = 0;
-    const char* const digits = segment.data() + i + 1;
-    if (segment[i] == '%' && segment.size() - i > 2 &&
-        std::from_chars(digits, digits + 2, value, 16).ptr == digits + 2) {
-      out += static_cast<char>(value);
-      i += 2;
-    } else {
-      out += segment[i];
-    }
-  }
-  return out;
-}
-
 protocol::ModelRef model_of(const Request& request) {
-  return {.name = decoded(request.path_values[0]), .version = decoded(request.path_values[1])};
+  return {.name = protocol::decode_segment(request.path_values[0]),
+          .version = protocol::decode_segment(request.path_values[1])};
 }
 
 // --- infer

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/base64.h"
 #include "load/grpc_messages.h"
 #include "load/http2_job.h"
 #include "load/http2_once.h"
@@ -69,7 +70,7 @@ Result<Metadata> metadata_of(const Options& options) {
           "begin with grpc-, printable values";
       return fail(ErrorCode::kInvalidArgument, std::move(what));
     }
-    std::string sent = key.ends_with("-bin") ? encode_grpc_bytes(value) : value;
+    std::string sent = key.ends_with("-bin") ? encode_base64(value, Padding::kNone) : value;
     metadata.entries.push_back({.name = std::move(key), .value = std::move(sent)});
   }
   return metadata;
@@ -81,7 +82,7 @@ struct GrpcTarget {
   GrpcMessagesOptions messages;
 };
 
-/// @param metadata  the inputs that ModelMetadata told
+/// @param metadata  the answer to ModelMetadata, which names the inputs
 Result<GrpcRequests> random_tensors(const Options& options,
                                     const ::inference::ModelMetadataResponse& metadata) {
   nlohmann::json inputs = nlohmann::json::array();

@@ -115,24 +115,6 @@ std::string decode_grpc_message(std::string_view text) {
   return out;
 }
 
-std::string encode_grpc_bytes(std::string_view bytes) {
-  constexpr std::string_view kLetters =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  std::uint32_t held = 0;
-  unsigned bits = 0;
-  for (const char c : bytes) {
-    held = (held << 8U) | static_cast<unsigned char>(c);
-    for (bits += 8; bits >= 6; bits -= 6) {
-      out += kLetters[(held >> (bits - 6)) & 63U];
-    }
-  }
-  if (bits > 0) {
-    out += kLetters[(held << (6 - bits)) & 63U];
-  }
-  return out;
-}
-
 // --- answers
 
 void GrpcAnswer::header(std::string_view name, std::string_view value) {

@@ -7,24 +7,11 @@
 #include <string>
 #include <string_view>
 
+#include "base/grpc_code.h"
 #include "load/grpc_requests.h"
 #include "load/http2_messages.h"
 
 namespace podsense::load {
-
-/// gRPC's status codes that are made here.
-enum class GrpcCode {
-  kOk = 0,
-  kCancelled = 1,
-  kUnknown = 2,
-  kDeadlineExceeded = 4,
-  kPermissionDenied = 7,
-  kResourceExhausted = 8,
-  kUnimplemented = 12,
-  kInternal = 13,
-  kUnavailable = 14,
-  kUnauthenticated = 16,
-};
 
 /// A message as a call carries it: not compressed, behind its length.
 std::string grpc_frame(std::string_view message);
@@ -32,8 +19,6 @@ std::string grpc_frame(std::string_view message);
 std::string grpc_timeout(Duration time);
 /// What grpc-message says; a "%" that stands for no byte stays.
 std::string decode_grpc_message(std::string_view text);
-/// base64 without "=", for values of keys that end in -bin.
-std::string encode_grpc_bytes(std::string_view bytes);
 
 /// The answer to one unary call.
 class GrpcAnswer final : public Http2Answer {

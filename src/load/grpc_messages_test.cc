@@ -67,14 +67,6 @@ TEST(GrpcMessages, TextIsPercentDecodedAsFarAsItCanBe) {
   EXPECT_EQ(decode_grpc_message("%2525"), "%25");
 }
 
-TEST(GrpcMessages, BytesAreEncodedWithoutPadding) {
-  EXPECT_EQ(encode_grpc_bytes(""), "");
-  EXPECT_EQ(encode_grpc_bytes("f"), "Zg");
-  EXPECT_EQ(encode_grpc_bytes("fo"), "Zm8");
-  EXPECT_EQ(encode_grpc_bytes("foo"), "Zm9v");
-  EXPECT_EQ(encode_grpc_bytes("\xFF\xFE\xFD\xFC"), "//79/A");
-}
-
 TEST(GrpcAnswer, IsReadInWhateverPiecesItComes) {
   const std::string frame = grpc_frame("a message");
   for (std::size_t size = 1; size <= frame.size(); ++size) {

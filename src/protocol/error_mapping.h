@@ -9,24 +9,11 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/grpc_code.h"
 
 namespace podsense::protocol {
 
 enum class Retry { kNo, kAfterWait, kElsewhere, kCallerDecides };
-
-/// Numbers as in google.rpc.Code.
-enum class GrpcCode {
-  kCancelled = 1,
-  kInvalidArgument = 3,
-  kDeadlineExceeded = 4,
-  kNotFound = 5,
-  kPermissionDenied = 7,
-  kResourceExhausted = 8,
-  kUnimplemented = 12,
-  kInternal = 13,
-  kUnavailable = 14,
-  kUnauthenticated = 16,
-};
 
 struct ErrorMapping {
   ErrorCode code;

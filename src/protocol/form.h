@@ -21,6 +21,9 @@ Result<std::string> decode_base64(std::string_view text);
 
 /// `type/subtype` in lower case without parameters; empty when it is not one.
 std::string media_type(std::string_view content_type);
+/// Whether a body of this type is read as JSON: what says so, and what most clients of simple
+/// endpoints send, no type or a form's. `media_type`: as above.
+bool may_be_json(std::string_view media_type);
 /// A parameter's value, unquoted: `boundary`, `charset`.
 std::optional<std::string> media_parameter(std::string_view content_type, std::string_view name);
 
@@ -40,6 +43,9 @@ Result<std::vector<FormPart>> parse_multipart(std::string_view body, std::string
 /// file name; "model", "version", "top_k" as text parts.
 /// @errors kInvalidArgument: no image part, two, or an unknown part (with the nearest known name)
 Result<ClassifyRequest> classify_from_form(std::string_view body, std::string_view boundary);
+
+/// A segment of a path with its percent escapes undone; a broken one stays as it is.
+std::string decode_segment(std::string_view segment);
 
 struct QueryParameter {
   std::string name;

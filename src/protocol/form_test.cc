@@ -6,6 +6,7 @@
 #include <random>
 #include <string>
 
+#include "base/base64.h"
 #include "protocol/refusals_testing.h"
 
 namespace podsense::protocol {
@@ -37,27 +38,6 @@ TEST(DecodeBase64, RefusesBadInputWithItsOffset) {
   expect_refusals(kTable, decode_base64);
 }
 
-std::string encode_base64(std::string_view bytes, bool pad) {
-  static constexpr std::string_view kAlphabet =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    const std::size_t count = std::min<std::size_t>(3, bytes.size() - i);
-    std::uint32_t three = 0;
-    for (std::size_t j = 0; j < 3; ++j) {
-      three = three << 8U | (j < count ? static_cast<unsigned char>(bytes[i + j]) : 0U);
-    }
-    for (std::size_t j = 0; j < 4; ++j) {
-      if (j <= count) {
-        out += kAlphabet[three >> (18 - 6 * j) & 63U];
-      } else if (pad) {
-        out += '=';
-      }
-    }
-  }
-  return out;
-}
-
 TEST(DecodeBase64, ReadsBackWhatWasEncoded) {
   std::mt19937 random(7);
   for (std::size_t size = 0; size < 300; ++size) {
@@ -65,8 +45,8 @@ TEST(DecodeBase64, ReadsBackWhatWasEncoded) {
     for (char& byte : bytes) {
       byte = static_cast<char>(random());
     }
-    for (const bool pad : {true, false}) {
-      std::string text = encode_base64(bytes, pad);
+    for (const Padding padding : {Padding::kEquals, Padding::kNone}) {
+      std::string text = encode_base64(bytes, padding);
       EXPECT_EQ(decode_base64(text).value(), bytes);
       for (std::size_t at = 60; at < text.size(); at += 62) {
         text.insert(at, "\r\n");
@@ -92,6 +72,24 @@ TEST(MediaType, IsLowerCaseWithoutParameters) {
                                      "image/png,image/jpeg", "im age/png", ";", "\xC3\xA9/x"}) {
     EXPECT_EQ(media_type(bad), "") << bad;
   }
+}
+
+TEST(MediaType, OfJsonIsThatOrWhatClientsSendByHabit) {
+  for (const std::string_view type : {"", "application/json", "text/json", "application/ld+json",
+                                      "application/x-www-form-urlencoded"}) {
+    EXPECT_TRUE(may_be_json(type)) << type;
+  }
+  for (const std::string_view type : {"text/plain", "application/jsonp", "image/png"}) {
+    EXPECT_FALSE(may_be_json(type)) << type;
+  }
+}
+
+TEST(DecodeSegment, UndoesEscapesAndKeepsBrokenOnes) {
+  EXPECT_EQ(decode_segment("a%20b+c%2F%3a"), "a b+c/:");
+  EXPECT_EQ(decode_segment("%"), "%");
+  EXPECT_EQ(decode_segment("%4"), "%4");
+  EXPECT_EQ(decode_segment("%4g%41"), "%4gA");
+  EXPECT_EQ(decode_segment("%2541"), "%41");
 }
 
 TEST(MediaParameter, IsUnquoted) {

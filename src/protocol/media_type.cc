@@ -103,6 +103,11 @@ std::string media_type(std::string_view content_type) {
   return out;
 }
 
+bool may_be_json(std::string_view media_type) {
+  return media_type.empty() || media_type == "application/json" || media_type == "text/json" ||
+         media_type == "application/x-www-form-urlencoded" || media_type.ends_with("+json");
+}
+
 std::optional<std::string> media_parameter(std::string_view content_type, std::string_view name) {
   Parameters parameters(content_type);
   while (const auto parameter = parameters.next()) {

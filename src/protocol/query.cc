@@ -84,6 +84,22 @@ Result<void> for_each(const std::vector<QueryParameter>& query,
 
 }  // namespace
 
+std::string decode_segment(std::string_view segment) {
+  std::string out;
+  for (std::size_t i = 0; i < segment.size(); ++i) {
+    const bool escape = segment[i] == '%' && segment.size() - i > 2;
+    const int high = escape ? hex_value(segment[i + 1]) : -1;
+    const int low = escape ? hex_value(segment[i + 2]) : -1;
+    if (high < 0 || low < 0) {
+      out += segment[i];
+      continue;
+    }
+    out += static_cast<char>(high * 16 + low);
+    i += 2;
+  }
+  return out;
+}
+
 Result<std::vector<QueryParameter>> parse_query(std::string_view query) {
   std::vector<QueryParameter> out;
   while (!query.empty()) {

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace podsense {
+
+/// Whether a text ends with '=' where bytes are missing to a multiple of three.
+enum class Padding : std::uint8_t { kNone, kEquals };
+
+/// `bytes` in the standard alphabet. @source RFC 4648 4
+std::string encode_base64(std::string_view bytes, Padding padding = Padding::kEquals);
+
+}  // namespace podsense

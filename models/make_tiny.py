@@ -173,8 +173,8 @@ def tables(w):
            [("label", I64, ["N"]), ("probabilities", F32, ["N", 2])],
            [helper.make_tensor("home", STRING, [1], [b"Berlin"]), const("grown", np.array([17.5], np.float32)),
             const("one", np.array([1.0], np.float32))], opset=19)
-    # Whether the first is one less than the second, whatever their size; whether two texts are one; any number of columns,
-    # of which the largest counts.
+    # Whether the first is one less than the second, whatever their size; whether two texts are one; the largest of any
+    # number of columns.
     i64 = lambda *values: np.array(values, np.int64)  # noqa: E731
     def yes_and_no(found):
         return [node("Cast", [found], ["yes"], to=F32), node("Sub", ["one", "yes"], ["no"]),

@@ -1,4 +1,4 @@
-"""The dashboard of what stands in front of PodSense: Envoy, ingress controllers, gateways."""
+"""The dashboard of what is in front of PodSense: Envoy, ingress controllers, gateways."""
 
 from grafana import dashboard, lines, query
 from scope import CLUSTER, CLUSTERS, NAMESPACE, PLACE, RATE, SOURCE

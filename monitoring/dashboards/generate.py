@@ -5,7 +5,7 @@
 
 Every dashboard lets one choose data source, namespace and job (the Service's name where
 kube-prometheus-stack scrapes). Series of Kubernetes itself are chosen by `workload`, the
-Deployment's name. What a panel needs beside PodSense stands in its description. tests/monitoring runs
+Deployment's name. A panel's description says what it needs besides PodSense. tests/monitoring runs
 every query.
 """
 

@@ -197,7 +197,7 @@ def source_variable(name, kind, label):
 
 def choice(name, definition, label=None, source=PROMETHEUS, chosen=None, all_value=None, part=None):
     """`chosen`: at first; else all. `all_value`: what All means, else every value there is. `part`: an expression
-    whose group is the value. Loki refuses a query of which every matcher takes the empty value."""
+    whose group is the value. Loki refuses a query whose matchers all take the empty value."""
     current = {"text": [chosen], "value": [chosen]} if chosen else {"text": "All", "value": "$__all"}
     return {
         "name": name,

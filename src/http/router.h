@@ -3,7 +3,8 @@
 /// Path and method → handler, with what is known of a request before its body is read. A path may
 /// have segments that stand for any text (`/v2/models/{model}/infer`), also with an end of their
 /// own (`/v1/models/{model}:predict`); a path without such segments goes first, then the one that
-/// was added first. A wrong one is told the nearest, a wrong method those that are allowed.
+/// was added first. The error for an unknown path names the
+/// nearest one, and that for a wrong method those that are allowed.
 
 #include <array>
 #include <cstddef>

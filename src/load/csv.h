@@ -13,7 +13,7 @@
 namespace podsense::load {
 
 struct CsvField {
-  std::string text;  ///< without quotes; blanks are part of it, but for those around quotes
+  std::string text;  ///< without quotes; blanks belong to it, except around quotes
   bool quoted = false;
   std::size_t column = 1;  ///< of its first character in its line, in bytes, from 1
 };

@@ -248,7 +248,7 @@ ConnectFailure Http2Connection::ended_unheard(const Code& code) const {
   return {.kind = is_end(code) ? ErrorKind::kClosed : ErrorKind::kReset, .why = not_http2_reason()};
 }
 
-/// What the session found out is told, and what it wants to send goes out, until there is neither.
+/// Reports finished requests and writes what the session wants to send, until neither is left.
 void Http2Connection::work() {
   if (working_ || state_ == State::kClosed) {
     return;

@@ -138,7 +138,7 @@ class Http2Connection final : public std::enable_shared_from_this<Http2Connectio
   std::string begin_;   ///< the first bytes that came, to see who speaks
 
   std::vector<std::unique_ptr<Exchange>> exchanges_;
-  std::vector<std::unique_ptr<Exchange>> done_;  ///< of which nobody has been told
+  std::vector<std::unique_ptr<Exchange>> done_;  ///< finished, not yet reported
 
   std::unique_ptr<char[]> in_;
   std::string out_;

@@ -59,7 +59,7 @@ class Http2Stream {
   std::string fault_;
 };
 
-/// @threads one; none of its calls may come from a callback, but for `submit` and `cancel`
+/// @threads one; of its calls, only `submit` and `cancel` may come from a callback
 class Http2Session {
  public:
   class Events {

@@ -167,7 +167,7 @@ Result<void> Config::validate() const {
       faults.append(faults.empty() ? "" : "\n")
           .append("onnxruntime.custom_ops: ")
           .append(file)
-          .append(" lies in models.dir; whoever may put models there must not bring code");
+          .append(" is inside models.dir; who may add models must not be able to add code");
     }
   }
   if (tls.certificate.empty() != tls.key.empty()) {

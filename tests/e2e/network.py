@@ -80,7 +80,7 @@ def who_may_come_in(_):
         chosen = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": OTHER}}}
         install("--set-json", f"networkPolicy.ingress.from=[{json.dumps(chosen)}]")
         for namespace, wanted in ((OTHER, True), ("monitoring", False)):
-            expect(f"{http} from {namespace}, of which one is chosen", check(namespace, http), wanted)
+            expect(f"{http} from {namespace}, one of them chosen", check(namespace, http), wanted)
 
 
 def what_may_go_out(_):

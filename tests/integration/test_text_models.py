@@ -87,11 +87,11 @@ class TextModels(unittest.TestCase):
         shutil.copy(OPS, inside)
         code, text = self.refused("--custom-ops", f"{inside}={digest(inside)}")
         self.assertEqual(code, 2)
-        self.assertIn("lies in models.dir", text)
+        self.assertIn("is inside models.dir", text)
         link = Path(tempfile.mkdtemp(prefix="podsense-test-")) / "link.so"
         self.addCleanup(shutil.rmtree, link.parent)
         link.symlink_to(inside)
-        self.assertIn("lies in models.dir", self.refused("--custom-ops", f"{link}={digest(inside)}")[1])
+        self.assertIn("is inside models.dir", self.refused("--custom-ops", f"{link}={digest(inside)}")[1])
 
     def test_a_module_of_pythons_is_told_what_it_misses(self):
         text = self.refused("--custom-ops", f"{PYTHON_OPS}={digest(PYTHON_OPS)}")[1]

@@ -36,9 +36,31 @@ bool is_refused(const podsense::Result<T>& result) {
   return !result;
 }
 
+/// @returns the body with `null` where it has `NaN`, a missing value to this module and no JSON to
+/// others
+std::string without_nan(std::string_view body) {
+  std::string text;
+  bool in_string = false;
+  for (std::size_t i = 0; i < body.size(); ++i) {
+    if (!in_string && body.substr(i).starts_with("NaN")) {
+      text += "null";
+      i += 2;
+      continue;
+    }
+    text += body[i];
+    if (in_string && body[i] == '\\' && i + 1 < body.size()) {
+      text += body[++i];
+    } else if (body[i] == '"') {
+      in_string = !in_string;
+    }
+  }
+  return text;
+}
+
 json parse_as_others_do(std::string_view body) {
-  require(!protocol::json_fault(body));
-  return json::parse(body);
+  const std::string text = without_nan(body);
+  require(!protocol::json_fault(text));
+  return json::parse(text);
 }
 
 bool same_row(const json& row, const float* values, std::size_t columns) {
@@ -46,6 +68,12 @@ bool same_row(const json& row, const float* values, std::size_t columns) {
     return false;
   }
   for (std::size_t i = 0; i < columns; ++i) {
+    if (row[i].is_null()) {
+      if (!std::isnan(values[i])) {
+        return false;
+      }
+      continue;
+    }
     const double number = row[i].get<double>();
     if (std::abs(number) > std::numeric_limits<float>::max() ||
         static_cast<float>(number) != values[i]) {

@@ -113,6 +113,37 @@ TEST(Corrupt, EveryByteChangedNeverCrashes) {
   }
 }
 
+/// A length that says too little leads a reader before the place it stands at.
+TEST(Corrupt, EveryFieldOfFourBytesMaySayAnything) {
+  const std::vector<std::vector<std::byte>> values = [] {
+    std::vector<std::vector<std::byte>> all;
+    for (const std::uint32_t value : {0U, 1U, 2U, 3U, 4U, 7U, 8U, 11U, 12U, 13U, 0x7FFFFFFFU,
+                                      0x80000000U, 0xFFFFFFF7U, 0xFFFFFFFEU, 0xFFFFFFFFU}) {
+      std::vector<std::byte> big;
+      for (const unsigned shift : {24U, 16U, 8U, 0U}) {
+        big.push_back(static_cast<std::byte>(value >> shift));
+      }
+      all.push_back(big);
+      all.emplace_back(big.rbegin(), big.rend());
+    }
+    return all;
+  }();
+  for (const auto* file :
+       {"jpeg_orientation_6.jpg", "small.png", "orientation_6.png", "webp_lossy.webp",
+        "webp_lossless_alpha.webp", "webp_single_animation.webp", "webp_orientation_6.webp"}) {
+    const auto bytes = read_file(file);
+    for (std::size_t at = 0; at + 4 <= std::min<std::size_t>(bytes.size(), 160); ++at) {
+      for (const auto& value : values) {
+        auto changed = bytes;
+        std::ranges::copy(value, changed.begin() + static_cast<std::ptrdiff_t>(at));
+        const auto done = convert(changed, {.max_pixels = 200'000});
+        ASSERT_TRUE(done || is_clients_fault(done.error().code))
+            << file << " at " << at << ": " << done.error().message;
+      }
+    }
+  }
+}
+
 TEST(Corrupt, PngChecksumIsChecked) {
   for (const auto* chunk : {"IHDR", "IDAT", "PLTE"}) {
     auto bytes = read_file("png_3_8.png");

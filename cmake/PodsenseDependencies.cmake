@@ -1,7 +1,7 @@
 # Third-party libraries, each found once here and linked by its one owner module (ARCHITECTURE.md).
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
-find_package(Boost 1.81 REQUIRED)                                   # http (Asio, Beast)
+find_package(Boost 1.81 REQUIRED)                                   # transport (Asio, Beast)
 find_package(simdjson REQUIRED)                                     # protocol
 find_package(nlohmann_json REQUIRED)                                # protocol, server: cold documents
 find_package(fmt REQUIRED)                                          # base
@@ -9,12 +9,11 @@ find_package(yaml-cpp REQUIRED)                                     # model (man
 find_package(CLI11 REQUIRED)                                        # cli
 find_package(OpenSSL REQUIRED)                                      # base (sha256)
 find_package(CURL REQUIRED)                                         # fetch
-find_package(ZLIB REQUIRED)                                         # http (gzip request bodies), fetch (gzip answers)
+find_package(ZLIB REQUIRED)                                         # transport (gzip request bodies), fetch (gzip answers)
 find_package(prometheus-cpp CONFIG REQUIRED COMPONENTS core)        # metrics
 find_package(tl-expected REQUIRED)                                  # base (Result)
-find_package(Protobuf 3.21 REQUIRED)                                # grpc
-find_package(gRPC CONFIG REQUIRED)                                  # grpc
-pkg_check_modules(NGHTTP2 REQUIRED IMPORTED_TARGET libnghttp2)      # load
+find_package(Protobuf 3.21 REQUIRED)                                # grpc, load, model: messages
+pkg_check_modules(NGHTTP2 REQUIRED IMPORTED_TARGET libnghttp2)      # transport, load (HTTP/2)
 pkg_check_modules(JPEG REQUIRED IMPORTED_TARGET libjpeg)            # image
 pkg_check_modules(SPNG REQUIRED IMPORTED_TARGET spng)            # image
 pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp)  # image
@@ -35,4 +34,7 @@ if(PODSENSE_TESTS)
 endif()
 if(PODSENSE_BENCH)
   find_package(benchmark REQUIRED)
+endif()
+if(PODSENSE_TESTS OR PODSENSE_BENCH)
+  find_package(gRPC CONFIG REQUIRED)                                # clients of the tests, a server to compare with
 endif()

@@ -1,134 +1,36 @@
-// Any bytes on a connection to the real server: no crash, and what comes back is HTTP/1.1.
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <unistd.h>
+// Any bytes on a connection to the real server: no crash, and what comes back is HTTP/1.1, or
+// HTTP/2 where they begin with its preface.
 
-#include <cerrno>
-#include <cstdint>
-#include <cstdio>
-#include <cstdlib>
-#include <memory>
 #include <string>
 #include <string_view>
 
-#include "base/clock.h"
-#include "base/log.h"
-#include "http/server.h"
+#include "session_target.h"
 
 namespace {
 
 using namespace podsense;  // NOLINT(google-build-using-namespace): a fuzz target
 
-/// One server for the whole run, on a loopback port of its own.
-class Target {
- public:
-  Target() {
-    log::configure(log::Level::kOff, log::Format::kJson);
-    const auto answer = [](http::Request& request, http::Reply reply) {
-      reply(http::json_response("{\"bytes\":" + std::to_string(request.body.size()) + "}"));
-    };
-    router_.add({.path = "/echo", .post = answer, .max_body = 4096, .api = true});
-    router_.add({.path = "/health", .get = answer});
-    server_ = std::move(*http::Server::create({.host = "127.0.0.1",
-                                               .max_header_bytes = 2048,
-                                               .max_inflated_bytes = 8192,
-                                               .cors_origins = {"https://example.com"}},
-                                              router_, registry_, clock_));
-    server_->start();
-  }
-
-  std::string exchange(const std::uint8_t* data, std::size_t size) {
-    const int peer = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    // The port is chosen when connecting, so that every address has all of them.
-    const int late = 1;
-    ::setsockopt(peer, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &late, sizeof late);
-    const timeval limit{.tv_sec = 10, .tv_usec = 0};
-    ::setsockopt(peer, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    const sockaddr_in from = loopback(2 + exchanges_++ % 200, 0);
-    const sockaddr_in to = loopback(1, server_->port());
-    if (::bind(peer, reinterpret_cast<const sockaddr*>(&from), sizeof from) != 0 ||
-        !connect_to(peer, to)) {
-      std::perror("no connection to the server under test");
-      std::abort();
-    }
-    while (size > 0) {
-      const ssize_t sent = ::send(peer, data, size, MSG_NOSIGNAL);
-      if (sent < 0 && errno == EINTR) {
-        continue;
-      }
-      if (sent <= 0) {
-        break;  // refused half-way: the answer is still to be read
-      }
-      data += sent;
-      size -= static_cast<std::size_t>(sent);
-    }
-    ::shutdown(peer, SHUT_WR);
-    std::string answer;
-    char piece[4096];
-    for (ssize_t got = 0; (got = ::recv(peer, piece, sizeof piece, 0)) != 0;) {
-      if (got < 0) {
-        if (errno == EINTR) {
-          continue;
-        }
-        if (errno == EAGAIN) {
-          std::abort();  // a connection that never ends
-        }
-        break;
-      }
-      answer.append(piece, static_cast<std::size_t>(got));
-    }
-    ::close(peer);
-    return answer;
-  }
-
- private:
-  /// libFuzzer's timer interrupts: what was begun then goes on by itself.
-  static bool connect_to(int peer, const sockaddr_in& to) {
-    if (::connect(peer, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0) {
-      return true;
-    }
-    if (errno != EINTR) {
-      return false;
-    }
-    pollfd ready{.fd = peer, .events = POLLOUT, .revents = 0};
-    while (::poll(&ready, 1, -1) < 0 && errno == EINTR) {
-    }
-    int error = 0;
-    socklen_t size = sizeof error;
-    ::getsockopt(peer, SOL_SOCKET, SO_ERROR, &error, &size);
-    errno = error;
-    return error == 0;
-  }
-
-  /// 127.0.0.`host`. Thousands of exchanges a second leave as many ports waiting for a minute:
-  /// from one address they would run out.
-  static sockaddr_in loopback(std::uint32_t host, std::uint16_t port) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl((INADDR_LOOPBACK & 0xffffff00U) + host);
-    return address;
-  }
-
-  std::uint32_t exchanges_ = 0;
-  SteadyClock clock_;
-  metrics::Registry registry_;
-  http::Router router_;
-  std::unique_ptr<http::Server> server_;
-};
+const transport::Router& routes() {
+  static transport::Router& router = *new transport::Router;
+  const auto answer = [](transport::Request& request, transport::Reply reply) {
+    reply(transport::json_response("{\"bytes\":" + std::to_string(request.body.size()) + "}"));
+  };
+  router.add({.path = "/echo", .post = answer, .max_body = 4096, .api = true});
+  router.add({.path = "/health", .get = answer});
+  return router;
+}
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static Target& target = *new Target;  // outlives libFuzzer's exit handlers
+  static auto& target = *new fuzz::SessionTarget(routes());  // outlives libFuzzer's exit handlers
   if (size > 16'384) {
     return 0;
   }
-  const std::string answer = target.exchange(data, size);
-  if (!answer.empty() && !std::string_view(answer).starts_with("HTTP/1.1 ")) {
+  const std::string_view bytes(reinterpret_cast<const char*>(data), size);
+  const std::string answer = target.exchange(bytes);
+  if (!answer.empty() && !answer.starts_with("HTTP/1.1 ") &&
+      bytes.find("PRI * HTTP/2.0") == std::string_view::npos) {
     std::abort();
   }
   return 0;

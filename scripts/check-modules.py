@@ -25,9 +25,9 @@ import sys
 # tests and benchmarks may include what any file of it may.
 OWNERS = [
     ("ONNX Runtime", ["onnxruntime_*", "cpu_provider_factory.h"], ["onnx/*.cc"]),
-    ("Boost", ["boost/*"], ["http/*", "load/*"]),
-    ("gRPC", ["grpc/*", "grpcpp/*", "grpc++/*"], ["grpc/*"]),
-    ("nghttp2", ["nghttp2/*"], ["load/http2_session.cc"]),
+    ("Boost", ["boost/*"], ["transport/*.cc", "http/probe.cc", "load/*"]),
+    ("gRPC", ["grpcpp/*", "grpc++/*"], ["grpc/*_test.cc", "grpc/grpc_testing.h"]),
+    ("nghttp2", ["nghttp2/*"], ["transport/*.cc", "load/http2_session.cc"]),
     ("protobuf", ["google/*", "*.pb.h"],
      ["grpc/*", "load/grpc_*.cc", "model/onnx_graph.cc", "model/triton_config.cc"]),
     ("simdjson", ["simdjson.h"], ["protocol/*.cc"]),
@@ -39,13 +39,13 @@ OWNERS = [
     ("CLI11", ["CLI/*"], ["server/*", "cli/*"]),
     ("fmt", ["fmt/*"], ["base/*.cc"]),
     ("tl::expected", ["tl/*"], ["base/error.h"]),
-    ("OpenSSL", ["openssl/*"], ["access/*.cc", "base/*.cc", "fetch/*_test.cc", "http/*.cc", "load/*.cc"]),
+    ("OpenSSL", ["openssl/*"], ["access/*.cc", "base/*.cc", "fetch/*_test.cc", "http/probe.cc", "load/*.cc", "transport/*.cc"]),
     ("libjpeg", ["jpeglib.h", "jerror.h", "turbojpeg.h"], ["image/*.cc"]),
     ("libspng", ["spng.h"], ["image/*.cc"]),
     ("libwebp", ["webp/*"], ["image/*.cc"]),
     ("stb", ["stb/*", "stb_*.h"], ["image/*.cc"]),
     ("prometheus-cpp", ["prometheus/*"], ["metrics/*.cc"]),
-    ("zlib", ["zlib.h"], ["http/*", "fetch/*.cc"]),
+    ("zlib", ["zlib.h"], ["transport/gzip.cc", "fetch/*.cc"]),
     ("GoogleTest", ["gtest/*", "gmock/*"], ["*_test.cc", "*test*.h", "*_testing.cc"]),
     ("Google Benchmark", ["benchmark/*"], ["*_bench.cc"]),
 ]  # fmt: skip
@@ -79,7 +79,7 @@ class Module:
     @staticmethod
     def link_commands(text):
         commands = "\n".join(re.findall(r"target_link_libraries\(([^)]*)\)", text))
-        return re.sub(r"\bpodsense_(options|proto|messages)\b", "", commands)
+        return re.sub(r"\bpodsense_(options|messages|grpc_stubs)\b", "", commands)
 
     @staticmethod
     def words_after(keyword, words):

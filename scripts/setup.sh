@@ -5,6 +5,7 @@
 #   scripts/setup.sh --test    also what `make test` and `make lint` need
 #   scripts/setup.sh --bench   also what bench/compare.py needs
 #   scripts/setup.sh --image   also what building the container image without Docker needs
+#   scripts/setup.sh --conformance also what clients of other languages need
 #   scripts/setup.sh --recipes only what the models' recipes need
 #   scripts/setup.sh --envoy   only what lays out Envoy's image: descriptors, SBOM
 #   scripts/setup.sh --list    only print the names, one a line (with --test: all of them)
@@ -20,8 +21,8 @@ build_packages=(
   clang-19 lld-19 libclang-rt-19-dev llvm-19 ccache ninja-build cmake pkg-config
   libsimdjson-dev nlohmann-json3-dev libjpeg62-turbo-dev libspng-dev libwebp-dev
   libcurl4-openssl-dev libssl-dev libnghttp2-dev zlib1g-dev prometheus-cpp-dev libfmt-dev
-  libgrpc++-dev protobuf-compiler-grpc libprotobuf-dev protobuf-compiler
-  libcli11-dev libyaml-cpp-dev libexpected-dev libgtest-dev libgmock-dev
+  libprotobuf-dev protobuf-compiler libcli11-dev libyaml-cpp-dev libexpected-dev
+  libgtest-dev libgmock-dev libgrpc++-dev protobuf-compiler-grpc  # only tests and benchmarks use these
   python3 python3-venv python3-pip ca-certificates curl locales
 )
 test_packages=(
@@ -31,12 +32,14 @@ test_packages=(
 
 bench_packages=(libbenchmark-dev nginx-light wrk)
 image_packages=(buildah podman runc mmdebstrap git)
+conformance_packages=(maven)  # brings a Java along
 recipe_packages=(python3 python3-venv python3-pip ca-certificates)
 envoy_packages=(protobuf-compiler libprotobuf-dev ca-certificates python3)
 
 with_tests=0
 with_bench=0
 with_image=0
+with_conformance=0
 only=()
 list_only=0
 for argument in "$@"; do
@@ -44,10 +47,11 @@ for argument in "$@"; do
     --test) with_tests=1 ;;
     --bench) with_bench=1 ;;
     --image) with_image=1 ;;
+    --conformance) with_conformance=1 ;;
     --recipes) only+=("${recipe_packages[@]}") ;;
     --envoy) only+=("${envoy_packages[@]}") ;;
     --list) list_only=1 ;;
-    *) echo "setup: unknown argument $argument (accepted: --test, --bench, --image, --recipes, --envoy, --list)" >&2; exit 2 ;;
+    *) echo "setup: unknown argument $argument (accepted: --test, --bench, --image, --conformance, --recipes, --envoy, --list)" >&2; exit 2 ;;
   esac
 done
 
@@ -65,6 +69,7 @@ packages=("${build_packages[@]}")
 [ $with_tests = 0 ] || packages+=("${test_packages[@]}")
 [ $with_bench = 0 ] || packages+=("${bench_packages[@]}")
 [ $with_image = 0 ] || packages+=("${image_packages[@]}")
+[ $with_conformance = 0 ] || packages+=("${conformance_packages[@]}")
 [ ${#only[@]} = 0 ] || packages=("${only[@]}")
 
 if [ $list_only = 1 ]; then

@@ -37,6 +37,14 @@ void MemoryBudget::Share::give_back() {
   }
 }
 
+void MemoryBudget::Share::join(Share&& other) noexcept {
+  if (bytes_ == 0) {
+    *this = std::move(other);
+  } else {
+    bytes_ += std::exchange(other.bytes_, 0);
+  }
+}
+
 Result<void> MemoryBudget::Share::grow_to(std::uint64_t bytes) {
   if (budget_ == nullptr || bytes == bytes_) {
     return {};

@@ -52,6 +52,8 @@ class MemoryBudget {
     ///         will be enough. It is as it was then.
     [[nodiscard]] Result<void> grow_to(std::uint64_t bytes);
     void give_back();
+    /// Holds what `other` held, too. @requires the same budget and use, or one of them empty
+    void join(Share&& other) noexcept;
     [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
 
    private:

@@ -29,6 +29,20 @@ TEST(MemoryBudget, CountsByUseAndGivesBack) {
   EXPECT_EQ(budget.refused(), 0U);
 }
 
+TEST(MemoryBudget, AJoinedShareHoldsBoth) {
+  MemoryBudget budget(100 * kMegabyte);
+  MemoryBudget::Share all;
+  for (int i = 0; i < 3; ++i) {
+    auto part = MemoryBudget::share(&budget, MemoryUse::kAnswers);
+    ASSERT_TRUE(part.grow_to(10 * kMegabyte));
+    all.join(std::move(part));
+  }
+  EXPECT_EQ(all.bytes(), 30 * kMegabyte);
+  EXPECT_EQ(budget.used(MemoryUse::kAnswers), 30 * kMegabyte);
+  all.give_back();
+  EXPECT_EQ(budget.used(), 0U);
+}
+
 TEST(MemoryBudget, WhatDoesNotFitNowIsAskedToComeAgain) {
   MemoryBudget budget(80 * kMegabyte);
   auto first = MemoryBudget::share(&budget, MemoryUse::kBodies);

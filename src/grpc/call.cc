@@ -1,66 +1,24 @@
 #include "grpc/call.h"
 
-#include <grpcpp/impl/codegen/proto_utils.h>
-#include <grpcpp/support/proto_buffer_reader.h>
-#include <grpcpp/support/proto_buffer_writer.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <google/rpc/status.pb.h>
 
 #include <algorithm>
 
+#include "base/base64.h"
 #include "base/log.h"
 #include "protocol/error_mapping.h"
-#include "protocol/identity.h"
 
 namespace podsense::grpc {
 namespace {
 
-std::string_view metadata(const ::grpc::CallbackServerContext& server, const char* key) {
-  const auto& all = server.client_metadata();
-  const auto found = all.find(key);
-  return found == all.end() ? std::string_view()
-                            : std::string_view(found->second.data(), found->second.size());
-}
-
-/// "ipv4:10.1.2.3:50412" and "ipv6:%5B::1%5D:50412" without the port.
-std::string_view address_of(std::string_view peer) {
-  return peer.substr(0, peer.rfind(':'));
-}
-
-/// What is left of a deadline on gRPC's clock; unreachable where there is none.
-Duration time_left(const ::grpc::CallbackServerContext& server) {
-  using System = std::chrono::system_clock;
-  const System::time_point at = server.deadline();
-  return at == System::time_point::max()
-             ? Duration::max()
-             : std::max(Duration::zero(), std::chrono::duration_cast<Duration>(at - System::now()));
-}
+constexpr std::string_view kContentType = "application/grpc";
+/// What a client may have under way of a message whose size is not known yet.
+constexpr std::uint64_t kLeastAllowed = transport::kInitialWindow / 2;
+/// Answers up to this size cost no more than the stream they wait in.
+constexpr std::size_t kUncounted = 4U << 10U;
 
 }  // namespace
-
-bool Shared::wait_idle(Duration timeout) {
-  const Deadline deadline = Deadline::after(sources.clock.now(), timeout);
-  const MutexLock lock(mutex_);
-  while (in_flight_ > 0 && !deadline.passed(sources.clock.now())) {
-    idle_.wait_for(mutex_, deadline.left(sources.clock.now()));
-  }
-  return in_flight_ == 0;
-}
-
-void Shared::add(Stoppable& stream) {
-  const MutexLock lock(streams_mutex_);
-  streams_.insert(&stream);
-}
-
-void Shared::remove(Stoppable& stream) {
-  const MutexLock lock(streams_mutex_);
-  streams_.erase(&stream);
-}
-
-void Shared::stop_streams() {
-  const MutexLock lock(streams_mutex_);  // held, so that none is deleted meanwhile
-  for (Stoppable* stream : streams_) {
-    stream->stop();
-  }
-}
 
 bool Shared::may_log(bool failed) {
   LogBudget& budget = failed ? failures_ : successes_;
@@ -77,25 +35,41 @@ bool Shared::may_log(bool failed) {
   return budget.count.fetch_add(1, std::memory_order_relaxed) < kSampledPerSecond;
 }
 
-Caller::Caller(Shared& shared, ::grpc::CallbackServerContext& server, const Method& method)
-    : shared_(shared), server_(server), method_(method), has_place_(shared.enter()) {
-  const TimePoint now = shared.sources.clock.now();
-  const std::string_view given = metadata(server, "x-request-id");
-  request_id_ = protocol::valid_request_id(given) ? std::string(given) : protocol::new_request_id();
-  context_.set_request_id(request_id_);
+Caller::Caller(Shared& shared, const transport::Stream& stream, const Method& method)
+    : shared_(shared),
+      request_(stream.request()),
+      peer_(request_.peer),
+      method_(method),
+      has_place_(shared.enter()) {
+  const TimePoint now = request_.context.received;
+  if (const std::string_view timeout = request_.header("grpc-timeout"); !timeout.empty()) {
+    if (const auto given = parse_timeout(timeout)) {
+      limit_ = Deadline::after(now, *given);
+    } else {
+      limit_ = fail(given.error());
+    }
+  }
+  context_.set_request_id(request_.id);
   context_.received = now;
-  context_.deadline =
-      Deadline::after(now, std::min(time_left(server), shared.options.request_timeout));
+  context_.deadline = Deadline::after(now, std::min(time_left(), shared.options.request_timeout));
   context_.protocol = metrics::Protocol::kGrpc;
-  begin_trace(context_);
+  context_.turn = request_.context.turn;
   context_.departure = gone_;
+  begin_trace(context_);
+}
+
+/// Of the client's deadline; no end where there is none.
+Duration Caller::time_left() const {
+  return limit_ && *limit_
+             ? std::max(Duration::zero(), (*limit_)->left(shared_.sources.clock.now()))
+             : Duration::max();
 }
 
 inference::Context Caller::next_context() const {
   inference::Context next = context_;
   next.received = shared_.sources.clock.now();
   next.deadline =
-      Deadline::after(next.received, std::min(time_left(server_), shared_.options.request_timeout));
+      Deadline::after(next.received, std::min(time_left(), shared_.options.request_timeout));
   begin_trace(next);
   return next;
 }
@@ -105,6 +79,9 @@ Result<void> Caller::admit() {
     return fail(ErrorCode::kOverloaded, "the server has " +
                                             std::to_string(shared_.options.max_in_flight) +
                                             " calls under way and takes no more");
+  }
+  if (!limit_) {
+    return fail(limit_.error());
   }
   auto name = ask_guard();
   if (!name) {
@@ -126,28 +103,43 @@ Result<access::Name> Caller::ask_guard() const {
   if (guard == nullptr || method_.access == Access::kOpen || guard->open(area)) {
     return access::Name();
   }
-  const std::string peer = server_.peer();
   return guard->admit(area,
-                      {.authorization = metadata(server_, "authorization"),
-                       .api_key = metadata(server_, "x-api-key"),
-                       .address = address_of(peer)},
+                      {.authorization = request_.header("authorization"),
+                       .api_key = request_.header("x-api-key"),
+                       .address = peer_},
                       shared_.sources.clock.now());
 }
 
-void Caller::error_metadata(const Error& error) {
-  // Only trailers: an answer of nothing but an error then fits one frame, which proxies understand.
-  server_.AddTrailingMetadata("x-request-id", request_id_);
-  server_.AddTrailingMetadata("x-podsense-code", std::string(error_name(error.code)));
-  if (const auto delay = retry_delay(error)) {
-    const auto seconds = std::chrono::ceil<std::chrono::seconds>(*delay).count();
-    server_.AddTrailingMetadata("retry-after",
-                                std::to_string(std::max<decltype(seconds)>(1, seconds)));
+transport::Fields Caller::answer_metadata() const {
+  return {{"content-type", std::string(kContentType)},
+          {"grpc-accept-encoding", "identity,gzip,deflate"},
+          {"x-request-id", request_.id}};
+}
+
+transport::Fields Caller::trailers(const Error* error, std::optional<GrpcCode> code) const {
+  if (error == nullptr) {
+    return {{"grpc-status", "0"}};
   }
+  google::rpc::Status status;
+  fill_status(*error, status);
+  if (code) {
+    status.set_code(static_cast<int>(*code));
+  }
+  transport::Fields fields{
+      {"grpc-status", std::to_string(status.code())},
+      {"grpc-message", percent_encode(status.message())},
+      {"grpc-status-details-bin", encode_base64(status.SerializeAsString(), Padding::kNone)},
+      {"x-podsense-code", std::string(error_name(error->code))}};
+  if (const auto delay = retry_delay(*error)) {
+    const auto seconds = std::chrono::ceil<std::chrono::seconds>(*delay).count();
+    fields.emplace_back("retry-after", std::to_string(std::max<decltype(seconds)>(1, seconds)));
+  }
+  return fields;
 }
 
 /// Probes are not traced: they would bury the rest.
 void Caller::begin_trace(inference::Context& context) const {
-  const std::string_view parent = metadata(server_, "traceparent");
+  const std::string_view parent = request_.header("traceparent");
   trace::Tracer* const tracer = shared_.sources.tracer;
   if (tracer == nullptr || method_.access == Access::kOpen) {
     context.traceparent = trace::child_traceparent(parent);
@@ -166,7 +158,7 @@ void Caller::end_trace(const Outcome& outcome, const inference::Context& context
   shared_.sources.tracer->end(context.trace,
                               {.method = "POST",
                                .path = method_.name,
-                               .request_id = request_id_,
+                               .request_id = request_.id,
                                .status = status,
                                .code = outcome.error != nullptr ? error_name(code) : "OK",
                                .failed = status >= 500},
@@ -187,9 +179,9 @@ void Caller::log(const Outcome& outcome, const inference::Context& context) cons
   }
   const bool severe = failed && protocol::mapping(outcome.error->code).http_status >= 500;
   log::record(severe ? log::Level::kError : log::Level::kInfo, "request",
-              {{"request_id", request_id_},
+              {{"request_id", request_.id},
                {"server", "grpc"},
-               {"peer", server_.peer()},
+               {"peer", peer_ + ":" + std::to_string(request_.peer_port)},
                {"client", context_.client},
                {"method", method_.name},
                {"code", failed ? error_name(outcome.error->code) : "OK"},
@@ -200,25 +192,158 @@ void Caller::log(const Outcome& outcome, const inference::Context& context) cons
                {"detail", failed ? std::string_view(outcome.error->detail) : std::string_view()}});
 }
 
-Result<void> parse_message(const ::grpc::ByteBuffer& bytes, google::protobuf::Message& message) {
-  ::grpc::ByteBuffer shared_bytes(bytes);  // counts references; the reader wants one it may change
-  ::grpc::ProtoBufferReader reader(&shared_bytes);
-  if (!reader.status().ok() || !message.ParseFromZeroCopyStream(&reader)) {
+Result<void> parse_message(std::string_view bytes, google::protobuf::Message& message) {
+  if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     return fail(ErrorCode::kInvalidArgument,
                 "the bytes are no " + message.GetDescriptor()->full_name() + " message");
   }
   return {};
 }
 
-Result<void> write_message(const google::protobuf::Message& message, ::grpc::ByteBuffer& bytes) {
-  bool own = false;
-  const ::grpc::Status status =
-      ::grpc::GenericSerialize<::grpc::ProtoBufferWriter, google::protobuf::Message>(message,
-                                                                                     &bytes, &own);
-  if (!status.ok()) {
-    return fail(ErrorCode::kInternal, "the answer cannot be written", status.error_message());
+Call::Call(Shared& shared, std::shared_ptr<transport::Stream> stream, const Method& method)
+    : stream_(std::move(stream)),
+      caller_(shared, *stream_, method),
+      reader_(shared.options.max_message_bytes, shared.options.max_message_bytes,
+              shared.sources.memory) {}
+
+void Call::start() {
+  if (auto admitted = caller_.admit(); !admitted) {
+    return reject(admitted.error());
   }
-  return {};
+  const auto compression = compression_of(stream_->request().header("grpc-encoding"));
+  if (!compression) {
+    return reject(compression.error());
+  }
+  reader_.set_compression(*compression);
+  begin();
+}
+
+void Call::on_data(std::string_view bytes) {
+  if (finished_) {
+    return;
+  }
+  bytes_in_ += bytes.size();
+  allowed_ -= std::min<std::uint64_t>(allowed_, bytes.size());
+  reading_ = true;
+  const auto read = reader_.feed(bytes, [this](std::string_view one) {
+    message(one);
+    return reads() && !finished_;
+  });
+  reading_ = false;
+  use(read);
+}
+
+void Call::read_on() {
+  if (finished_ || reading_ || !reads()) {
+    return;
+  }
+  reading_ = true;
+  const auto read = reader_.resume([this](std::string_view one) {
+    message(one);
+    return reads() && !finished_;
+  });
+  reading_ = false;
+  use(read);
+}
+
+/// What follows a look at the messages that came.
+void Call::use(const Result<void>& read) {
+  if (!read) {
+    // Clients know a message's limit by this code, whatever else is too large.
+    too_large_ = read.error().code == ErrorCode::kPayloadTooLarge;
+    return reject(read.error());
+  }
+  if (finished_ || !reads()) {
+    return;
+  }
+  if (ended_ && !std::exchange(told_, true)) {
+    if (reader_.begun()) {
+      return reject(
+          {.code = ErrorCode::kInvalidArgument, .message = "the last message is cut off"});
+    }
+    return half_closed();
+  }
+  grant();
+}
+
+/// The client may send what its message lacks, and always some of the next.
+void Call::grant() {
+  const std::uint64_t wanted = std::max(kLeastAllowed, reader_.missing());
+  if (!ended_ && allowed_ < wanted) {
+    const std::uint64_t more = wanted + kLeastAllowed - allowed_;
+    allowed_ += more;
+    stream_->grant(more);
+  }
+}
+
+void Call::on_end() {
+  ended_ = true;
+  read_on();
+}
+
+void Call::on_late() {
+  reject({.code = ErrorCode::kRequestTimeout, .message = "the message did not come in time"});
+}
+
+void Call::on_closed() {
+  finished_ = true;
+  cancelled();
+}
+
+void Call::send(std::string framed) {
+  if (finished_) {
+    return;
+  }
+  transport::Chunk chunk{.bytes = std::move(framed)};
+  if (chunk.bytes.size() > kUncounted) {
+    chunk.memory = MemoryBudget::share(caller_.shared().sources.memory, MemoryUse::kAnswers);
+    if (const auto counted = chunk.memory.grow_to(chunk.bytes.size()); !counted) {
+      return finish(&counted.error());
+    }
+  }
+  if (!std::exchange(begun_, true)) {
+    transport::Fields head = caller_.answer_metadata();
+    std::ranges::move(metadata_, std::back_inserter(head));
+    stream_->respond(std::move(head));
+  }
+  if (!chunk.bytes.empty()) {
+    stream_->write(std::move(chunk));
+  }
+}
+
+void Call::finish(const Error* error) {
+  if (!finished_) {
+    end(caller_.trailers(error,
+                         too_large_ ? std::optional(GrpcCode::kResourceExhausted) : std::nullopt));
+  }
+}
+
+void Call::finish_with(std::uint32_t status, std::string_view text) {
+  if (!finished_) {
+    end({{"grpc-status", std::to_string(status)}, {"grpc-message", percent_encode(text)}});
+  }
+}
+
+void Call::end(transport::Fields status) {
+  finished_ = true;
+  transport::Fields fields = std::move(status);
+  if (!begun_) {
+    transport::Fields head = caller_.answer_metadata();
+    std::ranges::move(metadata_, std::back_inserter(head));
+    std::ranges::move(fields, std::back_inserter(head));
+    fields = std::move(head);
+  }
+  std::ranges::move(trailers_, std::back_inserter(fields));
+  stream_->finish(std::move(fields));
+}
+
+void Call::reject(const Error& error) {
+  if (finished_) {
+    return;
+  }
+  caller_.service().reject(caller_.context(), error.code);
+  caller_.record({.error = &error, .bytes_in = bytes_in_}, caller_.context());
+  finish(&error);
 }
 
 }  // namespace podsense::grpc

@@ -36,11 +36,4 @@ void fill_status(const Error& error, google::rpc::Status& status) {
   }
 }
 
-::grpc::Status to_status(const Error& error) {
-  google::rpc::Status status;
-  fill_status(error, status);
-  return {static_cast<::grpc::StatusCode>(status.code()), status.message(),
-          status.SerializeAsString()};
-}
-
 }  // namespace podsense::grpc

@@ -2,10 +2,9 @@
 
 /// Errors as gRPC clients see them, by the table in protocol/error_mapping.h.
 
-#include <grpcpp/support/status.h>
-
 #include <chrono>
 #include <optional>
+#include <string>
 
 #include "base/error.h"
 
@@ -17,7 +16,6 @@ namespace podsense::grpc {
 
 /// Details: google.rpc.ErrorInfo with the error's own code as `reason`, and RetryInfo where asking
 /// again makes sense.
-::grpc::Status to_status(const Error& error);
 void fill_status(const Error& error, google::rpc::Status& status);
 
 /// When to ask again; nothing where that would not help.

@@ -8,6 +8,7 @@
 #include <grpcpp/create_channel.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -19,10 +20,11 @@
 
 #include "base/source_dir_testing.h"
 #include "base/temp_folder_testing.h"
-#include "grpc/server.h"
+#include "grpc/services.h"
 #include "inference/backends_testing.h"
 #include "inference/catalog.h"
 #include "inference/service.h"
+#include "transport/server.h"
 
 namespace podsense::grpc {
 
@@ -43,7 +45,12 @@ class GrpcTest : public testing::Test {
   }
   void TearDown() override {
     channel_.reset();
+    if (server_) {
+      server_->stop_accepting();
+      server_->wait_idle(std::chrono::seconds(5));
+    }
     server_.reset();
+    services_.reset();
     control_.reset();
     if (scheduler_) {
       scheduler_->stop();
@@ -69,7 +76,8 @@ class GrpcTest : public testing::Test {
   }
 
   /// A server on a port of its own and a channel to it; models are loaded unless `load` is false.
-  void open(ServerOptions options = {}, bool load = true) {
+  void open(ServiceOptions options = {}, bool load = true,
+            transport::ServerOptions server_options = {}) {
     backends_ = inference::test_backends();
     scheduler_.emplace(batching::Scheduler::Options{.executors = 2}, clock_);
     catalog_.emplace(inference::CatalogOptions{.repository = {.root = root_}}, *backends_,
@@ -80,16 +88,21 @@ class GrpcTest : public testing::Test {
       ASSERT_TRUE(catalog_->reload());
       ASSERT_TRUE(control_->start());
     }
-    options.host = "127.0.0.1";
     options.access_log = AccessLog::kOff;
     options.version = "1.2.3";
-    auto created = Server::create(std::move(options), {.service = *service_,
-                                                       .clock = clock_,
-                                                       .draining = [this] { return draining_; },
-                                                       .guard = guard_.get(),
-                                                       .control = &*control_});
+    services_.emplace(std::move(options), Sources{.service = *service_,
+                                                  .clock = clock_,
+                                                  .draining = [this] { return draining_; },
+                                                  .closed = [this] { return closed_.load(); },
+                                                  .guard = guard_.get(),
+                                                  .control = &*control_});
+    services_->add_to(router_);
+    server_options.host = "127.0.0.1";
+    server_options.access_log = AccessLog::kOff;
+    auto created = transport::Server::create(std::move(server_options), router_, registry_, clock_);
     ASSERT_TRUE(created) << created.error().message;
     server_ = std::move(*created);
+    server_->start();
     channel_ = new_channel();
   }
 
@@ -127,7 +140,10 @@ class GrpcTest : public testing::Test {
   std::optional<inference::Service> service_;
   bool draining_ = false;
   std::unique_ptr<access::Guard> guard_;
-  std::unique_ptr<Server> server_;
+  std::atomic<bool> closed_{false};
+  std::optional<Services> services_;
+  transport::Router router_;
+  std::unique_ptr<transport::Server> server_;
   std::shared_ptr<::grpc::Channel> channel_;
 };
 

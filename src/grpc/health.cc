@@ -1,6 +1,6 @@
 #include "grpc/health.h"
 
-#include <grpc/health/v1/health.grpc.pb.h>
+#include <grpc/health/v1/health.pb.h>
 
 #include <algorithm>
 #include <condition_variable>
@@ -12,17 +12,18 @@ namespace podsense::grpc {
 namespace {
 
 namespace health = ::grpc::health::v1;
-using ::grpc::CallbackServerContext;
 using Status = health::HealthCheckResponse::ServingStatus;
 
-Status status_of(const Shared& shared, const std::string& service) {
-  constexpr std::array<std::string_view, 4> kWhole{"", "readiness", "podsense.v1.InferenceService",
-                                                   "inference.GRPCInferenceService"};
+/// Names that stand for the whole server.
+constexpr std::array<std::string_view, 4> kWhole{"", "readiness", "podsense.v1.InferenceService",
+                                                 "inference.GRPCInferenceService"};
+
+Status status_of(Shared& shared, const std::string& service) {
   const auto serving = [](bool yes) {
     return yes ? health::HealthCheckResponse::SERVING : health::HealthCheckResponse::NOT_SERVING;
   };
   const inference::Catalog& catalog = shared.sources.service.catalog();
-  const bool open = !shared.closed;
+  const bool open = !shared.sources.closed();
   if (std::ranges::find(kWhole, service) != kWhole.end()) {
     return serving(open && catalog.ready());
   }
@@ -43,176 +44,151 @@ Status status_of(const Shared& shared, const std::string& service) {
                                      : health::HealthCheckResponse::SERVICE_UNKNOWN;
 }
 
-/// One Watch call. Deletes itself when gRPC is done with it.
 class Watcher;
+
+}  // namespace
 
 /// Those who watch. @threads thread-safe
 class Watchers {
  public:
-  explicit Watchers(Shared& shared)
-      : shared_(shared), thread_([this](const std::stop_token& stop) { run(stop); }) {}
+  Watchers() : thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
   /// False: there are too many.
-  bool add(Watcher& watcher);
-  void remove(Watcher& watcher);
-  [[nodiscard]] Shared& shared() const { return shared_; }
+  bool add(const std::shared_ptr<Watcher>& watcher) {
+    const std::lock_guard lock(mutex_);
+    if (watchers_.size() >= kMaxWatchers) {
+      return false;
+    }
+    watchers_.insert(watcher);
+    wake_.notify_all();
+    return true;
+  }
+  void remove(const std::shared_ptr<Watcher>& watcher) {
+    const std::lock_guard lock(mutex_);
+    watchers_.erase(watcher);
+  }
 
  private:
   void run(const std::stop_token& stop);
 
-  Shared& shared_;
   std::mutex mutex_;
   std::condition_variable_any wake_;
-  std::unordered_set<Watcher*> watchers_;
+  std::unordered_set<std::shared_ptr<Watcher>> watchers_;
   std::jthread thread_;
 };
 
-class Watcher final : public ::grpc::ServerWriteReactor<health::HealthCheckResponse>,
-                      private Stoppable {
+namespace {
+
+/// One Watch call.
+class Watcher final : public Call {
  public:
-  Watcher(Watchers& all, std::string service) : all_(all), service_(std::move(service)) {
-    update();
-    all_.shared().add(*this);
-    if (!all_.add(*this)) {
-      finish({::grpc::StatusCode::RESOURCE_EXHAUSTED,
-              std::to_string(kMaxWatchers) + " calls of Watch are under way, and no more may be"});
-    } else if (all_.shared().closed) {
-      stop();
-    }
-  }
-  ~Watcher() override {
-    all_.remove(*this);
-    all_.shared().remove(*this);
-  }
-  Watcher(const Watcher&) = delete;
-  Watcher& operator=(const Watcher&) = delete;
+  Watcher(Shared& shared, std::shared_ptr<transport::Stream> stream, const Method& method,
+          Watchers& all)
+      : Call(shared, std::move(stream), method), all_(all) {}
 
-  /// Tells the status if it is another than the last.
+  /// Tells the status if it is another than the last. @threads any
   void update() {
-    step([] {});
+    stream().post([self = self()] { self->tell(); });
   }
-
-  /// The last word is that the server does not serve. With an error for a status clients would drop
-  /// what they have not read yet.
-  void stop() override { finish(::grpc::Status::OK); }
 
  private:
-  void finish(const ::grpc::Status& status) {
-    step([&] {
-      if (!finishing_) {
-        finishing_ = true;
-        final_ = status;
-      }
-    });
+  std::shared_ptr<Watcher> self() { return std::static_pointer_cast<Watcher>(shared_from_this()); }
+
+  void message(std::string_view bytes) override {
+    health::HealthCheckRequest request;
+    if (auto parsed = parse_message(bytes, request); !parsed || service_) {
+      const Error error{.code = ErrorCode::kInvalidArgument,
+                        .message = "Watch takes one HealthCheckRequest"};
+      return finish(&error);
+    }
+    service_ = request.service();
+    stream().allow_slow_body();
+    if (!all_.add(self())) {
+      const Error error{.code = ErrorCode::kRateLimited,
+                        .message = std::to_string(kMaxWatchers) +
+                                   " calls of Watch are under way, and no more may be"};
+      return finish(&error);
+    }
+    tell();
+  }
+  void half_closed() override {}
+  void cancelled() override { all_.remove(self()); }
+  /// The last word is that the server does not serve. With an error for a status clients would drop
+  /// what they have not read yet.
+  void on_stop() override {
+    tell();
+    finish(nullptr);
   }
 
-  /// Changes the state, then begins what the state asks for; `Finish` may end the call: it is last.
-  template <class Change>
-  void step(const Change& change) {
-    const Status now = status_of(all_.shared(), service_);
-    bool finish_now = false;
-    {
-      const MutexLock lock(mutex_);
-      change();
-      if (!writing_ && !finished_) {
-        if (now != told_ && final_.ok()) {
-          told_ = now;
-          writing_ = true;
-          response_.set_status(now);
-          StartWrite(&response_);
-        } else if (finishing_) {
-          finished_ = finish_now = true;
-        }
-      }
+  void tell() {
+    if (finished() || !service_) {
+      return;
     }
-    if (finish_now) {
-      Finish(final_);
+    const Status now = status_of(caller().shared(), *service_);
+    if (now == told_) {
+      return;
+    }
+    told_ = now;
+    health::HealthCheckResponse response;
+    response.set_status(now);
+    if (auto framed = frame(response)) {
+      send(std::move(*framed));
     }
   }
-
-  void OnWriteDone(bool ok) override {
-    step([this, ok] {
-      writing_ = false;
-      if (!ok) {
-        finishing_ = true;
-        final_ = ::grpc::Status::CANCELLED;
-      }
-    });
-  }
-  void OnCancel() override { finish(::grpc::Status::CANCELLED); }
-  void OnDone() override { delete this; }
 
   Watchers& all_;
-  const std::string service_;
-  Mutex mutex_;
-  health::HealthCheckResponse response_;
+  std::optional<std::string> service_;
   Status told_ = health::HealthCheckResponse::UNKNOWN;
-  bool writing_ = false;
-  bool finishing_ = false;
-  bool finished_ = false;
-  ::grpc::Status final_;  ///< where it is an error nothing more is written
 };
 
-bool Watchers::add(Watcher& watcher) {
-  const std::lock_guard lock(mutex_);
-  if (watchers_.size() >= kMaxWatchers) {
-    return false;
-  }
-  watchers_.insert(&watcher);
-  wake_.notify_all();
-  return true;
-}
-
-void Watchers::remove(Watcher& watcher) {
-  const std::lock_guard lock(mutex_);
-  watchers_.erase(&watcher);
-}
+}  // namespace
 
 void Watchers::run(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   while (!stop.stop_requested()) {
     wake_.wait(lock, stop, [this] { return !watchers_.empty(); });
-    for (Watcher* watcher : watchers_) {
+    for (const auto& watcher : watchers_) {
       watcher->update();
     }
     wake_.wait_for(lock, stop, kHealthPeriod, [&stop] { return stop.stop_requested(); });
   }
 }
 
-class HealthService final : public health::Health::WithCallbackMethod_Check<
-                                health::Health::WithCallbackMethod_Watch<health::Health::Service>> {
- public:
-  explicit HealthService(Shared& shared) : shared_(shared), watchers_(shared) {}
-
-  ::grpc::ServerUnaryReactor* Check(CallbackServerContext* server,
-                                    const health::HealthCheckRequest* request,
-                                    health::HealthCheckResponse* response) override {
-    ::grpc::ServerUnaryReactor* reactor = server->DefaultReactor();
-    const Status status = status_of(shared_, request->service());
-    if (status == health::HealthCheckResponse::SERVICE_UNKNOWN) {
-      reactor->Finish(
-          {::grpc::StatusCode::NOT_FOUND, "no service or model '" + request->service() + "'"});
-    } else {
-      response->set_status(status);
-      reactor->Finish(::grpc::Status::OK);
-    }
-    return reactor;
-  }
-
-  ::grpc::ServerWriteReactor<health::HealthCheckResponse>* Watch(
-      CallbackServerContext* /*server*/, const health::HealthCheckRequest* request) override {
-    return new Watcher(watchers_, request->service());
-  }
-
- private:
-  Shared& shared_;
-  Watchers watchers_;
-};
-
-}  // namespace
-
-std::unique_ptr<::grpc::Service> make_health_service(Shared& shared) {
-  return std::make_unique<HealthService>(shared);
+std::shared_ptr<Watchers> add_health(Methods& methods, Shared& shared) {
+  using Request = health::HealthCheckRequest;
+  using Response = health::HealthCheckResponse;
+  auto watchers = std::make_shared<Watchers>();
+  methods.answer<Request, Response>(
+      {.name = "/grpc.health.v1.Health/Check", .access = Access::kOpen, .quiet = true},
+      [&shared](const Request& request, Response& response) -> Result<void> {
+        const Status status = status_of(shared, request.service());
+        if (status == Response::SERVICE_UNKNOWN) {
+          return fail(ErrorCode::kNotFound, "no service or model '" + request.service() + "'");
+        }
+        response.set_status(status);
+        return {};
+      });
+  methods.answer<health::HealthListRequest, health::HealthListResponse>(
+      {.name = "/grpc.health.v1.Health/List", .access = Access::kOpen, .quiet = true},
+      [&shared](const health::HealthListRequest& /*request*/,
+                health::HealthListResponse& response) -> Result<void> {
+        const auto put = [&](const std::string& name) {
+          (*response.mutable_statuses())[name].set_status(status_of(shared, name));
+        };
+        for (const std::string_view name : kWhole) {
+          put(std::string(name));
+        }
+        put("liveness");
+        return {};
+      });
+  methods.add(
+      {.name = "/grpc.health.v1.Health/Watch", .access = Access::kOpen, .quiet = true},
+      [watchers](Shared& its_shared, std::shared_ptr<transport::Stream> stream,
+                 const Method& method) {
+        return std::make_shared<Watcher>(its_shared, std::move(stream), method, *watchers);
+      },
+      false);
+  return watchers;
 }
 
 }  // namespace podsense::grpc

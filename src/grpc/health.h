@@ -6,11 +6,9 @@
 ///   a model's name, or "name/version": SERVING while that serves
 /// What is not ready, or shuts down, is NOT_SERVING; a name that is none of these NOT_FOUND.
 
-#include <grpcpp/impl/codegen/service_type.h>
-
 #include <memory>
 
-#include "grpc/call.h"
+#include "grpc/methods.h"
 
 namespace podsense::grpc {
 
@@ -19,7 +17,9 @@ inline constexpr Duration kHealthPeriod = std::chrono::milliseconds(250);
 /// Watch calls at a time; a further one is refused.
 inline constexpr std::size_t kMaxWatchers = 1024;
 
-/// `shared` must outlive the service, and no call may be under way when it is destroyed.
-std::unique_ptr<::grpc::Service> make_health_service(Shared& shared);
+class Watchers;
+
+/// Check, List and Watch. What is returned outlives every call.
+std::shared_ptr<Watchers> add_health(Methods& methods, Shared& shared);
 
 }  // namespace podsense::grpc

@@ -9,12 +9,11 @@
 #include <string>
 #include <vector>
 
-#include "grpc/error_status.h"
+#include "protocol/error_mapping.h"
 
 namespace podsense::grpc {
 namespace {
 
-using ::grpc::StatusCode;
 using ::inference::ModelInferRequest;
 
 ModelInferRequest message_of(const std::string& text) {
@@ -48,7 +47,7 @@ const std::string kFine = raw("FP32", "[1]", "abcd");
 struct Bad {
   std::string message;
   std::string error;
-  StatusCode code = StatusCode::INVALID_ARGUMENT;
+  GrpcCode code = GrpcCode::kInvalidArgument;
 };
 
 std::vector<Bad> bad_names() {
@@ -234,9 +233,9 @@ std::vector<Bad> bad_parameters() {
       {parameter("triton_x", "int64_param: 1"),
        "parameters.triton_x is reserved; parameter names must not start with 'triton_'"},
       {input("datatype: 'FP32' shape: [1] " + shared), "inputs[0]" + region,
-       StatusCode::UNIMPLEMENTED},
+       GrpcCode::kUnimplemented},
       {kFine + " outputs { name: 'y' " + shared + " }", "outputs[0]" + region,
-       StatusCode::UNIMPLEMENTED},
+       GrpcCode::kUnimplemented},
       {classes("int64_param: -1"), "outputs[0].parameters.classification is -1" + rule},
       {classes("string_param: 'a'"), "outputs[0].parameters.classification is a string" + rule},
   };
@@ -250,9 +249,9 @@ TEST(OipCodec, RefusesBadInputWithOneClearError) {
       const ModelInferRequest message = message_of(bad.message);
       const auto read = read_infer(message);
       ASSERT_FALSE(read) << bad.message;
-      const ::grpc::Status status = to_status(read.error());
-      EXPECT_EQ(status.error_message(), bad.error) << bad.message;
-      EXPECT_EQ(status.error_code(), bad.code) << bad.message;
+      const Error& error = read.error();
+      EXPECT_EQ(error.message, bad.error) << bad.message;
+      EXPECT_EQ(protocol::mapping(error.code).grpc, bad.code) << bad.message;
     }
   }
   EXPECT_GE(cases, 70U);

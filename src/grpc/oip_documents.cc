@@ -124,7 +124,7 @@ Result<protocol::ModelRef> model_ref(const std::string& name, const std::string&
   return protocol::ModelRef{.name = std::move(*checked), .version = std::move(*number)};
 }
 
-void fill_server(const ServerOptions& options, wire::ServerMetadataResponse& message) {
+void fill_server(const ServiceOptions& options, wire::ServerMetadataResponse& message) {
   message.set_name("podsense");
   message.set_version(options.version);
   for (const std::string_view extension : protocol::kOipExtensions) {

@@ -1,16 +1,13 @@
 #pragma once
 
 /// inference.GRPCInferenceService: the Open Inference Protocol, proto/inference/grpc_service.proto.
+/// Private to this module.
 
-#include <grpcpp/impl/codegen/service_type.h>
-
-#include <memory>
-
-#include "grpc/call.h"
+#include "grpc/methods.h"
 
 namespace podsense::grpc {
 
-/// `shared` must outlive the service, and no call may be under way when it is destroyed.
-std::unique_ptr<::grpc::Service> make_oip_service(Shared& shared);
+/// `shared` outlives the methods.
+void add_oip_service(Methods& methods, Shared& shared);
 
 }  // namespace podsense::grpc

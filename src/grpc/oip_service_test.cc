@@ -15,7 +15,7 @@ using testing::HasSubstr;
 
 class OipServiceTest : public GrpcTest {
  protected:
-  void connect(ServerOptions options = {}) {
+  void connect(ServiceOptions options = {}) {
     open(std::move(options));
     stub_ = wire::GRPCInferenceService::NewStub(channel_);
   }
@@ -173,6 +173,7 @@ TEST_F(OipServiceTest, AStreamTellsErrorsInMessagesAndGoesOn) {
     wire::ModelStreamInferResponse answer;
     ASSERT_TRUE(stream->Read(&answer));
     EXPECT_EQ(answer.infer_response().id(), std::to_string(i));
+    EXPECT_TRUE(answer.infer_response().parameters().at("triton_final_response").bool_param());
     EXPECT_EQ(answer.error_message(),
               i % 4 == 3 ? "raw_input_contents has 1 entries for 2 inputs; it must have one for "
                            "each, or none"

@@ -1,14 +1,13 @@
 #include "grpc/podsense_service.h"
 
 #include <google/rpc/status.pb.h>
-#include <podsense/v1/inference.grpc.pb.h>
+#include <podsense/v1/inference.pb.h>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "base/data_type.h"
-#include "grpc/stream.h"
 #include "inference/model_facts.h"
 #include "protocol/form.h"
 #include "protocol/options.h"
@@ -16,8 +15,6 @@
 namespace podsense::grpc {
 namespace {
 
-using ::grpc::ByteBuffer;
-using ::grpc::CallbackServerContext;
 using inference::Service;
 
 using Done = std::move_only_function<void(Result<void>)>;
@@ -239,7 +236,7 @@ void list_models(const inference::Catalog& catalog, v1::ListModelsResponse& resp
 
 void fill_health(const Shared& shared, v1::HealthResponse& response) {
   const inference::Catalog& catalog = shared.sources.service.catalog();
-  const bool ready = !shared.closed && catalog.ready();
+  const bool ready = !shared.sources.closed() && catalog.ready();
   const bool draining = shared.sources.draining();
   for (const std::string& problem : catalog.problems()) {
     response.add_problems(problem);
@@ -253,71 +250,41 @@ void fill_health(const Shared& shared, v1::HealthResponse& response) {
   response.set_version(shared.options.version);
 }
 
-using RawService = v1::InferenceService::WithRawCallbackMethod_Infer<
-    v1::InferenceService::WithRawCallbackMethod_InferStream<
-        v1::InferenceService::WithRawCallbackMethod_Health<
-            v1::InferenceService::WithRawCallbackMethod_ListModels<
-                v1::InferenceService::Service>>>>;
-
-class PodsenseService final : public RawService {
- public:
-  explicit PodsenseService(Shared& shared) : shared_(shared) {}
-
-  ::grpc::ServerUnaryReactor* Infer(CallbackServerContext* server, const ByteBuffer* in,
-                                    ByteBuffer* out) override {
-    using Call = UnaryCall<v1::InferRequest, v1::InferResponse>;
-    return Call::start(shared_, server, in, out, {"/podsense.v1.InferenceService/Infer"},
-                       [](Call& call) {
-                         infer(call.caller(), call.request(), call.response(), call.context(),
-                               [&call](const Result<void>& result) { call.reply(result); });
-                       });
-  }
-
-  ::grpc::ServerBidiReactor<ByteBuffer, ByteBuffer>* InferStream(
-      CallbackServerContext* server) override {
-    using Call = StreamCall<v1::InferRequest, v1::InferStreamResponse>;
-    return new Call(shared_, *server, {"/podsense.v1.InferenceService/InferStream"},
-                    {.handle =
-                         [](const Caller& caller, Call::Item& item, Call::Done done) {
-                           item.response.set_index(item.index);
-                           infer(caller, item.request, *item.response.mutable_response(),
-                                 item.context, std::move(done));
-                         },
-                     .tell =
-                         [](const Error& error, Call::Item& item) {
-                           item.response.set_index(item.index);
-                           fill_status(error, *item.response.mutable_error());
-                         }});
-  }
-
-  ::grpc::ServerUnaryReactor* Health(CallbackServerContext* server, const ByteBuffer* in,
-                                     ByteBuffer* out) override {
-    using Call = UnaryCall<v1::HealthRequest, v1::HealthResponse>;
-    return Call::start(shared_, server, in, out,
-                       {"/podsense.v1.InferenceService/Health", Access::kOpen}, [this](Call& call) {
-                         fill_health(shared_, call.response());
-                         call.reply({});
-                       });
-  }
-
-  ::grpc::ServerUnaryReactor* ListModels(CallbackServerContext* server, const ByteBuffer* in,
-                                         ByteBuffer* out) override {
-    using Call = UnaryCall<v1::ListModelsRequest, v1::ListModelsResponse>;
-    return Call::start(shared_, server, in, out, {"/podsense.v1.InferenceService/ListModels"},
-                       [](Call& call) {
-                         list_models(call.service().catalog(), call.response());
-                         call.reply({});
-                       });
-  }
-
- private:
-  Shared& shared_;
-};
-
 }  // namespace
 
-std::unique_ptr<::grpc::Service> make_podsense_service(Shared& shared) {
-  return std::make_unique<PodsenseService>(shared);
+void add_podsense_service(Methods& methods, Shared& shared) {
+  using Infer = UnaryCall<v1::InferRequest, v1::InferResponse>;
+  methods.unary<v1::InferRequest, v1::InferResponse>(
+      {.name = "/podsense.v1.InferenceService/Infer"}, [](Infer& call) {
+        infer(call.caller(), call.request(), call.response(), call.context(),
+              [&call](const Result<void>& result) { call.reply(result); });
+      });
+  using Stream = StreamCall<v1::InferRequest, v1::InferStreamResponse>;
+  methods.stream<v1::InferRequest, v1::InferStreamResponse>(
+      {.name = "/podsense.v1.InferenceService/InferStream"},
+      {.handle =
+           [](const Caller& caller, Stream::Item& item, Stream::Done done) {
+             item.response.set_index(item.index);
+             infer(caller, item.request, *item.response.mutable_response(), item.context,
+                   std::move(done));
+           },
+       .tell =
+           [](const Error& error, Stream::Item& item) {
+             item.response.set_index(item.index);
+             fill_status(error, *item.response.mutable_error());
+           }});
+  methods.answer<v1::HealthRequest, v1::HealthResponse>(
+      {.name = "/podsense.v1.InferenceService/Health", .access = Access::kOpen},
+      [&shared](const v1::HealthRequest& /*request*/, v1::HealthResponse& response) {
+        fill_health(shared, response);
+        return Result<void>();
+      });
+  methods.answer<v1::ListModelsRequest, v1::ListModelsResponse>(
+      {.name = "/podsense.v1.InferenceService/ListModels"},
+      [&shared](const v1::ListModelsRequest& /*request*/, v1::ListModelsResponse& response) {
+        list_models(shared.sources.service.catalog(), response);
+        return Result<void>();
+      });
 }
 
 }  // namespace podsense::grpc

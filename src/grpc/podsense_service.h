@@ -1,16 +1,12 @@
 #pragma once
 
-/// podsense.v1.InferenceService, proto/podsense/v1/inference.proto.
+/// podsense.v1.InferenceService, proto/podsense/v1/inference.proto. Private to this module.
 
-#include <grpcpp/impl/codegen/service_type.h>
-
-#include <memory>
-
-#include "grpc/call.h"
+#include "grpc/methods.h"
 
 namespace podsense::grpc {
 
-/// `shared` must outlive the service.
-std::unique_ptr<::grpc::Service> make_podsense_service(Shared& shared);
+/// `shared` outlives the methods.
+void add_podsense_service(Methods& methods, Shared& shared);
 
 }  // namespace podsense::grpc

@@ -24,7 +24,7 @@ using testing::HasSubstr;
 
 class PodsenseServiceTest : public GrpcTest {
  protected:
-  void connect(ServerOptions options = {}, bool load = true) {
+  void connect(ServiceOptions options = {}, bool load = true) {
     open(std::move(options), load);
     stub_ = v1::InferenceService::NewStub(channel_);
     health_ = health::Health::NewStub(channel_);
@@ -389,6 +389,7 @@ TEST_F(PodsenseServiceTest, AWatchTellsOfChangesAndTheEnd) {
   ASSERT_TRUE(catalog_->reload());
   ASSERT_TRUE(watch->Read(&seen));
   EXPECT_EQ(seen.status(), H::SERVING);
+  closed_ = true;
   server_->stop_accepting();
   ASSERT_TRUE(watch->Read(&seen));
   EXPECT_EQ(seen.status(), H::NOT_SERVING);
@@ -431,9 +432,8 @@ TEST_F(PodsenseServiceTest, ACancelledStreamEnds) {
 
 TEST_F(PodsenseServiceTest, APortInUseIsAnError) {
   connect();
-  auto second =
-      Server::create({.host = "127.0.0.1", .port = server_->port()},
-                     {.service = *service_, .clock = clock_, .draining = [] { return false; }});
+  const auto second = transport::Server::create({.host = "127.0.0.1", .port = server_->port()},
+                                                router_, registry_, clock_);
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, ErrorCode::kUnavailable);
   EXPECT_THAT(second.error().message, HasSubstr("cannot listen on 127.0.0.1:"));

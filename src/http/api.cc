@@ -1,19 +1,24 @@
 #include "http/api.h"
 
-#include <boost/beast/core/string.hpp>
 #include <variant>
 
 #include "protocol/form.h"
 #include "protocol/json_codec.h"
 
 namespace podsense::http {
+
+using transport::error_response;
+using transport::Handler;
+using transport::Reply;
+using transport::Request;
+using transport::Response;
+using transport::Router;
 namespace {
 
 using inference::Service;
-using Field = beast_http::field;
 
 Result<void> expect_json(const Request& request) {
-  const std::string type = protocol::media_type(request.header(Field::content_type));
+  const std::string type = protocol::media_type(request.header("content-type"));
   if (protocol::may_be_json(type)) {
     return {};
   }
@@ -37,7 +42,7 @@ Result<Value> with_query(const Request& request, Result<Value> value) {
 }
 
 Result<protocol::ClassifyRequest> read_image(Request& request) {
-  const std::string_view header = request.header(Field::content_type);
+  const std::string_view header = request.header("content-type");
   const std::string type = protocol::media_type(header);
   if (request.body.empty()) {
     return fail(ErrorCode::kInvalidArgument, "the body is empty; send a JPEG, PNG or WebP picture");

@@ -5,8 +5,8 @@
 
 #include <cstdint>
 
-#include "http/router.h"
 #include "inference/service.h"
+#include "transport/router.h"
 
 namespace podsense::http {
 
@@ -16,6 +16,7 @@ struct ApiLimits {
 };
 
 /// `service` must outlive the router.
-void add_inference_routes(Router& router, inference::Service& service, const ApiLimits& limits);
+void add_inference_routes(transport::Router& router, inference::Service& service,
+                          const ApiLimits& limits);
 
 }  // namespace podsense::http

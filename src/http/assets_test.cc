@@ -1,35 +1,27 @@
 #include "http/assets.h"
 
 #include <gtest/gtest.h>
-#include <zlib.h>
 
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 
 #include "protocol/error_mapping.h"
+#include "transport/gzip.h"
 
 namespace podsense::http {
 namespace {
 
 std::string inflate_gzip(std::string_view packed) {
-  z_stream stream{};
-  EXPECT_EQ(inflateInit2(&stream, 15 + 16), Z_OK);
-  std::string in(packed);
-  std::string out;
-  char buffer[16'384];
-  stream.next_in = reinterpret_cast<Bytef*>(in.data());
-  stream.avail_in = static_cast<uInt>(in.size());
-  int state = Z_OK;
-  while (state == Z_OK) {
-    stream.next_out = reinterpret_cast<Bytef*>(buffer);
-    stream.avail_out = sizeof buffer;
-    state = inflate(&stream, Z_NO_FLUSH);
-    out.append(buffer, sizeof buffer - stream.avail_out);
+  constexpr std::uint64_t kMost = 16U << 20U;
+  transport::Inflater inflater(packed, transport::Coding::kGzip, kMost);
+  for (;;) {
+    const auto done = inflater.step();
+    if (!done || *done) {
+      EXPECT_TRUE(done);
+      return inflater.take();
+    }
   }
-  EXPECT_EQ(state, Z_STREAM_END);
-  inflateEnd(&stream);
-  return out;
 }
 
 TEST(Assets, HaveThePagesUnderTheirRoutes) {

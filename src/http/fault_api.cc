@@ -5,6 +5,13 @@
 #include <utility>
 
 namespace podsense::http {
+
+using transport::error_response;
+using transport::json_response;
+using transport::Reply;
+using transport::Request;
+using transport::Response;
+using transport::Router;
 namespace {
 
 using inference::Fault;

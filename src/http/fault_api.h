@@ -2,12 +2,12 @@
 
 /// GET and POST /v1/faults on the admin port: faults on purpose. See inference/faults.h.
 
-#include "http/router.h"
 #include "inference/faults.h"
+#include "transport/router.h"
 
 namespace podsense::http {
 
 /// `faults` must outlive the router.
-void add_fault_routes(Router& router, inference::Faults& faults);
+void add_fault_routes(transport::Router& router, inference::Faults& faults);
 
 }  // namespace podsense::http

@@ -13,6 +13,13 @@
 #include "protocol/v1_codec.h"
 
 namespace podsense::http {
+
+using transport::error_response;
+using transport::Handler;
+using transport::json_response;
+using transport::Reply;
+using transport::Request;
+using transport::Router;
 namespace {
 
 using inference::Form;
@@ -123,7 +130,7 @@ void predict_tensors(Service& service, const Request& request, Reply reply,
 /// `{"instances": […]}` for a model of any task. `name` empty: the model that is there.
 void predict_instances(Service& service, const Request& request, Reply reply,
                        const std::string& name) {
-  const std::string type = protocol::media_type(request.header(beast_http::field::content_type));
+  const std::string type = protocol::media_type(request.header("content-type"));
   if (!protocol::may_be_json(type)) {
     return refuse(service, request, reply,
                   {.code = ErrorCode::kUnsupportedMedia,
@@ -172,7 +179,7 @@ struct Invocations {
   Handler oip;      ///< /v2/models/{model}/infer
 
   void operator()(Request& request, Reply reply) const {
-    const std::string type = protocol::media_type(request.header(beast_http::field::content_type));
+    const std::string type = protocol::media_type(request.header("content-type"));
     if (type.starts_with("image/") || type == "multipart/form-data" ||
         type == "application/octet-stream") {
       return picture(request, std::move(reply));

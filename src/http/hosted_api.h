@@ -8,9 +8,9 @@
 
 #include "http/api.h"
 #include "http/oip.h"
-#include "http/router.h"
 #include "http/status_api.h"
 #include "inference/service.h"
+#include "transport/router.h"
 
 namespace podsense::http {
 
@@ -22,8 +22,8 @@ struct HostedRoutes {
 /// `/v1/models/{model}`, `/v1/models/{model}:predict`, `/v2/models`, `/ping`, `/invocations`, and
 /// `routes`. Of two routes with one path the router keeps the first that is added: to be called
 /// before the others, so that a platform's choice holds. `service` must outlive the router.
-void add_hosted_routes(Router& router, inference::Service& service, const StatusSources& sources,
-                       const ApiLimits& api_limits, const OipLimits& oip_limits,
-                       const HostedRoutes& routes);
+void add_hosted_routes(transport::Router& router, inference::Service& service,
+                       const StatusSources& sources, const ApiLimits& api_limits,
+                       const OipLimits& oip_limits, const HostedRoutes& routes);
 
 }  // namespace podsense::http

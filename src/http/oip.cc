@@ -10,13 +10,20 @@
 #include "protocol/oip_codec.h"
 
 namespace podsense::http {
+
+using transport::json_response;
+using transport::oip_error_response;
+using transport::Reply;
+using transport::Request;
+using transport::Response;
+using transport::Router;
 namespace {
 
 using inference::Service;
 using nlohmann::json;
-using Field = beast_http::field;
 
 constexpr std::string_view kJsonSize = "Inference-Header-Content-Length";
+constexpr std::string_view kJsonSizeField = "inference-header-content-length";
 constexpr std::string_view kBinary = "application/octet-stream";
 
 /// Texts from outside (file names, reasons) may hold any bytes: what is not UTF-8 is replaced.
@@ -37,15 +44,15 @@ protocol::ModelRef model_of(const Request& request) {
 // --- infer
 
 Result<std::optional<std::size_t>> json_size(const Request& request) {
-  const auto given = request.headers->count(kJsonSize);
+  const auto given = request.headers.count(kJsonSizeField);
   if (given == 0) {
     return std::nullopt;
   }
   if (given > 1) {
     return fail(ErrorCode::kInvalidArgument, std::string(kJsonSize) + " is given twice");
   }
-  const auto value = (*request.headers)[kJsonSize];
-  const auto size = protocol::parse_json_size({value.data(), value.size()}, request.body.size());
+  const auto value = request.header(kJsonSizeField);
+  const auto size = protocol::parse_json_size(value, request.body.size());
   if (!size) {
     return fail(size.error());
   }
@@ -54,7 +61,7 @@ Result<std::optional<std::size_t>> json_size(const Request& request) {
 
 /// Clients send bodies with binary data as octet-stream, JSON as JSON, and curl says urlencoded.
 Result<void> expect_type(const Request& request, bool with_size) {
-  const std::string type = protocol::media_type(request.header(Field::content_type));
+  const std::string type = protocol::media_type(request.header("content-type"));
   if (with_size || type.empty() || type == "application/json" || type == "text/json" ||
       type == kBinary || type == "application/x-www-form-urlencoded" || type.ends_with("+json")) {
     return {};

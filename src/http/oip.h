@@ -6,9 +6,9 @@
 
 #include <cstdint>
 
-#include "http/router.h"
 #include "http/status_api.h"
 #include "inference/service.h"
+#include "transport/router.h"
 
 namespace podsense::http {
 
@@ -19,11 +19,11 @@ struct OipLimits {
 };
 
 /// `/v2` and what is below it, but for the repository. `service` must outlive the router.
-void add_oip_routes(Router& router, inference::Service& service, const StatusSources& sources,
-                    const OipLimits& limits);
+void add_oip_routes(transport::Router& router, inference::Service& service,
+                    const StatusSources& sources, const OipLimits& limits);
 
 /// `/v2/repository/index` and `/v2/repository/models/{model}/load|unload`: for the admin port.
-void add_oip_repository_routes(Router& router, inference::Catalog& catalog,
+void add_oip_repository_routes(transport::Router& router, inference::Catalog& catalog,
                                inference::Control& control);
 
 }  // namespace podsense::http

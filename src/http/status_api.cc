@@ -10,9 +10,15 @@
 #include "inference/model_facts.h"
 
 namespace podsense::http {
+
+using transport::error_response;
+using transport::json_response;
+using transport::Reply;
+using transport::Request;
+using transport::Response;
+using transport::Router;
 namespace {
 
-using Field = beast_http::field;
 using nlohmann::json;
 
 /// Texts from outside (file names, reasons) may hold any bytes: what is not UTF-8 is replaced.
@@ -188,12 +194,12 @@ Response asset_response(const Asset& asset, const Request& request) {
   if (asset.content_type.starts_with("text/html")) {
     response.headers.emplace_back("Content-Security-Policy", std::string(kPagePolicy));
   }
-  if (request.header(Field::if_none_match).find(asset.etag) != std::string_view::npos) {
+  if (request.header("if-none-match").find(asset.etag) != std::string_view::npos) {
     response.status = 304;
     return response;
   }
   response.static_body = asset.body;
-  if (!asset.gzip_body.empty() && names_gzip(request.header(Field::accept_encoding))) {
+  if (!asset.gzip_body.empty() && names_gzip(request.header("accept-encoding"))) {
     response.static_body = asset.gzip_body;
     response.headers.emplace_back("Content-Encoding", "gzip");
   }
@@ -300,7 +306,7 @@ void add_metrics_route(Router& router, metrics::Registry& registry) {
   add_get(
       router, "/metrics",
       [&registry](const Request& request) {
-        const auto form = metrics::preferred_exposition(request.header(Field::accept));
+        const auto form = metrics::preferred_exposition(request.header("accept"));
         return Response{.content_type = metrics::content_type(form), .body = registry.expose(form)};
       },
       kMachines);

@@ -5,11 +5,11 @@
 #include <atomic>
 #include <string>
 
-#include "http/router.h"
 #include "inference/catalog.h"
 #include "inference/control.h"
 #include "inference/stats.h"
 #include "metrics/metrics.h"
+#include "transport/router.h"
 
 namespace podsense::http {
 
@@ -41,15 +41,16 @@ struct StatusSources {
 enum class Readers { kWithKeys, kAll };
 
 /// GET /health (also ?probe=liveness|readiness|startup) /livez /readyz /startupz /version /stats
-void add_status_routes(Router& router, StatusSources sources, Readers readers);
+void add_status_routes(transport::Router& router, StatusSources sources, Readers readers);
 /// GET /metrics
-void add_metrics_route(Router& router, metrics::Registry& registry);
+void add_metrics_route(transport::Router& router, metrics::Registry& registry);
 /// GET /v1/models
-void add_models_route(Router& router, const StatusSources& sources, Readers readers);
+void add_models_route(transport::Router& router, const StatusSources& sources, Readers readers);
 /// GET /v1/models and /v1/log-level, and POST /v1/reload where there is a `control`, which outlives
 /// the router.
-void add_admin_routes(Router& router, const StatusSources& sources, inference::Control* control);
+void add_admin_routes(transport::Router& router, const StatusSources& sources,
+                      inference::Control* control);
 /// GET / /docs /openapi.json and what the pages need
-void add_page_routes(Router& router);
+void add_page_routes(transport::Router& router);
 
 }  // namespace podsense::http

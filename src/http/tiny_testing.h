@@ -13,9 +13,9 @@
 #include "base/source_dir_testing.h"
 #include "base/temp_folder_testing.h"
 #include "http/api.h"
-#include "http/server.h"
 #include "inference/backends_testing.h"
 #include "inference/service.h"
+#include "transport/server.h"
 
 namespace podsense::http {
 
@@ -31,8 +31,9 @@ class TinyServerTest : public testing::Test {
     }
     ASSERT_TRUE(catalog_.reload());
     add_inference_routes(router_, service_, {});
-    server_ = Server::create({.host = "127.0.0.1", .threads = 1, .access_log = AccessLog::kOff},
-                             router_, registry_, clock_)
+    server_ = transport::Server::create(
+                  {.host = "127.0.0.1", .threads = 1, .access_log = AccessLog::kOff}, router_,
+                  registry_, clock_)
                   .value();
     server_->start();
   }
@@ -55,8 +56,8 @@ class TinyServerTest : public testing::Test {
   inference::Catalog catalog_{
       {.repository = {.root = root_}}, *backends_, scheduler_, registry_, clock_};
   inference::Service service_{{}, catalog_, nullptr, registry_, clock_};
-  Router router_;
-  std::unique_ptr<Server> server_;
+  transport::Router router_;
+  std::unique_ptr<transport::Server> server_;
 };
 
 }  // namespace podsense::http

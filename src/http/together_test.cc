@@ -17,6 +17,10 @@
 #include "inference/turn.h"
 
 namespace podsense::http {
+
+using transport::json_response;
+using transport::Reply;
+using transport::Request;
 namespace {
 
 using testing::HasSubstr;

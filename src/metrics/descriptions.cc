@@ -62,6 +62,10 @@ constexpr std::array kDescriptions{
     Description{"podsense_connections", kGauge, "", "Open client connections"},
     Description{"podsense_connections_refused_total", kCounter, "reason",
                 "Connections not served: descriptors, limit, memory, per_address"},
+    Description{"podsense_http2_connections_calmed_total", kCounter, "reason",
+                "HTTP/2 connections that were ended with ENHANCE_YOUR_CALM: flood (more frames "
+                "than requests need), headers (far over limits.max_header_bytes), "
+                "too_many_pings"},
     Description{"podsense_tls_handshakes_failed_total", kCounter, "reason",
                 "TLS handshakes on the HTTP port that failed: plain_http (not TLS at all), "
                 "client_certificate (none, or not from tls.client_ca), closed (by the client), "

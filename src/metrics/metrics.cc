@@ -295,6 +295,9 @@ struct Registry::Impl final : prometheus::Collectable {
     for (const char* reason : {"descriptors", "limit", "memory", "per_address"}) {
       refused.Add({{"reason", reason}});
     }
+    for (const char* reason : {"flood", "headers", "too_many_pings"}) {
+      calmed.Add({{"reason", reason}});
+    }
   }
 
   template <class Builder>
@@ -437,6 +440,7 @@ struct Registry::Impl final : prometheus::Collectable {
   HistogramFamily& fetch = durations("podsense_fetch_seconds");
   prometheus::Family<Counter>& refused = counters("podsense_connections_refused_total");
   prometheus::Family<Counter>& handshakes = counters("podsense_tls_handshakes_failed_total");
+  prometheus::Family<Counter>& calmed = counters("podsense_http2_connections_calmed_total");
   prometheus::Family<Counter>& reloads = counters("podsense_model_reloads_total");
   Counter& reload_ok = reloads.Add({{"result", "ok"}});
   Counter& reload_failed = reloads.Add({{"result", "failed"}});
@@ -489,6 +493,9 @@ void Registry::connection_refused(std::string_view reason) {
 }
 void Registry::handshake_failed(std::string_view reason) {
   impl_->handshakes.Add({{"reason", std::string(reason)}}).Increment();
+}
+void Registry::connection_calmed(std::string_view reason) {
+  impl_->calmed.Add({{"reason", std::string(reason)}}).Increment();
 }
 void Registry::fetched(std::string_view outcome, Duration elapsed) {
   impl_->fetch.with({{"outcome", std::string(outcome)}}).observe(to_seconds(elapsed));

@@ -118,6 +118,8 @@ class Registry {
   void connection_refused(std::string_view reason);  ///< descriptors, limit, memory, per_address
   /// In TLS: plain_http, client_certificate, closed, protocol, timeout.
   void handshake_failed(std::string_view reason);
+  /// An HTTP/2 connection that passed a limit: flood, headers, too_many_pings.
+  void connection_calmed(std::string_view reason);
   void fetched(std::string_view outcome, Duration elapsed);
 
   /// Read at each scrape. `value` must stay callable as long as the handle lives.

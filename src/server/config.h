@@ -131,7 +131,7 @@ struct Config {
     bool enabled = true;
     bool reflection = true;
     std::uint64_t max_message_bytes = 64ULL << 20U;
-    std::uint64_t max_memory = 1ULL << 30U;
+    bool all_routes = false;  ///< on the port of its own, too
     std::uint32_t max_streams = 1'024;
     std::uint32_t max_in_flight = 8'192;
     std::uint32_t stream_in_flight = 16;

@@ -114,8 +114,8 @@ void raise_descriptor_limit() {
   }
 }
 
-http::ServerOptions http_options(const Config& config, unsigned threads,
-                                 const Descriptors& descriptors) {
+transport::ServerOptions http_options(const Config& config, unsigned threads,
+                                      const Descriptors& descriptors) {
   const Config::Limits& limits = config.limits;
   return {.name = "http",
           .host = config.listen.host,
@@ -134,12 +134,19 @@ http::ServerOptions http_options(const Config& config, unsigned threads,
           .write_timeout = limits.write_timeout,
           .cors_origins = config.http.cors_origins,
           .cors_max_age = config.http.cors_max_age,
+          .http2 = {.max_streams = config.grpc.max_streams,
+                    .max_idle = config.grpc.max_connection_idle,
+                    .max_age = config.grpc.max_connection_age,
+                    .max_age_grace = config.grpc.max_connection_age_grace,
+                    .keepalive_time = config.grpc.keepalive_time,
+                    .keepalive_timeout = config.grpc.keepalive_timeout,
+                    .min_ping_interval = config.grpc.min_ping_interval},
           .access_log = config.http.access_log,
           .access_log_rate = config.http.access_log_rate};
 }
 
-http::ServerOptions admin_options(const Config& config, const Descriptors& descriptors) {
-  http::ServerOptions options = http_options(config, 1, descriptors);
+transport::ServerOptions admin_options(const Config& config, const Descriptors& descriptors) {
+  transport::ServerOptions options = http_options(config, 1, descriptors);
   options.name = "admin";
   options.host = config.listen.admin_host;
   options.port = config.listen.admin_port;
@@ -156,23 +163,19 @@ http::ServerOptions admin_options(const Config& config, const Descriptors& descr
   return options;
 }
 
-grpc::ServerOptions grpc_options(const Config& config) {
+transport::ServerOptions grpc_port_options(const Config& config, const Descriptors& descriptors) {
+  transport::ServerOptions options = http_options(config, 0, descriptors);
+  options.name = "grpc";
+  options.port = config.listen.grpc_port;
+  return options;
+}
+
+grpc::ServiceOptions grpc_options(const Config& config) {
   const Config::Grpc& from = config.grpc;
-  return {.host = config.listen.host,
-          .port = config.listen.grpc_port,
-          .max_message_bytes = from.max_message_bytes,
-          .max_streams = from.max_streams,
+  return {.max_message_bytes = from.max_message_bytes,
           .max_in_flight = from.max_in_flight,
           .stream_in_flight = from.stream_in_flight,
-          .max_memory = from.max_memory,
           .request_timeout = config.limits.request_timeout,
-          .handshake_timeout = config.limits.header_timeout,
-          .keepalive_time = from.keepalive_time,
-          .keepalive_timeout = from.keepalive_timeout,
-          .min_ping_interval = from.min_ping_interval,
-          .max_connection_idle = from.max_connection_idle,
-          .max_connection_age = from.max_connection_age,
-          .max_connection_age_grace = from.max_connection_age_grace,
           .access_log = config.http.access_log,
           .reflection = from.reflection,
           .repository_control = config.models.repository_api,

@@ -2,12 +2,12 @@
 #pragma once
 
 #include "fetch/fetch.h"
-#include "grpc/server.h"
-#include "http/server.h"
+#include "grpc/services.h"
 #include "inference/catalog.h"
 #include "inference/service.h"
 #include "server/config.h"
 #include "trace/trace.h"
+#include "transport/server.h"
 
 namespace podsense::server {
 
@@ -41,10 +41,12 @@ int descriptor_limit();
 /// Makes that as many as the system lets it be.
 void raise_descriptor_limit();
 
-http::ServerOptions http_options(const Config& config, unsigned threads,
-                                 const Descriptors& descriptors);
+transport::ServerOptions http_options(const Config& config, unsigned threads,
+                                      const Descriptors& descriptors);
 /// The admin port's: one thread, few connections, short limits, no CORS.
-http::ServerOptions admin_options(const Config& config, const Descriptors& descriptors);
-grpc::ServerOptions grpc_options(const Config& config);
+transport::ServerOptions admin_options(const Config& config, const Descriptors& descriptors);
+/// Of the port that is gRPC's own: the same limits, on the same threads.
+transport::ServerOptions grpc_port_options(const Config& config, const Descriptors& descriptors);
+grpc::ServiceOptions grpc_options(const Config& config);
 
 }  // namespace podsense::server

@@ -66,6 +66,9 @@ Result<void> Serving::start() {
   ticker_ = std::make_unique<Ticker>([this] { tick(); });
   admin_->start();
   http_->start();
+  if (grpc_) {
+    grpc_->start();
+  }
   return {};
 }
 
@@ -104,6 +107,9 @@ Result<void> Serving::write_ports_file() const {
 void Serving::announce() {
   lifecycle_.draining = true;
   http_->announce_close();
+  if (grpc_) {
+    grpc_->announce_close();
+  }
 }
 
 bool Serving::drain(Deadline deadline) {
@@ -271,16 +277,19 @@ Result<void> Serving::build_service() {
   return {};
 }
 
+http::StatusSources Serving::sources() {
+  return {.catalog = *catalog_,
+          .registry = registry_,
+          .stats = *stats_,
+          .lifecycle = lifecycle_,
+          .build = {.version = build_info().version,
+                    .commit = build_info().commit,
+                    .compiler = build_info().compiler,
+                    .onnxruntime = std::string(backends_->version("onnxruntime"))}};
+}
+
 void Serving::add_routes() {
-  const http::StatusSources sources{
-      .catalog = *catalog_,
-      .registry = registry_,
-      .stats = *stats_,
-      .lifecycle = lifecycle_,
-      .build = {.version = build_info().version,
-                .commit = build_info().commit,
-                .compiler = build_info().compiler,
-                .onnxruntime = std::string(backends_->version("onnxruntime"))}};
+  const http::StatusSources sources = this->sources();
   const http::ApiLimits api_limits{.max_image_bytes = config_.limits.max_body_bytes,
                                    .max_json_bytes = config_.limits.max_json_bytes};
   const http::OipLimits oip_limits{.max_body_bytes = config_.limits.max_tensor_bytes,
@@ -289,9 +298,9 @@ void Serving::add_routes() {
   http::add_hosted_routes(
       router_, *service_, sources, api_limits, oip_limits,
       {.health = config_.http.health_route, .predict = config_.http.predict_route});
-  add_inference_routes(router_, *service_, api_limits);
+  http::add_inference_routes(router_, *service_, api_limits);
   http::add_oip_routes(router_, *service_, sources, oip_limits);
-  add_status_routes(router_, sources, http::Readers::kWithKeys);
+  http::add_status_routes(router_, sources, http::Readers::kWithKeys);
   http::add_models_route(router_, sources, http::Readers::kWithKeys);
   if (config_.http.web_page) {
     http::add_page_routes(router_);
@@ -299,50 +308,71 @@ void Serving::add_routes() {
   if (config_.http.metrics_on_http) {
     http::add_metrics_route(router_, registry_);
   }
-  add_status_routes(admin_router_, sources, http::Readers::kAll);
+  http::add_status_routes(admin_router_, sources, http::Readers::kAll);
   http::add_metrics_route(admin_router_, registry_);
   http::add_admin_routes(admin_router_, sources,
                          config_.models.reload_api ? control_.get() : nullptr);
   if (faults_) {
     http::add_fault_routes(admin_router_, *faults_);
   }
+  add_grpc();
   if (config_.models.repository_api) {
     http::add_oip_repository_routes(admin_router_, *catalog_, *control_);
   }
 }
 
-Result<void> Serving::listen() {
-  const Descriptors descriptors = plan_descriptors(descriptor_limit());
-  http::ServerOptions options = http_options(config_, threads_.io, descriptors);
+/// On the main port, and on one of its own.
+void Serving::add_grpc() {
+  if (!config_.grpc.enabled) {
+    return;
+  }
+  grpc_services_ = std::make_unique<grpc::Services>(
+      grpc_options(config_),
+      grpc::Sources{.service = *service_,
+                    .clock = clock_,
+                    .draining = [this] { return lifecycle_.draining.load(); },
+                    .closed = [this] { return lifecycle_.closed.load(); },
+                    .guard = &files_->guard(),
+                    .tracer = tracer_.get(),
+                    .control = control_.get(),
+                    .memory = &memory_});
+  grpc_services_->add_to(router_);
+  if (!config_.grpc.all_routes) {
+    grpc_services_->add_to(grpc_router_);
+    http::add_status_routes(grpc_router_, sources(), http::Readers::kWithKeys);
+  }
+}
+
+transport::ServerOptions Serving::with_sources(transport::ServerOptions options) {
   options.guard = &files_->guard();
   options.memory = &memory_;
   options.certificates = files_->certificates();
   options.tracer = tracer_.get();
-  auto http = http::Server::create(std::move(options), router_, registry_, clock_);
+  return options;
+}
+
+Result<void> Serving::listen() {
+  const Descriptors descriptors = plan_descriptors(descriptor_limit());
+  auto http = transport::Server::create(
+      with_sources(http_options(config_, threads_.io, descriptors)), router_, registry_, clock_);
   if (!http) {
     return fail(std::move(http.error()));
   }
   http_ = std::move(*http);
-  http::ServerOptions control = admin_options(config_, descriptors);
+  transport::ServerOptions control = admin_options(config_, descriptors);
   control.guard = &files_->guard();
-  auto admin = http::Server::create(std::move(control), admin_router_, registry_, clock_);
+  auto admin = transport::Server::create(std::move(control), admin_router_, registry_, clock_);
   if (!admin) {
     return fail(std::move(admin.error()));
   }
   admin_ = std::move(*admin);
-  return config_.grpc.enabled ? listen_grpc() : Result<void>();
+  return config_.grpc.enabled ? listen_grpc(descriptors) : Result<void>();
 }
 
-Result<void> Serving::listen_grpc() {
-  grpc::ServerOptions options = grpc_options(config_);
-  options.certificates = files_->certificates();
-  auto grpc = grpc::Server::create(std::move(options),
-                                   {.service = *service_,
-                                    .clock = clock_,
-                                    .draining = [this] { return lifecycle_.draining.load(); },
-                                    .guard = &files_->guard(),
-                                    .tracer = tracer_.get(),
-                                    .control = control_.get()});
+Result<void> Serving::listen_grpc(const Descriptors& descriptors) {
+  auto grpc = transport::Server::create_beside(
+      *http_, with_sources(grpc_port_options(config_, descriptors)),
+      config_.grpc.all_routes ? router_ : grpc_router_, registry_, clock_);
   if (!grpc) {
     return fail(std::move(grpc.error()));
   }

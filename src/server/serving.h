@@ -15,9 +15,7 @@
 #include "base/memory_budget.h"
 #include "batching/scheduler.h"
 #include "fetch/fetch.h"
-#include "grpc/server.h"
-#include "http/router.h"
-#include "http/server.h"
+#include "grpc/services.h"
 #include "http/status_api.h"
 #include "inference/catalog.h"
 #include "inference/control.h"
@@ -31,6 +29,8 @@
 #include "server/options.h"
 #include "server/ticker.h"
 #include "trace/trace.h"
+#include "transport/router.h"
+#include "transport/server.h"
 
 namespace podsense::server {
 
@@ -38,7 +38,7 @@ namespace podsense::server {
 /// more, then what requests use, last what that uses.
 class Serving {
  public:
-  /// Listens, but accepts no request before `start`, gRPC's excepted.
+  /// Listens, but accepts no request before `start`.
   /// @errors what kept it from starting
   static Result<std::unique_ptr<Serving>> create(const Config& config);
   ~Serving();
@@ -84,9 +84,11 @@ class Serving {
   Result<void> build_models();
   Result<void> build_service();
   void add_routes();
+  void add_grpc();
+  [[nodiscard]] http::StatusSources sources();
   Result<void> listen();
-  /// Last, since it answers from the moment it listens.
-  Result<void> listen_grpc();
+  Result<void> listen_grpc(const Descriptors& descriptors);
+  [[nodiscard]] transport::ServerOptions with_sources(transport::ServerOptions options);
   void add_gauges();
 
   /// Once a second.
@@ -117,13 +119,15 @@ class Serving {
   std::unique_ptr<trace::Tracer> tracer_;  ///< null: no traces
   std::unique_ptr<inference::Service> service_;
   std::unique_ptr<inference::Stats> stats_;
+  std::unique_ptr<grpc::Services> grpc_services_;  ///< null: gRPC is off
   std::vector<std::unique_ptr<metrics::Registry::Gauge>> gauges_;
   std::unique_ptr<Ticker> ticker_;
-  http::Router router_;
-  http::Router admin_router_;
-  std::unique_ptr<http::Server> http_;
-  std::unique_ptr<http::Server> admin_;
-  std::unique_ptr<grpc::Server> grpc_;
+  transport::Router router_;
+  transport::Router admin_router_;
+  transport::Router grpc_router_;
+  std::unique_ptr<transport::Server> http_;
+  std::unique_ptr<transport::Server> admin_;
+  std::unique_ptr<transport::Server> grpc_;  ///< on the threads of `http_`; null: no such port
 };
 
 }  // namespace podsense::server

@@ -325,13 +325,13 @@ std::vector<Setting> grpc_settings() {
       row("grpc.max_message_bytes", "grpc-max-message-bytes",
           size(kIn, &G::max_message_bytes, kBody),
           "Largest request message. Beyond: RESOURCE_EXHAUSTED."),
-      row("grpc.max_memory", "grpc-max-memory",
-          size(kIn, &G::max_memory, {.min = 0, .max = 1ULL << 40U}),
-          "Memory that gRPC's connections and buffers may take; as it runs out, clients are made "
-          "to wait. 0: no limit."),
+      row("grpc.all_routes", "grpc-all-routes", boolean(kIn, &G::all_routes),
+          "Answer HTTP's routes on gRPC's port as well. Without it that port has gRPC, gRPC-Web "
+          "and "
+          "health; the HTTP port has everything."),
       row("grpc.max_streams", "grpc-max-streams",
           integer(kIn, &G::max_streams, {.min = 1, .max = 1'000'000}),
-          "Most calls at a time on one connection; clients hold further ones back."),
+          "Most requests at a time on one HTTP/2 connection; clients hold further ones back."),
       row("grpc.max_in_flight", "grpc-max-in-flight",
           integer(kIn, &G::max_in_flight, {.min = 1, .max = 1'000'000}),
           "Most calls at a time on all connections. Beyond: UNAVAILABLE."),
@@ -339,7 +339,7 @@ std::vector<Setting> grpc_settings() {
           integer(kIn, &G::stream_in_flight, {.min = 1, .max = 1'024}),
           "Requests of one stream that are worked on at a time; beyond, it is not read."),
       row("grpc.keepalive_time", "grpc-keepalive-time", duration(kIn, &G::keepalive_time, kPings),
-          "Ask a connection for a sign of life after so much silence."),
+          "Ask an HTTP/2 connection for a sign of life after so much silence."),
       row("grpc.keepalive_timeout", "grpc-keepalive-timeout",
           duration(kIn, &G::keepalive_timeout, kPings),
           "A connection that does not answer by then is closed."),
@@ -538,6 +538,11 @@ std::optional<std::string> default_task(std::string_view text) {
 }  // namespace
 
 std::string replaced_by(std::string_view name) {
+  std::string plain = lower_case(name);
+  std::ranges::replace(plain, '-', '_');
+  if (plain == "grpc_max_memory" || plain == "max_memory") {
+    return "; gRPC's memory is part of --max-memory, limits.max_memory";
+  }
   struct Replaced {
     std::string_view name;
     std::string_view task;
@@ -545,8 +550,6 @@ std::string replaced_by(std::string_view name) {
   constexpr std::array<Replaced, 3> kReplaced{{{"default_image_model", "image-classification"},
                                                {"default_tabular_model", "tabular-classification"},
                                                {"default_simulated_model", "simulated"}}};
-  std::string plain = lower_case(name);
-  std::ranges::replace(plain, '-', '_');
   const auto found = std::ranges::find(kReplaced, plain, &Replaced::name);
   if (found == kReplaced.end()) {
     return {};

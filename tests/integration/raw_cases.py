@@ -173,7 +173,7 @@ CASES = [
     ("trailing sp", b"GET /livez HTTP/1.1 \r\nHost: x\r\n\r\n" + NEXT, REFUSED),
     ("method lc", b"get /livez HTTP/1.1\r\nHost: x\r\n\r\n" + NEXT, [405, 404]),
     ("method 5000", b"A" * 5000 + b" /livez HTTP/1.1\r\nHost: x\r\n\r\n" + NEXT, [405, 404]),
-    ("PRI h2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", REFUSED),
+    ("PRI h2 without its end", b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n", REFUSED),
     ("h2c upgrade",
      GET + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n" + NEXT,
      SERVED),

@@ -2,9 +2,11 @@
 served meanwhile, and it is as before when they have gone. bench/overload.py and bench/connections.py are
 the long forms, with figures."""
 
+import contextlib
 import http.client
 import json
 import os
+import resource
 import shutil
 import subprocess
 import threading
@@ -147,18 +149,24 @@ class Descriptors(unittest.TestCase):
                        what="free descriptors")
             self.assertEqual(server.post("/predict-single", ROW, "application/json").status, 200)
 
-    def test_without_any_descriptor_left_it_goes_on_once_one_is_freed(self):
-        # gRPC's connections are not counted: they take the last ones.
-        flags = ("--access-log", "off")
-        with Server(*flags, executable=("prlimit", "--nofile=160")) as server:
-            crowd = [RawClient(server.grpc_port) for _ in range(200)]
-            wait_until(lambda: len(os.listdir(f"/proc/{server.pid}/fd")) >= 158, what="exhaustion")
-            for _ in range(20):
-                RawClient(server.http_port).socket.close()
+    def test_without_any_descriptor_left_it_goes_on_once_there_are_some(self):
+        with Server("--access-log", "off") as server:
+            ports = (server.http_port, server.grpc_port)
+            _, hard = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+            used = len(os.listdir(f"/proc/{server.pid}/fd"))
+            resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (used, hard))
+            crowd = [RawClient(port) for port in ports for _ in range(20)]
+            for name in ("http", "grpc"):
+                wait_until(lambda name=name: [line for line in server.log_lines("accept_failed")
+                                              if line["server"] == name], what=f"a refusal by {name}")
             for client in crowd:
                 client.socket.close()
+            resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (hard, hard))
             wait_until(lambda: self.is_alive(server), what="an answer")
             self.assertEqual(server.post("/predict-single", ROW, "application/json").status, 200)
+            with contextlib.closing(RawClient(server.grpc_port).socket) as client:
+                client.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+                self.assertEqual(client.recv(12), b"HTTP/1.1 200")
             self.assertLess(len(server.log_lines("accept_failed")), 100)
 
     @staticmethod

@@ -7,7 +7,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from harness import Server
+from harness import SANITIZER, Server
 from onnx_writer import BOOL, FLOAT, INT64, floats, graph, model, node, put, tensor, value
 
 ROWS, COLUMNS = 500_000, 4
@@ -72,7 +72,7 @@ class ExternalData(unittest.TestCase):
         status = Path(f"/proc/{server.pid}/status").read_text()
         return int(status.split("RssAnon:")[1].split()[0]) << 10
 
-    @unittest.skipIf("PODSENSE_TEST_GRPC" in os.environ or "PODSENSE_TEST_DESCRIPTORS" in os.environ,
+    @unittest.skipIf(SANITIZER,
                      "sanitizers keep memory of their own")
     def test_what_they_cost_in_memory(self):
         """Their size, and nothing where they are mapped: as the setting's reference says."""

@@ -2,7 +2,6 @@
 liveness fail."""
 
 import json
-import os
 import signal
 import struct
 import subprocess
@@ -112,8 +111,6 @@ class Stuck(unittest.TestCase):
         self.assertEqual(server.post_json("/predict-single", {"features": [0.0] * 20}).status, 200)
 
     def test_the_same_over_grpc(self):
-        if os.environ.get("PODSENSE_TEST_GRPC") == "off":
-            self.skipTest("ThreadSanitizer cannot see into gRPC")
         server = self.start()
         self.stick(server)
         done = subprocess.run([BINARY, "load", f"grpc://127.0.0.1:{server.grpc_port}", "--oip", "binary", "--model",

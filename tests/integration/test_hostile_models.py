@@ -10,12 +10,12 @@ import unittest
 from pathlib import Path
 
 import hostile_models
-from harness import BINARY, Server, clean_environment, wait_until
+from harness import BINARY, SANITIZER, Server, clean_environment, wait_until
 from onnx_writer import FLOAT, INT64, add_one, floats, model, node, put, value
 
 FAILING_THREADS = os.environ.get("PODSENSE_FAILING_THREADS")
 # Sanitizers need the address space that the limit of memory is about.
-SANITIZED = "PODSENSE_TEST_GRPC" in os.environ or "PODSENSE_TEST_DESCRIPTORS" in os.environ
+SANITIZED = bool(SANITIZER)
 
 
 class Repository(unittest.TestCase):

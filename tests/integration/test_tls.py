@@ -121,9 +121,10 @@ class Handshakes(TlsCase):
         with self.assertRaises(ssl.SSLError):
             TlsClient(server.http_port, older)
         with self.assertRaisesRegex(ssl.SSLError, "(?i)no.application.protocol"):
-            self.connect(server, alpn=("h2",))
-        with self.connect(server, alpn=("h2", "http/1.1")) as client:
-            self.assertEqual(client.socket.selected_alpn_protocol(), "http/1.1")
+            self.connect(server, alpn=("spdy/3",))
+        for offered, chosen in ((("http/1.1", "h2"), "h2"), (("http/1.1",), "http/1.1")):
+            with self.connect(server, alpn=offered) as client:
+                self.assertEqual(client.socket.selected_alpn_protocol(), chosen)
         wait_until(lambda: server.metric("podsense_tls_handshakes_failed_total",
                                          reason="protocol") == 2, what="the count")
 

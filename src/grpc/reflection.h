@@ -1,0 +1,13 @@
+#pragma once
+
+/// grpc.reflection v1 and v1alpha: which services and messages there are, for tools such as
+/// grpcurl. Private to this module.
+
+#include "grpc/methods.h"
+
+namespace podsense::grpc {
+
+/// Names the services of all methods that are there by then.
+void add_reflection(Methods& methods);
+
+}  // namespace podsense::grpc

@@ -1,0 +1,67 @@
+#pragma once
+
+/// gRPC over the server's own HTTP/2 (src/transport): podsense.v1.InferenceService, the Open
+/// Inference Protocol (inference.GRPCInferenceService), grpc.health.v1 and reflection. Calls the
+/// same use cases as HTTP does. gRPC-Web reaches the same methods, over HTTP/1.1 too.
+///
+/// Calls run on their connection's thread and do not block; answers may come from any thread.
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "access/access.h"
+#include "base/access_log.h"
+#include "base/clock.h"
+#include "base/memory_budget.h"
+#include "inference/control.h"
+#include "inference/service.h"
+#include "trace/trace.h"
+#include "transport/router.h"
+
+namespace podsense::grpc {
+
+inline constexpr unsigned kSampledPerSecond = 40;  ///< successes that are logged, where some are
+
+struct ServiceOptions {
+  std::uint64_t max_message_bytes = 32ULL << 20U;  ///< one request message
+  std::uint32_t max_in_flight = 8192;              ///< calls at a time on all connections
+  std::uint32_t stream_in_flight = 16;             ///< requests of one stream worked on at a time
+  Duration request_timeout = std::chrono::seconds(30);  ///< a call's, where its deadline is later
+  AccessLog access_log = AccessLog::kSampled;
+  bool reflection = true;
+  bool repository_control = false;  ///< whether clients may load and unload models
+  std::string version;              ///< of the server, for metadata
+};
+
+/// What the services use; all of it outlives them.
+struct Sources {
+  inference::Service& service;
+  const Clock& clock;
+  std::function<bool()> draining;         ///< told to stop, still answers; for Health
+  std::function<bool()> closed;           ///< no longer ready
+  access::Guard* guard = nullptr;         ///< null: everybody may come
+  trace::Tracer* tracer = nullptr;        ///< null: nothing is traced
+  inference::Control* control = nullptr;  ///< loads and unloads; null: nobody may
+  MemoryBudget* memory = nullptr;         ///< null: no budget
+};
+
+/// All methods of all services. @threads thread-safe
+class Services {
+ public:
+  Services(ServiceOptions options, Sources sources);
+  ~Services();
+  Services(const Services&) = delete;
+  Services& operator=(const Services&) = delete;
+
+  /// Calls and gRPC-Web on the ports that this router serves; it lives shorter than this.
+  void add_to(transport::Router& router);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace podsense::grpc

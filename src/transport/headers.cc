@@ -1,0 +1,98 @@
+#include "transport/headers.h"
+
+#include <algorithm>
+
+namespace podsense::transport {
+namespace {
+
+/// What is kept between requests: the heads of ordinary clients fit.
+constexpr std::size_t kKeptText = 512;
+constexpr std::size_t kKeptEntries = 16;
+
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+std::string_view without_spaces(std::string_view text) {
+  const auto first = text.find_first_not_of(" \t");
+  return first == std::string_view::npos
+             ? std::string_view()
+             : text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+}  // namespace
+
+Method method_of(std::string_view name) {
+  if (name == "POST") {
+    return Method::kPost;
+  }
+  if (name == "GET") {
+    return Method::kGet;
+  }
+  if (name == "HEAD") {
+    return Method::kHead;
+  }
+  if (name == "OPTIONS") {
+    return Method::kOptions;
+  }
+  return name == "CONNECT" ? Method::kConnect : Method::kOther;
+}
+
+bool equals_ignoring_case(std::string_view a, std::string_view b) {
+  return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
+}
+
+void Headers::clear() {
+  text_.clear();
+  entries_.clear();
+  if (text_.capacity() > kKeptText) {
+    text_.shrink_to_fit();
+  }
+  if (entries_.capacity() > kKeptEntries) {
+    entries_.shrink_to_fit();
+  }
+}
+
+void Headers::add(std::string_view name, std::string_view value) {
+  if (text_.empty()) {
+    text_.reserve(kKeptText);
+    entries_.reserve(kKeptEntries);
+  }
+  entries_.push_back({.at = static_cast<std::uint32_t>(text_.size()),
+                      .name_size = static_cast<std::uint32_t>(name.size()),
+                      .value_size = static_cast<std::uint32_t>(value.size())});
+  for (const char c : name) {
+    text_ += lower(c);
+  }
+  text_ += value;
+}
+
+std::string_view Headers::get(std::string_view name) const {
+  for (const Entry& entry : entries_) {
+    if (name_of(entry) == name) {
+      return value_of(entry);
+    }
+  }
+  return {};
+}
+
+std::size_t Headers::count(std::string_view name) const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(entries_, [&](const Entry& entry) { return name_of(entry) == name; }));
+}
+
+std::vector<std::string_view> Headers::list(std::string_view name) const {
+  std::vector<std::string_view> elements;
+  each(name, [&](std::string_view rest) {
+    while (!rest.empty()) {
+      const std::size_t end = std::min(rest.find(','), rest.size());
+      if (const auto element = without_spaces(rest.substr(0, end)); !element.empty()) {
+        elements.push_back(element);
+      }
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+  });
+  return elements;
+}
+
+}  // namespace podsense::transport

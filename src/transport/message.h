@@ -1,0 +1,73 @@
+#pragma once
+
+/// One request and its answer as handlers see them.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "inference/context.h"
+#include "transport/headers.h"
+
+namespace podsense::transport {
+
+/// What stood in the place of a route's `{…}` segments, in their order, as it was sent.
+using PathValues = std::array<std::string_view, 2>;
+
+/// Read whole, decoded and within every limit. Lives until the answer is given.
+struct Request {
+  Method method = Method::kOther;
+  std::string method_name;  ///< as received
+  std::string target;       ///< as received
+  std::string_view path;    ///< of target, without query
+  std::string_view query;   ///< of target, after '?'
+  PathValues path_values;   ///< of target
+  Headers headers;
+  std::string body;
+  std::string id;         ///< X-Request-Id, taken or made
+  std::string_view peer;  ///< the client's address
+  std::uint16_t peer_port = 0;
+  inference::Context context;
+
+  /// `name`: in lower case. Empty: there is none.
+  [[nodiscard]] std::string_view header(std::string_view name) const { return headers.get(name); }
+};
+
+struct Response {
+  int status = 200;
+  std::string_view content_type = "application/json";  ///< static text; empty: no body
+  std::string body;
+  std::string_view static_body;  ///< instead of body, for embedded files
+  /// Sent behind `body`, from where they lie: what `tail_owner` keeps alive.
+  std::vector<std::span<const std::byte>> tail;
+  std::shared_ptr<const void> tail_owner;
+  MemoryBudget::Share memory;  ///< in which it is counted, where it is large
+  /// Written as they are: names and values must be free of CR and LF.
+  std::vector<std::pair<std::string_view, std::string>> headers;
+  std::string_view code = "OK";  ///< for the log: error_name or OK
+  std::string detail;            ///< for the log
+};
+
+/// Gives the answer: exactly once, on any thread.
+using Reply = std::move_only_function<void(Response)>;
+/// `request` stays alive until `reply` was called. Must not block.
+using Handler = std::function<void(Request& request, Reply reply)>;
+
+/// The one JSON shape of every error, with its status and Retry-After.
+Response error_response(const Error& error, std::string_view request_id);
+/// The same in the shape of the Open Inference Protocol, `{"error": "…"}`.
+Response oip_error_response(const Error& error);
+/// Below /v2 errors have the shape of that protocol.
+bool is_oip_path(std::string_view path);
+Response json_response(std::string body, int status = 200);
+std::string_view reason_phrase(int status);
+
+}  // namespace podsense::transport

@@ -1,0 +1,383 @@
+#include "transport/server.h"
+
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <ctime>
+#include <list>
+#include <thread>
+#include <utility>
+
+#include "base/crash.h"
+#include "base/log.h"
+#include "base/mutex.h"
+#include "protocol/identity.h"
+#include "transport/http1.h"
+#include "transport/places.h"
+#include "transport/worker.h"
+
+namespace podsense::transport {
+
+class Workers {
+ public:
+  Workers(const Clock& clock, const ServerOptions& options) {
+    for (unsigned i = 0; i < std::max(1U, options.threads); ++i) {
+      all_.push_back(std::make_unique<Worker>(clock, options.name, options.memory));
+    }
+  }
+  ~Workers() { stop(); }
+  Workers(const Workers&) = delete;
+  Workers& operator=(const Workers&) = delete;
+
+  /// Where a listener runs, and connections with a kept place.
+  Worker& first() { return *all_.front(); }
+  std::vector<std::unique_ptr<Worker>>& all() { return all_; }
+  void start() {
+    if (!std::exchange(started_, true)) {
+      for (auto& worker : all_) {
+        worker->start();
+      }
+    }
+  }
+  /// Nothing runs any more when this returns.
+  void stop() {
+    for (auto& worker : all_) {
+      worker->stop();
+    }
+    for (auto& worker : all_) {
+      worker->join();
+    }
+  }
+
+ private:
+  std::vector<std::unique_ptr<Worker>> all_;
+  bool started_ = false;
+};
+
+namespace {
+
+constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
+constexpr Duration kAcceptPause = std::chrono::milliseconds(20);
+/// What a handshake under way may need to end; a cluster's round trip is well below.
+constexpr Duration kHandshake = std::chrono::milliseconds(10);
+
+/// Has the kernel drop every SYN that comes to this listener. A client sends it again after a
+/// second, and finds the port closed; handshakes that are under way still end well.
+/// @source packet(7), SO_ATTACH_FILTER; RFC 9293 3.1: byte 13 of a TCP header holds SYN as bit 1
+void refuse_handshakes(int listener) {
+  std::array<sock_filter, 4> code{
+      {BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13), BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 2, 0, 1),
+       BPF_STMT(BPF_RET | BPF_K, 0), BPF_STMT(BPF_RET | BPF_K, 0xFFFFFFFF)}};
+  const sock_fprog program{.len = code.size(), .filter = code.data()};
+  if (::setsockopt(listener, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0) {
+    log::warning("listener_filter_refused", {{"errno", errno}});
+  }
+}
+
+/// What a connection costs by itself, with what it has read of a head; measured: resident memory of
+/// 1,000 to 7,000 idle ones.
+constexpr std::uint64_t kPlainBytes = 12U << 10U;
+constexpr std::uint64_t kTlsBytes = 40U << 10U;
+
+class ServerImpl final : public Server {
+ public:
+  /// `workers`: of another server; null: its own.
+  ServerImpl(ServerOptions options, std::shared_ptr<Workers> workers, const Router& router,
+             metrics::Registry& registry, const Clock& clock)
+      : state_(std::make_shared<ServerState>(std::move(options), router, registry, clock)),
+        options_(state_->options),
+        workers_(workers ? std::move(workers) : std::make_shared<Workers>(clock, options_)),
+        sessions_(options_.certificates),
+        places_({.most = options_.max_connections,
+                 .per_address = options_.max_connections_per_address,
+                 .kept = options_.kept_connections,
+                 .most_descriptor = options_.most_descriptor}) {
+    acceptor_.emplace(workers_->first().context());
+    reserve_ = open_reserve();
+  }
+  ~ServerImpl() override {
+    workers_->stop();
+    if (reserve_ >= 0) {
+      ::close(reserve_);
+    }
+  }
+  ServerImpl(const ServerImpl&) = delete;
+  ServerImpl& operator=(const ServerImpl&) = delete;
+
+  Result<void> listen() {
+    boost::system::error_code error;
+    const auto address = asio::ip::make_address(options_.host, error);
+    if (error) {
+      return fail(ErrorCode::kUnavailable, "'" + options_.host + "' is no IP address to listen on");
+    }
+    const Tcp::endpoint endpoint(address, options_.port);
+    acceptor_->open(endpoint.protocol(), error);
+    if (!error) {
+      acceptor_->set_option(Tcp::acceptor::reuse_address(true), error);
+      acceptor_->bind(endpoint, error);
+    }
+    if (!error) {
+      acceptor_->listen(4096, error);
+    }
+    if (error) {
+      return fail(ErrorCode::kUnavailable, "cannot listen on " + options_.host + ":" +
+                                               std::to_string(options_.port) + ": " +
+                                               error.message());
+    }
+    port_ = acceptor_->local_endpoint(error).port();
+    return {};
+  }
+
+  void start() override {
+    asio::co_spawn(
+        workers_->first().context(), accept_all(), [this](const std::exception_ptr& thrown) {
+          accepting_ = false;  // not before: one that was accepted may be on its way to `admit`
+          tell_idle();
+          if (thrown) {
+            log::error("accepting_ended_by_exception", {{"server", options_.name}});
+          }
+        });
+    workers_->start();
+  }
+  [[nodiscard]] std::uint16_t port() const override { return port_; }
+
+  void announce_close() override { state_->closing = true; }
+
+  void stop_accepting() override {
+    state_->closing = true;
+    state_->stopping = true;
+    asio::co_spawn(workers_->first().context(), close_listener(), [](const std::exception_ptr&) {
+      // `accept_all` ends when the listener does, and `wait_idle` waits for that.
+    });
+    for (auto& worker : workers_->all()) {
+      asio::post(worker->context(),
+                 [mine = worker.get(), state = state_] { mine->end_idle(*state); });
+    }
+  }
+
+  bool wait_idle(Duration timeout) override {
+    const Deadline deadline = Deadline::after(state_->clock.now(), timeout);
+    const MutexLock lock(idle_mutex_);
+    // Connections, not requests: one may have come whose first byte is not read yet.
+    while ((accepting_ || open_ > 0) && !deadline.passed(state_->clock.now())) {
+      idle_.wait_for(idle_mutex_, deadline.left(state_->clock.now()));
+    }
+    return state_->in_flight == 0;
+  }
+  [[nodiscard]] std::size_t in_flight() const override { return state_->in_flight; }
+
+ private:
+  asio::awaitable<void> accept_all() {
+    for (std::size_t next = 0;; ++next) {
+      Worker& worker = *workers_->all()[next % workers_->all().size()];
+      auto [error, socket] = co_await acceptor_->async_accept(worker.context(), kToken);
+      if (error && !acceptor_->is_open()) {
+        co_return;
+      }
+      if (error) {
+        refuse_accept(error);
+        asio::steady_timer pause(workers_->first().context(), kAcceptPause);
+        co_await pause.async_wait(kToken);
+        continue;
+      }
+      admit(worker, std::move(socket));
+      if (!acceptor_->is_open()) {
+        co_return;
+      }
+    }
+  }
+
+  /// A connection that the kernel has made and nobody has accepted is reset when the listener
+  /// closes: so no new one is begun, those on their way get a moment, and all are accepted.
+  asio::awaitable<void> close_listener() {
+    refuse_handshakes(acceptor_->native_handle());
+    asio::steady_timer moment(workers_->first().context(), kHandshake);
+    co_await moment.async_wait(kToken);
+    accept_rest();
+    boost::system::error_code ignored;
+    acceptor_->close(ignored);
+  }
+
+  void accept_rest() {
+    boost::system::error_code error;
+    acceptor_->non_blocking(true, error);
+    for (std::size_t next = 0; !error; ++next) {
+      Worker& worker = *workers_->all()[next % workers_->all().size()];
+      Tcp::socket socket = acceptor_->accept(worker.context(), error);
+      if (!error) {
+        admit(worker, std::move(socket));
+      }
+    }
+  }
+
+  void tell_idle() {
+    const MutexLock lock(idle_mutex_);
+    idle_.notify_all();
+  }
+
+  /// Out of descriptors the listener would spin on the same connection: the spare one is spent to
+  /// take it and to answer, so that the client learns at once.
+  void refuse_accept(const boost::system::error_code& error) {
+    state_->registry.connection_refused("descriptors");
+    log::error("accept_failed", {{"server", options_.name}, {"reason", error.message()}});
+    const bool exhausted = error == asio::error::no_descriptors ||
+                           error == boost::system::errc::too_many_files_open_in_system;
+    if (exhausted && reserve_ >= 0) {
+      ::close(reserve_);
+      const int refused = ::accept4(acceptor_->native_handle(), nullptr, nullptr, SOCK_CLOEXEC);
+      if (refused >= 0) {
+        answer_busy(refused);
+        ::close(refused);
+      }
+      reserve_ = open_reserve();
+    }
+  }
+
+  static int open_reserve() { return ::open("/dev/null", O_RDONLY | O_CLOEXEC); }
+
+  /// All that can be done for a connection for which there is no place: what it has sent is read,
+  /// so that closing resets nothing, and one packet says why.
+  void answer_busy(int socket) const {
+    if (sessions_.on()) {
+      return;  // it waits for a handshake
+    }
+    std::array<char, 4096> waste;
+    while (::recv(socket, waste.data(), waste.size(), MSG_DONTWAIT) > 0) {
+    }
+    const std::string text = busy_text();
+    [[maybe_unused]] const auto sent =
+        ::send(socket, text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    ::shutdown(socket, SHUT_WR);
+  }
+
+  static std::string busy_text() {
+    return http1_error_text(
+        error_response({.code = ErrorCode::kOverloaded,
+                        .message = "the server has as many connections as it takes"},
+                       protocol::new_request_id()));
+  }
+
+  [[nodiscard]] Error no_place(std::string_view reason) const {
+    if (reason == "per_address") {
+      return {.code = ErrorCode::kOverloaded,
+              .message = "this address has " +
+                         std::to_string(options_.max_connections_per_address) +
+                         " connections open, and no more are accepted"};
+    }
+    if (reason == "memory") {
+      return {.code = ErrorCode::kOverloaded,
+              .message = "the server is short of memory and takes no more connections now"};
+    }
+    return {.code = ErrorCode::kOverloaded,
+            .message = "the server has as many connections as it takes"};
+  }
+
+  /// @threads the first worker's
+  void admit(Worker& worker, Tcp::socket socket) {
+    boost::system::error_code error;
+    const Tcp::endpoint remote = socket.remote_endpoint(error);
+    const std::string peer = remote.address().to_string();
+    if (error) {
+      return;  // already gone
+    }
+    if (reserve_ < 0) {
+      reserve_ = open_reserve();
+    }
+    auto memory = MemoryBudget::share(options_.memory, MemoryUse::kConnections);
+    const bool has_memory = memory.grow_to(sessions_.on() ? kTlsBytes : kPlainBytes).has_value();
+    Place place = places_.enter(peer, socket.native_handle(), has_memory);
+    if (place.kind != Place::Kind::kOrdinary) {
+      state_->registry.connection_refused(place.reason);
+    }
+    if (place.kind == Place::Kind::kNone && workers_->first().end_oldest_kept(*state_)) {
+      place = places_.enter_kept(place.reason);  // a probe asks at once: who has not is no probe
+    }
+    if (place.kind == Place::Kind::kNone) {
+      return answer_busy(socket.native_handle());
+    }
+    // Those that are kept live on this thread, which can end them to make room.
+    const bool kept = place.kind == Place::Kind::kKept;
+    Worker& home = kept ? workers_->first() : worker;
+    if (kept && &home != &worker) {
+      const Tcp protocol = socket.local_endpoint(error).protocol();
+      socket = Tcp::socket(home.context(), protocol, socket.release());
+    }
+    TlsSession tls = sessions_.make(socket.native_handle());
+    if (sessions_.on() && !tls) {
+      places_.leave(place, peer);
+      return state_->registry.connection_refused("memory");
+    }
+    ++open_;
+    socket.set_option(Tcp::no_delay(true), error);
+    socket.non_blocking(true, error);
+    auto connection = std::make_shared<Connection>(
+        ByteStream(std::move(socket), std::move(tls)), Peer{.address = peer, .port = remote.port()},
+        state_, home.state(), std::move(memory),
+        kept ? std::optional(no_place(place.reason)) : std::nullopt);
+    asio::co_spawn(home.context(), home.serve(std::move(connection)),
+                   [this, peer, place](const std::exception_ptr& thrown) {
+                     places_.leave(place, peer);
+                     if (--open_ == 0 && state_->stopping) {
+                       tell_idle();
+                     }
+                     if (thrown) {
+                       log::error("connection_ended_by_exception", {{"server", options_.name}});
+                     }
+                   });
+  }
+
+  [[nodiscard]] std::shared_ptr<Workers> workers() const override { return workers_; }
+
+  const std::shared_ptr<ServerState> state_;
+  const ServerOptions& options_;
+  const std::shared_ptr<Workers> workers_;
+  TlsSessions sessions_;                   // used by the first worker
+  std::optional<Tcp::acceptor> acceptor_;  // on the first worker
+  std::uint16_t port_ = 0;
+  int reserve_ = -1;
+  std::atomic<std::size_t> open_{0};
+  std::atomic<bool> accepting_{true};
+  Places places_;
+  Mutex idle_mutex_;
+  CondVar idle_;
+};
+
+}  // namespace
+
+namespace {
+
+Result<std::unique_ptr<Server>> listening(std::unique_ptr<ServerImpl> server) {
+  if (auto listens = server->listen(); !listens) {
+    return fail(std::move(listens.error()));
+  }
+  return server;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Server>> Server::create(ServerOptions options, const Router& router,
+                                               metrics::Registry& registry, const Clock& clock) {
+  return listening(
+      std::make_unique<ServerImpl>(std::move(options), nullptr, router, registry, clock));
+}
+
+Result<std::unique_ptr<Server>> Server::create_beside(Server& other, ServerOptions options,
+                                                      const Router& router,
+                                                      metrics::Registry& registry,
+                                                      const Clock& clock) {
+  return listening(
+      std::make_unique<ServerImpl>(std::move(options), other.workers(), router, registry, clock));
+}
+
+}  // namespace podsense::transport

@@ -103,8 +103,9 @@ test-loki: setup-test golden ## The LogQL of dashboard and documentation against
 	$(call build,release,podsense)
 	@PODSENSE_TEST_LOKI=build ctest --preset release -R '^monitoring_loki' --output-on-failure
 
-conformance: setup-test ## Ask the release with other people's clients: tritonclient, KServe, perf_analyzer, grpcurl, Envoy …
-	$(call build,release,podsense)
+conformance: setup-test ## Ask the release with other people's clients: gRPC's own, tritonclient, KServe, perf_analyzer, grpcurl, Envoy …
+	@scripts/setup.sh --conformance
+	$(call build,release,podsense grpc_interop_server)
 	@ctest --preset release -C Conformance -L conformance -j 1 --output-junit conformance.xml
 
 fuzz: setup-test ## Run each fuzz target for FUZZ_SECONDS (FUZZ)

@@ -204,6 +204,7 @@ class TritonGrpc(ConformanceCase):
             self.assertIsNone(error)
             self.assertEqual(result.get_response().id, str(i))
             np.testing.assert_array_equal(result.as_numpy("y"), ROWS + i + 1)
+            self.assertTrue(result.get_response().parameters["triton_final_response"].bool_param)
         self.client.stop_stream()
 
     def test_a_deadline_that_cannot_be_met(self):

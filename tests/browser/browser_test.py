@@ -445,6 +445,34 @@ def docs_list_every_endpoint(page):
     page.browser.until("document.querySelector('#get-version').textContent.includes('200')", "a try")
 
 
+def ask_by_grpc_web(page, base):
+    """ServerReady; the answer's bytes: a message, then trailers as a frame of its own."""
+    page.browser.run("""
+      window.answered = null;
+      fetch(arguments[0] + "/inference.GRPCInferenceService/ServerReady", {
+        method: "POST", body: new Uint8Array(5),
+        headers: {"Content-Type": "application/grpc-web+proto", "X-Grpc-Web": "1"},
+      }).then(async (answer) => {
+        window.answered = {type: answer.headers.get("content-type"),
+                           bytes: [...new Uint8Array(await answer.arrayBuffer())]};
+      }, (error) => { window.answered = {type: String(error), bytes: []}; });""", base)
+    answered = page.browser.until("window.answered", "an answer to gRPC-Web")
+    check(answered["type"] == "application/grpc-web+proto", answered)
+    bytes_ = bytes(answered["bytes"])
+    check(bytes_[:8] == bytes([0, 0, 0, 0, 2, 8, 1, 0x80]), bytes_)  # ready: true
+    check(bytes_[12:].replace(b" ", b"") == b"grpc-status:0\r\n", bytes_)
+
+
+@test
+def grpc_web_is_answered_on_the_pages_own_port_and_to_another_origin(page):
+    page.load()
+    ask_by_grpc_web(page, page.base)
+    if page.options.other_grpc:
+        page.browser.open(page.base + "/livez")  # an origin without the page's policy
+        ask_by_grpc_web(page, page.options.other_grpc)
+        page.browser.console()  # what is no page has no icon: not looked for
+
+
 @test
 def a_key_is_asked_for_and_kept_for_the_tab(page):
     page.load(base=page.options.keyed)
@@ -499,6 +527,7 @@ def main():
     parser.add_argument("--base", required=True, help="the server, e.g. http://127.0.0.1:8080")
     parser.add_argument("--keyed", default="", help="a server that asks for keys")
     parser.add_argument("--key", default="", help="one that it takes")
+    parser.add_argument("--other-grpc", default="", help="gRPC's port of a server that takes the first one's origin")
     parser.add_argument("--detector", default="", help="a server with one detector, tiny/detect_yolov8.onnx")
     parser.add_argument("--image", required=True, help="a photograph")
     parser.add_argument("--expect-label", required=True, help="part of a label among its first five")

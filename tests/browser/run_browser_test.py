@@ -28,17 +28,19 @@ def main() -> int:
             (detector / "model.yaml").write_text(
                 "task: object-detection\nlabels: [cat, dog]\npreprocess: {scale: 1}\n")
             with Server() as server, Server("--auth-api-keys", keys.name) as keyed, \
-                    Server(models=Path(folder)) as detecting:
-                return test(server, keyed, key, detecting)
+                    Server(models=Path(folder)) as detecting, \
+                    Server("--cors-origins", f"http://127.0.0.1:{server.http_port}") as other:
+                return test(server, keyed, key, detecting, other)
 
 
-def test(server, keyed, key, detecting) -> int:
+def test(server, keyed, key, detecting, other) -> int:
     return subprocess.run(
         [sys.executable, HERE / "browser_test.py", "--base", f"http://127.0.0.1:{server.http_port}",
          "--detector", f"http://127.0.0.1:{detecting.http_port}",
+         "--other-grpc", f"http://127.0.0.1:{other.grpc_port}",
          "--keyed", f"http://127.0.0.1:{keyed.http_port}", "--key", key,
          "--image", GOLDEN / "photos/imagenet_04_949.jpg", "--expect-label", "strawberry",
-         "--screenshots", sys.argv[1]], check=False).returncode
+         "--screenshots", *sys.argv[1:]], check=False).returncode
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 """Do idle and slow clients cost the others anything?
 
     bench/connections.py [--idle 10000] [--slow 1000] [--load 0.2] [--seconds 6] [--rounds 12] [--json FILE]
+    bench/connections.py --http2 [--idle 10000]       memory alone, of idle connections that speak HTTP/2
 
 Two servers of the same kind: of one nobody else wants anything, the other holds --idle connections and
 --slow slow ones: a third send their headers byte by byte, a third their body, a third do not read what
@@ -33,6 +34,37 @@ READ = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 100
 KEYS = ("p50", "p90", "p99")
 FLAGS = ("--header-timeout", "10m", "--body-timeout", "10m", "--write-timeout", "10m", "--idle-timeout", "10m",
          "--max-connections", "65536", "--access-log", "off")
+
+
+# HTTP/2: the preface with empty SETTINGS, and GET /livez (HPACK: :method, :scheme, :path, :authority).
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04\x00" + bytes(4)
+SETTINGS_ACK = bytes(3) + b"\x04\x01" + bytes(4)
+HEADERS = b"\x82\x86\x44\x06/livez\x41\x01x"
+AGAIN = b"\x82\x86\xbf\xbe"  # the same by the entries that the first one made
+REQUESTS = 20
+
+
+def http2_memory(idle: int) -> None:
+    """KiB resident a connection, when new and after some requests."""
+    with Podsense(MODELS, *FLAGS) as server:
+        empty = server.resident_mib()
+        clients = [Crowd.connect(server.port, n) for n in range(idle)]
+        for client in clients:
+            client.sendall(PREFACE)
+        for client in clients:
+            client.recv(4096)
+            client.sendall(SETTINGS_ACK)
+        new = server.resident_mib()
+        for client in clients:
+            for number in range(REQUESTS):
+                head = AGAIN if number else HEADERS
+                client.sendall(len(head).to_bytes(3) + b"\x01\x05" + (2 * number + 1).to_bytes(4) + head)
+                client.recv(4096)
+        used = server.resident_mib()
+        for client in clients:
+            client.close()
+    print(f"{idle} connections of HTTP/2: {(new - empty) * 1024 / idle:.1f} KiB resident each, "
+          f"{(used - empty) * 1024 / idle:.1f} after {REQUESTS} requests")
 
 
 class Crowd:
@@ -77,6 +109,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=6)
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--json", type=Path, help="write every figure here")
+    parser.add_argument("--http2", action="store_true", help="the memory of idle HTTP/2 connections alone")
     options = parser.parse_args()
     others = Others()
     if options.rounds < 2:
@@ -85,6 +118,8 @@ def main() -> None:
     if most < options.idle + options.slow + 100:
         parser.error(f"{most} descriptors are allowed (ulimit -Hn); raise it or ask for fewer connections")
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    if options.http2:
+        return http2_memory(options.idle)
     target = ["/predict-single", "-m", "POST", "-T", "application/json", "-d", ROW]
     rounds: list[dict] = []
     with Podsense(MODELS, *FLAGS) as alone, Podsense(MODELS, *FLAGS) as crowded:

@@ -5,14 +5,15 @@
 
 What is compared, each pair in turn, round by round, so that a drift of the machine meets both:
   image   1x3x224x224 floats by gRPC (raw contents) and by REST (binary data) over a bare ONNX Runtime
-          loop on the same model; the clients are ghz and wrk, and share the cores
-  grpc    20 floats by gRPC over a bare grpc++ callback server (bench/grpc_echo) that answers with
-          messages of the same sizes; the same ghz, the same flags
+          loop on the same model; the clients are podsense load and wrk, and share the cores
+  grpc    20 floats by gRPC, 4 connections x 32 streams, over a bare grpc++ callback server (bench/grpc_echo)
+          that answers with messages of the same sizes; the same client, the same flags
+  http2   20 floats as JSON over HTTP/2, 4 connections x 32 streams, over HTTP/1.1 with 128 connections
   rest    20 floats as JSON and as binary data over nginx's static `return 200`; the same wrk
 CPU a request is what the server itself used, from the kernel: on a small machine the client takes most of
 the time, and hides what a server costs.
 
-Needs ghz (scripts/go-tool.sh), wrk and nginx, build/release/podsense, build/bench/{bare_loop,grpc_echo} and
+Needs wrk and nginx, build/release/podsense, build/bench/{bare_loop,grpc_echo} and
 build/models: `make bench-protocol` brings all of it. Load goes to loopback only.
 """
 
@@ -25,7 +26,18 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from compare import CORES, MODELS, ROOT, Nginx, Podsense, describe_machine, middle, only, wrk
+from compare import (
+    CORES,
+    MODELS,
+    PODSENSE,
+    ROOT,
+    Nginx,
+    Podsense,
+    describe_machine,
+    middle,
+    only,
+    wrk,
+)
 
 ECHO = ROOT / "build/bench/grpc_echo"
 BARE_LOOP = ROOT / "build/bench/bare_loop"
@@ -52,24 +64,6 @@ def floats(count: int) -> bytes:
     return struct.pack(f"<{count}f", *(0.37 * (i % 20) - 3 for i in range(count)))
 
 
-def varint(value: int) -> bytes:
-    out = b""
-    while value >= 0x80:
-        out += bytes([value & 0x7F | 0x80])
-        value >>= 7
-    return out + bytes([value])
-
-
-def field(number: int, data: bytes) -> bytes:
-    return varint(number << 3 | 2) + varint(len(data)) + data
-
-
-def grpc_message(model: str, name: str, shape: list[int], data: bytes) -> bytes:
-    """A ModelInferRequest with raw contents."""
-    tensor = field(1, name.encode()) + field(2, b"FP32") + field(3, b"".join(map(varint, shape)))
-    return field(1, model.encode()) + field(5, tensor) + field(7, data)
-
-
 def rest_body(name: str, shape: list[int], data: bytes) -> tuple[bytes, int]:
     """JSON with binary data behind it, and where the JSON ends."""
     head = json.dumps({"inputs": [{"name": name, "shape": shape, "datatype": "FP32",
@@ -79,28 +73,26 @@ def rest_body(name: str, shape: list[int], data: bytes) -> tuple[bytes, int]:
 
 
 class Clients:
-    """ghz and wrk, with what they send in files."""
+    """podsense load and wrk, with what wrk sends in files."""
 
     def __init__(self, folder: str, seconds: float):
         self.folder = Path(folder)
         self.seconds = seconds
-        self.ghz_path = subprocess.run([ROOT / "scripts/go-tool.sh", "ghz"], check=True, text=True,
-                                       capture_output=True).stdout.strip()
 
-    def ghz(self, port: int, message: bytes, connections: int, workers: int) -> float:
-        """Requests a second that were answered well; an error ends the run. Calls that the end of the
-        time cut off are no errors."""
-        data = self.folder / "message"
-        data.write_bytes(message)
+    def load(self, url: str, workers: int, *arguments: object) -> float:
+        """Requests a second that were answered well; an error ends the run."""
         out = subprocess.run(
-            [self.ghz_path, "--insecure", "-i", ROOT / "proto", "--proto", "inference/grpc_service.proto", "--call",
-             "inference.GRPCInferenceService/ModelInfer", "-B", data, "-c", str(workers), "--connections",
-             str(connections), "-z", f"{self.seconds:g}s", "--duration-stop", "wait", "-O", "json",
-             f"127.0.0.1:{port}"], check=True, capture_output=True, text=True).stdout
+            [PODSENSE, "load", url, "-c", str(workers), "-z", f"{self.seconds:g}s", *map(str, arguments),
+             "--json", "-", "--quiet"], check=True, capture_output=True, text=True).stdout
         report = json.loads(out)
-        if report["statusCodeDistribution"].keys() != {"OK"}:
-            raise SystemExit(f"ghz: {report['statusCodeDistribution']} {report.get('errorDistribution')}")
-        return report["count"] / (report["total"] / 1e9)
+        if report["requests"]["failed"]:
+            raise SystemExit(f"{url}: {report['requests']}")
+        return report["rates"]["achieved"]
+
+    def grpc(self, port: int, model: str, workers: int, streams: int) -> float:
+        """By messages with raw contents of the model's shapes, `streams` calls at a time on a connection."""
+        return self.load(f"grpc://127.0.0.1:{port}", workers, "--oip", "binary", "--model", model, "--streams",
+                         streams)
 
     def wrk(self, port: int, path: str, body: bytes, connections: int, head: int | None = None) -> float:
         data = self.folder / "body"
@@ -131,11 +123,11 @@ def compare_images(folder: str, clients: Clients, rounds: int) -> dict[str, list
     rows: dict[str, list[dict]] = {}
     shape, data = [1, 3, 224, 224], floats(IMAGE_FLOATS)
     body, head = rest_body("image", shape, data)
-    message = grpc_message("efficientnet-lite0", "image", shape, data)
     with Podsense(only(folder, "efficientnet-lite0")) as server:
         version = newest("efficientnet-lite0")
         for _ in range(rounds):
-            ours = {"gRPC, raw contents": measured(server.process, clients.ghz, server.grpc, message, 2, 2 * CORES),
+            ours = {"gRPC, raw contents": measured(server.process, clients.grpc, server.grpc,
+                                                   "efficientnet-lite0", 2 * CORES, CORES),
                     "REST, binary data": measured(server.process, clients.wrk, server.port,
                                                   "/v2/models/efficientnet-lite0/infer", body, 2 * CORES, head)}
             out = subprocess.run([BARE_LOOP, version, "-", str(CORES), str(clients.seconds)], check=True,
@@ -154,12 +146,24 @@ def newest(model: str) -> Path:
 
 
 def compare_grpc(clients: Clients, rounds: int) -> list[dict]:
-    message = grpc_message("random-forest", "features", [1, 20], floats(20))
     rows = []
     with Podsense(MODELS) as server, Echo() as echo:
         for _ in range(rounds):
-            ours = measured(server.process, clients.ghz, server.grpc, message, 4, 32)
-            theirs = measured(echo.process, clients.ghz, echo.grpc, message, 4, 32)
+            ours = measured(server.process, clients.grpc, server.grpc, "random-forest", 128, 32)
+            theirs = measured(echo.process, clients.grpc, echo.grpc, "random-forest", 128, 32)
+            rows.append(with_ratio(ours, theirs["rate"], clients.seconds, theirs["cpu"]))
+    return rows
+
+
+def compare_http2(clients: Clients, rounds: int) -> list[dict]:
+    body = json.dumps({"features": [round(0.37 * i - 3, 2) for i in range(20)]})
+    rows = []
+    with Podsense(MODELS) as server:
+        url = f"http://127.0.0.1:{server.port}/predict-single"
+        post = ("-m", "POST", "-T", "application/json", "-d", body)
+        for _ in range(rounds):
+            ours = measured(server.process, clients.load, url, 128, *post, "--http2", "--streams", 32)
+            theirs = measured(server.process, clients.load, url, 128, *post)
             rows.append(with_ratio(ours, theirs["rate"], clients.seconds, theirs["cpu"]))
     return rows
 
@@ -193,7 +197,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=6)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", choices=("image", "grpc", "rest"), help="one part of it")
+    parser.add_argument("--only", choices=("image", "grpc", "http2", "rest"), help="one part of it")
     parser.add_argument("--json", type=Path, help="write every figure here")
     arguments = parser.parse_args()
     for needed in (ECHO, BARE_LOOP, MODELS):
@@ -206,6 +210,7 @@ def main() -> None:
         clients = Clients(folder, arguments.seconds)
         parts = {"image": lambda: compare_images(folder, clients, arguments.rounds),
                  "grpc": lambda: compare_grpc(clients, arguments.rounds),
+                 "http2": lambda: compare_http2(clients, arguments.rounds),
                  "rest": lambda: compare_rest(clients, arguments.rounds)}
         for name, part in parts.items():
             if arguments.only in (None, name):
@@ -218,7 +223,10 @@ def main() -> None:
     for form, rows in figures.get("image", {}).items():
         print_row(f"1×3×224×224 floats, int8 EfficientNet-Lite0, {form}", "bare ONNX Runtime loop", rows)
     if "grpc" in figures:
-        print_row("20 floats, random forest, gRPC, 32 calls in flight", "bare grpc++ echo", figures["grpc"])
+        print_row("20 floats, random forest, gRPC, 4 connections x 32 streams", "bare grpc++ echo", figures["grpc"])
+    if "http2" in figures:
+        print_row("20 floats, random forest, JSON over HTTP/2, 4 connections x 32 streams",
+                  "HTTP/1.1, 128 connections", figures["http2"])
     for form, rows in figures.get("rest", {}).items():
         print_row(f"20 floats, random forest, REST, {form}, 32 connections", "nginx `return 200`", rows)
     if arguments.json:

@@ -27,7 +27,7 @@ build_packages=(
 )
 test_packages=(
   clang-tidy-19 clang-format-19 libbenchmark-dev
-  chromium chromium-driver fonts-dejavu-core file git procps prometheus strace
+  chromium chromium-driver fonts-dejavu-core file fish git mandoc procps prometheus strace zsh
 )
 
 bench_packages=(libbenchmark-dev nginx-light wrk)

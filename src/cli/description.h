@@ -26,6 +26,8 @@ struct FlagText {
   [[nodiscard]] std::vector<std::string> choices() const;
 };
 
+/// Of a positional that is a command and perhaps its subcommand.
+inline constexpr const char* kCommandValue = "COMMAND";
 /// Of the rows that name commands, in the overview.
 inline constexpr const char* kCommandsGroup = "Commands";
 
@@ -54,6 +56,6 @@ std::string overview_man_page(std::span<const Description> commands, std::string
 
 enum class Shell { kBash, kZsh, kFish };
 /// A script for the shell that completes commands, flags, choices and files.
-std::string completion_script(Shell shell, std::span<const Description> commands);
+std::string completion_script(Shell shell, std::span<const Description> described);
 
 }  // namespace podsense::cli

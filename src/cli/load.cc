@@ -39,7 +39,9 @@ struct MergeFlags {
 
 void add_merge_flags(CLI::App& app, MergeFlags& flags) {
   app.option_defaults()->group("Flags");
-  app.add_option("file", flags.files, "what --json wrote, two files at least")->required();
+  app.add_option("file", flags.files, "what --json wrote, two files at least")
+      ->type_name("FILE")
+      ->required();
   app.add_option("--json", flags.output.json, "the merged report as JSON; - for standard output")
       ->type_name("FILE");
   app.add_option("--csv", flags.output.csv, "the run over time; - for standard output")

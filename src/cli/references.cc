@@ -63,7 +63,8 @@ struct ManFlags {
 };
 void add_flags(CLI::App& app, ManFlags& flags) {
   app.option_defaults()->group("Flags");
-  app.add_option("command", flags.command, "of this command; nothing: of the program itself");
+  app.add_option("command", flags.command, "of this command; nothing: of the program itself")
+      ->type_name(kCommandValue);
   app.add_option("--output", flags.output, "write all pages into this folder")->type_name("DIR");
 }
 

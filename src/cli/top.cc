@@ -123,7 +123,8 @@ struct TopFlags {
 
 void add_flags(CLI::App& app, TopFlags& flags) {
   app.option_defaults()->group("Flags");
-  app.add_option("pods", flags.pods, "host:port of each pod's admin port (localhost:8000)");
+  app.add_option("pods", flags.pods, "host:port of each pod's admin port (localhost:8000)")
+      ->type_name("HOST:PORT");
   add_duration(app, "--interval", flags.interval,
                {.low = std::chrono::milliseconds(100), .high = std::chrono::hours(1)},
                "between frames (2s)");

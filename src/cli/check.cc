@@ -119,12 +119,26 @@ std::string sharing(const model::Model& model) {
   return verdict ? "requests share runs" : "each request runs alone: " + verdict.error().message;
 }
 
+/// Says what went wrong on stderr, and where JSON was asked for, there too.
+/// @param what  begins the JSON object: "url":"…"
+int report_failure(const Error& error, const std::string& what, bool json) {
+  if (json) {
+    std::string out = R"({"ok":false,)" + what + R"(,"error":)";
+    append_json_string(out, error.message);
+    std::cout << out << "}\n";
+  }
+  const int code = report_error(kName, error);
+  return json && !output_written(kName) ? 1 : code;
+}
+
 int check_url(const std::string& url, const http::ProbeOptions& options, bool json) {
   const auto answer = http::probe(url, options);
   if (!answer) {
     Error error = answer.error();
     error.message = url + ": " + error.message;
-    return report_error(kName, error);
+    std::string what = R"("url":)";
+    append_json_string(what, url);
+    return report_failure(error, what, json);
   }
   const bool good = answer->status >= 200 && answer->status < 300;
   if (json) {
@@ -241,7 +255,7 @@ int check_models(const std::string& root, const std::vector<std::string>& custom
                  const std::string& hashes, bool json) {
   const auto report = open_models(root, custom_ops);
   if (!report) {
-    return report_error(kName, report.error());
+    return report_failure(report.error(), R"("models":[])", json);
   }
   if (!hashes.empty()) {
     if (const auto written = write_hashes(report->rows, hashes); !written) {
@@ -264,7 +278,8 @@ struct CheckFlags {
 
 void add_flags(CLI::App& app, CheckFlags& flags) {
   app.option_defaults()->group("Flags");
-  app.add_option("url", flags.url, "http[s]://host[:port]/path; exit code 0 when it answers 2xx");
+  app.add_option("url", flags.url, "http[s]://host[:port]/path; exit code 0 when it answers 2xx")
+      ->type_name("URL");
   app.add_option("--models", flags.models,
                  "a model repository: exit code 0 when every version can be served")
       ->type_name("DIR");

@@ -47,15 +47,45 @@ std::string written(Duration duration) {
   return std::to_string(duration.count()) + (duration == Duration::zero() ? "" : "ns");
 }
 
+/// The first word that looks like a flag and is none of the command's; nullptr: there is none.
+const std::string* unknown_flag(const std::vector<std::string>& words) {
+  const auto found = std::ranges::find_if(words, [](const std::string& word) {
+    return word.size() > 1 && word.starts_with('-') && word != "--";
+  });
+  return found == words.end() ? nullptr : &*found;
+}
+
+/// What was not understood, and the nearest flag that there is.
+std::string unexpected_word(const CLI::App& app) {
+  const std::vector<std::string> words = app.remaining();
+  const std::string* const flag = unknown_flag(words);
+  if (flag == nullptr) {
+    return "unexpected argument '" + (words.empty() ? std::string() : words.front()) + "'; see " +
+           app.get_name() + " --help";
+  }
+  const std::string name = flag->substr(0, flag->find('='));
+  std::vector<std::string_view> known;
+  for (const CLI::Option* option : app.get_options()) {
+    known.insert(known.end(), option->get_lnames().begin(), option->get_lnames().end());
+  }
+  const std::size_t dashes = name.find_first_not_of('-');
+  const std::string_view near =
+      dashes == name.npos ? std::string_view() : nearest_name(name.substr(dashes), known);
+  return "unknown flag '" + name + "'; " +
+         (near.empty() ? "see " + app.get_name() + " --help"
+                       : "did you mean --" + std::string(near) + "?");
+}
+
 std::string message_of(const CLI::App& app, const CLI::ParseError& error,
                        const std::function<std::string(const CLI::App&)>& unexpected) {
   std::string message = error.what();
-  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
-    if (unexpected) {
-      return unexpected(app);
-    }
-    const auto words = app.remaining();
-    message = "unexpected argument '" + (words.empty() ? std::string() : words.front()) + "'";
+  // A flag that is unknown explains more than the argument that is missing beside it.
+  const bool strange = dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr ||
+                       (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr &&
+                        unknown_flag(app.remaining()) != nullptr);
+  if (strange) {
+    std::string more = unexpected ? unexpected(app) : std::string();
+    return more.empty() ? unexpected_word(app) : more;
   }
   std::ranges::replace(message, '\n', ' ');
   return message + "; see " + app.get_name() + " --help";

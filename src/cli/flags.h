@@ -52,7 +52,8 @@ Duration duration_in(const std::string& names, const std::string& text, Duration
 
 /// Parses; -h, --help, -v and --version are answered here, and so is what is wrong: in one line on
 /// stderr that begins with the command's name. The exit code where the command is done with that.
-/// @param unexpected  says more of a flag or word that the command does not know; may be empty
+/// @param unexpected  says more of a flag or word that the command does not know, or nothing; may
+///                    be empty
 std::optional<int> parse(CLI::App& app, std::vector<std::string> arguments,
                          const std::function<std::string(const CLI::App&)>& unexpected = {});
 /// -h, --help, -v and --version; `parse` adds them.

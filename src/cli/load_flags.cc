@@ -27,7 +27,8 @@ void add_target(CLI::App& app, LoadFlags& flags) {
   load::Options& options = flags.options;
   app.option_defaults()->group("Target");
   app.add_option("url", flags.positional,
-                 "http[s]://HOST[:PORT][/PATH], grpc[s]://HOST[:PORT]; placeholders as in bodies");
+                 "http[s]://HOST[:PORT][/PATH], grpc[s]://HOST[:PORT]; placeholders as in bodies")
+      ->type_name("URL");
   app.add_option("--host", flags.host, "the same as a flag")->type_name("URL");
   app.add_option("--target", flags.targets,
                  "one of several targets, each with its share of the requests by WEIGHT (1) and a "
@@ -409,17 +410,7 @@ std::string unexpected_load_flag(const CLI::App& app) {
   if (const auto here = instead_of(name); !here.empty()) {
     return "unknown flag '" + name + "'; here: " + std::string(here);
   }
-  std::vector<std::string> known;
-  for (const CLI::Option* option : app.get_options()) {
-    const auto& names = option->get_lnames();
-    known.insert(known.end(), names.begin(), names.end());
-  }
-  const std::vector<std::string_view> candidates(known.begin(), known.end());
-  const std::string_view nearest =
-      nearest_name(name.substr(name.find_first_not_of('-')), candidates);
-  return "unknown flag '" + name + "'; " +
-         (nearest.empty() ? "see podsense load --help"
-                          : "did you mean --" + std::string(nearest) + "?");
+  return {};
 }
 
 Result<std::vector<load::Threshold>> to_thresholds(const std::vector<std::string>& texts) {

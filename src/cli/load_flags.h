@@ -42,7 +42,7 @@ std::vector<std::string> load_words(std::span<const char* const> arguments);
 void add_load_flags(CLI::App& app, LoadFlags& flags);
 /// @errors kInvalidArgument names the flag
 Result<load::Options> to_options(LoadFlags& flags, const CLI::App& app);
-/// What may have been meant by a word that is no flag here.
+/// What may have been meant by a word that is no flag here; empty: nothing is known of it.
 std::string unexpected_load_flag(const CLI::App& app);
 
 /// "METRIC OP VALUE" of each --fail-if. @errors kInvalidArgument

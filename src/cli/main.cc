@@ -61,18 +61,40 @@ int unknown(std::string_view name) {
   return 2;
 }
 
-int help(std::span<const char* const> arguments) {
-  if (arguments.empty()) {
+/// A flag in the place of a command: which command has it?
+int flag_without_command(std::string_view word) {
+  const std::string_view name = word.substr(0, word.find('='));
+  std::cerr << "podsense: '" << name << "' comes before any command";
+  for (const Description& command : describe_all()) {
+    if (std::ranges::any_of(command.flags, [name](const FlagText& flag) {
+          return std::ranges::find(flag.names, name) != flag.names.end();
+        })) {
+      std::cerr << "; did you mean podsense " << command.name << " " << name << "?";
+      break;
+    }
+  }
+  std::cerr << "; see podsense help\n";
+  return 2;
+}
+
+/// @param words  of a command and its own subcommand
+int help(std::span<const char* const> words) {
+  const auto asks = [&words](std::string_view one) { return words.front() == one; };
+  if (words.empty() || asks("help") || asks("--help") || asks("-h")) {
     std::cout << overview();
     return output_written("podsense") ? 0 : 1;
   }
-  const Command* const command = find(arguments[0]);
-  if (command == nullptr) {
-    return unknown(arguments[0]);
+  std::string name;
+  for (const std::string_view word : words) {
+    name.append(name.empty() ? "" : " ").append(word);
   }
-  std::vector<const char*> words(arguments.begin() + 1, arguments.end());
-  words.push_back("--help");
-  return command->run(words);
+  const auto all = describe_all();
+  const auto found = std::ranges::find(all, name, &Description::name);
+  if (found == all.end()) {
+    return unknown(name);
+  }
+  std::cout << help_text(*found, help_columns());
+  return output_written("podsense") ? 0 : 1;
 }
 
 int run(std::span<const char* const> arguments) {
@@ -90,6 +112,9 @@ int run(std::span<const char* const> arguments) {
   }
   if (name == server::kTrialCommand) {
     return server::run_trial(rest);
+  }
+  if (name.starts_with('-')) {
+    return flag_without_command(name);
   }
   const Command* const command = find(name);
   return command == nullptr ? unknown(name) : command->run(rest);

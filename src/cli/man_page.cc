@@ -46,20 +46,23 @@ std::string roff(std::string_view text) {
 
 void append_text(std::string& out, std::string_view text) {
   bool example = false;
+  bool paragraph = false;  // before the next line, unless it is the first
+  bool first = true;
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('\n'), text.size());
     const std::string_view line = text.substr(0, end);
     text = text.substr(std::min(end + 1, text.size()));
-    const bool indented = line.starts_with(' ');
-    if (indented != example) {
-      out += indented ? ".PP\n.nf\n" : ".fi\n";
-      example = indented;
-    }
     if (line.empty()) {
-      out += ".PP\n";
-    } else {
-      out += roff(line) + "\n";
+      paragraph = true;
+      continue;
     }
+    const bool indented = line.starts_with(' ');
+    out += example && (!indented || paragraph) ? ".fi\n" : "";
+    out += !first && (paragraph || (indented && !example)) ? ".PP\n" : "";
+    out += indented && (!example || paragraph) ? ".nf\n" : "";
+    out += roff(line) + "\n";
+    example = indented;
+    paragraph = first = false;
   }
   if (example) {
     out += ".fi\n";
@@ -83,7 +86,11 @@ std::string page_head(const std::string& name, std::string_view summary, std::st
 std::string man_page(const Description& description, std::string_view version) {
   const std::string name = "podsense-" + title(description.name);
   std::string out = page_head(name, description.summary, version);
-  out += ".SH SYNOPSIS\n.B podsense " + roff(description.name) + "\n[flags]\n";
+  out += ".SH SYNOPSIS\n.B podsense " + roff(description.name) + "\n";
+  for (const FlagText& flag : description.flags) {
+    out += flag.is_positional() ? "[\\fI" + roff(flag.names.front()) + "\\fR]\n" : "";
+  }
+  out += "[flags]\n";
   if (!description.text.empty()) {
     out += ".SH DESCRIPTION\n";
     append_text(out, description.text);
@@ -101,7 +108,8 @@ std::string man_page(const Description& description, std::string_view version) {
     for (const std::string& one : flag.names) {
       names += (names.empty() ? "" : ", ") + ("\\fB" + roff(one) + "\\fR");
     }
-    out += names + (flag.value.empty() ? "" : " \\fI" + roff(flag.value) + "\\fR") + "\n";
+    const bool valued = !flag.value.empty() && !flag.is_positional();
+    out += names + (valued ? " \\fI" + roff(flag.value) + "\\fR" : "") + "\n";
     out += roff(flag.help) + "\n";
   }
   if (!description.footer.empty()) {

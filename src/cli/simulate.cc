@@ -3,6 +3,7 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -50,24 +51,20 @@ struct HpaFlags {
   std::string version{foresight::version_name(foresight::kNewestVersion)};
   bool explain = false;
   foresight::SnapshotOptions snapshot;
-  std::int32_t replicas = -1;
+  std::optional<std::int32_t> replicas;
   double tolerance = 0.1;
-  double downscale_stabilization = 300;
-  double cpu_initialization_period = 300;
-  double initial_readiness_delay = 30;
+  Duration downscale_stabilization = std::chrono::minutes(5);
+  Duration cpu_initialization_period = std::chrono::minutes(5);
+  Duration initial_readiness_delay = std::chrono::seconds(30);
 };
-
-Duration seconds(double count) {
-  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(count));
-}
 
 foresight::Settings settings_of(const HpaFlags& flags, foresight::KubernetesVersion version) {
   return {.version = version,
           .gates = foresight::Gates::defaults(version),
-          .flags = {.downscale_stabilization = seconds(flags.downscale_stabilization),
+          .flags = {.downscale_stabilization = flags.downscale_stabilization,
                     .tolerance = flags.tolerance,
-                    .cpu_initialization_period = seconds(flags.cpu_initialization_period),
-                    .initial_readiness_delay = seconds(flags.initial_readiness_delay)}};
+                    .cpu_initialization_period = flags.cpu_initialization_period,
+                    .initial_readiness_delay = flags.initial_readiness_delay}};
 }
 
 int explain_files(const HpaFlags& flags, const foresight::Settings& settings) {
@@ -81,8 +78,8 @@ int explain_files(const HpaFlags& flags, const foresight::Settings& settings) {
   }
   foresight::SnapshotOptions options = flags.snapshot;
   options.gates = settings.gates;
-  if (flags.replicas >= 0) {
-    options.replicas = flags.replicas;
+  if (flags.replicas) {
+    options.replicas = *flags.replicas;
   }
   const auto snapshot = foresight::read_snapshot(files, options);
   if (!snapshot) {
@@ -94,39 +91,48 @@ int explain_files(const HpaFlags& flags, const foresight::Settings& settings) {
   return 0;
 }
 
+/// 1.34|1.35|…
+std::string versions() {
+  std::string all;
+  for (auto one = 0; one <= static_cast<int>(foresight::kNewestVersion); ++one) {
+    all.append(all.empty() ? "" : "|")
+        .append(foresight::version_name(static_cast<foresight::KubernetesVersion>(one)));
+  }
+  return all;
+}
+
 void add_options(CLI::App& app, HpaFlags& flags) {
   app.option_defaults()->group("Flags");
-  const auto range = CLI::Range(0.0, 1e6);
   app.add_option("--hpa,--pods,--metrics,--target", flags.files,
                  "files of `kubectl get … -o json` and `kubectl get --raw`: autoscaler, pods, "
                  "metrics, target; "
                  "in any order, several kinds in one file too")
+      ->type_name("FILE")
       ->expected(1)
       ->take_all();
-  app.add_option("--name", flags.snapshot.hpa, "of the autoscaler, where the files have several");
-  app.add_option("--replicas", flags.replicas, "spec.replicas of the target, where no file has it")
-      ->check(CLI::Range(0, 1000000000));
+  app.add_option("--name", flags.snapshot.hpa, "of the autoscaler, where the files have several")
+      ->type_name("NAME");
+  add_whole(app, "--replicas", flags.replicas, {.low = 0, .high = 1'000'000'000},
+            "spec.replicas of the target, where no file has it");
   app.add_option("--now", flags.snapshot.now,
-                 "moment of the look (RFC 3339); else the newest sample's");
+                 "moment of the look (RFC 3339); else the newest sample's")
+      ->type_name("TIME");
   app.add_option(
-      "--vectors", flags.vectors,
-      "cases, one JSON object a line (- for standard input); one JSON line a look comes out");
+         "--vectors", flags.vectors,
+         "cases, one JSON object a line (- for standard input); one JSON line a look comes out")
+      ->type_name("FILE");
   app.add_flag("--explain", flags.explain, "with --vectors: the arithmetic of each look in words");
-  app.add_option("--kubernetes", flags.version, "version of the controller: 1.34 to 1.37")
-      ->capture_default_str();
-  app.add_option("--tolerance", flags.tolerance, "flag of kube-controller-manager")
-      ->check(range)
-      ->capture_default_str();
-  app.add_option("--downscale-stabilization", flags.downscale_stabilization, "the same, in seconds")
-      ->check(range)
-      ->capture_default_str();
-  app.add_option("--cpu-initialization-period", flags.cpu_initialization_period,
-                 "the same, in seconds")
-      ->check(range)
-      ->capture_default_str();
-  app.add_option("--initial-readiness-delay", flags.initial_readiness_delay, "the same, in seconds")
-      ->check(range)
-      ->capture_default_str();
+  app.add_option("--kubernetes", flags.version, "version of the controller (" + flags.version + ")")
+      ->type_name(versions());
+  add_real(app, "--tolerance", flags.tolerance, {.low = 0, .high = 1e6},
+           "flag of kube-controller-manager (0.1)");
+  const DurationRange range{.low = Duration::zero(), .high = std::chrono::hours(240)};
+  add_duration(app, "--downscale-stabilization", flags.downscale_stabilization, range,
+               "the same (5m)");
+  add_duration(app, "--cpu-initialization-period", flags.cpu_initialization_period, range,
+               "the same (5m)");
+  add_duration(app, "--initial-readiness-delay", flags.initial_readiness_delay, range,
+               "the same (30s)");
 }
 
 int simulate_hpa(std::span<const char* const> arguments) {

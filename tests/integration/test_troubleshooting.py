@@ -183,6 +183,15 @@ class Answers(unittest.TestCase):
         self.assertRegex(settings, r"drain_delay: 5s ")
 
 
+class Scripts(unittest.TestCase):
+    def test_what_they_say_is_quoted_as_they_say_it(self):
+        quoted = re.findall(r"\*\*`([^`]+)`\*\*", PAGE.split("## The cluster")[1].split("\n## ")[0])
+        self.assertEqual(len(quoted), 2)
+        scripts = "".join(path.read_text() for path in sorted((ROOT / "scripts").glob("*.sh")))
+        for words in quoted:
+            self.assertIn(words.replace("(kind)", "($on)"), scripts)
+
+
 class Names(unittest.TestCase):
     """What it tells people to type exists."""
 

@@ -1,17 +1,7 @@
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
-#include <cmath>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -19,15 +9,14 @@
 #include <system_error>
 #include <thread>
 
+#include "cli/bench_curve.h"
+#include "cli/bench_server.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
 #include "cli/load_oip.h"
 #include "cli/top_view.h"
-#include "http/probe.h"
 #include "load/load.h"
 #include "load/quantity.h"
-
-extern char** environ;  // NOLINT(readability-redundant-declaration): POSIX leaves it to the program
 
 namespace podsense::cli {
 namespace {
@@ -38,19 +27,24 @@ constexpr const char* kName = "podsense bench";
 constexpr const char* kText =
     R"(says what this machine does with a model: rates, latencies, memory, batches
 
-  podsense bench --models models
-  podsense bench --models models --model my-model --slo 50ms --html bench.html
+  podsense bench my-model.onnx
+  podsense bench models --model my-model --slo 50ms --html bench.html
+  podsense bench models --image cat.jpg
 
-It starts a server of its own on free ports of the loopback, finds out how much that can do, and then sends it random tensors at growing shares of that, at random moments as independent users do. Server and generator share this machine's cores.
+It starts a server of its own with that model on free ports of the loopback, finds out how much it can do, and then sends it requests at growing shares of that, at random moments as independent users do. The requests are random tensors of the model's shapes, or yours. Server and generator share this machine's cores.
 )";
-constexpr Duration kStartLimit = std::chrono::minutes(2);
-constexpr Duration kLook = std::chrono::milliseconds(50);
 constexpr std::array<double, 6> kShares{0.2, 0.4, 0.6, 0.75, 0.9, 1.05};
+/// Of the machine's time at the lowest rate, lost to something else.
+constexpr double kDisturbed = 0.1;
 
 struct BenchFlags {
-  std::string models = "models";
+  std::string path;
+  std::string models;
   std::string model;
   std::uint64_t batch = 1;
+  fs::path image;
+  fs::path body;
+  std::string config;
   Duration slo = std::chrono::milliseconds(100);
   Duration length = std::chrono::seconds(20);
   fs::path html;
@@ -58,11 +52,21 @@ struct BenchFlags {
 
 void add_flags(CLI::App& app, BenchFlags& flags) {
   app.option_defaults()->group("Flags");
-  app.add_option("--models", flags.models, "the model repository (models)")->type_name("DIR");
+  app.add_option("model", flags.path, "a file *.onnx or *.ort, or a model repository (models)")
+      ->type_name("FILE|DIR");
+  app.add_option("--models", flags.models, "the model repository, as other commands have it")
+      ->type_name("DIR");
   app.add_option("--model", flags.model, "which of its models, where it has several")
       ->type_name("NAME");
   add_whole(app, "--batch", flags.batch, {.low = 1, .high = 4096},
             "rows in a request, where the model takes several (1)");
+  app.add_option("--image", flags.image, "send this picture, or those of a folder, to /predict")
+      ->type_name("FILE|DIR");
+  app.add_option("--body", flags.body,
+                 "send this JSON to /v2/models/NAME/infer, where random numbers are no request")
+      ->type_name("FILE");
+  app.add_option("--config", flags.config, "settings of the server, as podsense serve takes them")
+      ->type_name("FILE");
   add_duration(app, "--slo", flags.slo,
                {.low = std::chrono::milliseconds(1), .high = std::chrono::minutes(1)},
                "what p99 may be (100ms)");
@@ -74,118 +78,6 @@ void add_flags(CLI::App& app, BenchFlags& flags) {
       ->type_name("FILE");
 }
 
-/// `podsense serve` as a process of its own; it ends with the object.
-class ServerProcess {
- public:
-  static Result<std::unique_ptr<ServerProcess>> start(const std::string& models) {
-    std::unique_ptr<ServerProcess> server(new ServerProcess);
-    std::string folder = (fs::temp_directory_path() / "podsense-bench-XXXXXX").string();
-    if (mkdtemp(folder.data()) == nullptr) {
-      return fail(ErrorCode::kUnavailable, "cannot make a folder in " + folder);
-    }
-    server->folder_ = folder;
-    const std::string ports = folder + "/ports.json";
-    std::vector<std::string> words{"podsense",     "serve",     "--models",      models,
-                                   "--host",       "127.0.0.1", "--admin-host",  "127.0.0.1",
-                                   "--http-port",  "0",         "--grpc-port",   "0",
-                                   "--admin-port", "0",         "--ports-file",  ports,
-                                   "--log-level",  "error",     "--drain-delay", "0s"};
-    std::vector<char*> arguments;
-    arguments.reserve(words.size() + 1);
-    for (std::string& word : words) {
-      arguments.push_back(word.data());
-    }
-    arguments.push_back(nullptr);
-    const pid_t parent = getpid();
-    server->process_ = fork();  // there is one thread yet
-    if (server->process_ == 0) {
-      become_server(arguments.data(), parent);
-    }
-    if (server->process_ < 0) {
-      return fail(ErrorCode::kUnavailable,
-                  "cannot start the server: " + std::generic_category().message(errno));
-    }
-    if (auto ready = server->wait_until_ready(ports); !ready) {
-      return fail(std::move(ready.error()));
-    }
-    return server;
-  }
-  ~ServerProcess() {
-    if (process_ > 0) {
-      kill(process_, SIGTERM);
-      waitpid(process_, nullptr, 0);
-    }
-    std::error_code ignored;
-    fs::remove_all(folder_, ignored);
-  }
-  ServerProcess(const ServerProcess&) = delete;
-  ServerProcess& operator=(const ServerProcess&) = delete;
-
-  [[nodiscard]] std::string url() const { return "http://127.0.0.1:" + std::to_string(http_); }
-  [[nodiscard]] Result<std::vector<Sample>> metrics() const {
-    const auto answer = http::probe("http://127.0.0.1:" + std::to_string(admin_) + "/metrics", {});
-    if (!answer) {
-      return fail(answer.error());
-    }
-    return parse_metrics(answer->body);
-  }
-
- private:
-  ServerProcess() = default;
-
-  /// In the child. It ends with its parent, however that ends: by SIGPIPE in `podsense bench |
-  /// head`.
-  [[noreturn]] static void become_server(char* const* arguments, pid_t parent) {
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-    // Its log is the server's own matter: it goes to stderr, and the result to stdout.
-    if (getppid() == parent && dup2(STDERR_FILENO, STDOUT_FILENO) >= 0) {
-      execve("/proc/self/exe", arguments, environ);
-    }
-    _exit(1);
-  }
-
-  Result<void> wait_until_ready(const std::string& ports) {
-    const TimePoint limit = std::chrono::steady_clock::now() + kStartLimit;
-    while (std::chrono::steady_clock::now() < limit) {
-      if (waitpid(process_, nullptr, WNOHANG) == process_) {
-        process_ = -1;
-        return fail(ErrorCode::kUnavailable, "the server ended; its log says why");
-      }
-      read_ports(ports);
-      if (admin_ > 0) {
-        const auto answer =
-            http::probe("http://127.0.0.1:" + std::to_string(admin_) + "/readyz", {});
-        if (answer && answer->status == 200) {
-          return {};
-        }
-      }
-      std::this_thread::sleep_for(kLook);
-    }
-    return fail(ErrorCode::kUnavailable, "the server is not ready after two minutes");
-  }
-
-  void read_ports(const std::string& file) {
-    std::ifstream stream(file);
-    const std::string text(std::istreambuf_iterator<char>(stream), {});
-    const auto port = [&text](std::string_view name) {
-      const std::string key = "\"" + std::string(name) + "\":";
-      unsigned value = 0;
-      if (const std::size_t at = text.find(key); at != text.npos) {
-        const char* const from = text.data() + at + key.size();
-        std::from_chars(from, text.data() + text.size(), value);
-      }
-      return value;
-    };
-    http_ = port("http");
-    admin_ = port("admin");
-  }
-
-  pid_t process_ = -1;
-  std::string folder_;
-  unsigned http_ = 0;
-  unsigned admin_ = 0;
-};
-
 double value_of(const std::vector<Sample>& samples, std::string_view name) {
   const auto found = std::ranges::find(samples, name, &Sample::name);
   return found == samples.end() ? 0 : found->value;
@@ -194,33 +86,6 @@ double value_of(const std::vector<Sample>& samples, std::string_view name) {
 std::string label(const Sample& sample, std::string_view name) {
   const auto found = sample.labels.find(name);
   return found == sample.labels.end() ? std::string() : found->second;
-}
-
-/// The model that was asked for, or the only one that does real work.
-Result<Sample> choose_model(const std::vector<Sample>& samples, const std::string& wanted) {
-  std::vector<Sample> candidates;
-  std::set<std::string> known;
-  for (const Sample& sample : samples) {
-    if (sample.name != "podsense_model_info") {
-      continue;
-    }
-    const std::string name = label(sample, "model");
-    if (wanted.empty() ? label(sample, "task") != "simulated" : name == wanted) {
-      candidates.push_back(sample);
-    }
-    known.insert(name);
-  }
-  if (candidates.size() == 1) {
-    return candidates.front();
-  }
-  std::string names;
-  for (const std::string& name : known) {
-    names += (names.empty() ? "" : ", ") + name;
-  }
-  return fail(
-      ErrorCode::kInvalidArgument,
-      (wanted.empty() ? "say which model with --model" : "there is no model '" + wanted + "'") +
-          "; the repository has " + (names.empty() ? "none" : names));
 }
 
 /// One line for each number of rows that was measured when the model was loaded.
@@ -232,8 +97,7 @@ std::string batches_text(const std::vector<Sample>& samples, const std::string& 
   std::vector<Run> runs;
   for (const Sample& sample : samples) {
     const auto rows = load::parse_number(label(sample, "rows"));
-    if (sample.name == "podsense_profile_seconds" && label(sample, "model") == model && rows &&
-        label(sample, "threads") == "1") {
+    if (sample.name == "podsense_profile_seconds" && label(sample, "model") == model && rows) {
       runs.push_back({.rows = *rows, .seconds = sample.value});
     }
   }
@@ -253,11 +117,23 @@ std::string batches_text(const std::vector<Sample>& samples, const std::string& 
   return out;
 }
 
+/// One line of the table.
+std::string row_text(const load::SearchStep& step) {
+  const auto pad = [](const std::string& text, std::size_t width) {
+    const auto shown = static_cast<std::size_t>(std::ranges::count_if(
+        text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80; }));
+    return std::string(width > shown ? width - shown : 0, ' ') + text;
+  };
+  return pad(load::format_number(step.rate) + "/s", 12) + pad(load::format_duration(step.p50), 10) +
+         pad(load::format_of_all({.value = step.p99, .at_least = step.p99_at_least}), 10) +
+         (step.met ? "" : "  " + step.reason) + "\n";
+}
+
 /// How much the server does with as many callers as keep all of its cores busy, and the rates then.
 class Bench {
  public:
-  Bench(const BenchFlags& flags, load::Options options)
-      : flags_(flags), options_(std::move(options)), part_(flags.length / 8) {}
+  Bench(const BenchFlags& flags, load::Options options, std::ostream& text)
+      : flags_(flags), options_(std::move(options)), text_(text), part_(flags.length / 8) {}
 
   Result<load::Report> run() {
     load::Options closed = options_;
@@ -270,27 +146,27 @@ class Bench {
     }
     capacity_ = load::achieved_rate(first->results);
     if (capacity_ <= 0) {
-      return fail(ErrorCode::kUnavailable, "no request succeeded: " + first_fault(*first));
+      return fail(ErrorCode::kUnavailable,
+                  "no request succeeded: " + first_fault(*first) +
+                      "; where random numbers are no request, give one with --body or --image");
     }
-    load::Report best = *first;
+    text_ << "\n        rate       p50       p99\n";
+    load::Report best = *std::move(first);
     load::Search search{.objective = "p99=" + load::format_duration(flags_.slo)};
     for (const double share : kShares) {
-      load::Options open = options_;
-      open.rate = std::max(0.1, capacity_ * share);
-      open.arrivals = load::Arrivals::kPoisson;
-      open.duration = part_;
-      open.warm_up = part_ / 10;
-      auto report = load::measure(open);
+      auto report = measure_at(capacity_ * share);
       if (!report) {
         return report;
       }
       const bool interrupted = report->interrupted;
-      search.steps.push_back(step_of(*report, *open.rate));
-      if (search.steps.back().met) {
-        search.best = *open.rate;
+      const load::SearchStep step = step_of(*report, std::max(0.1, capacity_ * share));
+      text_ << row_text(step) << std::flush;
+      search.steps.push_back(step);
+      if (step.met) {
+        search.best = step.rate;
         best = std::move(*report);
       } else if (search.not_held == 0) {
-        search.not_held = *open.rate;
+        search.not_held = step.rate;
       }
       if (interrupted) {
         best.interrupted = true;
@@ -301,8 +177,27 @@ class Bench {
     return best;
   }
   [[nodiscard]] double capacity() const { return capacity_; }
+  /// Where something else had this machine's CPU: how much, in words.
+  [[nodiscard]] const std::string& disturbance() const { return disturbance_; }
 
  private:
+  Result<load::Report> measure_at(double rate) {
+    load::Options open = options_;
+    open.rate = std::max(0.1, rate);
+    open.arrivals = load::Arrivals::kPoisson;
+    open.duration = part_;
+    open.warm_up = part_ / 10;
+    auto report = load::measure(open);
+    // At the lowest rate cores are idle: whoever has to wait for one, waits for something else.
+    if (const double waited = report ? report->results.generator.waited : 0;
+        rate <= capacity_ * kShares.front() && waited >= kDisturbed) {
+      disturbance_ =
+          "something else uses this machine's CPU: " + load::format_number(waited * 100) +
+          " % of the time there was no core at the lowest rate; try again when it is idle";
+    }
+    return report;
+  }
+
   static std::string first_fault(const load::Report& report) {
     const auto& samples = report.results.samples;
     return samples.empty() ? "no answer" : samples.begin()->second;
@@ -320,55 +215,49 @@ class Bench {
                           .errors = load::error_share(results.counts)};
     step.met = results.latency.count() > 0 && step.p99 <= flags_.slo && step.errors <= 0.001;
     step.stable = step.met;
-    step.reason = step.met              ? ""
-                  : step.errors > 0.001 ? "requests failed"
-                                        : "p99 is " + load::format_duration(step.p99);
+    step.reason = step.met                       ? ""
+                  : results.latency.count() == 0 ? "no answer in this time"
+                  : step.errors > 0.001          ? "requests failed"
+                                                 : "over " + load::format_duration(flags_.slo);
     return step;
   }
 
   const BenchFlags& flags_;
   const load::Options options_;
+  std::ostream& text_;
   const Duration part_;
   double capacity_ = 0;
+  std::string disturbance_;
 };
 
-/// Bars as long as p99, on a logarithmic scale.
-std::string curve_text(const load::Search& search, Duration slo) {
-  constexpr double kWidth = 30;
-  double low = 1e30;
-  double high = 0;
+std::string picture(const load::Search& search, Duration slo) {
+  std::vector<CurvePoint> points;
   for (const load::SearchStep& step : search.steps) {
-    low = std::min(low, std::max(1e-6, to_seconds(step.p50)));
-    high = std::max(high, to_seconds(step.p99));
+    points.push_back({.rate = step.rate, .p50 = to_seconds(step.p50), .p99 = to_seconds(step.p99)});
   }
-  std::string out = "\n        rate       p50       p99\n";
-  const auto pad = [](const std::string& text, std::size_t width) {
-    const auto shown = static_cast<std::size_t>(std::ranges::count_if(
-        text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80; }));
-    return std::string(width > shown ? width - shown : 0, ' ') + text;
-  };
-  for (const load::SearchStep& step : search.steps) {
-    const double place =
-        std::log(std::max(1e-6, to_seconds(step.p99)) / low) / std::max(1e-9, std::log(high / low));
-    out += pad(load::format_number(step.rate) + "/s", 12) +
-           pad(load::format_duration(step.p50), 10) +
-           pad(load::format_of_all({.value = step.p99, .at_least = step.p99_at_least}), 10) + "  ";
-    for (int i = 0; i <= static_cast<int>(std::clamp(place, 0.0, 1.0) * kWidth); ++i) {
-      out += step.p99 <= slo ? "█" : "░";
-    }
-    out += (step.met ? "" : "  " + step.reason) + "\n";
-  }
-  return out;
+  return "\n" + curve(points, to_seconds(slo), help_columns());
 }
 
+/// What is sent: one of the user's requests, or random tensors.
 Result<load::Options> options_for(const BenchFlags& flags, const std::string& url,
                                   const std::string& model) {
   load::Options options;
   options.url = url;
   options.quiet = true;
   options.tool = "podsense bench";
-  if (auto made = use_oip({.form = "binary", .model = model, .batch = flags.batch}, options);
-      !made) {
+  if (!flags.image.empty()) {
+    options.url += "/predict?model=" + model;
+    options.image = flags.image;
+  } else if (!flags.body.empty()) {
+    std::ifstream file(flags.body, std::ios::binary);
+    options.url += "/v2/models/" + model + "/infer";
+    options.content_type = "application/json";
+    options.body.emplace(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
+    if (!file || options.body->empty()) {
+      return fail(ErrorCode::kInvalidArgument, "--body: cannot read " + flags.body.string());
+    }
+  } else if (auto made = use_oip({.form = "binary", .model = model, .batch = flags.batch}, options);
+             !made) {
     return fail(std::move(made.error()));
   }
   return options;
@@ -386,6 +275,19 @@ Result<void> check_page(const fs::path& path) {
                                                       std::generic_category().message(reason));
 }
 
+Result<void> check_flags(const BenchFlags& flags) {
+  const int ways =
+      (flags.batch > 1 ? 1 : 0) + (flags.image.empty() ? 0 : 1) + (flags.body.empty() ? 0 : 1);
+  if (ways > 1) {
+    return fail(ErrorCode::kInvalidArgument, "give one of --batch, --image and --body");
+  }
+  if (!flags.path.empty() && !flags.models.empty()) {
+    return fail(ErrorCode::kInvalidArgument,
+                "'" + flags.path + "' and --models both say where the model is: give one");
+  }
+  return check_page(flags.html);
+}
+
 Result<void> write_page(const load::Report& report, const fs::path& path) {
   if (path == "-") {
     std::cout << load::html_report(report);
@@ -400,49 +302,94 @@ Result<void> write_page(const load::Report& report, const fs::path& path) {
   return {};
 }
 
+std::string head_text(const std::string& name, const BenchFacts& facts) {
+  return name + ": " + facts.task + ", " + facts.backend + ", " + facts.threads +
+         (facts.threads == "1" ? " thread" : " threads") + " a run, runs on " +
+         (facts.plan == "inline" ? "the I/O threads" : "executors") + "\n";
+}
+
+std::string sharing_text(const BenchFacts& facts) {
+  if (facts.sharing == "shared" && facts.max_rows != "1") {
+    return "requests share runs of up to " + facts.max_rows + " rows";
+  }
+  return facts.sharing == "shared" ? "each request runs alone: larger runs do not pay"
+         : facts.reason.empty()    ? "each request runs alone"
+                                   : "each request runs alone: " + facts.reason;
+}
+
+std::string memory_text(double bytes) {
+  return bytes > 0 ? load::format_bytes(static_cast<std::uint64_t>(bytes)) : "–";
+}
+
+/// What is left to say once everything was measured.
+void write_end(std::ostream& text, const BenchFlags& flags, const Bench& bench,
+               const load::Search& search, const BenchServer& server,
+               const std::vector<Sample>& before) {
+  constexpr const char* kResident = "process_resident_memory_bytes";
+  const auto after = server.metrics();
+  const auto facts = server.facts();
+  text << picture(search, flags.slo) << "\n  at most " << load::format_number(bench.capacity())
+       << "/s, with callers that wait for each answer\n"
+       << (search.best > 0
+               ? "  holds p99 ≤ " + load::format_duration(flags.slo) + " at " +
+                     load::format_number(search.best) + "/s"
+               : "  no rate that was tried holds p99 ≤ " + load::format_duration(flags.slo))
+       << "\n  " << (facts ? sharing_text(*facts) : facts.error().message) << "\n  memory "
+       << memory_text(value_of(before, kResident)) << " before, "
+       << memory_text(after ? value_of(*after, kResident) : 0) << " after, "
+       << memory_text(static_cast<double>(server.peak_memory())) << " at most; "
+       << load::format_number(value_of(before, "podsense_executors")) << " executors on "
+       << load::format_number(value_of(before, "podsense_cpu_cores"))
+       << " cores, which the generator shares\n"
+       << (bench.disturbance().empty() ? "" : "  " + bench.disturbance() + "\n");
+}
+
+Result<BenchModel> model_of(const BenchFlags& flags, const BenchFolder& folder) {
+  std::error_code error;
+  if (!flags.path.empty() && !fs::is_directory(flags.path, error)) {
+    if (!fs::exists(flags.path, error)) {
+      return fail(ErrorCode::kInvalidArgument, "there is no '" + flags.path + "'");
+    }
+    if (!flags.model.empty()) {
+      return fail(ErrorCode::kInvalidArgument, "--model chooses a model of a repository, and '" +
+                                                   flags.path + "' is one model: leave it out");
+    }
+    return folder.repository_of(flags.path);
+  }
+  const std::string& given = flags.path.empty() ? flags.models : flags.path;
+  return choose_model(given.empty() ? "models" : given, flags.model);
+}
+
 Result<int> bench_with(const BenchFlags& flags) {
-  if (auto writable = check_page(flags.html); !writable) {
-    return fail(std::move(writable.error()));
+  if (auto good = check_flags(flags); !good) {
+    return fail(std::move(good.error()));
   }
   std::ostream& text = flags.html == "-" ? std::cerr : std::cout;
-  auto server = ServerProcess::start(flags.models);
+  const auto folder = BenchFolder::make();
+  if (!folder) {
+    return fail(folder.error());
+  }
+  const auto model = model_of(flags, **folder);
+  if (!model) {
+    return fail(model.error());
+  }
+  const auto server = BenchServer::start(*model, (*folder)->path(), flags.config);
   if (!server) {
-    return fail(std::move(server.error()));
+    return fail(server.error());
   }
   const auto before = (*server)->metrics();
-  auto model = before ? choose_model(*before, flags.model) : fail(before.error());
-  if (!model) {
-    return fail(std::move(model.error()));
+  const auto facts = (*server)->facts();
+  auto options = options_for(flags, (*server)->url(), model->name);
+  if (!before || !facts || !options) {
+    return fail(!before ? before.error() : !facts ? facts.error() : options.error());
   }
-  const std::string name = label(*model, "model");
-  auto options = options_for(flags, (*server)->url(), name);
-  if (!options) {
-    return fail(std::move(options.error()));
-  }
-  text << name << ", " << label(*model, "task") << ", runs "
-       << (label(*model, "plan") == "inline" ? "on the I/O threads" : "on executors") << "\n"
-       << batches_text(*before, name) << std::flush;
-  Bench bench(flags, std::move(*options));
-  auto report = bench.run();
+  text << head_text(model->name, *facts) << batches_text(*before, model->name) << std::flush;
+  Bench bench(flags, std::move(*options), text);
+  const auto report = bench.run();
   if (!report) {
-    return fail(std::move(report.error()));
+    return fail(report.error());
   }
-  const auto after = (*server)->metrics();
-  const auto memory = [](const std::vector<Sample>& samples) {
-    return load::format_bytes(
-        static_cast<std::uint64_t>(value_of(samples, "process_resident_memory_bytes")));
-  };
-  text << curve_text(*report->search, flags.slo) << "\n  at most "
-       << load::format_number(bench.capacity()) << "/s, with callers that wait for each answer\n"
-       << (report->search->best > 0
-               ? "  holds p99 ≤ " + load::format_duration(flags.slo) + " at " +
-                     load::format_number(report->search->best) + "/s"
-               : "  no rate that was tried holds p99 ≤ " + load::format_duration(flags.slo))
-       << "\n  memory " << memory(*before) << " before, "
-       << (after ? memory(*after) : std::string("–")) << " after; "
-       << load::format_number(value_of(*before, "podsense_executors")) << " executors on "
-       << load::format_number(value_of(*before, "podsense_cpu_cores"))
-       << " cores, which the generator shares\n";
+  write_end(text, flags, bench, *report->search, **server, *before);
   if (auto written = write_page(*report, flags.html); !written) {
     return fail(std::move(written.error()));
   }

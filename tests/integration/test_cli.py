@@ -150,22 +150,67 @@ class Check(ServerCase):
 
 
 class Bench(unittest.TestCase):
+    def bench(self, *words):
+        done = podsense("bench", *words, "--seconds", 4)
+        self.assertEqual(done.returncode, 0, done)
+        return done.stdout
+
+    def setUp(self):
+        self.root = Path(tempfile.mkdtemp(prefix="podsense-models-"))
+        self.addCleanup(shutil.rmtree, self.root)
+
     def test_it_says_what_a_model_does_here(self):
-        with tempfile.TemporaryDirectory() as folder:
-            page = Path(folder) / "bench.html"
-            done = podsense("bench", "--models", MODELS, "--model", "random-forest", "--seconds", 4, "--html", page)
-            self.assertEqual(done.returncode, 0, done)
-            html = page.read_text()
-        self.assertTrue(done.stdout.startswith("random-forest, tabular-classification, runs "), done)
-        self.assertRegex(done.stdout, r"\n  1 row: \S+ .?s a run")
-        self.assertEqual(len(re.findall(r"(?m)^ +[\d.,]+/s +\S+ .?s +\S+ .?s  [█░]", done.stdout)), 6, done)
-        self.assertRegex(done.stdout, r"at most [\d.,]+/s")
-        self.assertRegex(done.stdout, r"memory \S+ MB before, \S+ MB after; \d+ executors")
-        report = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)[1]
+        page = self.root / "bench.html"
+        text = self.bench(MODELS, "--model", "random-forest", "--html", page)
+        self.assertTrue(text.startswith("random-forest: tabular-classification, onnxruntime, 1 thread a run, runs on "), text)
+        self.assertRegex(text, r"\n  1 row: \S+ .?s a run")
+        self.assertEqual(len(re.findall(r"(?m)^ +[\d.,]+/s +\S+ .?s +\S+ .?s", text)), 6, text)
+        picture = text.split("╌ objective\n")[1].split("└")[0]
+        self.assertIn("●", picture)
+        self.assertRegex(text, r"at most [\d.,]+/s")
+        self.assertRegex(text, r"memory \S+ MB before, \S+ MB after, \S+ MB at most; \d+ executors")
+        self.assertRegex(text, r"\n  (requests share runs of up to \d+ rows|each request runs alone)")
+        report = re.search(r'<script type="application/json" id="data">(.*?)</script>', page.read_text(), re.DOTALL)[1]
         self.assertEqual(len(json.loads(report)["search"]["steps"]), 6)
 
+    def test_a_file_is_enough(self):
+        forest = MODELS / "random-forest/1/model.onnx"
+        shutil.copy(forest, self.root / "my trees.onnx")
+        shutil.copy(forest, self.root / "other.onnx")  # is not asked for
+        self.assertTrue(self.bench(self.root / "my trees.onnx").startswith("my-trees: "))
+        (self.root / "forest/2").mkdir(parents=True)
+        shutil.copy(forest, self.root / "forest/2/model.onnx")
+        self.assertTrue(self.bench(self.root / "forest/2/model.onnx").startswith("forest: "))
+
+    def test_the_only_model_with_a_file_needs_no_name(self):
+        shutil.copytree(MODELS / "random-forest", self.root / "forest")
+        shutil.copytree(MODELS / "simulated", self.root / "simulated")
+        self.assertTrue(self.bench(self.root).startswith("forest: "), "the other has no file")
+        (self.root / "forest/model.yaml").write_text("task: tensor\n")
+        self.assertTrue(self.bench("--models", self.root).startswith("forest: tensor, "))
+        shutil.rmtree(self.root / "forest")
+        self.assertTrue(self.bench(self.root).startswith("simulated: simulated, podsense_simulated, "))
+
+    def test_requests_of_your_own(self):
+        body = self.root / "body.json"
+        row = {"name": "features", "shape": [1, 20], "datatype": "FP32", "data": [1] * 20}
+        body.write_text(json.dumps({"inputs": [row]}))
+        self.bench(MODELS, "--model", "random-forest", "--body", body)
+        body.write_text(json.dumps({"inputs": []}))
+        done = podsense("bench", MODELS, "--model", "random-forest", "--body", body, "--seconds", 4)
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1), done)
+        self.assertIn("no request succeeded: ", done.stderr)
+
+    def test_nothing_stays_behind(self):
+        environment = {**clean_environment(), "TMPDIR": str(self.root)}
+        for arguments, code in (([MODELS, "--model", "random-forest", "--seconds", "4"], 0), ([MODELS], 2), (["/nowhere"], 2)):
+            done = subprocess.run([BINARY, "bench", *arguments], capture_output=True, text=True, timeout=LIMIT, check=False,
+                                  env=environment)
+            self.assertEqual((done.returncode, list(self.root.iterdir())), (code, []), done)
+
     def test_its_server_ends_with_it(self):
-        bench = subprocess.Popen([BINARY, "bench", "--models", MODELS, "--model", "random-forest"], env=clean_environment(),
+        environment = {**clean_environment(), "TMPDIR": str(self.root)}
+        bench = subprocess.Popen([BINARY, "bench", "--models", MODELS, "--model", "random-forest"], env=environment,
                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             children = Path(f"/proc/{bench.pid}/task/{bench.pid}/children")
@@ -176,13 +221,27 @@ class Bench(unittest.TestCase):
             bench.wait()
         wait_until(lambda: not server.exists(), what="the server's end")
 
-    def test_wrong_models_are_named(self):
-        done = podsense("bench", "--models", MODELS, "--model", "random-forest", "--html", "/nowhere/page.html")
-        self.assertEqual((done.returncode, done.stdout), (2, ""), done)
-        self.assertIn("cannot write /nowhere/page.html: No such file or directory", done.stderr)
-        done = podsense("bench", "--models", MODELS, "--model", "nothing")
-        self.assertEqual((done.returncode, done.stdout), (2, ""), done)
-        self.assertIn("there is no model 'nothing'; the repository has efficientnet-lite0", done.stderr)
+    def test_what_is_wrong_is_said_in_one_line(self):
+        broken = self.root / "broken.onnx"
+        broken.write_bytes(b"no model")
+        (self.root / "text.txt").write_text("no model")
+        (self.root / "empty").mkdir()
+        named = [MODELS, "--model", "random-forest"]
+        for arguments, code, said in (
+                ([*named, "--html", "/nowhere/page.html"], 2, "cannot write /nowhere/page.html: No such file or directory"),
+                ([MODELS, "--model", "nothing"], 2, f"there is no model 'nothing'; the repository '{MODELS}' has efficientnet-lite0"),
+                ([MODELS], 2, "say which model with --model; "),
+                ([MODELS, "--models", MODELS], 2, "give one"),
+                ([self.root / "empty"], 2, "no model; accepted: a file *.onnx or *.ort"),
+                ([self.root / "text.txt"], 2, "accepted: a file *.onnx or *.ort"),
+                ([self.root / "text.txt", "--model", "x"], 2, "leave it out"),
+                (["/nowhere"], 2, "there is no '/nowhere'"),
+                ([*named, "--body", "/nowhere"], 2, "--body: cannot read /nowhere"),
+                ([*named, "--body", "/nowhere", "--batch", "2"], 2, "give one of --batch, --image and --body"),
+                ([broken], 1, "the server ended: nothing can be served: broken/1: model.onnx: not an ONNX model")):
+            done = podsense("bench", *arguments)
+            self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (code, "", 1), done)
+            self.assertIn(said, done.stderr)
 
 
 class Install(unittest.TestCase):

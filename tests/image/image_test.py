@@ -115,8 +115,8 @@ def layers_of_image():
 class Container:
     """A running container; ends with the `with` block."""
 
-    def __init__(self, *options, arguments=("serve",)):
-        self.id = output(*RUN, "--detach", *HARDENED, *options, image, *arguments).stdout.strip()
+    def __init__(self, *options, arguments=("serve",), of=None):
+        self.id = output(*RUN, "--detach", *HARDENED, *options, of or image, *arguments).stdout.strip()
 
     def __enter__(self):
         return self
@@ -285,6 +285,44 @@ class Running(unittest.TestCase):
                 row = json.dumps({"features": list(range(20))})
                 answer = json.loads(output("curl", "-fsS", "-d", row, f"{url}/predict-single").stdout)
                 self.assertEqual(answer["model"], "random-forest")
+
+
+class Derived(unittest.TestCase):
+    """The Dockerfiles of docs/how-to/own-model.md, as they stand there, built upon this image."""
+
+    def setUp(self):
+        page = (ROOT / "docs/how-to/own-model.md").read_text("utf-8")
+        self.beside, self.alone, self.volume = re.findall(r"^```dockerfile\n(.*?)^```", page, re.M | re.S)
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        shutil.copytree(ROOT / "build/models/random-forest", self.folder / "models/my-model")
+
+    def build(self, dockerfile):
+        name = f"localhost/podsense-derived-test:{os.getpid()}"
+        dockerfile = dockerfile.replace(f"FROM podsense:{VERSION}", f"FROM {image}")
+        (self.folder / "Dockerfile").write_text(dockerfile, "utf-8")
+        output(*(["docker", "build"] if DOCKER else ["buildah", "build", "--quiet"]), "--tag", name, str(self.folder))
+        self.addCleanup(output, *(["docker", "rmi"] if DOCKER else ["buildah", "rmi"]), "--force", name, check=False)
+        return name
+
+    def serves(self, name):
+        """Which of these models the image serves."""
+        with Container("--network", "none", of=name) as container:
+            container.wait_ready()
+            models = ("my-model", "random-forest", "efficientnet-lite0", "simulated")
+            return {model for model in models if container.execute(
+                "/usr/bin/podsense", "check", f"http://127.0.0.1:8080/v2/models/{model}/ready").returncode == 0}
+
+    def test_models_beside_the_default_ones(self):
+        self.assertEqual(self.serves(self.build(self.beside)), {"my-model", "random-forest", "efficientnet-lite0", "simulated"})
+
+    def test_models_in_place_of_the_default_ones(self):
+        self.assertEqual(self.serves(self.build(self.alone)), {"my-model"})
+
+    def test_a_volume_holds_the_repository_and_nothing_else(self):
+        layers = Layers(self.build(self.volume))
+        self.assertEqual({path.split("/")[1] for path in layers.contents}, {"my-model"})
 
 
 def envoy_image():

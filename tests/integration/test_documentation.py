@@ -143,7 +143,7 @@ class WhenSomethingIsWrong(unittest.TestCase):
         self.row("403 from `/predict/url`", "the address is private", "`fetch.*`")
         self.row("503 with `Retry-After`", "the queue is longer than the deadline")  # test_troubleshooting.py
         self.row("slow under a CPU limit", "`podsense_cpu_throttled_seconds_total` rises")
-        self.row("slow without one", "leads from the metric to the cause")  # tests/monitoring/test_pages.py
+        self.row("slow without one", "leads from the metric to the cause")  # tests/monitoring/test_live.py
         self.row("the process takes 5 s to stop", "`--drain-delay`", "`0s`")  # test_drain.py
         with Server() as server:
             self.assertIn("problems", server.health())

@@ -13,6 +13,19 @@ SOURCES = {"kube": "kube-state-metrics", "container": "cAdvisor", "envoy": "Envo
            "traefik": "Traefik", "certmanager": "cert-manager", "podsense_tls": "tls.secretName"}
 
 
+def documented():
+    """(page, query) of each PromQL query in README and docs/: of blocks, where a line that begins with a blank
+    continues the one before, and of code within sentences that calls a function of a series."""
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        text, name = page.read_text("utf-8"), str(page.relative_to(ROOT))
+        for block in re.findall(r"^```promql\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+            for query in re.sub(r"\n +", " ", block).splitlines():
+                yield name, query
+        for code in re.findall(r"`([^`\n]+)`", re.sub(r"(?s)```.*?```", "", text)):
+            if re.match(r"(?:sum|max|min|avg|rate|increase|histogram_\w+)\b.*\(", code) and "{app=" not in code:  # LogQL
+                yield name, code
+
+
 def foreign(query):
     """The sources of others' series in a query."""
     return {what for series, what in SOURCES.items() if re.search(rf"\b{series}_", query)}

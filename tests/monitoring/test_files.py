@@ -76,13 +76,19 @@ class Rules(unittest.TestCase):
                          {name: said for name, page, said in rows if name == page})
 
     def test_pages_send_to_panels_that_exist(self):
-        titles = {panel["title"] for file in panels.DASHBOARDS for panel in json.loads(file.read_text())["panels"]}
-        for page in (ROOT / "docs/runbooks").glob("PodSense*.md"):
+        boards = {board["title"]: {panel["title"] for panel in board["panels"]}
+                  for board in (json.loads(file.read_text()) for file in panels.DASHBOARDS)}
+        seen = 0
+        for page in (ROOT / "docs").rglob("*.md"):
             said = re.sub(r"\s+", " ", page.read_text())
-            for group in re.findall(r"\*PodSense / \w+\*((?:,?(?: and| beside)? \*[^*]+\*)+)", said):
+            for board, group in re.findall(r"\*(PodSense / [\w ]+)\*((?:,?(?: and| beside)? \*[^*]+\*)*)", said):
+                with self.subTest(page=page.stem, dashboard=board):
+                    self.assertIn(board, boards)
                 for title in re.findall(r"\*([^*]+)\*", group):
-                    with self.subTest(page=page.stem, panel=title):
-                        self.assertTrue(any(t == title or t.startswith(title + " (") for t in titles))
+                    seen += 1
+                    with self.subTest(page=page.stem, dashboard=board, panel=title):
+                        self.assertTrue(any(t == title or t.startswith(title + " (") for t in boards[board]))
+        self.assertGreater(seen, 10)
 
 
 class Dashboards(unittest.TestCase):
@@ -163,6 +169,10 @@ class Dashboards(unittest.TestCase):
 
     def test_promtool_can_read_every_query(self):
         rules, names = [], []
+        for page, query in panels.documented():
+            names.append(page)
+            rules.append({"record": f"query:{len(rules)}", "expr": query})
+        self.assertGreater(len(rules), 20, "of pages")
         for file in panels.DASHBOARDS:
             board = json.loads(file.read_text())
             for where, query in panels.queries(board, kind="prometheus"):

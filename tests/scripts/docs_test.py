@@ -52,6 +52,18 @@ class Documentation(unittest.TestCase):
         there = {page.resolve() for page in pages() if (ROOT / "docs") in page.parents and page.parent.name != "adr"}
         self.assertEqual(set(), {str(page.relative_to(ROOT)) for page in there - listed - {contents}})
 
+    def test_pages_that_name_an_image_say_where_it_comes_from(self):
+        named = re.compile(r"\bpodsense(?:-envoy|-models)?:(?:\d|local)|k8s-inference-sim:local|REGISTRY/podsense")
+        seen = 0
+        for page in pages():
+            text = re.sub(r"\s+", " ", page.read_text("utf-8"))
+            if named.search(text) and page.name != "CHANGELOG.md" and "tests" not in page.parts:
+                seen += 1
+                with self.subTest(page=str(page.relative_to(ROOT))):
+                    self.assertRegex(text, r"make image|docker build|scripts/image\.sh")
+                    self.assertRegex(text, "no registry publishes|[Bb]uilt from this repository|since no registry")
+        self.assertGreater(seen, 5)
+
 
 if __name__ == "__main__":
     unittest.main()

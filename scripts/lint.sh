@@ -5,13 +5,13 @@
 #   scripts/lint.sh                    all
 #   scripts/lint.sh --changed [REF]    clang-tidy only for what differs from REF (HEAD)
 #   scripts/lint.sh CHECK…             only these: format modules tidy shell yaml docker python
-#                                      spelling text scripts helm manifests
+#                                      spelling text docs scripts helm manifests
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
 . scripts/lib.sh
 
-all_checks=(text format modules scripts python shell yaml docker spelling helm manifests tidy)
+all_checks=(text docs format modules scripts python shell yaml docker spelling helm manifests tidy)
 tidy_arguments=()
 checks=()
 while [ $# -gt 0 ]; do
@@ -37,6 +37,9 @@ PATH=$tools:$PATH
 sources() { scripts/sources.sh "$1"; }
 
 check_text() { sources all | scripts/check-text.py; }
+
+# Every command of the documentation is run by scripts/try-docs.sh, or listed with a reason.
+check_docs() { "$python" scripts/doc-commands.py check; }
 
 check_format() { sources cc | xargs -0 -r clang-format-19 --dry-run -Werror; }
 

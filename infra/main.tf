@@ -23,6 +23,15 @@ locals {
     ManagedBy   = "terraform"
   })
 
+  # The chart's names, by preset (helm/podsense/values-PRESET.yaml).
+  deployment = coalesce(var.workload.deployment, lookup({
+    ml-inference = "ml-inference-api"
+    model-api    = "model-api"
+    platform     = "grpc-server"
+    production   = "production-podsense"
+    simulator    = "inference-sim"
+  }, coalesce(var.workload.preset, "none"), "podsense"))
+
   zones = var.availability_zones != null ? var.availability_zones : slice(
     sort(data.aws_availability_zones.available.names), 0, min(length(var.public_subnets), length(data.aws_availability_zones.available.names))
   )
@@ -117,6 +126,7 @@ module "registry" {
   source = "./modules/registry"
 
   repositories = var.repositories
+  create       = var.create_repositories
   kms_key_arn  = aws_kms_key.this.arn
   keep_images  = var.keep_images
   force_delete = var.force_destroy
@@ -128,6 +138,7 @@ module "workload" {
   name                     = var.workload.name
   cluster_name             = module.cluster.name
   namespace                = var.workload.namespace
+  deployment               = local.deployment
   service_account          = var.workload.service_account
   identity                 = var.identity
   oidc_provider_arn        = module.cluster.oidc_provider_arn

@@ -28,6 +28,11 @@ output "image_repository" {
   value       = module.registry.urls[var.workload.repository]
 }
 
+output "image_platforms" {
+  description = "Platforms that the workload's image must be built for, as docker buildx takes them."
+  value       = join(",", formatlist("linux/%s", module.cluster.architectures))
+}
+
 output "pod_role_arn" {
   description = "Role of the workload's pods."
   value       = module.workload.pod_role_arn
@@ -86,6 +91,7 @@ output "install" {
     image_repository      = module.registry.urls[var.workload.repository]
     pod_role_arn          = var.identity == "irsa" ? module.workload.pod_role_arn : null
     public_subnet_ids     = module.network.public_subnet_ids
+    private_networks      = length(var.interface_endpoints) > 0 ? [var.vpc_cidr] : []
     host_name             = var.host_name
     zone_name             = var.zone_name
     certificate           = var.certificate

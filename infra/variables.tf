@@ -136,7 +136,7 @@ variable "deletion_protection" {
 }
 
 variable "creator_is_admin" {
-  description = "Whoever applies this becomes an administrator of the cluster."
+  description = "Whoever makes the cluster becomes an administrator of it. Counts only when it is made."
   type        = bool
   default     = true
 }
@@ -160,7 +160,7 @@ variable "node_os" {
 }
 
 variable "node_groups" {
-  description = "Managed node groups by name. Default: one to four t3.medium, On-Demand."
+  description = "Managed node groups by name, with instance types of one architecture each. Default: one to four t3.medium, On-Demand."
   type = map(object({
     capacity_type  = optional(string, "ON_DEMAND")
     instance_types = optional(list(string), ["t3.medium"])
@@ -221,6 +221,12 @@ variable "repositories" {
   default     = ["podsense"]
 }
 
+variable "create_repositories" {
+  description = "Make the ECR repositories; false: use those that another cluster of this account and region has made."
+  type        = bool
+  default     = true
+}
+
 variable "keep_images" {
   description = "Images kept in each repository."
   type        = number
@@ -228,13 +234,14 @@ variable "keep_images" {
 }
 
 variable "workload" {
-  description = "The workload: its name (prefix of roles and secret), namespace, service account, and the chart's preset (helm/podsense/values-PRESET.yaml; null: the chart's defaults)."
+  description = "The workload: its name (prefix of roles and secret, which an account has once), namespace, service account, the chart's preset (helm/podsense/values-PRESET.yaml; null: the chart's defaults), and its Deployment (null: the preset's)."
   type = object({
     name            = optional(string, "podsense")
     namespace       = optional(string, "podsense")
     service_account = optional(string, "podsense")
     repository      = optional(string, "podsense")
     preset          = optional(string)
+    deployment      = optional(string)
   })
   default = {}
 

@@ -53,7 +53,7 @@ workload=$(sed -nE 's/^workload *= *\{ *//p' "infra/$var_file" | sed -nE 's/^nam
 : "${cluster:=podsense-eks-cluster}" "${region:=ap-southeast-2}" "${namespace:=podsense}" "${workload:=podsense}"
 : "${image_tag:=$(git rev-parse --short=12 HEAD 2>/dev/null || echo untracked)}"
 deployment=podsense
-if [ "$workload" = ml-inference ]; then deployment=ml-inference-api; fi
+if [ "$(setting preset)" = ml-inference ]; then deployment=ml-inference-api; fi
 export AWS_REGION=$region AWS_DEFAULT_REGION=$region AWS_PAGER='' TF_IN_AUTOMATION=1
 
 # Which phases of which cluster are done; delete the file to begin anew.
@@ -147,7 +147,7 @@ phase_application() {
   if [ $skip_image = 0 ]; then
     need docker
     shell "repository=\$(terraform -chdir=infra output -raw image_repository); aws ecr get-login-password | docker login --username AWS --password-stdin \"\${repository%%/*}\""
-    shell "repository=\$(terraform -chdir=infra output -raw image_repository); docker build --platform linux/amd64 -t \"\$repository:$image_tag\" . && docker push \"\$repository:$image_tag\""
+    shell "repository=\$(terraform -chdir=infra output -raw image_repository); docker buildx build --platform \"\$(terraform -chdir=infra output -raw image_platforms)\" -t \"\$repository:$image_tag\" --push ."
   fi
   outputs_for_install
   stack infra/install
@@ -166,7 +166,7 @@ phase_verify() {
     return
   fi
   shell "curl -fsS --retry 30 --retry-delay 10 --retry-all-errors \"$url/health\""
-  if [ "$workload" = ml-inference ]; then
+  if [ "$(setting preset)" = ml-inference ]; then
     shell "curl -fsS \"$url/predict-single\" -H 'Content-Type: application/json' -d '{\"features\":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20]}'"
   else
     [ $apply = 0 ] || [ -f "$photo" ] || die "no picture $photo to send; give --photo FILE (JPEG, PNG or WebP), then run: scripts/eks-deploy.sh --apply verify"

@@ -125,7 +125,8 @@ locals {
         name        = var.service_account
         annotations = var.pod_role_arn == null ? {} : { "eks.amazonaws.com/role-arn" = var.pod_role_arn }
       }
-      networkPolicy = { egress = { podIdentity = var.pod_role_arn == null } }
+      # Private DNS gives sts.REGION.amazonaws.com an address of the VPC, which the chart's policy closes with all of 10/8.
+      networkPolicy = { egress = { podIdentity = var.pod_role_arn == null, privateNetworks = var.private_networks } }
       loadBalancer = {
         enabled      = var.exposure == "nlb"
         port         = length(local.tls_annotations) > 0 ? 443 : 80

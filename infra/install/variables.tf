@@ -30,6 +30,17 @@ variable "cluster_ca" {
   }
 }
 
+variable "private_networks" {
+  description = "Networks in which AWS's names lead to interface endpoints: the chart's NetworkPolicy lets pods reach STS and their models there."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for cidr in var.private_networks : can(cidrhost(cidr, 0))])
+    error_message = "private_networks must be IPv4 ranges, such as 10.0.0.0/16."
+  }
+}
+
 variable "vpc_id" {
   description = "VPC of the cluster. Pods cannot ask the instance for it."
   type        = string

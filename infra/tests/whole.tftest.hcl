@@ -65,3 +65,29 @@ run "what_install_needs" {
     error_message = "infra/install gets its variables from here"
   }
 }
+
+run "interface_endpoints_are_told_to_the_policy_of_the_pods" {
+  command = plan
+
+  variables {
+    interface_endpoints = ["sts"]
+  }
+
+  assert {
+    condition     = output.install.private_networks == tolist(["10.0.0.0/16"])
+    error_message = "STS answers inside the VPC then"
+  }
+}
+
+run "repositories_of_another_cluster" {
+  command = plan
+
+  variables {
+    create_repositories = false
+  }
+
+  assert {
+    condition     = length(module.registry.urls) == 1
+    error_message = "the address is looked up"
+  }
+}

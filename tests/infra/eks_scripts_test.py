@@ -205,7 +205,7 @@ class DeployTest(ScriptTest):
         self.assertEqual(second.returncode, 0, second.stdout)
         self.assertIn("== infrastructure: done before", second.stdout)
         self.assertTrue(any("image_tag=1.2.3" in call for call in self.calls()))
-        self.assertTrue(any(call.startswith("docker push") for call in self.calls()))
+        self.assertTrue(any(call.startswith("docker buildx build --platform ") and "--push" in call for call in self.calls()))
         third = self.deploy("--apply")
         self.assertEqual(third.stdout.count("done before"), 6)
 

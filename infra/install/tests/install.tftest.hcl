@@ -147,3 +147,17 @@ run "a_gateway_without_a_certificate" {
     error_message = "one listener, without TLS"
   }
 }
+
+run "an_sts_endpoint_inside_the_vpc_is_reached" {
+  command = plan
+
+  variables {
+    private_networks = ["10.0.0.0/16"]
+    pod_role_arn     = "arn:aws:iam::111122223333:role/podsense-pod-role"
+  }
+
+  assert {
+    condition     = tolist(local.podsense.networkPolicy.egress.privateNetworks) == tolist(["10.0.0.0/16"])
+    error_message = "the chart closes 10/8 but for these"
+  }
+}

@@ -3,6 +3,11 @@
 
 data "aws_caller_identity" "current" {}
 
+# The role behind an assumed one; for a user, the user.
+data "aws_iam_session_context" "current" {
+  arn = data.aws_caller_identity.current.arn
+}
+
 data "aws_partition" "current" {}
 
 data "aws_region" "current" {}
@@ -64,8 +69,9 @@ resource "aws_eks_cluster" "this" {
   }
 
   access_config {
-    authentication_mode                         = "API"
-    bootstrap_cluster_creator_admin_permissions = var.creator_is_admin
+    authentication_mode = "API"
+    # Not for who is in admin_arns: EKS would make the entry, and refuse ours to the same principal (409).
+    bootstrap_cluster_creator_admin_permissions = var.creator_is_admin && !contains(var.admin_arns, data.aws_iam_session_context.current.issuer_arn)
   }
 
   encryption_config {
@@ -77,6 +83,11 @@ resource "aws_eks_cluster" "this" {
 
   upgrade_policy {
     support_type = var.support_type
+  }
+
+  # It counts when the cluster is made. A later change, also by a colleague who applies, would replace the cluster.
+  lifecycle {
+    ignore_changes = [access_config[0].bootstrap_cluster_creator_admin_permissions]
   }
 
   depends_on = [

@@ -1,7 +1,15 @@
 # Managed node groups in private subnets. A pod cannot reach the instance's credentials: IMDSv2 with one hop.
 
 locals {
-  ami_type = { bottlerocket = "BOTTLEROCKET_x86_64", al2023 = "AL2023_x86_64_STANDARD" }[var.node_os]
+  # Graviton types have a g behind the generation (t4g, c7gn, im4gn), or are a1; g4dn and g5 are GPUs.
+  arm = { for name, group in var.node_groups : name => [for type in group.instance_types : can(regex("^(a1|[a-z]+[0-9]+g[a-z]*)\\.", type))] }
+
+  architectures = { for name, kinds in local.arm : name => contains(kinds, true) ? "arm64" : "amd64" }
+
+  ami_types = {
+    bottlerocket = { amd64 = "BOTTLEROCKET_x86_64", arm64 = "BOTTLEROCKET_ARM_64" }
+    al2023       = { amd64 = "AL2023_x86_64_STANDARD", arm64 = "AL2023_ARM_64_STANDARD" }
+  }[var.node_os]
 
   # Bottlerocket keeps images and logs on a second disk.
   data_disk = { bottlerocket = "/dev/xvdb", al2023 = "/dev/xvda" }[var.node_os]
@@ -75,7 +83,7 @@ resource "aws_eks_node_group" "this" {
   node_group_name = each.key
   node_role_arn   = aws_iam_role.node.arn
   subnet_ids      = var.subnet_ids
-  ami_type        = local.ami_type
+  ami_type        = local.ami_types[local.architectures[each.key]]
   capacity_type   = each.value.capacity_type
   instance_types  = each.value.instance_types
   version         = aws_eks_cluster.this.version

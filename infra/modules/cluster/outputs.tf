@@ -23,6 +23,11 @@ output "version" {
   value       = aws_eks_cluster.this.version
 }
 
+output "architectures" {
+  description = "What the nodes' processors are: amd64, arm64 or both. Images must be made for these."
+  value       = sort(distinct(values(local.architectures)))
+}
+
 output "oidc_issuer" {
   description = "Issuer of service account tokens, without https://."
   value       = local.issuer

@@ -90,7 +90,7 @@ variable "log_retention_days" {
 }
 
 variable "creator_is_admin" {
-  description = "Whoever applies this becomes an administrator of the cluster. Takes effect only when the cluster is made."
+  description = "Whoever makes the cluster becomes an administrator of it, by an entry of EKS's own. Counts only when it is made."
   type        = bool
   default     = true
 }
@@ -123,7 +123,7 @@ variable "viewer_arns" {
 }
 
 variable "node_groups" {
-  description = "Managed node groups by name: instance types, On-Demand or Spot, how many. The autoscaler moves between min and max; desired is only where it starts."
+  description = "Managed node groups by name: instance types (of one architecture in each), On-Demand or Spot, how many. The autoscaler moves between min and max; desired is only where it starts."
   type = map(object({
     capacity_type  = optional(string, "ON_DEMAND")
     instance_types = optional(list(string), ["t3.medium"])
@@ -166,6 +166,11 @@ variable "node_groups" {
   }
 
   validation {
+    condition     = alltrue([for group in var.node_groups : length(distinct([for type in group.instance_types : can(regex("^(a1|[a-z]+[0-9]+g[a-z]*)\\.", type))])) == 1])
+    error_message = "instance_types of one group must all be arm64 (Graviton, such as t4g.medium) or all x86-64: a group has one machine image."
+  }
+
+  validation {
     condition     = alltrue([for group in var.node_groups : group.disk_gib >= 20 && group.disk_gib <= 1000])
     error_message = "disk_gib must be from 20 to 1000."
   }
@@ -177,7 +182,7 @@ variable "node_groups" {
 }
 
 variable "node_os" {
-  description = "`bottlerocket` (small, immutable, no shell) or `al2023` (Amazon Linux 2023), both x86-64."
+  description = "`bottlerocket` (small, immutable, no shell) or `al2023` (Amazon Linux 2023); for x86-64 or arm64, as the groups' instance types are."
   type        = string
   default     = "bottlerocket"
 

@@ -1,7 +1,7 @@
 # Image repositories: a tag never changes its image, every image is scanned when it is pushed.
 
 resource "aws_ecr_repository" "this" {
-  for_each = var.repositories
+  for_each = var.create ? var.repositories : toset([])
 
   name                 = each.key
   image_tag_mutability = "IMMUTABLE"
@@ -15,6 +15,12 @@ resource "aws_ecr_repository" "this" {
     encryption_type = "KMS"
     kms_key         = var.kms_key_arn
   }
+}
+
+data "aws_ecr_repository" "there" {
+  for_each = var.create ? toset([]) : var.repositories
+
+  name = each.key
 }
 
 resource "aws_ecr_lifecycle_policy" "this" {

@@ -8,6 +8,12 @@ variable "repositories" {
   }
 }
 
+variable "create" {
+  description = "Make the repositories; false: they are there, made by another cluster of this account and region."
+  type        = bool
+  default     = true
+}
+
 variable "kms_key_arn" {
   description = "KMS key that encrypts the images. A change makes the repositories anew."
   type        = string

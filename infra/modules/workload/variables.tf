@@ -23,6 +23,11 @@ variable "namespace" {
   }
 }
 
+variable "deployment" {
+  description = "Deployment of the workload, as alarms and dashboard know its pods."
+  type        = string
+}
+
 variable "service_account" {
   description = "ServiceAccount of the workload's pods."
   type        = string

@@ -1,9 +1,12 @@
 # Alarms that someone should act on, a dashboard to look at, and a budget.
 
 locals {
-  # Dimensions as Container Insights writes them.
-  in_cluster   = { ClusterName = var.cluster_name }
-  in_namespace = { ClusterName = var.cluster_name, Namespace = var.namespace }
+  # Dimensions as Container Insights publishes them: a metric has some of these sets and no other, and an alarm on another one
+  # never sees a value. The sets of each metric: GetExpectedDimsToMetrics in amazon-cloudwatch-agent-test (eks_resources).
+  # PodName is what the pods belong to: the Deployment.
+  in_cluster   = tomap({ ClusterName = var.cluster_name })
+  in_namespace = tomap({ ClusterName = var.cluster_name, Namespace = var.namespace })
+  in_workload  = tomap({ ClusterName = var.cluster_name, Namespace = var.namespace, PodName = var.deployment })
 
   alarms = var.container_insights ? {
     node-cpu = {
@@ -19,8 +22,9 @@ locals {
       metric      = "cluster_failed_node_count", statistic = "Maximum", threshold = 0, dimensions = local.in_cluster
     }
     restarts = {
-      description = "Containers of ${var.namespace} restart again and again"
-      metric      = "pod_number_of_container_restarts", statistic = "Maximum", threshold = 3, dimensions = local.in_namespace
+      # The agent reports restarts since its last look. Kubernetes waits up to 5 minutes before the next one.
+      description = "Containers of ${var.deployment} in ${var.namespace} restart again and again: 3 times in 15 minutes"
+      metric      = "pod_number_of_container_restarts", statistic = "Sum", threshold = 2, dimensions = local.in_workload
     }
     nodes = {
       description = "All node groups are at their maximum: pods may wait for room"
@@ -68,8 +72,8 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   statistic           = each.value.statistic
   comparison_operator = "GreaterThanThreshold"
   threshold           = each.value.threshold
-  period              = 300
-  evaluation_periods  = 3
+  period              = each.value.statistic == "Sum" ? 900 : 300
+  evaluation_periods  = each.value.statistic == "Sum" ? 1 : 3
   treat_missing_data  = "notBreaching"
   alarm_actions       = [aws_sns_topic.alarms.arn]
   ok_actions          = [aws_sns_topic.alarms.arn]
@@ -80,7 +84,8 @@ locals {
     { title = "Node CPU and memory, %", metrics = ["node_cpu_utilization", "node_memory_utilization"], dimensions = local.in_cluster, stat = "Average" },
     { title = "Nodes", metrics = ["cluster_node_count", "cluster_failed_node_count"], dimensions = local.in_cluster, stat = "Maximum" },
     { title = "Pod CPU and memory of ${var.namespace}, % of limit", metrics = ["pod_cpu_utilization_over_pod_limit", "pod_memory_utilization_over_pod_limit"], dimensions = local.in_namespace, stat = "Average" },
-    { title = "Running pods and restarts of ${var.namespace}", metrics = ["namespace_number_of_running_pods", "pod_number_of_container_restarts"], dimensions = local.in_namespace, stat = "Maximum" },
+    { title = "Running pods of ${var.namespace}", metrics = ["namespace_number_of_running_pods"], dimensions = local.in_namespace, stat = "Maximum" },
+    { title = "Restarts of ${var.deployment}", metrics = ["pod_number_of_container_restarts"], dimensions = local.in_workload, stat = "Sum" },
     { title = "Network of ${var.namespace}, bytes/s", metrics = ["pod_network_rx_bytes", "pod_network_tx_bytes"], dimensions = local.in_namespace, stat = "Average" },
   ]
 }

@@ -11,6 +11,9 @@ mock_provider "aws" {
   mock_data "aws_caller_identity" {
     defaults = { account_id = "111122223333" }
   }
+  mock_data "aws_iam_session_context" {
+    defaults = { issuer_arn = "arn:aws:iam::111122223333:role/creator" }
+  }
   mock_data "aws_partition" {
     defaults = { partition = "aws" }
   }
@@ -204,5 +207,52 @@ run "people_come_in_by_access_entries" {
   assert {
     condition     = endswith(aws_eks_access_policy_association.people["arn:aws:iam::111122223333:role/platform"].policy_arn, "/AmazonEKSClusterAdminPolicy") && endswith(aws_eks_access_policy_association.people["arn:aws:iam::111122223333:user/on-call"].policy_arn, "/AmazonEKSViewPolicy")
     error_message = "each gets the policy that was asked for"
+  }
+}
+
+run "the_creator_has_one_entry" {
+  command = plan
+
+  assert {
+    condition     = aws_eks_cluster.this.access_config[0].bootstrap_cluster_creator_admin_permissions
+    error_message = "EKS makes the creator's entry where nobody else does"
+  }
+}
+
+run "a_creator_among_the_administrators_has_one_entry" {
+  command = plan
+
+  variables {
+    admin_arns = ["arn:aws:iam::111122223333:role/creator", "arn:aws:iam::111122223333:role/platform"]
+  }
+
+  assert {
+    condition     = !aws_eks_cluster.this.access_config[0].bootstrap_cluster_creator_admin_permissions && length(aws_eks_access_entry.people) == 2
+    error_message = "two entries of one principal are refused by EKS: 409"
+  }
+}
+
+run "graviton_gets_its_machine_image" {
+  command = plan
+
+  variables {
+    node_groups = {
+      on-demand = { instance_types = ["t4g.medium", "m7gd.large", "im4gn.large"] }
+      intel     = { instance_types = ["t3.medium"] }
+      gpu       = { instance_types = ["g4dn.xlarge", "g5.xlarge"] }
+      first     = { instance_types = ["a1.large"] }
+    }
+  }
+
+  assert {
+    condition = { for name, group in aws_eks_node_group.this : name => group.ami_type } == {
+      on-demand = "BOTTLEROCKET_ARM_64", intel = "BOTTLEROCKET_x86_64", gpu = "BOTTLEROCKET_x86_64", first = "BOTTLEROCKET_ARM_64"
+    }
+    error_message = "the image is of the instance types' architecture; G4 and G5 are GPUs"
+  }
+
+  assert {
+    condition     = output.architectures == tolist(["amd64", "arm64"])
+    error_message = "who builds the image learns for what"
   }
 }

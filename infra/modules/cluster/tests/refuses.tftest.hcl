@@ -286,3 +286,13 @@ run "an_unknown_autoscaler" {
 
   expect_failures = [var.autoscaler]
 }
+
+run "a_group_of_two_architectures" {
+  command = plan
+
+  variables {
+    node_groups = { on-demand = { instance_types = ["t3.medium", "t4g.medium"] } }
+  }
+
+  expect_failures = [var.node_groups]
+}

@@ -4,6 +4,9 @@ mock_provider "aws" {
   mock_data "aws_region" {
     defaults = { region = "ap-southeast-2" }
   }
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "111122223333" }
+  }
 }
 
 variables {
@@ -101,5 +104,22 @@ run "three_zones" {
   assert {
     condition     = length(aws_subnet.private) == 3 && length(aws_route_table.private) == 3
     error_message = "a third zone gets its subnets and table"
+  }
+}
+
+run "flow_logs_get_what_the_service_asks_for" {
+  command = plan
+
+  assert {
+    condition     = jsondecode(aws_iam_role.flow[0].assume_role_policy).Statement[0].Condition.StringEquals["aws:SourceAccount"] == "111122223333"
+    error_message = "the service acts for this account alone"
+  }
+}
+
+# The policy names the group's ARN, which is there when it is made.
+run "flow_logs_may_look_whether_their_group_is_there" {
+  assert {
+    condition     = toset(flatten([for statement in jsondecode(aws_iam_role_policy.flow[0].policy).Statement : statement.Action])) == toset(["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams", "logs:DescribeLogGroups"])
+    error_message = "all that delivery to a group that is there needs, and no group is made again after it was destroyed"
   }
 }

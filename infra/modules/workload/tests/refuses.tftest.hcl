@@ -5,6 +5,7 @@ mock_provider "aws" {}
 variables {
   name              = "podsense"
   cluster_name      = "test-cluster"
+  deployment        = "podsense"
   namespace         = "podsense"
   service_account   = "podsense"
   oidc_provider_arn = "arn:aws:iam::111122223333:oidc-provider/oidc.example.com"

@@ -25,6 +25,7 @@ variables {
   name              = "ml-inference"
   cluster_name      = "test-cluster"
   namespace         = "ml-inference"
+  deployment        = "ml-inference-api"
   service_account   = "ml-inference-sa"
   oidc_provider_arn = "arn:aws:iam::111122223333:oidc-provider/oidc.example.com"
   oidc_issuer       = "oidc.example.com"
@@ -184,5 +185,36 @@ run "no_budget_no_insights" {
   assert {
     condition     = length(aws_budgets_budget.this) == 0 && length(aws_cloudwatch_metric_alarm.this) == 0 && length(aws_cloudwatch_dashboard.this) == 0
     error_message = "nothing watches metrics that nobody writes"
+  }
+}
+
+# Which sets of dimensions each metric is published with: GetExpectedDimsToMetrics of amazon-cloudwatch-agent-test.
+run "alarms_and_dashboard_look_where_values_are" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for seen in concat(
+        [for alarm in aws_cloudwatch_metric_alarm.this : [alarm.metric_name, join("-", sort(keys(alarm.dimensions)))]],
+        chunklist(flatten([for widget in jsondecode(aws_cloudwatch_dashboard.this[0].dashboard_body).widgets : [for metric in widget.properties.metrics : [metric[1], join("-", sort([for i in range(2, length(metric), 2) : metric[i]]))]]]), 2)
+        ) : contains(lookup({
+          node_cpu_utilization                  = ["ClusterName"]
+          node_memory_utilization               = ["ClusterName"]
+          cluster_node_count                    = ["ClusterName"]
+          cluster_failed_node_count             = ["ClusterName"]
+          namespace_number_of_running_pods      = ["ClusterName", "ClusterName-Namespace"]
+          pod_cpu_utilization_over_pod_limit    = ["ClusterName", "ClusterName-Namespace", "ClusterName-Namespace-PodName"]
+          pod_memory_utilization_over_pod_limit = ["ClusterName", "ClusterName-Namespace", "ClusterName-Namespace-PodName"]
+          pod_network_rx_bytes                  = ["ClusterName", "ClusterName-Namespace", "ClusterName-Namespace-PodName"]
+          pod_network_tx_bytes                  = ["ClusterName", "ClusterName-Namespace", "ClusterName-Namespace-PodName"]
+          pod_number_of_container_restarts      = ["ClusterName", "ClusterName-Namespace-PodName"]
+      }, seen[0], []), seen[1])
+    ])
+    error_message = "a metric is asked for by dimensions that Container Insights does not publish it with"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["restarts"].dimensions["PodName"] == "ml-inference-api" && aws_cloudwatch_metric_alarm.this["restarts"].statistic == "Sum" && aws_cloudwatch_metric_alarm.this["restarts"].period == 900
+    error_message = "restarts are counted since the last look, and come every 5 minutes at last"
   }
 }

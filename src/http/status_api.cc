@@ -169,6 +169,21 @@ Response health(const StatusSources& sources, const Request& request) {
       request.id);
 }
 
+/// /startupz; with `?wait` the answer comes when the first load has ended, so that a probe that
+/// asks every second need not come a second time. Where too many wait, at once.
+void startup(const StatusSources& sources, const Request& request, Reply reply) {
+  if (request.query != "wait") {
+    return reply(probe("started", sources.catalog.started()));
+  }
+  std::move_only_function<void()> tell = [&catalog = sources.catalog,
+                                          reply = std::move(reply)]() mutable {
+    reply(probe("started", catalog.started()));
+  };
+  if (!sources.catalog.when_started(std::move(tell))) {
+    tell();
+  }
+}
+
 /// A route whose answer takes no longer than it takes to write it.
 template <class Make>
 void add_get(Router& router, std::string_view path, const Make& make, Audience audience) {
@@ -286,9 +301,11 @@ void add_status_routes(Router& router, StatusSources sources, Readers readers) {
   add_get(
       router, "/readyz", [sources](const Request&) { return probe("ready", is_ready(sources)); },
       kMachines);
-  add_get(
-      router, "/startupz",
-      [sources](const Request&) { return probe("started", sources.catalog.started()); }, kMachines);
+  router.add({.path = "/startupz",
+              .get = [sources](Request& request,
+                               Reply reply) { startup(sources, request, std::move(reply)); },
+              .open = true,
+              .quiet = true});
   add_get(router, "/stats", [sources](const Request&) { return stats(sources.stats); },
           {.scripts = true, .machines = true, .readers = readers});
   add_get(router, "/version",

@@ -19,6 +19,9 @@
 namespace podsense::inference {
 namespace {
 
+/// Probes come every second or so, each with a connection of its own.
+constexpr std::size_t kMostWhoWait = 64;
+
 /// Gives the system back what a version has left behind. Loading leaves small lasting things among
 /// large passing ones, on threads with heaps of their own: without this, resident memory doubles
 /// within a dozen reloads. Holds each heap's lock for some milliseconds.
@@ -60,6 +63,37 @@ void Catalog::when_late(std::function<void()> tell) {
 
 void Catalog::stop_trials() {
   trials_->stop();
+  {
+    const MutexLock lock(mutex_);
+    stopped_ = true;
+  }
+  tell_started();
+}
+
+bool Catalog::when_started(std::move_only_function<void()>&& tell) {
+  {
+    const MutexLock lock(mutex_);
+    if (!snapshot_->loaded_once && !stopped_) {
+      if (starting_.size() >= kMostWhoWait) {
+        return false;
+      }
+      starting_.push_back(std::move(tell));
+      return true;
+    }
+  }
+  tell();
+  return true;
+}
+
+void Catalog::tell_started() {
+  std::vector<std::move_only_function<void()>> waited;
+  {
+    const MutexLock lock(mutex_);
+    waited.swap(starting_);
+  }
+  for (auto& tell : waited) {
+    tell();
+  }
 }
 
 /// The defaults that are configured, one by one, and no model of the listing has their name.
@@ -378,6 +412,7 @@ ReloadReport Catalog::publish(const std::shared_ptr<const Snapshot>& before,
   }
   warn_of_defaults(*before, *after);
   after->served_once = before->served_once || !after->models.empty();
+  const bool loaded_once = after->loaded_once;
   for (const auto& served : old) {
     report.retired.push_back(full_name(served->name(), served->version));
   }
@@ -385,6 +420,9 @@ ReloadReport Catalog::publish(const std::shared_ptr<const Snapshot>& before,
     const MutexLock lock(mutex_);
     snapshot_ = std::move(after);
     retired_.insert(retired_.end(), old.begin(), old.end());
+  }
+  if (loaded_once) {
+    tell_started();
   }
   return report;
 }

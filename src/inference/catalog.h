@@ -83,6 +83,9 @@ class Catalog {
   /// What to do when a trial has ended for which no reload waited. Empty: nothing. Once this
   /// returns, the function of before is called no more.
   void when_late(std::function<void()> tell);
+  /// Calls `tell` once: when the first load has ended, on the thread that loads; at once where it
+  /// has; or in `stop_trials`. False: too many wait, and `tell` was left as it is. @threads any
+  [[nodiscard]] bool when_started(std::move_only_function<void()>&& tell);
   /// Ends trials under way; later ones are refused.
   void stop_trials();
 
@@ -166,6 +169,7 @@ class Catalog {
   ReloadReport publish(const std::shared_ptr<const Snapshot>& before,
                        std::shared_ptr<Snapshot> after);
   [[nodiscard]] std::shared_ptr<const Snapshot> snapshot() const;
+  void tell_started();
   static Result<std::shared_ptr<const ServedModel>> find(const Snapshot& now,
                                                          const std::string& name,
                                                          const std::string& version);
@@ -184,6 +188,8 @@ class Catalog {
   mutable Mutex mutex_;
   std::shared_ptr<const Snapshot> snapshot_ GUARDED_BY(mutex_);
   std::set<std::string> unloaded_ GUARDED_BY(mutex_);
+  std::vector<std::move_only_function<void()>> starting_ GUARDED_BY(mutex_);  ///< who waits
+  bool stopped_ GUARDED_BY(mutex_) = false;
   std::vector<std::shared_ptr<const ServedModel>> retired_ GUARDED_BY(mutex_);
 
   StackingChecks checks_;

@@ -282,5 +282,33 @@ TEST_F(InferenceTest, CountsADecodedPictureAsTheInputOfItsRun) {
   EXPECT_EQ(batches[0].compute_infer, answer->timing.compute);
 }
 
+TEST_F(InferenceTest, TellsOnceWhoWaitsForTheFirstLoad) {
+  open();
+  int told = 0;
+  const auto wait = [&] { return catalog_->when_started([&] { ++told; }); };
+  for (int i = 0; i < 64; ++i) {
+    EXPECT_TRUE(wait());
+  }
+  EXPECT_FALSE(wait()) << "so many may wait";
+  EXPECT_EQ(told, 0);
+  reload();
+  EXPECT_EQ(told, 64);
+  EXPECT_TRUE(wait());
+  EXPECT_EQ(told, 65) << "it has ended before";
+  reload();
+  EXPECT_EQ(told, 65);
+}
+
+TEST_F(InferenceTest, WhoWaitsForTheFirstLoadIsToldAtTheEnd) {
+  open();
+  bool started = true;
+  EXPECT_TRUE(catalog_->when_started([&] { started = catalog_->started(); }));
+  catalog_->stop_trials();
+  EXPECT_FALSE(started);
+  int told = 0;
+  EXPECT_TRUE(catalog_->when_started([&] { ++told; }));
+  EXPECT_EQ(told, 1);
+}
+
 }  // namespace
 }  // namespace podsense::inference

@@ -156,6 +156,14 @@ class Readiness(unittest.TestCase):
             self.assertEqual(server.health()["status"], "degraded")
             self.assertIn("still being opened", server.health()["problems"][0])
 
+    def test_a_startup_probe_that_waits(self):
+        copy_models(self.root, "simulated", "random-forest")
+        with Server(models=self.root, ready=False) as server:
+            # Asked as soon as it listens; while models load, or after: the first answer is the last.
+            answer = server.admin("GET", "/startupz?wait")
+            self.assertEqual((answer.status, answer.json), (200, {"started": True}))
+            self.assertEqual(server.get("/startupz?wait").status, 200)
+
     # --- nothing serves any more
     def test_nothing_serves_any_more(self):
         copy_models(self.root, "simulated")

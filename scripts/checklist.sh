@@ -221,8 +221,10 @@ metrics() {
   done
   if kubectl get podmonitors.monitoring.coreos.com,servicemonitors.monitoring.coreos.com -n "$namespace" -l app.kubernetes.io/part-of=podsense -o name 2>/dev/null | grep -q .; then
     ticked "$item" "$count series a pod; a monitor tells Prometheus"
-  else
+  elif [ "$(kube get deployment "$deployment" -o go-template='{{with .spec.template.metadata.annotations}}{{index . "prometheus.io/scrape"}}{{end}}')" = true ]; then
     ticked "$item" "$count series a pod; by annotations"
+  else
+    untried "$item" "$count series a pod, but nothing tells Prometheus: set metrics.serviceMonitor.enabled or metrics.podAnnotations"
   fi
 }
 

@@ -55,6 +55,15 @@ whole() {
   kustomization "$folder" "$namespace" "${files[@]}"
 }
 
+# monitored PRESET NAMESPACE : its overlay and the ServiceMonitor, which only a cluster with the Prometheus operator takes
+monitored() {
+  local folder=$out/overlays/$1-monitored
+  rm -rf "$folder"
+  chart -f "$chart/values-$1.yaml" --show-only templates/monitoring.yaml --set metrics.serviceMonitor.enabled=true |
+    manifests write "$folder" >/dev/null
+  kustomization "$folder" "$2" "../$1" servicemonitor.yaml
+}
+
 # component NAME TEMPLATES ARGUMENT... : some templates, with the names of the base
 component() {
   local name=$1 template only=()
@@ -69,8 +78,12 @@ component() {
   --sort-values-order file --log-level warning
 
 whole "$out/base" '' -f "$chart/values-simulator.yaml"
-whole "$out/overlays/ml-inference" ml-inference -f "$chart/values-ml-inference.yaml" --set namespace.create=true
+# The ALB is optional: without its controller the Ingress does nothing.
+whole "$out/overlays/ml-inference" ml-inference -f "$chart/values-ml-inference.yaml" --set namespace.create=true \
+  --set ingress.enabled=true --set 'ingress.hosts[0].host=api.example.com'
 whole "$out/overlays/model-api" ml-serving -f "$chart/values-model-api.yaml" --set namespace.create=true
+monitored ml-inference ml-inference
+monitored model-api ml-serving
 whole "$out/overlays/platform" ml-platform -f "$chart/values-platform.yaml" --set namespace.create=true \
   --set namespaceOverride=ml-platform
 chart -f "$chart/values-simulator.yaml" --show-only templates/namespace.yaml --set namespace.create=true \

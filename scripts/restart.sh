@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Everything from nothing to answering, as often as you like: a local cluster if there is none, images
-# if sources changed, an overlay applied anew, then where it answers.
+# if sources changed, an overlay applied anew, then where it answers. Envoy answers on port 30080 of a
+# local cluster's nodes (of localhost on kind) unless an ingress controller has that port.
 #
 #   scripts/restart.sh [OVERLAY]      default: platform (Envoy in front: JSON to gRPC)
 #
@@ -50,6 +51,34 @@ if [ "$existed" -gt 0 ]; then
       kubectl -n "$namespace" rollout restart "deployment/$name" >/dev/null
       wait_rollout "$namespace" "$name"
     done
+fi
+
+# expose_envoy NAMESPACE PORT : a Service of its own, so that Envoy's statistics stay inside
+expose_envoy() {
+  local holder selector
+  # shellcheck disable=SC2016  # the template's own variables
+  holder=$(kubectl get services --all-namespaces -o go-template='{{range .items}}{{$s := .}}{{range .spec.ports}}{{or .nodePort 0}} {{$s.metadata.namespace}}/{{$s.metadata.name}}{{"\n"}}{{end}}{{end}}' |
+    awk -v port="$2" -v ours="$1/envoy-nodeport" '$1 == port && $2 != ours { print $2 }')
+  if [ -n "$holder" ]; then
+    say "node port $2 belongs to $holder: Envoy is reached through it, if that is an ingress controller"
+    return
+  fi
+  selector=$(kubectl -n "$1" get service envoy -o jsonpath='{.spec.selector}')
+  kubectl -n "$1" apply -f - >/dev/null <<EOM
+apiVersion: v1
+kind: Service
+metadata:
+  name: envoy-nodeport
+  labels: {app.kubernetes.io/name: podsense, app.kubernetes.io/component: envoy-nodeport, app.kubernetes.io/part-of: podsense}
+spec:
+  type: NodePort
+  selector: $selector
+  ports: [{name: http, port: 80, targetPort: http, nodePort: $2}]
+EOM
+}
+if [ "$on" != current ]; then
+  namespace=$(kubectl get -k "k8s/overlays/$overlay" -o go-template='{{range .items}}{{if and (eq .kind "Service") (eq .metadata.name "envoy")}}{{.metadata.namespace}}{{end}}{{end}}')
+  [ -z "$namespace" ] || expose_envoy "$namespace" 30080
 fi
 
 say "5/5 where it answers"

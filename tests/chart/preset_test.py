@@ -2,7 +2,7 @@
 
 import unittest
 
-from render import kinds, preset, server
+from render import CHART, kinds, preset, render, server
 
 
 def port(service, name="http"):
@@ -111,6 +111,15 @@ class Presets(unittest.TestCase):
     def test_model_api_without_an_autoscaler_has_3_pods(self):
         objects = preset("model-api", {"autoscaling": {"enabled": False}})
         self.assertEqual(3, server(objects)["spec"]["replicas"])
+
+    def test_quick_probes_wait_for_nothing_but_the_startup_probe(self):
+        files = [CHART / f"values-{name}.yaml" for name in ("model-api", "quick-probes")]
+        probes = container(render({}, *files))
+        self.assertEqual("/startupz?wait", probes["startupProbe"]["httpGet"]["path"])
+        self.assertEqual(1, probes["startupProbe"]["periodSeconds"])
+        for name in ("livenessProbe", "readinessProbe"):
+            self.assertEqual(0, probes[name].get("initialDelaySeconds", 0), name)
+        self.assertEqual(("/health", 0, 5, 3), timings(probes["readinessProbe"]))
 
     def test_platform_leads_from_ingress_to_envoy_to_grpc(self):
         objects = preset("platform")

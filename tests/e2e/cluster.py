@@ -25,12 +25,12 @@ class Failure(AssertionError):
     """A promise that was not kept."""
 
 
-def run(command, check=True, timeout=LIMIT * 2, stdin=None, env=None):
-    """Runs a command (a string is split as a shell would) in the project's folder."""
+def run(command, check=True, timeout=LIMIT * 2, stdin=None, env=None, cwd=ROOT):
+    """Runs a command (a string is split as a shell would), in the project's folder unless told another."""
     words = shlex.split(command) if isinstance(command, str) else [str(word) for word in command]
     done = subprocess.run(
         words,
-        cwd=ROOT,
+        cwd=cwd,
         capture_output=True,
         text=True,
         check=False,

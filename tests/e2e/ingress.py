@@ -18,13 +18,18 @@ TRAEFIK = "v3.6.12"
 GATEWAY_API = "v1.4.0"  # the one that this Traefik was built with
 
 
+def module(path, version):
+    """The folder of a Go module as its proxy has it."""
+    go = cluster.output("scripts/go-tool.sh --go")
+    done = run([go, "mod", "download", "-json", f"{path}@{version}"], check=False)
+    if done.returncode != 0:
+        raise Failure(f"cannot get {path}: {done.stderr[-500:]}")
+    return pathlib.Path(json.loads(done.stdout)["Dir"])
+
+
 def gateway_crds():
     """The standard channel's custom resources, from the Go module that publishes them."""
-    go = os.environ.get("GO") or "go"
-    done = run([go, "mod", "download", "-json", f"sigs.k8s.io/gateway-api@{GATEWAY_API}"], check=False)
-    if done.returncode != 0:
-        raise Failure(f"cannot get the Gateway API's resources: {done.stderr[-500:]}")
-    return pathlib.Path(json.loads(done.stdout)["Dir"]) / "config/crd/standard"
+    return module("sigs.k8s.io/gateway-api", GATEWAY_API) / "config/crd/standard"
 
 
 def traefik_image():

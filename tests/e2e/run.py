@@ -19,6 +19,7 @@ import xml.etree.ElementTree as ElementTree
 
 import autoscaling
 import cluster
+import commands
 import dashboards
 import disruption
 import failure
@@ -31,7 +32,7 @@ import upgrades
 
 import scripts
 
-MODULES = (install, upgrades, scripts, disruption, failure, transcoding, ingress, network, autoscaling, dashboards)
+MODULES = (install, upgrades, scripts, commands, disruption, failure, transcoding, ingress, network, autoscaling, dashboards)
 FOLDER = cluster.ROOT / "build/e2e"
 
 

@@ -4,14 +4,14 @@
 # Nothing here talks to AWS.
 #
 #   scripts/check-terraform.sh            all
-#   scripts/check-terraform.sh CHECK…     only these: fmt validate plan chart test tflint checkov
+#   scripts/check-terraform.sh CHECK…     only these: fmt validate plan names chart test tflint checkov
 #                                         rendered
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
 . scripts/lib.sh
 
-all_checks=(fmt validate plan chart test tflint checkov rendered)
+all_checks=(fmt validate plan names chart test tflint checkov rendered)
 checks=("$@")
 [ $# -gt 0 ] || checks=("${all_checks[@]}")
 for check in "${checks[@]}"; do
@@ -49,14 +49,27 @@ check_validate() {
   done < <(roots)
 }
 
+# plan_of NAME FOLDER FILE : leaves $scratch/NAME.json
+plan_of() {
+  in_copy "$2" plan -no-color -input=false -lock=false -refresh=false -var-file="$3" \
+    -out="$scratch/$1.plan" >"$scratch/plan.log" 2>&1 || { echo "$3:"; cat "$scratch/plan.log"; return 1; }
+  in_copy "$2" show -json "$scratch/$1.plan" >"$scratch/$1.json"
+}
+
 check_plan() {
-  local file name
-  for file in infra/*.tfvars; do
-    name=$(basename "$file" .tfvars)
-    in_copy infra plan -no-color -input=false -lock=false -refresh=false -var-file="$name.tfvars" \
-      -out="$scratch/$name.plan" >"$scratch/plan.log" 2>&1 || { echo "$file:"; cat "$scratch/plan.log"; return 1; }
-    in_copy infra show -json "$scratch/$name.plan" >"$scratch/$name.json"
-  done
+  local file
+  for file in infra/*.tfvars; do plan_of "$(basename "$file" .tfvars)" infra "$(basename "$file")"; done
+}
+
+# A second cluster in one account: what bears a name there must not bear that of the first.
+check_names() {
+  plan_of first infra prod.tfvars
+  plan_of second infra "$PWD/tests/infra/second.tfvars"
+  scripts/plan-names.py "$scratch/first.json" "$scratch/second.json"
+  if scripts/plan-names.py "$scratch/first.json" "$scratch/first.json" 2>/dev/null; then
+    echo "scripts/plan-names.py found no common name in one and the same plan"
+    return 1
+  fi
 }
 
 # JUnit files go where the count of .ci/run finds them.

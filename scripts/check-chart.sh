@@ -16,6 +16,8 @@ for program in "$helm" "$helm3"; do
     output=$("$program" lint --strict --quiet --kube-version 1.34.0 helm/podsense -f "$file" 2>&1) ||
       { echo "$(basename "$program") lint -f $file:" "$output" >&2; failed=1; }
   done
+  output=$("$program" lint --strict --quiet --kube-version 1.34.0 compat/model-api/helm/model-api 2>&1) ||
+    { echo "$(basename "$program") lint compat/model-api/helm/model-api:" "$output" >&2; failed=1; }
 done
 HELM=$helm HELM3=$helm3 "$yaml_python" scripts/python-tests.py build/junit/chart.xml discover -q -s tests/chart -p '*_test.py' || failed=1
 [ $failed = 0 ] || die "the chart has faults"

@@ -54,6 +54,15 @@ for component in k8s/components/*/; do
 done
 cp k8s/deployment.yaml "$work/served/nodeport-raw.yaml"
 cp k8s/ingress.yaml "$work/served/ingress-raw.yaml"
+# What one applies file by file stands together on a cluster, and is scored so.
+together() { sed -s '1i---' "$@"; }
+together compat/eks/kubernetes/*.yaml >"$work/served/compat-eks-raw.yaml"
+together compat/model-api/{kubernetes,monitoring}/*.yaml >"$work/served/compat-model-api-raw.yaml"
+chart "$helm" compat/model-api/helm/model-api/values.yaml >"$work/all/compat-model-api-chart.yaml"
+unnamed() { sed -E '/^# Source: /d; /"helm.sh\/chart": /d' "$@"; }
+"$helm" template podsense compat/model-api/helm/model-api --kube-version 1.34.0 --api-versions monitoring.coreos.com/v1 |
+  unnamed | diff -bB <(unnamed "$work/all/compat-model-api-chart.yaml") - >"$work/diff" ||
+  fault "compat/model-api/helm/model-api renders differently from helm/podsense with its values:" "$(cat "$work/diff")"
 cp "$work"/served/{overlays-,component-}*.yaml "$work"/served/*-raw.yaml "$work/all/"
 cp k8s/load/job.yaml "$work/all/load-job.yaml"
 for example in examples/{kserve,inference-gateway}/*.yaml; do

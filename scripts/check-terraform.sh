@@ -56,9 +56,15 @@ plan_of() {
   in_copy "$2" show -json "$scratch/$1.plan" >"$scratch/$1.json"
 }
 
+# The folder of links in compat/ plans the very same.
 check_plan() {
   local file
   for file in infra/*.tfvars; do plan_of "$(basename "$file" .tfvars)" infra "$(basename "$file")"; done
+  plan_of compat-eks compat/eks/infrastructure prod.tfvars
+  "$python" -c 'import json, sys
+one, other = (json.load(open(path))["planned_values"] for path in sys.argv[1:])
+sys.exit(one != other)' "$scratch/ml-inference.json" "$scratch/compat-eks.json" ||
+    { echo "compat/eks/infrastructure plans something else than infra with ml-inference.tfvars"; return 1; }
 }
 
 # A second cluster in one account: what bears a name there must not bear that of the first.
@@ -163,7 +169,7 @@ check_rendered() { scripts/render-infra.py --check; }
 rm -rf "$scratch"
 mkdir -p "$scratch"
 : >"$TF_CLI_CONFIG_FILE"
-cp -r infra helm "$scratch/"
+cp -r infra helm compat "$scratch/"
 log=$scratch/check.log
 failed=()
 for check in "${checks[@]}"; do

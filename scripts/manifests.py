@@ -6,6 +6,9 @@ usage: helm template … | manifests.py write FOLDER     one file for each kind 
        helm template … | manifests.py sidecar-patch    Envoy's part of a Deployment, as a patch
        helm template … | manifests.py server-patch     what a sidecar changes about the server, as JSON patch:
                                                        the container's name is the overlay's
+       helm template … | manifests.py place FOLDER "FILE KIND…"…   each object into the file that names its kind
+       manifests.py preset-chart CHART VALUES FOLDER   Chart.yaml and values.yaml of a chart that is CHART with other
+                                                       defaults, called as FOLDER
 
 Labels that only Helm may set are left out; objects are in the order of kinds that `kubectl apply`
 needs; the form is always the same, so that a rendering can be compared.
@@ -107,10 +110,42 @@ def server_patch(documents):
     ]
 
 
+def place(folder, wanted, documents):
+    """wanted: ["FILE KIND…"…]. An object that none of them names is a fault: it would be lost."""
+    files = {name: [] for name, *_ in map(str.split, wanted)}
+    file_of = {kind: name for name, *kinds in map(str.split, wanted) for kind in kinds}
+    for document in documents:
+        if document["kind"] not in file_of:
+            raise SystemExit(f"manifests: no file of {folder} takes a {document['kind']}")
+        files[file_of[document["kind"]]].append(document)
+    for name, content in files.items():
+        (folder / f"{name}.yaml").write_text(HEADER + dump(content), encoding="utf-8")
+
+
+def laid_over(values, more):
+    """As Helm lays one file of values over another."""
+    if not (isinstance(values, dict) and isinstance(more, dict)):
+        return more
+    return values | {key: laid_over(values.get(key), value) for key, value in more.items()}
+
+
+def preset_chart(chart, preset, folder):
+    """The templates are links to those of the chart; its image has the new chart's name."""
+    about = yaml.safe_load((chart / "Chart.yaml").read_text("utf-8")) | {"name": folder.name}
+    values = laid_over(yaml.safe_load((chart / "values.yaml").read_text("utf-8")), yaml.safe_load(preset.read_text("utf-8")))
+    values = laid_over(values, {"nameOverride": "podsense", "image": {"repository": folder.name, "tag": "v1.0"}})
+    (folder / "Chart.yaml").write_text(HEADER + dump([about]), encoding="utf-8")
+    (folder / "values.yaml").write_text(HEADER + dump([values]), encoding="utf-8")
+
+
 def main():
     arguments = sys.argv[1:]
     if arguments[:1] == ["write"] and len(arguments) == 2:
         write(pathlib.Path(arguments[1]), read(sys.stdin))
+    elif arguments[:1] == ["place"] and len(arguments) > 2:
+        place(pathlib.Path(arguments[1]), arguments[2:], read(sys.stdin))
+    elif arguments[:1] == ["preset-chart"] and len(arguments) == 4:
+        preset_chart(*map(pathlib.Path, arguments[1:]))
     elif arguments == ["stream"]:
         sys.stdout.write(HEADER + dump(read(sys.stdin)))
     elif arguments == ["sidecar-patch"]:

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Renders everything that comes from the chart: k8s/ (but for what is written by hand: the
-# kustomization.yaml of k8s/overlays/dev and of the components), and the chart's README. Dashboards, rules and
-# Envoy's configuration are there once: the chart has links to them, which Helm follows, also when it packages.
+# kustomization.yaml of k8s/overlays/dev and of the components), compat/ (render-compat.sh), and the chart's
+# README. Dashboards, rules and Envoy's configuration are there once: the chart has links to them, which Helm
+# follows, also when it packages.
 #
 #   scripts/render-manifests.sh            writes
 #   scripts/render-manifests.sh --check    writes nothing; fails and shows where the tree differs
@@ -9,6 +10,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
 . scripts/lib.sh
+# shellcheck source=scripts/render-compat.sh
+. scripts/render-compat.sh
 
 check=0
 case ${1:-} in
@@ -22,7 +25,7 @@ helm_docs=$(scripts/go-tool.sh helm-docs)
 yaml_python=$(scripts/venv.sh lint scripts/lint-requirements.txt)/bin/python
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cp -R --parents k8s helm/podsense envoy/envoy.yaml monitoring/dashboards monitoring/rules "$work"
+cp -R --parents k8s helm/podsense compat envoy/envoy.yaml monitoring/dashboards monitoring/rules "$work"
 chart=$work/helm/podsense
 out=$work/k8s
 
@@ -120,13 +123,18 @@ chart -f "$chart/values-nodeport.yaml" --set networkPolicy.enabled=false | manif
 chart -f "$chart/values-ingress.yaml" --show-only templates/ingress.yaml \
   --set ingress.serviceNamespace=podsense | manifests stream >"$out/ingress.yaml"
 
+compat_eks "$work/compat/eks"
+compat_model_api "$work/compat/model-api"
+
 if [ $check = 1 ]; then
   current=1
   diff -ru k8s "$out" || current=0
+  diff -ru --no-dereference compat "$work/compat" || current=0
   diff -ru helm/podsense "$chart" || current=0
-  [ $current = 1 ] || die "k8s/ or helm/podsense is not what the chart renders to: run \`make manifests\`"
+  [ $current = 1 ] || die "k8s/, compat/ or helm/podsense is not what the chart renders to: run \`make manifests\`"
   exit 0
 fi
 install_tree "$out" "$PWD/k8s"
 install_tree "$chart" "$PWD/helm/podsense"
-say "k8s/ and helm/podsense are rendered"
+install_tree "$work/compat" "$PWD/compat"
+say "k8s/, compat/ and helm/podsense are rendered"

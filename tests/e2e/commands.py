@@ -84,7 +84,9 @@ def model_api(context):
     production = f"{install} -f helm/podsense/values-production.yaml"
     quick = "-f helm/podsense/values-quick-probes.yaml"  # the first updates are with the preset's own probes, this one without
     shell = Shell(
-        values={production: f"{production} {quick} {SMALL} --wait", "podsense:NEXT": "k8s-inference-sim:local"},
+        values={production: f"{production} {quick} {SMALL} --wait", "podsense:NEXT": "k8s-inference-sim:local",
+                # The rest takes as long as an HPA waits before it goes down; autoscaling.py tries that.
+                "-n ml-serving --all": "-n ml-serving"},
         before={
             "kubectl describe deployment/model-api -n ml-serving": SMALLER,
             install: ["kubectl delete -k k8s/overlays/model-api"],

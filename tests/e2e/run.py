@@ -30,9 +30,10 @@ import network
 import transcoding
 import upgrades
 
+import compat
 import scripts
 
-MODULES = (install, upgrades, scripts, commands, disruption, failure, transcoding, ingress, network, autoscaling, dashboards)
+MODULES = (install, upgrades, scripts, commands, compat, disruption, failure, transcoding, ingress, network, autoscaling, dashboards)
 FOLDER = cluster.ROOT / "build/e2e"
 
 

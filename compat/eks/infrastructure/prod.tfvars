@@ -1,0 +1,1 @@
+../../../infra/ml-inference.tfvars

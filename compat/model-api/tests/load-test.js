@@ -1,0 +1,1 @@
+../../../tests/load-test.js

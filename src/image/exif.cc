@@ -101,19 +101,40 @@ double number(const Tiff& tiff, std::uint32_t type, std::size_t at) {
   }
 }
 
-/// The first value of an entry: in the entry where all of its values fit, else behind an offset.
-std::optional<int> value_of(const Tiff& tiff, std::size_t entry) {
-  const std::uint32_t type = tiff.u16(entry + 2);
-  const std::uint64_t bytes = std::uint64_t{size_of(type)} * tiff.u32(entry + 4);
-  if (bytes == 0) {
-    return std::nullopt;
-  }
-  const std::size_t at = bytes <= 4 ? entry + 8 : tiff.u32(entry + 8);
-  if (at > tiff.block.size() || bytes > tiff.block.size() - at) {
-    return std::nullopt;
-  }
+/// A value of another kind than those of `number`, and one out of range, turn nothing.
+int orientation_at(const Tiff& tiff, std::uint32_t type, std::size_t at) {
   const double value = number(tiff, type, at);
   return value >= 1 && value <= 8 && value == std::floor(value) ? static_cast<int>(value) : 1;
+}
+
+/// The tag in the directory at `directory`: the first entry of it that has a value. Values of more
+/// than four bytes lie behind an offset; more of them than the block has are passed over, and one
+/// that the block ends in ends the directory, as in Pillow.
+std::optional<int> orientation_in(const Tiff& tiff, std::size_t directory) {
+  const std::size_t size = tiff.block.size();
+  const std::size_t room = (size - directory - 2) / kEntrySize;
+  const std::size_t entries = std::min<std::size_t>({tiff.u16(directory), room, kMaxEntries});
+  std::uint64_t values = 0;
+  for (std::size_t i = 0; i < entries; ++i) {
+    const std::size_t entry = directory + 2 + i * kEntrySize;
+    const std::uint32_t type = tiff.u16(entry + 2);
+    const std::uint64_t bytes = std::uint64_t{size_of(type)} * tiff.u32(entry + 4);
+    std::size_t at = entry + 8;
+    if (bytes > 4) {
+      values += bytes;
+      if (values > size) {
+        continue;
+      }
+      at = tiff.u32(entry + 8);
+      if (at > size || bytes > size - at) {
+        return std::nullopt;
+      }
+    }
+    if (bytes > 0 && tiff.u16(entry) == kOrientationTag) {
+      return orientation_at(tiff, type, at);
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -122,28 +143,20 @@ std::optional<int> exif_orientation(std::span<const std::byte> block) {
   for (int i = 0; i < 2 && matches(block, 0, "Exif\0\0"sv); ++i) {
     block = block.subspan(6);
   }
+  if (block.empty()) {
+    return std::nullopt;
+  }
   const bool little = matches(block, 0, "II*\0"sv) || matches(block, 0, "II\0*"sv);
   const bool big = matches(block, 0, "MM\0*"sv) || matches(block, 0, "MM*\0"sv);
-  if (block.size() < 10 || (!little && !big)) {
-    return std::nullopt;
+  if (block.size() < 8 || (!little && !big)) {
+    return 1;
   }
   const Tiff tiff{.block = block, .little = little};
   const std::size_t directory = tiff.u32(4);
-  if (directory > block.size() - 2) {
+  if (directory > block.size() || block.size() - directory < 2) {
     return std::nullopt;
   }
-  const std::size_t room = (block.size() - directory - 2) / kEntrySize;
-  const std::size_t entries = std::min<std::size_t>({tiff.u16(directory), room, kMaxEntries});
-  std::optional<int> found;
-  for (std::size_t i = 0; i < entries; ++i) {
-    const std::size_t entry = directory + 2 + i * kEntrySize;
-    if (tiff.u16(entry) == kOrientationTag) {
-      if (const auto value = value_of(tiff, entry)) {
-        found = value;
-      }
-    }
-  }
-  return found;
+  return orientation_in(tiff, directory);
 }
 
 std::optional<int> xmp_orientation(std::span<const std::byte> packet) {

@@ -11,10 +11,11 @@ namespace podsense::image {
 
 /// Orientation 1..8 from an EXIF block: a TIFF header, with or without "Exif\0\0" before it. Any
 /// type of number counts (SHORT is usual, some programs write LONG); BYTE does not, as in Pillow.
-/// A value out of range or of another type is 1; a block without the tag, or one that cannot be
-/// read, is none: bad metadata must not lose the picture.
+/// The first entry of the tag counts. A value out of range or of another type is 1, and so is a
+/// block that is no TIFF; an empty one, one without the tag, or one that ends before it, is none:
+/// bad metadata must not lose the picture.
 /// Reads at most the first 512 entries of the first directory.
-/// @source TIFF 6.0 section 2; EXIF 2.32 tag 0x0112
+/// @source TIFF 6.0 section 2; EXIF 2.32 tag 0x0112; Pillow Image.getexif
 std::optional<int> exif_orientation(std::span<const std::byte> block);
 
 /// The first `tiff:Orientation="N"` or `<tiff:Orientation>N` of an XMP packet; 1 out of range.

@@ -343,6 +343,39 @@ TEST(Bomb, ThousandsOfProgressiveScansEndAtTheDeadline) {
   EXPECT_EQ(done.error().code, ErrorCode::kDeadlineExceeded) << done.error().message;
 }
 
+/// A text chunk of a PNG with a profile in hexadecimal.
+Bytes raw_profile(std::string_view key, std::string_view profile) {
+  std::string text =
+      std::string(key) + '\0' + "\nprofile\n" + std::to_string(profile.size()) + '\n';
+  for (const char c : profile) {
+    constexpr std::string_view kHex = "0123456789abcdef";
+    const auto byte = static_cast<unsigned char>(c);
+    text += {kHex[byte >> 4U], kHex[byte & 15U]};
+  }
+  return png_chunk("tEXt", text);
+}
+
+// Pillow reads only "Raw profile type exif"; golden_test compares that.
+TEST(Exif, RawProfilesOfOtherNamesAreReadWhereNothingElseSaysAnything) {
+  using std::string_view_literals::operator""sv;
+  constexpr auto kExif =
+      "Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"sv;
+  constexpr auto kXmp = "http://ns.adobe.com/xap/1.0/\0<x tiff:Orientation=\"8\"/>"sv;
+  const auto orientation = [](const Bytes& chunk) {
+    auto png = read_file("small.png");
+    png.insert(png.begin() + 33, chunk.begin(), chunk.end());
+    const auto info = inspect(png, {});
+    return info ? info->orientation : 0;
+  };
+  EXPECT_EQ(orientation(raw_profile("Raw profile type APP1", kExif)), 6);
+  EXPECT_EQ(orientation(raw_profile("Raw profile type APP1", kXmp)), 8);
+  EXPECT_EQ(orientation(raw_profile("Raw profile type xmp", kXmp)), 8);
+  EXPECT_EQ(orientation(raw_profile("Raw profile type iptc", kExif)), 1);
+  auto both = raw_profile("Raw profile type APP1", kXmp);
+  append(both, raw_profile("Raw profile type exif", kExif));
+  EXPECT_EQ(orientation(both), 6);
+}
+
 TEST(Exif, NonsenseIsOrientationOne) {
   const auto good = read_file("jpeg_orientation_6.jpg");
   const auto exif = find(good, "Exif");

@@ -377,12 +377,17 @@ void read_rows(Decoder& decoder, const Cut& cut, const Rows& rows) {
   }
 }
 
-/// EXIF, of which the first block counts, or XMP, of which the last does.
-void read_app1(Bytes body, OrientationTags& tags) {
+/// EXIF, of which the first block that holds something counts (Pillow takes further ones for its
+/// continuation), or XMP, of which the last does.
+void read_app1(Bytes body, bool& has_exif, OrientationTags& tags) {
   using std::string_view_literals::operator""sv;
   constexpr auto kXmp = "http://ns.adobe.com/xap/1.0/\0"sv;
-  if (matches(body, 0, "Exif") && !tags.exif) {
-    tags.exif = exif_orientation(body);
+  constexpr auto kExif = "Exif\0\0"sv;
+  if (matches(body, 0, kExif)) {
+    if (!has_exif) {
+      has_exif = body.size() > kExif.size();
+      tags.exif = exif_orientation(body);
+    }
   } else if (matches(body, 0, kXmp)) {
     tags.xmp = xmp_orientation(body.subspan(kXmp.size()));
   }
@@ -394,6 +399,7 @@ Result<Header> jpeg_header(Bytes bytes) {
   Header header{.info = {.format = Format::kJpeg}};
   std::optional<FrameHeader> frame;
   OrientationTags tags;
+  bool has_exif = false;
   std::size_t at = 2;
   for (auto marker = next_marker(bytes, at); marker != 0; marker = next_marker(bytes, at)) {
     if (has_no_length(marker)) {
@@ -427,7 +433,7 @@ Result<Header> jpeg_header(Bytes bytes) {
       header.info.width = frame->width;
       header.gray = frame->components == 1;
     } else if (marker == 0xE1) {
-      read_app1(body, tags);
+      read_app1(body, has_exif, tags);
     }
     at += length;
   }

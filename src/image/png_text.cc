@@ -93,8 +93,8 @@ void read_text(std::string_view key, std::string_view text, bool has_exif, Orien
   if (key == kRawExif && !has_exif) {
     keep(tags.exif, exif_orientation(profile));
   } else if (key == kRawApp1) {
-    const auto exif = exif_orientation(profile);
-    keep(tags.other, exif ? exif : xmp_orientation(profile));
+    const bool xmp = matches(profile, 0, "http://ns.adobe.com/xap/1.0/");
+    keep(tags.other, xmp ? xmp_orientation(profile) : exif_orientation(profile));
   } else if (key == kRawXmp) {
     keep(tags.other, xmp_orientation(profile));
   }

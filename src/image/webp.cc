@@ -87,7 +87,11 @@ Parsed parse_extended(Bytes riff) {
   }
   info.width = le24(riff, kCanvas) + 1;
   info.height = le24(riff, kCanvas + 3) + 1;
-  parsed.header.animated = (u8_at(riff, kRiffHeader + kChunkHeader) & 2U) != 0;
+  // Chunks that the header does not announce are none, for libwebp and what is built on it.
+  const std::uint32_t flags = u8_at(riff, kRiffHeader + kChunkHeader);
+  const bool has_exif = (flags & 8U) != 0;
+  const bool has_xmp = (flags & 4U) != 0;
+  parsed.header.animated = (flags & 2U) != 0;
   std::uint32_t frames = 0;
   OrientationTags tags;
   for (std::size_t at = kRiffHeader; riff.size() - at >= kChunkHeader;) {
@@ -100,9 +104,9 @@ Parsed parse_extended(Bytes riff) {
       }
     } else if (!parsed.header.animated && parsed.frame.chunks.empty() && is_picture(riff, at)) {
       parsed.frame = {.chunks = riff.subspan(at), .place = {0, 0, info.width, info.height}};
-    } else if (matches(riff, at, "EXIF") && !tags.exif) {
+    } else if (has_exif && matches(riff, at, "EXIF") && !tags.exif) {
       tags.exif = exif_orientation(body);
-    } else if (matches(riff, at, "XMP ") && !tags.xmp) {
+    } else if (has_xmp && matches(riff, at, "XMP ") && !tags.xmp) {
       tags.xmp = xmp_orientation(body);
     }
     const std::size_t padded = length + (length & 1U);

@@ -32,6 +32,16 @@ def exif(value, kind="SHORT", order="<", before=0):
     return head + other + entry + b"\0\0\0\0" + (b"" if inline else data)
 
 
+def directory(*entries):
+    """A TIFF block of entries (tag, type, count, four bytes)."""
+    return (b"II*\0" + struct.pack("<IH", 8, len(entries))
+            + b"".join(struct.pack("<HHI", *entry[:3]) + entry[3] for entry in entries) + bytes(4))
+
+
+def short(*values):
+    return b"".join(struct.pack("<H", value) for value in values).ljust(4, b"\0")
+
+
 def no_tag():
     return b"II*\0" + struct.pack("<IHHHII", 8, 1, 0x100, 3, 1, 9) + b"\0\0\0\0"
 
@@ -69,9 +79,9 @@ def png(*chunks, after=False):
     return whole[:at] + made + whole[at:]
 
 
-def webp(*chunks):
+def webp(*chunks, unannounced=False):
     picture = encoded("WEBP", lossless=True)[12:]
-    flags = sum({b"EXIF": 8, b"XMP ": 4}[name] for name, _ in chunks)
+    flags = 0 if unannounced else sum({b"EXIF": 8, b"XMP ": 4}[name] for name, _ in chunks)
     header = bytes([flags, 0, 0, 0]) + struct.pack("<I", WIDTH - 1)[:3] + struct.pack("<I", HEIGHT - 1)[:3]
 
     def chunk(name, body):
@@ -104,6 +114,33 @@ def jpegs(n):
         yield f"xmp-{form}-exif-without-tag", jpeg(b"Exif\0\0" + no_tag(), packet)
         yield f"xmp-{form}-exif-empty", jpeg(b"Exif\0\0", packet)
     yield "out-of-range", jpeg(b"Exif\0\0" + exif(n + 8))
+    yield from odd_jpegs(n, n % 8 + 1)
+
+
+def odd_jpegs(n, other):
+    """What editors and half-written files leave: several blocks, several tags, blocks cut short."""
+    app, xap = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
+    packet = xap + xmp(n, "attribute")
+    ours, theirs = (TAG, 3, 1, short(n)), (TAG, 3, 1, short(other))
+    outside = (0x10F, 2, 9, struct.pack("<I", 60_000))
+    blocks = {
+        "twice": (app + exif(n), app + exif(other)), "second-after-none": (app + no_tag(), app + exif(n)),
+        "second-after-empty": (app, app + exif(n)), "second-after-no-tiff": (app + b"garbage!", app + exif(n)),
+        "no-tiff-and-xmp": (packet, app + b"garbage!"), "no-directory": (packet, app + b"II*\0\xff\0\0\0"),
+        "xmp-twice": (packet, xap + xmp(other, "element")), "xmp-then-none": (packet, xap + b"<x/>"),
+        "xmp-quoted-otherwise": (packet.replace(b'"', b"'"),), "xmp-spaced": (packet.replace(b'n="', b'n = "'),),
+        "xmp-two-digits": (xap + xmp(10 * n + 1, "element"),), "xmp-without-nul": (packet.replace(b"\0", b""),),
+        "xmp-zero": (xap + xmp(0, "element"),), "exif-zero-and-xmp": (app + exif(0), packet),
+        "tag-twice": (app + directory(ours, theirs),), "tag-of-no-type": (app + directory((TAG, 99, 1, short(n)), theirs),),
+        "tag-without-value": (app + directory((TAG, 3, 0, short(n)), theirs),),
+        "tag-too-long": (app + directory((TAG, 3, 1000, short(n)), theirs),),
+        "two-values": (app + directory((TAG, 3, 2, short(n, other))),),
+        "ends-before-tag": (app + directory(outside, ours)[:22], packet), "value-outside": (app + directory(outside, ours), packet),
+        "behind-value-outside": (app + directory(ours, outside),), "too-few-entries": (app + directory(ours)[:-4],),
+        "prefixed-twice": (app + app + exif(n),), "prefixed-otherwise": (b"Exif\0\xff" + exif(n),),
+    }
+    for name, segments in blocks.items():
+        yield f"odd-{name}", jpeg(*segments)
 
 
 def pngs(n):
@@ -115,14 +152,19 @@ def pngs(n):
         for name, chunk in texts("Raw profile type exif", raw_profile("exif", b"Exif\0\0" + exif(n))):
             yield f"raw-{name}{place}", png(chunk, after=after)
             yield f"raw-{name}{place}-and-eXIf", png(chunk, (b"eXIf", exif(other)), after=after)
+            yield f"raw-{name}{place}-and-eXIf-without-tag", png(chunk, (b"eXIf", no_tag()), after=after)
         for form in XMP:
             for name, chunk in texts("XML:com.adobe.xmp", xmp(n, form)):
                 yield f"xmp-{form}-{name}{place}", png(chunk, after=after)
                 yield f"xmp-{form}-{name}{place}-and-eXIf", png((b"eXIf", exif(other)), chunk, after=after)
+                yield f"xmp-{form}-{name}{place}-and-empty-eXIf", png((b"eXIf", b""), chunk, after=after)
 
 
 def webps(n):
     other = n % 8 + 1
+    yield "exif-unannounced", webp((b"EXIF", exif(n)), unannounced=True)
+    yield "xmp-unannounced", webp((b"XMP ", xmp(n, "attribute")), unannounced=True)
+    yield "xmp-first", webp((b"XMP ", xmp(n, "attribute")), (b"EXIF", exif(other)))
     for kind in ("SHORT", "LONG", "SSHORT", "SLONG"):
         yield f"exif-{kind}", webp((b"EXIF", exif(n, kind, ">")))
         yield f"exif-{kind}-prefixed", webp((b"EXIF", b"Exif\0\0" + exif(n, kind)))

@@ -94,6 +94,24 @@ TEST(Truncated, AtEveryByteIsAnErrorOfTheClient) {
   }
 }
 
+// The length of 0 left a part of the file of fewer bytes than its own header.
+TEST(Corrupt, AnyLengthOfAWebpFileIsOnlyALength) {
+  for (const auto* file : {"webp_lossy.webp", "webp_orientation_6.webp", "webp_one_frame.webp"}) {
+    for (std::uint32_t length = 0; length < 64; ++length) {
+      auto bytes = read_file(file);
+      bytes.at(4) = static_cast<std::byte>(length);
+      bytes.at(5) = bytes.at(6) = bytes.at(7) = std::byte{0};
+      const auto done = convert(bytes);
+      EXPECT_TRUE(done || is_clients_fault(done.error().code)) << file << " " << length;
+      // No picture at all, and a chunk that leads far away.
+      for (std::size_t at = 12; at < bytes.size(); ++at) {
+        bytes[at] = static_cast<std::byte>(at % 4 == 3 ? 0x7F : 0xF0);
+      }
+      EXPECT_FALSE(convert(bytes).has_value()) << file << " " << length;
+    }
+  }
+}
+
 TEST(Corrupt, EveryByteChangedNeverCrashes) {
   for (const auto* file :
        {"jpeg_420.jpg", "jpeg_progressive.jpg", "small.png", "png_3_4_adam7.png",

@@ -163,10 +163,11 @@ Result<Parsed> parse(Bytes bytes) {
     return corrupt(kName, "it is truncated");
   }
   // The file's own length is not relied on: what the picture needs is there, or its chunk is cut.
-  const Bytes riff = bytes.first(std::min<std::size_t>(bytes.size(), le32(bytes, 4) + 8ULL));
-  if (riff.size() < kRiffHeader + kChunkHeader) {
-    return corrupt(kName, "it says that it ends before its first chunk");
-  }
+  // Programs that write to a pipe leave it 0.
+  const std::uint64_t declared = le32(bytes, 4) + 8ULL;
+  const Bytes riff = declared < kRiffHeader + kChunkHeader || declared > bytes.size()
+                         ? bytes
+                         : bytes.first(declared);
   const bool extended = matches(riff, kRiffHeader, "VP8X");
   Parsed parsed = extended ? parse_extended(riff) : Parsed{};
   parsed.header.info.format = Format::kWebp;

@@ -294,6 +294,46 @@ TEST(Truncated, SaysHowMuchWasThere) {
   }
 }
 
+TEST(Tolerated, PngColourChunksThatItsKindOfPixelsDoesNotUse) {
+  for (const auto* file : {"png_2_8.png", "png_0_8.png", "png_4_8.png", "png_6_16_adam7.png"}) {
+    const auto whole = read_file(file);
+    const bool alpha = file[4] == '4' || file[4] == '6';
+    for (const auto& chunk : {png_chunk("PLTE", "four"), png_chunk("PLTE", "abc", false),
+                              png_chunk("tRNS", "abc", false), png_chunk("tRNS", "")}) {
+      auto bytes = whole;
+      bytes.insert(bytes.begin() + 33, chunk.begin(), chunk.end());
+      const bool palette = chunk.at(4) == std::byte{'P'};
+      if (palette || alpha) {
+        EXPECT_EQ(tensor_of(bytes), tensor_of(whole)) << file;
+      }
+    }
+  }
+}
+
+TEST(Truncated, AnEndThatWasPutBehindHalfOfTheDataHidesNothing) {
+  for (const auto* file : {"jpeg_420.jpg", "jpeg_restarts.jpg", "jpeg_gray.jpg"}) {
+    auto bytes = read_file(file);
+    bytes.resize(bytes.size() / 2);
+    append(bytes, bytes_of("\xFF\xD9"));
+    const auto done = convert(bytes);
+    ASSERT_FALSE(done.has_value()) << file;
+    EXPECT_THAT(done.error().message, testing::HasSubstr("rows are there")) << file;
+  }
+}
+
+// Its data are a valid stream, of fewer rows than the header says.
+TEST(Truncated, APngWithTooFewRowsSaysHowMany) {
+  auto bytes = read_file("png_2_8.png");
+  const auto height = std::to_integer<std::uint32_t>(bytes.at(23));
+  put_be32(bytes, 20, height + 7);
+  put_be32(bytes, 29, crc32(bytes, 12, 17));
+  const auto done = convert(bytes);
+  ASSERT_FALSE(done.has_value());
+  EXPECT_THAT(done.error().message,
+              testing::HasSubstr("truncated: about " + std::to_string(height - 1) + " of " +
+                                 std::to_string(height + 7) + " rows are there"));
+}
+
 TEST(Tolerated, BytesBetweenJpegSegments) {
   auto bytes = read_file("jpeg_420.jpg");
   const auto at = static_cast<std::ptrdiff_t>(find(bytes, "\xFF\xDB"));

@@ -213,6 +213,10 @@ class Decoder {
     } else if (!spoils_picture(cinfo->err->msg_code)) {
       return;
     }
+    // An end marker in the middle of the data: whoever cut the file put it there.
+    if (cinfo->err->msg_code == JWRN_HIT_MARKER && decoder.cinfo_.unread_marker == JPEG_EOI) {
+      decoder.ended_ = true;
+    }
     on_error(cinfo);
   }
   /// Called at least once for each row of blocks of each scan, which bounds the time that a picture

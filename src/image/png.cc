@@ -112,9 +112,16 @@ class PixelChunks {
       data_ = true;
       return !finished_;
     }
+    // png_header has seen that IHDR is there.
+    const std::uint32_t colour = u8_at(bytes_, kSignature + 17);
+    if (matches(bytes_, at + 4, "PLTE")) {  // a suggestion where colours are no indices
+      return !data_ && colour == SPNG_COLOR_TYPE_INDEXED;
+    }
+    if (matches(bytes_, at + 4, "tRNS")) {  // nothing where pixels have their own transparency
+      return !data_ && (colour & 4U) == 0;
+    }
     // Upper case is critical: what libspng does not know of that kind it has to refuse.
-    const bool critical = (u8_at(bytes_, at + 4) & 0x20U) == 0;
-    return !data_ && (critical || matches(bytes_, at + 4, "tRNS"));
+    return !data_ && (u8_at(bytes_, at + 4) & 0x20U) == 0;
   }
 
   bool end() {
@@ -223,7 +230,7 @@ Result<void> read_rows(spng_ctx* context, const spng_ihdr& ihdr, const Conversio
       deliver(info.row_num, row);
     }
   }
-  if (code == SPNG_IO_EOF) {
+  if (code == SPNG_IO_EOF || code == SPNG_EIDAT_TOO_SHORT) {
     return cut_off(info, ihdr);
   }
   if (code != SPNG_EOI) {

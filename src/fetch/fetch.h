@@ -25,7 +25,7 @@ namespace podsense::fetch {
 
 struct Options {
   bool enabled = true;
-  std::uint64_t max_bytes = 10ULL << 20U;
+  std::uint64_t max_bytes = 20ULL << 20U;
   Duration timeout = std::chrono::seconds(10);  ///< whole transfer, redirects included
   Duration connect_timeout = std::chrono::seconds(3);
   unsigned max_redirects = 3;    ///< at most 3

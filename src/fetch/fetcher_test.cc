@@ -115,7 +115,7 @@ TEST(Fetcher, RefusesADeclaredSizeBeforeTheBody) {
   options.max_bytes = 1000;
   const auto fetcher = fetcher_for(options);
   expect_error(fetch(*fetcher, server.url("/")), ErrorCode::kPayloadTooLarge,
-               "the answer has more than the 1000 bytes that are accepted");
+               "the answer has more than the 1000 bytes that are accepted (limits.max_body_bytes)");
 }
 
 TEST(Fetcher, CountsWhatStreamsWithoutADeclaredSize) {

@@ -386,7 +386,8 @@ Error Transfer::too_late() const {
 Error Transfer::too_large() const {
   return {.code = ErrorCode::kPayloadTooLarge,
           .message = "the answer has more than the " +
-                     std::to_string(environment_.options.max_bytes) + " bytes that are accepted",
+                     std::to_string(environment_.options.max_bytes) +
+                     " bytes that are accepted (limits.max_body_bytes)",
           .detail = detail(CURLE_OK)};
 }
 

@@ -11,8 +11,8 @@
 namespace podsense::http {
 
 struct ApiLimits {
-  std::uint64_t max_image_bytes = 10ULL << 20U;  ///< a picture, raw or inside a form
-  std::uint64_t max_json_bytes = 16ULL << 20U;   ///< a JSON body; base64 takes a third more
+  std::uint64_t max_image_bytes = 20ULL << 20U;  ///< a picture, raw or inside a form
+  std::uint64_t max_json_bytes = 28ULL << 20U;   ///< a JSON body; base64 takes a third more
 };
 
 /// `service` must outlive the router.

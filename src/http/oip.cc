@@ -95,7 +95,8 @@ Result<protocol::InferRequest> read_infer(Service& service, const OipLimits& lim
       bytes > limits.max_json_bytes) {
     return fail(ErrorCode::kPayloadTooLarge,
                 "the JSON has " + std::to_string(bytes) + " bytes; accepted are up to " +
-                    std::to_string(limits.max_json_bytes) + "; send tensors as binary data");
+                    std::to_string(limits.max_json_bytes) +
+                    " (limits.max_json_bytes); send tensors as binary data");
   }
   auto wanted = *size == 0
                     ? read_raw(service, model, request)

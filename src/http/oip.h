@@ -14,7 +14,7 @@ namespace podsense::http {
 
 struct OipLimits {
   std::uint64_t max_body_bytes = 64ULL << 20U;  ///< an infer request as it is sent
-  std::uint64_t max_json_bytes = 16ULL << 20U;  ///< its JSON, binary data apart
+  std::uint64_t max_json_bytes = 28ULL << 20U;  ///< its JSON, binary data apart
   MemoryBudget* memory = nullptr;               ///< outlives the router and its answers; null: none
 };
 

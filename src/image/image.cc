@@ -61,17 +61,18 @@ Result<void> check_sizes(const Info& info, const Limits& limits) {
   if (info.width > limits.max_side || info.height > limits.max_side) {
     return fail(ErrorCode::kPayloadTooLarge, "the picture is " + size + " pixels; at most " +
                                                  std::to_string(limits.max_side) +
-                                                 " a side are accepted");
+                                                 " a side are accepted (limits.max_side)");
   }
   if (std::uint64_t{info.width} * info.height > limits.max_pixels) {
     return fail(ErrorCode::kPayloadTooLarge, "the picture is " + size + " pixels; at most " +
                                                  std::to_string(limits.max_pixels) +
-                                                 " in all are accepted");
+                                                 " in all are accepted (limits.max_pixels)");
   }
   if (info.frames > limits.max_frames) {
-    return fail(ErrorCode::kPayloadTooLarge,
-                "the picture is an animation of " + std::to_string(info.frames) +
-                    " frames; at most " + std::to_string(limits.max_frames) + " are accepted");
+    return fail(ErrorCode::kPayloadTooLarge, "the picture is an animation of " +
+                                                 std::to_string(info.frames) + " frames; at most " +
+                                                 std::to_string(limits.max_frames) +
+                                                 " are accepted (limits.max_frames)");
   }
   return {};
 }
@@ -80,7 +81,7 @@ Result<Header> check(Bytes bytes, const Limits& limits) {
   if (bytes.size() > limits.max_bytes) {
     return fail(ErrorCode::kPayloadTooLarge,
                 "the image has " + std::to_string(bytes.size()) + " bytes; at most " +
-                    std::to_string(limits.max_bytes) + " are accepted");
+                    std::to_string(limits.max_bytes) + " are accepted (limits.max_body_bytes)");
   }
   const auto format = sniff(bytes);
   if (!format) {

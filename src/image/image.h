@@ -40,12 +40,12 @@ enum class Format { kJpeg, kPng, kWebp };
 std::string_view mime_type(Format format);
 
 struct Limits {
-  std::uint64_t max_bytes = 10ULL << 20U;
-  std::uint64_t max_pixels = 50'000'000;  ///< width × height, from the header
+  std::uint64_t max_bytes = 20ULL << 20U;
+  std::uint64_t max_pixels = 8192ULL * 8192;  ///< width × height, from the header
   std::uint32_t max_side = 16'384;
   std::uint32_t max_frames = 1;  ///< animations (APNG, WebP) with more are refused
   /// What decoding one picture may take, estimated from its header (memory_needed). Enough for a
-  /// progressive JPEG of 8192 × 6144.
+  /// progressive JPEG of 8192 × 8192.
   std::uint64_t max_memory = 512ULL << 20U;
   MemoryBudget* budget = nullptr;  ///< that all pictures share; null: none
   /// Decoding stops here (progressive JPEG scans make time per byte unbounded).

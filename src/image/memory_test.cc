@@ -223,6 +223,40 @@ TEST(Memory, BeyondTheLimitIsRefusedBeforeDecoding) {
   }
 }
 
+/// With another size in its headers.
+std::vector<std::byte> resized(std::string_view file, std::uint32_t width, std::uint32_t height) {
+  auto bytes = read_file(std::string(file));
+  const auto put = [&](std::size_t at, std::uint32_t value) {
+    bytes.at(at) = static_cast<std::byte>(value >> 8U);
+    bytes.at(at + 1) = static_cast<std::byte>(value);
+  };
+  const bool jpeg = bytes[0] == std::byte{0xFF};
+  std::size_t at = jpeg ? 2 : 18;
+  while (jpeg && (bytes.at(at + 1) < std::byte{0xC0} || bytes.at(at + 1) > std::byte{0xC2})) {
+    at += 2 + (std::to_integer<std::size_t>(bytes.at(at + 2)) << 8U) +
+          std::to_integer<std::size_t>(bytes.at(at + 3));
+  }
+  put(jpeg ? at + 5 : at, jpeg ? height : width);
+  put(jpeg ? at + 7 : at + 4, jpeg ? width : height);
+  return bytes;
+}
+
+// 50 and 64 megapixels, upright and on the side, and what such a phone's file weighs.
+TEST(Memory, WhatPhonesSendIsWithinTheDefaults) {
+  const Limits limits;
+  EXPECT_GE(limits.max_bytes, 20ULL << 20U);
+  for (const auto& [width, height] :
+       {std::pair{8192U, 6144U}, {6144U, 8192U}, {9280U, 6944U}, {8000U, 6000U}}) {
+    for (const auto* file : {"jpeg_420.jpg", "jpeg_444.jpg", "jpeg_progressive.jpg", "png_2_8.png",
+                             "png_6_8_adam7.png"}) {
+      const auto info = inspect(resized(file, width, height), limits);
+      ASSERT_TRUE(info.has_value()) << file << ": " << info.error().message;
+      EXPECT_EQ(info->width, width);
+      EXPECT_LE(memory_needed(*info, {}), limits.max_memory) << file << " " << width;
+    }
+  }
+}
+
 TEST(Memory, EveryPictureOfTheTestDataFitsItsEstimate) {
   for (const auto* file : {"jpeg_420.jpg", "jpeg_progressive.jpg", "jpeg_cmyk.jpg", "small.png",
                            "png_6_16_adam7.png", "webp_lossy_alpha.webp"}) {

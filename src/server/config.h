@@ -56,12 +56,12 @@ struct Config {
   };
   struct Limits {
     std::uint64_t max_memory = 0;  ///< 0: the cgroup's limit, else the machine's
-    std::uint64_t max_body_bytes = 10ULL << 20U;
-    std::uint64_t max_json_bytes = 16ULL << 20U;  ///< base64 makes an image a third larger
+    std::uint64_t max_body_bytes = 20ULL << 20U;
+    std::uint64_t max_json_bytes = 28ULL << 20U;  ///< base64 makes an image a third larger
     std::uint64_t max_tensor_bytes = 64ULL << 20U;
-    std::uint64_t max_inflated_bytes = 16ULL << 20U;
+    std::uint64_t max_inflated_bytes = 28ULL << 20U;
     std::uint64_t max_header_bytes = 16ULL << 10U;
-    std::uint64_t max_pixels = 50'000'000;
+    std::uint64_t max_pixels = 8192ULL * 8192;
     std::uint32_t max_side = 16'384;
     std::uint32_t max_frames = 1;
     Duration decode_timeout = std::chrono::seconds(5);

@@ -1,7 +1,7 @@
 """Bad pictures for test_bad_input.py, and how a case is written.
 
 A case is (what is wrong, method, path, Content-Type, body, status, message). The code follows from
-the status. Limits: 300,000 bytes of image, 400,000 of JSON; 50,000,000 pixels.
+the status. Limits: 300,000 bytes of image, 400,000 of JSON; 67,108,864 pixels.
 """
 
 import base64
@@ -142,7 +142,7 @@ IMAGE_CASES = [
             "image/png, image/webp, application/octet-stream, "
             "multipart/form-data, application/json", "application/xml"),
     predict("larger than the limit", JPEG + b"\0" * 300_000, 413,
-            "the image has 302251 bytes; at most 300000 are accepted"),
+            "the image has 302251 bytes; at most 300000 are accepted (limits.max_body_bytes)"),
     predict("larger than every limit", b"\0" * 400_001, 413,
             "the body has 400001 bytes; accepted are up to 400000"),
     # --- broken images
@@ -163,11 +163,11 @@ IMAGE_CASES = [
     predict("progressive JPEG cut", PROGRESSIVE[:len(PROGRESSIVE) // 3], 422,
             "the JPEG cannot be decoded: it is truncated in or after scan 3, which has about 13 of 67 rows"),
     predict("JPEG bomb", jpeg_header(65535, 65535), 413,
-            "the picture is 65535 x 65535 pixels; at most 16384 a side are accepted"),
+            "the picture is 65535 x 65535 pixels; at most 16384 a side are accepted (limits.max_side)"),
     predict("JPEG bomb without a scan", jpeg_header(65535, 65535)[:-14], 413,
-            "the picture is 65535 x 65535 pixels; at most 16384 a side are accepted"),
+            "the picture is 65535 x 65535 pixels; at most 16384 a side are accepted (limits.max_side)"),
     predict("JPEG of too many pixels", jpeg_header(10000, 10000), 413,
-            "the picture is 10000 x 10000 pixels; at most 50000000 in all are accepted"),
+            "the picture is 10000 x 10000 pixels; at most 67108864 in all are accepted (limits.max_pixels)"),
     predict("PNG of a signature", PNG[:8], 422,
             "the PNG cannot be decoded: it does not begin with a whole IHDR chunk"),
     predict("PNG cut in its header", PNG[:20], 422,
@@ -192,11 +192,11 @@ IMAGE_CASES = [
     predict("PNG of a header alone", png_header(10, 10), 422,
             "the PNG cannot be decoded: it is truncated"),
     predict("PNG bomb", png_header(2**31 - 1, 2**31 - 1), 413,
-            "the picture is 2147483647 x 2147483647 pixels; at most 16384 a side are accepted"),
+            "the picture is 2147483647 x 2147483647 pixels; at most 16384 a side are accepted (limits.max_side)"),
     predict("PNG of too many pixels", png_header(10000, 10000), 413,
-            "the picture is 10000 x 10000 pixels; at most 50000000 in all are accepted"),
+            "the picture is 10000 x 10000 pixels; at most 67108864 in all are accepted (limits.max_pixels)"),
     predict("PNG too wide", png_header(20000, 1), 413,
-            "the picture is 20000 x 1 pixels; at most 16384 a side are accepted"),
+            "the picture is 20000 x 1 pixels; at most 16384 a side are accepted (limits.max_side)"),
     predict("WebP of a RIFF header", WEBP[:12], 422, "the WebP cannot be decoded: it is truncated"),
     predict("WebP cut in its header", WEBP[:24], 422,
             "the WebP cannot be decoded: its header is truncated or corrupt"),
@@ -209,12 +209,12 @@ IMAGE_CASES = [
     predict("WebP of a header alone", webp_header(64, 64), 422,
             "the WebP cannot be decoded: its header is truncated or corrupt"),
     predict("WebP bomb", webp_header(16384, 16384), 413,
-            "the picture is 16384 x 16384 pixels; at most 50000000 in all are accepted"),
+            "the picture is 16384 x 16384 pixels; at most 67108864 in all are accepted (limits.max_pixels)"),
     predict("RIFF that is no WebP", b"RIFF\x24\0\0\0WAVEfmt " + b"\0" * 30, 415, NO_IMAGE),
     predict("animated WebP", image("webp_two_frames.webp"), 413,
-            "the picture is an animation of 2 frames; at most 1 are accepted", "image/webp"),
+            "the picture is an animation of 2 frames; at most 1 are accepted (limits.max_frames)", "image/webp"),
     predict("animated PNG", image("apng_two_frames.png"), 413,
-            "the picture is an animation of 2 frames; at most 1 are accepted", "image/png"),
+            "the picture is an animation of 2 frames; at most 1 are accepted (limits.max_frames)", "image/png"),
     # --- options of /predict
     predict("top_k of 0", JPEG, 400,
             "top_k is '0'; it must be an integer from 1 to 1000", query="?top_k=0"),

@@ -130,7 +130,7 @@ class Sizes(ServerCase):
         self.assert_error(answer, 413, "PAYLOAD_TOO_LARGE")
         self.assertRegex(answer.json["error"],
                          r"^the picture is \d+ x \d+ pixels; at most (100000 in all|1000 a side) "
-                         r"are accepted$")
+                         r"are accepted \(limits\.max_(pixels|side)\)$")
 
     def test_headers_have_the_configured_limit(self):
         answer = self.server.get("/livez", {"X-Long": "y" * 4100})

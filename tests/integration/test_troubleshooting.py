@@ -138,11 +138,11 @@ class Answers(unittest.TestCase):
         self.assertIn(words, re.sub(r"\s+", " ", PAGE))
 
     def test_413_429_503_504(self):
-        self.says("**413**: the body is over the limit of the server (`limits.max_body_bytes`, 10 MiB)")
+        self.says("**413**: the body is over the limit of the server (`limits.max_body_bytes`, 20 MiB; JSON: `limits.max_json_bytes`, 28 MiB)")
         self.says("**429**: a rate limit. **503 with `Retry-After`**: the queue could not meet the deadline")
         self.says("**504**: the deadline passed.")
         with Server() as server:
-            body = b"x" * (10 * 1024 * 1024 + 1)
+            body = b"x" * (20 * 1024 * 1024 + 1)
             self.assertEqual(server.post("/predict", body, "image/jpeg").status, 413)
             self.assertNotEqual(server.post("/predict", body[1:], "image/jpeg").status, 413)
         with Server("--request-timeout", "300ms") as server:

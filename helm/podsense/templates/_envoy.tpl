@@ -20,7 +20,7 @@
   (list "proto_descriptor: podsense.pb" (printf "proto_descriptor: %s" $v.envoy.descriptor))
   (list "timeout: 30s  # here" (printf "timeout: %s" $v.envoy.timeout))
   (list "grpc_timeout_header_max: 30s" (printf "grpc_timeout_header_max: %s" $v.envoy.timeout))
-  (list "_body_size: 16777216" (printf "_body_size: %d" (int $v.envoy.maxBodyBytes)))
+  (list "_body_size: 29360128" (printf "_body_size: %d" (int $v.envoy.maxBodyBytes)))
   (list "max_requests: 4096, max_pending_requests: 4096" (printf "max_requests: %d, max_pending_requests: %d" $requests $requests))
   (list "\n  clusters:\n" (printf "\n%s\n  clusters:\n" (include "podsense.envoyListeners" $)))
 }}

@@ -135,9 +135,15 @@ void check_classify(std::string_view body) {
   }
   if (const auto request = protocol::parse_classify_url(body); !is_refused(request)) {
     const json other = parse_as_others_do(body);
-    require(other.at("url") == request->url &&
+    require((other.at("url") == request->url || !request->image.empty()) &&
             other.value("top_k", 5U) == request->top_k.value_or(5U));
     check_model(other, request->model);
+  }
+  if (const auto request = protocol::parse_classify_several(body); !is_refused(request)) {
+    const json other = parse_as_others_do(body);
+    require(request->size() == other.value("images", json::array()).size() +
+                                   other.value("urls", json::array()).size());
+    require(protocol::holds_several_pictures(body));
   }
 }
 

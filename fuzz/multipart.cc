@@ -32,7 +32,7 @@ void check_form(std::string_view body, std::string_view boundary) {
     require(!parts.error().message.empty());
     return;
   }
-  require(parts->size() <= 16);
+  require(parts->size() <= 64);
   const std::string delimiter = "\r\n--" + std::string(boundary) + "--";
   for (const protocol::FormPart& part : *parts) {
     require(!part.name.empty());
@@ -41,8 +41,11 @@ void check_form(std::string_view body, std::string_view boundary) {
     require(part.data.find(delimiter) == std::string_view::npos);
   }
   if (request) {
-    const auto top_k = request->top_k.value_or(1);
-    require(!request->image.empty() && top_k >= 1 && top_k <= 1000);
+    require(!request->empty() && request->size() <= protocol::kMaxPictures);
+    for (const auto& picture : *request) {
+      const auto top_k = picture->top_k.value_or(1);
+      require(!picture->image.empty() && top_k >= 1 && top_k <= 1000);
+    }
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <variant>
 
+#include "http/pictures_api.h"
 #include "protocol/form.h"
 #include "protocol/json_codec.h"
 
@@ -41,34 +42,64 @@ Result<Value> with_query(const Request& request, Result<Value> value) {
   return value;
 }
 
-Result<protocol::ClassifyRequest> read_image(Request& request) {
+Result<protocol::Pictures> with_query(const Request& request, Result<protocol::Pictures> pictures) {
+  if (!pictures || request.query.empty()) {
+    return pictures;
+  }
+  for (auto& picture : *pictures) {
+    if (picture) {
+      picture = with_query(request, std::move(picture));
+      if (!picture) {
+        return fail(std::move(picture.error()));
+      }
+    }
+  }
+  return pictures;
+}
+
+Result<protocol::Pictures> only(Result<protocol::ClassifyRequest> picture) {
+  if (!picture) {
+    return fail(std::move(picture.error()));
+  }
+  protocol::Pictures pictures;
+  pictures.emplace_back(std::move(picture));
+  return pictures;
+}
+
+/// Whether a body without bytes that text does not have is JSON: where its type says so, and where
+/// it begins so and its type says nothing (curl -d says urlencoded whatever it sends).
+bool is_json(std::string_view body, std::string_view type) {
+  if (type == "application/json" || type == "text/json" || type.ends_with("+json")) {
+    return true;
+  }
+  const auto begin = body.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
+  return (type == "text/plain" || protocol::may_be_json(type)) && begin != std::string_view::npos &&
+         body[begin] == '{';
+}
+
+/// The content decides, whatever its declared type: only a form needs that, for its boundary.
+Result<protocol::Pictures> read_pictures(Request& request) {
   const std::string_view header = request.header("content-type");
   const std::string type = protocol::media_type(header);
   if (request.body.empty()) {
     return fail(ErrorCode::kInvalidArgument, "the body is empty; send a JPEG, PNG or WebP picture");
   }
-  if (type == "multipart/form-data") {
-    const auto boundary = protocol::media_parameter(header, "boundary");
-    if (!boundary) {
-      return fail(ErrorCode::kInvalidArgument,
-                  "Content-Type multipart/form-data has no boundary parameter");
+  if (!protocol::begins_binary(request.body)) {
+    if (type.starts_with("multipart/")) {
+      const auto boundary = protocol::media_parameter(header, "boundary");
+      if (!boundary) {
+        return fail(ErrorCode::kInvalidArgument,
+                    "Content-Type " + type + " has no boundary parameter");
+      }
+      return protocol::classify_from_form(request.body, *boundary);
     }
-    return protocol::classify_from_form(request.body, *boundary);
+    if (is_json(request.body, type)) {
+      return only(protocol::parse_classify_image(request.body));
+    }
   }
-  if (type == "application/json" || type.ends_with("+json")) {
-    return protocol::parse_classify_image(request.body);
-  }
-  // curl --data-binary says urlencoded whatever it sends: the content decides, as for any other.
-  if (type.empty() || type.starts_with("image/") || type == "application/octet-stream" ||
-      type == "application/x-www-form-urlencoded") {
-    protocol::ClassifyRequest picture;
-    picture.image = std::move(request.body);
-    return picture;
-  }
-  return fail(ErrorCode::kUnsupportedMedia,
-              "Content-Type is '" + type +
-                  "'; accepted: image/jpeg, image/png, image/webp, application/octet-stream, "
-                  "multipart/form-data, application/json");
+  protocol::ClassifyRequest picture;
+  picture.image = std::move(request.body);
+  return only(std::move(picture));
 }
 
 /// An answer written by `write`, or the error.
@@ -97,10 +128,9 @@ void proceed(Service& service, Request& request, Reply& reply, Result<Value> val
 }
 
 void predict_image(Service& service, Request& request, Reply reply) {
-  proceed(service, request, reply, with_query(request, read_image(request)),
-          [&](protocol::ClassifyRequest wanted) {
-            service.classify(std::move(wanted), request.context,
-                             answer_with(request, std::move(reply), &protocol::write_classify));
+  proceed(service, request, reply, with_query(request, read_pictures(request)),
+          [&](protocol::Pictures wanted) {
+            classify_all(service, request, std::move(reply), std::move(wanted), false);
           });
 }
 
@@ -129,11 +159,18 @@ void predict_single(Service& service, Request& request, Reply reply) {
 }
 
 void predict_batch(Service& service, Request& request, Reply reply) {
-  proceed(service, request, reply, read_json(request, &protocol::parse_instances),
-          [&](protocol::RowsRequest wanted) {
-            service.predict(std::move(wanted), request.context,
-                            answer_with(request, std::move(reply), &protocol::write_instances));
-          });
+  auto rows = read_json(request, &protocol::parse_instances);
+  // Looked for where there are no rows, so that rows do not pay for it.
+  if (!rows && protocol::holds_several_pictures(request.body)) {
+    return proceed(service, request, reply, read_json(request, &protocol::parse_classify_several),
+                   [&](protocol::Pictures wanted) {
+                     classify_all(service, request, std::move(reply), std::move(wanted), true);
+                   });
+  }
+  proceed(service, request, reply, std::move(rows), [&](protocol::RowsRequest wanted) {
+    service.predict(std::move(wanted), request.context,
+                    answer_with(request, std::move(reply), &protocol::write_instances));
+  });
 }
 
 /// A picture, a URL or a row: the answer is that of the endpoint for it.

@@ -181,7 +181,7 @@ struct Invocations {
   void operator()(Request& request, Reply reply) const {
     const std::string type = protocol::media_type(request.header("content-type"));
     if (type.starts_with("image/") || type == "multipart/form-data" ||
-        type == "application/octet-stream") {
+        type == "application/octet-stream" || protocol::begins_binary(request.body)) {
       return picture(request, std::move(reply));
     }
     if (protocol::has_member(request.body, "inputs")) {

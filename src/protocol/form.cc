@@ -4,20 +4,28 @@
 #include <array>
 #include <string>
 
+#include "base/text.h"
 #include "protocol/json_syntax.h"
 #include "protocol/options.h"
 
 namespace podsense::protocol {
 namespace {
 
+constexpr std::array<std::string_view, 3> kOptions{"model", "version", "top_k"};
 constexpr std::array<std::string_view, 5> kPartNames{"image", "file", "model", "version", "top_k"};
+constexpr std::array<std::string_view, 4> kImageNames{"image", "file", "images", "files"};
 
 bool is_option(const FormPart& part) {
-  return part.name == "model" || part.name == "version" || part.name == "top_k";
+  return std::ranges::find(kOptions, part.name) != kOptions.end();
 }
 
-bool is_named_image(const FormPart& part) {
-  return part.name == "image" || part.name == "file";
+bool is_picture(const FormPart& part) {
+  std::string_view name = part.name;
+  if (name.ends_with("[]")) {
+    name.remove_suffix(2);
+  }
+  return std::ranges::find(kImageNames, name) != kImageNames.end() ||
+         (!part.filename.empty() && !is_option(part));
 }
 
 Result<void> read_option(const FormPart& part, ClassifyRequest& request) {
@@ -37,56 +45,80 @@ Result<void> read_option(const FormPart& part, ClassifyRequest& request) {
   return {};
 }
 
-/// The part named so, or the only one with a file name.
-Result<const FormPart*> find_image(const std::vector<FormPart>& parts) {
-  const auto named = std::ranges::count_if(parts, is_named_image);
-  const auto is_file = [](const FormPart& part) {
-    return !is_option(part) && !part.filename.empty();
-  };
-  if (named > 1 || (named == 0 && std::ranges::count_if(parts, is_file) > 1)) {
-    return invalid("the form holds two images; send one, as the part 'image'");
+/// An input that was left empty is not there; one without a picture needs no other name.
+Result<ClassifyRequest> read_options(const std::vector<FormPart>& parts) {
+  ClassifyRequest options;
+  for (auto part = parts.begin(); part != parts.end(); ++part) {
+    if (!is_option(*part)) {
+      // A slip in an option's name would be answered as if it had not been given.
+      if (!is_picture(*part) && !nearest_name(part->name, kOptions).empty()) {
+        return unknown_name("form part", part->name, kOptions);
+      }
+      continue;
+    }
+    const auto same = [&](const FormPart& other) { return other.name == part->name; };
+    if (std::any_of(parts.begin(), part, same)) {
+      return invalid("the form part " + in_quotes(part->name) + " is given twice");
+    }
+    if (part->data.empty()) {
+      continue;
+    }
+    if (auto read = read_option(*part, options); !read) {
+      return tl::unexpected(std::move(read.error()));
+    }
   }
-  const auto found = named == 1 ? std::ranges::find_if(parts, is_named_image)
-                                : std::ranges::find_if(parts, is_file);
-  return found == parts.end() ? nullptr : &*found;
+  return options;
+}
+
+Error no_picture(const std::vector<FormPart>& parts) {
+  if (const auto empty = std::ranges::find_if(parts, is_picture); empty != parts.end()) {
+    return invalid("the form part " + in_quotes(empty->name) +
+                   " is empty; it must hold the bytes of an image")
+        .value();
+  }
+  if (const auto other = std::ranges::find_if_not(parts, is_option); other != parts.end()) {
+    return unknown_name("form part", other->name, kPartNames).value();
+  }
+  return invalid("the form holds no image; send it as the part 'image'").value();
 }
 
 }  // namespace
 
-Result<ClassifyRequest> classify_from_form(std::string_view body, std::string_view boundary) {
+Result<Pictures> classify_from_form(std::string_view body, std::string_view boundary) {
   auto parts = parse_multipart(body, boundary);
   if (!parts) {
     return tl::unexpected(std::move(parts.error()));
   }
-  const auto image = find_image(*parts);
-  if (!image) {
-    return tl::unexpected(image.error());
+  const auto options = read_options(*parts);
+  if (!options) {
+    return tl::unexpected(options.error());
   }
-  ClassifyRequest request;
-  for (auto part = parts->begin(); part != parts->end(); ++part) {
-    if (&*part == *image) {
+  Pictures pictures;
+  for (const FormPart& part : *parts) {
+    if (!is_picture(part) || part.data.empty()) {
       continue;
     }
-    if (!is_option(*part)) {
-      return unknown_name("form part", part->name, kPartNames);
+    if (pictures.size() == kMaxPictures) {
+      return too_many_pictures();
     }
-    const auto same = [&](const FormPart& other) { return other.name == part->name; };
-    if (std::any_of(parts->begin(), part, same)) {
-      return invalid("the form part " + in_quotes(part->name) + " is given twice");
-    }
-    if (auto read = read_option(*part, request); !read) {
-      return tl::unexpected(std::move(read.error()));
-    }
+    pictures.emplace_back(ClassifyRequest{.model = options->model,
+                                          .image = std::string(part.data),
+                                          .url = {},
+                                          .top_k = options->top_k});
   }
-  if (*image == nullptr) {
-    return invalid("the form holds no image; send it as the part 'image'");
+  if (pictures.empty()) {
+    return tl::unexpected(no_picture(*parts));
   }
-  if ((*image)->data.empty()) {
-    return invalid("the form part " + in_quotes((*image)->name) +
-                   " is empty; it must hold the bytes of an image");
+  return pictures;
+}
+
+bool begins_binary(std::string_view body) {
+  if (body.starts_with("\xEF\xBB\xBF")) {
+    return false;
   }
-  request.image = (*image)->data;
-  return request;
+  return std::ranges::any_of(body.substr(0, 12), [](unsigned char c) {
+    return c >= 0x80 || c == 0x7F || (c < 0x20 && c != '\t' && c != '\n' && c != '\r' && c != '\f');
+  });
 }
 
 }  // namespace podsense::protocol

@@ -34,15 +34,22 @@ struct FormPart {
   std::string_view data;
 };
 
-/// @errors kInvalidArgument: no or bad boundary, no closing delimiter, over 16 parts, part headers
+/// @errors kInvalidArgument: no or bad boundary, no closing delimiter, over 64 parts, part headers
 ///         over 8 KiB, a part without a name
 /// @source RFC 7578, RFC 2046 section 5.1
 Result<std::vector<FormPart>> parse_multipart(std::string_view body, std::string_view boundary);
 
-/// The image and options of a form: the part named "image" or "file", or the only part with a
-/// file name; "model", "version", "top_k" as text parts.
-/// @errors kInvalidArgument: no image part, two, or an unknown part (with the nearest known name)
-Result<ClassifyRequest> classify_from_form(std::string_view body, std::string_view boundary);
+/// The pictures and options of a form: every part with a file name, and those named "image" or
+/// "file" (also "images", "files", "image[]"); "model", "version" and "top_k" as text parts, which
+/// hold for all pictures. Empty parts, as browsers send them for inputs that were left empty, and
+/// text parts of other names are passed over.
+/// @return one at least
+/// @errors kInvalidArgument: no picture, or a part whose name is nearly that of an option;
+///         kPayloadTooLarge: more than kMaxPictures
+Result<Pictures> classify_from_form(std::string_view body, std::string_view boundary);
+
+/// Whether bytes begin as no text does, JSON, forms and base64 included: pictures and other files.
+bool begins_binary(std::string_view body);
 
 /// A segment of a path with its percent escapes undone; a broken one stays as it is.
 std::string decode_segment(std::string_view segment);

@@ -98,9 +98,6 @@ tl::unexpected<Error> not_an_object(std::string_view json, const Shape& shape) {
   if (start == std::string_view::npos) {
     return invalid("the body is empty; it must be a JSON object such as " + example);
   }
-  if (json.starts_with("\xEF\xBB\xBF")) {
-    return invalid("the body starts with a byte order mark; send UTF-8 without one");
-  }
   if (json[start] == '{' || json_fault(json)) {
     return syntax_error(json);
   }

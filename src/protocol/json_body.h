@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "protocol/json_syntax.h"
 #include "protocol/options.h"
 
 namespace podsense::protocol {
@@ -146,10 +147,10 @@ Result<void> read_fields(std::string_view json, ondemand::object& object, const 
 template <class OnField>
 Result<void> read_object(std::string_view body, const Shape& shape, OnField on_field) {
   Lease reader;
-  const std::string_view json = reader->load(body);
+  const std::string_view json = reader->load(without_byte_order_mark(body));
   ondemand::document document;
   ondemand::object object;
-  // Newer versions of simdjson skip a byte order mark, older ones do not.
+  // Newer versions of simdjson skip a second byte order mark, older ones do not.
   if (json.starts_with('\xEF') || reader->parse(json).get(document) != simdjson::SUCCESS ||
       document.get_object().get(object) != simdjson::SUCCESS) {
     return not_an_object(json, shape);

@@ -17,7 +17,13 @@ namespace podsense::protocol {
 
 /// `{"image": "<base64>", "model"?, "version"?, "top_k"?}`; "image" may be a data: URL.
 Result<ClassifyRequest> parse_classify_image(std::string_view json);
-/// `{"url": "https://…", "model"?, "version"?, "top_k"?}`
+/// `{"images": ["<base64>", …], …}` or `{"urls": ["https://…", …], …}` with the same options.
+/// @return one at least; a picture whose base64 is broken is its own error
+/// @errors kPayloadTooLarge: more than kMaxPictures
+Result<Pictures> parse_classify_several(std::string_view json);
+/// Whether the body is meant for parse_classify_several.
+bool holds_several_pictures(std::string_view json);
+/// `{"url": "https://…", "model"?, "version"?, "top_k"?}`; "url" may be a data: URL.
 Result<ClassifyRequest> parse_classify_url(std::string_view json);
 
 /// Rows that may come in one request.

@@ -8,6 +8,7 @@
 #include "protocol/json_rows.h"
 #include "protocol/options.h"
 #include "protocol/parameters.h"
+#include "protocol/v1_codec.h"
 
 namespace podsense::protocol {
 namespace {
@@ -26,6 +27,9 @@ constexpr std::array<std::string_view, 6> kInferFields{"image", "model",     "ve
                                                        "top_k", "image_url", "features"};
 constexpr std::array<std::string_view, 3> kSimulateFields{"cpu_ms", "model", "version"};
 
+constexpr std::array<std::string_view, 5> kSeveralFields{"images", "model", "version", "top_k",
+                                                         "urls"};
+
 constexpr Shape kImageShape{kImageFields, R"({"image": "<base64>"})"};
 constexpr Shape kUrlShape{kUrlFields, R"({"url": "https://example.com/cat.jpg"})"};
 constexpr Shape kFeaturesShape{kFeaturesFields, R"({"features": [0.5, 1, 2]})"};
@@ -33,10 +37,13 @@ constexpr Shape kInstancesShape{kInstancesFields, R"({"instances": [[0.5, 1], [2
 constexpr Shape kInferShape{kInferFields, R"({"features": [0.5, 1, 2]})"};
 constexpr Shape kSimulateShape{kSimulateFields, R"({"cpu_ms": 25})"};
 
+constexpr Shape kSeveralShape{kSeveralFields, R"({"images": ["<base64>", "<base64>"]})"};
+
 constexpr std::size_t kMainField = 0;
 constexpr std::size_t kModelField = 1;
 constexpr std::size_t kTopKField = 3;
 constexpr std::size_t kImageUrlField = 4;
+constexpr std::size_t kUrlsField = 4;
 
 tl::unexpected<Error> missing(const Shape& shape) {
   return invalid("the field '" + std::string(shape.fields[kMainField]) + "' is missing; send " +
@@ -89,29 +96,43 @@ Result<void> read_classify_option(std::string_view json, ondemand::value& value,
   return {};
 }
 
-/// Base64, bare or in a `data:` URL; the declared media type is not looked at,
-/// the content is.
-Result<std::string> read_image(std::string_view text) {
-  std::size_t skip = 0;
-  if (same_name(text.substr(0, 5), "data:")) {
-    constexpr std::string_view kMark = ";base64";
-    const std::size_t comma = text.find(',');
-    const std::string_view head = text.substr(0, std::min(comma, text.size()));
-    if (comma == std::string_view::npos || head.size() < kMark.size() ||
-        !same_name(head.substr(head.size() - kMark.size()), kMark)) {
-      return invalid(
-          "image is a data: URL without ';base64,'; send "
-          "data:image/jpeg;base64,…");
-    }
-    skip = comma + 1;
-  } else if (same_name(text.substr(0, 7), "http://") || same_name(text.substr(0, 8), "https://")) {
-    return invalid(
-        "image is a URL; it must be base64; URLs go to /predict/url "
-        "as the field 'url'");
+bool is_data_url(std::string_view text) {
+  return same_name(text.substr(0, 5), "data:");
+}
+
+/// What a data: URL holds. The declared media type is not looked at, the content is.
+/// @source WHATWG Fetch, "data: URL processor"
+Result<std::string> read_data_url(std::string_view field, std::string_view text) {
+  constexpr std::string_view kMark = "base64";
+  const std::size_t comma = text.find(',');
+  std::string_view head = text.substr(0, std::min(comma, text.size()));
+  bool base64 = comma != std::string_view::npos && head.size() > kMark.size() &&
+                same_name(head.substr(head.size() - kMark.size()), kMark);
+  if (base64) {
+    head.remove_suffix(kMark.size());
+    head = head.substr(0, head.find_last_not_of(' ') + 1);
+    base64 = head.ends_with(';');
   }
-  auto bytes = decode_base64_field("image", text, skip);
+  if (!base64) {
+    return invalid(std::string(field) +
+                   " is a data: URL without ';base64,'; send data:image/jpeg;base64,…");
+  }
+  if (text.find('%', comma) == std::string_view::npos) {
+    return decode_base64_field(field, text, comma + 1);
+  }
+  return decode_base64_field(field, decode_segment(text.substr(comma + 1)), 0);
+}
+
+/// Base64, bare or in a data: URL.
+Result<std::string> read_image(std::string_view text, std::string_view field = "image") {
+  if (same_name(text.substr(0, 7), "http://") || same_name(text.substr(0, 8), "https://")) {
+    return invalid(std::string(field) +
+                   " is a URL; it must be base64; URLs go to /predict/url "
+                   "as the field 'url'");
+  }
+  auto bytes = is_data_url(text) ? read_data_url(field, text) : decode_base64_field(field, text, 0);
   if (bytes && bytes->empty()) {
-    return invalid("image is empty; it must be the base64 of an image's bytes");
+    return invalid(std::string(field) + " is empty; it must be the base64 of an image's bytes");
   }
   return bytes;
 }
@@ -130,17 +151,65 @@ Result<void> read_image_field(std::string_view json, ondemand::value& value,
   return {};
 }
 
+/// A URL, or the picture itself as a data: URL.
+Result<void> read_url(std::string_view url, const std::string& field, ClassifyRequest& request) {
+  if (is_data_url(url)) {
+    auto image = read_image(url, field);
+    if (!image) {
+      return tl::unexpected(std::move(image.error()));
+    }
+    request.image = std::move(*image);
+    return {};
+  }
+  if (url.empty() || url.size() > kMaxUrl) {
+    return invalid(field + " is " + std::to_string(url.size()) + " bytes long; it must be 1 to " +
+                   std::to_string(kMaxUrl));
+  }
+  request.url = url;
+  return {};
+}
+
 Result<void> read_url_field(std::string_view json, ondemand::value& value, std::string_view field,
                             ClassifyRequest& request) {
   std::string_view url;
   if (value.get_string().get(url) != simdjson::SUCCESS) {
     return refuse(json, value, {field}, "it must be a string", '"');
   }
-  if (url.empty() || url.size() > kMaxUrl) {
-    return invalid(std::string(field) + " is " + std::to_string(url.size()) +
-                   " bytes long; it must be 1 to " + std::to_string(kMaxUrl));
+  return read_url(url, std::string(field), request);
+}
+
+/// The elements of `images` or `urls`.
+Result<void> read_pictures(std::string_view json, ondemand::value& value, std::string_view field,
+                           Pictures& pictures) {
+  ondemand::array list;
+  if (value.get_array().get(list) != simdjson::SUCCESS) {
+    return refuse(json, value, {field}, "it must be a list of strings", '[');
   }
-  request.url = url;
+  for (auto element : list) {
+    ondemand::value item;
+    std::string_view text;
+    if (std::move(element).get(item) != simdjson::SUCCESS) {
+      return syntax_error(json);
+    }
+    const Place place{field, pictures.size()};
+    if (item.get_string().get(text) != simdjson::SUCCESS) {
+      return refuse(json, item, place, "it must be a string", '"');
+    }
+    if (pictures.size() == kMaxPictures) {
+      return too_many_pictures();
+    }
+    ClassifyRequest picture;
+    Result<void> read;
+    if (field == kSeveralFields[kUrlsField]) {
+      read = read_url(text, place.text(), picture);
+    } else if (auto image = read_image(text, place.text()); image) {
+      picture.image = std::move(*image);
+    } else {
+      read = tl::unexpected(std::move(image.error()));
+    }
+    pictures.push_back(read ? Result<ClassifyRequest>(std::move(picture))
+                            : Result<ClassifyRequest>(tl::unexpected(std::move(read.error()))));
+  }
   return {};
 }
 
@@ -229,10 +298,43 @@ Result<ClassifyRequest> parse_classify_url(std::string_view json) {
   if (auto read = read_object(json, kUrlShape, on_field); !read) {
     return tl::unexpected(std::move(read.error()));
   }
-  if (request.url.empty()) {
+  if (request.url.empty() && request.image.empty()) {
     return missing(kUrlShape);
   }
   return request;
+}
+
+Result<Pictures> parse_classify_several(std::string_view json) {
+  Pictures pictures;
+  ClassifyRequest options;
+  bool both = false;
+  const auto on_field = [&](std::size_t index, ondemand::value value,
+                            std::string_view text) -> Result<void> {
+    if (index != kMainField && index != kUrlsField) {
+      return read_classify_option(text, value, index, options);
+    }
+    both = both || !pictures.empty();
+    return read_pictures(text, value, kSeveralFields[index], pictures);
+  };
+  if (auto read = read_object(json, kSeveralShape, on_field); !read) {
+    return tl::unexpected(std::move(read.error()));
+  }
+  if (both || pictures.empty()) {
+    return invalid(both ? "there are both images and urls; send one of the lists"
+                        : "there are no pictures; send " + std::string(kSeveralShape.example));
+  }
+  for (auto& picture : pictures) {
+    if (picture) {
+      picture->model = options.model;
+      picture->top_k = options.top_k;
+    }
+  }
+  return pictures;
+}
+
+bool holds_several_pictures(std::string_view json) {
+  return has_member(json, kSeveralFields[kMainField]) ||
+         has_member(json, kSeveralFields[kUrlsField]);
 }
 
 Result<RowsRequest> parse_features(std::string_view json) {

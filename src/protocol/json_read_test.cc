@@ -204,7 +204,9 @@ TEST(ParseClassifyImage, RefusesBadInputWithOneExactSentence) {
 TEST(ParseClassifyImage, ReadsBase64AndDataUrls) {
   for (const std::string_view image :
        {"aGVsbG8=", "aGVsbG8", "data:image/png;base64,aGVsbG8=", "data:;base64,aGVsbG8",
-        "DATA:image/jpeg;charset=x;BASE64,aGVsbG8=", R"(aGV\nsbG8\u003d)"}) {
+        "DATA:image/jpeg;charset=x;BASE64,aGVsbG8=", R"(aGV\nsbG8\u003d)",
+        "data:image/png;base64,aGVs%62G8%3D", "data:image/png; base64,aGVsbG8%3d",
+        "data:image/png;base64,%61%47%56%73%62%47%38%3D"}) {
     const auto request =
         parse_classify_image(R"({"image":")" + std::string(image) + R"(","top_k":3})");
     ASSERT_TRUE(request) << image << ": " << request.error().message;
@@ -215,6 +217,60 @@ TEST(ParseClassifyImage, ReadsBase64AndDataUrls) {
   EXPECT_EQ(parse_classify_image(R"({"image":"\/\/8="})")->image, "\xFF\xFF");
   EXPECT_FALSE(parse_classify_image(R"({"image":"AAAA"})")->top_k);
   EXPECT_EQ(parse_classify_image(R"({"top_k":1000,"image":"AAAA"})")->top_k, 1000U);
+}
+
+TEST(ParseClassifyUrl, TakesAPictureInADataUrl) {
+  const auto request = parse_classify_url(R"({"url":"data:image/png;base64,aGVsbG8%3D"})");
+  ASSERT_TRUE(request) << request.error().message;
+  EXPECT_EQ(request->image, "hello");
+  EXPECT_TRUE(request->url.empty());
+  EXPECT_EQ(parse_classify_url(R"({"url":"data:text/plain,hello"})").error().message,
+            "url is a data: URL without ';base64,'; send data:image/jpeg;base64,…");
+}
+
+TEST(ParseClassifySeveral, RefusesBadInputWithOneExactSentence) {
+  static constexpr Refusal kTable[] = {
+      {"{}", R"(there are no pictures; send {"images": ["<base64>", "<base64>"]})"},
+      {R"({"images":[]})", R"(there are no pictures; send {"images": ["<base64>", "<base64>"]})"},
+      {R"({"images":["AAAA"],"urls":["https://a"]})",
+       "there are both images and urls; send one of the lists"},
+      {R"({"images":"AAAA"})", "images is a string; it must be a list of strings"},
+      {R"({"images":["AAAA",5]})", "images[1] is 5; it must be a string"},
+      {R"({"urls":[null]})", "urls[0] is null; it must be a string"},
+      {R"({"images":["AAAA"],"top_k":0})", "top_k is 0; it must be an integer from 1 to 1000"},
+      {R"({"images":["AAAA"],"instances":[]})",
+       "unknown field 'instances'; accepted are: images, model, version, top_k, urls"},
+  };
+  expect_refusals(kTable, parse_classify_several);
+}
+
+TEST(ParseClassifySeveral, KeepsTheOrderAndTheOptionsAndOneFaultToItself) {
+  const auto images =
+      parse_classify_several(R"({"images":["aGVsbG8=","!","AAAA"],"top_k":2,"model":"m"})");
+  ASSERT_TRUE(images) << images.error().message;
+  ASSERT_EQ(images->size(), 3U);
+  EXPECT_EQ(images->at(0)->image, "hello");
+  EXPECT_EQ(images->at(1).error().message, "images[1] is not base64: '!' at offset 0");
+  EXPECT_EQ(images->at(2)->top_k, 2U);
+  EXPECT_EQ(images->at(2)->model.name, "m");
+  const auto urls = parse_classify_several(R"({"urls":["https://a/b","data:;base64,AAAA"]})");
+  ASSERT_TRUE(urls) << urls.error().message;
+  EXPECT_EQ(urls->at(0)->url, "https://a/b");
+  EXPECT_EQ(urls->at(1)->image.size(), 3U);
+  EXPECT_TRUE(holds_several_pictures(R"({"top_k":1,"urls":[]})"));
+  EXPECT_FALSE(holds_several_pictures(R"({"instances":[["urls"]]})"));
+}
+
+TEST(ReadObject, PassesOverAByteOrderMark) {
+  const std::string mark = "\xEF\xBB\xBF";
+  EXPECT_EQ(parse_classify_image(mark + R"({"image":"AAAA"})")->image.size(), 3U);
+  const std::string rows = mark + R"({"instances":[[16777217.0]]})";
+  EXPECT_EQ(parse_instances(rows)->rows, 1U);
+  EXPECT_EQ(read_exact_values(parse_instances(rows)->json).value().at(0), 16777217.0);
+  EXPECT_TRUE(holds_several_pictures(mark + R"({"images":[]})"));
+  EXPECT_EQ(
+      parse_instances(mark).error().message,
+      R"(the body is empty; it must be a JSON object such as {"instances": [[0.5, 1], [2, 3]]})");
 }
 
 TEST(ParseClassifyUrl, RefusesBadInputWithOneExactSentence) {

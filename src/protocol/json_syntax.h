@@ -11,6 +11,13 @@
 
 namespace podsense::protocol {
 
+/// `text` behind UTF-8's byte order mark, which programs on Windows write and RFC 8259 lets be
+/// passed over.
+inline std::string_view without_byte_order_mark(std::string_view text) {
+  constexpr std::string_view kMark = "\xEF\xBB\xBF";
+  return text.substr(text.starts_with(kMark) ? kMark.size() : 0);
+}
+
 inline constexpr std::size_t kMaxDepth = 16;
 
 struct JsonFault {

@@ -32,6 +32,10 @@ struct ClassifyRequest {
   MemoryBudget::Share memory{};  ///< in which a fetched image is counted
 };
 
+/// The pictures of one request, in its order; one that cannot be read is its own error.
+using Pictures = std::vector<Result<ClassifyRequest>>;
+inline constexpr std::size_t kMaxPictures = 16;
+
 /// One value of a row whose columns have names; std::monostate: it is missing.
 using Cell = std::variant<std::monostate, bool, std::int64_t, double, std::string>;
 

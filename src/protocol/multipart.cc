@@ -8,7 +8,7 @@
 namespace podsense::protocol {
 namespace {
 
-constexpr std::size_t kMaxParts = 16;
+constexpr std::size_t kMaxParts = 64;
 constexpr std::size_t kMaxPartHeaders = 8192;
 constexpr std::size_t kMaxBoundary = 70;
 constexpr std::size_t kNotFound = std::string_view::npos;

@@ -11,7 +11,7 @@ namespace {
 Result<std::vector<FormPart>> parse(std::string_view body) {
   return parse_multipart(body, "b");
 }
-Result<ClassifyRequest> classify(std::string_view body) {
+Result<Pictures> classify(std::string_view body) {
   return classify_from_form(body, "b");
 }
 
@@ -101,18 +101,6 @@ TEST(ClassifyFromForm, RefusesBadInputWithOneExactSentence) {
       {"--b--\r\n", "the form holds no image; send it as the part 'image'"},
       {"--b\r\nContent-Disposition: form-data; name=\"image\"\r\n\r\n\r\n--b--\r\n",
        "the form part 'image' is empty; it must hold the bytes of an image"},
-      {"--b\r\nContent-Disposition: form-data; "
-       "name=\"image\"\r\n\r\nx\r\n--b\r\nContent-Disposition: form-data; "
-       "name=\"image\"\r\n\r\ny\r\n--b--\r\n",
-       "the form holds two images; send one, as the part 'image'"},
-      {"--b\r\nContent-Disposition: form-data; "
-       "name=\"image\"\r\n\r\nx\r\n--b\r\nContent-Disposition: form-data; "
-       "name=\"file\"\r\n\r\ny\r\n--b--\r\n",
-       "the form holds two images; send one, as the part 'image'"},
-      {"--b\r\nContent-Disposition: form-data; name=\"a\"; "
-       "filename=\"a\"\r\n\r\nx\r\n--b\r\nContent-Disposition: form-data; name=\"c\"; "
-       "filename=\"a\"\r\n\r\ny\r\n--b--\r\n",
-       "the form holds two images; send one, as the part 'image'"},
       {"--b\r\nContent-Disposition: form-data; name=\"picture\"\r\n\r\nx\r\n--b--\r\n",
        "unknown form part 'picture'; accepted are: image, file, model, version, top_k"},
       {"--b\r\nContent-Disposition: form-data; name=\"imag\"\r\n\r\nx\r\n--b--\r\n",
@@ -123,24 +111,12 @@ TEST(ClassifyFromForm, RefusesBadInputWithOneExactSentence) {
        "unknown form part 'modle'; did you mean 'model'?"},
       {"--b\r\nContent-Disposition: form-data; "
        "name=\"image\"\r\n\r\nx\r\n--b\r\nContent-Disposition: form-data; "
-       "name=\"url\"\r\n\r\ny\r\n--b--\r\n",
-       "unknown form part 'url'; accepted are: image, file, model, version, top_k"},
-      {"--b\r\nContent-Disposition: form-data; "
-       "name=\"image\"\r\n\r\nx\r\n--b\r\nContent-Disposition: form-data; name=\"other\"; "
-       "filename=\"z\"\r\n\r\ny\r\n--b--\r\n",
-       "unknown form part 'other'; accepted are: image, file, model, version, top_k"},
-      {"--b\r\nContent-Disposition: form-data; "
-       "name=\"image\"\r\n\r\nx\r\n--b\r\nContent-Disposition: form-data; "
        "name=\"top_k\"\r\n\r\n0\r\n--b--\r\n",
        "top_k is '0'; it must be an integer from 1 to 1000"},
       {"--b\r\nContent-Disposition: form-data; "
        "name=\"image\"\r\n\r\nx\r\n--b\r\nContent-Disposition: form-data; name=\"top_k\"\r\n\r\n5 "
        "\r\n--b--\r\n",
        "top_k is '5 '; it must be an integer from 1 to 1000"},
-      {"--b\r\nContent-Disposition: form-data; "
-       "name=\"image\"\r\n\r\nx\r\n--b\r\nContent-Disposition: form-data; "
-       "name=\"top_k\"\r\n\r\n\r\n--b--\r\n",
-       "top_k is ''; it must be an integer from 1 to 1000"},
       {"--b\r\nContent-Disposition: form-data; "
        "name=\"image\"\r\n\r\nx\r\n--b\r\nContent-Disposition: form-data; "
        "name=\"model\"\r\n\r\na\r\n--b\r\nContent-Disposition: form-data; "
@@ -247,13 +223,13 @@ TEST(Multipart, ReadsExtendedFileNamesAsSent) {
 
 TEST(Multipart, LimitsParts) {
   std::string body;
-  for (int i = 0; i < 16; ++i) {
+  for (int i = 0; i < 64; ++i) {
     body += part("name=a", "x");
   }
-  EXPECT_EQ(parse(body + "--b--")->size(), 16U);
+  EXPECT_EQ(parse(body + "--b--")->size(), 64U);
   const auto more = parse(body + part("name=a", "x") + "--b--");
   ASSERT_FALSE(more);
-  EXPECT_EQ(more.error().message, "the form has more than 16 parts");
+  EXPECT_EQ(more.error().message, "the form has more than 64 parts");
 }
 
 TEST(Multipart, LimitsHeaders) {
@@ -272,11 +248,62 @@ TEST(ClassifyFromForm, FindsTheImageByNameOrAsTheOnlyFile) {
     const auto request = classify(part("name=model", "m") + part(parameters, "bytes") +
                                   part("name=top_k", "7") + part("name=version", "2") + "--b--");
     ASSERT_TRUE(request) << request.error().message;
-    EXPECT_EQ(request->image, "bytes");
-    EXPECT_EQ(request->model.name, "m");
-    EXPECT_EQ(request->model.version, "2");
-    EXPECT_EQ(request->top_k, 7U);
-    EXPECT_TRUE(request->url.empty());
+    ASSERT_EQ(request->size(), 1U);
+    const auto& picture = request->front();
+    EXPECT_EQ(picture->image, "bytes");
+    EXPECT_EQ(picture->model.name, "m");
+    EXPECT_EQ(picture->model.version, "2");
+    EXPECT_EQ(picture->top_k, 7U);
+    EXPECT_TRUE(picture->url.empty());
+  }
+}
+
+TEST(ClassifyFromForm, PassesOverInputsLeftEmptyAndFieldsOfOthers) {
+  const auto request = classify(
+      part("name=csrf_token", "abc") + part("name=first; filename=\"\"", "") +
+      part("name=image; filename=x.png", "bytes") + part("name=file; filename=\"\"", "") +
+      part("name=top_k", "") + part("name=model", "") + part("name=submit", "Send") + "--b--");
+  ASSERT_TRUE(request) << request.error().message;
+  ASSERT_EQ(request->size(), 1U);
+  EXPECT_EQ(request->front()->image, "bytes");
+  EXPECT_FALSE(request->front()->top_k);
+}
+
+TEST(ClassifyFromForm, ReadsSeveralPicturesInTheirOrder) {
+  const auto request =
+      classify(part("name=image", "1") + part("name=\"files[]\"; filename=b", "2") +
+               part("name=other; filename=c", "3") + part("name=images", "4") +
+               part("name=model", "m") + "--b--");
+  ASSERT_TRUE(request) << request.error().message;
+  ASSERT_EQ(request->size(), 4U);
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(request->at(i)->image, std::to_string(i + 1));
+    EXPECT_EQ(request->at(i)->model.name, "m");
+  }
+  std::string many;
+  for (std::size_t i = 0; i < kMaxPictures; ++i) {
+    many += part("name=image", "x");
+  }
+  EXPECT_TRUE(classify(many + "--b--"));
+  const auto more = classify(many + part("name=image", "x") + "--b--");
+  ASSERT_FALSE(more);
+  EXPECT_EQ(more.error().code, ErrorCode::kPayloadTooLarge);
+  EXPECT_EQ(more.error().message,
+            "the request holds more than 16 pictures; send them in several requests");
+}
+
+TEST(BeginsBinary, TellsPicturesFromText) {
+  using std::string_view_literals::operator""sv;
+  for (const auto binary :
+       {"\xFF\xD8\xFF\xE0"sv, "\x89PNG\r\n\x1A\n"sv, "RIFF\x10\0\0\0WEBP"sv, "GIF89a\x01\0"sv,
+        "\0\0\0\x18"
+        "ftypavif"sv,
+        "BM\0\0\0\0"sv}) {
+    EXPECT_TRUE(begins_binary(binary)) << testing::PrintToString(binary);
+  }
+  for (const auto text : {"{\"image\": \"\"}"sv, "\xEF\xBB\xBF{}"sv, "--boundary\r\n"sv, ""sv,
+                          "data:image/png;base64,"sv, "\r\n\t [1]"sv}) {
+    EXPECT_FALSE(begins_binary(text)) << testing::PrintToString(text);
   }
 }
 

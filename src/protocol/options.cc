@@ -71,6 +71,12 @@ std::string list_of(std::span<const std::string_view> names) {
   return out;
 }
 
+tl::unexpected<Error> too_many_pictures() {
+  return fail(ErrorCode::kPayloadTooLarge, "the request holds more than " +
+                                               std::to_string(kMaxPictures) +
+                                               " pictures; send them in several requests");
+}
+
 tl::unexpected<Error> unknown_name(std::string_view kind, std::string_view name,
                                    std::span<const std::string_view> accepted) {
   std::string message = "unknown " + std::string(kind) + " " + in_quotes(name);

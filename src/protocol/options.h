@@ -33,6 +33,9 @@ tl::unexpected<Error> unknown_name(std::string_view kind, std::string_view name,
 /// `a, b, c`
 std::string list_of(std::span<const std::string_view> names);
 
+/// More than kMaxPictures in one request.
+tl::unexpected<Error> too_many_pictures();
+
 inline tl::unexpected<Error> invalid(std::string message) {
   return fail(ErrorCode::kInvalidArgument, std::move(message));
 }

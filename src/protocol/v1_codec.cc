@@ -239,6 +239,7 @@ Result<void> append_nested(std::string& out, DataType type, std::span<const std:
 }  // namespace
 
 Result<Instances> read_instances(std::string_view json) {
+  json = without_byte_order_mark(json);
   const std::string_view body = trimmed(json);
   // What is cut into parts below is known to be whole.
   if (auto fault = json_fault(json)) {
@@ -288,7 +289,7 @@ Result<Instances> read_instances(std::string_view json) {
 
 bool has_member(std::string_view json, std::string_view name) {
   bool found = false;
-  const std::string_view body = trimmed(json);
+  const std::string_view body = trimmed(without_byte_order_mark(json));
   if (body.starts_with('{')) {
     for_each_part(body, [&](std::string_view member) {
       found = found || name_and_value(member).first == name;

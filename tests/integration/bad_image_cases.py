@@ -133,14 +133,6 @@ IMAGE_CASES = [
     predict("base64 without JSON", B64.encode(), 415, looks_like("plain text")),
     predict("a data URL without JSON", b"data:image/jpeg;base64," + B64.encode(), 415,
             looks_like("a data: URL")),
-    predict("text/plain", JPEG, 415,
-            "Content-Type is 'text/plain'; accepted: image/jpeg, image/png, "
-            "image/webp, application/octet-stream, multipart/form-data, "
-            "application/json", "text/plain"),
-    predict("application/xml", JPEG, 415,
-            "Content-Type is 'application/xml'; accepted: image/jpeg, "
-            "image/png, image/webp, application/octet-stream, "
-            "multipart/form-data, application/json", "application/xml"),
     predict("larger than the limit", JPEG + b"\0" * 300_000, 413,
             "the image has 302251 bytes; at most 300000 are accepted (limits.max_body_bytes)"),
     predict("larger than every limit", b"\0" * 400_001, 413,
@@ -355,18 +347,11 @@ IMAGE_CASES = [
                  "'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb…'; it must be 1 to 70 "
                  "characters of RFC 2046",
                  "multipart/form-data; boundary=" + "b" * 71),
-    predict_form("another multipart", form(GOOD_PART), 415,
-                 "Content-Type is 'multipart/mixed'; "
-                 "accepted: image/jpeg, image/png, "
-                 "image/webp, application/octet-stream, "
-                 "multipart/form-data, application/json", "multipart/mixed; boundary=b"),
     predict_form("no parts", form(), 400, "the form holds no image; send it as the part 'image'"),
     predict_form("no image", form(("top_k", b"3", None)), 400,
                  "the form holds no image; send it as the part 'image'"),
     predict_form("an empty image", form(("image", b"", "a.jpg")), 400,
                  "the form part 'image' is empty; it must hold the bytes of an image"),
-    predict_form("two images", form(GOOD_PART, ("file", JPEG, "b.jpg")), 400,
-                 "the form holds two images; send one, as the part 'image'"),
     predict_form("an unknown field", form(GOOD_PART, ("topk", b"3", None)), 400,
                  "unknown form part 'topk'; did you mean 'top_k'?"),
     predict_form("top_k twice in a form", form(GOOD_PART, ("top_k", b"3", None),
@@ -386,8 +371,8 @@ IMAGE_CASES = [
     predict_form("a part in base64", form(GOOD_PART).replace(
         b"Content-Type: image/jpeg", b"Content-Transfer-Encoding: base64"), 400,
         "form part 1 has Content-Transfer-Encoding 'base64'; send the bytes as they are"),
-    predict_form("too many parts", form(*[(f"p{i}", b"x", None) for i in range(17)]), 400,
-                 "the form has more than 16 parts"),
+    predict_form("too many parts", form(*[(f"p{i}", b"x", None) for i in range(65)]), 400,
+                 "the form has more than 64 parts"),
     predict_form("text as image", form(("image", b"hello", "a.jpg")), 415,
                  looks_like("plain text")),
 ]

@@ -90,7 +90,7 @@ OIP_CASES = [
     case("text behind", json.dumps({"inputs": [GOOD]}).encode() + b" x", 400,
          SYNTAX + "87: expected the end of the body, found 'x'"),
     case("a byte order mark", b"\xef\xbb\xbf{}", 400,
-         "the body starts with a byte order mark; send UTF-8 without one"),
+         f"the field 'inputs' is missing; send {EXAMPLE}"),
     case("no UTF-8", b'{"id": "\xff"}', 400, SYNTAX + "8: 0xFF is not UTF-8"),
     case("no inputs", {}, 400, f"the field 'inputs' is missing; send {EXAMPLE}"),
     case("misspelt inputs", {"input": [GOOD]}, 400,
@@ -115,7 +115,8 @@ OIP_CASES = [
          "Content-Type is 'image/jpeg'; accepted: application/json, and application/octet-stream "
          "with binary data", headers=[("Content-Type", "image/jpeg")]),
     case("JSON over its limit", b" " * 100_001, 413,
-         "the JSON has 100001 bytes; accepted are up to 100000; send tensors as binary data"),
+         "the JSON has 100001 bytes; accepted are up to 100000 "
+         "(limits.max_json_bytes); send tensors as binary data"),
     case("a body over its limit", b" " * 300_001, 413,
          "the body has 300001 bytes; accepted are up to 300000"),
     case("deflate that is none", b"{}", 400,

@@ -53,6 +53,23 @@ class Predict(ServerCase):
             "form, file": self.server.post("/predict", *multipart(("file", self.jpeg, "a.jpg"))),
             "form, other name": self.server.post("/predict", *multipart(
                 ("upload", self.jpeg, "a.jpg"))),
+            "form, other inputs": self.server.post("/predict", *multipart(
+                ("token", b"abc", None), ("second", b"", ""), ("upload", self.jpeg, "a.jpg"),
+                ("top_k", b"", None))),
+            "declared as a video": self.server.post("/predict", self.jpeg, "video/mp4"),
+            "Windows's octets": self.server.post("/predict", self.jpeg, "binary/octet-stream"),
+            "declared as text": self.server.post("/predict", self.jpeg, "text/plain"),
+            "declared as JSON": self.server.post("/predict", self.jpeg, "application/json"),
+            "declared as a form": self.server.post("/predict", self.jpeg, "multipart/form-data"),
+            "no type at all": self.server.post("/predict", self.jpeg, "nonsense"),
+            "JSON, byte order mark": self.server.post(
+                "/predict", b"\xef\xbb\xbf" + json.dumps({"image": text}).encode(), "application/json"),
+            "JSON by curl -d": self.server.post(
+                "/predict", json.dumps({"image": text}).encode(), "application/x-www-form-urlencoded"),
+            "JSON, data URL with escapes": self.server.post_json(
+                "/predict", {"image": "data:image/jpeg;base64," + urllib.parse.quote(text)}),
+            "a data: URL as the URL": self.server.post_json(
+                "/predict/url", {"url": "data:image/jpeg;base64," + text}),
             "JSON": self.server.post_json("/predict", {"image": text}),
             "JSON, data URL": self.server.post_json(
                 "/predict", {"image": "data:image/jpeg;base64," + text}),
@@ -60,6 +77,33 @@ class Predict(ServerCase):
         for name, answer in forms.items():
             with self.subTest(name):
                 self.assertEqual(self.assert_espresso(answer), whole)
+
+    def test_several_pictures_are_answered_in_their_order(self):
+        text = base64.b64encode(self.jpeg).decode()
+        png = photo(".png")
+        form = multipart(("image", self.jpeg, "a.jpg"), ("b", b"no picture", "b.jpg"), ("c", png, "c.png"))
+        several = {
+            "form": self.server.post("/predict?top_k=1", *form),
+            "images": self.server.post_json("/predict-batch?top_k=1", {
+                "images": [text, "!", base64.b64encode(png).decode()]}),
+            "urls": self.server.post_json("/predict-batch", {"top_k": 1, "urls": [
+                "data:image/jpeg;base64," + text, "http://127.0.0.1/a.png", "data:;base64," + text]}),
+        }
+        for (name, answer), code in zip(several.items(), ("UNSUPPORTED_MEDIA_TYPE", "INVALID_ARGUMENT", "PERMISSION_DENIED")):
+            with self.subTest(name):
+                self.assertEqual(answer.status, 200, answer.body)
+                first, second, third = answer.json["results"]
+                for good in (first, third):
+                    self.assertEqual([p["label"] for p in good["predictions"]], ["espresso"])
+                    self.assertIn("timing_ms", good)
+                self.assertEqual(second["code"], code)
+                self.assertTrue(second["error"])
+                self.assertEqual(answer.json["request_id"], answer.headers["x-request-id"])
+        alone = self.server.post_json("/predict-batch", {"images": [text]})
+        self.assertEqual(len(alone.json["results"]), 1)
+        many = self.server.post_json("/predict-batch", {"images": ["AAAA"] * 17})
+        self.assert_error(many, 413, "PAYLOAD_TOO_LARGE",
+                          "the request holds more than 16 pictures; send them in several requests")
 
     def test_png_and_webp(self):
         for suffix, declared in ((".png", "image/png"), (".webp", "image/webp"),

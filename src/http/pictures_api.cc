@@ -1,0 +1,123 @@
+#include "http/pictures_api.h"
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "base/text.h"
+#include "protocol/error_mapping.h"
+#include "protocol/json_codec.h"
+
+namespace podsense::http {
+namespace {
+
+using inference::Service;
+using transport::error_response;
+using transport::json_response;
+using transport::Reply;
+using transport::Request;
+using transport::Response;
+using Answer = Result<protocol::ClassifyAnswer>;
+
+/// Collects the answers, which come on any threads; the last one sends them all.
+class Results {
+ public:
+  Results(std::string id, Reply reply, std::size_t count)
+      : id_(std::move(id)), reply_(std::move(reply)), slots_(count), left_(count) {}
+
+  void take(std::size_t index, Answer answer) {
+    Slot& slot = slots_[index];
+    if (answer) {
+      protocol::write_classify(slot.json, *answer, id_);
+    } else {
+      protocol::write_error(slot.json, answer.error(), id_);
+      slot.error = std::move(answer.error());
+    }
+    if (left_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      finish();
+    }
+  }
+
+ private:
+  struct Slot {
+    std::string json;
+    std::optional<Error> error;
+  };
+
+  static bool servers_fault(const Slot& slot) {
+    const int status = slot.error ? protocol::mapping(slot.error->code).http_status : 200;
+    return status == 429 || status == 499 || status >= 500;
+  }
+
+  void finish() {
+    if (std::ranges::all_of(slots_, servers_fault)) {
+      return reply_(error_response(*slots_.front().error, id_));
+    }
+    std::size_t size = id_.size() + 64;
+    for (const Slot& slot : slots_) {
+      size += slot.json.size() + 1;
+    }
+    std::string body;
+    body.reserve(size);
+    body = R"({"results":[)";
+    for (const Slot& slot : slots_) {
+      body += slot.json;
+      body += ',';
+    }
+    body.back() = ']';
+    body += R"(,"request_id":)";
+    append_json_string(body, id_);
+    body += '}';
+    reply_(json_response(std::move(body)));
+  }
+
+  const std::string id_;
+  Reply reply_;
+  std::vector<Slot> slots_;
+  std::atomic<std::size_t> left_;
+};
+
+void classify_one(Service& service, Request& request, Reply reply,
+                  Result<protocol::ClassifyRequest> picture) {
+  if (!picture) {
+    service.reject(request.context, picture.error().code);
+    return reply(error_response(picture.error(), request.id));
+  }
+  service.classify(std::move(*picture), request.context,
+                   [&request, reply = std::move(reply)](Answer answer) mutable {
+                     if (!answer) {
+                       return reply(error_response(answer.error(), request.id));
+                     }
+                     Response response;
+                     response.body.reserve(512);
+                     protocol::write_classify(response.body, *answer, request.id);
+                     reply(std::move(response));
+                   });
+}
+
+}  // namespace
+
+void classify_all(inference::Service& service, transport::Request& request, transport::Reply reply,
+                  protocol::Pictures pictures, bool as_list) {
+  if (pictures.size() == 1 && !as_list) {
+    return classify_one(service, request, std::move(reply), std::move(pictures.front()));
+  }
+  const auto results = std::make_shared<Results>(request.id, std::move(reply), pictures.size());
+  // The request may be gone once the last answer has come.
+  inference::Context context = request.context;
+  for (std::size_t i = 0; i < pictures.size(); ++i) {
+    auto& picture = pictures[i];
+    if (picture) {
+      service.classify(std::move(*picture), context,
+                       [results, i](Answer answer) { results->take(i, std::move(answer)); });
+    } else {
+      service.reject(context, picture.error().code);
+      results->take(i, tl::unexpected(std::move(picture.error())));
+    }
+    context.trace = nullptr;  // of one picture: a trace is written by one thread after another
+  }
+}
+
+}  // namespace podsense::http

@@ -64,6 +64,21 @@ class Documentation(unittest.TestCase):
                     self.assertRegex(text, "no registry publishes|[Bb]uilt from this repository|since no registry")
         self.assertGreater(seen, 5)
 
+    def test_each_promise_names_tests_that_there_are(self):
+        python = {f"{path.stem}.{name}" for path in (ROOT / "tests/integration").glob("test_*.py")
+                  for name in re.findall(r"def (test_\w+)", path.read_text("utf-8"))}
+        cpp = {f"{suite}.{name}" for path in (ROOT / "src").rglob("*_test.cc")
+               for suite, name in re.findall(r"TEST(?:_[FP])?\((\w+), (\w+)\)", path.read_text("utf-8"))}
+        endurance = {path.name for path in (ROOT / "tests/endurance").glob("*.py")}
+        rows = re.findall(r"^\| (.+) \| .* \| (.*) \|$", (ROOT / "SECURITY.md").read_text("utf-8"), re.MULTILINE)
+        promises = [row for row in rows if not row[0].startswith(("**", "promise", "---"))]
+        self.assertGreater(len(promises), 15)
+        for promise, tests in promises:
+            with self.subTest(promise=promise):
+                named = set(re.findall(r"`([^`]+)`", tests))
+                self.assertTrue(named, "no test")
+                self.assertEqual(set(), named - python - cpp - endurance)
+
 
 if __name__ == "__main__":
     unittest.main()

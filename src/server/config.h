@@ -69,7 +69,7 @@ struct Config {
     Duration max_wait{};  ///< 0: what is learned of clients alone
     Duration header_timeout = std::chrono::seconds(10);
     Duration body_timeout = std::chrono::seconds(30);
-    Duration idle_timeout = std::chrono::seconds(75);
+    Duration idle_timeout = std::chrono::seconds(620);
     Duration stuck_timeout = std::chrono::minutes(1);  ///< 0: never
     Duration write_timeout = std::chrono::seconds(30);
     std::uint32_t max_connections = 16'384;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <utility>
 
 #include "base/log.h"
 #include "protocol/identity.h"
@@ -13,7 +14,13 @@ namespace podsense::transport {
 namespace {
 
 constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
-constexpr Duration kLingerLimit = std::chrono::seconds(2);
+/// What a client still sends is read for so long, and no longer than this without a byte. As nginx
+/// does: clients that write a whole body before they read lose the answer otherwise.
+constexpr Duration kLingerLimit = std::chrono::seconds(30);
+constexpr Duration kLingerSilence = std::chrono::seconds(5);
+constexpr std::uint64_t kMostPassedOver = 128U << 20U;
+/// Once the server stops.
+constexpr Duration kLastLinger = std::chrono::seconds(2);
 /// What a kept place may take from its begin to the end of its head.
 constexpr Duration kKeptLimit = std::chrono::seconds(2);
 
@@ -82,7 +89,9 @@ void Connection::check_time(TimePoint now) {
 void Connection::end_if_idle() {
   if (phase_ == Phase::kHandshake) {
     expires_ = std::min(expires_, server_->clock.now() + kHandshakeGrace);
-  } else if (phase_ == Phase::kServing && protocol_) {
+  } else if (phase_ == Phase::kLingering) {
+    expires_ = std::min(expires_, server_->clock.now() + kLastLinger);
+  } else if (protocol_) {
     protocol_->end_if_idle();
   }
 }
@@ -131,19 +140,26 @@ void Connection::answer_plain_http() {
 }
 
 /// Closing with unread bytes makes the kernel send a reset, which can take the answer with it: so
-/// say that no more will be sent, and read until the peer closes, for a short while.
+/// say that no more will be sent, and read until the peer closes, or sends no more.
 asio::awaitable<void> Connection::linger(bool unread) {
   boost::system::error_code ignored;
   Tcp::socket& socket = stream_.socket();
   stream_.end_sending(ignored);
   if (!ignored && (unread || socket.available(ignored) > 0)) {
-    enter(Phase::kLingering, kLingerLimit);
-    for (;;) {
+    TimePoint end = server_->clock.now() + kLingerLimit;
+    bool last = false;
+    for (std::uint64_t passed_over = 0; passed_over < kMostPassedOver;) {
+      const TimePoint now = server_->clock.now();
+      if (server_->stopping && !std::exchange(last, true)) {
+        end = std::min(end, now + kLastLinger);
+      }
+      enter(Phase::kLingering, std::min<Duration>(end - now, kLingerSilence));
       const auto space = asio::buffer(worker_.space);
       const auto [error, count] = co_await socket.async_read_some(space, kToken);
       if (error || count == 0) {
         break;
       }
+      passed_over += count;
     }
   }
   socket.close(ignored);

@@ -23,6 +23,12 @@
 
 namespace podsense::transport {
 
+/// Empty where it is below a second: clients would let go at once.
+inline std::string keep_alive_line(Duration idle) {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(idle).count();
+  return seconds == 0 ? "" : "\r\nKeep-Alive: timeout=" + std::to_string(seconds);
+}
+
 /// What the connections of one server share. It lives as long as they do;
 /// what it refers to, longer.
 struct ServerState {
@@ -31,12 +37,15 @@ struct ServerState {
       : options(std::move(its_options)),
         router(its_router),
         registry(its_registry),
-        clock(its_clock) {}
+        clock(its_clock),
+        keep_alive(keep_alive_line(options.idle_timeout)) {}
 
   const ServerOptions options;
   const Router& router;
   metrics::Registry& registry;
   const Clock& clock;
+  /// How long a connection waits for its next request: pools that know let go of it in time.
+  const std::string keep_alive;
   std::atomic<bool> closing{false};   ///< answers carry Connection: close
   std::atomic<bool> stopping{false};  ///< idle connections end
   std::atomic<std::size_t> in_flight{0};

@@ -199,8 +199,11 @@ void Http1::build_head(const Response& response) {
   }
   if (!keep_alive_) {
     out_ += "\r\nConnection: close";
-  } else if (has_head_ && parser_->version() < 11) {
-    out_ += "\r\nConnection: keep-alive";
+  } else {
+    if (has_head_ && parser_->version() < 11) {
+      out_ += "\r\nConnection: keep-alive";
+    }
+    out_ += server().keep_alive;
   }
   out_ += "\r\n\r\n";
 }

@@ -29,12 +29,14 @@ asio::awaitable<bool> Http1::fill(std::size_t most) {
   const auto space = buffer_.prepare(most);
   const auto [error, count] = co_await stream_.read_some(space);
   buffer_.commit(count);
-  if (error == asio::error::operation_aborted && server().stopping && !timed_out_) {
-    // The drain ended the wait; a request that came in the same moment is still served.
+  const bool was_idle = phase_ == Phase::kIdle;
+  if (error == asio::error::operation_aborted && (was_idle || (server().stopping && !timed_out_))) {
+    // The drain or the idle limit ended the wait; a request that came in the same moment is served.
     boost::system::error_code ignored;
     const std::size_t late = stream_.read_now(space, ignored);
     if (late > 0) {
       buffer_.commit(late);
+      timed_out_ = false;
       co_return true;
     }
   }

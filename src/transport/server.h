@@ -51,7 +51,7 @@ struct ServerOptions {
   std::size_t kept_connections = 64;            ///< further ones, in which only probes are served
   int most_descriptor = 0;  ///< connections with a higher number are too many; 0: no limit
   Duration request_timeout = std::chrono::seconds(30);  ///< last byte of a request to its answer
-  Duration idle_timeout = std::chrono::seconds(75);     ///< between requests
+  Duration idle_timeout = std::chrono::seconds(620);    ///< between requests
   Duration header_timeout = std::chrono::seconds(10);   ///< first byte to end of headers
   Duration body_timeout = std::chrono::seconds(30);     ///< end of headers to end of body
   Duration write_timeout = std::chrono::seconds(30);    ///< whole answer

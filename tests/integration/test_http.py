@@ -66,6 +66,7 @@ class KeepAlive(Http):
         for _ in range(3):
             answer = self.exchange(b"GET /livez HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
             self.assertEqual(answer.headers.get("connection"), "keep-alive")
+            self.assertEqual(answer.headers.get("keep-alive"), "timeout=620")  # the idle limit
 
     def test_http_1_0_post_is_served(self):
         answer = self.exchange(post("/predict-single", ROW, [JSON], version="1.0"))

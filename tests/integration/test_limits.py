@@ -101,6 +101,17 @@ class Sizes(ServerCase):
         except OSError:
             pass  # after the answer the server may stop reading
 
+    def test_a_slow_client_that_writes_before_it_reads_gets_its_answer(self):
+        head = (b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\n"
+                b"Content-Length: 8000000\r\n\r\n")
+        pause = threading.Event()
+        with self.server.raw() as client:
+            client.send(head)
+            for _ in range(80):  # 4 s for 5 MB
+                client.send(b"x" * 64_000)
+                pause.wait(0.05)
+            self.assertEqual(client.read().status, 413)
+
     def test_limits_belong_to_the_endpoint(self):
         answer = self.server.post("/predict-single", b" " * 100_001, "application/json")
         self.assert_error(answer, 413, "PAYLOAD_TOO_LARGE",

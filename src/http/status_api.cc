@@ -179,7 +179,7 @@ void startup(const StatusSources& sources, const Request& request, Reply reply) 
                                           reply = std::move(reply)]() mutable {
     reply(probe("started", catalog.started()));
   };
-  if (!sources.catalog.when_started(std::move(tell))) {
+  if (!sources.catalog.when_started(tell)) {
     tell();
   }
 }

@@ -70,7 +70,7 @@ void Catalog::stop_trials() {
   tell_started();
 }
 
-bool Catalog::when_started(std::move_only_function<void()>&& tell) {
+bool Catalog::when_started(std::move_only_function<void()>& tell) {
   {
     const MutexLock lock(mutex_);
     if (!snapshot_->loaded_once && !stopped_) {

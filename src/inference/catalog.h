@@ -85,7 +85,7 @@ class Catalog {
   void when_late(std::function<void()> tell);
   /// Calls `tell` once: when the first load has ended, on the thread that loads; at once where it
   /// has; or in `stop_trials`. False: too many wait, and `tell` was left as it is. @threads any
-  [[nodiscard]] bool when_started(std::move_only_function<void()>&& tell);
+  [[nodiscard]] bool when_started(std::move_only_function<void()>& tell);
   /// Ends trials under way; later ones are refused.
   void stop_trials();
 

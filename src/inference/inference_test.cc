@@ -285,7 +285,10 @@ TEST_F(InferenceTest, CountsADecodedPictureAsTheInputOfItsRun) {
 TEST_F(InferenceTest, TellsOnceWhoWaitsForTheFirstLoad) {
   open();
   int told = 0;
-  const auto wait = [&] { return catalog_->when_started([&] { ++told; }); };
+  const auto wait = [&] {
+    std::move_only_function<void()> tell = [&] { ++told; };
+    return catalog_->when_started(tell);
+  };
   for (int i = 0; i < 64; ++i) {
     EXPECT_TRUE(wait());
   }
@@ -302,11 +305,13 @@ TEST_F(InferenceTest, TellsOnceWhoWaitsForTheFirstLoad) {
 TEST_F(InferenceTest, WhoWaitsForTheFirstLoadIsToldAtTheEnd) {
   open();
   bool started = true;
-  EXPECT_TRUE(catalog_->when_started([&] { started = catalog_->started(); }));
+  std::move_only_function<void()> look = [&] { started = catalog_->started(); };
+  EXPECT_TRUE(catalog_->when_started(look));
   catalog_->stop_trials();
   EXPECT_FALSE(started);
   int told = 0;
-  EXPECT_TRUE(catalog_->when_started([&] { ++told; }));
+  std::move_only_function<void()> count = [&] { ++told; };
+  EXPECT_TRUE(catalog_->when_started(count));
   EXPECT_EQ(told, 1);
 }
 

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 import unittest
 
 import panels
@@ -27,6 +28,33 @@ class Rules(unittest.TestCase):
 
     def test_alerts_fire_when_they_should_and_only_then(self):
         self.promtool("test", "rules", *map(str, RULE_TESTS))
+
+    def test_one_request_is_demand_from_zero(self):
+        """The query of docs/how-to/keda.md that brings pods back: a first request, a later one, none."""
+        page = (ROOT / "docs/how-to/keda.md").read_text("utf-8")
+        query = " ".join(re.search(r"query: >-\n((?: {10}.*\n)+)", page)[1].split())
+        router = 'router="podsense-podsense-rule-0-path-0@kubernetesingressnginx"'
+
+        def case(series, at, active):
+            return {
+                "interval": "30s",
+                "input_series": [{"series": f"traefik_router_requests_total{{{labels}}}", "values": values} for labels, values in series],
+                "promql_expr_test": [{"expr": f"({query}) > bool 0", "eval_time": at, "exp_samples": [{"value": active, "labels": "{}"}]}],
+            }
+
+        bad = f'{router},code="502"'
+        cases = [
+            case([('router="another"', "0+9x20")], "5m", 0),  # requests for somebody else
+            case([(bad, "_x8 1+0x20")], "5m", 1),  # the very first: a series begins with it
+            case([(bad, "1+0x20")], "9m", 0),  # long ago
+            case([(bad, "4+0x16 5+0x3")], "9m", 1),  # one more of a kind that was there
+            case([(f'{router},code="200"', "90+0x20"), (bad, "_x16 1+0x3")], "9m", 1),  # answered ones before, refused now
+            case([(f'{router},code="200",pod="old"', "90+0x10"), (f'{router},code="200",pod="new"', "_x12 1+0x9")], "7m", 1),  # Traefik anew
+        ]
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            file.write(json.dumps({"tests": cases}))
+            file.flush()
+            self.promtool("test", "rules", file.name)
 
     def test_each_alert_has_a_case_that_fires_and_one_that_must_not(self):
         fires, quiet = set(), set()

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 
 import cluster
 import ingress
@@ -42,6 +43,34 @@ def count_by_protocol(namespace):
                 protocol = line.split('protocol="', 1)[1].split('"', 1)[0]
                 counts[protocol] = counts.get(protocol, 0) + float(line.split("}")[1].split()[0])
     return counts
+
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+def lines_with(namespace, selector, text):
+    """Lines of the pods' logs that hold a text, as objects."""
+    found = []
+    for pod in cluster.ready_pods(namespace, selector):
+        found += [line for line in kubectl(f"-n {namespace} logs {pod}").stdout.splitlines() if text in line]
+    return [json.loads(line) for line in found]
+
+
+def found_by_its_id(context, url):
+    """A request and a refused one through the ingress: answer, the server's log and Envoy's name it alike, and its trace."""
+    for name, body, status in (("good", ROW, 200), ("bad", '{"features": [1, 2]}', 400)):
+        wanted = f"e2e-{name}-{int(time.time() * 1000)}"
+        headers = ("-H", f"X-Request-Id: {wanted}", "-H", f"traceparent: 00-{TRACE}-b7ad6b7169203331-01")
+        got, text = fetch(f"{url}/v1/infer", *JSON, *headers, "-d", body)
+        if got != status or json.loads(text)["request_id"] != wanted:
+            raise Failure(f"/v1/infer with X-Request-Id {wanted}: {got} {text[:300]}")
+        (line,) = cluster.wait_until(lambda w=wanted: lines_with(NAMESPACE, SERVERS, w), f"{wanted} in the servers' logs", timeout=20)
+        if line["server"] != "grpc" or TRACE not in line.get("trace", "") + line.get("trace_id", ""):
+            raise Failure(f"the server's line of {wanted}: {line}")
+        # Of answers below 400 Envoy logs one in a hundred.
+        if status >= 400:
+            cluster.wait_until(lambda w=wanted: lines_with(NAMESPACE, ENVOY, w), f"{wanted} in Envoy's log", timeout=20)
+    context.figures.add("a request through ingress, Envoy and gRPC", "found by its id", "answer, server's log with its trace, Envoy's log")
 
 
 def went_by_grpc(namespace):
@@ -94,6 +123,7 @@ def platform_overlay(context):
             url = told_by_info()
             wait_answers(f"{url}/readyz")
             body = answers_json(context, url)
+            found_by_its_id(context, url)
             went_by_grpc(NAMESPACE)
 
             def update():

@@ -190,7 +190,8 @@ def run_text(command, rules):
     out = [f"told {shlex.quote(text.splitlines()[0])}"]
     if "before" in rule:
         out.append(rule["before"].strip())
-    at_home = rule.get("in") == "repository" or re.search(r"(^|[ =$(])(make|scripts/|build/|examples/|\./)", text)
+    of_the_tree = re.search(r"(^|[ =$(])(make|scripts/|build/|examples/|\./)", text)
+    at_home = rule.get("in", "repository" if of_the_tree else "page") == "repository"
     if at_home:
         out.append('here=$PWD; cd "$repository"')
     if "background" in rule:

@@ -1,10 +1,16 @@
 """The command line itself: help, versions, completion, man pages, errors, where output goes."""
 
+import contextlib
+import fcntl
 import json
+import os
+import pty
 import re
 import shutil
+import struct
 import subprocess
 import tempfile
+import termios
 import unittest
 from pathlib import Path
 
@@ -57,6 +63,27 @@ class Help(unittest.TestCase):
                 wide = [line for line in text.split("\n") if len(line) > columns and " " in line.strip()]
                 self.assertEqual(wide, [], (command, columns))
                 self.assertFalse([line for line in text.split("\n") if line.endswith(" ")], command)
+
+
+    def test_a_terminal_is_asked_for_its_width(self):
+        outside, inside = pty.openpty()
+        try:
+            fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 56, 0, 0))
+            # COLUMNS is for where there is no terminal.
+            with subprocess.Popen([BINARY, "version", "--help"], stdout=inside, env={**clean_environment(), "COLUMNS": "100"}):
+                os.close(inside)
+                inside = -1
+                shown = b""
+                with contextlib.suppress(OSError):  # what a terminal whose other end is closed reads as
+                    while more := os.read(outside, 65536):
+                        shown += more
+        finally:
+            os.close(outside)
+            if inside >= 0:
+                os.close(inside)
+        lines = shown.decode().splitlines()
+        self.assertGreater(len(lines), 5)
+        self.assertLessEqual(max(map(len, lines)), 56, shown)
 
 
 class Versions(unittest.TestCase):

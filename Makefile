@@ -24,6 +24,7 @@ BENCH_ARGS    ?=# arguments of bench/compare.py, peers.py, protocol.py
 TEST          ?=# regular expression of test names; empty: all
 OVERLAY       ?= dev# kustomize overlay of `make deploy` and `make undeploy`
 IMAGES        ?= podsense:$(VERSION) k8s-inference-sim:local# names of `make image` and `make kind-load`
+PAGES         ?=# pages or folders for `make try-docs`; empty: all
 E2E           ?=# scenarios of `make e2e`: quick, or names (tests/e2e/run.py --list); empty: all
 MODELS        := build/models
 BINARY        := build/release/podsense
@@ -48,7 +49,7 @@ endef
 
 .NOTPARALLEL:
 .PHONY: help setup setup-test models golden build install run test test-asan test-tsan conformance test-collector test-loki fuzz bench bench-compare bench-peers bench-protocol lint \
-        infra-test format hpa-oracle manifests check-modules try-bare ci clean distclean
+        infra-test format hpa-oracle manifests check-modules try-bare try-docs ci clean distclean
 .PHONY: monitoring-up monitoring-local
 .PHONY: image test-image kind-up kind-load deploy undeploy kind-down cluster-up cluster-down e2e
 
@@ -196,6 +197,9 @@ format: ## Format the C++ sources in place
 
 try-bare: ## Run `make test` in a bare Debian root (SUITE=bookworm or trixie)
 	@scripts/try-bare.sh $(or $(SUITE),bookworm) make test
+
+try-docs: ## Run the commands of README and docs/ in a bare Debian root (PAGES)
+	@scripts/try-docs.sh $(PAGES)
 
 ci: ## What CI runs
 	@.ci/run

@@ -170,9 +170,14 @@ fixtures() {
 
 MIDDLE = r"""}
 HEAD
+# Each page has a loopback of its own: no port is taken, and nobody else's server answers.
+loopback='import fcntl, socket, struct; fcntl.ioctl(socket.socket(), 0x8914, struct.pack("16sh14x", b"lo", 0x49))'
+alone=(unshare --net)
+"${alone[@]}" true 2>/dev/null || alone+=(--user --map-root-user)
 run_page() { # PAGE FOLDER
   mkdir -p "$work/page"
-  if page=$1 timeout -k 30 "${PAGE_LIMIT:-3600}" bash -c '. "$0/head.sh"; cd "$1"; . "$0/page.sh"' "$work" "$2" </dev/null; then
+  if page=$1 timeout -k 30 "${PAGE_LIMIT:-3600}" "${alone[@]}" bash -c \
+    'python3 -c "$2" && . "$0/head.sh" && cd "$1" && . "$0/page.sh"' "$work" "$2" "$loopback" </dev/null; then
     good=$((good + 1))
     printf '\n=== %s: ok\n' "$1"
   else
@@ -195,7 +200,7 @@ def run_text(command, rules):
     if at_home:
         out.append('here=$PWD; cd "$repository"')
     if "background" in rule:
-        out += ["stop_servers" if not rule.get("beside") else ":", 'log=$(mktemp -p "$0")', f"( {text}\n) >$log 2>&1 &",
+        out += ["stop_servers", 'log=$(mktemp -p "$0")', f"( {text}\n) >$log 2>&1 &",
                 "servers+=($!)", f"answers {shlex.quote(rule['background'])} $! $log"]
     elif "exit" in rule:
         codes = " ".join(str(code) for code in rule["exit"])
@@ -211,6 +216,7 @@ def script(names, rules):
     chosen = [command for command in commands() if "skip" not in rule_of(command, rules)
               and (not names or any(command.page == name or command.page.startswith(name.rstrip("/") + "/") for name in names))]
     out = [HEAD + rules["fixtures"].strip() + "\n" + MIDDLE]
+    out.append(rules.get("first", "") and f"({rules['first'].strip()}) || {{ echo '=== what comes first: FAILED'; exit 1; }}")
     for page in dict.fromkeys(command.page for command in chosen):
         out.append('cat >"$work/page.sh" <<\'PAGE-ENDS\'\nfixtures')
         out.append(rules.get("before", {}).get(page, "").strip())

@@ -5,11 +5,8 @@
 #   scripts/try-docs.sh [--share-cache] [--suite bookworm|trixie] [PAGE…]
 #   scripts/try-docs.sh --share-cache docs/tutorials docs/how-to/load-test.md
 #
-# PAGE            a page or a folder of pages; without one, all. README.md is always first: its `make run` brings what the
-#                 others need
+# PAGE            a page or a folder of pages; without one, all
 # --share-cache   as for scripts/try-bare.sh, which see for what this needs: root, mmdebstrap
-#
-# The machine's ports 8080, 8000, 9000 and 9090 have to be free: the pages name them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
@@ -30,10 +27,6 @@ done
 pages=("$@")
 if [ ${#pages[@]} -gt 0 ]; then
   for page in "${pages[@]}"; do [ -e "$page" ] || die "there is no page $page"; done
-  pages=(README.md "${pages[@]}")
 fi
-for port in 8080 8000 9000 9090; do
-  if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then die "port $port is taken; the pages need it"; fi
-done
 commands=$("$python" scripts/doc-commands.py script ${pages[@]+"${pages[@]}"})
 exec scripts/try-bare.sh ${options[@]+"${options[@]}"} "$suite" bash -c "$commands"

@@ -9,6 +9,7 @@ find_package(yaml-cpp REQUIRED)                                     # model (man
 find_package(CLI11 REQUIRED)                                        # cli
 find_package(OpenSSL REQUIRED)                                      # base (sha256)
 find_package(CURL REQUIRED)                                         # fetch
+pkg_check_modules(IDN2 REQUIRED IMPORTED_TARGET libidn2)             # fetch
 find_package(ZLIB REQUIRED)                                         # transport (gzip request bodies), fetch (gzip answers)
 find_package(prometheus-cpp CONFIG REQUIRED COMPONENTS core)        # metrics
 find_package(tl-expected REQUIRED)                                  # base (Result)
@@ -17,6 +18,8 @@ pkg_check_modules(NGHTTP2 REQUIRED IMPORTED_TARGET libnghttp2)      # transport,
 pkg_check_modules(JPEG REQUIRED IMPORTED_TARGET libjpeg)            # image
 pkg_check_modules(SPNG REQUIRED IMPORTED_TARGET spng)            # image
 pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp)  # image
+pkg_check_modules(AVIF REQUIRED IMPORTED_TARGET libavif)  # image
+find_package(GIF 5 REQUIRED)                                        # image
 
 if(NOT EXISTS ${ONNXRUNTIME_ROOT}/lib/libonnxruntime.so.1)
   message(FATAL_ERROR "no ONNX Runtime at ${ONNXRUNTIME_ROOT}: run 'make setup', "

@@ -20,6 +20,7 @@ set -euo pipefail
 build_packages=(
   clang-19 lld-19 libclang-rt-19-dev llvm-19 ccache ninja-build cmake pkg-config
   libsimdjson-dev nlohmann-json3-dev libjpeg62-turbo-dev libspng-dev libwebp-dev
+  libgif-dev libavif-dev libidn2-dev
   libcurl4-openssl-dev libssl-dev libnghttp2-dev zlib1g-dev prometheus-cpp-dev libfmt-dev
   libprotobuf-dev protobuf-compiler libcli11-dev libyaml-cpp-dev libexpected-dev
   libgtest-dev libgmock-dev libgrpc++-dev protobuf-compiler-grpc  # only tests and benchmarks use these

@@ -7,7 +7,8 @@
 ///     resolution, so that a DNS answer that changes cannot slip between check and use;
 ///  3. limits on bytes, time and redirects while the answer streams. Each redirect passes 1 and 2.
 /// libcurl parses the URL that is checked and the URL that is fetched: one parser, no differences.
-/// No proxy is taken from the environment; no cookie, credential or referrer is ever sent.
+/// No proxy is taken from the environment; no cookie or referrer is ever sent, and no credential
+/// but those that Options::headers_file has for the very origin that a leg asks.
 
 #include <cstdint>
 #include <functional>
@@ -43,6 +44,7 @@ struct Options {
   std::vector<std::string> deny_cidrs;
   std::string ca_file;  ///< PEM bundle; empty: the system's
   std::string user_agent = "podsense";
+  std::string headers_file;  ///< headers that go to one origin alone: origin_headers.h; empty: none
   MemoryBudget* budget = nullptr;  ///< outlives the fetcher and its responses; null: none
 
   /// Reports every fault at once.
@@ -64,6 +66,8 @@ class UrlPolicy {
   /// @errors kInvalidArgument: a CIDR or host pattern that cannot be parsed
   static Result<UrlPolicy> create(const Options& options);
 
+  /// Blanks around it are passed over, blanks inside its path and query are encoded; a host in
+  /// letters of any script is encoded as DNS wants it.
   /// @errors kInvalidArgument: not an absolute http(s) URL, or over 8,192 bytes, or with
   /// credentials;
   ///         kPermissionDenied: port, host list, or a literal address that gate 2 would refuse

@@ -46,10 +46,7 @@ class SignalsBlocked {
 
 class CurlFetcher final : public Fetcher {
  public:
-  CurlFetcher(Options options, UrlPolicy policy, Answers answers)
-      : environment_{.options = std::move(options),
-                     .policy = std::move(policy),
-                     .answers = std::move(answers)} {}
+  explicit CurlFetcher(Environment environment) : environment_(std::move(environment)) {}
   CurlFetcher(const CurlFetcher&) = delete;
   CurlFetcher& operator=(const CurlFetcher&) = delete;
   ~CurlFetcher() override;
@@ -314,8 +311,14 @@ Result<std::unique_ptr<Fetcher>> create_fetcher(Options options, Answers answers
     return fail(ErrorCode::kInternal, "fetching could not be started", "curl_global_init");
   }
   const bool enabled = options.enabled;
-  auto fetcher =
-      std::make_unique<CurlFetcher>(std::move(options), *std::move(policy), std::move(answers));
+  auto headers = read_headers(options);
+  if (!headers) {
+    return fail(std::move(headers.error()));
+  }
+  auto fetcher = std::make_unique<CurlFetcher>(Environment{.options = std::move(options),
+                                                           .policy = *std::move(policy),
+                                                           .answers = std::move(answers),
+                                                           .headers = *std::move(headers)});
   if (enabled) {
     if (auto started = fetcher->start(); !started) {
       return fail(std::move(started.error()));

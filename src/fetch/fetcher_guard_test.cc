@@ -1,10 +1,14 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "base/temp_folder_testing.h"
 #include "fetch/curl_fetcher.h"
 #include "fetch/fetch.h"
 #include "fetch/fetcher_test_support.h"
@@ -172,6 +176,69 @@ TEST_F(FetcherRedirects, ToWhatIsNoWebUrlAreRefused) {
   expect_error(fetch(*three, server_.url("/injected")), ErrorCode::kBadGateway, refused);
   expect_error(fetch(*three, server_.url("/nowhere")), ErrorCode::kBadGateway,
                "the URL answers with a redirect that leads nowhere");
+}
+
+// Headers of one origin -----------------------------------------------------------------------
+
+class FetcherHeaders : public FetcherRedirects {
+ protected:
+  /// With a token for the server as 127.0.0.1, and as nobody else.
+  std::unique_ptr<Fetcher> fetcher_with(const std::string& lines) {
+    std::ofstream(file_) << lines;
+    Options options = options_for(server_);
+    options.headers_file = file_.string();
+    options.allow_cidrs = {"127.0.0.0/8"};
+    return fetcher_for(std::move(options));
+  }
+  [[nodiscard]] std::string origin() const { return server_.url("", "127.0.0.1"); }
+  [[nodiscard]] unsigned with_token() {
+    return static_cast<unsigned>(std::ranges::count_if(server_.heads(), [](const auto& head) {
+      return head.contains("Authorization: Bearer abc");
+    }));
+  }
+  const TempFolder folder_;
+  const std::filesystem::path file_ = folder_.path() / "headers";
+};
+
+TEST_F(FetcherHeaders, GoToTheirOriginAndNowhereElse) {
+  const auto fetcher =
+      fetcher_with("# a bucket\n\n" + origin() + "  Authorization:  Bearer abc \n" + origin() +
+                   " X-Other: 1\r\n");
+  EXPECT_TRUE(fetch(*fetcher, server_.url("/ok")));
+  EXPECT_EQ(with_token(), 1U);
+  EXPECT_TRUE(server_.heads().back().contains("X-Other: 1"));
+  EXPECT_TRUE(fetch(*fetcher, server_.url("/ok", "127.0.0.2")));
+  EXPECT_EQ(with_token(), 1U);
+  EXPECT_TRUE(fetch(*fetcher, server_.url("/count/2")));  // the same origin, twice more and /ok
+  EXPECT_EQ(with_token(), 4U);
+  EXPECT_TRUE(fetch(*fetcher, server_.url("/inside")));  // to 127.0.0.2
+  EXPECT_EQ(with_token(), 5U);
+  EXPECT_FALSE(server_.heads().back().contains("Authorization"));
+  // Away and back: the origin counts, not the way.
+  EXPECT_TRUE(fetch(*fetcher, server_.url("/to?" + origin() + "/ok", "127.0.0.2")));
+  EXPECT_EQ(with_token(), 6U);
+}
+
+TEST_F(FetcherHeaders, ABadFileIsRefusedByLineAndNeverQuoted) {
+  const std::pair<const char*, const char*> table[] = {
+      {"https://a.example.com\n", "line 1: it must be an origin, a name and a value"},
+      {"\nhttps://a.example.com Authorization secret\n", "line 2: it must be an origin"},
+      {"https://a.example.com X: a\x01secret\n", "line 1: it must be an origin"},
+      {"https://a.example.com Host: secret\n", "line 1: Host cannot be set"},
+      {"https://a.example.com/path X: secret\n", "line 1: the origin must end"},
+      {"a.example.com X: secret\n", "line 1: the URL is not absolute"},
+      {"https://a.example.com:22 X: secret\n", "line 1: port 22 is not allowed"},
+  };
+  for (const auto& [lines, message] : table) {
+    std::ofstream(file_) << lines;
+    Options options;
+    options.headers_file = file_.string();
+    const auto result = Fetcher::create(options);
+    ASSERT_FALSE(result) << lines;
+    EXPECT_TRUE(result.error().message.starts_with(std::string("headers_file: ") + message))
+        << result.error().message;
+    EXPECT_FALSE(result.error().message.contains("secret"));
+  }
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "fetch/host.h"
 
 #include <curl/curl.h>
+#include <idn2.h>
 
 #include <algorithm>
 #include <array>
@@ -110,12 +111,39 @@ Result<Host> Host::parse(std::string_view text) {
   return host;
 }
 
+Result<std::string> ascii_host(std::string_view name) {
+  if (std::ranges::all_of(name, [](unsigned char c) { return c < 0x80; })) {
+    return std::string(name);
+  }
+  char* found = nullptr;
+  const int code =
+      idn2_to_ascii_8z(std::string(name).c_str(), &found, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
+  const std::unique_ptr<char, decltype([](char* text) { idn2_free(text); })> owner(found);
+  if (code != IDN2_OK || found == nullptr) {
+    return fail(ErrorCode::kInvalidArgument,
+                "the host is no international name that can be asked for; write it in punycode "
+                "(xn--...)",
+                idn2_strerror(code));
+  }
+  std::string ascii = found;
+  std::ranges::transform(ascii, ascii.begin(), lower);
+  // A letter can be mapped to what ends a host in a URL.
+  if (!std::ranges::all_of(ascii, name_char)) {
+    return bad("the host has a character other than letters, digits, '-', '_' and '.'");
+  }
+  return ascii;
+}
+
 Result<HostPattern> HostPattern::parse(std::string_view text) {
   HostPattern pattern;
   pattern.below_ = text.starts_with('.');
   const auto body = text.substr(pattern.below_ ? 1 : 0);
   const bool bare_v6 = body.contains(':') && !body.starts_with('[');
-  const auto host = Host::parse(bare_v6 ? "[" + std::string(body) + "]" : std::string(body));
+  const auto ascii = ascii_host(body);
+  if (!ascii) {
+    return fail(ascii.error());
+  }
+  const auto host = Host::parse(bare_v6 ? "[" + *ascii + "]" : *ascii);
   if (!host || (pattern.below_ && host->literal)) {
     return bad("'" + std::string(text) +
                "' is not a host; write example.com, .example.com (with all below it) or an "

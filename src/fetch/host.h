@@ -24,6 +24,12 @@ struct Host {
   static Result<Host> parse(std::string_view text);
 };
 
+/// A name with letters of any script as it is asked for in DNS: mapped and encoded as UTS 46 says,
+/// not transitionally ("faß.de" is "xn--fa-hia.de"). ASCII names come back as they are.
+/// @errors kInvalidArgument: not UTF-8, or no name that IDNA 2008 allows (symbols: write punycode)
+/// @source WHATWG URL, "domain to ASCII"
+Result<std::string> ascii_host(std::string_view name);
+
 /// An exact host, or a domain with all names below it.
 class HostPattern {
  public:

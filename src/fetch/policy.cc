@@ -10,6 +10,7 @@
 #include "fetch/address.h"
 #include "fetch/fetch.h"
 #include "fetch/host.h"
+#include "fetch/origin_headers.h"
 
 namespace podsense::fetch {
 namespace {
@@ -68,9 +69,9 @@ Result<void> check_bytes(std::string_view url) {
   }
   for (std::size_t i = 0; i < url.size(); ++i) {
     const auto byte = static_cast<unsigned char>(url[i]);
-    if (byte <= 0x20 || byte == 0x7f || byte == '\\') {
-      return bad_url("the URL has whitespace, a control character or a backslash at byte " +
-                     std::to_string(i) + "; percent-encode it");
+    if (byte < 0x20 || byte == 0x7f || byte == '\\') {
+      return bad_url("the URL has a control character or a backslash at byte " + std::to_string(i) +
+                     "; percent-encode it");
     }
   }
   return {};
@@ -127,9 +128,6 @@ Result<void> check_authority(std::string_view authority) {
   if (authority.contains('@')) {
     return bad_url("the URL has credentials before an '@'; remove them");
   }
-  if (std::ranges::any_of(authority, [](unsigned char c) { return c >= 0x80; })) {
-    return bad_url("the host is not ASCII; write it in punycode (xn--...)");
-  }
   const bool bracketed = authority.starts_with('[');
   if (authority.contains('%')) {
     return bracketed ? bad_url("the host has an IPv6 zone; remove it")
@@ -151,6 +149,28 @@ Result<void> check_authority(std::string_view authority) {
     return bad_url("the host has a character other than letters, digits, '-', '_' and '.'");
   }
   return check_port(authority.substr(end));
+}
+
+/// The URL with its host in ASCII and its blanks encoded; other bytes than ASCII behind the host
+/// are libcurl's to encode. `text` has passed check_bytes.
+Result<std::string> ascii_url(std::string_view text, std::string_view authority) {
+  const auto begin = static_cast<std::size_t>(authority.data() - text.data());
+  const bool plain = authority.contains('@') || authority.starts_with('[');
+  const auto host = plain ? authority : authority.substr(0, authority.find(':'));
+  auto ascii = plain ? Result<std::string>(std::string(host)) : ascii_host(host);
+  if (!ascii) {
+    return fail(std::move(ascii.error()));
+  }
+  std::string url(text.substr(0, begin));
+  url += *ascii;
+  for (const char c : text.substr(begin + host.size())) {
+    if (c == ' ') {
+      url += "%20";
+    } else {
+      url += c;
+    }
+  }
+  return url;
 }
 
 Error port_refused(std::uint16_t port, const std::vector<std::uint16_t>& allowed) {
@@ -237,23 +257,28 @@ Result<UrlPolicy> UrlPolicy::create(const Options& options) {
 }
 
 Result<CheckedUrl> UrlPolicy::check_url(std::string_view given) const {
-  const auto text = trimmed(given);
-  if (auto bytes = check_bytes(text); !bytes) {
+  const auto trim = trimmed(given);
+  if (auto bytes = check_bytes(trim); !bytes) {
     return fail(std::move(bytes.error()));
   }
-  const auto authority = authority_of(text);
-  if (!authority) {
-    return fail(authority.error());
+  const auto written = authority_of(trim);
+  if (!written) {
+    return fail(written.error());
   }
-  if (auto good = check_authority(*authority); !good) {
+  const auto copy = ascii_url(trim, *written);
+  if (!copy) {
+    return fail(copy.error());
+  }
+  const auto authority = authority_of(*copy);
+  if (auto good = authority ? check_authority(*authority) : Result<void>(fail(authority.error()));
+      !good) {
     return fail(std::move(good.error()));
   }
   const UrlHandle url(curl_url());
   if (!url) {
     return fail(ErrorCode::kInternal, "the URL could not be read", "curl_url: out of memory");
   }
-  const std::string copy(text);
-  if (const auto code = curl_url_set(url.get(), CURLUPART_URL, copy.c_str(), CURLU_URLENCODE);
+  if (const auto code = curl_url_set(url.get(), CURLUPART_URL, copy->c_str(), CURLU_URLENCODE);
       code != CURLUE_OK) {
     return bad_url("the URL is not well-formed", curl_url_strerror(code));
   }
@@ -322,6 +347,9 @@ Result<void> Options::validate() const {
   demand(!user_agent.empty() &&
              std::ranges::all_of(user_agent, [](unsigned char c) { return c >= 0x20 && c < 0x7f; }),
          "user_agent: printable ASCII, not empty");
+  if (const auto headers = read_headers(*this); !headers) {
+    demand(false, "headers_file: " + headers.error().message);
+  }
   demand(ca_file.empty() || std::ifstream(ca_file).good(), "ca_file: cannot be read");
   if (const auto policy = UrlPolicy::create(*this); !policy) {
     demand(false, policy.error().message);

@@ -30,10 +30,10 @@ const std::string private_address = leads + "a private address, which is not all
 const std::string metadata = leads + "a cloud metadata address, which is not allowed";
 const std::string local_name = "the host is a local name, which is not allowed";
 const std::string not_number = "the host ends in a number but is not an IPv4 address";
-const std::string not_ascii = "the host is not ASCII; write it in punycode";
+const std::string not_idn = "the host is no international name that can be asked for";
 const std::string encoded = "the host has a percent-encoded character";
 const std::string credentials = "the URL has credentials before an '@'";
-const std::string odd_byte = "the URL has whitespace, a control character or a backslash at byte ";
+const std::string odd_byte = "the URL has a control character or a backslash at byte ";
 const std::string odd_character = "the host has a character other than letters, digits";
 const std::string not_absolute = "the URL is not absolute";
 const std::string other_scheme = "the URL must start with http:// or https://";
@@ -185,21 +185,24 @@ std::vector<Hostile> hostile_urls() {
       {"http://example.com%00.evil.test/", kBad, encoded},
       {"http://example.com%23.evil.test/", kBad, encoded},
       {"http://127%E3%80%820.0.1/", kBad, encoded},
-      {"http://127\u30020\u30020\u30021/", kBad, not_ascii},
-      {"http://\uff11\uff12\uff17.0.0.1/", kBad, not_ascii},
-      {"http://127\uff0e0\uff0e0\uff0e1/", kBad, not_ascii},
-      {"http://example\u3002com/", kBad, not_ascii},
-      {"http://[::\uff11]/", kBad, not_ascii},
-      {"http://\u2460\u2461\u2466.\u24ea.\u24ea.\u2460/", kBad, not_ascii},
-      {"http://\u24dbocalhost/", kBad, not_ascii},
-      {"http://ex\u00e4mple.com/", kBad, not_ascii},
-      {"http://example.com\xff/", kBad, not_ascii},
-      {"http://exam\xc2\xadple.com/", kBad, not_ascii},
+      {"http://127\u30020\u30020\u30021/", kDenied, loopback},
+      {"http://\uff11\uff12\uff17.0.0.1/", kDenied, loopback},
+      {"http://127\uff0e0\uff0e0\uff0e1/", kDenied, loopback},
+      {"http://[::\uff11]/", kBad, "the host is not an IPv6 address in brackets"},
+      {"http://\u2460\u2461\u2466.\u24ea.\u24ea.\u2460/", kDenied, loopback},
+      {"http://\u24dbocalhost/", kDenied, local_name},
+      {"http://meta\u200ddata.internal/", kBad, not_idn},
+      {"http://example.com\xff/", kBad, not_idn},
+      {"http://\xc3.example.com/", kBad, not_idn},
+      {"http://example.com\uff0f.evil.test/", kBad, odd_character},
+      {"http://example.com\uff1f.evil.test/", kBad, odd_character},
+      {"http://example.com\uff20evil.test/", kBad, odd_character},
+      {"http://user@ex\u00e4mple.com/", kBad, credentials},
       // Characters that parsers disagree on.
       {"http://127.0.0.1\\@example.com/", kBad, odd_byte + "16"},
       {"http:\\\\127.0.0.1\\", kBad, odd_byte + "5"},
       {"http://example.com\\.evil.test/", kBad, odd_byte + "18"},
-      {"http://exa mple.com/", kBad, odd_byte + "10"},
+      {"http://exa mple.com/", kBad, odd_character},
       {"http://exam\tple.com/", kBad, odd_byte + "11"},
       {"ht\ntp://example.com/", kBad, odd_byte + "2"},
       {"http://example.com/\r\nHost: 127.0.0.1\r\n", kBad, odd_byte + "19"},
@@ -330,6 +333,32 @@ TEST(UrlPolicy, NormalisesWhatItAccepts) {
             "http://example.com/caf%c3%a9?q=%c3%bc");
 }
 
+TEST(UrlPolicy, AsksForHostsOfAnyScriptAsBrowsersDo) {
+  const UrlPolicy gate = policy({});
+  const std::pair<const char*, const char*> table[] = {
+      {"http://ex\u00e4mple.com/a", "http://xn--exmple-cua.com/a"},
+      {"http://EX\u00c4MPLE.com/a", "http://xn--exmple-cua.com/a"},
+      {"http://exa\u0308mple.com/a", "http://xn--exmple-cua.com/a"},
+      {"http://fa\u00df.de/", "http://xn--fa-hia.de/"},
+      {"https://\u4f8b\u5b50.\u6d4b\u8bd5:443/\u56fe.png",
+       "https://xn--fsqu00a.xn--0zwm56d:443/%e5%9b%be.png"},
+      {"http://example\u3002com/", "http://example.com/"},
+      {"http://exam\xc2\xadple.com/", "http://example.com/"},
+      {"http://xn--exmple-cua.com/", "http://xn--exmple-cua.com/"},
+  };
+  for (const auto& [url, normal] : table) {
+    const auto result = gate.check_url(url);
+    ASSERT_TRUE(result) << url << ": " << result.error().message << result.error().detail;
+    EXPECT_EQ(result->url, normal);
+  }
+  EXPECT_EQ(gate.check_url("http://example.com/a b.jpg?q=c d")->url,
+            "http://example.com/a%20b.jpg?q=c%20d");
+  Options options;
+  options.deny_hosts = {"ex\u00e4mple.com"};
+  EXPECT_FALSE(policy(options).check_url("http://xn--exmple-cua.com/"));
+  EXPECT_FALSE(policy(options).check_url("http://ex\u00e4mple.com/"));
+}
+
 TEST(UrlPolicy, EncodesPathAndQueryBytesThatAreNotAscii) {
   auto result = policy().check_url("http://example.com/\u00e4?\u00e4");
   ASSERT_TRUE(result);
@@ -455,14 +484,15 @@ TEST(Options, ReportEveryFaultAtOnce) {
   options.deny_cidrs = {"10.0.0.1/8"};
   options.ca_file = "/no/such/file";
   options.user_agent = "a\r\nb: c";
+  options.headers_file = "/no/such/file";
   const auto result = options.validate();
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().code, kBad);
   for (const char* text :
        {"max_bytes", "; timeout", "connect_timeout", "max_redirects", "max_concurrent",
-        "max_waiting", "ports", "ca_file", "user_agent", "allow_hosts: '*.example.com'",
-        "'http://example.com'", "allow_hosts: ''", "deny_hosts: '.10.0.0.1'",
-        "allow_cidrs: '10.0.0.0/33'", "deny_cidrs: '10.0.0.1/8'"}) {
+        "max_waiting", "ports", "ca_file", "headers_file: cannot be read", "user_agent",
+        "allow_hosts: '*.example.com'", "'http://example.com'", "allow_hosts: ''",
+        "deny_hosts: '.10.0.0.1'", "allow_cidrs: '10.0.0.0/33'", "deny_cidrs: '10.0.0.1/8'"}) {
     EXPECT_TRUE(result.error().message.contains(text)) << text;
   }
   EXPECT_FALSE(Fetcher::create(options));

@@ -95,7 +95,7 @@ Transfer::Transfer(const Environment& environment, const Request& request, Check
       url_(std::move(url)),
       memory_(MemoryBudget::share(environment.options.budget, MemoryUse::kFetches)) {
   if (is_traceparent(request.traceparent)) {
-    headers_.reset(curl_slist_append(nullptr, ("traceparent: " + request.traceparent).c_str()));
+    traceparent_ = "traceparent: " + request.traceparent;
   }
 }
 
@@ -146,7 +146,6 @@ bool Transfer::set_policy_options() {
       .set(CURLOPT_HTTP09_ALLOWED, 0L)
       .set(CURLOPT_HTTPGET, 1L)
       .set(CURLOPT_USERAGENT, options.user_agent.c_str())
-      .set(CURLOPT_HTTPHEADER, headers_.get())
       // TLS.
       .set(CURLOPT_SSL_VERIFYPEER, 1L)
       .set(CURLOPT_SSL_VERIFYHOST, 2L)
@@ -169,6 +168,9 @@ bool Transfer::set_policy_options() {
 bool Transfer::set_leg_options(Duration left) {
   OptionSetter easy(easy_.get());
   easy.set(CURLOPT_URL, url_.url.c_str()).set(CURLOPT_TIMEOUT_MS, milliseconds(left));
+  if (!set_headers()) {
+    return false;
+  }
   if (environment_.answers) {
     List list;
     for (const auto& answer : environment_.answers(url_)) {
@@ -178,6 +180,27 @@ bool Transfer::set_leg_options(Duration left) {
     answers_ = std::move(list);
   }
   return easy.good();
+}
+
+/// Those of the leg's own origin and no other's: a redirect may lead to another host.
+bool Transfer::set_headers() {
+  List list;
+  const auto add = [&list](const std::string& line) {
+    curl_slist* const longer = curl_slist_append(list.get(), line.c_str());
+    if (longer != nullptr) {
+      static_cast<void>(list.release());
+      list.reset(longer);
+    }
+    return longer != nullptr;
+  };
+  bool good = traceparent_.empty() || add(traceparent_);
+  const std::string origin = url_.origin();
+  for (const auto& header : environment_.headers) {
+    good = good && (header.origin != origin || add(header.line));
+  }
+  good = good && curl_easy_setopt(easy_.get(), CURLOPT_HTTPHEADER, list.get()) == CURLE_OK;
+  headers_ = std::move(list);
+  return good;
 }
 
 long Transfer::status() const {

@@ -14,6 +14,7 @@
 
 #include "fetch/fetch.h"
 #include "fetch/inflate.h"
+#include "fetch/origin_headers.h"
 
 namespace podsense::fetch {
 
@@ -26,6 +27,7 @@ struct Environment {
   Options options;
   UrlPolicy policy;
   Answers answers;
+  std::vector<OriginHeader> headers{};
 };
 
 class Transfer {
@@ -58,6 +60,7 @@ class Transfer {
 
   [[nodiscard]] bool set_policy_options();
   [[nodiscard]] bool set_leg_options(Duration left);
+  [[nodiscard]] bool set_headers();
   [[nodiscard]] long status() const;
   bool take_body(std::string_view data);
   bool take_gzip(std::string_view data);
@@ -87,6 +90,7 @@ class Transfer {
   const Deadline deadline_;
   const bool own_limit_;  // the deadline is options.timeout rather than the request's
 
+  std::string traceparent_;  // empty: none
   Fetcher::Callback done_;
   CheckedUrl url_;
   unsigned redirects_ = 0;

@@ -63,7 +63,7 @@ struct Config {
     std::uint64_t max_header_bytes = 16ULL << 10U;
     std::uint64_t max_pixels = 8192ULL * 8192;
     std::uint32_t max_side = 16'384;
-    std::uint32_t max_frames = 1;
+    std::uint32_t max_frames = 1'000;
     Duration decode_timeout = std::chrono::seconds(5);
     Duration request_timeout = std::chrono::seconds(30);
     Duration max_wait{};  ///< 0: what is learned of clients alone
@@ -94,7 +94,9 @@ struct Config {
     std::vector<std::string> deny_hosts;
     std::vector<std::string> allow_cidrs;
     std::vector<std::string> deny_cidrs;
-    std::string ca_file;  ///< empty: the system's
+    std::string ca_file;       ///< empty: the system's
+    std::string contact;       ///< in User-Agent; empty: none
+    std::string headers_file;  ///< empty: none
     friend bool operator==(const Fetch&, const Fetch&) = default;
   };
   struct Http {

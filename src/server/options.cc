@@ -46,7 +46,9 @@ fetch::Options fetch_options(const Config::Fetch& fetch, const Config::Limits& l
           .allow_cidrs = fetch.allow_cidrs,
           .deny_cidrs = fetch.deny_cidrs,
           .ca_file = fetch.ca_file,
-          .user_agent = std::string("podsense/") + build_info().version};
+          .user_agent = std::string("podsense/") + build_info().version +
+                        (fetch.contact.empty() ? "" : " (" + fetch.contact + ")"),
+          .headers_file = fetch.headers_file};
 }
 
 trace::Options trace_options(const Config::Tracing& tracing) {

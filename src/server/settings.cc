@@ -174,7 +174,9 @@ std::vector<Setting> size_limit_settings() {
       row("limits.max_side", "max-side", integer(kIn, &L::max_side, {.min = 1, .max = 65'535}),
           "Largest width or height of an image. Beyond: 413."),
       row("limits.max_frames", "max-frames", integer(kIn, &L::max_frames, {.min = 1, .max = 1'000}),
-          "Most frames of an animated image; the first is used. Beyond: 413."),
+          "Most frames of an animation (GIF, APNG, WebP, AVIF), of which the first is used. 1: "
+          "still "
+          "pictures only. Beyond: 413."),
       row("limits.max_connections", "max-connections",
           integer(kIn, &L::max_connections, {.min = 1, .max = 1'000'000}),
           "Most open client connections."),
@@ -259,6 +261,13 @@ std::vector<Setting> fetch_settings() {
           "Never these addresses; stronger than every allow list."),
       row("fetch.ca_file", "fetch-ca-file", text(kIn, &F::ca_file, "FILE"),
           "PEM bundle of trusted authorities. Empty: the system's."),
+      row("fetch.contact", "fetch-contact", text(kIn, &F::contact, "TEXT"),
+          "Who hosts may turn to, such as https://example.com/bots: stands in User-Agent behind "
+          "podsense/VERSION. Some hosts ask for it. Empty: none."),
+      row("fetch.headers_file", "fetch-headers-file", text(kIn, &F::headers_file, "FILE"),
+          "Headers for single origins, such as the token of a private bucket. A line is "
+          "'https://host Name: value'; they go to that scheme, host and port alone, also after "
+          "redirects. Empty: none."),
   };
 }
 

@@ -65,6 +65,9 @@ void fill_classes(const protocol::ClassifyAnswer& answer, v1::InferResponse& res
     response.mutable_picture()->set_width(answer.picture->width);
     response.mutable_picture()->set_height(answer.picture->height);
   }
+  if (answer.frames > 1) {
+    response.set_frames(answer.frames);
+  }
 }
 
 Result<void> fill_row(const protocol::RowsAnswer& answer, v1::InferResponse& response) {

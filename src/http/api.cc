@@ -82,7 +82,8 @@ Result<protocol::Pictures> read_pictures(Request& request) {
   const std::string_view header = request.header("content-type");
   const std::string type = protocol::media_type(header);
   if (request.body.empty()) {
-    return fail(ErrorCode::kInvalidArgument, "the body is empty; send a JPEG, PNG or WebP picture");
+    return fail(ErrorCode::kInvalidArgument,
+                "the body is empty; send a picture: JPEG, PNG, WebP, GIF or AVIF");
   }
   if (!protocol::begins_binary(request.body)) {
     if (type.starts_with("multipart/")) {

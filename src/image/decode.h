@@ -1,6 +1,6 @@
 #pragma once
 
-/// What the three decoders share: a header to check limits on, and decoding into a Pipeline.
+/// What the decoders share: a header to check limits on, and decoding into a Pipeline.
 
 #include <optional>
 #include <string>
@@ -60,6 +60,9 @@ inline tl::unexpected<Error> truncated(std::string_view format, std::uint64_t ro
 Result<Header> jpeg_header(Bytes bytes);
 Result<Header> png_header(Bytes bytes);
 Result<Header> webp_header(Bytes bytes);
+Result<Header> gif_header(Bytes bytes);
+/// @errors kUnavailable, too: libavif sets memory aside for what the container lists
+Result<Header> avif_header(Bytes bytes);
 
 /// Decodes the pipeline's region, row by row.
 /// @errors kUnprocessable, kDeadlineExceeded, kUnavailable (no memory)
@@ -68,6 +71,10 @@ Result<void> decode_jpeg(Bytes bytes, const Source& source, Pipeline& pipeline,
 Result<void> decode_png(Bytes bytes, const Source& source, const Limits& limits, Pipeline& pipeline,
                         Workspace& workspace, const Budget& budget);
 Result<void> decode_webp(Bytes bytes, Pipeline& pipeline, Workspace& workspace,
+                         const Budget& budget);
+Result<void> decode_gif(Bytes bytes, Pipeline& pipeline, Workspace& workspace,
+                        const Budget& budget);
+Result<void> decode_avif(Bytes bytes, Pipeline& pipeline, Workspace& workspace,
                          const Budget& budget);
 
 }  // namespace podsense::image

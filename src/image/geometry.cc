@@ -108,7 +108,8 @@ Geometry geometry_of(const Plan& plan, const Info& info) {
   Geometry out{.width = transposed ? info.height : info.width,
                .height = transposed ? info.width : info.height,
                .scale_x = static_cast<double>(plan.crop.width) / plan.scaled_width,
-               .scale_y = static_cast<double>(plan.crop.height) / plan.scaled_height};
+               .scale_y = static_cast<double>(plan.crop.height) / plan.scaled_height,
+               .frames = info.frames};
   const auto corner = [](std::uint32_t crop, std::uint32_t window, std::uint32_t pad,
                          double scale) {
     return crop + (static_cast<double>(window) - pad) * scale;

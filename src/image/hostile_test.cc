@@ -70,15 +70,20 @@ Bytes png_of_size(std::uint32_t width, std::uint32_t height) {
 }
 
 /// Bytes at the end that no pixel depends on: a JPEG's end marker, the last checksums and the end
-/// chunk of a PNG (zlib's, IDAT's, IEND), a WebP's padding.
+/// chunk of a PNG (zlib's, IDAT's, IEND), a WebP's padding, the end of a GIF's data and file.
 std::size_t behind_the_pixels(const Bytes& bytes) {
+  if (bytes[0] == std::byte{0}) {  // AVIF
+    return 0;
+  }
   return bytes[1] == std::byte{'P'} ? 20 : bytes[0] == std::byte{'R'} ? 1 : 2;
 }
 
 TEST(Truncated, AtEveryByteIsAnErrorOfTheClient) {
-  for (const auto* file : {"jpeg_420.jpg", "jpeg_progressive.jpg", "jpeg_gray.jpg", "small.png",
-                           "png_6_8_adam7.png", "webp_lossy.webp", "webp_lossless_alpha.webp",
-                           "webp_single_animation.webp", "jpeg_orientation_5.jpg"}) {
+  for (const auto* file :
+       {"jpeg_420.jpg", "jpeg_progressive.jpg", "jpeg_gray.jpg", "small.png", "png_6_8_adam7.png",
+        "webp_lossy.webp", "webp_lossless_alpha.webp", "webp_single_animation.webp",
+        "jpeg_orientation_5.jpg", "gif_interlaced.gif", "gif_transparent.gif", "avif_420.avif",
+        "avif_alpha.avif"}) {
     const auto bytes = read_file(file);
     for (std::size_t size = 0; size < bytes.size() - behind_the_pixels(bytes); ++size) {
       // a copy of its own, so that a sanitizer sees reads past the end
@@ -115,7 +120,9 @@ TEST(Corrupt, AnyLengthOfAWebpFileIsOnlyALength) {
 TEST(Corrupt, EveryByteChangedNeverCrashes) {
   for (const auto* file :
        {"jpeg_420.jpg", "jpeg_progressive.jpg", "small.png", "png_3_4_adam7.png",
-        "webp_lossless.webp", "webp_single_animation.webp", "jpeg_orientation_6.jpg"}) {
+        "webp_lossless.webp", "webp_single_animation.webp", "jpeg_orientation_6.jpg",
+        "gif_interlaced.gif", "gif_part.gif", "gif_transparent.gif", "avif_alpha.avif",
+        "avif_orientation_6.avif", "avif_sequence.avif"}) {
     const auto bytes = read_file(file);
     for (std::size_t at = 0; at < bytes.size(); ++at) {
       for (const std::byte flip : {std::byte{0xFF}, std::byte{0x01}}) {
@@ -184,7 +191,8 @@ TEST(Corrupt, JpegDataBelowTheCropMayBeDamagedOnlyInAWholeFile) {
 }
 
 TEST(Tolerated, BytesBehindTheEnd) {
-  for (const auto* file : {"jpeg_420.jpg", "scene.png", "webp_lossy.webp"}) {
+  for (const auto* file :
+       {"jpeg_420.jpg", "scene.png", "webp_lossy.webp", "gif_part.gif", "avif_alpha.avif"}) {
     auto bytes = read_file(file);
     bytes.resize(bytes.size() + 100, std::byte{0x5A});
     EXPECT_TRUE(convert(bytes).has_value()) << file;
@@ -280,10 +288,10 @@ TEST(Tolerated, PngChunksThatNoPixelDependsOn) {
 }
 
 TEST(Truncated, SaysHowMuchWasThere) {
-  const std::pair<const char*, const char*> table[] = {{"jpeg_large_420.jpg", "of 479 rows"},
-                                                       {"scene.png", "of 47 rows"},
-                                                       {"png_6_8_adam7.png", "of 7 (interlaced)"},
-                                                       {"webp_lossy.webp", "of 47 rows"}};
+  const std::pair<const char*, const char*> table[] = {
+      {"jpeg_large_420.jpg", "of 479 rows"},      {"scene.png", "of 47 rows"},
+      {"png_6_8_adam7.png", "of 7 (interlaced)"}, {"webp_lossy.webp", "of 47 rows"},
+      {"gif_interlaced.gif", "of 30 rows"},       {"avif_420.avif", "bytes of its picture"}};
   for (const auto& [file, message] : table) {
     auto bytes = read_file(file);
     bytes.resize(bytes.size() * 3 / 4);
@@ -308,6 +316,25 @@ TEST(Tolerated, PngColourChunksThatItsKindOfPixelsDoesNotUse) {
       }
     }
   }
+}
+
+// libavif looks for each item in a list, which takes the square of their number.
+TEST(Bomb, AnAvifOfThousandsOfItemsIsRefusedAtOnce) {
+  const auto good = read_file("avif_420.avif");
+  const auto meta = find(good, "meta");
+  Bytes bytes(good.begin(), good.begin() + static_cast<std::ptrdiff_t>(meta + 8));
+  const auto items = find(good, "iinf");
+  for (int i = 0; i < 100'000; ++i) {
+    bytes.insert(bytes.end(), good.begin() + static_cast<std::ptrdiff_t>(items - 4),
+                 good.begin() + static_cast<std::ptrdiff_t>(items + 4));
+  }
+  put_be32(bytes, items - 4, static_cast<std::uint32_t>(bytes.size() - (items - 4)));
+  put_be32(bytes, meta - 4, static_cast<std::uint32_t>(bytes.size() - (meta - 4)));
+  const auto begin = std::chrono::steady_clock::now();
+  const auto info = inspect(bytes, {});
+  ASSERT_FALSE(info.has_value());
+  EXPECT_EQ(info.error().code, ErrorCode::kUnprocessable);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1));
 }
 
 TEST(Truncated, AnEndThatWasPutBehindHalfOfTheDataHidesNothing) {

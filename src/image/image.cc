@@ -50,6 +50,10 @@ Result<Header> header_of(Bytes bytes, Format format) {
       return jpeg_header(bytes);
     case Format::kPng:
       return png_header(bytes);
+    case Format::kGif:
+      return gif_header(bytes);
+    case Format::kAvif:
+      return avif_header(bytes);
     case Format::kWebp:
       break;
   }
@@ -125,6 +129,10 @@ Result<void> decode(Bytes bytes, const Header& header, const Source& source, con
       return decode_jpeg(bytes, source, pipeline, workspace, budget);
     case Format::kPng:
       return decode_png(bytes, source, limits, pipeline, workspace, budget);
+    case Format::kGif:
+      return decode_gif(bytes, pipeline, workspace, budget);
+    case Format::kAvif:
+      return decode_avif(bytes, pipeline, workspace, budget);
     case Format::kWebp:
       break;
   }
@@ -206,6 +214,10 @@ std::string_view mime_type(Format format) {
       return "image/jpeg";
     case Format::kPng:
       return "image/png";
+    case Format::kGif:
+      return "image/gif";
+    case Format::kAvif:
+      return "image/avif";
     case Format::kWebp:
       break;
   }

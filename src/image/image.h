@@ -20,6 +20,9 @@
 /// EXIF where it has the tag (APP1, eXIf, WebP's EXIF, PNG's "Raw profile type exif" where there is
 /// no eXIf), else XMP, else PNG's "Raw profile type APP1" and "xmp". Scaled JPEG decoding is used
 /// as far as the cropped picture stays at least as large as the target.
+///
+/// Of an animation the first frame counts: of a GIF on its canvas as Pillow lays it, of an AVIF
+/// sequence its first picture. An AVIF's own rotation and mirror go before its EXIF.
 
 #include <array>
 #include <chrono>
@@ -36,14 +39,14 @@
 
 namespace podsense::image {
 
-enum class Format { kJpeg, kPng, kWebp };
+enum class Format { kJpeg, kPng, kWebp, kGif, kAvif };
 std::string_view mime_type(Format format);
 
 struct Limits {
   std::uint64_t max_bytes = 20ULL << 20U;
   std::uint64_t max_pixels = 8192ULL * 8192;  ///< width × height, from the header
   std::uint32_t max_side = 16'384;
-  std::uint32_t max_frames = 1;  ///< animations (APNG, WebP) with more are refused
+  std::uint32_t max_frames = 1000;  ///< of an animation, of which the first is used
   /// What decoding one picture may take, estimated from its header (memory_needed). Enough for a
   /// progressive JPEG of 8192 × 8192.
   std::uint64_t max_memory = 512ULL << 20U;
@@ -101,6 +104,7 @@ struct Geometry {
   double top = 0;
   double scale_x = 1;  ///< pixels of the picture for one of the tensor
   double scale_y = 1;
+  std::uint32_t frames = 1;  ///< of an animation, of which the first is the picture
 };
 
 std::size_t element_count(const TensorSpec& spec);  ///< channels × height × width
@@ -122,8 +126,8 @@ class Scratch {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Format by content. @errors kUnsupportedMedia: none of JPEG, PNG, WebP; the message says what the
-/// bytes look like (GIF, HTML, …) and what is accepted
+/// Format by content. @errors kUnsupportedMedia: none of them; the message says what the bytes look
+/// like (HEIC, HTML, …), what to do about it and what is accepted
 Result<Format> sniff(std::span<const std::byte> bytes);
 
 /// Header only; a few microseconds, no allocation in proportion to the declared size.
@@ -141,9 +145,9 @@ std::uint64_t memory_needed(const Info& info, const TensorSpec& spec);
 /// @errors kUnsupportedMedia; kPayloadTooLarge: bytes, pixels, side, frames or memory over the
 ///         limit;
 ///         kOverloaded: the budget has too little left now; kUnprocessable: truncated or corrupt;
-///         kDeadlineExceeded: over max_time (WebP: looked at every 256 KB, so a small file's time
-///         is bounded by its pixels); kUnavailable: no memory; kInternal: `out` or `spec` out of
-///         range
+///         kDeadlineExceeded: over max_time (WebP: looked at every 64 KiB, so a small file's time
+///         is bounded by its pixels, as an AVIF's is); kUnavailable: no memory; kInternal: `out` or
+///         `spec` out of range
 /// @threads any; takes 1 to 60 ms of CPU, never call it from an I/O thread
 /// @source Pillow's Image.resize (support, a = −0.5 for bicubic, renormalised at the borders)
 Result<Geometry> to_tensor(std::span<const std::byte> bytes, const TensorSpec& spec,

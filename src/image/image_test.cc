@@ -255,9 +255,13 @@ TEST(Inspect, TellsFormatSizeFramesAndOrientation) {
       {"webp_orientation_6.webp", {Format::kWebp, 61, 47, 1, 6}},
       {"webp_two_frames.webp", {Format::kWebp, 61, 47, 2, 1}},
       {"webp_single_animation.webp", {Format::kWebp, 61, 47, 1, 1}},
+      {"gif_animation.gif", {Format::kGif, 40, 30, 3, 1}},
+      {"gif_part.gif", {Format::kGif, 50, 41, 2, 1}},
+      {"avif_sequence.avif", {Format::kAvif, 40, 30, 2, 1}},
+      {"avif_orientation_6.avif", {Format::kAvif, 40, 30, 1, 6}},
   };
   for (const auto& [file, want] : table) {
-    const auto got = inspect(read_file(file), {.max_frames = 2});
+    const auto got = inspect(read_file(file), {});
     ASSERT_TRUE(got.has_value()) << file << ": " << got.error().message;
     EXPECT_EQ(got->format, want.format) << file;
     EXPECT_EQ(got->width, want.width) << file;
@@ -271,7 +275,6 @@ TEST(Sniff, NamesWhatTheBytesLookLike) {
   using std::string_literals::operator""s;
   const std::pair<std::string, const char*> table[] = {
       {"", "empty"},
-      {"GIF89a....", "GIF"},
       {"BM........", "BMP"},
       {"II*\0\x08\0\0\0"s, "TIFF"},
       {"MM\0*\0\0\0\x08"s, "TIFF"},
@@ -280,15 +283,12 @@ TEST(Sniff, NamesWhatTheBytesLookLike) {
       {"\xEF\xBB\xBF<?xml version=\"1.0\"?><svg xmlns=\"\">", "SVG"},
       {"<svg/>", "SVG"},
       {"%PDF-1.7", "PDF"},
-      {"\0\0\0\x1C"
-       "ftypavif"s,
-       "AVIF"},
       {"\0\0\0\x18"
        "ftypheic"s,
        "HEIC"},
       {"\0\0\0\x18"
-       "ftypmif1"s,
-       "HEIC"},
+       "ftypmif1\0\0\0\0mif1heic"s,
+       "HEIC; convert it to JPEG"},
       {"\0\0\0\x18"
        "ftypisom"s,
        "video"},
@@ -307,8 +307,19 @@ TEST(Sniff, NamesWhatTheBytesLookLike) {
     ASSERT_FALSE(format.has_value()) << name;
     EXPECT_EQ(format.error().code, ErrorCode::kUnsupportedMedia);
     EXPECT_THAT(format.error().message, HasSubstr(name));
-    EXPECT_THAT(format.error().message, HasSubstr("accepted are JPEG, PNG and WebP"));
+    EXPECT_THAT(format.error().message, HasSubstr("accepted are JPEG, PNG, WebP, GIF and AVIF"));
   }
+  for (const auto* brand :
+       {"heic", "heix", "hevc", "hevx", "heim", "heis", "hevm", "hevs", "mif1", "msf1", "miaf"}) {
+    const auto box = "\0\0\0\x18"s + "ftyp" + brand + "\0\0\0\0"s + "miafMiHB";
+    EXPECT_THAT(sniff(bytes_of(box)).error().message, HasSubstr("looks like HEIC; convert"))
+        << brand;
+  }
+  for (const auto* brand : {"avif", "avis", "mif1", "msf1", "miaf"}) {
+    const auto box = "\0\0\0\x18"s + "ftyp" + brand + "\0\0\0\0"s + "miafavif";
+    EXPECT_EQ(sniff(bytes_of(box)).value(), Format::kAvif) << brand;
+  }
+  EXPECT_EQ(sniff(bytes_of("GIF87a....")).value(), Format::kGif);
   EXPECT_EQ(sniff(read_file("jpeg_420.jpg")).value(), Format::kJpeg);
   EXPECT_EQ(sniff(read_file("scene.png")).value(), Format::kPng);
   EXPECT_EQ(sniff(read_file("webp_lossy.webp")).value(), Format::kWebp);
@@ -327,8 +338,10 @@ TEST(Limits, EachRefusesWithPayloadTooLarge) {
       {"jpeg_420.jpg", {.max_pixels = 1000}, "85 x 67"},
       {"jpeg_420.jpg", {.max_side = 66}, "at most 66 a side"},
       {"webp_lossy.webp", {.max_side = 46}, "61 x 47"},
-      {"apng_two_frames.png", {}, "2 frames"},
-      {"webp_two_frames.webp", {}, "2 frames"},
+      {"apng_two_frames.png", {.max_frames = 1}, "2 frames"},
+      {"webp_two_frames.webp", {.max_frames = 1}, "2 frames"},
+      {"gif_animation.gif", {.max_frames = 2}, "3 frames"},
+      {"avif_sequence.avif", {.max_frames = 1}, "2 frames"},
   };
   for (const auto& [file, limits, message] : table) {
     const auto bytes = read_file(file);

@@ -150,6 +150,11 @@ void write_classify(std::string& out, const ClassifyAnswer& answer, std::string_
     append_json_number(out, answer.picture->height);
     out += '}';
   }
+  if (answer.frames > 1) {
+    out += R"(,"animation":{"frames":)";
+    append_json_number(out, answer.frames);
+    out += R"(,"used":"first"})";
+  }
   append_timing(out, answer.timing);
 }
 

@@ -118,6 +118,7 @@ struct AnswerHead {
 struct ClassifyAnswer : AnswerHead {
   std::vector<ScoredClass> predictions;  ///< best first
   std::optional<PictureSize> picture;    ///< as displayed; set where predictions have boxes
+  std::uint32_t frames = 1;              ///< more: of an animation, of which the first was used
 };
 struct RowsAnswer : AnswerHead {
   /// What the numbers of each row are; kValues are those of a model that calculates in FP32.

@@ -2,7 +2,8 @@
 """The golden set: photographs, their reference tensors and their reference top-5 (see make_golden.sh).
 
 OUT/golden.json   {"photos": [{name, file, kind, label, width, height, tensor, top5: {fp32, int8}}],
-                   "orientation": [{name, file, width, height}]}  (orientation.py)
+                   "orientation": [{name, file, width, height}],  (orientation.py)
+                   "formats": [likewise]}  (formats.py)
 OUT/photos/       the photographs as they were published                       (kind "photo")
 OUT/png/          the same pixels as PNG, so that decoders cannot differ        (kind "png")
 OUT/large/        enlarged four times, as JPEG: what scaled decoding is for     (kind "large")
@@ -17,6 +18,7 @@ import shutil
 import zipfile
 from pathlib import Path
 
+import formats
 import numpy as np
 import onnxruntime as ort
 import orientation
@@ -100,7 +102,8 @@ class Golden:
         return image
 
     def finish(self):
-        text = json.dumps({"photos": self.entries, "orientation": orientation.make(self.out)}, indent=1)
+        text = json.dumps({"photos": self.entries, "orientation": orientation.make(self.out),
+                           "formats": formats.make(self.out)}, indent=1)
         (self.out / "golden.json").write_text(text + "\n")
 
 

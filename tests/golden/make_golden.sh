@@ -24,7 +24,7 @@ done
 
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
-stamp=$(cat "$here/make_golden.sh" "$here/make_golden.py" "$here/orientation.py" "$fp32" "$int8" | sha256sum | cut -d' ' -f1)
+stamp=$(cat "$here/make_golden.sh" "$here/make_golden.py" "$here/orientation.py" "$here/formats.py" "$fp32" "$int8" | sha256sum | cut -d' ' -f1)
 if [ -f "$out/golden.json" ] && [ "$(cat "$out/.stamp" 2>/dev/null)" = "$stamp" ]; then
   echo "golden set is up to date: $out"
   exit 0

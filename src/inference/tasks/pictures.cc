@@ -259,6 +259,7 @@ bool PictureModel::run(const ServedModel& served, const Clock& clock, std::span<
     auto& task = static_cast<PictureTask&>(*batch[i]);
     task.compute = end - begin;
     protocol::ClassifyAnswer answered;
+    answered.frames = task.geometry.frames;
     if (!answer(served, mine.outputs, i, rows, task, answered)) {
       if (rows > 1) {
         batch = batch.subspan(i);

@@ -44,6 +44,14 @@ TEST(WriteClassify, HasTheFieldsInOrder) {
             R"("timing_ms":{"queue":0.002,"preprocess":2.346,"compute":10.000,"total":12.499}})");
 }
 
+TEST(WriteClassify, SaysThatOneFrameOfAnAnimationWasUsed) {
+  auto answer = answered<ClassifyAnswer>();
+  answer.frames = 12;
+  EXPECT_EQ(written(write_classify, answer),
+            R"({"model":"m","version":"1","request_id":"r","predictions":[],)"
+            R"("animation":{"frames":12,"used":"first"},"timing_ms":{"total":0.000}})");
+}
+
 TEST(WriteClassify, NamesTheFetchWhenThereWasOne) {
   auto answer = answered<ClassifyAnswer>({.fetch = nanoseconds(1'000'000'000),
                                           .queue = {},

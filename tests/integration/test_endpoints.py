@@ -6,7 +6,17 @@ import re
 import unittest
 import urllib.parse
 
-from harness import Origin, RawClient, Server, ServerCase, get, multipart, photo, wait_until
+from harness import (
+    TESTDATA,
+    Origin,
+    RawClient,
+    Server,
+    ServerCase,
+    get,
+    multipart,
+    photo,
+    wait_until,
+)
 
 ESPRESSO = 967
 HEX_ID = re.compile(r"[0-9a-f]{32}")
@@ -110,6 +120,23 @@ class Predict(ServerCase):
                                  (".png", "image/jpeg"), (".webp", None)):
             with self.subTest(suffix=suffix, declared=declared):
                 self.assert_espresso(self.server.post("/predict", photo(suffix), declared))
+
+    def test_the_first_frame_of_an_animation_is_used_and_said_to_be(self):
+        for name, frames in (("gif_animation.gif", 3), ("avif_sequence.avif", 2), ("apng_two_frames.png", 2),
+                             ("webp_two_frames.webp", 2)):
+            with self.subTest(name):
+                answer = self.server.post("/predict?top_k=1", (TESTDATA / name).read_bytes())
+                self.assertEqual(answer.status, 200, answer)
+                self.assertEqual(answer.json["animation"], {"frames": frames, "used": "first"})
+        for name in ("gif_transparent.gif", "avif_420.avif", "webp_single_animation.webp"):
+            with self.subTest(name):
+                answer = self.server.post("/predict?top_k=1", (TESTDATA / name).read_bytes())
+                self.assertEqual(answer.status, 200, answer)
+                self.assertNotIn("animation", answer.json)
+        with Server("--max-frames", "1") as server:
+            answer = server.post("/predict", (TESTDATA / "gif_animation.gif").read_bytes())
+            self.assert_error(answer, 413, "PAYLOAD_TOO_LARGE",
+                              "the picture is an animation of 3 frames; at most 1 are accepted (limits.max_frames)")
 
     def test_options_by_query_form_and_json(self):
         text = base64.b64encode(self.jpeg).decode()

@@ -186,11 +186,9 @@ bool Transfer::set_leg_options(Duration left) {
 bool Transfer::set_headers() {
   List list;
   const auto add = [&list](const std::string& line) {
-    curl_slist* const longer = curl_slist_append(list.get(), line.c_str());
-    if (longer != nullptr) {
-      static_cast<void>(list.release());
-      list.reset(longer);
-    }
+    curl_slist* const shorter = list.release();
+    curl_slist* const longer = curl_slist_append(shorter, line.c_str());
+    list.reset(longer != nullptr ? longer : shorter);
     return longer != nullptr;
   };
   bool good = traceparent_.empty() || add(traceparent_);

@@ -232,6 +232,7 @@ class Bench {
 
 std::string picture(const load::Search& search, Duration slo) {
   std::vector<CurvePoint> points;
+  points.reserve(search.steps.size());
   for (const load::SearchStep& step : search.steps) {
     points.push_back({.rate = step.rate, .p50 = to_seconds(step.p50), .p99 = to_seconds(step.p99)});
   }

@@ -111,7 +111,7 @@ Result<BenchModel> BenchFolder::repository_of(const fs::path& file) const {
                     "' is no model; accepted: a file *.onnx or *.ort, or a "
                     "folder that is a repository");
   }
-  const BenchModel model{.repository = (path_ / "models").string(), .name = model_name(file)};
+  BenchModel model{.repository = (path_ / "models").string(), .name = model_name(file)};
   const fs::path version = fs::path(model.repository) / model.name / "1";
   std::error_code error;
   fs::create_directories(version, error);

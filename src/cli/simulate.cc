@@ -3,7 +3,6 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,7 +50,6 @@ struct HpaFlags {
   std::string version{foresight::version_name(foresight::kNewestVersion)};
   bool explain = false;
   foresight::SnapshotOptions snapshot;
-  std::optional<std::int32_t> replicas;
   double tolerance = 0.1;
   Duration downscale_stabilization = std::chrono::minutes(5);
   Duration cpu_initialization_period = std::chrono::minutes(5);
@@ -78,9 +76,6 @@ int explain_files(const HpaFlags& flags, const foresight::Settings& settings) {
   }
   foresight::SnapshotOptions options = flags.snapshot;
   options.gates = settings.gates;
-  if (flags.replicas) {
-    options.replicas = *flags.replicas;
-  }
   const auto snapshot = foresight::read_snapshot(files, options);
   if (!snapshot) {
     return refuse(snapshot.error().message);
@@ -112,7 +107,7 @@ void add_options(CLI::App& app, HpaFlags& flags) {
       ->take_all();
   app.add_option("--name", flags.snapshot.hpa, "of the autoscaler, where the files have several")
       ->type_name("NAME");
-  add_whole(app, "--replicas", flags.replicas, {.low = 0, .high = 1'000'000'000},
+  add_whole(app, "--replicas", flags.snapshot.replicas, {.low = 0, .high = 1'000'000'000},
             "spec.replicas of the target, where no file has it");
   app.add_option("--now", flags.snapshot.now,
                  "moment of the look (RFC 3339); else the newest sample's")

@@ -16,6 +16,8 @@ constexpr std::size_t kUsualColumns = 80;
 constexpr std::size_t kLeastColumns = 40;
 constexpr std::size_t kMostColumns = 120;  ///< longer lines are hard to read
 constexpr std::size_t kHelpColumn = 28;
+/// For every command that takes one.
+constexpr const char* kDurations = "Durations: 250us, 50ms, 90s, 5m; a bare number is seconds.\n";
 
 std::size_t shown_width(std::string_view text) {
   return static_cast<std::size_t>(std::ranges::count_if(
@@ -155,6 +157,10 @@ Description describe(const CLI::App& app) {
       flag.help += " (" + preset + ")";
     }
     description.flags.push_back(std::move(flag));
+  }
+  if (std::ranges::find(description.flags, "DURATION", &FlagText::value) !=
+      description.flags.end()) {
+    description.footer.insert(0, kDurations);
   }
   return description;
 }

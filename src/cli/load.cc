@@ -23,8 +23,7 @@ An open loop sends at its rate, whatever becomes of earlier requests, and latenc
 )";
 
 constexpr const char* kFooter =
-    R"(Durations: 250us, 50ms, 90s, 5m; a bare number is seconds.
-Exit codes: 0 measured; 1 not reachable, or nothing succeeded; 2 bad flags or files; 3 a --fail-if condition held, or a search found no rate; 130 interrupted.
+    R"(Exit codes: 0 measured; 1 not reachable, or nothing succeeded; 2 bad flags or files; 3 a --fail-if condition held, or a search found no rate; 130 interrupted.
 docs/how-to/load-test.md shows how to go about a load test, docs/reference/load.md has all details.
 )";
 

@@ -56,6 +56,12 @@ class Help(unittest.TestCase):
                 names = re.match(r"  (-[^ ]+(?:, -[^ ]+)*)(?: ([^ ]+))?", line)
                 self.assertNotRegex(names and names[2] or "", r"^(TEXT|INT|UINT|FLOAT|BOOLEAN)\b(?!\|)", (command, line))
 
+    def test_whoever_takes_durations_says_how_they_are_written(self):
+        for command in (*([command] for command in COMMANDS), ["simulate", "hpa"]):
+            text = podsense(*command, "--help", columns=200).stdout
+            if " DURATION " in text:
+                self.assertRegex(text, r"a bare number is seconds|DURATION: 30 \(seconds\)", command)
+
     def test_no_line_is_wider_than_the_terminal(self):
         for command in ([command, "--help"] for command in COMMANDS):
             for columns in (48, 80, 110):

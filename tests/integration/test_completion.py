@@ -40,6 +40,7 @@ OFFERS = (
     ("podsense help lo", ["load"], []),
     ("podsense help load ", ["merge"], ["serve"]),
     ("podsense man simulate ", ["hpa"], ["serve"]),
+    ("podsense bench rep", ["report.json"], []),
     ("podsense version ", [], ["report.json"]),
 )
 

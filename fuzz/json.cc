@@ -58,7 +58,7 @@ std::string without_nan(std::string_view body) {
 }
 
 json parse_as_others_do(std::string_view body) {
-  const std::string text = without_nan(body);
+  const std::string text = without_nan(protocol::without_byte_order_mark(body));
   require(!protocol::json_fault(text));
   return json::parse(text);
 }

@@ -131,6 +131,7 @@ class Presets(unittest.TestCase):
         self.assertEqual("None", headless["clusterIP"])
         self.assertIn("address: grpc-server-headless, port_value: 9000", config)
         self.assertEqual({"port": 9000}, container(objects)["livenessProbe"]["grpc"])
+        self.assertEqual("/startupz?wait", container(objects)["startupProbe"]["httpGet"]["path"])
 
     def test_simulator_scales_at_60_per_cent_up_to_10(self):
         objects = preset("simulator")

@@ -255,7 +255,7 @@ app.kubernetes.io/component: envoy
 {{- if and $v.tls.clientCaSecretName (not $v.tls.secretName) }}
 {{- fail "tls.clientCaSecretName needs tls.secretName" }}
 {{- end }}
-{{- if and $v.tls.secretName (eq $v.probes.type "grpc") }}
+{{- if and $v.tls.secretName (has "grpc" (list $v.probes.type $v.probes.startup.type $v.probes.liveness.type $v.probes.readiness.type)) }}
 {{- fail "tls.secretName and probes.type grpc: the kubelet's gRPC probes speak no TLS; use http or exec, which ask the admin port" }}
 {{- end }}
 {{- if and $v.tls.clientCaSecretName (eq $v.probes.port "http") (ne $v.probes.type "grpc") }}

@@ -1,10 +1,11 @@
 {{- define "podsense.probe" -}}
 {{- $root := index . 0 }}{{ $p := index . 1 -}}
 {{- $port := index $root.Values.ports $root.Values.probes.port -}}
-{{- if eq $root.Values.probes.type "grpc" }}
+{{- $type := default $root.Values.probes.type $p.type -}}
+{{- if eq $type "grpc" }}
 grpc:
   port: {{ $root.Values.ports.grpc }}
-{{- else if eq $root.Values.probes.type "exec" }}
+{{- else if eq $type "exec" }}
 exec:
   {{- if and $root.Values.tls.secretName (eq $root.Values.probes.port "http") }}
   command: [/usr/bin/podsense, check, --insecure, "https://127.0.0.1:{{ $port }}{{ $p.path }}"]
@@ -19,7 +20,7 @@ httpGet:
   scheme: HTTPS
   {{- end }}
 {{- end }}
-{{- range $key, $value := omit $p "enabled" "path" }}
+{{- range $key, $value := omit $p "enabled" "path" "type" }}
 {{ $key }}: {{ int $value }}
 {{- end }}
 {{- end }}

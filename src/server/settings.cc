@@ -208,7 +208,8 @@ std::vector<Setting> time_limit_settings() {
           "From the end of the headers to the end of the body. Beyond: 408."),
       row("limits.idle_timeout", "idle-timeout", duration(kIn, &L::idle_timeout, kTimeout),
           "A kept-alive connection without a request is closed after this; keep it longer than "
-          "that of the load balancer in front: Google's keep connections for 600 s. Clients are told by a header Keep-Alive."),
+          "that of the load balancer in front: Google's keep connections for 600 s. Clients are "
+          "told by a header Keep-Alive."),
       row("limits.stuck_timeout", "stuck-timeout",
           duration(kIn, &L::stuck_timeout, {.max = hours(24)}),
           "Liveness fails when a run still goes on this long after the deadlines of all its "

@@ -256,7 +256,7 @@ TEST_F(InferenceTest, RefusesWhatIsNoPictureBeforeItTakesAPlaceInTheQueue) {
   const auto report = reload();
   ASSERT_THAT(report.refused, IsEmpty());
   std::promise<Result<protocol::ClassifyAnswer>> promise;
-  service_->classify({.image = "GIF89a"}, context(),
+  service_->classify({.image = "BM no picture"}, context(),
                      [&](auto result) { promise.set_value(std::move(result)); });
   const auto answer = promise.get_future().get();
   EXPECT_EQ(answer.error().code, ErrorCode::kUnsupportedMedia);

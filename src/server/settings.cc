@@ -262,7 +262,7 @@ std::vector<Setting> fetch_settings() {
           "Never these addresses; stronger than every allow list."),
       row("fetch.ca_file", "fetch-ca-file", text(kIn, &F::ca_file, "FILE"),
           "PEM bundle of trusted authorities. Empty: the system's."),
-      row("fetch.contact", "fetch-contact", text(kIn, &F::contact, "TEXT"),
+      row("fetch.contact", "fetch-contact", text(kIn, &F::contact, "CONTACT"),
           "Who hosts may turn to, such as https://example.com/bots: stands in User-Agent behind "
           "podsense/VERSION. Some hosts ask for it. Empty: none."),
       row("fetch.headers_file", "fetch-headers-file", text(kIn, &F::headers_file, "FILE"),

@@ -138,7 +138,7 @@ class WhenSomethingIsWrong(unittest.TestCase):
 
     def test_what_is_asked_of_a_server(self):
         self.row("`/readyz` says 503", "`curl localhost:8000/health` lists the problems")  # test_readiness.py
-        self.row("415 for a picture", "none of JPEG, PNG, WebP; the message says what they look like")
+        self.row("415 for a picture", "none of JPEG, PNG, WebP, GIF, AVIF; the message says what they look like")
         self.row("422", "the picture is damaged")
         self.row("403 from `/predict/url`", "the address is private", "`fetch.*`")
         self.row("503 with `Retry-After`", "the queue is longer than the deadline")  # test_troubleshooting.py

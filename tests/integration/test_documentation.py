@@ -147,7 +147,7 @@ class WhenSomethingIsWrong(unittest.TestCase):
         self.row("the process takes 5 s to stop", "`--drain-delay`", "`0s`")  # test_drain.py
         with Server() as server:
             self.assertIn("problems", server.health())
-            answer = server.post("/predict", b"GIF89a" + bytes(100), "image/jpeg")
+            answer = server.post("/predict", b"BM" + bytes(60) + bytes(100), "image/jpeg")
             self.assertEqual(answer.status, 415)
             self.assertIn("GIF", answer.json["error"])
             picture = bytes.fromhex("89504e470d0a1a0a0000000d49484452000000100000001008020000009091683600000010")

@@ -13,7 +13,8 @@ BUILD_LIMIT = 1500  # seconds: Go programs are compiled once
 INFER = "inference.GRPCInferenceService/ModelInfer"
 TYPED = {"model_name": "add-one", "inputs": [
     {"name": "x", "datatype": "FP32", "shape": [1, 4], "contents": {"fp32_contents": [1, 2, 3, 4]}}]}
-SERVICES = {"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection",
+SERVICES = {"grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection",
+            "grpc.reflection.v1alpha.ServerReflection",
             "inference.GRPCInferenceService", "podsense.v1.InferenceService"}
 
 

@@ -14,6 +14,21 @@ namespace {
 
 class Echo final : public inference::GRPCInferenceService::CallbackService {
  public:
+  /// Of the forest: clients make their tensors by it.
+  grpc::ServerUnaryReactor* ModelMetadata(grpc::CallbackServerContext* context,
+                                          const inference::ModelMetadataRequest* request,
+                                          inference::ModelMetadataResponse* response) override {
+    response->set_name(request->name());
+    auto& input = *response->add_inputs();
+    input.set_name("features");
+    input.set_datatype("FP32");
+    input.add_shape(-1);
+    input.add_shape(20);
+    grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+    reactor->Finish(grpc::Status::OK);
+    return reactor;
+  }
+
   grpc::ServerUnaryReactor* ModelInfer(grpc::CallbackServerContext* context,
                                        const inference::ModelInferRequest* request,
                                        inference::ModelInferResponse* response) override {

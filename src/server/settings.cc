@@ -174,7 +174,7 @@ std::vector<Setting> size_limit_settings() {
       row("limits.max_side", "max-side", integer(kIn, &L::max_side, {.min = 1, .max = 65'535}),
           "Largest width or height of an image. Beyond: 413."),
       row("limits.max_frames", "max-frames", integer(kIn, &L::max_frames, {.min = 1, .max = 1'000}),
-          "Most frames of an animation (GIF, APNG, WebP, AVIF), of which the first is used. 1: "
+          "Most frames of an animation (GIF, APNG, WebP, AVIF); only the first is used. 1: "
           "still "
           "pictures only. Beyond: 413."),
       row("limits.max_connections", "max-connections",
@@ -208,8 +208,8 @@ std::vector<Setting> time_limit_settings() {
           "From the end of the headers to the end of the body. Beyond: 408."),
       row("limits.idle_timeout", "idle-timeout", duration(kIn, &L::idle_timeout, kTimeout),
           "A kept-alive connection without a request is closed after this; keep it longer than "
-          "that of the load balancer in front: Google's keep connections for 600 s. Clients are "
-          "told by a header Keep-Alive."),
+          "that of the load balancer in front: Google's keep connections for 600 s. Answers "
+          "say it in the header Keep-Alive."),
       row("limits.stuck_timeout", "stuck-timeout",
           duration(kIn, &L::stuck_timeout, {.max = hours(24)}),
           "Liveness fails when a run still goes on this long after the deadlines of all its "
@@ -263,7 +263,7 @@ std::vector<Setting> fetch_settings() {
       row("fetch.ca_file", "fetch-ca-file", text(kIn, &F::ca_file, "FILE"),
           "PEM bundle of trusted authorities. Empty: the system's."),
       row("fetch.contact", "fetch-contact", text(kIn, &F::contact, "CONTACT"),
-          "Who hosts may turn to, such as https://example.com/bots: stands in User-Agent behind "
+          "Whom hosts can contact, such as https://example.com/bots: added to User-Agent after "
           "podsense/VERSION. Some hosts ask for it. Empty: none."),
       row("fetch.headers_file", "fetch-headers-file", text(kIn, &F::headers_file, "FILE"),
           "Headers for single origins, such as the token of a private bucket. A line is "
@@ -358,7 +358,7 @@ std::vector<Setting> grpc_settings() {
           "Clients whose keep-alive pings come more often than this are disconnected."),
       row("grpc.max_connection_idle", "grpc-max-connection-idle",
           duration(kIn, &G::max_connection_idle, kAge),
-          "Close a connection without calls after this. 0: never."),
+          "Close an HTTP/2 connection without requests after this. 0: after limits.idle_timeout."),
       row("grpc.max_connection_age", "grpc-max-connection-age",
           duration(kIn, &G::max_connection_age, kAge),
           "Ask clients to connect anew after this, so that they find new pods. 0: never."),

@@ -183,12 +183,15 @@ bool ByteStream::chose_http2() const {
 }
 
 asio::awaitable<std::tuple<boost::system::error_code>> ByteStream::wait_readable_tls() {
-  for (;;) {
+  for (bool waited = false;; waited = true) {
     char byte = 0;
     std::size_t got = 0;
     ERR_clear_error();
     const int result = SSL_peek_ex(tls_.get(), &byte, 1, &got);
     if (result == 1) {
+      if (!waited) {  // who never has to wait still lets others have their turn
+        co_await asio::post(socket_.get_executor(), asio::use_awaitable);
+      }
       co_return std::tuple{boost::system::error_code{}};
     }
     if (const auto error = co_await wait_for_tls(result)) {

@@ -390,9 +390,8 @@ void Http2::check_streams(TimePoint now) {
 void Http2::check_age(TimePoint now) {
   const ServerOptions& options = connection_.server().options;
   const Duration idle_limit = connection_.turned_away() ? connection_.header_limit()
-                              : options.http2.max_idle > Duration::zero()
-                                  ? options.http2.max_idle
-                                  : options.http2.idle_timeout;
+                              : options.http2.max_idle > Duration::zero() ? options.http2.max_idle
+                                                                          : options.idle_timeout;
   const bool idle = streams_.empty() && now - idle_since_ > idle_limit;
   const bool served_out = connection_.turned_away() && streams_.empty() && highest_id_ > 0;
   if (now - began_ > age_limit_ || idle || served_out) {

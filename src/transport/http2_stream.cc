@@ -159,6 +159,13 @@ void Http2Stream::answered_early() {
   }
   lingers_ = true;
   body_expires_ = std::min(body_expires_, http2_.now() + kLinger);
+  record();
+}
+
+/// The answer is over, whatever the client still sends.
+void Http2Stream::record() {
+  exchange_.record(response_, bytes_out_, answer_began_);
+  exchange_.end();
 }
 
 /// The client need not send the rest. @source RFC 9113, 8.1
@@ -464,8 +471,8 @@ void Http2Stream::send_data(std::string_view frame_head, std::size_t size) {
 void Http2Stream::closed(bool whole) {
   closed_ = true;
   exchange_.abandon();
-  if (responded_ && !service_) {
-    exchange_.record(response_, bytes_out_, answer_began_);
+  if (responded_ && !service_ && !lingers_) {
+    record();
   }
   if (whole) {  // an answer that nobody took brings nothing
     http2_.flood().earn(4);

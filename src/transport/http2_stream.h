@@ -69,6 +69,7 @@ class Http2Stream final : public Stream {
   void post(std::move_only_function<void()> work) override;
 
  private:
+  void record();
   void need_no_more();
   [[nodiscard]] std::shared_ptr<Http2Stream> self() {
     return std::static_pointer_cast<Http2Stream>(shared_from_this());

@@ -29,12 +29,11 @@ namespace podsense::transport {
 
 /// Of connections that speak HTTP/2. Zero durations: no limit.
 struct Http2Options {
-  std::uint32_t max_streams = 256;                  ///< requests at a time on one connection
-  Duration idle_timeout = std::chrono::minutes(5);  ///< without a stream
-  Duration max_idle{};                              ///< instead of it, where it is given
-  Duration max_age{};                               ///< then GOAWAY: load spreads to new pods
-  Duration max_age_grace{};                         ///< for what is in flight then
-  Duration keepalive_time{};                        ///< a ping after so much silence
+  std::uint32_t max_streams = 256;  ///< requests at a time on one connection
+  Duration max_idle{};              ///< without a stream; zero: ServerOptions::idle_timeout
+  Duration max_age{};               ///< then GOAWAY: load spreads to new pods
+  Duration max_age_grace{};         ///< for what is in flight then
+  Duration keepalive_time{};        ///< a ping after so much silence
   Duration keepalive_timeout = std::chrono::seconds(20);
   Duration min_ping_interval = std::chrono::seconds(10);  ///< clients that ping more often are cut
 };

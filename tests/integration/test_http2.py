@@ -228,6 +228,31 @@ class Caller(threading.Thread):
         self.answered += 1
 
 
+class Early(ServerCase):
+    FLAGS = ("--idle-timeout", "1s")
+
+    def test_an_early_answer_is_over_when_it_is_sent(self):
+        """Whatever the client still sends: in the log, and in what is in flight."""
+        with Http2(self.server.http_port) as client:
+            stream = client.ask([(":method", "POST"), (":scheme", "http"), (":path", "/nowhere"),
+                                 (":authority", "x")], end=False)
+            self.assertEqual(client.answer(stream).status, 404)
+            self.assertEqual(self.server.metric("podsense_requests_in_flight"), 0)
+            line = wait_until(lambda: [line for line in self.server.log_lines("request")
+                                       if line["path"] == "/nowhere"], what="its line")[0]
+            self.assertLess(line["total_ms"], 900)  # a client is waited for, for a second
+            client.read_to_end()
+            self.assertEqual(len([line for line in self.server.log_lines("request")
+                                  if line["path"] == "/nowhere"]), 1)
+
+    def test_an_idle_connection_has_the_same_time_as_one_of_http1(self):
+        for port in (self.server.http_port, self.server.grpc_port):
+            with Http2(port) as client:
+                self.assertEqual(client.request("GET", "/livez").status, 200)
+                client.read_to_end()
+                self.assertEqual({error for _, error, _ in client.goaways}, {h2.NO_ERROR})
+
+
 class Drain(unittest.TestCase):
     def test_goaway_names_the_last_stream_and_no_call_is_lost(self):
         for repetition in range(5):

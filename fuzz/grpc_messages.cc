@@ -34,7 +34,7 @@ struct Found {
 
 /// `next_cut`: bytes of the next piece; 0: all. `pauses`: the taker wants one after each message.
 template <class Cut>
-Found read(std::string_view bytes, grpc::Compression compression, bool pauses, Cut next_cut) {
+Found read(std::string_view bytes, transport::Coding compression, bool pauses, Cut next_cut) {
   MemoryBudget budget;
   Found found;
   {
@@ -74,7 +74,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size < 2) {
     return 0;
   }
-  const auto compression = static_cast<grpc::Compression>(data[0] % 3);
+  const auto compression = static_cast<transport::Coding>(data[0] % 3);
   std::uint32_t random = data[1] + 1;
   const std::string_view bytes(reinterpret_cast<const char*>(data) + 2, size - 2);
   const auto at_random = [&random] {

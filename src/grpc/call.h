@@ -1,7 +1,7 @@
 #pragma once
 
 /// One call from its head to its status: who asks and until when, messages, accounting, log line.
-/// @threads a call's own connection's, but for what says otherwise
+/// @threads a call's own connection's, unless it says otherwise
 
 #include <google/protobuf/arena.h>
 #include <google/protobuf/message.h>
@@ -236,7 +236,7 @@ class UnaryCall final : public Call {
     });
   }
   /// Before `reply`. The client has to accept it: `grpc-accept-encoding`.
-  void compress(Compression compression) {
+  void compress(transport::Coding compression) {
     compression_ = compression;
     add_metadata("grpc-encoding", std::string(name_of(compression)));
   }
@@ -288,8 +288,8 @@ class UnaryCall final : public Call {
   const Handle& handle_;
   bool has_request_ = false;
   bool was_compressed_ = false;
-  Compression compression_ = Compression::kNone;  ///< of the answer
-  std::shared_ptr<UnaryCall> self_;               ///< while it is being answered
+  transport::Coding compression_ = transport::Coding::kIdentity;  ///< of the answer
+  std::shared_ptr<UnaryCall> self_;                               ///< while it is being answered
   const std::shared_ptr<Messages<Request, Response>> messages_ =
       std::make_shared<Messages<Request, Response>>();
 };

@@ -24,7 +24,7 @@ TEST(Framing, OfAnySizeHasTheMessageAndNoByteMore) {
 
 /// The messages that a reader makes of `bytes` in pieces of `piece` bytes.
 std::vector<std::string> read_in_pieces(std::string_view bytes, std::size_t piece,
-                                        Compression compression) {
+                                        transport::Coding compression) {
   MessageReader reader(1000, 1000, nullptr);
   reader.set_compression(compression);
   std::vector<std::string> found;
@@ -39,8 +39,8 @@ std::vector<std::string> read_in_pieces(std::string_view bytes, std::size_t piec
 }
 
 TEST(Framing, IsReadInPiecesOfAnySize) {
-  for (const Compression compression :
-       {Compression::kNone, Compression::kGzip, Compression::kDeflate}) {
+  for (const transport::Coding compression :
+       {transport::Coding::kIdentity, transport::Coding::kGzip, transport::Coding::kDeflate}) {
     std::string bytes;
     std::vector<std::string> messages;
     BytesValue message;
@@ -59,13 +59,14 @@ TEST(Framing, TellsWhichMessagesCameCompressed) {
   BytesValue message;
   message.set_value("text");
   MessageReader reader(1000, 1000, nullptr);
-  reader.set_compression(Compression::kGzip);
+  reader.set_compression(transport::Coding::kGzip);
   std::vector<bool> found;
-  ASSERT_TRUE(reader.feed(*frame(message) + *frame(message, Compression::kGzip) + *frame(message),
-                          [&](std::string_view) {
-                            found.push_back(reader.compressed());
-                            return true;
-                          }));
+  ASSERT_TRUE(
+      reader.feed(*frame(message) + *frame(message, transport::Coding::kGzip) + *frame(message),
+                  [&](std::string_view) {
+                    found.push_back(reader.compressed());
+                    return true;
+                  }));
   EXPECT_THAT(found, testing::ElementsAre(false, true, false));
 }
 

@@ -287,7 +287,7 @@ TEST_F(OipServiceTest, SaysWhetherModelsAreReady) {
   EXPECT_TRUE(server.ready());
 }
 
-TEST_F(OipServiceTest, LoadsAndUnloadsForWhoeverHasAToken) {
+TEST_F(OipServiceTest, LoadsAndUnloadsWithAToken) {
   protect("", "ops:0123456789abcdef");
   connect({.repository_control = true});
   const auto unload = [this](const std::string& token) {

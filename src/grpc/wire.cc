@@ -6,8 +6,6 @@
 #include <charconv>
 #include <limits>
 
-#include "transport/gzip.h"
-
 namespace podsense::grpc {
 namespace {
 
@@ -30,34 +28,30 @@ std::uint32_t read_size(std::string_view prefix) {
   return size;
 }
 
-transport::Coding coding_of(Compression compression) {
-  return compression == Compression::kDeflate ? transport::Coding::kDeflate
-                                              : transport::Coding::kGzip;
-}
-
 }  // namespace
 
-Result<Compression> compression_of(std::string_view name) {
+Result<transport::Coding> compression_of(std::string_view name) {
   if (name.empty() || name == "identity") {
-    return Compression::kNone;
+    return transport::Coding::kIdentity;
   }
   if (name == "gzip") {
-    return Compression::kGzip;
+    return transport::Coding::kGzip;
   }
   if (name == "deflate") {
-    return Compression::kDeflate;
+    return transport::Coding::kDeflate;
   }
   return fail(ErrorCode::kUnimplemented, "grpc-encoding is '" + std::string(name.substr(0, 32)) +
                                              "'; accepted: identity, gzip, deflate");
 }
 
-std::string_view name_of(Compression compression) {
-  return compression == Compression::kGzip      ? "gzip"
-         : compression == Compression::kDeflate ? "deflate"
-                                                : "identity";
+std::string_view name_of(transport::Coding compression) {
+  return compression == transport::Coding::kGzip      ? "gzip"
+         : compression == transport::Coding::kDeflate ? "deflate"
+                                                      : "identity";
 }
 
-Result<std::string> frame(const google::protobuf::MessageLite& message, Compression compression) {
+Result<std::string> frame(const google::protobuf::MessageLite& message,
+                          transport::Coding compression) {
   const std::size_t size = message.ByteSizeLong();
   if (size > std::numeric_limits<std::int32_t>::max()) {
     return fail(ErrorCode::kInternal, "the answer has more than 2 GiB");
@@ -69,11 +63,10 @@ Result<std::string> frame(const google::protobuf::MessageLite& message, Compress
     message.SerializeWithCachedSizesToArray(reinterpret_cast<std::uint8_t*>(at + kPrefixSize));
     return kPrefixSize + size;
   });
-  if (compression == Compression::kNone) {
+  if (compression == transport::Coding::kIdentity) {
     return out;
   }
-  auto small =
-      transport::compress(std::string_view(out).substr(kPrefixSize), coding_of(compression));
+  auto small = transport::compress(std::string_view(out).substr(kPrefixSize), compression);
   if (!small) {
     return small;
   }
@@ -162,16 +155,7 @@ Result<void> MessageReader::count_waiting() {
 }
 
 Result<std::string> MessageReader::inflate(std::string_view bytes) const {
-  transport::Inflater inflater(bytes, coding_of(compression_), max_inflated_);
-  for (;;) {
-    const auto done = inflater.step();
-    if (!done) {
-      return fail(done.error());
-    }
-    if (*done) {
-      return inflater.take();
-    }
-  }
+  return transport::inflate(bytes, compression_, max_inflated_);
 }
 
 Result<std::optional<std::size_t>> MessageReader::next(std::string_view bytes, const Take& take,
@@ -185,7 +169,8 @@ Result<std::optional<std::size_t>> MessageReader::next(std::string_view bytes, c
                                                  " bytes; accepted are up to " +
                                                  std::to_string(max_message_));
   }
-  if (bytes[0] > 1 || bytes[0] < 0 || (bytes[0] == 1 && compression_ == Compression::kNone)) {
+  if (bytes[0] > 1 || bytes[0] < 0 ||
+      (bytes[0] == 1 && compression_ == transport::Coding::kIdentity)) {
     return fail(ErrorCode::kInternal,
                 bytes[0] == 1 ? "the message is compressed, and grpc-encoding does not say how"
                               : "the message's prefix begins with neither 0 nor 1");

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory_budget.h"
+#include "transport/gzip.h"
 
 namespace google::protobuf {
 class MessageLite;
@@ -24,17 +25,15 @@ namespace podsense::grpc {
 /// A compressed flag, then the message's size in four bytes.
 inline constexpr std::size_t kPrefixSize = 5;
 
-/// How a call's messages may be compressed; `grpc-encoding`.
-enum class Compression : std::uint8_t { kNone, kGzip, kDeflate };
-/// @errors kUnimplemented: another
-Result<Compression> compression_of(std::string_view name);
+/// How a call's messages may be compressed, by `grpc-encoding`. @errors kUnimplemented: another
+Result<transport::Coding> compression_of(std::string_view name);
 
 /// As `grpc-encoding` has it.
-std::string_view name_of(Compression compression);
+std::string_view name_of(transport::Coding compression);
 
 /// `message` behind its prefix. @errors kInternal: it cannot be written, or has 4 GiB
 Result<std::string> frame(const google::protobuf::MessageLite& message,
-                          Compression compression = Compression::kNone);
+                          transport::Coding compression = transport::Coding::kIdentity);
 
 /// "250m", "3S". @errors kInvalidArgument: no timeout
 Result<Duration> parse_timeout(std::string_view text);
@@ -50,7 +49,7 @@ class MessageReader {
   MessageReader(std::uint64_t max_message, std::uint64_t max_inflated, MemoryBudget* budget)
       : max_message_(max_message), max_inflated_(max_inflated), budget_(budget) {}
 
-  void set_compression(Compression compression) { compression_ = compression; }
+  void set_compression(transport::Coding compression) { compression_ = compression; }
 
   /// One message; `bytes` live until it returns. False: give no more of them now.
   using Take = std::function<bool(std::string_view bytes)>;
@@ -79,7 +78,7 @@ class MessageReader {
   const std::uint64_t max_message_;
   const std::uint64_t max_inflated_;
   MemoryBudget* const budget_;
-  Compression compression_ = Compression::kNone;
+  transport::Coding compression_ = transport::Coding::kIdentity;
   bool compressed_ = false;
   std::string held_;
   std::shared_ptr<MemoryBudget::Share> memory_;

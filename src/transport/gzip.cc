@@ -110,4 +110,17 @@ Result<bool> Inflater::step() {
   return false;
 }
 
+Result<std::string> inflate(std::string_view compressed, Coding coding, std::uint64_t max_bytes) {
+  Inflater inflater(compressed, coding, max_bytes);
+  for (;;) {
+    const auto done = inflater.step();
+    if (!done) {
+      return fail(done.error());
+    }
+    if (*done) {
+      return inflater.take();
+    }
+  }
+}
+
 }  // namespace podsense::transport

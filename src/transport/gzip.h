@@ -41,4 +41,7 @@ class Inflater {
   std::string out_;
 };
 
+/// All of it at once: for who may block, or has little. @errors as Inflater::step
+Result<std::string> inflate(std::string_view compressed, Coding coding, std::uint64_t max_bytes);
+
 }  // namespace podsense::transport

@@ -51,7 +51,7 @@ void answer_simple(SimpleCall& call) {
                              request.response_status().message());
   }
   if (request.response_compressed().value() && accepts_gzip(call)) {
-    call.compress(Compression::kGzip);
+    call.compress(transport::Coding::kGzip);
   }
   fill(*call.response().mutable_payload(), request.response_size());
   call.reply(check_compressed(request.expect_compressed(), call.was_compressed()));
@@ -170,7 +170,7 @@ class OutputCall final : public Call {
       testing::StreamingOutputCallResponse response;
       fill(*response.mutable_payload(), wanted_.front().size());
       const bool compressed = wanted_.front().compressed().value() && accepts_gzip(*this);
-      send(*frame(response, compressed ? Compression::kGzip : Compression::kNone));
+      send(*frame(response, compressed ? transport::Coding::kGzip : transport::Coding::kIdentity));
     }
     if (ended_) {
       finish(nullptr);

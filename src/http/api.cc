@@ -66,10 +66,10 @@ Result<protocol::Pictures> only(Result<protocol::ClassifyRequest> picture) {
   return pictures;
 }
 
-/// Whether a body without bytes that text does not have is JSON: where its type says so, and where
-/// it begins so and its type says nothing (curl -d says urlencoded whatever it sends).
+/// Of a body that is text: whether its type says JSON, or says nothing (curl -d says urlencoded
+/// whatever it sends) and it begins like JSON.
 bool is_json(std::string_view body, std::string_view type) {
-  if (type == "application/json" || type == "text/json" || type.ends_with("+json")) {
+  if (protocol::is_json(type)) {
     return true;
   }
   const auto begin = body.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
@@ -128,10 +128,21 @@ void proceed(Service& service, Request& request, Reply& reply, Result<Value> val
   call(std::move(*value));
 }
 
+void classify(Service& service, Request& request, Reply& reply,
+              Result<protocol::ClassifyRequest> picture) {
+  proceed(service, request, reply, std::move(picture), [&](protocol::ClassifyRequest wanted) {
+    service.classify(std::move(wanted), request.context,
+                     answer_with(request, std::move(reply), &protocol::write_classify));
+  });
+}
+
 void predict_image(Service& service, Request& request, Reply reply) {
   proceed(service, request, reply, with_query(request, read_pictures(request)),
           [&](protocol::Pictures wanted) {
-            classify_all(service, request, std::move(reply), std::move(wanted), false);
+            if (wanted.size() > 1) {
+              return classify_all(service, request, std::move(reply), std::move(wanted));
+            }
+            classify(service, request, reply, std::move(wanted.front()));
           });
 }
 
@@ -144,11 +155,7 @@ Result<Value> read_json(const Request& request, Result<Value> (*parse)(std::stri
 }
 
 void predict_url(Service& service, Request& request, Reply reply) {
-  proceed(service, request, reply, read_json(request, &protocol::parse_classify_url),
-          [&](protocol::ClassifyRequest wanted) {
-            service.classify(std::move(wanted), request.context,
-                             answer_with(request, std::move(reply), &protocol::write_classify));
-          });
+  classify(service, request, reply, read_json(request, &protocol::parse_classify_url));
 }
 
 void predict_single(Service& service, Request& request, Reply reply) {
@@ -165,7 +172,7 @@ void predict_batch(Service& service, Request& request, Reply reply) {
   if (!rows && protocol::holds_several_pictures(request.body)) {
     return proceed(service, request, reply, read_json(request, &protocol::parse_classify_several),
                    [&](protocol::Pictures wanted) {
-                     classify_all(service, request, std::move(reply), std::move(wanted), true);
+                     classify_all(service, request, std::move(reply), std::move(wanted));
                    });
   }
   proceed(service, request, reply, std::move(rows), [&](protocol::RowsRequest wanted) {
@@ -185,8 +192,7 @@ void infer_any(Service& service, Request& request, Reply reply) {
       json ? protocol::parse_infer(request.body) : Result<Wanted>(fail(std::move(json.error())));
   proceed(service, request, reply, std::move(wanted), [&](Wanted any) {
     if (auto* picture = std::get_if<protocol::ClassifyRequest>(&any)) {
-      return service.classify(std::move(*picture), request.context,
-                              answer_with(request, std::move(reply), &protocol::write_classify));
+      return classify(service, request, reply, std::move(*picture));
     }
     service.predict(std::move(std::get<protocol::RowsRequest>(any)), request.context,
                     answer_with(request, std::move(reply), &protocol::write_features));

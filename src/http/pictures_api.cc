@@ -18,7 +18,6 @@ using transport::error_response;
 using transport::json_response;
 using transport::Reply;
 using transport::Request;
-using transport::Response;
 using Answer = Result<protocol::ClassifyAnswer>;
 
 /// Collects the answers, which come on any threads; the last one sends them all.
@@ -79,31 +78,10 @@ class Results {
   std::atomic<std::size_t> left_;
 };
 
-void classify_one(Service& service, Request& request, Reply reply,
-                  Result<protocol::ClassifyRequest> picture) {
-  if (!picture) {
-    service.reject(request.context, picture.error().code);
-    return reply(error_response(picture.error(), request.id));
-  }
-  service.classify(std::move(*picture), request.context,
-                   [&request, reply = std::move(reply)](Answer answer) mutable {
-                     if (!answer) {
-                       return reply(error_response(answer.error(), request.id));
-                     }
-                     Response response;
-                     response.body.reserve(512);
-                     protocol::write_classify(response.body, *answer, request.id);
-                     reply(std::move(response));
-                   });
-}
-
 }  // namespace
 
 void classify_all(inference::Service& service, transport::Request& request, transport::Reply reply,
-                  protocol::Pictures pictures, bool as_list) {
-  if (pictures.size() == 1 && !as_list) {
-    return classify_one(service, request, std::move(reply), std::move(pictures.front()));
-  }
+                  protocol::Pictures pictures) {
   const auto results = std::make_shared<Results>(request.id, std::move(reply), pictures.size());
   // The request may be gone once the last answer has come.
   inference::Context context = request.context;

@@ -9,12 +9,10 @@
 
 namespace podsense::http {
 
-/// A picture that came alone is answered as that picture, all else as `{"results": [ANSWER or
-/// {"error", "code"}, …]}`. Where none was answered and all failed for a reason that is not theirs
-/// (overload, a deadline, a fault), that error is the answer.
-/// @param as_list  one picture, too
+/// Answers `{"results": [ANSWER or {"error", "code"}, …]}`. Where none was answered and all failed
+/// for a reason that is not theirs (overload, a deadline, a fault), that error is the answer.
 /// @requires one picture at least
 void classify_all(inference::Service& service, transport::Request& request, transport::Reply reply,
-                  protocol::Pictures pictures, bool as_list);
+                  protocol::Pictures pictures);
 
 }  // namespace podsense::http

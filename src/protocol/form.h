@@ -21,6 +21,8 @@ Result<std::string> decode_base64(std::string_view text);
 
 /// `type/subtype` in lower case without parameters; empty when it is not one.
 std::string media_type(std::string_view content_type);
+/// Whether the type says JSON. `media_type`: as above.
+bool is_json(std::string_view media_type);
 /// Whether a body of this type is read as JSON: what says so, and what most clients of simple
 /// endpoints send, no type or a form's. `media_type`: as above.
 bool may_be_json(std::string_view media_type);

@@ -103,9 +103,14 @@ std::string media_type(std::string_view content_type) {
   return out;
 }
 
+bool is_json(std::string_view media_type) {
+  return media_type == "application/json" || media_type == "text/json" ||
+         media_type.ends_with("+json");
+}
+
 bool may_be_json(std::string_view media_type) {
-  return media_type.empty() || media_type == "application/json" || media_type == "text/json" ||
-         media_type == "application/x-www-form-urlencoded" || media_type.ends_with("+json");
+  return media_type.empty() || media_type == "application/x-www-form-urlencoded" ||
+         is_json(media_type);
 }
 
 std::optional<std::string> media_parameter(std::string_view content_type, std::string_view name) {

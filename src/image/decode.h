@@ -47,6 +47,15 @@ inline Header with_fault(Header header, tl::unexpected<Error> fault) {
   return header;
 }
 
+/// For decoding: a header's fault is an error then.
+template <class Parsed>
+Result<Parsed> without_fault(Result<Parsed> parsed) {
+  if (parsed && parsed->header.fault) {
+    return fail(std::move(*parsed->header.fault));
+  }
+  return parsed;
+}
+
 /// The file ends before its picture does. `rows`: how many whole rows were there, roughly
 inline tl::unexpected<Error> truncated(std::string_view format, std::uint64_t rows,
                                        std::uint64_t of) {

@@ -303,12 +303,9 @@ Result<Header> gif_header(Bytes bytes) {
 
 Result<void> decode_gif(Bytes bytes, Pipeline& pipeline, Workspace& workspace,
                         const Budget& budget) {
-  const auto parsed = parse(bytes);
+  const auto parsed = without_fault(parse(bytes));
   if (!parsed) {
     return fail(parsed.error());
-  }
-  if (parsed->header.fault) {
-    return fail(*parsed->header.fault);
   }
   const auto& frame = parsed->frame;
   const auto& place = frame.place;

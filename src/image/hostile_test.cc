@@ -155,7 +155,8 @@ TEST(Corrupt, EveryFieldOfFourBytesMaySayAnything) {
   }();
   for (const auto* file :
        {"jpeg_orientation_6.jpg", "small.png", "orientation_6.png", "webp_lossy.webp",
-        "webp_lossless_alpha.webp", "webp_single_animation.webp", "webp_orientation_6.webp"}) {
+        "webp_lossless_alpha.webp", "webp_single_animation.webp", "webp_orientation_6.webp",
+        "gif_part.gif", "avif_alpha.avif"}) {
     const auto bytes = read_file(file);
     for (std::size_t at = 0; at + 4 <= std::min<std::size_t>(bytes.size(), 160); ++at) {
       for (const auto& value : values) {

@@ -357,9 +357,9 @@ TEST(Limits, EachRefusesWithPayloadTooLarge) {
 }
 
 TEST(Limits, NoTimeIsADeadlineExceeded) {
-  for (const auto* file :
-       {"jpeg_420.jpg", "jpeg_large_progressive.jpg", "scene.png", "png_6_16_adam7.png",
-        "webp_lossy.webp", "webp_lossless.webp", "webp_single_animation.webp"}) {
+  for (const auto* file : {"jpeg_420.jpg", "jpeg_large_progressive.jpg", "scene.png",
+                           "png_6_16_adam7.png", "webp_lossy.webp", "webp_lossless.webp",
+                           "webp_single_animation.webp", "gif_interlaced.gif", "avif_420.avif"}) {
     const auto tensor = convert(read_file(file), {}, {.max_time = Duration::zero()});
     ASSERT_FALSE(tensor.has_value()) << file;
     EXPECT_EQ(tensor.error().code, ErrorCode::kDeadlineExceeded) << file;

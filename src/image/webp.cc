@@ -291,12 +291,9 @@ Result<Header> webp_header(Bytes bytes) {
 // does. The canvas is never held: it can be much larger than its frames.
 Result<void> decode_webp(Bytes bytes, Pipeline& pipeline, Workspace& workspace,
                          const Budget& budget) {
-  const auto parsed = parse(bytes);
+  const auto parsed = without_fault(parse(bytes));
   if (!parsed) {
     return fail(parsed.error());
-  }
-  if (parsed->header.fault) {
-    return fail(*parsed->header.fault);
   }
   const auto& frame = parsed->frame;
   ConfigBuffer buffer;

@@ -11,7 +11,6 @@ import re
 import signal
 import subprocess
 import tempfile
-import time
 
 import cluster
 from cluster import Failure
@@ -110,15 +109,19 @@ class Shell:
 
     def run(self, command, limit=60, patience=0):
         environment = {"PATH": f"{self.scratch.name}:{os.environ['PATH']}"}
-        began = time.monotonic()
-        while True:
+        done = None
+
+        def works():
+            nonlocal done
             done = cluster.run(["bash", "-e", "-o", "pipefail", "-c", command], check=False, timeout=limit, env=environment,
                                cwd=self.folder)  # fmt: skip
-            if done.returncode == 0 or told_that_nothing_leaves(command, done.stdout):
-                return done.stdout
-            if time.monotonic() - began > patience:
-                raise Failure(f"{command}: exit {done.returncode}\n{done.stdout[-1500:]}{done.stderr[-1500:]}")
-            time.sleep(1)
+            return done.returncode == 0 or told_that_nothing_leaves(command, done.stdout)
+
+        try:
+            cluster.wait_until(works, command, timeout=patience, pause=1)
+        except Failure as error:
+            raise Failure(f"{command}: exit {done.returncode}\n{done.stdout[-1500:]}{done.stderr[-1500:]}") from error
+        return done.stdout
 
     def open_tunnel(self, command):
         port = re.search(r" (\d+):", command).group(1)

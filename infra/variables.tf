@@ -136,7 +136,7 @@ variable "deletion_protection" {
 }
 
 variable "creator_is_admin" {
-  description = "Whoever makes the cluster becomes an administrator of it. Counts only when it is made."
+  description = "The creator of the cluster becomes an administrator of it. Counts only when it is made."
   type        = bool
   default     = true
 }

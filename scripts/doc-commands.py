@@ -231,7 +231,7 @@ def main(arguments):
     what, names = (arguments[0], arguments[1:]) if arguments else ("", [])
     if what == "check":
         found = list(faults(rules))
-        print("\n".join(found) or f"{len(commands())} commands, of which "
+        print("\n".join(found) or f"{len(commands())} commands: "
               f"{sum('skip' in rule_of(one, rules) for one in commands())} are listed as not run")
         return 1 if found else 0
     if what == "list":

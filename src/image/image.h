@@ -46,7 +46,7 @@ struct Limits {
   std::uint64_t max_bytes = 20ULL << 20U;
   std::uint64_t max_pixels = 8192ULL * 8192;  ///< width × height, from the header
   std::uint32_t max_side = 16'384;
-  std::uint32_t max_frames = 1000;  ///< of an animation, of which the first is used
+  std::uint32_t max_frames = 1000;  ///< of an animation; only the first is used
   /// What decoding one picture may take, estimated from its header (memory_needed). Enough for a
   /// progressive JPEG of 8192 × 8192.
   std::uint64_t max_memory = 512ULL << 20U;
@@ -104,7 +104,7 @@ struct Geometry {
   double top = 0;
   double scale_x = 1;  ///< pixels of the picture for one of the tensor
   double scale_y = 1;
-  std::uint32_t frames = 1;  ///< of an animation, of which the first is the picture
+  std::uint32_t frames = 1;  ///< of an animation; the first is the picture
 };
 
 std::size_t element_count(const TensorSpec& spec);  ///< channels × height × width

@@ -213,7 +213,7 @@ class Decoder {
     } else if (!spoils_picture(cinfo->err->msg_code)) {
       return;
     }
-    // An end marker in the middle of the data: whoever cut the file put it there.
+    // An end marker in the middle of the data: the program that cut the file put it there.
     if (cinfo->err->msg_code == JWRN_HIT_MARKER && decoder.cinfo_.unread_marker == JPEG_EOI) {
       decoder.ended_ = true;
     }
@@ -381,8 +381,8 @@ void read_rows(Decoder& decoder, const Cut& cut, const Rows& rows) {
   }
 }
 
-/// EXIF, of which the first block that holds something counts (Pillow takes further ones for its
-/// continuation), or XMP, of which the last does.
+/// EXIF: the first block that holds something counts (Pillow takes further ones for its
+/// continuation). XMP: the last block counts.
 void read_app1(Bytes body, bool& has_exif, OrientationTags& tags) {
   using std::string_view_literals::operator""sv;
   constexpr auto kXmp = "http://ns.adobe.com/xap/1.0/\0"sv;

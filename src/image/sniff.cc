@@ -19,7 +19,7 @@ constexpr auto kHeic =
     "convert it to JPEG (an iPhone does so itself with Settings, Camera, Formats, Most Compatible)"sv;
 constexpr auto kFrame = "send one of its frames as JPEG"sv;
 
-/// What bytes look like, and what whoever has sent them can do.
+/// What bytes look like, and what their sender can do.
 struct Likeness {
   std::string_view name;
   std::string_view advice;

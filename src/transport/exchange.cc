@@ -131,7 +131,7 @@ void Exchange::choose_handler() {
   check_access();
 }
 
-/// Before the body: whoever may not ask does not make the server read.
+/// Before the body is read: without the right to ask, nobody makes the server read it.
 void Exchange::check_access() {
   if (route_->control && request_.method == Method::kPost) {
     if (auto same = check_same_site(request_, server_.options.own_names); !same) {

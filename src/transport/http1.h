@@ -2,7 +2,7 @@
 
 /// HTTP/1.1 on one connection: a coroutine that reads a request, hands it to its handler, waits for
 /// the answer, writes it, and begins again. Pipelined requests are answered one after the other.
-/// Private to this module. @threads confined to its connection's, but for `set_answer`
+/// Private to this module. @threads confined to its connection's; exceptions: `set_answer`
 
 #include <atomic>
 #include <boost/asio/awaitable.hpp>

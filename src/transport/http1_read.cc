@@ -188,7 +188,7 @@ void Http1::examine_head() {
 void Http1::check_hosts() {
   const auto hosts = request().headers.count("host");
   if (hosts > 1 || (hosts == 0 && parser_->version() >= 11)) {
-    keep_alive_ = false;  // what stands in front may have sent it elsewhere
+    keep_alive_ = false;  // a proxy in front may have sent it elsewhere
     exchange_.refuse({.code = ErrorCode::kInvalidArgument,
                       .message = "an HTTP/1.1 request needs exactly one Host header"});
   }
@@ -208,7 +208,7 @@ void Http1::check_body_headers() {
                        length || parser_->chunked());
 }
 
-/// Where a request ends must be beyond doubt: what stands in front may have read it otherwise.
+/// Where a request ends must be beyond doubt: a proxy in front may have read it otherwise.
 void Http1::check_framing() {
   if (parser_->content_length() && (request().headers.count("content-length") > 1 ||
                                     request().header("content-length").contains(','))) {

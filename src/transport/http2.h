@@ -105,7 +105,7 @@ class Http2 final : public Protocol {
   FrameScanner scanner_{kHttp2Preface.size()};
   std::int32_t highest_id_ = 0;
   std::vector<std::int32_t> skipped_ids_;  ///< below the highest, never opened; a few of them
-  /// The last closed ones of which the client had said all that it had to say.
+  /// The streams closed last on which the client had ended its side.
   std::array<std::int32_t, 16> done_ids_{};
   std::size_t done_count_ = 0;
   std::int32_t reset_id_ = 0;  ///< the last one that the client has reset

@@ -44,7 +44,7 @@ class Http2Output {
       owners_.push_back(owner);
     }
   }
-  /// Of which a part was borrowed, to the end: its bytes stay until `clear`.
+  /// A chunk whose last part was borrowed: its bytes stay until `clear`.
   void keep(Chunk chunk) { kept_.push_back(std::move(chunk)); }
   /// What to write. Valid until the next `add`.
   ByteStream::Pieces& pieces() {

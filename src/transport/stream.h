@@ -20,7 +20,7 @@ namespace podsense::transport {
 /// Names in lower case; names and values are free of control characters.
 using Fields = std::vector<std::pair<std::string_view, std::string>>;
 
-/// Bytes to be sent: `bytes`, then `tail` from where it lies, which `owner` keeps alive.
+/// Bytes to be sent: `bytes`, then `tail`, which is not copied and which `owner` keeps alive.
 struct Chunk {
   std::string bytes;
   std::vector<std::span<const std::byte>> tail;
@@ -28,7 +28,7 @@ struct Chunk {
   MemoryBudget::Share memory;
 };
 
-/// What a service does with its stream. @threads the connection's, but for `post`
+/// What a service does with its stream. @threads the connection's; exceptions: `post`
 class Stream : public std::enable_shared_from_this<Stream> {
  public:
   virtual ~Stream() = default;
@@ -55,7 +55,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
 /// What a client may send on a stream before it is granted more.
 inline constexpr std::uint32_t kInitialWindow = 256U << 10U;
 
-/// What a service is told of its stream. @threads the connection's
+/// What happens to a service's stream. @threads the connection's
 class StreamService {
  public:
   virtual ~StreamService() = default;
@@ -69,7 +69,7 @@ class StreamService {
   virtual void on_sent() {}
   /// The server stops: what need not go on should end.
   virtual void on_stop() {}
-  /// The stream is over, whoever ended it; nothing can be sent any more. Called once, last.
+  /// The stream is over, ended by either side; nothing can be sent any more. Called once, last.
   virtual void on_closed() = 0;
 };
 

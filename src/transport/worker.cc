@@ -77,7 +77,7 @@ void Worker::post_turn_end() {
   });
 }
 
-/// What a handler throws, for lack of memory say, ends that handler alone.
+/// What a handler throws, such as bad_alloc, ends that handler alone.
 void Worker::run() {
   const crash::Thread me(name_ == "admin" ? "admin" : "http");
   for (;;) {

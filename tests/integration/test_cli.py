@@ -56,7 +56,7 @@ class Help(unittest.TestCase):
                 names = re.match(r"  (-[^ ]+(?:, -[^ ]+)*)(?: ([^ ]+))?", line)
                 self.assertNotRegex(names and names[2] or "", r"^(TEXT|INT|UINT|FLOAT|BOOLEAN)\b(?!\|)", (command, line))
 
-    def test_whoever_takes_durations_says_how_they_are_written(self):
+    def test_commands_that_take_durations_say_how_they_are_written(self):
         for command in (*([command] for command in COMMANDS), ["simulate", "hpa"]):
             text = podsense(*command, "--help", columns=200).stdout
             if " DURATION " in text:
@@ -160,7 +160,7 @@ class Check(ServerCase):
         self.assertEqual((nobody.returncode, nobody.stdout), (1, ""))
         self.assertTrue(nobody.stderr.startswith("podsense check: http://127.0.0.1:1/: "), nobody)
         for what in (["http://127.0.0.1:1/"], ["--models", "/nowhere"]):
-            failed = podsense("check", *what, "--json")  # whoever reads JSON gets JSON
+            failed = podsense("check", *what, "--json")  # JSON was asked for
             answer = json.loads(failed.stdout)
             self.assertEqual((failed.returncode, answer["ok"]), (1, False), failed)
             self.assertEqual(failed.stderr, f"podsense check: {answer['error']}\n")

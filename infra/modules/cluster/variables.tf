@@ -90,7 +90,7 @@ variable "log_retention_days" {
 }
 
 variable "creator_is_admin" {
-  description = "Whoever makes the cluster becomes an administrator of it, by an entry of EKS's own. Counts only when it is made."
+  description = "The creator of the cluster becomes an administrator of it, by an entry of EKS's own. Counts only when it is made."
   type        = bool
   default     = true
 }

@@ -30,7 +30,7 @@ Result<ClassifyRequest> parse_classify_url(std::string_view json);
 inline constexpr std::size_t kMaxRows = 4096;
 inline constexpr std::size_t kMaxColumns = 65'536;
 
-/// `{"features": [numbers], "model"?, "version"?}`: one row. Count is checked by inference, which
+/// `{"features": [numbers], "model"?, "version"?}`: one row; or `"instances"` with one. Count is checked by inference, which
 /// knows the model. @errors kInvalidArgument: NaN, infinity, out of float range, not a number;
 /// kPayloadTooLarge: more than kMaxColumns
 /// `"features"` may be an object of names and values instead: numbers, texts, booleans, null; and a

@@ -220,23 +220,27 @@ TEST(ParseFeatures, RefusesBadInputWithOneExactSentence) {
       {R"({"features":[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]})",
        "the body nests deeper than 16 levels at byte 27"},
       {R"({"features":[1],"x":[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]})",
-       "unknown field 'x'; accepted are: features, model, version"},
+       "unknown field 'x'; accepted are: features, model, version, instances"},
       {R"({"features":[1],"features":[1]})", "the field 'features' is given twice"},
       {R"({"features":[1],"\u0066eatures":[1]})", "the field 'features' is given twice"},
       {R"({"feature":[1]})", "unknown field 'feature'; did you mean 'features'?"},
       {R"({"Features":[1]})", "unknown field 'Features'; did you mean 'features'?"},
       {R"({"featuers":[1]})", "unknown field 'featuers'; did you mean 'features'?"},
-      {R"({"instances":[[1]]})",
-       "unknown field 'instances'; accepted are: features, model, version"},
+      {R"({"instances":[[1],[2]]})",
+       "instances holds 2 rows; this takes 1, /predict-batch takes several"},
+      {R"({"instances":[]})", "instances holds 0 rows; at least 1 is needed"},
+      {R"({"instances":[[1]],"features":[1]})",
+       "there are both features and instances; send one of them"},
       {R"({"features":[1],"modle":"a"})", "unknown field 'modle'; did you mean 'model'?"},
       {R"({"features":[1],"top_k":5})",
-       "unknown field 'top_k'; accepted are: features, model, version"},
-      {R"({"features":[1],"":1})", "unknown field ''; accepted are: features, model, version"},
+       "unknown field 'top_k'; accepted are: features, model, version, instances"},
+      {R"({"features":[1],"":1})",
+       "unknown field ''; accepted are: features, model, version, instances"},
       {R"({"features":[1],"a\nb":1})",
-       "unknown field 'a?b'; accepted are: features, model, version"},
+       "unknown field 'a?b'; accepted are: features, model, version, instances"},
       {R"({"features":[1],"kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk":1})",
        "unknown field 'kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk…'; accepted are: features, "
-       "model, version"},
+       "model, version, instances"},
       {R"({"features":[1],"model":"a","model":"b"})", "the field 'model' is given twice"},
       {R"({"features":[1],"version":1,"version":"1"})", "the field 'version' is given twice"},
       {R"({"features":[1],"model":1})", "model is 1; it must be a string of at most 64 characters"},
@@ -322,9 +326,15 @@ TEST(ParseFeatures, RefusesBadInputWithOneExactSentence) {
   expect_refusals(kTable, of_numbers(parse_features));
 }
 
-TEST(ParseFeatures, ReadsNamesAndValuesOfEveryType) {
-  const auto request = parse_features(
-      R"({"features":{"age":41,"size":-1.5,"city":"K\u00f6ln","member":true,"income":null}})");
+class NamedFeatures : public testing::TestWithParam<std::string_view> {};
+INSTANTIATE_TEST_SUITE_P(
+    Of, NamedFeatures,
+    testing::Values(
+        R"({"features":{"age":41,"size":-1.5,"city":"K\u00f6ln","member":true,"income":null}})",
+        R"({"instances":[{"age":41,"size":-1.5,"city":"K\u00f6ln","member":true,"income":null}]})"));
+
+TEST_P(NamedFeatures, AreReadWithValuesOfEveryType) {
+  const auto request = parse_features(GetParam());
   ASSERT_TRUE(request) << request.error().message;
   EXPECT_EQ(request->rows, 1U);
   ASSERT_TRUE(request->named);
@@ -346,6 +356,17 @@ TEST(ParseFeatures, DoublesCanBeReadAgainExactly) {
     EXPECT_EQ(values->at(0), 0.1);
     EXPECT_TRUE(std::isnan(values->at(1)));
   }
+}
+
+TEST(ParseFeatures, TakesOneInstance) {
+  const auto request = parse_features(R"({"instances":[[0.5,1]],"model":"m"})");
+  ASSERT_TRUE(request) << request.error().message;
+  EXPECT_EQ(request->rows, 1U);
+  EXPECT_EQ(request->values, (std::vector<float>{0.5F, 1.0F}));
+  const auto cells = parse_features(R"({"instances":[["Berlin",41]]})");
+  ASSERT_TRUE(cells) << cells.error().message;
+  ASSERT_TRUE(cells->cells);
+  EXPECT_EQ(cells->cells->cells.size(), 2U);
 }
 
 TEST(ParseFeatures, ReadsNumbersInAllTheirForms) {

@@ -21,7 +21,8 @@ constexpr std::string_view kSpace = " \t\r\n";
 
 constexpr std::array<std::string_view, 4> kImageFields{"image", "model", "version", "top_k"};
 constexpr std::array<std::string_view, 4> kUrlFields{"url", "model", "version", "top_k"};
-constexpr std::array<std::string_view, 3> kFeaturesFields{"features", "model", "version"};
+constexpr std::array<std::string_view, 4> kFeaturesFields{"features", "model", "version",
+                                                          "instances"};
 constexpr std::array<std::string_view, 3> kInstancesFields{"instances", "model", "version"};
 constexpr std::array<std::string_view, 6> kInferFields{"image", "model",     "version",
                                                        "top_k", "image_url", "features"};
@@ -42,6 +43,7 @@ constexpr Shape kSeveralShape{kSeveralFields, R"({"images": ["<base64>", "<base6
 constexpr std::size_t kMainField = 0;
 constexpr std::size_t kModelField = 1;
 constexpr std::size_t kTopKField = 3;
+constexpr std::size_t kOneInstanceField = 3;
 constexpr std::size_t kImageUrlField = 4;
 constexpr std::size_t kUrlsField = 4;
 
@@ -213,13 +215,15 @@ Result<void> read_pictures(std::string_view json, ondemand::value& value, std::s
   return {};
 }
 
-template <class ReadRows>
+/// `on_rows` reads the fields that hold rows.
+template <class OnRows>
 Result<RowsRequest> read_rows_body(std::string_view json, const Shape& shape,
-                                   const ReadRows& read_rows, std::vector<Cell>* cells) {
+                                   const OnRows& on_rows) {
   RowsRequest request;
   const auto on_field = [&](std::size_t index, ondemand::value value, std::string_view text) {
-    return index == kMainField ? read_rows(text, value, request, cells)
-                               : read_model(text, value, index, request.model);
+    return index == kMainField || index == kOneInstanceField
+               ? on_rows(text, value, index, request)
+               : read_model(text, value, index, request.model);
   };
   if (auto read = read_object(json, shape, on_field); !read) {
     return tl::unexpected(std::move(read.error()));
@@ -229,6 +233,23 @@ Result<RowsRequest> read_rows_body(std::string_view json, const Shape& shape,
   }
   request.json = json;
   return request;
+}
+
+/// One row: `features`, or `instances` with one element, as batches have it.
+Result<void> read_one_row(std::string_view json, ondemand::value& value, std::size_t index,
+                          RowsRequest& request, std::vector<Cell>* cells) {
+  if (request.rows != 0) {
+    return invalid("there are both features and instances; send one of them");
+  }
+  if (index == kMainField) {
+    return read_features(json, value, request, cells);
+  }
+  if (auto read = read_rows(json, value, request, cells); !read) {
+    return read;
+  }
+  return request.rows == 1 ? Result<void>()
+                           : invalid("instances holds " + std::to_string(request.rows) +
+                                     " rows; this takes 1, /predict-batch takes several");
 }
 
 Result<std::variant<ClassifyRequest, RowsRequest>> read_infer(std::string_view json,
@@ -339,13 +360,18 @@ bool holds_several_pictures(std::string_view json) {
 
 Result<RowsRequest> parse_features(std::string_view json) {
   return parse_rows([&](std::vector<Cell>* cells) {
-    return read_rows_body(json, kFeaturesShape, read_features, cells);
+    return read_rows_body(json, kFeaturesShape,
+                          [&](auto text, auto& value, auto index, auto& rows) {
+                            return read_one_row(text, value, index, rows, cells);
+                          });
   });
 }
 
 Result<RowsRequest> parse_instances(std::string_view json) {
   return parse_rows([&](std::vector<Cell>* cells) {
-    return read_rows_body(json, kInstancesShape, read_rows, cells);
+    return read_rows_body(json, kInstancesShape, [&](auto text, auto& value, auto, auto& rows) {
+      return read_rows(text, value, rows, cells);
+    });
   });
 }
 

@@ -48,7 +48,7 @@ define run_tests
 endef
 
 .NOTPARALLEL:
-.PHONY: help setup setup-test models golden build install run test test-asan test-tsan conformance test-collector test-loki fuzz bench bench-compare bench-peers bench-protocol lint \
+.PHONY: help setup setup-test models golden build install run test test-asan test-tsan conformance conformance-frameworks test-collector test-loki fuzz bench bench-compare bench-peers bench-protocol lint \
         infra-test format hpa-oracle manifests check-modules try-bare try-docs ci clean distclean
 .PHONY: monitoring-up monitoring-local
 .PHONY: image test-image kind-up kind-load deploy undeploy kind-down cluster-up cluster-down e2e
@@ -108,6 +108,10 @@ conformance: setup-test ## Ask the release with other people's clients: gRPC's o
 	@scripts/setup.sh --conformance
 	$(call build,release,podsense grpc_interop_server)
 	@ctest --preset release -C Conformance -L conformance -j 1 --output-junit conformance.xml
+
+conformance-frameworks: golden ## Run the pages for Keras, PyTorch and Hugging Face, whose packages are some gigabytes
+	$(call build,release,podsense)
+	@PODSENSE_BINARY=$(CURDIR)/build/release/podsense tests/conformance/run.sh test_heavy_framework_pages.py
 
 fuzz: setup-test ## Run each fuzz target for FUZZ_SECONDS (FUZZ)
 	$(call build,asan,fuzz_targets)

@@ -109,9 +109,10 @@ conformance: setup-test ## Ask the release with other people's clients: gRPC's o
 	$(call build,release,podsense grpc_interop_server)
 	@ctest --preset release -C Conformance -L conformance -j 1 --output-junit conformance.xml
 
-conformance-frameworks: golden ## Run the pages for Keras, PyTorch and Hugging Face, whose packages are some gigabytes
+conformance-frameworks: golden ## Run the pages of Keras, PyTorch and Hugging Face, and models that packages bring: some gigabytes
 	$(call build,release,podsense)
 	@PODSENSE_BINARY=$(CURDIR)/build/release/podsense tests/conformance/run.sh test_heavy_framework_pages.py
+	@PODSENSE_BINARY=$(CURDIR)/build/release/podsense tests/conformance/run.sh test_real_models.py
 
 fuzz: setup-test ## Run each fuzz target for FUZZ_SECONDS (FUZZ)
 	$(call build,asan,fuzz_targets)

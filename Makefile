@@ -21,6 +21,7 @@ FUZZ_SECONDS  ?= 30# for each fuzz target
 FUZZ          ?=# names of the fuzz targets; empty: all
 ORACLE_ARGS   ?=# arguments of tests/foresight/oracle/run.py, such as --versions 1.36
 BENCH_ARGS    ?=# arguments of bench/compare.py, peers.py, protocol.py
+PROXIES_ARGS  ?=# arguments of tests/endurance/proxies.py: names of proxies, --times 10, -- FLAG of the servers
 TEST          ?=# regular expression of test names; empty: all
 OVERLAY       ?= dev# kustomize overlay of `make deploy` and `make undeploy`
 IMAGES        ?= podsense:$(VERSION) k8s-inference-sim:local# names of `make image` and `make kind-load`
@@ -48,7 +49,7 @@ define run_tests
 endef
 
 .NOTPARALLEL:
-.PHONY: help setup setup-test models golden build install run test test-asan test-tsan conformance conformance-frameworks test-collector test-loki fuzz bench bench-compare bench-peers bench-protocol lint \
+.PHONY: help setup setup-test models golden build install run test test-asan test-tsan conformance proxies conformance-frameworks test-collector test-loki fuzz bench bench-compare bench-peers bench-protocol lint \
         infra-test format hpa-oracle manifests check-modules try-bare try-docs ci clean distclean
 .PHONY: monitoring-up monitoring-local
 .PHONY: image test-image kind-up kind-load deploy undeploy kind-down cluster-up cluster-down e2e
@@ -113,6 +114,10 @@ conformance-frameworks: golden ## Run the pages of Keras, PyTorch and Hugging Fa
 	$(call build,release,podsense)
 	@PODSENSE_BINARY=$(CURDIR)/build/release/podsense tests/conformance/run.sh test_heavy_framework_pages.py
 	@PODSENSE_BINARY=$(CURDIR)/build/release/podsense tests/conformance/run.sh test_real_models.py
+
+proxies: build models ## Servers end behind nginx, HAProxy, Apache, Caddy, Traefik and Envoy: does a request fail? (PROXIES_ARGS)
+	@scripts/setup.sh --proxies
+	@tests/endurance/run.sh proxies.py $(PROXIES_ARGS)
 
 fuzz: setup-test ## Run each fuzz target for FUZZ_SECONDS (FUZZ)
 	$(call build,asan,fuzz_targets)

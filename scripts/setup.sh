@@ -6,6 +6,7 @@
 #   scripts/setup.sh --bench   also what bench/compare.py needs
 #   scripts/setup.sh --image   also what building the container image without Docker needs
 #   scripts/setup.sh --conformance also what clients of other languages need
+#   scripts/setup.sh --proxies also the proxies of tests/endurance/proxies.py
 #   scripts/setup.sh --recipes only what the models' recipes need
 #   scripts/setup.sh --envoy   only what lays out Envoy's image: descriptors, SBOM
 #   scripts/setup.sh --list    only print the names, one a line (with --test: all of them)
@@ -34,6 +35,7 @@ test_packages=(
 bench_packages=(libbenchmark-dev nginx-light wrk)
 image_packages=(buildah podman runc mmdebstrap git)
 conformance_packages=(maven)  # brings a Java along
+proxy_packages=(nginx-light haproxy apache2-bin caddy)
 recipe_packages=(python3 python3-venv python3-pip ca-certificates)
 envoy_packages=(protobuf-compiler libprotobuf-dev ca-certificates python3)
 
@@ -41,6 +43,7 @@ with_tests=0
 with_bench=0
 with_image=0
 with_conformance=0
+with_proxies=0
 only=()
 list_only=0
 for argument in "$@"; do
@@ -49,10 +52,11 @@ for argument in "$@"; do
     --bench) with_bench=1 ;;
     --image) with_image=1 ;;
     --conformance) with_conformance=1 ;;
+    --proxies) with_proxies=1 ;;
     --recipes) only+=("${recipe_packages[@]}") ;;
     --envoy) only+=("${envoy_packages[@]}") ;;
     --list) list_only=1 ;;
-    *) echo "setup: unknown argument $argument (accepted: --test, --bench, --image, --conformance, --recipes, --envoy, --list)" >&2; exit 2 ;;
+    *) echo "setup: unknown argument $argument (accepted: --test, --bench, --image, --conformance, --proxies, --recipes, --envoy, --list)" >&2; exit 2 ;;
   esac
 done
 
@@ -71,6 +75,7 @@ packages=("${build_packages[@]}")
 [ $with_bench = 0 ] || packages+=("${bench_packages[@]}")
 [ $with_image = 0 ] || packages+=("${image_packages[@]}")
 [ $with_conformance = 0 ] || packages+=("${conformance_packages[@]}")
+[ $with_proxies = 0 ] || packages+=("${proxy_packages[@]}")
 [ ${#only[@]} = 0 ] || packages=("${only[@]}")
 
 if [ $list_only = 1 ]; then

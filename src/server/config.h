@@ -166,6 +166,7 @@ struct Config {
     Duration drain_delay = std::chrono::seconds(5);
     /// From the signal, drain_delay included: below Kubernetes' grace period, 30 s by default.
     Duration drain_timeout = std::chrono::seconds(25);
+    bool ready_while_draining = false;  ///< during drain_delay
     friend bool operator==(const Shutdown&, const Shutdown&) = default;
   };
   struct Simulated {

@@ -106,6 +106,7 @@ Result<void> Serving::write_ports_file() const {
 
 void Serving::announce() {
   lifecycle_.draining = true;
+  lifecycle_.closed = !config_.shutdown.ready_while_draining;
   http_->announce_close();
   if (grpc_) {
     grpc_->announce_close();

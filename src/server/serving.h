@@ -56,7 +56,8 @@ class Serving {
   /// Asks for credentials, certificates and models to be looked at. @threads any
   void reload() { control_->submit({}, nullptr); }
 
-  /// Answers carry `Connection: close` from now on.
+  /// Answers carry `Connection: close` from now on, and all that asks is told that nothing is
+  /// ready, unless shutdown.ready_while_draining.
   void announce();
   /// True when every request was answered.
   bool drain(Deadline deadline);

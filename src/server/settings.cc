@@ -467,11 +467,16 @@ std::vector<Setting> shutdown_settings() {
   return {
       row("shutdown.drain_delay", "drain-delay",
           duration(kIn, &S::drain_delay, {.max = minutes(10)}),
-          "After SIGTERM, go on accepting this long, while load balancers take the pod out."),
+          "After SIGTERM, go on accepting this long, while load balancers take the pod out: at least "
+          "the time in which they notice a failed health check."),
       row("shutdown.drain_timeout", "drain-timeout",
           duration(kIn, &S::drain_timeout, {.max = hours(1)}),
           "From SIGTERM to the end of waiting for requests in flight, the drain delay included; "
           "keep it below terminationGracePeriodSeconds."),
+      row("shutdown.ready_while_draining", "ready-while-draining",
+          boolean(kIn, &S::ready_while_draining),
+          "Say that all is ready during the drain delay. Off: not ready from SIGTERM on, so that "
+          "load balancers that ask leave before the listeners close."),
   };
 }
 

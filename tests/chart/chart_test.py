@@ -89,6 +89,15 @@ class EveryRendering(unittest.TestCase):
                 drain = int(settings.get("shutdown", {}).get("drain_timeout", "25s").rstrip("s"))
             self.assertGreater(spec["terminationGracePeriodSeconds"], drain)
 
+    def test_stays_ready_while_it_ends_unless_told_otherwise(self):
+        flag = "--ready-while-draining"
+        args = lambda values: server(render(values))["spec"]["template"]["spec"]["containers"][0]["args"]
+        self.assertIn(flag, args({}))
+        for values in ({"config": {"shutdown": {"ready_while_draining": False}}},
+                       {"configEnv": {"PODSENSE_READY_WHILE_DRAINING": "false"}},
+                       {"extraArgs": ["--no-ready-while-draining"]}):
+            self.assertNotIn(flag, args(values), values)
+
 
 class Replicas(unittest.TestCase):
     def test_are_the_autoscalers_where_there_is_one(self):

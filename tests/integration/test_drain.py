@@ -1,4 +1,4 @@
-"""SIGTERM: what is asked is answered, readiness follows the drain delay, the exit code is 0."""
+"""SIGTERM: what is asked is answered, nothing is ready any more, the exit code is 0."""
 
 import json
 import signal
@@ -79,22 +79,46 @@ class Drain(unittest.TestCase):
                     self.assertEqual(thread.failures, [], f"repetition {repetition}")
                     self.assertGreater(thread.told_to_close, 0)
 
-    def test_still_ready_and_accepting_during_the_delay(self):
+    READINESS = ("/readyz", "/v2/health/ready", "/v2/models/random-forest/ready", "/health", "/ping",
+                 "/health?probe=readiness")
+
+    def test_not_ready_but_accepting_during_the_delay(self):
         with Server("--drain-delay", "120s", "--drain-timeout", "240s", exit_code=1) as server:
+            self.assertEqual({server.get(path).status for path in self.READINESS}, {200})
             server.signal(signal.SIGTERM)
             self.draining(server)
-            self.assertEqual(server.get("/readyz").status, 200)
-            self.assertEqual(server.admin("GET", "/readyz").status, 200)
+            for path in self.READINESS:
+                self.assertEqual(server.get(path).status, 503, path)
+            self.assertEqual(server.admin("GET", "/readyz").status, 503)
             self.assertEqual(server.admin("GET", "/livez").status, 200)
+            self.assertEqual(server.get("/v2/health/live").status, 200)
+            self.assertEqual(server.metric("podsense_ready"), 0)
             health = server.admin("GET", "/health")
-            self.assertEqual((health.status, health.json["problems"]), (200, ["shutting down"]))
+            self.assertEqual((health.json["status"], health.json["problems"]),
+                             ("unavailable", ["shutting down"]))
             with server.raw() as client:
                 answer = client.exchange(SINGLE)
                 self.assertEqual((answer.status, answer.headers["connection"]), (200, "close"))
                 self.assertTrue(client.is_closed())
             server.signal(signal.SIGTERM)  # enough of it
 
-    def test_readiness_ends_after_the_delay_and_liveness_does_not(self):
+    def test_still_ready_during_the_delay_where_that_is_wanted(self):
+        with Server("--drain-delay", "120s", "--drain-timeout", "240s", "--ready-while-draining",
+                    exit_code=1) as server:
+            server.signal(signal.SIGTERM)
+            self.draining(server)
+            for path in self.READINESS:
+                self.assertEqual(server.get(path).status, 200, path)
+            health = server.admin("GET", "/health")
+            self.assertEqual((health.json["status"], health.json["problems"]),
+                             ("degraded", ["shutting down"]))
+            with server.raw() as client:
+                answer = client.exchange(SINGLE)
+                self.assertEqual((answer.status, answer.headers["connection"]), (200, "close"))
+                self.assertTrue(client.is_closed())
+            server.signal(signal.SIGTERM)  # enough of it
+
+    def test_readiness_ends_and_liveness_does_not(self):
         with Server() as server, server.raw() as client:
             client.send(SINGLE[:-5])  # in flight for as long as this test likes
             wait_until(lambda: server.metric("podsense_requests_in_flight") == 1, what="request")

@@ -54,6 +54,12 @@ httpGet:
 {{- if .Values.tls.clientCaSecretName }}
 - --tls-client-ca=/etc/podsense/tls-client-ca/ca.crt
 {{- end }}
+{{- /* Kubernetes takes a pod that ends out of its Services by itself; where it is the only one, it still sends there what
+     comes, as long as the pod is ready. */}}
+{{- $named := contains "ready-while-draining" (join " " .Values.extraArgs) }}
+{{- if not (or $named (include "podsense.setting" (list . "shutdown.ready_while_draining" "ready-while-draining"))) }}
+- --ready-while-draining
+{{- end }}
 {{- if .Values.config }}
 - --config=/etc/podsense/podsense.yaml
 {{- end }}

@@ -32,7 +32,7 @@ class Envoy:
                          ("address: 0.0.0.0", "address: 127.0.0.1"),
                          ("port_value: 9000", f"port_value: {grpc_port}"),
                          ("port_value: 8080", f"port_value: {http_port}"),
-                         ("interval: 5s", "interval: 0.1s"), *changes]:
+                         ("interval: 2s", "interval: 0.1s"), *changes]:
             if old not in text:
                 raise AssertionError(f"envoy.yaml has no {old!r}")
             text = text.replace(old, new)

@@ -3,11 +3,14 @@
 Each case of the table goes three ways, and the answers are compared: native HTTP, gRPC, Envoy.
 """
 
+import contextlib
 import copy
 import http.client
 import json
 import os
+import re
 import signal
+import subprocess
 import sys
 import threading
 import unittest
@@ -20,7 +23,7 @@ import grpc  # noqa: E402  the path has to be set first
 from cases import BAD, GOOD, NARROWED, ROW  # noqa: E402
 from envoy_process import CONFIGURATION, Envoy, validate  # noqa: E402
 from google.protobuf import json_format  # noqa: E402
-from harness import BINARY, LIMIT, Answer, Server, wait_until  # noqa: E402
+from harness import BINARY, LIMIT, MODELS, Answer, Server, clean_environment, wait_until  # noqa: E402
 from protos import Protos, channel_to  # noqa: E402
 
 DESCRIPTORS = Path(os.environ.get("PODSENSE_DESCRIPTORS", BINARY.parent / "podsense.pb"))
@@ -191,6 +194,29 @@ class Limits(EnvoyCase):
         self.assertEqual(refused.status, 429)
         self.assertEqual(refused.json["code"], "RATE_LIMITED")
         self.assertEqual(refused.headers["retry-after"], "1")
+
+
+class IdleConnections(EnvoyCase):
+    CHANGES = (("{idle_timeout: 600s}", "{idle_timeout: 0.5s}"),)
+
+    def test_envoy_lets_go_of_them_before_the_servers_do(self):
+        self.assertEqual(post(self.envoy.port, {"features": ROW}).status, 200)
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.envoy.port, timeout=LIMIT)) as connection:
+            connection.request("GET", "/v2")
+            self.assertEqual(connection.getresponse().status, 200)
+        for cluster in ("grpc", "http"):
+            name = f"cluster.podsense-{cluster}.upstream_cx_idle_timeout"
+            wait_until(lambda name=name: not self.envoy.admin(f"/stats?filter={name}").endswith(": 0\n"), what=name)
+
+    def test_the_limits_fit_the_servers(self):
+        defaults = subprocess.run([BINARY, "serve", "--models", MODELS, "--print-config"], check=True, capture_output=True,
+                                  text=True, env=clean_environment()).stdout
+        served = int(re.search(r"^  idle_timeout: (\d+)s", defaults, re.MULTILINE)[1])
+        text = CONFIGURATION.read_text()
+        upstream = {int(seconds) for seconds in re.findall(r"{idle_timeout: (\d+)s}", text)}
+        downstream = int(re.search(r"^ +idle_timeout: (\d+)s", text, re.MULTILINE)[1])
+        self.assertLess(max(upstream), served)
+        self.assertGreaterEqual(downstream, served)
 
 
 class Drains(unittest.TestCase):

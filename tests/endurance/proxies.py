@@ -53,6 +53,7 @@ class Proxy:
     """A proxy in the foreground, its files in a folder of its own; `http` and `grpc` are its ports."""
 
     has_grpc = True
+    speaks_http2 = True  # on the port of HTTP, too, without TLS
 
     def __init__(self, backends):
         """`backends`: (HTTP, gRPC) ports of the servers."""
@@ -106,6 +107,7 @@ class Proxy:
 
 class Nginx(Proxy):
     binary = "nginx"
+    speaks_http2 = False
 
     def command(self):
         paths = "\n".join(f"{name}_temp_path {self.folder}/{name};"
@@ -119,6 +121,7 @@ http {{
   upstream grpc {{ {self.each("server {at};", 1)} keepalive 16; }}
   server {{
     listen {HERE}:{self.http};
+    client_max_body_size 0;
     location / {{ proxy_pass http://http; proxy_http_version 1.1; proxy_set_header Connection ""; }}
   }}
   server {{ listen {HERE}:{self.grpc} http2; location / {{ grpc_pass grpc://grpc; }} }}
@@ -158,6 +161,7 @@ backend grpc
 class Apache(Proxy):
     binary = "apache2"
     has_grpc = False  # its mod_proxy_http2 leads no trailers through
+    speaks_http2 = False
 
     def command(self):
         modules = "\n".join(
@@ -232,6 +236,7 @@ class Envoy:
     """With the configuration that ships, which has one port for all."""
 
     binary = "envoy"
+    speaks_http2 = True
 
     @classmethod
     def installed(cls):

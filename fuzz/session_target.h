@@ -30,7 +30,7 @@ class SessionTarget {
   /// `router` outlives it.
   explicit SessionTarget(const transport::Router& router) {
     log::configure(log::Level::kOff, log::Format::kJson);
-    server_ = std::move(*transport::Server::create({.host = "127.0.0.1",
+    server_ = std::move(*transport::Server::create({.hosts = {"127.0.0.1"},
                                                     .max_header_bytes = 2048,
                                                     .max_inflated_bytes = 8192,
                                                     .cors_origins = {"https://example.com"}},

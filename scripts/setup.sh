@@ -29,7 +29,7 @@ build_packages=(
 )
 test_packages=(
   clang-tidy-19 clang-format-19 libbenchmark-dev
-  chromium chromium-driver fonts-dejavu-core file fish git mandoc procps prometheus strace zsh
+  chromium chromium-driver fonts-dejavu-core file fish git iproute2 mandoc procps prometheus strace zsh
 )
 
 bench_packages=(libbenchmark-dev nginx-light wrk)

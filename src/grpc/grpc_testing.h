@@ -97,7 +97,7 @@ class GrpcTest : public testing::Test {
                                                   .guard = guard_.get(),
                                                   .control = &*control_});
     services_->add_to(router_);
-    server_options.host = "127.0.0.1";
+    server_options.hosts = {"127.0.0.1"};
     server_options.access_log = AccessLog::kOff;
     auto created = transport::Server::create(std::move(server_options), router_, registry_, clock_);
     ASSERT_TRUE(created) << created.error().message;

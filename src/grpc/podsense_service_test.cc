@@ -432,7 +432,7 @@ TEST_F(PodsenseServiceTest, ACancelledStreamEnds) {
 
 TEST_F(PodsenseServiceTest, APortInUseIsAnError) {
   connect();
-  const auto second = transport::Server::create({.host = "127.0.0.1", .port = server_->port()},
+  const auto second = transport::Server::create({.hosts = {"127.0.0.1"}, .port = server_->port()},
                                                 router_, registry_, clock_);
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, ErrorCode::kUnavailable);

@@ -30,6 +30,8 @@ constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
 struct Target {
   std::string host, port, path;
   bool tls = false;
+  /// An IPv6 address stands in brackets.
+  [[nodiscard]] std::string in_url() const { return host.contains(':') ? "[" + host + "]" : host; }
 };
 
 Result<Target> parse(std::string_view url) {
@@ -98,8 +100,8 @@ tl::unexpected<Error> unavailable(std::string_view what, const beast::error_code
 template <class Stream>
 asio::awaitable<Result<ProbeAnswer>> exchange(Stream* stream, Target target) {
   // As text: Beast's own writer of requests uses what C++23 deprecates.
-  const std::string request =
-      "GET " + target.path + " HTTP/1.1\r\nHost: " + target.host + "\r\nConnection: close\r\n\r\n";
+  const std::string request = "GET " + target.path + " HTTP/1.1\r\nHost: " + target.in_url() +
+                              "\r\nConnection: close\r\n\r\n";
   const auto [unsent, sent] = co_await asio::async_write(*stream, asio::buffer(request), kToken);
   beast::flat_buffer buffer;
   beast::http::response<beast::http::string_body> response;
@@ -143,7 +145,7 @@ asio::awaitable<void> ask(Target target, ProbeOptions options, ssl::context* con
   stream.expires_after(options.timeout);
   const auto [unconnected, place] = co_await stream.async_connect(places, kToken);
   if (unconnected) {
-    *answer = unavailable("cannot connect to " + target.host + ":" + target.port, unconnected);
+    *answer = unavailable("cannot connect to " + target.in_url() + ":" + target.port, unconnected);
     co_return;
   }
   if (target.tls) {

@@ -32,7 +32,7 @@ class TinyServerTest : public testing::Test {
     ASSERT_TRUE(catalog_.reload());
     add_inference_routes(router_, service_, {});
     server_ = transport::Server::create(
-                  {.host = "127.0.0.1", .threads = 1, .access_log = AccessLog::kOff}, router_,
+                  {.hosts = {"127.0.0.1"}, .threads = 1, .access_log = AccessLog::kOff}, router_,
                   registry_, clock_)
                   .value();
     server_->start();

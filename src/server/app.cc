@@ -7,9 +7,11 @@
 #include <atomic>
 #include <memory>
 #include <new>
+#include <string>
 #include <system_error>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "base/crash.h"
 #include "base/log.h"
@@ -17,6 +19,7 @@
 #include "server/guard.h"
 #include "server/options.h"
 #include "server/serving.h"
+#include "transport/message.h"
 
 namespace podsense::server {
 namespace {
@@ -127,19 +130,25 @@ void watch_for_second_signal(const sigset_t& set,
   log::warning("second_signal_not_watched", {{"reason", error.what()}});
 }
 
+/// As URLs have them; empty: there is no such port.
+std::string places(const std::vector<std::string>& hosts, std::uint16_t port) {
+  std::string all;
+  for (const std::string& host : port == 0 ? std::vector<std::string>() : hosts) {
+    all.append(all.empty() ? "" : ", ").append(transport::host_and_port(host, port));
+  }
+  return all;
+}
+
 void log_start(const Serving& serving, const Config& config) {
-  log::info("serving",
-            {{"version", build_info().version},
-             {"http", config.listen.host + ":" + std::to_string(serving.http_port())},
-             {"grpc", serving.grpc_port() == 0
-                          ? std::string()
-                          : config.listen.host + ":" + std::to_string(serving.grpc_port())},
-             {"admin", config.listen.admin_host + ":" + std::to_string(serving.admin_port())},
-             {"models", config.models.dir},
-             {"io_threads", serving.threads().io},
-             {"executors", serving.threads().executors},
-             {"descriptors", descriptor_limit()},
-             {"onnxruntime", serving.onnxruntime()}});
+  log::info("serving", {{"version", build_info().version},
+                        {"http", places(config.listen.host, serving.http_port())},
+                        {"grpc", places(config.listen.host, serving.grpc_port())},
+                        {"admin", places(config.listen.admin_host, serving.admin_port())},
+                        {"models", config.models.dir},
+                        {"io_threads", serving.threads().io},
+                        {"executors", serving.threads().executors},
+                        {"descriptors", descriptor_limit()},
+                        {"onnxruntime", serving.onnxruntime()}});
 }
 
 Result<int> run(const LoadedConfig& loaded) {

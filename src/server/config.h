@@ -23,19 +23,23 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "transport/trusted.h"
 
 namespace podsense::server {
 
 /// The defaults stand here and nowhere else. Ranges and meanings: settings.cc.
 struct Config {
   struct Listen {
-    std::string host = "0.0.0.0";
-    std::uint16_t http_port = 8080;  ///< 0: any free port
-    std::uint16_t grpc_port = 9000;  ///< 0: any free port
-    std::string admin_host = "0.0.0.0";
+    std::vector<std::string> host{"::"};  ///< :: is all of both families
+    std::uint16_t http_port = 8080;       ///< 0: any free port
+    std::uint16_t grpc_port = 9000;       ///< 0: any free port
+    std::vector<std::string> admin_host{"::"};
     std::uint16_t admin_port = 8000;       ///< 0: any free port
     std::vector<std::string> admin_names;  ///< further hosts by which the admin port is known
     std::string ports_file;                ///< empty: none is written
+    std::vector<std::string> trusted_proxies;
+    transport::ForwardedBy forwarded_by = transport::ForwardedBy::kAny;
+    bool proxy_protocol = false;
     friend bool operator==(const Listen&, const Listen&) = default;
   };
   struct Models {

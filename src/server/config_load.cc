@@ -145,11 +145,20 @@ std::vector<std::string> words_of(const Setting& setting, std::string_view text)
 Result<void> Config::validate() const {
   std::string faults;
   const auto any = [](const std::string& host) { return host == "0.0.0.0" || host == "::"; };
-  const bool same_host =
-      listen.host == listen.admin_host || any(listen.host) || any(listen.admin_host);
+  const bool same_host = std::ranges::any_of(listen.host, [&](const std::string& host) {
+    return any(host) || std::ranges::any_of(listen.admin_host, [&](const std::string& other) {
+             return any(other) || other == host;
+           });
+  });
   if (listen.http_port != 0 && listen.http_port == listen.admin_port && same_host) {
     faults = "listen.admin_port: " + std::to_string(listen.admin_port) +
              " is also listen.http_port; they must differ";
+  }
+  if (listen.proxy_protocol && listen.trusted_proxies.empty()) {
+    faults.append(faults.empty() ? "" : "\n")
+        .append(
+            "listen.proxy_protocol: needs listen.trusted_proxies, the networks of the proxies "
+            "that send its header");
   }
   if (shutdown.drain_delay > shutdown.drain_timeout) {
     faults.append(faults.empty() ? "" : "\n")

@@ -26,12 +26,25 @@ using config_testing::yaml_fault;
 using std::chrono::seconds;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::EndsWith;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using ::testing::StartsWith;
 
 // ---- sources and their order
+
+TEST(Config, ProxiesAreNetworks) {
+  const auto config = config_of({.flags = {"--trusted-proxies=10.0.0.0/8, fd00::1",
+                                           "--forwarded-by=x-forwarded-for", "--proxy-protocol"}});
+  EXPECT_THAT(config.listen.trusted_proxies, ElementsAre("10.0.0.0/8", "fd00::1"));
+  EXPECT_EQ(config.listen.forwarded_by, transport::ForwardedBy::kXForwardedFor);
+  EXPECT_TRUE(config.listen.proxy_protocol);
+  EXPECT_EQ(load({.flags = {"--trusted-proxies=proxy"}}).error().message,
+            "--trusted-proxies: must be a network such as 10.0.0.0/8 or fd00::/8, not 'proxy'");
+  EXPECT_THAT(load({.flags = {"--proxy-protocol"}}).error().message,
+              HasSubstr("needs listen.trusted_proxies"));
+}
 
 TEST(Config, DefaultsAreThoseOfTheStruct) {
   Config expected;
@@ -156,7 +169,10 @@ TEST(Config, EntriesWithoutEqualsAreSkipped) {
 
 TEST(ConfigFlags, TakeTheirValueEitherWay) {
   EXPECT_EQ(config_of({.flags = {"--http-port", "81", "--host=::1"}}).listen.http_port, 81);
-  EXPECT_EQ(config_of({.flags = {"--http-port", "81", "--host=::1"}}).listen.host, "::1");
+  EXPECT_THAT(config_of({.flags = {"--http-port", "81", "--host=::1"}}).listen.host,
+              ElementsAre("::1"));
+  EXPECT_THAT(config_of({.flags = {"--host=::, 0.0.0.0"}}).listen.host,
+              ElementsAre("::", "0.0.0.0"));
 }
 
 TEST(ConfigFlags, LastOfARepeatedFlagCounts) {

@@ -1,5 +1,6 @@
 #include "server/guard.h"
 
+#include <algorithm>
 #include <ctime>
 
 #include "base/log.h"
@@ -7,8 +8,18 @@
 namespace podsense::server {
 namespace {
 
-bool is_loopback(const std::string& host) {
-  return host.starts_with("127.") || host == "::1" || host == "localhost";
+bool are_loopback(const std::vector<std::string>& hosts) {
+  return std::ranges::all_of(hosts, [](const std::string& host) {
+    return host.starts_with("127.") || host == "::1" || host == "localhost";
+  });
+}
+
+std::string joined(const std::vector<std::string>& hosts) {
+  std::string all;
+  for (const std::string& host : hosts) {
+    all.append(all.empty() ? "" : ", ").append(host);
+  }
+  return all;
 }
 
 std::string date_of(std::int64_t unix_seconds) {
@@ -59,16 +70,16 @@ Result<std::unique_ptr<access::Certificates>> make_certificates(const Config& co
 
 void warn_of_open_doors(const Config& config, const access::Guard& guard) {
   if (guard.open(access::Area::kInference) && config.tls.client_ca.empty() &&
-      !is_loopback(config.listen.host)) {
+      !are_loopback(config.listen.host)) {
     log::warning("open_to_all",
-                 {{"address", config.listen.host},
+                 {{"address", joined(config.listen.host)},
                   {"message",
                    "everybody who reaches this port may infer; set auth.api_keys, auth.jwks or "
                    "tls.client_ca, or listen.host 127.0.0.1"}});
   }
   if (config.models.reload_api && guard.open(access::Area::kControl) &&
-      !is_loopback(config.listen.admin_host)) {
-    log::warning("open_to_all", {{"address", config.listen.admin_host},
+      !are_loopback(config.listen.admin_host)) {
+    log::warning("open_to_all", {{"address", joined(config.listen.admin_host)},
                                  {"message",
                                   "everybody who reaches the admin port may reload models; set "
                                   "auth.control_tokens, or turn models.reload_api off"}});

@@ -120,13 +120,16 @@ transport::ServerOptions http_options(const Config& config, unsigned threads,
                                       const Descriptors& descriptors) {
   const Config::Limits& limits = config.limits;
   return {.name = "http",
-          .host = config.listen.host,
+          .hosts = config.listen.host,
           .port = config.listen.http_port,
           .threads = threads,
           .max_header_bytes = static_cast<std::uint32_t>(limits.max_header_bytes),
           .max_inflated_bytes = limits.max_inflated_bytes,
           .max_connections = limits.max_connections,
           .max_connections_per_address = limits.max_connections_per_address,
+          .trusted_proxies = config.listen.trusted_proxies,
+          .forwarded_by = config.listen.forwarded_by,
+          .proxy_protocol = config.listen.proxy_protocol,
           .kept_connections = descriptors.kept,
           .most_descriptor = descriptors.http,
           .request_timeout = limits.request_timeout,
@@ -150,10 +153,12 @@ transport::ServerOptions http_options(const Config& config, unsigned threads,
 transport::ServerOptions admin_options(const Config& config, const Descriptors& descriptors) {
   transport::ServerOptions options = http_options(config, 1, descriptors);
   options.name = "admin";
-  options.host = config.listen.admin_host;
+  options.hosts = config.listen.admin_host;
   options.port = config.listen.admin_port;
   options.cors_origins.clear();
   options.own_names = config.listen.admin_names;
+  options.trusted_proxies.clear();  // nobody asks it for others
+  options.proxy_protocol = false;
   options.max_connections = 1024;
   options.most_descriptor = descriptors.admin;
   // Monitors and tools are quick; who is not must not hold a place.

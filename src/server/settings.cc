@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "inference/tasks/registry.h"
+#include "server/setting_rows.h"
 
 namespace podsense::server {
 
@@ -31,27 +32,8 @@ constexpr std::array<Section, 15> kSections{{{"listen", "Listening"},
                                              {"simulated", "Simulated model"},
                                              {"onnxruntime", "ONNX Runtime"}}};
 
-constexpr IntegerRange kAnyPort{.min = 0, .max = 65'535};
 constexpr SizeRange kBody{.min = 1ULL << 10U, .max = 1ULL << 30U};
 constexpr DurationRange kTimeout{.min = milliseconds(1), .max = hours(1)};
-
-std::string environment_name(std::string_view flag) {
-  std::string name = "PODSENSE_";
-  for (const char c : flag) {
-    name.push_back(c == '-' ? '_' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c));
-  }
-  return name;
-}
-
-Setting row(std::string_view key, std::string_view flag, Accessor value, std::string_view meaning,
-            std::string_view alias = {}) {
-  return {.key = key,
-          .flag = flag,
-          .environment = environment_name(flag),
-          .alias = alias,
-          .meaning = meaning,
-          .value = std::move(value)};
-}
 
 }  // namespace
 
@@ -66,29 +48,6 @@ std::vector<std::string_view> Setting::aliases() const {
 }
 
 namespace {
-
-std::vector<Setting> listen_settings() {
-  using L = Config::Listen;
-  constexpr auto kIn = &Config::listen;
-  return {
-      row("listen.host", "host", text(kIn, &L::host, "ADDRESS", listen_address),
-          "Address that HTTP and gRPC listen on."),
-      row("listen.http_port", "http-port", integer(kIn, &L::http_port, kAnyPort),
-          "Port of HTTP. 0 picks a free one.", "PORT AIP_HTTP_PORT"),
-      row("listen.grpc_port", "grpc-port", integer(kIn, &L::grpc_port, kAnyPort),
-          "Port of gRPC. 0 picks a free one."),
-      row("listen.admin_host", "admin-host", text(kIn, &L::admin_host, "ADDRESS", listen_address),
-          "Address that metrics, health and the admin API listen on."),
-      row("listen.admin_port", "admin-port", integer(kIn, &L::admin_port, kAnyPort),
-          "Port of metrics, health and the admin API. 0 picks a free one."),
-      row("listen.admin_names", "admin-names", text_list(kIn, &L::admin_names, "HOSTS"),
-          "Further host names by which the admin port may be asked to change something, besides IP "
-          "addresses, localhost and names of Services: a web page must not reach it by a name of "
-          "its own."),
-      row("listen.ports_file", "ports-file", text(kIn, &L::ports_file, "FILE"),
-          "Write the ports in use to this file as JSON. Empty: no file."),
-  };
-}
 
 std::optional<std::string> default_task(std::string_view text);
 std::optional<std::string> operator_file(std::string_view text);
@@ -182,7 +141,8 @@ std::vector<Setting> size_limit_settings() {
           "Most open client connections."),
       row("limits.max_connections_per_address", "max-connections-per-address",
           integer(kIn, &L::max_connections_per_address, {.min = 0, .max = 1'000'000}),
-          "Most open connections from one client address. 0: no limit."),
+          "Most open connections from one client address; of a client behind trusted proxies, "
+          "requests at a time. 0: no limit."),
       row("limits.max_queue_length", "max-queue-length",
           integer(kIn, &L::max_queue_length, {.min = 1, .max = 1'000'000}),
           "Most requests that wait for one model, whatever their deadlines. Beyond: 503."),
@@ -467,7 +427,8 @@ std::vector<Setting> shutdown_settings() {
   return {
       row("shutdown.drain_delay", "drain-delay",
           duration(kIn, &S::drain_delay, {.max = minutes(10)}),
-          "After SIGTERM, go on accepting this long, while load balancers take the pod out: at least "
+          "After SIGTERM, go on accepting this long, while load balancers take the pod out: at "
+          "least "
           "the time in which they notice a failed health check."),
       row("shutdown.drain_timeout", "drain-timeout",
           duration(kIn, &S::drain_timeout, {.max = hours(1)}),

@@ -295,7 +295,7 @@ TEST(PrintConfig, SaysWhereEachValueCameFrom) {
   ASSERT_TRUE(loaded);
   EXPECT_THAT(
       print_config(*loaded),
-      AllOf(HasSubstr("listen:\n  host: \"0.0.0.0\"                           # default\n"
+      AllOf(HasSubstr("listen:\n  host: \"::\"                                # default\n"
                       "  http_port: 81                             # file c.yaml:2\n"),
             HasSubstr("  request_timeout: 90s                      # env REQUEST_TIMEOUT\n"),
             HasSubstr("  enabled: false                            # flag --fetch\n"),

@@ -1,14 +1,19 @@
 #include "transport/connection.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <cerrno>
 #include <utility>
 
 #include "base/log.h"
 #include "protocol/identity.h"
 #include "transport/http1.h"
 #include "transport/http2.h"
+#include "transport/listeners.h"
+#include "transport/proxy_protocol.h"
 
 namespace podsense::transport {
 namespace {
@@ -40,10 +45,20 @@ Connection::Connection(ByteStream stream, Peer peer, std::shared_ptr<ServerState
 
 Connection::~Connection() {
   protocol_.reset();
+  if (placed_) {
+    server_->places.leave_client(peer_.address);
+  }
   server_->registry.connection_closed();
 }
 
 asio::awaitable<void> Connection::run() {
+  if (peer_.trusted && server_->options.proxy_protocol) {
+    const bool known = co_await read_proxy_header();
+    if (!known) {
+      co_await linger(true);
+      co_return;
+    }
+  }
   if (stream_.secure()) {
     const bool shaken = co_await handshake();
     if (!shaken) {
@@ -110,6 +125,53 @@ Duration Connection::header_limit() const {
   return turned_away_ ? std::min(limit, kKeptLimit) : limit;
 }
 
+/// Before any handshake, whose bytes are left to it, and held to the time of a request's headers.
+asio::awaitable<bool> Connection::read_proxy_header() {
+  const Duration limit = header_limit();
+  enter(Phase::kHandshake, server_->stopping ? std::min(limit, kHandshakeGrace) : limit);
+  ProxyHeader header;
+  const int socket = stream_.socket().native_handle();
+  auto& space = worker_.space;
+  while (header.state() == ProxyHeader::State::kMore) {
+    const auto [error] = co_await stream_.socket().async_wait(Tcp::socket::wait_read, kToken);
+    const auto seen =
+        error ? 0 : ::recv(socket, space.data(), space.size(), MSG_PEEK | MSG_DONTWAIT);
+    if (error || seen == 0 || (seen < 0 && errno != EAGAIN)) {
+      co_return false;
+    }
+    const std::size_t bytes = seen < 0 ? 0 : static_cast<std::size_t>(seen);
+    const std::size_t taken = header.take({space.data(), bytes});
+    static_cast<void>(::recv(socket, space.data(), taken, MSG_DONTWAIT));
+  }
+  phase_ = Phase::kServing;
+  if (header.state() == ProxyHeader::State::kWrong) {
+    answer_plainly(
+        "this port expects a header of the PROXY protocol from the proxies that "
+        "listen.trusted_proxies names (listen.proxy_protocol)");
+    co_return false;
+  }
+  if (header.source()) {
+    take_client(*header.source());
+  }
+  co_return true;
+}
+
+void Connection::take_client(const Tcp::endpoint& client) {
+  const asio::ip::address address = plain_address(client.address());
+  peer_ = {.address = address.to_string(),
+           .port = client.port(),
+           .trusted = server_->trusted.contains(address)};
+  const std::size_t most = server_->options.max_connections_per_address;
+  if (most == 0 || peer_.trusted || turned_away_) {
+    return;
+  }
+  placed_ = server_->places.enter_client(peer_.address);
+  if (!placed_) {
+    server_->registry.connection_refused("per_address");
+    turned_away_ = too_many_of_address(most);
+  }
+}
+
 /// Before any request, and held to the time of one's headers.
 asio::awaitable<bool> Connection::handshake() {
   const Duration limit = header_limit();
@@ -125,15 +187,15 @@ asio::awaitable<bool> Connection::handshake() {
                                       {"reason", result.reason},
                                       {"detail", result.detail}});
   if (result.reason == "plain_http") {
-    answer_plain_http();
+    answer_plainly("this port speaks TLS: ask it with https://");
   }
   co_return false;
 }
 
-void Connection::answer_plain_http() {
-  const Response answer = error_response({.code = ErrorCode::kInvalidArgument,
-                                          .message = "this port speaks TLS: ask it with https://"},
-                                         protocol::new_request_id());
+void Connection::answer_plainly(std::string_view message) {
+  const Response answer =
+      error_response({.code = ErrorCode::kInvalidArgument, .message = std::string(message)},
+                     protocol::new_request_id());
   std::string text = http1_error_text(answer);
   boost::system::error_code ignored;
   stream_.socket().write_some(asio::buffer(text), ignored);

@@ -55,6 +55,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
  public:
   /// `memory`: in which the connection itself is counted. `turned_away`: there is only a place for
   /// probes; the answer to its first request, if that is no probe; it then ends.
+  /// `peer`: a trusted one begins with a header of the PROXY protocol where the server wants that.
   Connection(ByteStream stream, Peer peer, std::shared_ptr<ServerState> server, WorkerState& worker,
              MemoryBudget::Share memory, std::optional<Error> turned_away);
   ~Connection();
@@ -94,17 +95,20 @@ class Connection : public std::enable_shared_from_this<Connection> {
  private:
   enum class Phase : std::uint8_t { kHandshake, kServing, kLingering };
 
+  asio::awaitable<bool> read_proxy_header();
+  void take_client(const Tcp::endpoint& client);
   asio::awaitable<bool> handshake();
-  void answer_plain_http();
+  void answer_plainly(std::string_view message);
   asio::awaitable<void> linger(bool unread);
   void enter(Phase phase, Duration limit);
 
   ByteStream stream_;
-  const Peer peer_;
+  Peer peer_;            ///< changes no more once requests come
+  bool placed_ = false;  ///< counted as one of the client's that a PROXY header has named
   const std::shared_ptr<ServerState> server_;
   WorkerState& worker_;
   MemoryBudget::Share memory_;
-  const std::optional<Error> turned_away_;
+  std::optional<Error> turned_away_;
   boost::beast::flat_buffer buffer_;  ///< read, and not yet used
   std::unique_ptr<Protocol> protocol_;
   Phase phase_ = Phase::kServing;

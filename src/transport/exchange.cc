@@ -29,8 +29,15 @@ void empty(std::string& text) {
 
 }  // namespace
 
+Error too_many_of_address(std::size_t most) {
+  return {.code = ErrorCode::kOverloaded,
+          .message = "this address has " + std::to_string(most) +
+                     " connections open, and no more are accepted"};
+}
+
 void Exchange::reset() {
   request_.context = {};
+  client_.clear();
   request_.path = {};
   request_.query = {};
   request_.path_values = {};
@@ -56,8 +63,32 @@ void Exchange::begin() {
 }
 
 void Exchange::end() {
+  if (std::exchange(placed_, false)) {
+    server_.places.leave_client(client_);
+  }
   if (std::exchange(counted_, false)) {
     server_.in_flight.fetch_sub(1, std::memory_order_relaxed);
+  }
+}
+
+/// Logs, limits and rates go by the client's address, not by the proxy's.
+void Exchange::find_client() {
+  const auto client =
+      forwarded_client(request_.headers, server_.trusted, server_.options.forwarded_by);
+  if (!client) {
+    return;
+  }
+  client_ = client->to_string();
+  request_.peer = client_;
+  request_.peer_port = 0;
+  const std::size_t most = server_.options.max_connections_per_address;
+  if (most == 0) {
+    return;
+  }
+  placed_ = server_.places.enter_client(client_);
+  if (!placed_) {
+    server_.registry.connection_refused("per_address");
+    refuse(too_many_of_address(most));
   }
 }
 
@@ -72,6 +103,9 @@ void Exchange::name_nameless() {
 }
 
 void Exchange::examine() {
+  if (peer_.trusted) {
+    find_client();
+  }
   if (request_.method == Method::kConnect) {
     refuse(
         {.code = ErrorCode::kUnimplemented, .message = "CONNECT is not offered: this is no proxy"});
@@ -149,7 +183,7 @@ void Exchange::check_access() {
   auto name = guard->admit(area,
                            {.authorization = request_.header("authorization"),
                             .api_key = request_.header("x-api-key"),
-                            .address = peer_.address},
+                            .address = request_.peer},
                            server_.clock.now());
   if (!name) {
     return refuse(std::move(name.error()));
@@ -352,7 +386,8 @@ void Exchange::log_access(const Response& response, std::size_t bytes_out) {
       level, "request",
       {{"request_id", request_.id},
        {"server", server_.options.name},
-       {"peer", peer_.address},
+       {"peer", request_.peer},
+       {"proxy", client_.empty() ? std::string_view() : std::string_view(peer_.address)},
        {"client", request_.context.client},
        {"method", request_.method_name},
        {"path", request_.path},

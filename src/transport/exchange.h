@@ -16,8 +16,10 @@
 #include <vector>
 
 #include "inference/turn.h"
+#include "transport/forwarded.h"
 #include "transport/gzip.h"
 #include "transport/message.h"
+#include "transport/places.h"
 #include "transport/router.h"
 #include "transport/server.h"
 
@@ -38,12 +40,18 @@ struct ServerState {
         router(its_router),
         registry(its_registry),
         clock(its_clock),
+        places({.most = options.max_connections,
+                .per_address = options.max_connections_per_address,
+                .kept = options.kept_connections,
+                .most_descriptor = options.most_descriptor}),
         keep_alive(keep_alive_line(options.idle_timeout)) {}
 
   const ServerOptions options;
   const Router& router;
   metrics::Registry& registry;
   const Clock& clock;
+  Places places;
+  Networks trusted;  ///< as the options have them; changes no more once connections come
   /// How long a connection waits for its next request: pools that know let go of it in time.
   const std::string keep_alive;
   std::atomic<bool> closing{false};   ///< answers carry Connection: close
@@ -69,11 +77,15 @@ struct WorkerState {
   std::vector<std::move_only_function<void()>> resumed_by_turn;
 };
 
-/// Who has connected.
+/// Who has connected, or for whom a proxy says to have.
 struct Peer {
   std::string address;  ///< without its port
   std::uint16_t port = 0;
+  bool trusted = false;  ///< a proxy whose requests may be those of others
 };
+
+/// What a client gets that has as many connections, or requests at a time, as its address may.
+Error too_many_of_address(std::size_t most);
 
 /// The rest of a refused request is read, so that its connection can be kept, up to this size.
 inline constexpr std::uint64_t kMostDiscarded = 64U << 10U;
@@ -140,6 +152,7 @@ class Exchange {
   void record(const Response& response, std::size_t bytes_out, TimePoint began);
 
  private:
+  void find_client();
   void begin_trace();
   void check_access();
   void check_coding();
@@ -152,6 +165,8 @@ class Exchange {
   ServerState& server_;
   WorkerState& worker_;
   const Peer& peer_;
+  std::string client_;      ///< the address that a trusted proxy has named; empty: none
+  bool placed_ = false;     ///< counted as one of its client's
   Request request_;
   const Route* route_ = nullptr;
   const Handler* handler_ = nullptr;

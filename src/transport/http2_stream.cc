@@ -111,6 +111,10 @@ void Http2Stream::head_complete(bool ended) {
       return answer(exchange_.ready_answer());
     }
     exchange_.examine();
+    if (const auto& refused = exchange_.refusal();
+        refused && refused->code == ErrorCode::kOverloaded) {
+      return answer(exchange_.ready_answer());  // the address has too many
+    }
     service_ = (*open)(self());
     if (ended && service_) {
       service_->on_end();

@@ -45,6 +45,13 @@ bool is_oip_path(std::string_view path) {
   return path == "/v2" || path.starts_with("/v2/");
 }
 
+std::string host_and_port(std::string_view address, std::uint16_t port) {
+  const bool ipv6 = address.contains(':');
+  std::string text(ipv6 ? "[" : "");
+  text.append(address).append(ipv6 ? "]:" : ":").append(std::to_string(port));
+  return text;
+}
+
 Response json_response(std::string body, int status) {
   return {.status = status, .body = std::move(body)};
 }

@@ -67,6 +67,8 @@ Response error_response(const Error& error, std::string_view request_id);
 Response oip_error_response(const Error& error);
 /// Below /v2 errors have the shape of that protocol.
 bool is_oip_path(std::string_view path);
+/// `192.0.2.1:80`, `[2001:db8::1]:80`: RFC 3986 3.2.2.
+std::string host_and_port(std::string_view address, std::uint16_t port);
 Response json_response(std::string body, int status = 200);
 std::string_view reason_phrase(int status);
 

@@ -2,6 +2,8 @@
 
 /// Who may connect: how many connections there may be, overall, from one address, and by the
 /// descriptors that are left. Some places are kept for probes when all others are taken.
+/// A client behind a trusted proxy counts with its connections to that where they are its own
+/// (PROXY protocol), and with its requests where the proxy's connections carry many clients'.
 /// Private to this module.
 
 #include <cstddef>
@@ -28,6 +30,7 @@ struct Place {
   };
   Kind kind = Kind::kOrdinary;
   std::string_view reason;  ///< why not an ordinary one, for the metric
+  bool counted = false;     ///< of its address
 };
 
 /// @threads thread-safe
@@ -36,8 +39,9 @@ class Places {
   explicit Places(PlaceLimits limits) : limits_(limits) {}
 
   /// What is taken goes back by `leave`, unless it is none.
-  /// `has_memory`: there is some for another connection.
-  Place enter(const std::string& address, int descriptor, bool has_memory = true) {
+  /// `has_memory`: there is some for another connection. `proxy`: its address is not limited.
+  Place enter(const std::string& address, int descriptor, bool has_memory = true,
+              bool proxy = false) {
     const MutexLock lock(mutex_);
     std::string_view reason;
     if (!has_memory) {
@@ -46,17 +50,12 @@ class Places {
       reason = "limit";
     } else if (limits_.most_descriptor > 0 && descriptor > limits_.most_descriptor) {
       reason = "descriptors";
-    } else if (limits_.per_address > 0) {
-      std::size_t& count = by_address_[address];
-      if (count >= limits_.per_address) {
-        reason = "per_address";
-      } else {
-        ++count;
-      }
+    } else if (!proxy && limits_.per_address > 0 && !count(address)) {
+      reason = "per_address";
     }
     if (reason.empty()) {
       ++ordinary_;
-      return {};
+      return {.counted = !proxy && limits_.per_address > 0};
     }
     if (kept_ >= limits_.kept) {
       return {.kind = Place::Kind::kNone, .reason = reason};
@@ -79,16 +78,39 @@ class Places {
       return;
     }
     --ordinary_;
-    if (const auto found = by_address_.find(address); found != by_address_.end()) {
-      if (--found->second == 0) {
-        by_address_.erase(found);
-      }
+    if (place.counted) {
+      discount(address);
     }
+  }
+
+  /// One more of a client that a trusted proxy has named; false: it has as many as it may.
+  bool enter_client(const std::string& address) {
+    const MutexLock lock(mutex_);
+    return count(address);
+  }
+  void leave_client(const std::string& address) {
+    const MutexLock lock(mutex_);
+    discount(address);
   }
 
   [[nodiscard]] const PlaceLimits& limits() const { return limits_; }
 
  private:
+  bool count(const std::string& address) REQUIRES(mutex_) {
+    std::size_t& count = by_address_[address];
+    if (count >= limits_.per_address) {
+      return false;
+    }
+    ++count;
+    return true;
+  }
+  void discount(const std::string& address) REQUIRES(mutex_) {
+    const auto found = by_address_.find(address);
+    if (found != by_address_.end() && --found->second == 0) {
+      by_address_.erase(found);
+    }
+  }
+
   const PlaceLimits limits_;
   Mutex mutex_;
   std::size_t ordinary_ GUARDED_BY(mutex_) = 0;

@@ -25,6 +25,19 @@ TEST(Places, AreKeptForProbesWhenAllOthersAreTaken) {
   EXPECT_EQ(places.enter("c", 7).kind, Kind::kOrdinary);
 }
 
+TEST(Places, OfAProxyAreNotLimitedAndThoseOfItsClientsAre) {
+  Places places({.per_address = 1, .kept = 0});
+  const Place one = places.enter("proxy", 3, true, true);
+  EXPECT_EQ(places.enter("proxy", 4, true, true).kind, Kind::kOrdinary);
+  EXPECT_TRUE(places.enter_client("a"));
+  EXPECT_FALSE(places.enter_client("a"));
+  EXPECT_TRUE(places.enter_client("b"));
+  EXPECT_EQ(places.enter("a", 5).kind, Kind::kNone) << "by itself, too";
+  places.leave_client("a");
+  EXPECT_TRUE(places.enter_client("a"));
+  places.leave(one, "proxy");
+}
+
 TEST(Places, OfOneAddressAreLimited) {
   Places places({.per_address = 1, .kept = 9});
   const Place first = places.enter("a", 3);

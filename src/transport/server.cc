@@ -24,7 +24,7 @@
 #include "base/mutex.h"
 #include "protocol/identity.h"
 #include "transport/http1.h"
-#include "transport/places.h"
+#include "transport/listeners.h"
 #include "transport/worker.h"
 
 namespace podsense::transport {
@@ -98,12 +98,7 @@ class ServerImpl final : public Server {
       : state_(std::make_shared<ServerState>(std::move(options), router, registry, clock)),
         options_(state_->options),
         workers_(workers ? std::move(workers) : std::make_shared<Workers>(clock, options_)),
-        sessions_(options_.certificates),
-        places_({.most = options_.max_connections,
-                 .per_address = options_.max_connections_per_address,
-                 .kept = options_.kept_connections,
-                 .most_descriptor = options_.most_descriptor}) {
-    acceptor_.emplace(workers_->first().context());
+        sessions_(options_.certificates) {
     reserve_ = open_reserve();
   }
   ~ServerImpl() override {
@@ -116,38 +111,33 @@ class ServerImpl final : public Server {
   ServerImpl& operator=(const ServerImpl&) = delete;
 
   Result<void> listen() {
-    boost::system::error_code error;
-    const auto address = asio::ip::make_address(options_.host, error);
-    if (error) {
-      return fail(ErrorCode::kUnavailable, "'" + options_.host + "' is no IP address to listen on");
+    auto trusted = Networks::parse(options_.trusted_proxies);
+    if (!trusted) {
+      return fail(std::move(trusted.error()));
     }
-    const Tcp::endpoint endpoint(address, options_.port);
-    acceptor_->open(endpoint.protocol(), error);
-    if (!error) {
-      acceptor_->set_option(Tcp::acceptor::reuse_address(true), error);
-      acceptor_->bind(endpoint, error);
+    state_->trusted = std::move(*trusted);
+    auto opened = open_listeners(workers_->first().context(), options_.hosts, options_.port);
+    if (!opened) {
+      return fail(std::move(opened.error()));
     }
-    if (!error) {
-      acceptor_->listen(4096, error);
-    }
-    if (error) {
-      return fail(ErrorCode::kUnavailable, "cannot listen on " + options_.host + ":" +
-                                               std::to_string(options_.port) + ": " +
-                                               error.message());
-    }
-    port_ = acceptor_->local_endpoint(error).port();
+    acceptors_ = std::move(*opened);
+    accepting_ = acceptors_.size();
+    port_ = acceptors_.front().local_endpoint().port();
     return {};
   }
 
   void start() override {
-    asio::co_spawn(
-        workers_->first().context(), accept_all(), [this](const std::exception_ptr& thrown) {
-          accepting_ = false;  // not before: one that was accepted may be on its way to `admit`
-          tell_idle();
-          if (thrown) {
-            log::error("accepting_ended_by_exception", {{"server", options_.name}});
-          }
-        });
+    for (std::size_t listener = 0; listener < acceptors_.size(); ++listener) {
+      asio::co_spawn(
+          workers_->first().context(), accept_all(listener),
+          [this](const std::exception_ptr& thrown) {
+            --accepting_;  // not before: one that was accepted may be on its way to `admit`
+            tell_idle();
+            if (thrown) {
+              log::error("accepting_ended_by_exception", {{"server", options_.name}});
+            }
+          });
+    }
     workers_->start();
   }
   [[nodiscard]] std::uint16_t port() const override { return port_; }
@@ -157,8 +147,8 @@ class ServerImpl final : public Server {
   void stop_accepting() override {
     state_->closing = true;
     state_->stopping = true;
-    asio::co_spawn(workers_->first().context(), close_listener(), [](const std::exception_ptr&) {
-      // `accept_all` ends when the listener does, and `wait_idle` waits for that.
+    asio::co_spawn(workers_->first().context(), close_listeners(), [](const std::exception_ptr&) {
+      // `accept_all` ends when its listener does, and `wait_idle` waits for that.
     });
     for (auto& worker : workers_->all()) {
       asio::post(worker->context(),
@@ -170,7 +160,7 @@ class ServerImpl final : public Server {
     const Deadline deadline = Deadline::after(state_->clock.now(), timeout);
     const MutexLock lock(idle_mutex_);
     // Connections, not requests: one may have come whose first byte is not read yet.
-    while ((accepting_ || open_ > 0) && !deadline.passed(state_->clock.now())) {
+    while ((accepting_ > 0 || open_ > 0) && !deadline.passed(state_->clock.now())) {
       idle_.wait_for(idle_mutex_, deadline.left(state_->clock.now()));
     }
     return state_->in_flight == 0;
@@ -178,43 +168,54 @@ class ServerImpl final : public Server {
   [[nodiscard]] std::size_t in_flight() const override { return state_->in_flight; }
 
  private:
-  asio::awaitable<void> accept_all() {
-    for (std::size_t next = 0;; ++next) {
-      Worker& worker = *workers_->all()[next % workers_->all().size()];
-      auto [error, socket] = co_await acceptor_->async_accept(worker.context(), kToken);
-      if (error && !acceptor_->is_open()) {
+  asio::awaitable<void> accept_all(std::size_t listener) {
+    Acceptor& acceptor = acceptors_[listener];
+    for (;;) {
+      Worker& worker = next_worker();
+      auto [error, socket] = co_await acceptor.async_accept(worker.context(), kToken);
+      if (error && !acceptor.is_open()) {
         co_return;
       }
       if (error) {
-        refuse_accept(error);
+        refuse_accept(acceptor, error);
         asio::steady_timer pause(workers_->first().context(), kAcceptPause);
         co_await pause.async_wait(kToken);
         continue;
       }
       admit(worker, std::move(socket));
-      if (!acceptor_->is_open()) {
+      if (!acceptor.is_open()) {
         co_return;
       }
     }
   }
 
-  /// A connection that the kernel has made and nobody has accepted is reset when the listener
-  /// closes: so no new one is begun, those on their way get a moment, and all are accepted.
-  asio::awaitable<void> close_listener() {
-    refuse_handshakes(acceptor_->native_handle());
-    asio::steady_timer moment(workers_->first().context(), kHandshake);
-    co_await moment.async_wait(kToken);
-    accept_rest();
-    boost::system::error_code ignored;
-    acceptor_->close(ignored);
+  /// @threads the first worker's
+  Worker& next_worker() {
+    const auto& all = workers_->all();
+    return *all[next_worker_++ % all.size()];
   }
 
-  void accept_rest() {
+  /// A connection that the kernel has made and nobody has accepted is reset when the listener
+  /// closes: so no new one is begun, those on their way get a moment, and all are accepted.
+  asio::awaitable<void> close_listeners() {
+    for (Acceptor& acceptor : acceptors_) {
+      refuse_handshakes(acceptor.native_handle());
+    }
+    asio::steady_timer moment(workers_->first().context(), kHandshake);
+    co_await moment.async_wait(kToken);
+    for (Acceptor& acceptor : acceptors_) {
+      accept_rest(acceptor);
+      boost::system::error_code ignored;
+      acceptor.close(ignored);
+    }
+  }
+
+  void accept_rest(Acceptor& acceptor) {
     boost::system::error_code error;
-    acceptor_->non_blocking(true, error);
-    for (std::size_t next = 0; !error; ++next) {
-      Worker& worker = *workers_->all()[next % workers_->all().size()];
-      Tcp::socket socket = acceptor_->accept(worker.context(), error);
+    acceptor.non_blocking(true, error);
+    while (!error) {
+      Worker& worker = next_worker();
+      Tcp::socket socket = acceptor.accept(worker.context(), error);
       if (!error) {
         admit(worker, std::move(socket));
       }
@@ -228,14 +229,14 @@ class ServerImpl final : public Server {
 
   /// Out of descriptors the listener would spin on the same connection: the spare one is spent to
   /// take it and to answer, so that the client learns at once.
-  void refuse_accept(const boost::system::error_code& error) {
+  void refuse_accept(Acceptor& acceptor, const boost::system::error_code& error) {
     state_->registry.connection_refused("descriptors");
     log::error("accept_failed", {{"server", options_.name}, {"reason", error.message()}});
     const bool exhausted = error == asio::error::no_descriptors ||
                            error == boost::system::errc::too_many_files_open_in_system;
     if (exhausted && reserve_ >= 0) {
       ::close(reserve_);
-      const int refused = ::accept4(acceptor_->native_handle(), nullptr, nullptr, SOCK_CLOEXEC);
+      const int refused = ::accept4(acceptor.native_handle(), nullptr, nullptr, SOCK_CLOEXEC);
       if (refused >= 0) {
         answer_busy(refused);
         ::close(refused);
@@ -270,10 +271,7 @@ class ServerImpl final : public Server {
 
   [[nodiscard]] Error no_place(std::string_view reason) const {
     if (reason == "per_address") {
-      return {.code = ErrorCode::kOverloaded,
-              .message = "this address has " +
-                         std::to_string(options_.max_connections_per_address) +
-                         " connections open, and no more are accepted"};
+      return too_many_of_address(options_.max_connections_per_address);
     }
     if (reason == "memory") {
       return {.code = ErrorCode::kOverloaded,
@@ -287,21 +285,24 @@ class ServerImpl final : public Server {
   void admit(Worker& worker, Tcp::socket socket) {
     boost::system::error_code error;
     const Tcp::endpoint remote = socket.remote_endpoint(error);
-    const std::string peer = remote.address().to_string();
     if (error) {
       return;  // already gone
     }
+    const asio::ip::address address = plain_address(remote.address());
+    const bool trusted = !state_->trusted.empty() && state_->trusted.contains(address);
+    const std::string peer = address.to_string();
     if (reserve_ < 0) {
       reserve_ = open_reserve();
     }
+    Places& places = state_->places;
     auto memory = MemoryBudget::share(options_.memory, MemoryUse::kConnections);
     const bool has_memory = memory.grow_to(sessions_.on() ? kTlsBytes : kPlainBytes).has_value();
-    Place place = places_.enter(peer, socket.native_handle(), has_memory);
+    Place place = places.enter(peer, socket.native_handle(), has_memory, trusted);
     if (place.kind != Place::Kind::kOrdinary) {
       state_->registry.connection_refused(place.reason);
     }
     if (place.kind == Place::Kind::kNone && workers_->first().end_oldest_kept(*state_)) {
-      place = places_.enter_kept(place.reason);  // a probe asks at once: who has not is no probe
+      place = places.enter_kept(place.reason);  // a probe asks at once: who has not is no probe
     }
     if (place.kind == Place::Kind::kNone) {
       return answer_busy(socket.native_handle());
@@ -315,19 +316,19 @@ class ServerImpl final : public Server {
     }
     TlsSession tls = sessions_.make(socket.native_handle());
     if (sessions_.on() && !tls) {
-      places_.leave(place, peer);
+      places.leave(place, peer);
       return state_->registry.connection_refused("memory");
     }
     ++open_;
     socket.set_option(Tcp::no_delay(true), error);
     socket.non_blocking(true, error);
     auto connection = std::make_shared<Connection>(
-        ByteStream(std::move(socket), std::move(tls)), Peer{.address = peer, .port = remote.port()},
-        state_, home.state(), std::move(memory),
-        kept ? std::optional(no_place(place.reason)) : std::nullopt);
+        ByteStream(std::move(socket), std::move(tls)),
+        Peer{.address = peer, .port = remote.port(), .trusted = trusted}, state_, home.state(),
+        std::move(memory), kept ? std::optional(no_place(place.reason)) : std::nullopt);
     asio::co_spawn(home.context(), home.serve(std::move(connection)),
                    [this, peer, place](const std::exception_ptr& thrown) {
-                     places_.leave(place, peer);
+                     state_->places.leave(place, peer);
                      if (--open_ == 0 && state_->stopping) {
                        tell_idle();
                      }
@@ -342,13 +343,13 @@ class ServerImpl final : public Server {
   const std::shared_ptr<ServerState> state_;
   const ServerOptions& options_;
   const std::shared_ptr<Workers> workers_;
-  TlsSessions sessions_;                   // used by the first worker
-  std::optional<Tcp::acceptor> acceptor_;  // on the first worker
+  TlsSessions sessions_;             // used by the first worker
+  std::vector<Acceptor> acceptors_;  // on the first worker
+  std::size_t next_worker_ = 0;      // as the one above
   std::uint16_t port_ = 0;
   int reserve_ = -1;
   std::atomic<std::size_t> open_{0};
-  std::atomic<bool> accepting_{true};
-  Places places_;
+  std::atomic<std::size_t> accepting_{0};  // listeners
   Mutex idle_mutex_;
   CondVar idle_;
 };

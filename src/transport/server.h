@@ -24,6 +24,7 @@
 #include "metrics/metrics.h"
 #include "trace/trace.h"
 #include "transport/router.h"
+#include "transport/trusted.h"
 
 namespace podsense::transport {
 
@@ -39,15 +40,18 @@ struct Http2Options {
 };
 
 struct ServerOptions {
-  std::string name = "http";  ///< in log lines
-  std::string host = "0.0.0.0";
-  std::uint16_t port = 0;  ///< 0: any free one
+  std::string name = "http";             ///< in log lines
+  std::vector<std::string> hosts{"::"};  ///< addresses; as listeners.h has it
+  std::uint16_t port = 0;                ///< 0: any free one
   unsigned threads = 1;
   std::uint32_t max_header_bytes = 16U << 10U;
   std::uint64_t max_inflated_bytes = 16ULL << 20U;  ///< of a body when its gzip is undone
   std::size_t max_connections = 16'384;
   std::size_t max_connections_per_address = 0;  ///< 0: no limit
-  std::size_t kept_connections = 64;            ///< further ones, in which only probes are served
+  std::vector<std::string> trusted_proxies;     ///< networks whose word on their clients counts
+  ForwardedBy forwarded_by = ForwardedBy::kAny;
+  bool proxy_protocol = false;        ///< their connections begin with its header
+  std::size_t kept_connections = 64;  ///< further ones, in which only probes are served
   int most_descriptor = 0;  ///< connections with a higher number are too many; 0: no limit
   Duration request_timeout = std::chrono::seconds(30);  ///< last byte of a request to its answer
   Duration idle_timeout = std::chrono::seconds(620);    ///< between requests

@@ -368,6 +368,18 @@ class Envoy(unittest.TestCase):
                 self.assertEqual(9907, drain["address"]["socket_address"]["port_value"])
                 self.assertIn("'fixed_delay': '7s'", str(drain))
 
+    def test_listens_on_ipv6_when_asked(self):
+        """On IPv6-only and dual-stack clusters; the server does so by itself, since nothing names its addresses."""
+        for address, expected in (("::", {"address": "::", "ipv4_compat": True}), ("fd00::1", {"address": "fd00::1"}),
+                                  ("0.0.0.0", {"address": "0.0.0.0"})):
+            sockets = [listener["address"]["socket_address"]
+                       for listener in self.config(address=address)["static_resources"]["listeners"]]
+            self.assertEqual(3, len(sockets))
+            for socket in sockets:
+                self.assertEqual(expected, {key: value for key, value in socket.items() if key != "port_value"})
+        args = server(render({"service": {"ipFamilyPolicy": "RequireDualStack"}}))["spec"]["template"]["spec"]["containers"][0]["args"]
+        self.assertEqual([], [one for one in args if "host" in one])
+
     def test_a_configuration_of_ones_own_needs_no_listener_to_drain(self):
         objects = render({"envoy": {"enabled": True, "config": "admin: {}", "drainSeconds": 7}})
         envoy = objects["Deployment", "podsense-envoy"]["spec"]["template"]["spec"]["containers"][0]

@@ -45,7 +45,7 @@ int serve(access::Certificates* certificates) {
                               return grpc::open_call(shared, methods, stream);
                             });
   auto server = transport::Server::create({.name = "interop",
-                                           .host = "127.0.0.1",
+                                           .hosts = {"127.0.0.1"},
                                            .threads = 2,
                                            .access_log = AccessLog::kOff,
                                            .certificates = certificates},

@@ -127,14 +127,14 @@ class WhenSomethingIsWrong(unittest.TestCase):
             self.assertIn(words, self.ROWS[seen])
 
     def test_a_port_that_is_taken(self):
-        self.row("`cannot listen on 0.0.0.0:8080: Address already in use`", "--http-port 0")
+        self.row("`cannot listen on [::]:8080: Address already in use`", "--http-port 0")
         with socket.socket() as other, Server() as server:
             other.bind(("0.0.0.0", 0))
             other.listen()
             port = other.getsockname()[1]
-            code_, _, said = serve_to_its_end(server.models, "--host", "0.0.0.0", "--http-port", str(port))
+            code_, _, said = serve_to_its_end(server.models, "--host", "::", "--http-port", str(port))
             self.assertEqual(code_, 1)
-            self.assertIn(f"cannot listen on 0.0.0.0:{port}: Address already in use", said)
+            self.assertIn(f"cannot listen on [::]:{port}: Address already in use", said)
 
     def test_what_is_asked_of_a_server(self):
         self.row("`/readyz` says 503", "`curl localhost:8000/health` lists the problems")  # test_readiness.py

@@ -3,6 +3,13 @@
 {{- if eq .Values.envoy.mode "sidecar" }}127.0.0.1{{ else }}{{ include "podsense.headlessName" . }}{{ end }}
 {{- end }}
 
+{{- /* [root, port]: where a listener of Envoy's is; `::` is IPv4 as well. */}}
+{{- define "podsense.envoySocket" -}}
+{{- $address := default "0.0.0.0" (index . 0).Values.envoy.address }}
+{{- $compat := ternary ", ipv4_compat: true" "" (eq $address "::") }}
+{{- printf "{address: %s, port_value: %d%s}" (contains ":" $address | ternary (quote $address) $address) (int (index . 1)) $compat }}
+{{- end }}
+
 {{- /* files/envoy.yaml is a configuration that runs as it is, beside one server. Here its places that a
      deployment changes get their values; a place that is not found is a fault of the chart. */}}
 {{- define "podsense.envoyConfig" -}}
@@ -14,7 +21,7 @@
 {{- $upstream := include "podsense.envoyUpstream" . }}
 {{- $requests := int $v.envoy.maxRequests }}
 {{- range list
-  (list "port_value: 8081}" (printf "port_value: %d}" (int $v.envoy.port)))
+  (list "{address: 0.0.0.0, port_value: 8081}" (include "podsense.envoySocket" (list $ $v.envoy.port)))
   (list "address: 127.0.0.1, port_value: 9000}" (printf "address: %s, port_value: %d}" $upstream (int $v.ports.grpc)))
   (list "address: 127.0.0.1, port_value: 8080}" (printf "address: %s, port_value: %d}" $upstream (int $v.ports.http)))
   (list "proto_descriptor: podsense.pb" (printf "proto_descriptor: %s" $v.envoy.descriptor))
@@ -44,7 +51,7 @@
 {{- $drain := int .Values.envoy.drainSeconds }}
 {{- $sidecar := eq .Values.envoy.mode "sidecar" }}
     - name: stats
-      address: {socket_address: {address: 0.0.0.0, port_value: {{ .Values.envoy.statsPort }}}}
+      address: {socket_address: {{ include "podsense.envoySocket" (list . .Values.envoy.statsPort) }}}
       filter_chains:
         - filters:
             - name: envoy.filters.network.http_connection_manager
@@ -70,7 +77,7 @@
     # elsewhere (Connection: close, GOAWAY), goes on serving, and answers when the time is up. A sidecar
     # gets its SIGTERM only when the server has gone: by /leave it goes before, with connections that idle.
     - name: drain
-      address: {socket_address: {address: 0.0.0.0, port_value: {{ .Values.envoy.drainPort }}}}
+      address: {socket_address: {{ include "podsense.envoySocket" (list . .Values.envoy.drainPort) }}}
       filter_chains:
         - filters:
             - name: envoy.filters.network.http_connection_manager

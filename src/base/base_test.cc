@@ -84,11 +84,12 @@ TEST(Log, WritesOneJsonObjectALine) {
   log::configure(log::Level::kInfo, log::Format::kJson);
   testing::internal::CaptureStdout();
   log::debug("hidden");
-  log::info("shown", {{"text", "a\"b"}, {"n", 3}, {"x", 0.5}, {"yes", true}});
+  log::info("shown", {{"text", "a\"b"}, {"count", 3}, {"seconds", 0.5}, {"drained", true}});
   const std::string out = testing::internal::GetCapturedStdout();
   EXPECT_THAT(out,
-              testing::MatchesRegex(R"re(\{"ts":"[-0-9T:.]+Z","level":"info","event":"shown",)re"
-                                    R"re("text":"a\\"b","n":3,"x":0.5,"yes":true\}
+              testing::MatchesRegex(
+                  R"re(\{"ts":"[-0-9T:.]+Z","level":"info","event":"shown",)re"
+                  R"re("message":"shown","text":"a\\"b","count":3,"seconds":0.5,"drained":true\}
 )re"));
 }
 

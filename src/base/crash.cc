@@ -119,7 +119,8 @@ void describe(Line& line, int number) {
   ::clock_gettime(CLOCK_REALTIME, &now);
   line.add("{\"unix_time\":");
   line.add_number(static_cast<std::uint64_t>(now.tv_sec));
-  line.add(",\"level\":\"fatal\",\"event\":\"crash\"");
+  line.add(",\"level\":\"fatal\",\"severity\":\"CRITICAL\",\"event\":\"crash\"");
+  line.add_field("message", "the process ends by a fatal signal");
   line.add_field("signal", name_of(number));
   line.add_field("thread", t_role);
   if (t_work != nullptr) {

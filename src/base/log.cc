@@ -1,6 +1,5 @@
 #include "base/log.h"
 
-#include <fmt/chrono.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,19 +9,16 @@
 #include <chrono>
 #include <string>
 
+#include "base/log_line.h"
 #include "base/log_writer.h"
-#include "base/text.h"
 
 namespace podsense::log {
 namespace {
 
 constexpr std::array<std::string_view, 6> kNames{"trace",   "debug", "info",
                                                  "warning", "error", "off"};
-/// Longer values are cut: a request's path or a library's message may be of any length.
-constexpr std::size_t kMaxValue = 1024;
-
 std::atomic<Level> g_level{Level::kInfo};
-std::atomic<bool> g_json{true};
+std::atomic<Format> g_format{Format::kJson};
 
 /// Never destroyed: a thread that outlives `main` may still have something to say.
 Writer& writer() {
@@ -41,108 +37,19 @@ std::int64_t this_second() {
       .count();
 }
 
-void append_time(std::string& out) {
-  const auto now = std::chrono::system_clock::now();
-  const auto ms =
-      std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()) % 1000;
-  fmt::format_to(std::back_inserter(out), "{:%Y-%m-%dT%H:%M:%S}.{:03}Z",
-                 fmt::gmtime(std::chrono::system_clock::to_time_t(now)), ms.count());
-}
-
-/// At a character's begin, so that no half of one is left.
-std::string_view cut(std::string_view text) {
-  if (text.size() <= kMaxValue) {
-    return text;
-  }
-  std::size_t end = kMaxValue;
-  while (end > kMaxValue - 4 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80) {
-    --end;
-  }
-  return text.substr(0, end);
-}
-
-/// Nothing in it could be taken for another field, line or terminal command.
-bool is_plain(std::string_view text) {
-  return !text.empty() && std::ranges::all_of(text, [](char c) {
-    return c > ' ' && c <= '~' && c != '"' && c != '\\' && c != '=';
-  });
-}
-
-void append_text(std::string& out, std::string_view text, bool quote) {
-  const std::string_view shown = cut(text);
-  if (quote || !is_plain(shown)) {
-    append_json_string(out, shown);
-  } else {
-    out += shown;
-  }
-  if (shown.size() < text.size()) {
-    out.insert(out.size() - (out.back() == '"' ? 1 : 0), "…");
-  }
-}
-
-void append_value(std::string& out, const Value& value, bool quote) {
-  std::visit(
-      [&](const auto& v) {
-        using T = std::decay_t<decltype(v)>;
-        if constexpr (std::is_same_v<T, std::string_view>) {
-          append_text(out, v, quote);
-        } else if constexpr (std::is_same_v<T, bool>) {
-          out += v ? "true" : "false";
-        } else {
-          append_json_number(out, v);
-        }
-      },
-      value.get());
-}
-
-bool is_empty(const Value& value) {
-  const auto* text = std::get_if<std::string_view>(&value.get());
-  return text != nullptr && text->empty();
-}
-
 std::string make_line(Level level, std::string_view event, Fields fields) {
-  const std::string_view name = kNames[static_cast<std::size_t>(level)];
-  std::string line;
-  line.reserve(256);
-  if (g_json.load(std::memory_order_relaxed)) {
-    line += R"({"ts":")";
-    append_time(line);
-    line += R"(","level":")";
-    line += name;
-    line += R"(","event":)";
-    append_json_string(line, event);
-    for (const Field& field : fields) {
-      if (is_empty(field.value)) {
-        continue;
-      }
-      line += ',';
-      append_json_string(line, field.key);
-      line += ':';
-      append_value(line, field.value, true);
-    }
-    line += '}';
-  } else {
-    append_time(line);
-    fmt::format_to(std::back_inserter(line), " {:<7} {}", name, event);
-    for (const Field& field : fields) {
-      if (is_empty(field.value)) {
-        continue;
-      }
-      line += ' ';
-      line += field.key;
-      line += '=';
-      append_value(line, field.value, false);
-    }
-  }
-  line += '\n';
-  return line;
+  return line_of({.format = g_format.load(std::memory_order_relaxed),
+                  .level = level,
+                  .event = event,
+                  .time = std::chrono::system_clock::now()},
+                 fields);
 }
 
 /// What makes two lines the same fault again: the event and what its texts say of the cause.
 std::string kind_of(std::string_view event, Fields fields) {
   std::string kind(event);
   for (const Field& field : fields) {
-    const auto* text = std::get_if<std::string_view>(&field.value.get());
+    const auto* text = std::get_if<std::string_view>(&field.value);
     if (text != nullptr && (field.key == "reason" || field.key == "message" ||
                             field.key == "model" || field.key == "version")) {
       kind += '\n';
@@ -172,7 +79,8 @@ void idle() {
 
 void configure(Level level, Format format) {
   g_level = level;
-  g_json = format == Format::kJson || (format == Format::kAuto && isatty(STDOUT_FILENO) == 0);
+  const Format automatic = isatty(STDOUT_FILENO) == 0 ? Format::kJson : Format::kText;
+  g_format = format == Format::kAuto ? automatic : format;
 }
 
 Result<void> start_writer() {

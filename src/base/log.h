@@ -2,8 +2,12 @@
 
 /// Structured logs: an event name (a constant, not a sentence) and fields. One JSON object a line
 /// on stdout, or a readable line on a terminal. An error is logged once, where it stops travelling.
-/// An empty text is left out, a text over 1 KiB is cut, and control characters are escaped in every
-/// format. Never log image bytes, URL queries or secrets.
+/// An empty text is left out, a text over 1 KiB is cut, control characters are escaped in every
+/// format, and what URLs have of passwords and queries is masked. Never log image bytes or secrets.
+///
+/// A name has one type wherever it is logged: stores of logs index by it. A name is a text's unless
+/// kNumberFields or kBooleanFields has it; another value does not compile. Every line of JSON has a
+/// `message`: the field of that name, else the event in words with what it is about.
 ///
 /// Logging never holds a thread: once `start_writer` was called one thread writes, and when nobody
 /// reads, lines are dropped and counted. Warnings and errors that repeat are written a few times a
@@ -13,10 +17,13 @@
 ///
 /// @threads thread-safe
 
+#include <algorithm>
+#include <array>
 #include <concepts>
 #include <cstdint>
 #include <initializer_list>
 #include <string_view>
+#include <type_traits>
 #include <variant>
 
 #include "base/clock.h"
@@ -25,27 +32,69 @@
 namespace podsense::log {
 
 enum class Level { kTrace, kDebug, kInfo, kWarning, kError, kOff };
-enum class Format { kAuto, kJson, kText };  ///< kAuto: text on a terminal, JSON elsewhere
+/// kAuto: text on a terminal, JSON elsewhere. kGcp: JSON as Google Cloud's logging reads it. kEcs:
+/// JSON with the names of the Elastic Common Schema.
+enum class Format { kAuto, kJson, kText, kGcp, kEcs };
 
-/// Borrowed for the duration of the call.
-class Value {
+inline constexpr auto kNumberFields = std::to_array<std::string_view>(
+    {"attempts",   "base_bytes", "batch",     "before",       "budget_bytes",  "bytes_in",
+     "bytes_out",  "count",      "cut_off",   "descriptors",  "dropped",       "errno",
+     "executors",  "gain",       "in_flight", "io_threads",   "limit",         "line",
+     "load_ms",    "max_batch",  "max_bytes", "objective_ms", "one_thread_ms", "overdue_ms",
+     "peer_port",  "queued",     "repeats",   "run_ms",       "saved_ms",      "seconds",
+     "service_ms", "spread",     "status",    "stuck",        "threads",       "threads_ms",
+     "total_ms",   "taken",      "spans",     "rows",         "retry_ms"});
+inline constexpr std::array<std::string_view, 2> kBooleanFields{"drained", "failed"};
+
+enum class Kind { kText, kNumber, kBoolean };
+constexpr Kind kind_of_field(std::string_view name) {
+  const auto in = [name](const auto& names) {
+    return std::ranges::find(names, name) != std::ranges::end(names);
+  };
+  return in(kNumberFields) ? Kind::kNumber : in(kBooleanFields) ? Kind::kBoolean : Kind::kText;
+}
+
+/// The name of a field of this kind.
+template <Kind kKind>
+class Name {
  public:
-  Value(std::string_view s) : value_(s) {}
-  Value(const std::string& s) : value_(std::string_view(s)) {}
-  Value(const char* s) : value_(std::string_view(s)) {}
-  Value(bool b) : value_(b) {}
-  Value(std::floating_point auto d) : value_(static_cast<double>(d)) {}
-  Value(std::signed_integral auto i) : value_(static_cast<std::int64_t>(i)) {}
-  Value(std::unsigned_integral auto u) : value_(static_cast<std::uint64_t>(u)) {}
-  [[nodiscard]] const auto& get() const { return value_; }
+  consteval Name(const char* name) : text_(name) {
+    if (kind_of_field(name) != kKind) {
+      // NOLINTNEXTLINE(hicpp-exception-baseclass): an error of the compiler, never thrown
+      throw "the name has another type: see kNumberFields and kBooleanFields";
+    }
+  }
+  [[nodiscard]] constexpr std::string_view text() const { return text_; }
 
  private:
-  std::variant<std::string_view, bool, double, std::int64_t, std::uint64_t> value_;
+  std::string_view text_;
 };
 
+using Value = std::variant<std::string_view, bool, double, std::int64_t, std::uint64_t>;
+
+/// Borrowed for the duration of the call.
 struct Field {
+  Field(Name<Kind::kText> name, std::string_view text) : key(name.text()), value(text) {}
+  Field(Name<Kind::kBoolean> name, std::same_as<bool> auto truth)
+      : key(name.text()), value(truth) {}
+  template <class T>
+    requires(std::is_arithmetic_v<T> && !std::same_as<T, bool>)
+  Field(Name<Kind::kNumber> name, T number) : key(name.text()), value(widened(number)) {}
+
   std::string_view key;
   Value value;
+
+ private:
+  template <class T>
+  static Value widened(T number) {
+    if constexpr (std::floating_point<T>) {
+      return static_cast<double>(number);
+    } else if constexpr (std::signed_integral<T>) {
+      return static_cast<std::int64_t>(number);
+    } else {
+      return static_cast<std::uint64_t>(number);
+    }
+  }
 };
 using Fields = std::initializer_list<Field>;
 

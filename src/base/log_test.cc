@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 
+#include "base/log_line.h"
 #include "base/log_writer.h"
 
 namespace podsense::log {
@@ -133,7 +134,7 @@ std::string logged(Format format, std::string_view value) {
 
 TEST(Log, ControlCharactersAreEscapedInEveryFormat) {
   constexpr std::string_view kValue("a\x1b[31m\r\n\tb\x7f\xc2\x9b\0d", 15);
-  for (const Format format : {Format::kText, Format::kJson}) {
+  for (const Format format : {Format::kText, Format::kJson, Format::kGcp, Format::kEcs}) {
     const std::string line = logged(format, kValue);
     ASSERT_TRUE(line.ends_with('\n'));
     for (const char c : line.substr(0, line.size() - 1)) {
@@ -156,6 +157,82 @@ TEST(Log, LongValuesAreCutAtACharacter) {
     EXPECT_LT(line.size(), 1200U);
   }
 }
+
+const std::chrono::system_clock::time_point kTime{std::chrono::milliseconds(1'500'000'000'125)};
+
+std::string request_line(Format format) {
+  return line_of({.format = format, .level = Level::kError, .event = "request", .time = kTime},
+                 {{"request_id", "r1"},
+                  {"peer", "10.0.0.1"},
+                  {"method", "POST"},
+                  {"path", "/predict"},
+                  {"status", 500},
+                  {"bytes_in", 3U},
+                  {"bytes_out", 9U},
+                  {"total_ms", 1.5},
+                  {"trace_id", "4bf9"},
+                  {"detail", ""}});
+}
+
+TEST(LogLine, JsonHasAMessageForEveryEvent) {
+  EXPECT_EQ(request_line(Format::kJson),
+            R"({"ts":"2017-07-14T02:40:00.125Z","level":"error","event":"request",)"
+            R"("message":"request POST /predict 500","request_id":"r1","peer":"10.0.0.1",)"
+            R"("method":"POST","path":"/predict","status":500,"bytes_in":3,"bytes_out":9,)"
+            R"("total_ms":1.5,"trace_id":"4bf9"})"
+            "\n");
+  const Head head{.event = "model_refused", .time = kTime};
+  EXPECT_THAT(line_of(head, {{"model", "mnist"}, {"version", "3"}, {"reason", "no input"}}),
+              HasSubstr(R"("message":"model refused mnist 3: no input","model":"mnist")"));
+  const std::string own = line_of(head, {{"model", "mnist"}, {"message", "said"}});
+  EXPECT_THAT(own, HasSubstr(R"("message":"said","model":"mnist"})"));
+}
+
+TEST(LogLine, GcpIsWhatCloudLoggingReads) {
+  EXPECT_EQ(request_line(Format::kGcp),
+            R"({"time":"2017-07-14T02:40:00.125Z","severity":"ERROR",)"
+            R"("message":"request POST /predict 500","event":"request",)"
+            R"("httpRequest":{"requestMethod":"POST","requestUrl":"/predict","status":500,)"
+            R"("requestSize":"3","responseSize":"9","remoteIp":"10.0.0.1","latency":"0.001500s"},)"
+            R"("logging.googleapis.com/trace":"4bf9","request_id":"r1","peer":"10.0.0.1",)"
+            R"("method":"POST","path":"/predict","status":500,"bytes_in":3,"bytes_out":9,)"
+            R"("total_ms":1.5,"trace_id":"4bf9"})"
+            "\n");
+  EXPECT_THAT(line_of({.format = Format::kGcp, .level = Level::kTrace, .event = "x"}, {}),
+              HasSubstr(R"("severity":"DEBUG","message":"x","event":"x"})"));
+}
+
+TEST(LogLine, EcsHasTheNamesOfTheElasticCommonSchema) {
+  EXPECT_EQ(request_line(Format::kEcs),
+            R"({"@timestamp":"2017-07-14T02:40:00.125Z","log.level":"error",)"
+            R"("message":"request POST /predict 500","ecs.version":"8.11.0",)"
+            R"("service.name":"podsense","event.action":"request","http.request.id":"r1",)"
+            R"("client.address":"10.0.0.1","http.request.method":"POST","url.path":"/predict",)"
+            R"("http.response.status_code":500,"http.request.bytes":3,"http.response.bytes":9,)"
+            R"("event.duration":1500000,"trace.id":"4bf9"})"
+            "\n");
+  EXPECT_THAT(line_of({.format = Format::kEcs, .event = "x"}, {{"stuck", 2}, {"build", "1.0"}}),
+              HasSubstr(R"("podsense.stuck":2,"service.version":"1.0"})"));
+}
+
+TEST(LogLine, SecretsOfUrlsAreMaskedInEveryFormat) {
+  for (const Format format : {Format::kText, Format::kJson, Format::kGcp, Format::kEcs}) {
+    const std::string line =
+        line_of({.format = format, .level = Level::kInfo, .event = "x", .time = kTime},
+                {{"reason", "no answer from http://me:word@host/?sig=key"}});
+    EXPECT_THAT(line, HasSubstr("http://***@host/?sig=***"));
+    EXPECT_THAT(line, testing::Not(testing::AnyOf(HasSubstr("word"), HasSubstr("key"))));
+  }
+}
+
+TEST(LogLine, TimesBefore1970AreRight) {
+  const std::chrono::system_clock::time_point before{std::chrono::milliseconds(-1)};
+  EXPECT_THAT(line_of({.event = "x", .time = before}, {}), HasSubstr("1969-12-31T23:59:59.999Z"));
+}
+
+static_assert(kind_of_field("version") == Kind::kText);
+static_assert(kind_of_field("status") == Kind::kNumber);
+static_assert(!std::is_constructible_v<Field, Name<Kind::kText>, int>);
 
 }  // namespace
 }  // namespace podsense::log

@@ -2,6 +2,7 @@
 #include <iostream>
 #include <string_view>
 
+#include "base/secrets.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
 #include "load/quantity.h"
@@ -59,7 +60,7 @@ int serve(std::span<const char* const> arguments) {
   const auto loaded = server::load_config({.arguments = arguments, .environment = environment});
   if (!loaded) {
     for (const std::string_view fault : load::split(loaded.error().message, '\n')) {
-      std::cerr << kName << ": " << fault << '\n';
+      std::cerr << kName << ": " << without_secrets(fault) << '\n';
     }
     return 2;
   }
@@ -69,7 +70,7 @@ int serve(std::span<const char* const> arguments) {
   }
   const auto ended = server::serve(*loaded);
   if (!ended) {
-    std::cerr << kName << ": " << ended.error().message << '\n';
+    std::cerr << kName << ": " << without_secrets(ended.error().message) << '\n';
     return ended.error().code == ErrorCode::kInvalidArgument ? 2 : 1;
   }
   return *ended;

@@ -178,20 +178,20 @@ void Caller::log(const Outcome& outcome, const inference::Context& context) cons
     return;
   }
   const bool severe = failed && protocol::mapping(outcome.error->code).http_status >= 500;
-  log::record(
-      severe ? log::Level::kError : log::Level::kInfo, "request",
-      {{"request_id", request_.id},
-       {"server", "grpc"},
-       {"peer",
-        request_.peer_port == 0 ? peer_ : transport::host_and_port(peer_, request_.peer_port)},
-       {"client", context_.client},
-       {"method", method_.name},
-       {"code", failed ? error_name(outcome.error->code) : "OK"},
-       {"bytes_in", outcome.bytes_in},
-       {"bytes_out", outcome.bytes_out},
-       {"total_ms", to_ms(shared_.sources.clock.now() - context.received)},
-       {"trace", context.traceparent},
-       {"detail", failed ? std::string_view(outcome.error->detail) : std::string_view()}});
+  log::record(severe ? log::Level::kError : log::Level::kInfo, "request",
+              {{"request_id", request_.id},
+               {"server", "grpc"},
+               {"peer", peer_},
+               {"peer_port", request_.peer_port},
+               {"client", context_.client},
+               {"rpc", method_.name},
+               {"code", failed ? error_name(outcome.error->code) : "OK"},
+               {"bytes_in", outcome.bytes_in},
+               {"bytes_out", outcome.bytes_out},
+               {"total_ms", to_ms(shared_.sources.clock.now() - context.received)},
+               {"trace_id", std::string_view(context.traceparent)
+                                .substr(std::min<std::size_t>(3, context.traceparent.size()), 32)},
+               {"detail", failed ? std::string_view(outcome.error->detail) : std::string_view()}});
 }
 
 Result<void> parse_message(std::string_view bytes, google::protobuf::Message& message) {

@@ -189,7 +189,7 @@ Result<std::shared_ptr<const ServedModel>> Catalog::load_one(const model::Candid
   }
   auto served = serve(std::move(*opened), scheduler_, registry_, clock_, options_.serve);
   log::info("model_loaded", {{"model", candidate.name},
-                             {"version", candidate.version},
+                             {"version", std::to_string(candidate.version)},
                              {"task", served->task->kind().name()},
                              {"plan", plan_name(served->plan)},
                              {"threads", served->model->threads()},
@@ -198,8 +198,9 @@ Result<std::shared_ptr<const ServedModel>> Catalog::load_one(const model::Candid
                              {"profile", served->profile_saved ? "saved" : "measured"},
                              {"load_ms", to_ms(clock_.now() - begin)}});
   for (const std::string& warning : served->warnings) {
-    log::warning("model_warning",
-                 {{"model", candidate.name}, {"version", candidate.version}, {"message", warning}});
+    log::warning("model_warning", {{"model", candidate.name},
+                                   {"version", std::to_string(candidate.version)},
+                                   {"message", warning}});
   }
   return served;
 }
@@ -294,11 +295,32 @@ void Catalog::serve_early(const Loaded& loaded) {
   snapshot_ = std::move(now);
 }
 
+/// One line when it becomes unreadable, for whatever reason, and one when it is readable again: a
+/// poll may meet it every second.
+void Catalog::note_repository(std::string_view fault) {
+  if (fault == unreadable_) {
+    return;
+  }
+  const std::string path = options_.repository.root.string();
+  if (fault.empty()) {
+    log::info("repository_readable", {{"path", path}});
+  } else {
+    log::error("repository_unreadable", {{"path", path}, {"reason", fault}});
+  }
+  unreadable_ = fault;
+}
+
+bool Catalog::repository_unreadable() const {
+  const MutexLock lock(reload_mutex_);
+  return !unreadable_.empty();
+}
+
 Result<ReloadReport> Catalog::reload() {
   const MutexLock one_at_a_time(reload_mutex_);
   const auto before = snapshot();
   auto after = std::make_shared<Snapshot>();
   auto listing = model::scan(options_.repository);
+  note_repository(listing ? std::string_view() : std::string_view(listing.error().message));
   if (!listing) {
     if (!before->loaded_once) {
       after->loaded_once = true;
@@ -442,6 +464,9 @@ void Catalog::log_refusals(const Snapshot& before, const Snapshot& after, Reload
     }
     if (!refusal.pending) {
       registry_.reload(false);
+    }
+    if (refusal.name.empty()) {
+      continue;  // the repository's own: note_repository tells
     }
     log::write(refusal.pending ? log::Level::kWarning : log::Level::kError,
                refusal.pending ? "model_pending" : "model_refused",

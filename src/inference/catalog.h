@@ -79,6 +79,8 @@ class Catalog {
   /// have a share of seconds: then the others serve without them, and `when_late` is told once the
   /// next reload can take them in. @errors kNotFound: the repository cannot be read
   Result<ReloadReport> reload();
+  /// The last reload could not read it, which was logged.
+  [[nodiscard]] bool repository_unreadable() const;
 
   /// What to do when a trial has ended for which no reload waited. Empty: nothing. Once this
   /// returns, the function of before is called no more.
@@ -166,6 +168,7 @@ class Catalog {
   void log_refusals(const Snapshot& before, const Snapshot& after, ReloadReport& report);
   void warn_of_defaults(const Snapshot& before, const Snapshot& after) const;
   static tl::unexpected<Error> no_default(const Snapshot& now, Form form);
+  void note_repository(std::string_view fault) REQUIRES(reload_mutex_);
   ReloadReport publish(const std::shared_ptr<const Snapshot>& before,
                        std::shared_ptr<Snapshot> after);
   [[nodiscard]] std::shared_ptr<const Snapshot> snapshot() const;
@@ -194,7 +197,8 @@ class Catalog {
 
   StackingChecks checks_;
   std::unique_ptr<Trials> trials_;
-  Mutex reload_mutex_;  ///< held for a whole reload
+  mutable Mutex reload_mutex_;                        ///< held for a whole reload
+  std::string unreadable_ GUARDED_BY(reload_mutex_);  ///< why the repository is; empty: it is not
   std::atomic<bool> executors_lost_{false};
 };
 

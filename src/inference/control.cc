@@ -275,7 +275,9 @@ Result<ControlOutcome> Control::perform(const Job& job) {
 /// The same fault is logged once, however often a poll meets it.
 void Control::note(const Job& job, const Result<ControlOutcome>& outcome) {
   const std::string fault = outcome ? std::string() : outcome.error().message;
-  if (!fault.empty() && fault != last_fault_) {
+  // Of a reload the catalog tells itself.
+  const bool told = job.request.action == Action::kReload && catalog_.repository_unreadable();
+  if (!fault.empty() && fault != last_fault_ && !told) {
     log::error("control_failed", {{"action", action_name(job.request.action)},
                                   {"model", job.request.model},
                                   {"reason", fault},

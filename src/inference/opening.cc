@@ -62,7 +62,7 @@ Result<std::optional<Opened>> reopen(model::Backend& backend, const model::Candi
   }
   if (!*fits) {
     log::info("profile_refused", {{"model", candidate.name},
-                                  {"version", candidate.version},
+                                  {"version", std::to_string(candidate.version)},
                                   {"reason", "runs take less than half or more than twice as long"},
                                   {"saved_ms", to_ms(saved.profile.front().time)}});
     return std::nullopt;
@@ -95,7 +95,7 @@ Result<void> try_threads(model::Backend& backend, const model::Candidate& candid
   const Duration before = opened.profile.front().time;
   const bool pays = to_seconds(*one) <= kPays * to_seconds(before);
   log::info("threads_tried", {{"model", candidate.name},
-                              {"version", candidate.version},
+                              {"version", std::to_string(candidate.version)},
                               {"one_thread_ms", to_ms(before)},
                               {"threads", cores},
                               {"threads_ms", to_ms(*one)},
@@ -141,7 +141,7 @@ Result<std::optional<SavedProfile>> try_first(const model::Candidate& candidate,
       return fail(ErrorCode::kUnavailable, std::move(report->reason));
     case TrialReport::End::kNotTried:
       log::warning("trial_impossible", {{"model", candidate.name},
-                                        {"version", candidate.version},
+                                        {"version", std::to_string(candidate.version)},
                                         {"reason", report->reason},
                                         {"opened", "in the server's own process"}});
   }

@@ -140,7 +140,7 @@ std::string places(const std::vector<std::string>& hosts, std::uint16_t port) {
 }
 
 void log_start(const Serving& serving, const Config& config) {
-  log::info("serving", {{"version", build_info().version},
+  log::info("serving", {{"build", build_info().version},
                         {"http", places(config.listen.host, serving.http_port())},
                         {"grpc", places(config.listen.host, serving.grpc_port())},
                         {"admin", places(config.listen.admin_host, serving.admin_port())},

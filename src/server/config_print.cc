@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/secrets.h"
 #include "base/text.h"
 #include "server/setting_texts.h"
 #include "server/settings.h"
@@ -53,7 +54,8 @@ constexpr std::string_view kReferenceHead = R"(# Configuration
 
 An empty environment variable and a YAML key without a value count as not set.
 `podsense serve --print-config` prints the result as YAML, with a comment that says where each value
-came from, and ends; what it prints is a valid configuration file.
+came from, and ends; what it prints is a valid configuration file, except that `***` stands in place of secrets: what a
+URL has before the host and in its query.
 
 Unknown flags, `PODSENSE_…` variables and YAML keys, and values out of range, are errors. All of
 them are reported at once, with the nearest known name, and the exit code is 2. Variables that
@@ -91,7 +93,7 @@ std::string yaml_text(const Setting& setting, const Config& config) {
       word.remove_prefix(equals + 1);
     }
     if (setting.value.is_text) {
-      append_json_string(out, word);
+      append_json_string(out, without_secrets(word));
     } else {
       out.append(word);
     }

@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "base/log.h"
+#include "base/utc_time.h"
 
 namespace podsense::server {
 namespace {
@@ -22,21 +23,12 @@ std::string joined(const std::vector<std::string>& hosts) {
   return all;
 }
 
-std::string date_of(std::int64_t unix_seconds) {
-  const std::time_t time = unix_seconds;
-  std::tm parts{};
-  gmtime_r(&time, &parts);
-  std::string text(sizeof "2026-11-22T00:00:00Z", '\0');
-  text.resize(std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts));
-  return text;
-}
-
 void log_certificate(const access::Identity& identity) {
   const bool expired = identity.expires <= std::time(nullptr);
   log::write(expired ? log::Level::kWarning : log::Level::kInfo,
              expired ? "tls_certificate_expired" : "tls_certificate_in_force",
              {{"subject", identity.subject},
-              {"expires", date_of(identity.expires)},
+              {"expires", utc_text(identity.expires)},
               {"client_certificates", identity.client_ca.empty() ? "not asked for" : "required"}});
 }
 

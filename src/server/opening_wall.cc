@@ -322,6 +322,7 @@ inference::Trial make_trial(const Config& config) {
   words.set("custom-ops", write_pairs(config.onnxruntime.custom_ops));
   const unsigned cores = plan_threads(config).executors;
   words.set("cores", cores);
+  words.set("log-format", static_cast<std::uint64_t>(config.logging.format));
   const auto whole = std::chrono::ceil<std::chrono::seconds>(timeout).count();
   words.set("cpu-seconds", static_cast<std::uint64_t>(whole) * cores);
   return [words, timeout](const model::Candidate& candidate, const std::stop_token& stop) {
@@ -341,8 +342,8 @@ int run_trial(std::span<const char* const> arguments) {
   // error goes.
   const int out = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
   ::dup2(STDERR_FILENO, STDOUT_FILENO);
-  log::configure(log::Level::kError, log::Format::kAuto);
   const Words words(arguments);
+  log::configure(log::Level::kError, static_cast<log::Format>(words.number("log-format")));
   make_expendable(words.number("cpu-seconds"));
   const std::string report = report_of(words);
   std::string_view rest = report;

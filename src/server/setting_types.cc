@@ -6,6 +6,8 @@
 #include <cmath>
 #include <system_error>
 
+#include "base/secrets.h"
+
 namespace podsense::server {
 
 namespace {
@@ -228,7 +230,9 @@ std::string format_number(double value) {
   return error == std::errc() ? std::string(buffer.data(), end) : std::string();
 }
 
-std::string in_quotes(std::string_view text) {
+std::string in_quotes(std::string_view given) {
+  const std::string shown = without_secrets(given);
+  const std::string_view text = shown;
   std::string out = "'";
   for (const char c : text.substr(0, kMaxQuoted)) {
     out.push_back(is_control(c) ? '?' : c);

@@ -58,7 +58,8 @@ std::string format_size(std::uint64_t bytes);
 std::string format_duration(Duration duration);
 std::string format_number(double value);
 
-/// Cuts long text and replaces control characters, so that a message stays one line.
+/// Cuts long text, masks secrets of URLs and replaces control characters, so that a message stays
+/// one line.
 std::string in_quotes(std::string_view text);
 std::string lower_case(std::string_view text);
 std::string_view trimmed(std::string_view text);

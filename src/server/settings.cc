@@ -414,10 +414,15 @@ std::vector<Setting> logging_settings() {
           "Least severity that is logged; warn, critical and fatal are understood.", "LOG_LEVEL"),
       row("logging.format", "log-format",
           choice(kIn, &L::format,
-                 Names<Format>{
-                     {"auto", Format::kAuto}, {"json", Format::kJson}, {"text", Format::kText}},
-                 3),
-          "Form of log lines; auto is text on a terminal and JSON elsewhere."),
+                 Names<Format>{{"auto", Format::kAuto},
+                               {"json", Format::kJson},
+                               {"text", Format::kText},
+                               {"gcp", Format::kGcp},
+                               {"ecs", Format::kEcs}},
+                 5),
+          "Form of log lines; auto is text on a terminal and JSON elsewhere, gcp is JSON as Google "
+          "Cloud's logging "
+          "reads it, ecs JSON with the names of the Elastic Common Schema."),
   };
 }
 

@@ -120,7 +120,7 @@ TEST(ConfigTypes, Choices) {
   EXPECT_EQ(from_yaml("http: {access_log: false}").http.access_log, AccessLog::kOff);
   EXPECT_EQ(flag_fault("--access-log=some"),
             "--access-log: must be one of all, sampled, errors, off, not 'some'");
-  EXPECT_EQ(flag_fault("--log-format="), "--log-format: must be one of auto, json, text, not ''");
+  EXPECT_EQ(flag_fault("--log-format="), "--log-format: must be one of auto, json, text, gcp, ecs, not ''");
 }
 
 TEST(ConfigTypes, Texts) {

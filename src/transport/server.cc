@@ -75,14 +75,13 @@ constexpr Duration kHandshake = std::chrono::milliseconds(10);
 /// Has the kernel drop every SYN that comes to this listener. A client sends it again after a
 /// second, and finds the port closed; handshakes that are under way still end well.
 /// @source packet(7), SO_ATTACH_FILTER; RFC 9293 3.1: byte 13 of a TCP header holds SYN as bit 1
-void refuse_handshakes(int listener) {
+/// False: the system does not take the filter, as under gVisor.
+bool refuse_handshakes(int listener) {
   std::array<sock_filter, 4> code{
       {BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13), BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 2, 0, 1),
        BPF_STMT(BPF_RET | BPF_K, 0), BPF_STMT(BPF_RET | BPF_K, 0xFFFFFFFF)}};
   const sock_fprog program{.len = code.size(), .filter = code.data()};
-  if (::setsockopt(listener, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0) {
-    log::warning("listener_filter_refused", {{"errno", errno}});
-  }
+  return ::setsockopt(listener, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0;
 }
 
 /// What a connection costs by itself, with what it has read of a head; measured: resident memory of
@@ -198,19 +197,33 @@ class ServerImpl final : public Server {
   /// A connection that the kernel has made and nobody has accepted is reset when the listener
   /// closes: so no new one is begun, those on their way get a moment, and all are accepted.
   asio::awaitable<void> close_listeners() {
+    bool refused = true;
+    int reason = 0;
     for (Acceptor& acceptor : acceptors_) {
-      refuse_handshakes(acceptor.native_handle());
+      if (!refuse_handshakes(acceptor.native_handle())) {
+        refused = false;
+        reason = errno;
+      }
     }
     asio::steady_timer moment(workers_->first().context(), kHandshake);
     co_await moment.async_wait(kToken);
+    std::size_t accepted = 0;
     for (Acceptor& acceptor : acceptors_) {
-      accept_rest(acceptor);
+      accepted += accept_rest(acceptor);
       boost::system::error_code ignored;
       acceptor.close(ignored);
     }
+    // Where nobody came in that moment, nobody is reset either.
+    if (accepted > 0 && !refused) {
+      log::warning("listener_filter_refused",
+                   {{"server", options_.name},
+                    {"reason", std::generic_category().message(reason)},
+                    {"message", "clients that connected as the port closed may have been reset"}});
+    }
   }
 
-  void accept_rest(Acceptor& acceptor) {
+  std::size_t accept_rest(Acceptor& acceptor) {
+    std::size_t accepted = 0;
     boost::system::error_code error;
     acceptor.non_blocking(true, error);
     while (!error) {
@@ -218,8 +231,10 @@ class ServerImpl final : public Server {
       Tcp::socket socket = acceptor.accept(worker.context(), error);
       if (!error) {
         admit(worker, std::move(socket));
+        ++accepted;
       }
     }
+    return accepted;
   }
 
   void tell_idle() {

@@ -63,7 +63,7 @@ def slow(server, milliseconds):
 def peers(server):
     """The addresses that calls came from, in order, without repetition; a call's line may be written
     just after its answer."""
-    return list(dict.fromkeys(line["peer"] for line in server.log_lines("request")
+    return list(dict.fromkeys((line["peer"], line["peer_port"]) for line in server.log_lines("request")
                               if line["server"] == "grpc"))
 
 

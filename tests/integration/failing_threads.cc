@@ -1,9 +1,11 @@
-// Preloaded into a server: the system has no more threads. From the nth on (FAIL_THREADS_FROM), or
+// Preloaded into a server: the system has no more threads, or takes no filter on a socket
+// (FAIL_FILTERS), as under gVisor. From the nth thread on (FAIL_THREADS_FROM), or
 // as long as a file exists (FAIL_THREADS_WHILE), pthread_create fails as it does at a limit. Root
 // is bound by no RLIMIT_NPROC, so this is how it is tried.
 #include <dlfcn.h>
 #include <pthread.h>
 #include <spawn.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -29,6 +31,19 @@ extern "C" int pthread_create(pthread_t* thread, const pthread_attr_t* attribute
   // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): what dlsym gives
   static const auto real = reinterpret_cast<Create>(::dlsym(RTLD_NEXT, "pthread_create"));
   return must_fail() ? EAGAIN : real(thread, attributes, run, argument);
+}
+
+extern "C" int setsockopt(int socket, int level, int name, const void* value,
+                          socklen_t size) noexcept {
+  using Set = int (*)(int, int, int, const void*, socklen_t);
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): what dlsym gives
+  static const auto real = reinterpret_cast<Set>(::dlsym(RTLD_NEXT, "setsockopt"));
+  // NOLINTNEXTLINE(concurrency-mt-unsafe)
+  if (name == SO_ATTACH_FILTER && std::getenv("FAIL_FILTERS") != nullptr) {
+    errno = EPERM;
+    return -1;
+  }
+  return real(socket, level, name, value, size);
 }
 
 extern "C" int posix_spawn(pid_t* pid, const char* path, const posix_spawn_file_actions_t* actions,

@@ -186,6 +186,9 @@ def get(path, headers=(), method="GET", version="1.1"):
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
 
 
+FIELD_TYPES = {}  # of log fields, over all servers of a run
+
+
 class Server:
     """`podsense serve` as a child. Leaving the block stops it by SIGTERM, unless the test did, and
     wants its exit code."""
@@ -241,6 +244,7 @@ class Server:
                 self.signal(signal.SIGTERM)
             code = self.wait_exit()
             assert code == self.exit_code, f"exit code {code}\n{self.log_text()[-4000:]}"
+            self.check_log()
         finally:
             self.kill()
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -310,7 +314,16 @@ class Server:
     def log_lines(self, event=None):
         whole = self.log_text().rpartition("\n")[0]  # the last line may be half written
         lines = [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
-        return [line for line in lines if event is None or line["event"] == event]
+        return [line for line in lines if event is None or line.get("event") == event]
+
+    def check_log(self):
+        """What stores of logs need: each name has one type wherever it is, each line a message."""
+        for line in self.log_lines():
+            if "event" in line:
+                assert isinstance(line.get("message"), str) and line["message"], line
+                for name, value in line.items():
+                    kind = float if type(value) is int else type(value)
+                    assert FIELD_TYPES.setdefault(name, kind) is kind, (name, line)
 
     def metric(self, name, **labels):
         """Sum of the samples with these labels."""

@@ -1,6 +1,7 @@
 """SIGTERM: what is asked is answered, nothing is ready any more, the exit code is 0."""
 
 import json
+import os
 import signal
 import threading
 import time
@@ -8,6 +9,7 @@ import unittest
 
 from harness import RawClient, Server, post, wait_until
 
+SHIM = os.environ.get("PODSENSE_FAILING_THREADS")
 ROW = json.dumps({"features": [0.5] * 20}).encode()
 SINGLE = post("/predict-single", ROW, [("Content-Type", "application/json")])
 
@@ -246,3 +248,10 @@ class Drain(unittest.TestCase):
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)
+    @unittest.skipUnless(SHIM, "PODSENSE_FAILING_THREADS names no library")
+    def test_a_filter_that_the_system_refuses_is_no_news_where_nobody_was_hurt(self):
+        with Server(env={"LD_PRELOAD": SHIM, "FAIL_FILTERS": "1"}) as server:
+            server.signal(signal.SIGTERM)
+            self.assertEqual(server.wait_exit(), 0)
+            self.assertEqual([line for line in server.log_lines() if line["level"] != "info"], [])
+

@@ -120,6 +120,41 @@ class Logs(unittest.TestCase):
             wait_until(summed_up, what="all of them, told or counted")
             self.assertEqual(len([x for x in server.log_lines("request") if x["status"] == 405]), 1)
 
+    def lines_of(self, form, event_key, event):
+        with Server("--log-format", form) as server:
+            self.assertEqual(server.get("/nope").status, 404)
+
+            def found():
+                return [line for line in server.log_lines() if line[event_key] == event]
+            return wait_until(found, what=event)
+
+    def test_google_clouds_form(self):
+        (line,) = self.lines_of("gcp", "event", "request")[-1:]
+        self.assertEqual((line["severity"], line["message"]), ("INFO", "request GET /nope 404"))
+        asked = line["httpRequest"]
+        self.assertEqual((asked["requestMethod"], asked["requestUrl"], asked["status"], asked["remoteIp"]),
+                         ("GET", "/nope", 404, "127.0.0.1"))
+        self.assertRegex(asked["latency"], r"^\d+\.\d+s$")
+
+    def test_the_elastic_common_schema(self):
+        (line,) = self.lines_of("ecs", "event.action", "request")[-1:]
+        self.assertEqual(list(line)[:4], ["@timestamp", "log.level", "message", "ecs.version"])
+        self.assertEqual((line["http.request.method"], line["url.path"], line["http.response.status_code"]),
+                         ("GET", "/nope", 404))
+        self.assertIsInstance(line["event.duration"], int)
+
+    def test_secrets_of_urls_are_never_shown(self):
+        endpoint = "http://me:hunter2@127.0.0.1:1/?sig=hunter3"
+        shown = subprocess.run([BINARY, "serve", "--print-config", "--otlp-endpoint", endpoint], check=True,
+                               capture_output=True, text=True, env=clean_environment()).stdout
+        self.assertIn("http://***@127.0.0.1:1/?sig=***", shown)
+        refused = subprocess.run([BINARY, "serve", "--models", MODELS, "--http-port", "0", "--grpc-port", "0", "--admin-port", "0",
+                                  "--otlp-endpoint", "me:hunter2@collector"],
+                                 capture_output=True, text=True, env=clean_environment())
+        self.assertNotEqual(refused.returncode, 0)
+        for text in (shown, refused.stdout, refused.stderr):
+            self.assertNotIn("hunter", text)
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

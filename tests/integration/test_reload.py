@@ -225,6 +225,23 @@ class Reload(unittest.TestCase):
             server.wait_ready()
             self.assertEqual(self.version(server), "1")
 
+    def test_a_repository_that_goes_away_is_one_line_and_its_return_another(self):
+        with Server("--reload-interval", "20ms", models=self.root) as server:
+            away = self.root.with_name(self.root.name + "-away")
+            for _ in range(2):
+                os.rename(self.root, away)
+                told = len(server.log_lines("repository_unreadable"))
+                wait_until(lambda n=told: len(server.log_lines("repository_unreadable")) > n, what="the line")
+                for _ in range(3):  # a reload each, beside the polls
+                    self.assertEqual(server.admin("POST", "/v1/reload").status, 404)
+                os.rename(away, self.root)
+                back = len(server.log_lines("repository_readable"))
+                wait_until(lambda n=back: len(server.log_lines("repository_readable")) > n, what="its return")
+            self.assertEqual(len(server.log_lines("repository_unreadable")), 2)
+            self.assertEqual(len(server.log_lines("repository_readable")), 2)
+            self.assertEqual(server.log_lines("control_failed"), [])
+            self.assertIn(str(self.root), server.log_lines("repository_unreadable")[0]["message"])
+
     # --- which versions
     def test_version_policies(self):
         self.add_version(2)

@@ -11,7 +11,7 @@ from prometheus import harness
 from wire import all_of, fields
 
 ALLOY = (panels.ROOT / "monitoring/alloy/config.alloy").read_text()
-KEYS = {"ts", "level", "event", "request_id", "server", "peer", "method", "path", "status", "code",
+KEYS = {"ts", "level", "event", "message", "request_id", "server", "peer", "method", "path", "status", "code",
         "bytes_in", "bytes_out", "total_ms"}  # fmt: skip
 
 

@@ -152,7 +152,7 @@ export class Live {
     const rows = [
       ['Answered', whole(stats.requests_total)], ['Failed', whole(stats.failed_total)],
       ['Connections', whole(stats.connections)], ['CPU cores', cores],
-      ['Memory', bytes(stats.rss_bytes)], ['Up', duration(stats.uptime_s)],
+      ['Memory', stats.rss_bytes === undefined ? '–' : bytes(stats.rss_bytes)], ['Up', duration(stats.uptime_s)],
     ];
     $('figures').replaceChildren(
         ...rows.map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value))));

@@ -231,6 +231,40 @@ TEST_F(AccessTest, NamesTheFaultOfAKeyFile) {
             (root_ / "none").string() + ": cannot be read: No such file or directory");
 }
 
+TEST_F(AccessTest, AByteOrderMarkIsNoPartOfAKey) {
+  write("keys",
+        "\xEF\xBB\xBF"
+        "ci: " +
+            kKey + "\n");
+  write("folder/ci", "\xEF\xBB\xBF" + kKey + "\r\n");
+  for (const char* path : {"keys", "folder"}) {
+    const auto keys = Keys::read(root_ / path);
+    ASSERT_TRUE(keys) << keys.error().message;
+    EXPECT_EQ(keys->find(kKey), "ci") << path;
+  }
+}
+
+TEST_F(AccessTest, AKeyThatCanNeverMatchIsRefusedWithItsFileAndTheReason) {
+  const std::string path = (root_ / "folder/ci").string();
+  const auto refused = [&](const std::string& text) {
+    write("folder/ci", text);
+    const auto keys = Keys::read(root_ / "folder");
+    return keys ? "taken" : keys.error().message;
+  };
+  EXPECT_THAT(refused(kKey + "\n" + kOther + "\n"),
+              testing::AllOf(HasSubstr(path), HasSubstr("more than one line")));
+  EXPECT_THAT(refused(kKey + "\xE9"), testing::AllOf(HasSubstr(path), HasSubstr("not UTF-8")));
+  EXPECT_THAT(refused(kKey + "\x01" + kKey),
+              testing::AllOf(HasSubstr(path), HasSubstr("control characters")));
+  std::string wide("\xFF\xFE");
+  for (const char c : kKey) {
+    wide += c;
+    wide += '\0';
+  }
+  EXPECT_THAT(refused(wide), testing::AllOf(HasSubstr(path), HasSubstr("UTF-16")));
+  EXPECT_EQ(refused(kKey + "\n"), "taken");
+}
+
 TEST_F(AccessTest, ReadsAgainWhatChangedAndKeepsTheOldWhereTheNewIsBroken) {
   const auto keyed = guard({.api_keys = write("keys", "ana:" + kKey)});
   EXPECT_FALSE(keyed->refresh().value()) << "nothing has changed";

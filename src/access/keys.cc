@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "base/small_file.h"
+#include "base/utf8.h"
 
 namespace podsense::access {
 namespace {
@@ -28,6 +29,32 @@ std::string_view trim(std::string_view text) {
 
 tl::unexpected<Error> fault(const std::string& where, const std::string& what) {
   return fail(ErrorCode::kInvalidArgument, where + ": " + what);
+}
+
+/// Why no header can hold this key; empty: one can.
+std::string unmatchable(std::string_view key) {
+  if (key.find_first_of("\r\n") != std::string_view::npos) {
+    return "it has more than one line; a file of a folder holds one key, a file of keys has "
+           "NAME:KEY a line";
+  }
+  if (!is_utf8(key)) {
+    return "it is not UTF-8; save the file as UTF-8, without a byte order mark";
+  }
+  if (std::ranges::any_of(key, [](char c) { return (c >= 0 && c < ' ') || c == 0x7F; })) {
+    return "it has control characters";
+  }
+  return {};
+}
+
+/// Without the mark that some editors put in front of UTF-8.
+std::string_view without_mark(std::string_view text) {
+  return text.starts_with(kByteOrderMark) ? text.substr(kByteOrderMark.size()) : text;
+}
+
+/// UTF-16, which has zeros in it and may open with its own mark.
+bool is_utf16(std::string_view text) {
+  return text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF") ||
+         text.find('\0') != std::string_view::npos;
 }
 
 /// The folder's files in order, without what starts with a dot: Kubernetes keeps the mounted
@@ -90,6 +117,10 @@ Result<void> Keys::add(std::string_view name, std::string_view key, const std::s
                             " characters; accepted: " + std::to_string(kMinKey) + " to " +
                             std::to_string(kMaxKey));
   }
+  if (const std::string why = unmatchable(key); !why.empty()) {
+    return fault(where,
+                 "key '" + std::string(name) + "' can never match what a client sends: " + why);
+  }
   const Digest digest = digest_of(key);
   for (const Entry& entry : entries_) {
     if (entry.name == name) {
@@ -112,14 +143,19 @@ Result<Keys> Keys::read(const fs::path& path) {
     if (!text) {
       return fail(text.error());
     }
+    if (is_utf16(*text)) {
+      return fault(file.string(),
+                   "is not UTF-8 (UTF-16?), so that its keys can never match; save it as UTF-8");
+    }
     if (folder) {
-      if (auto added = keys.add(file.filename().string(), trim(*text), file.string()); !added) {
+      const std::string_view key = trim(without_mark(*text));
+      if (auto added = keys.add(file.filename().string(), key, file.string()); !added) {
         return fail(std::move(added.error()));
       }
       continue;
     }
     std::size_t number = 0;
-    for (std::size_t at = 0; at < text->size();) {
+    for (std::size_t at = text->size() - without_mark(*text).size(); at < text->size();) {
       const std::size_t end = std::min(text->find('\n', at), text->size());
       const std::string_view line = trim(std::string_view(*text).substr(at, end - at));
       at = end + 1;

@@ -20,8 +20,9 @@ Digest digest_of(std::string_view text);
 /// Kept as digests: a memory dump shows no key, and all have one length to compare.
 class Keys {
  public:
-  /// @errors kInvalidArgument: unreadable, a line without a colon, a key too short or too long, a
-  ///         name or key given twice, none at all
+  /// A byte order mark in front of UTF-8 is passed over.
+  /// @errors kInvalidArgument: unreadable, a line without a colon, a key too short or too long or
+  ///         that no header can hold, a name or key given twice, none at all
   static Result<Keys> read(const std::filesystem::path& path);
 
   /// The key's name, or "" when there is none. Takes the same time whichever key it is.

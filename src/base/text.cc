@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/float_text.h"
+#include "base/utf8.h"
 
 namespace podsense {
 namespace {
@@ -92,6 +93,17 @@ void append_float(std::string& out, Float value) {
 }
 
 }  // namespace
+
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t length = utf8_length(text);
+    if (length == 0) {
+      return false;
+    }
+    text.remove_prefix(length);
+  }
+  return true;
+}
 
 void append_json_string(std::string& out, std::string_view text) {
   out += '"';

@@ -13,13 +13,16 @@
 #include "cli/commands.h"
 #include "cli/flags.h"
 #include "http/probe.h"
+#include "inference/profile_check.h"
 #include "inference/row_check.h"
 #include "inference/tasks/registry.h"
 #include "model/backend.h"
 #include "model/fast_hash.h"
 #include "model/repository.h"
 #include "server/backends.h"
+#include "server/file_check.h"
 #include "server/opening_wall.h"
+#include "server/options.h"
 
 namespace podsense::cli {
 namespace {
@@ -30,6 +33,7 @@ constexpr const char* kText = R"(probes a running server, or opens every model o
   podsense check                                   http://127.0.0.1:8000/readyz
   podsense check https://HOST:8080/readyz --cacert ca.crt --timeout 500ms
   podsense check --models models
+  podsense check --models models --model-cache DIR --auth-api-keys FILE
 
 The result goes to standard output, logs and errors to standard error.
 )";
@@ -74,6 +78,7 @@ void append_lines(std::string& out, const Row& row) {
 struct Report {
   std::vector<Row> rows;
   std::vector<std::string> remarks;
+  std::vector<Row> files{};  ///< of credentials, and the cache
 };
 
 void append_remarks(std::string& out, const std::vector<std::string>& remarks, bool json) {
@@ -86,6 +91,27 @@ void append_remarks(std::string& out, const std::vector<std::string>& remarks, b
       out += "warning  " + remark + "\n";
     }
   }
+}
+
+/// True: all can be used.
+bool append_files(std::string& out, const std::vector<Row>& files, bool json) {
+  if (json && !files.empty()) {
+    out += R"(],"files":[)";
+  }
+  for (const Row& file : files) {
+    if (!json) {
+      append_lines(out, file);
+      continue;
+    }
+    out += &file == files.data() ? R"({"file":)" : R"(,{"file":)";
+    append_json_string(out, file.name);
+    out += file.good ? R"(,"ok":true)" : R"(,"ok":false,"reason":)";
+    if (!file.good) {
+      append_json_string(out, file.text);
+    }
+    out += '}';
+  }
+  return std::ranges::all_of(files, &Row::good);
 }
 
 int print_models(const Report& report, bool json) {
@@ -101,6 +127,7 @@ int print_models(const Report& report, bool json) {
     }
   }
   append_remarks(out, report.remarks, json);
+  good = append_files(out, report.files, json) && good;
   if (json) {
     out = std::string(R"({"ok":)") + (good ? "true" : "false") + R"(,"models":[)" + out + "]}\n";
   }
@@ -175,7 +202,7 @@ class LogsToStderr {
 
 /// Opens one version as the server would: in a process of its own first.
 Row open_model(const model::Backends& backends, const model::Candidate& candidate,
-               const inference::Trial& trial) {
+               const inference::Trial& trial, const server::Config& config) {
   Row row{.name = candidate.name + "/" + std::to_string(candidate.version)};
   if (!candidate.file.empty()) {
     const auto tried = trial(candidate, {});
@@ -203,6 +230,11 @@ Row open_model(const model::Backends& backends, const model::Candidate& candidat
   if (std::string seen = (*task)->observed(); !seen.empty()) {
     row.warnings.push_back(std::move(seen));
   }
+  if (std::string unused = inference::unused_profile(backends, candidate, config.models.cache_dir,
+                                                     server::plan_threads(config).executors);
+      !unused.empty()) {
+    row.warnings.push_back(std::move(unused));
+  }
   if (const auto hash = model::fast_hash_file(candidate.file)) {
     row.hash = hash->hex();
   }
@@ -210,7 +242,8 @@ Row open_model(const model::Backends& backends, const model::Candidate& candidat
 }
 
 /// Opens every version that would be served.
-Result<Report> open_models(const std::string& root, const std::vector<std::string>& custom_ops) {
+Result<Report> open_models(const std::string& root, const std::vector<std::string>& custom_ops,
+                           const server::Config& files) {
   log::configure(log::Level::kError, log::Format::kAuto);
   const LogsToStderr redirected;
   server::Config config;
@@ -234,7 +267,7 @@ Result<Report> open_models(const std::string& root, const std::vector<std::strin
   }
   const inference::Trial trial = server::make_trial(config);
   for (const model::Candidate& candidate : listing->candidates) {
-    report.rows.push_back(open_model(**backends, candidate, trial));
+    report.rows.push_back(open_model(**backends, candidate, trial, files));
   }
   if (report.rows.empty()) {
     return fail(ErrorCode::kNotFound, "no model in " + root);
@@ -252,8 +285,8 @@ Result<void> write_hashes(const std::vector<Row>& rows, const std::string& path)
 }
 
 int check_models(const std::string& root, const std::vector<std::string>& custom_ops,
-                 const std::string& hashes, bool json) {
-  const auto report = open_models(root, custom_ops);
+                 const std::string& hashes, const server::Config& files, bool json) {
+  auto report = root.empty() ? Report() : open_models(root, custom_ops, files);
   if (!report) {
     return report_failure(report.error(), R"("models":[])", json);
   }
@@ -261,6 +294,12 @@ int check_models(const std::string& root, const std::vector<std::string>& custom
     if (const auto written = write_hashes(report->rows, hashes); !written) {
       return report_error(kName, written.error());
     }
+  }
+  for (server::CheckedFile& file : server::check_files(files)) {
+    const bool good = file.fault.empty();
+    report->files.push_back({.name = std::move(file.path),
+                             .good = good,
+                             .text = good ? "can be used" : std::move(file.fault)});
   }
   return print_models(*report, json);
 }
@@ -270,6 +309,7 @@ struct CheckFlags {
   std::string models;
   std::string hashes;
   std::vector<std::string> custom_ops;
+  server::Config files{};  ///< those to look at, and nothing else
   Duration timeout = std::chrono::seconds(2);
   http::ProbeOptions options;
   bool insecure = false;
@@ -291,6 +331,15 @@ void add_flags(CLI::App& app, CheckFlags& flags) {
                  "write the hashes of the models that can be served to this file, for "
                  "podsense serve --known-models")
       ->type_name("FILE");
+  app.add_option("--model-cache", flags.files.models.cache_dir,
+                 "a folder that podsense serve --model-cache is to use: can it be written, and do "
+                 "its profiles fit the models")
+      ->type_name("DIR");
+  app.add_option("--auth-api-keys", flags.files.auth.api_keys,
+                 "keys as podsense serve takes them: can each of them match")
+      ->type_name("PATH");
+  app.add_option("--auth-control-tokens", flags.files.auth.control_tokens, "likewise")
+      ->type_name("PATH");
   add_duration(app, "--timeout", flags.timeout,
                {.low = std::chrono::milliseconds(10), .high = std::chrono::minutes(10)},
                "how long to wait for the answer (2s)");
@@ -328,8 +377,14 @@ int check(std::span<const char* const> arguments) {
     return report_error(
         kName, fail(ErrorCode::kInvalidArgument, "give a URL or --models, not both").value());
   }
-  if (!flags.models.empty()) {
-    return check_models(flags.models, flags.custom_ops, flags.hashes, flags.json);
+  const bool files = !flags.files.models.cache_dir.empty() || !flags.files.auth.api_keys.empty() ||
+                     !flags.files.auth.control_tokens.empty();
+  if (files && !flags.url.empty()) {
+    return report_error(kName,
+                        fail(ErrorCode::kInvalidArgument, "give a URL or files, not both").value());
+  }
+  if (!flags.models.empty() || files) {
+    return check_models(flags.models, flags.custom_ops, flags.hashes, flags.files, flags.json);
   }
   flags.options.timeout = flags.timeout;
   flags.options.verify = !flags.insecure;

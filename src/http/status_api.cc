@@ -74,20 +74,23 @@ Response stats(const inference::Stats& source) {
                       {"queue_depth", model.queue.waiting}});
   }
   const auto time = std::chrono::system_clock::now().time_since_epoch();
-  return reply_json({{"time", std::chrono::duration<double>(time).count()},
-                     {"uptime_s", to_seconds(report.uptime)},
-                     {"requests_total", report.totals.requests},
-                     {"failed_total", report.totals.failed},
-                     {"rate", report.load.rate},
-                     {"latency_ms", latency_ms(report.load.latency)},
-                     {"in_flight", report.running},
-                     {"queue_depth", report.waiting},
-                     {"saturation", report.load.saturation},
-                     {"connections", report.totals.connections},
-                     {"rss_bytes", report.process.resident_bytes},
-                     {"cpu_cores_used", report.load.cpu_cores},
-                     {"cpu_cores", report.cpu_cores},
-                     {"models", std::move(models)}});
+  json document({{"time", std::chrono::duration<double>(time).count()},
+                 {"uptime_s", to_seconds(report.uptime)},
+                 {"requests_total", report.totals.requests},
+                 {"failed_total", report.totals.failed},
+                 {"rate", report.load.rate},
+                 {"latency_ms", latency_ms(report.load.latency)},
+                 {"in_flight", report.running},
+                 {"queue_depth", report.waiting},
+                 {"saturation", report.load.saturation},
+                 {"connections", report.totals.connections},
+                 {"cpu_cores_used", report.load.cpu_cores},
+                 {"cpu_cores", report.cpu_cores},
+                 {"models", std::move(models)}});
+  if (report.process.resident_bytes) {
+    document["rss_bytes"] = *report.process.resident_bytes;
+  }
+  return reply_json(document);
 }
 
 bool is_ready(const StatusSources& sources) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "inference/profile_check.h"
 #include "inference/served_model.h"
 #include "inference/tasks/registry.h"
 #include "inference/trials.h"
@@ -63,6 +64,7 @@ Result<std::optional<Opened>> reopen(model::Backend& backend, const model::Candi
   if (!*fits) {
     log::info("profile_refused", {{"model", candidate.name},
                                   {"version", std::to_string(candidate.version)},
+                                  {"file", saved.file},
                                   {"reason", "runs take less than half or more than twice as long"},
                                   {"saved_ms", to_ms(saved.profile.front().time)}});
     return std::nullopt;
@@ -185,6 +187,18 @@ Result<Opened> open_loaded(model::Backend& backend, const model::Candidate& cand
 }
 
 }  // namespace
+
+std::string unused_profile(const model::Backends& backends, model::Candidate candidate,
+                           const std::filesystem::path& folder, unsigned cores) {
+  const SavedProfiles saved(folder);
+  const auto backend = backends.find(candidate);
+  if (!backend) {
+    return {};
+  }
+  candidate.content = content_of(candidate, saved, nullptr);
+  const auto found = saved.read(key_of(**backend, candidate, cores));
+  return found ? std::string() : "its saved profile would not be used: " + found.error().message;
+}
 
 Result<Opened> open_measured(const model::Backends& backends, model::Candidate candidate,
                              const SavedProfiles& saved, const OpeningOptions& options,

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
-#include <fstream>
 #include <iterator>
 #include <utility>
 #include <vector>
 
 #include "base/log.h"
 #include "base/small_file.h"
+#include "model/cache_folder.h"
 #include "model/fast_hash.h"
 
 namespace podsense::inference {
@@ -18,9 +18,10 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kHead = "podsense profile 2\n";
+constexpr std::string_view kAnyHead = "podsense profile ";
 constexpr std::string_view kSuffix = ".podsense-profile";
 constexpr std::size_t kMaxFiles = 256;
-constexpr std::uintmax_t kMaxBytes = 16U << 10U;
+constexpr std::size_t kMaxBytes = 16U << 10U;
 /// Longer than any warm-up may take.
 constexpr Duration kLongestRun = std::chrono::minutes(10);
 constexpr unsigned kMostThreads = 4096;
@@ -116,6 +117,9 @@ std::string write_profile(const ProfileKey& key, const SavedProfile& saved) {
 }
 
 Result<SavedProfile> read_profile(std::string_view text, const ProfileKey& key) {
+  if (text.starts_with(kAnyHead) && !text.starts_with(kHead)) {
+    return fail(ErrorCode::kInvalidArgument, "another version of PodSense has written it");
+  }
   const auto last = text.rfind("\nsum ");
   if (!text.starts_with(kHead) || last == std::string_view::npos) {
     return fail(damaged());
@@ -159,27 +163,40 @@ fs::path SavedProfiles::path_of(const ProfileKey& key) const {
   return folder_ / (key.model + std::string(kSuffix));
 }
 
-std::optional<SavedProfile> SavedProfiles::find(const ProfileKey& key) const {
-  if (folder_.empty() || key.content.empty()) {
-    return std::nullopt;
-  }
+Result<std::optional<SavedProfile>> SavedProfiles::read(const ProfileKey& key) const {
   const fs::path path = path_of(key);
   std::error_code error;
-  const auto size = fs::file_size(path, error);
-  if (error) {
+  if (folder_.empty() || key.content.empty() ||
+      fs::status(path, error).type() == fs::file_type::not_found) {
     return std::nullopt;
   }
-  std::string text(std::min(size, kMaxBytes), '\0');
-  std::ifstream file(path, std::ios::binary);
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  auto saved = file ? read_profile(text, key) : Result<SavedProfile>(fail(damaged()));
+  const auto text = read_regular_file(path, kMaxBytes);
+  if (!text) {
+    return fail(text.error());
+  }
+  auto saved = read_profile(*text, key);
   if (!saved) {
-    log::warning(
-        "profile_refused",
-        {{"model", key.model}, {"file", path.string()}, {"reason", saved.error().message}});
-    return std::nullopt;
+    return fail(ErrorCode::kInvalidArgument, path.string() + ": " + saved.error().message);
   }
-  return std::move(*saved);
+  saved->file = path.string();
+  return std::optional(std::move(*saved));
+}
+
+std::optional<SavedProfile> SavedProfiles::find(const ProfileKey& key) const {
+  auto saved = read(key);
+  if (saved) {
+    return std::move(*saved);
+  }
+  const auto dash = key.model.rfind('-');  // "name-version"
+  const std::string& reason = saved.error().message;
+  log::warning(
+      "profile_refused",
+      {{"model", std::string_view(key.model).substr(0, dash)},
+       {"version", std::string_view(key.model).substr(std::min(dash + 1, key.model.size()))},
+       {"file", path_of(key).string()},
+       {"reason", reason},
+       {"message", "a saved profile is not used, the model is measured anew: " + reason}});
+  return std::nullopt;
 }
 
 void SavedProfiles::keep(const ProfileKey& key, const SavedProfile& saved) const {
@@ -188,9 +205,12 @@ void SavedProfiles::keep(const ProfileKey& key, const SavedProfile& saved) const
   }
   std::error_code error;
   fs::create_directories(folder_, error);
-  if (replace_file(path_of(key), write_profile(key, saved))) {
-    make_room();
+  auto written = error ? Result<void>(fail(ErrorCode::kInternal, error.message()))
+                       : replace_file(path_of(key), write_profile(key, saved));
+  if (written) {
+    return make_room();
   }
+  model::tell_cache_unwritable(folder_, written.error().message);
 }
 
 /// Oldest first, beyond kMaxFiles: models come and go, the folder may live for years.

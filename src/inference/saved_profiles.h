@@ -30,6 +30,7 @@ struct SavedProfile {
   /// Whether rows of different requests may share a run (stacking.h): nothing: not known; empty:
   /// they may; else why not. One line.
   std::optional<std::string> rows = std::nullopt;
+  std::string file{};  ///< from which it was read
 };
 
 /// @threads thread-safe: writers make files of their own and rename them
@@ -39,7 +40,10 @@ class SavedProfiles {
   explicit SavedProfiles(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
   [[nodiscard]] bool enabled() const { return !folder_.empty(); }
-  /// Empty where there is none that holds for `key`.
+  /// Empty where there is none. @errors kInvalidArgument: it does not hold for `key`, or cannot be
+  /// read; the message names the file
+  [[nodiscard]] Result<std::optional<SavedProfile>> read(const ProfileKey& key) const;
+  /// The same, with one line in the log in place of an error.
   [[nodiscard]] std::optional<SavedProfile> find(const ProfileKey& key) const;
   void keep(const ProfileKey& key, const SavedProfile& saved) const;
 

@@ -38,6 +38,41 @@ TEST(SavedProfileText, SaysWhatItWasMeasuredWith) {
   }
 }
 
+TEST(SavedProfileText, SaysThatAnotherVersionWroteIt) {
+  std::string text = write_profile(kKey, kSaved);
+  text.replace(0, text.find('\n'), "podsense profile 1");
+  EXPECT_EQ(read_profile(text, kKey).error().message, "another version of PodSense has written it");
+}
+
+TEST(SavedProfileFiles, WhatIsNotUsedIsOneLineWithPathAndReason) {
+  const TempFolder folder;
+  const SavedProfiles profiles(folder.path());
+  EXPECT_FALSE(profiles.read(kKey).value());
+  profiles.keep(kKey, kSaved);
+  EXPECT_EQ(profiles.read(kKey).value()->file, (folder / "tabular-1.podsense-profile").string());
+  ProfileKey other = kKey;
+  other.runtime = "1.32";
+  testing::internal::CaptureStdout();
+  EXPECT_FALSE(profiles.find(other));
+  const std::string line = testing::internal::GetCapturedStdout();
+  EXPECT_THAT(line, HasSubstr("\"event\":\"profile_refused\""));
+  EXPECT_THAT(line, HasSubstr((folder / "tabular-1.podsense-profile").string()));
+  EXPECT_THAT(line, HasSubstr("it was measured with runtime '1.31.1', now it is '1.32'"));
+}
+
+TEST(SavedProfileFiles, AFolderThatCannotBeWrittenIsToldOnce) {
+  const TempFolder folder;
+  folder.write("file", "x");
+  const SavedProfiles profiles(folder / "file" / "cache");
+  testing::internal::CaptureStdout();
+  profiles.keep(kKey, kSaved);
+  profiles.keep(kKey, kSaved);
+  const std::string lines = testing::internal::GetCapturedStdout();
+  EXPECT_EQ(std::ranges::count(lines, '\n'), 1) << lines;
+  EXPECT_THAT(lines, HasSubstr("\"event\":\"model_cache_unwritable\""));
+  EXPECT_THAT(lines, HasSubstr((folder / "file" / "cache").string()));
+}
+
 TEST(SavedProfileText, RefusesEveryTornOrChangedByte) {
   const std::string text = write_profile(kKey, kSaved);
   for (std::size_t i = 0; i < text.size(); ++i) {

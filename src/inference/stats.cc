@@ -18,21 +18,26 @@ double per_second(double amount, Duration elapsed) {
 
 }  // namespace
 
-Process process_now() {
+Process process_now(const std::filesystem::path& proc) {
   Process process;
   std::uint64_t pages = 0;
-  std::ifstream("/proc/self/statm") >> pages >> pages;
-  process.resident_bytes = pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  if (std::ifstream(proc / "self/statm") >> pages >> pages) {
+    process.resident_bytes = pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  }
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   const auto time = [](const timeval& t) {
     return std::chrono::seconds(t.tv_sec) + std::chrono::microseconds(t.tv_usec);
   };
   process.cpu = time(usage.ru_utime) + time(usage.ru_stime);
-  std::error_code ignored;
-  for (auto entry = std::filesystem::directory_iterator("/proc/self/fd", ignored);
-       entry != std::filesystem::directory_iterator(); entry.increment(ignored)) {
-    ++process.descriptors;
+  std::error_code error;
+  std::uint64_t descriptors = 0;
+  for (std::filesystem::directory_iterator entry(proc / "self/fd", error), end;
+       !error && entry != end; entry.increment(error)) {
+    ++descriptors;
+  }
+  if (!error) {
+    process.descriptors = descriptors;
   }
   rlimit limit{};
   getrlimit(RLIMIT_NOFILE, &limit);

@@ -5,7 +5,9 @@
 
 #include <cstdint>
 #include <deque>
+#include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,13 +31,13 @@ struct Load {
 };
 
 struct Process {
-  std::uint64_t resident_bytes = 0;
+  std::optional<std::uint64_t> resident_bytes;  ///< unset, as the next: it cannot be read
+  std::optional<std::uint64_t> descriptors;
   Duration cpu{};
-  std::uint64_t descriptors = 0;
   std::uint64_t max_descriptors = 0;
 };
 /// @source /proc/self/statm, getrusage, /proc/self/fd, getrlimit
-Process process_now();
+Process process_now(const std::filesystem::path& proc = "/proc");
 
 /// Of one model version, since it was loaded.
 struct ModelReport {

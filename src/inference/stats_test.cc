@@ -47,6 +47,17 @@ TEST_F(StatsTest, AModelThatGoesIsWarnedOfNoMore) {
   EXPECT_THAT(stats.warnings(), IsEmpty());
 }
 
+TEST(Process, WhatProcDoesNotTellIsUnset) {
+  const Process with = process_now();
+  EXPECT_GT(with.resident_bytes.value(), 1U << 20U);
+  EXPECT_GT(with.descriptors.value(), 2U);
+  const TempFolder empty;
+  const Process without = process_now(empty.path());
+  EXPECT_FALSE(without.resident_bytes);
+  EXPECT_FALSE(without.descriptors);
+  EXPECT_GT(without.max_descriptors, 0U);
+}
+
 TEST_F(StatsTest, AnAnswerWhoseClientLeftDuringTheRunIsMarked) {
   open();
   reload();

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cmath>
 #include <deque>
 #include <functional>
 #include <limits>
@@ -402,6 +403,10 @@ struct Registry::Impl final : prometheus::Collectable {
     std::map<std::string, prometheus::MetricFamily> families;
     const MutexLock lock(mutex);
     for (const Asked& entry : asked) {
+      const double now = entry.value();
+      if (std::isnan(now)) {
+        continue;  // it cannot be read: none, rather than one that is wrong
+      }
       auto& family = families[entry.name];
       family.name = entry.name;
       family.help = entry.help;
@@ -410,7 +415,7 @@ struct Registry::Impl final : prometheus::Collectable {
       for (const auto& [key, value] : entry.labels) {
         metric.label.push_back({key, value});
       }
-      metric.gauge.value = metric.counter.value = entry.value();
+      metric.gauge.value = metric.counter.value = now;
       family.metric.push_back(std::move(metric));
     }
     std::vector<prometheus::MetricFamily> list;

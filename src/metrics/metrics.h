@@ -129,7 +129,7 @@ class Registry {
   };
   using Labels = std::vector<std::pair<std::string, std::string>>;
   /// A gauge, or a counter whose value never falls: what `descriptions` says of the name.
-  /// @requires the name is described
+  /// @requires the name is described. Where `value` gives NaN (it cannot be read) there is none.
   [[nodiscard]] std::unique_ptr<Gauge> watch(std::string_view name, Labels labels,
                                              std::function<double()> value);
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <set>
 
 #include "metrics/descriptions.h"
@@ -164,6 +165,15 @@ TEST(OpenMetrics, NamesFamiliesUnitsAndTheEnd) {
   EXPECT_THAT(text, HasSubstr("\npodsense_saturation 1.0\n"));
   EXPECT_THAT(text, HasSubstr(R"(podsense_batch_size_bucket{model="m",version="1",le="+Inf"} 0)"));
   EXPECT_TRUE(text.ends_with("# EOF\n"));
+}
+
+TEST(Metrics, WhatCannotBeReadIsAbsentAndNotZero) {
+  Registry registry;
+  double value = std::numeric_limits<double>::quiet_NaN();
+  const auto gauge = registry.watch("process_open_fds", {}, [&value] { return value; });
+  EXPECT_THAT(registry.expose(), Not(HasSubstr("process_open_fds")));
+  value = 7;
+  EXPECT_THAT(registry.expose(), HasSubstr("\nprocess_open_fds 7\n"));
 }
 
 TEST(OpenMetrics, ATracedRequestIsTheExemplarOfItsBucketOnly) {

@@ -6,6 +6,8 @@
 #include <fstream>
 #include <optional>
 
+#include "base/utf8.h"
+
 namespace podsense::model {
 namespace {
 
@@ -197,8 +199,8 @@ Result<std::vector<std::string>> read_label_file(const fs::path& folder,
     return fail(ErrorCode::kInvalidArgument, "'" + relative + "' is larger than 16 MiB");
   }
   std::string_view rest = text;
-  if (rest.starts_with("\xEF\xBB\xBF")) {
-    rest.remove_prefix(3);
+  if (rest.starts_with(kByteOrderMark)) {
+    rest.remove_prefix(kByteOrderMark.size());
   }
   std::vector<std::string> labels;
   while (!rest.empty()) {
@@ -220,6 +222,18 @@ Result<std::vector<std::string>> read_label_file(const fs::path& folder,
     return fail(ErrorCode::kInvalidArgument, "'" + relative + "' is empty; one label a line");
   }
   return labels;
+}
+
+std::string not_utf8(const std::vector<std::string>& labels, const std::string& source) {
+  const auto wrong = std::ranges::find_if_not(labels, is_utf8);
+  if (wrong == labels.end()) {
+    return {};
+  }
+  const auto count =
+      std::ranges::count_if(labels, [](const auto& label) { return !is_utf8(label); });
+  return std::to_string(count) + " of the labels of " + source +
+         " are not UTF-8 (the first is number " + std::to_string(wrong - labels.begin() + 1) +
+         "), and clients get U+FFFD in place of what is wrong; save the file as UTF-8";
 }
 
 Result<std::vector<std::string>> parse_label_list(std::string_view json) {

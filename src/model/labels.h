@@ -28,4 +28,7 @@ Result<std::vector<std::string>> read_label_file(const std::filesystem::path& fo
 /// @errors kInvalidArgument: anything else, or over the limits
 Result<std::vector<std::string>> parse_label_list(std::string_view json);
 
+/// What to tell of labels that are not UTF-8; empty: nothing. `source`: "'labels.txt'".
+std::string not_utf8(const std::vector<std::string>& labels, const std::string& source);
+
 }  // namespace podsense::model

@@ -101,6 +101,9 @@ Result<void> read_labels(Key key, const Node& node, Draft& out) {
     if (!labels) {
       return fail_at(node, "'" + std::string(key) + "': " + labels.error().message);
     }
+    if (auto wrong = not_utf8(*labels, "'" + node.Scalar() + "'"); !wrong.empty()) {
+      out.manifest.remarks.push_back(std::move(wrong));
+    }
     out.manifest.labels = std::move(*labels);
     return {};
   }

@@ -131,7 +131,7 @@ struct Manifest {
   std::optional<std::uint64_t> open_bytes;  ///< memory to open it; unset: by the files' size
   std::string file;                         ///< of the model, in its folder; empty: looked for
   std::string sha256;
-  std::vector<std::string> remarks;  ///< what of a foreign configuration is not followed
+  std::vector<std::string> remarks;  ///< what is passed over, or is not as it should be
   Duration simulated_cpu = std::chrono::milliseconds(25);
 };
 

@@ -258,6 +258,20 @@ TEST(Labels, FileIsReadLineByLine) {
   EXPECT_THAT(manifest->labels, ElementsAre("tench", "great white shark", "", "last"));
 }
 
+TEST(Labels, ThatAreNotUtf8AreServedWithARemark) {
+  const TempFolder folder;
+  folder.write("labels.txt", "cr\xE8me\ntea\ncaf\xE9\n");  // Latin-1
+  const auto manifest = parse_manifest("labels: labels.txt", folder.path());
+  ASSERT_TRUE(manifest) << manifest.error().message;
+  EXPECT_EQ(manifest->labels.size(), 3U);
+  ASSERT_EQ(manifest->remarks.size(), 1U);
+  EXPECT_THAT(manifest->remarks[0],
+              ::testing::StartsWith("2 of the labels of 'labels.txt' are not UTF-8 (the first is "
+                                    "number 1)"));
+  folder.write("labels.txt", "crème\n");
+  EXPECT_TRUE(parse_manifest("labels: labels.txt", folder.path())->remarks.empty());
+}
+
 TEST(Labels, StayInsideTheFolder) {
   const TempFolder outside;
   outside.write("secret", "x\n");

@@ -144,6 +144,9 @@ class Reader {
         if (!labels) {
           return wrong("label_filename: " + labels.error().message);
         }
+        if (auto wrong = not_utf8(*labels, "'" + output.label_filename() + "'"); !wrong.empty()) {
+          out_.remarks.push_back(std::move(wrong));
+        }
         out_.labels = std::move(*labels);
         return {};
       }

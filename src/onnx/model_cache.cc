@@ -13,10 +13,10 @@
 #include <chrono>
 #include <cstring>
 #include <fstream>
-#include <tuple>
 #include <vector>
 
 #include "base/small_file.h"
+#include "model/cache_folder.h"
 
 namespace podsense::onnx {
 namespace {
@@ -131,7 +131,11 @@ fs::path ModelCache::scratch(const std::string& key) const {
   static std::atomic<unsigned> next{0};
   std::error_code error;
   fs::create_directories(folder_, error);
-  if (error || ::access(folder_.c_str(), W_OK | X_OK) != 0) {
+  if (!error && ::access(folder_.c_str(), W_OK | X_OK) != 0) {
+    error.assign(errno, std::generic_category());
+  }
+  if (error) {
+    model::tell_cache_unwritable(folder_, error.message());
     return {};
   }
   return folder_ / (key + "." + std::to_string(::getpid()) + "-" + std::to_string(next++) + ".tmp");
@@ -149,6 +153,8 @@ bool ModelCache::keep(const fs::path& scratch, const std::string& key) const {
     sealed = !error;
   }
   if (!sealed) {
+    model::tell_cache_unwritable(folder_,
+                                 error ? error.message() : std::generic_category().message(errno));
     fs::remove(scratch, error);
   } else {
     make_room();
@@ -167,7 +173,11 @@ void ModelCache::bar(const std::string& key) const {
   const Seal seal = seal_for({});
   const auto bytes = std::bit_cast<std::array<char, sizeof seal>>(seal);
   // Where it cannot be written the file is tried again at the next start.
-  std::ignore = replace_file(folder_ / (key + std::string(kSuffix)), {bytes.data(), bytes.size()});
+  if (auto written =
+          replace_file(folder_ / (key + std::string(kSuffix)), {bytes.data(), bytes.size()});
+      !written) {
+    model::tell_cache_unwritable(folder_, written.error().message);
+  }
 }
 
 /// Oldest first, beyond kMaxEntries; and what processes left that died while writing. A mapped

@@ -223,9 +223,17 @@ class OnnxBackend final : public model::Backend {
       return fail(external.error());
     }
     if (!key.empty() && external->files.empty()) {
-      if (auto made = open_and_keep(candidate, key)) {
+      std::string why;
+      if (auto made = open_and_keep(candidate, key, why)) {
         return std::move(*made);
       }
+      auto opened = open_plainly(candidate, *external);
+      if (opened && !why.empty()) {
+        log::warning(
+            "model_not_cached",
+            {{"model", candidate.name}, {"path", options_.cache_dir.string()}, {"reason", why}});
+      }
+      return opened;
     }
     return open_plainly(candidate, *external);
   }
@@ -287,8 +295,10 @@ class OnnxBackend final : public model::Backend {
   }
 
   /// Opens the model and lets ONNX Runtime write its optimised copy on the way. Nothing where that
-  /// fails, for whatever reason: then the plain way says why.
-  std::optional<OpenSession> open_and_keep(const Candidate& candidate, const std::string& key) {
+  /// fails, for whatever reason, which `why` then holds unless it was told: the plain way shows
+  /// whether it is the model's.
+  std::optional<OpenSession> open_and_keep(const Candidate& candidate, const std::string& key,
+                                           std::string& why) {
     const fs::path scratch = cache_.scratch(key);
     if (scratch.empty()) {
       return std::nullopt;
@@ -302,7 +312,8 @@ class OnnxBackend final : public model::Backend {
       out.session = Ort::Session(context_->env, candidate.file.c_str(), options);
       cache_.keep(scratch, key);
       return out;
-    } catch (const std::exception&) {
+    } catch (const std::exception& e) {
+      why = short_reason(e.what());
       fs::remove(scratch, ignored);
       return std::nullopt;
     }

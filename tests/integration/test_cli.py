@@ -181,6 +181,35 @@ class Check(ServerCase):
             self.assertFalse([line for line in plain.stdout.splitlines() if line.startswith("{")],
                              "logs are on stderr")
 
+    def test_what_would_cost_a_server_something_silently(self):
+        with tempfile.TemporaryDirectory() as folder:
+            root = Path(folder)
+            shutil.copytree(MODELS / "random-forest", root / "models/forest")
+            (root / "models/forest/labels.txt").write_bytes("crème\nthé\n".encode("latin-1"))
+            manifest = root / "models/forest/model.yaml"
+            text, count = re.subn(r"(?ms)^labels:.*?(?=^\w|\Z)", "labels: labels.txt\n", manifest.read_text())
+            self.assertEqual(count, 1, text)
+            manifest.write_text(text)
+            (root / "keys").mkdir()
+            (root / "keys/ci").write_text("0123456789abcdef\nfedcba9876543210\n")
+            (root / "cache").mkdir()
+            profile = root / "cache/forest-1.podsense-profile"
+            profile.write_text("podsense profile 1\n")
+            done = podsense("check", "--models", root / "models", "--model-cache", root / "cache",
+                            "--auth-api-keys", root / "keys")
+            self.assertEqual(done.returncode, 1, done)
+            self.assertRegex(done.stdout, r"(?m)^refused .*keys/ci: key 'ci' can never match")
+            self.assertRegex(done.stdout, r"(?m)^ok .*/cache  can be used$")
+            self.assertIn(f"{profile}: another version of PodSense has written it", done.stdout)
+            self.assertIn("2 of the labels of 'labels.txt' are not UTF-8", done.stdout)
+            (root / "keys/ci").write_text("0123456789abcdef\n")
+            fine = podsense("check", "--auth-api-keys", root / "keys", "--json")
+            self.assertEqual((fine.returncode, json.loads(fine.stdout)["files"]),
+                             (0, [{"file": str(root / "keys"), "ok": True}]), fine)
+            nowhere = podsense("check", "--model-cache", root / "keys/ci/cache")
+            self.assertEqual(nowhere.returncode, 1, nowhere)
+            self.assertIn("the model cache cannot be written", nowhere.stdout)
+
 
 class Bench(unittest.TestCase):
     def bench(self, *words):

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/temp_folder_testing.h"
 #include "base/text.h"
+#include "base/thread_limit.h"
 
 namespace podsense {
 namespace {
@@ -116,6 +117,20 @@ TEST_F(Cgroup, TakesTheSmallestQuotaOnTheWayUpV2) {
   EXPECT_EQ(limit.threads(), 1U);
   EXPECT_EQ(cgroup::cpu_throttling(roots())->periods, 4U);
   EXPECT_EQ(cgroup::cpu_throttling(roots())->time, std::chrono::microseconds(7));
+}
+
+TEST_F(Cgroup, ARefusedThreadNamesTheLimit) {
+  put("proc/self/cgroup", "0::/pod1/c1\n");
+  put("sys/cgroup.controllers", "pids");
+  put("sys/pod1/pids.max", "20\n");
+  put("sys/pod1/pids.current", "20\n");
+  put("sys/pod1/c1/pids.max", "max\n");
+  put("sys/pod1/c1/pids.current", "12\n");
+  const std::system_error refused(std::make_error_code(std::errc::resource_unavailable_try_again));
+  EXPECT_EQ(thread_refusal(refused, roots()),
+            "Resource temporarily unavailable; the cgroup allows 20 tasks (pids.max) and has 20");
+  put("sys/pod1/pids.max", "max\n");
+  EXPECT_THAT(thread_refusal(refused, roots()), testing::HasSubstr("ulimit -u"));
 }
 
 TEST_F(Cgroup, ReadsV1InsideAContainer) {

@@ -183,4 +183,21 @@ std::optional<Memory> memory(const Roots& roots) {
   return found;
 }
 
+std::optional<Tasks> tasks(const Roots& roots) {
+  const bool v2 = is_v2(roots);
+  const fs::path mount = v2 ? roots.sys : v1_mount(roots, "pids");
+  if (mount.empty()) {
+    return std::nullopt;
+  }
+  std::optional<Tasks> found;
+  each_level(mount, own_path(roots, v2 ? "" : "pids"), [&](const fs::path& folder) {
+    const auto current = read_number(folder / "pids.current");
+    const auto limit = read_number(folder / "pids.max");
+    if (current && (!found || (limit && *limit < found->limit.value_or(UINT64_MAX)))) {
+      found = Tasks{.limit = limit, .current = *current};
+    }
+  });
+  return found;
+}
+
 }  // namespace podsense::cgroup

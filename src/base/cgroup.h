@@ -31,6 +31,12 @@ struct Memory {
   std::uint64_t working_set_bytes = 0;  ///< current less inactive file cache, as the kubelet counts
 };
 
+/// Processes and threads of the group.
+struct Tasks {
+  std::optional<std::uint64_t> limit;  ///< of the level that allows the least; unset: none
+  std::uint64_t current = 0;           ///< of that level
+};
+
 /// Where to look; tests give folders of their own.
 struct Roots {
   std::filesystem::path proc = "/proc";
@@ -40,5 +46,6 @@ struct Roots {
 CpuLimit cpu_limit(const Roots& roots = {});
 std::optional<CpuThrottling> cpu_throttling(const Roots& roots = {});
 std::optional<Memory> memory(const Roots& roots = {});
+std::optional<Tasks> tasks(const Roots& roots = {});
 
 }  // namespace podsense::cgroup

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/crash.h"
+#include "base/thread_limit.h"
 
 namespace podsense::log {
 namespace {
@@ -34,7 +35,7 @@ Result<void> Writer::start(Hooks hooks) {
   try {
     thread_ = std::jthread([this] { run(); });
   } catch (const std::system_error& error) {
-    return fail(ErrorCode::kUnavailable, std::string("no thread for the log: ") + error.what());
+    return fail(ErrorCode::kUnavailable, "no thread for the log: " + thread_refusal(error));
   }
   started_ = true;
   return {};

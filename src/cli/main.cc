@@ -1,3 +1,5 @@
+#include <fcntl.h>
+
 #include <algorithm>
 #include <array>
 #include <cstdlib>
@@ -120,10 +122,21 @@ int run(std::span<const char* const> arguments) {
   return command == nullptr ? unknown(name) : command->run(rest);
 }
 
+/// What is opened next takes the lowest number that is free: where standard input or output is
+/// closed, a client's connection would be it, and get what is printed.
+void hold_standard_descriptors() {
+  for (int descriptor = 0; descriptor <= 2; ++descriptor) {
+    if (::fcntl(descriptor, F_GETFD) < 0) {
+      ::open("/dev/null", O_RDWR);  // the lowest: this one
+    }
+  }
+}
+
 }  // namespace
 }  // namespace podsense::cli
 
 int main(int argc, char** argv) {
+  podsense::cli::hold_standard_descriptors();
   // Before any thread exists and before the first call into ONNX Runtime, whose official builds
   // otherwise report model names to their maker.
   setenv("ORT_DISABLE_TELEMETRY", "1", 1);  // NOLINT(concurrency-mt-unsafe): no thread exists yet

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "base/thread_limit.h"
 #include "fetch/curl_fetcher.h"
 #include "fetch/transfer.h"
 
@@ -114,7 +115,7 @@ Result<void> CurlFetcher::start() {
     const SignalsBlocked blocked;
     thread_ = std::thread([this] { run(); });
   } catch (const std::system_error& error) {
-    return fail(ErrorCode::kInternal, "fetching could not be started", error.what());
+    return fail(ErrorCode::kUnavailable, "no thread for fetching URLs: " + thread_refusal(error));
   }
   return {};
 }

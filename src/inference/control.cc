@@ -9,6 +9,7 @@
 
 #include "base/crash.h"
 #include "base/log.h"
+#include "base/thread_limit.h"
 
 namespace podsense::inference {
 namespace {
@@ -85,8 +86,7 @@ Result<void> Control::start() {
     catalog_.when_late([this] { submit({}, nullptr); });
     thread_ = std::jthread([this] { run(); });
   } catch (const std::system_error& error) {
-    return fail(ErrorCode::kUnavailable,
-                std::string("no thread for loading models: ") + error.what());
+    return fail(ErrorCode::kUnavailable, "no thread for loading models: " + thread_refusal(error));
   }
   return {};
 }

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <memory>
 #include <new>
+#include <semaphore>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -15,9 +16,11 @@
 
 #include "base/crash.h"
 #include "base/log.h"
+#include "base/thread_limit.h"
 #include "server/build_info.h"
 #include "server/guard.h"
 #include "server/options.h"
+#include "server/service_manager.h"
 #include "server/serving.h"
 #include "transport/message.h"
 
@@ -85,50 +88,92 @@ int wait_signal(const sigset_t& set, Duration timeout) {
   return std::max(got, 0);
 }
 
+/// The signal that ends serving, and when it came.
+struct Stop {
+  int signal = 0;
+  TimePoint at{};
+
+  /// A second signal means: now. Wrappers such as `timeout` send theirs to the child and to its
+  /// group: the same one within a second is the first.
+  [[nodiscard]] bool insisted(int got, TimePoint now) const {
+    constexpr Duration kSame = std::chrono::seconds(1);
+    return (got == SIGTERM || got == SIGINT) && (got != signal || now - at >= kSame);
+  }
+};
+
+void reload(Serving& serving, const ServiceManager& manager) {
+  log::info("reload_requested", {{"by", "SIGHUP"}});
+  manager.reloading();
+  serving.reload([manager] { manager.ready(); });
+}
+
 /// Waits until told to stop; SIGHUP reloads. @errors kUnavailable: nothing can be served
-Result<void> wait_for_stop(Serving& serving, const sigset_t& set, bool reload_signal) {
+Result<Stop> wait_for_stop(Serving& serving, const sigset_t& set, bool reload_signal,
+                           const ServiceManager& manager) {
+  const SteadyClock clock;
   for (bool loaded = false;;) {
     const int got = wait_signal(set, loaded ? Duration(std::chrono::hours(1)) : kLoadCheck);
     if (const auto first = loaded || got != 0 ? std::nullopt : serving.first_load()) {
       loaded = true;
       if (!*first) {
-        return *first;
+        return fail(first->error());
       }
+      manager.ready();
     }
     if (got == SIGHUP) {
       if (reload_signal) {
-        log::info("reload_requested", {{"by", "SIGHUP"}});
-        serving.reload();
+        reload(serving, manager);
       }
     } else if (got != 0) {
       log::info("shutdown_began", {{"signal", got == SIGINT ? "SIGINT" : "SIGTERM"},
                                    {"in_flight", serving.in_flight()}});
-      return {};
+      return Stop{.signal = got, .at = clock.now()};
     }
   }
 }
 
-/// A second signal during the drain means: now.
-/// Once all is `answered` there is nothing left to force: the thread outlives `main`, and then must
-/// touch nothing that its end destroys.
-void watch_for_second_signal(const sigset_t& set,
-                             std::shared_ptr<const std::atomic<bool>> answered) try {
-  std::thread([set, answered = std::move(answered)] {
+/// Waits for a second signal during the drain. Its thread is there from the start, since the system
+/// may have none left when it comes to that.
+class SecondSignal {
+ public:
+  /// @errors kUnavailable: no thread
+  Result<void> start(const sigset_t& set) try {
+    std::thread([set, shared = shared_] { watch(set, *shared); }).detach();
+    return {};
+  } catch (const std::system_error& error) {
+    return fail(ErrorCode::kUnavailable, "no thread for signals: " + thread_refusal(error));
+  }
+  void watch_from_now(const Stop& stop) {
+    shared_->stop = stop;
+    shared_->draining.release();
+  }
+  /// Once all is answered there is nothing left to force.
+  void set_answered(bool answered) { shared_->answered = answered; }
+
+ private:
+  /// The thread outlives `main`, and then must touch nothing that its end destroys.
+  struct Shared {
+    Stop stop;
+    std::binary_semaphore draining{0};
+    std::atomic<bool> answered = false;
+  };
+  [[noreturn]] static void watch(const sigset_t& set, Shared& shared) {
+    const SteadyClock clock;
+    shared.draining.acquire();
     for (;;) {
-      const int got = wait_signal(set, std::chrono::hours(1));
-      if (got != SIGTERM && got != SIGINT) {
+      if (!shared.stop.insisted(wait_signal(set, std::chrono::hours(1)), clock.now())) {
         continue;
       }
-      if (*answered) {
+      if (shared.answered) {
         exit_now(0);
       }
       log::warning("shutdown_forced");
       exit_now(1);
     }
-  }).detach();
-} catch (const std::system_error& error) {  // the drain goes on; SIGKILL is left
-  log::warning("second_signal_not_watched", {{"reason", error.what()}});
-}
+  }
+
+  std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
+};
 
 /// As URLs have them; empty: there is no such port.
 std::string places(const std::vector<std::string>& hosts, std::uint16_t port) {
@@ -151,6 +196,30 @@ void log_start(const Serving& serving, const Config& config) {
                         {"onnxruntime", serving.onnxruntime()}});
 }
 
+/// True when every request was answered.
+bool drain(Serving& serving, const Config& config, const sigset_t& signals, const Stop& stop,
+           SecondSignal& second) {
+  const SteadyClock clock;
+  const Deadline deadline = Deadline::after(clock.now(), config.shutdown.drain_timeout);
+  serving.announce();
+  const Deadline delay = Deadline::after(
+      clock.now(), std::min(config.shutdown.drain_delay, deadline.left(clock.now())));
+  for (;;) {
+    if (stop.insisted(wait_signal(signals, delay.left(clock.now())), clock.now())) {
+      log::warning("shutdown_forced");
+      exit_now(1);
+    }
+    if (delay.passed(clock.now())) {
+      break;  // not for SIGHUP, which means nothing any more
+    }
+  }
+  second.watch_from_now(stop);
+  const bool drained = serving.drain(deadline);
+  second.set_answered(drained);
+  log::info("shutdown_ended", {{"drained", drained}, {"cut_off", serving.in_flight()}});
+  return drained;
+}
+
 Result<int> run(const LoadedConfig& loaded) {
   const sigset_t signals = block_signals();
   return_large_blocks();
@@ -164,7 +233,16 @@ Result<int> run(const LoadedConfig& loaded) {
   for (const std::string& warning : loaded.warnings) {
     log::warning("configuration", {{"message", warning}});
   }
-  auto created = Serving::create(config);
+  const ServiceManager manager = ServiceManager::from_environment();
+  auto sockets = inherited_sockets();
+  if (!sockets) {
+    return fail(std::move(sockets.error()));
+  }
+  SecondSignal second;
+  if (auto started = second.start(signals); !started) {
+    return fail(std::move(started.error()));
+  }
+  auto created = Serving::create(config, {.manager = &manager, .sockets = std::move(*sockets)});
   if (!created) {
     return fail(std::move(created.error()));
   }
@@ -177,30 +255,12 @@ Result<int> run(const LoadedConfig& loaded) {
   if (auto written = serving.write_ports_file(); !written) {
     return fail(std::move(written.error()));
   }
-  if (auto waited = wait_for_stop(serving, signals, config.models.reload_signal); !waited) {
-    return fail(std::move(waited.error()));
+  const auto stop = wait_for_stop(serving, signals, config.models.reload_signal, manager);
+  if (!stop) {
+    return fail(stop.error());
   }
-
-  const SteadyClock clock;
-  const Deadline deadline = Deadline::after(clock.now(), config.shutdown.drain_timeout);
-  serving.announce();
-  const Deadline delay = Deadline::after(
-      clock.now(), std::min(config.shutdown.drain_delay, deadline.left(clock.now())));
-  for (;;) {
-    const int again = wait_signal(signals, delay.left(clock.now()));
-    if (again == SIGTERM || again == SIGINT) {
-      log::warning("shutdown_forced");
-      exit_now(1);
-    }
-    if (delay.passed(clock.now())) {
-      break;  // not for SIGHUP, which means nothing any more
-    }
-  }
-  const auto answered = std::make_shared<std::atomic<bool>>(false);
-  watch_for_second_signal(signals, answered);
-  const bool drained = serving.drain(deadline);
-  *answered = drained;
-  log::info("shutdown_ended", {{"drained", drained}, {"cut_off", serving.in_flight()}});
+  manager.stopping();
+  const bool drained = drain(serving, config, signals, *stop, second);
   if (!drained || !serving.close_admin() || serving.has_overdue_runs()) {
     exit_now(drained ? 0 : 1);  // requests and runs still hold what would be destroyed
   }
@@ -214,8 +274,10 @@ Result<int> run_guarded(const LoadedConfig& loaded) try {
 } catch (const std::bad_alloc&) {
   return fail(ErrorCode::kUnavailable, "there is not enough memory to start");
 } catch (const std::system_error& error) {
+  const bool thread = error.code() == std::errc::resource_unavailable_try_again;
   return fail(ErrorCode::kUnavailable,
-              std::string("the system refused what the server needs: ") + error.what());
+              thread ? "no thread for the server: " + thread_refusal(error)
+                     : std::string("the system refused what the server needs: ") + error.what());
 }
 
 }  // namespace

@@ -24,8 +24,9 @@ constexpr Duration kMostBetweenTicks = std::chrono::seconds(5);
 
 }  // namespace
 
-Serving::Serving(const Config& config)
+Serving::Serving(const Config& config, Surroundings surroundings)
     : config_(config),
+      surroundings_(std::move(surroundings)),
       threads_(plan_threads(config)),
       scheduler_(
           {.executors = threads_.executors,
@@ -35,8 +36,8 @@ Serving::Serving(const Config& config)
   memory_.set_limit(plan_memory(config_) / 2);
 }
 
-Result<std::unique_ptr<Serving>> Serving::create(const Config& config) {
-  auto serving = std::unique_ptr<Serving>(new Serving(config));
+Result<std::unique_ptr<Serving>> Serving::create(const Config& config, Surroundings surroundings) {
+  auto serving = std::unique_ptr<Serving>(new Serving(config, std::move(surroundings)));
   if (auto built = serving->build(); !built) {
     return fail(std::move(built.error()));
   }
@@ -104,6 +105,10 @@ Result<void> Serving::write_ports_file() const {
   return {};
 }
 
+void Serving::reload(std::move_only_function<void()> done) {
+  control_->submit({}, [done = std::move(done)](const auto& /*outcome*/) mutable { done(); });
+}
+
 void Serving::announce() {
   lifecycle_.draining = true;
   lifecycle_.closed = !config_.shutdown.ready_while_draining;
@@ -139,6 +144,9 @@ void Serving::tick() {
   note_overdue();
   follow_memory();
   follow_quota();
+  if (!lifecycle_.stuck) {
+    surroundings_.manager->alive();
+  }
   if (faults_) {
     lifecycle_.unready = faults_->unready();
   }
@@ -344,6 +352,12 @@ void Serving::add_grpc() {
   }
 }
 
+transport::ServerOptions Serving::with_listener(transport::ServerOptions options) const {
+  const auto given = surroundings_.sockets.find(options.name);
+  options.listener = given == surroundings_.sockets.end() ? -1 : given->second;
+  return options;
+}
+
 transport::ServerOptions Serving::with_sources(transport::ServerOptions options) {
   options.guard = &files_->guard();
   options.memory = &memory_;
@@ -353,14 +367,19 @@ transport::ServerOptions Serving::with_sources(transport::ServerOptions options)
 }
 
 Result<void> Serving::listen() {
+  if (!config_.grpc.enabled && surroundings_.sockets.contains("grpc")) {
+    log::warning("socket_unused",
+                 {{"message", "a socket for grpc was handed in, and gRPC is off"}});
+  }
   const Descriptors descriptors = plan_descriptors(descriptor_limit());
   auto http = transport::Server::create(
-      with_sources(http_options(config_, threads_.io, descriptors)), router_, registry_, clock_);
+      with_listener(with_sources(http_options(config_, threads_.io, descriptors))), router_,
+      registry_, clock_);
   if (!http) {
     return fail(std::move(http.error()));
   }
   http_ = std::move(*http);
-  transport::ServerOptions control = admin_options(config_, descriptors);
+  transport::ServerOptions control = with_listener(admin_options(config_, descriptors));
   control.guard = &files_->guard();
   auto admin = transport::Server::create(std::move(control), admin_router_, registry_, clock_);
   if (!admin) {
@@ -372,7 +391,7 @@ Result<void> Serving::listen() {
 
 Result<void> Serving::listen_grpc(const Descriptors& descriptors) {
   auto grpc = transport::Server::create_beside(
-      *http_, with_sources(grpc_port_options(config_, descriptors)),
+      *http_, with_listener(with_sources(grpc_port_options(config_, descriptors))),
       config_.grpc.all_routes ? router_ : grpc_router_, registry_, clock_);
   if (!grpc) {
     return fail(std::move(grpc.error()));

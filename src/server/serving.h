@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,6 +28,7 @@
 #include "server/config.h"
 #include "server/guard.h"
 #include "server/options.h"
+#include "server/service_manager.h"
 #include "server/ticker.h"
 #include "trace/trace.h"
 #include "transport/router.h"
@@ -34,13 +36,19 @@
 
 namespace podsense::server {
 
+/// What the process was started with.
+struct Surroundings {
+  const ServiceManager* manager = nullptr;  ///< outlives what serves
+  ListenSockets sockets;                    ///< to take over in place of configured ports
+};
+
 /// Members are destroyed in the reverse order: first the servers, so that no request comes any
 /// more, then what requests use, last what that uses.
 class Serving {
  public:
   /// Listens, but accepts no request before `start`.
   /// @errors what kept it from starting
-  static Result<std::unique_ptr<Serving>> create(const Config& config);
+  static Result<std::unique_ptr<Serving>> create(const Config& config, Surroundings surroundings);
   ~Serving();
   Serving(const Serving&) = delete;
   Serving& operator=(const Serving&) = delete;
@@ -54,7 +62,8 @@ class Serving {
   /// configured. @errors kInternal: it cannot be written
   [[nodiscard]] Result<void> write_ports_file() const;
   /// Asks for credentials, certificates and models to be looked at. @threads any
-  void reload() { control_->submit({}, nullptr); }
+  /// `done` is called once, on a thread of its own, or within this.
+  void reload(std::move_only_function<void()> done);
 
   /// Answers carry `Connection: close` from now on, and all that asks is told that nothing is
   /// ready, unless shutdown.ready_while_draining.
@@ -79,7 +88,7 @@ class Serving {
   }
 
  private:
-  explicit Serving(const Config& config);
+  Serving(const Config& config, Surroundings surroundings);
 
   Result<void> build();
   Result<void> build_models();
@@ -101,7 +110,10 @@ class Serving {
   /// nothing while idle.
   void follow_quota();
 
+  [[nodiscard]] transport::ServerOptions with_listener(transport::ServerOptions options) const;
+
   const Config config_;
+  const Surroundings surroundings_;
   const Threads threads_;
   const SteadyClock clock_;
   http::Lifecycle lifecycle_;

@@ -1,5 +1,7 @@
 #include "transport/listeners.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <boost/asio/ip/v6_only.hpp>
 #include <utility>
@@ -126,6 +128,24 @@ Result<std::vector<Acceptor>> open_listeners(boost::asio::io_context& context,
     return fail(ErrorCode::kUnavailable, "there is no address to listen on");
   }
   return open;
+}
+
+Result<std::vector<Acceptor>> take_listener(boost::asio::io_context& context, int socket,
+                                            const std::string& name) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): as the socket API has it
+  ::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size);
+  std::vector<Acceptor> taken;
+  error_code error;
+  taken.emplace_back(context).assign(
+      address.ss_family == AF_INET6 ? ip::tcp::v6() : ip::tcp::v4(), socket, error);
+  if (error) {
+    return fail(ErrorCode::kUnavailable, "the socket for " + name +
+                                             " that was handed in cannot be used: " +
+                                             error.message());
+  }
+  return taken;
 }
 
 ip::address plain_address(const ip::address& address) {

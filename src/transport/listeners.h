@@ -24,6 +24,12 @@ Result<std::vector<Acceptor>> open_listeners(boost::asio::io_context& context,
                                              const std::vector<std::string>& hosts,
                                              std::uint16_t port);
 
+/// A socket that another process, such as systemd, has bound and keeps.
+/// @param name of the port, for errors
+/// @errors kUnavailable: it is no TCP socket
+Result<std::vector<Acceptor>> take_listener(boost::asio::io_context& context, int socket,
+                                            const std::string& name);
+
 /// An IPv4 client of a socket for both families has its own address, not `::ffff:192.0.2.1`.
 boost::asio::ip::address plain_address(const boost::asio::ip::address& address);
 

@@ -115,7 +115,10 @@ class ServerImpl final : public Server {
       return fail(std::move(trusted.error()));
     }
     state_->trusted = std::move(*trusted);
-    auto opened = open_listeners(workers_->first().context(), options_.hosts, options_.port);
+    auto& context = workers_->first().context();
+    auto opened = options_.listener >= 0
+                      ? take_listener(context, options_.listener, options_.name)
+                      : open_listeners(context, options_.hosts, options_.port);
     if (!opened) {
       return fail(std::move(opened.error()));
     }
@@ -197,6 +200,12 @@ class ServerImpl final : public Server {
   /// A connection that the kernel has made and nobody has accepted is reset when the listener
   /// closes: so no new one is begun, those on their way get a moment, and all are accepted.
   asio::awaitable<void> close_listeners() {
+    if (options_.listener >= 0) {
+      // Who handed it in keeps it, and with it what has not been accepted: the next process does.
+      boost::system::error_code ignored;
+      acceptors_.front().close(ignored);
+      co_return;
+    }
     bool refused = true;
     int reason = 0;
     for (Acceptor& acceptor : acceptors_) {

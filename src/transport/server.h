@@ -43,6 +43,7 @@ struct ServerOptions {
   std::string name = "http";             ///< in log lines
   std::vector<std::string> hosts{"::"};  ///< addresses; as listeners.h has it
   std::uint16_t port = 0;                ///< 0: any free one
+  int listener = -1;  ///< a listening TCP socket, taken over; -1: hosts and port say where
   unsigned threads = 1;
   std::uint32_t max_header_bytes = 16U << 10U;
   std::uint64_t max_inflated_bytes = 16ULL << 20U;  ///< of a body when its gzip is undone

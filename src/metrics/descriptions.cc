@@ -127,6 +127,8 @@ constexpr std::array kDescriptions{
     Description{"podsense_spans_total", kCounter, "result",
                 "Spans of traces: exported, dropped (the queue was full), failed (not taken by the "
                 "collector); absent where tracing is off"},
+    Description{"podsense_trace_export_retries_total", kCounter, "",
+                "Exports of traces that were tried again; absent where tracing is off"},
 };
 
 std::string_view kind_name(Kind kind) {

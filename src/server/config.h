@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "trace/trace.h"
 #include "transport/trusted.h"
 
 namespace podsense::server {
@@ -156,9 +157,18 @@ struct Config {
     friend bool operator==(const Objective&, const Objective&) = default;
   };
   struct Tracing {
-    std::string endpoint;  ///< OTLP over HTTP; empty: off
+    std::string endpoint;                        ///< OTLP over HTTP; empty, as the next: off
+    std::string traces_endpoint;                 ///< of spans alone, with its path
+    std::map<std::string, std::string> headers;  ///< secrets may be in them
+    std::string ca_file;                         ///< empty: the system's
+    std::string certificate;                     ///< empty: none
+    std::string key;
+    Duration timeout = std::chrono::seconds(10);
+    std::uint32_t max_queue = 2'048;  ///< requests that wait to be sent
+    trace::Sampler sampler = trace::Sampler::kParentRatio;
     double ratio = 0.01;
     std::string service_name = "podsense";
+    std::map<std::string, std::string> resource_attributes;
     friend bool operator==(const Tracing&, const Tracing&) = default;
   };
   struct Logging {

@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::string_view kPrefix = "PODSENSE_";
 constexpr std::string_view kConfigFile = "PODSENSE_CONFIG";
+constexpr std::string_view kOpenTelemetry = "OTEL_";
 
 /// Does `text` end with `word`, standing alone or behind an underscore?
 bool ends_with_word(std::string_view text, std::string_view word) {
@@ -85,6 +86,22 @@ std::string link_warning(std::string_view name) {
          "(enableServiceLinks: false in the pod's spec removes it)";
 }
 
+/// OpenTelemetry's variables for what is not here.
+void warn_of_other_exports(const std::map<std::string_view, std::string_view>& variables,
+                           EnvironmentReading& reading) {
+  for (const auto& [name, value] : variables) {
+    const bool exports = name.starts_with("OTEL_EXPORTER_OTLP_");
+    if (exports && name.ends_with("PROTOCOL") && value != "http/protobuf") {
+      reading.warnings.push_back(
+          std::string(name) + ": " + in_quotes(value) +
+          " is not spoken, http/protobuf is; collectors take it on port 4318");
+    } else if (exports && name.ends_with("COMPRESSION") && value != "none") {
+      reading.warnings.push_back(std::string(name) + ": " + in_quotes(value) +
+                                 " is not done; traces are sent as they are");
+    }
+  }
+}
+
 }  // namespace
 
 bool is_service_link(std::string_view name, std::string_view value) {
@@ -130,9 +147,15 @@ EnvironmentReading read_environment(std::span<const std::string> environment) {
     }
     if (found) {
       const std::string name(found.key());
-      reading.given.push_back({&setting, words_of(setting, found.mapped()), name, "env " + name});
+      std::string value(found.mapped());
+      // OpenTelemetry's count in milliseconds.
+      if (name.starts_with(kOpenTelemetry) && name.ends_with("_TIMEOUT")) {
+        value += "ms";
+      }
+      reading.given.push_back({&setting, words_of(setting, value), name, "env " + name});
     }
   }
+  warn_of_other_exports(variables, reading);
   for (const auto& [name, value] : variables) {
     if (name.starts_with(kPrefix)) {
       reading.faults.push_back(unknown_variable(name));

@@ -88,7 +88,11 @@ class Loader {
     std::ranges::for_each(reading.faults, [this](const auto& fault) { add_fault(fault); });
     std::ranges::move(reading.warnings, std::back_inserter(loaded_.warnings));
     for (Given& given : reading.given) {
-      if (const auto wrong = given.setting->value.set(loaded_.config, given.words)) {
+      const auto wrong = given.setting->value.set(loaded_.config, given.words);
+      if (wrong && given.where.starts_with("OTEL_")) {
+        // As their specification wants it: they are often set for a whole cluster.
+        loaded_.warnings.push_back(given.where + ": is passed over: " + *wrong);
+      } else if (wrong) {
         add_fault(given.where + ": " + *wrong);
       } else {
         origins_[given.setting] = std::move(given.origin);
@@ -178,6 +182,11 @@ Result<void> Config::validate() const {
           .append(file)
           .append(" is inside models.dir; who may add models must not be able to add code");
     }
+  }
+  if (tracing.certificate.empty() != tracing.key.empty()) {
+    faults.append(faults.empty() ? "" : "\n")
+        .append(tracing.key.empty() ? "tracing.key" : "tracing.certificate")
+        .append(": is missing; a client's certificate needs both");
   }
   if (tls.certificate.empty() != tls.key.empty()) {
     faults.append(faults.empty() ? "" : "\n")

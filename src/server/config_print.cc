@@ -55,7 +55,11 @@ constexpr std::string_view kReferenceHead = R"(# Configuration
 An empty environment variable and a YAML key without a value count as not set.
 `podsense serve --print-config` prints the result as YAML, with a comment that says where each value
 came from, and ends; what it prints is a valid configuration file, except that `***` stands in place of secrets: what a
-URL has before the host and in its query.
+URL has before the host and in its query, and values of `tracing.headers`.
+
+OpenTelemetry's variables (`OTEL_…`) are of the third kind; of two for one setting the one with `TRACES` in its name counts.
+A value of theirs that PodSense cannot take is passed over with a warning, as their specification wants it. `OTEL_EXPORTER_OTLP_PROTOCOL`
+other than `http/protobuf`, and compression, are warned of: traces go over HTTP as they are.
 
 Unknown flags, `PODSENSE_…` variables and YAML keys, and values out of range, are errors. All of
 them are reported at once, with the nearest known name, and the exit code is 2. Variables that
@@ -92,7 +96,9 @@ std::string yaml_text(const Setting& setting, const Config& config) {
       out.append(": ");
       word.remove_prefix(equals + 1);
     }
-    if (setting.value.is_text) {
+    if (setting.value.is_secret) {
+      append_json_string(out, kMasked);
+    } else if (setting.value.is_text) {
       append_json_string(out, without_secrets(word));
     } else {
       out.append(word);

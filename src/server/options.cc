@@ -53,11 +53,25 @@ fetch::Options fetch_options(const Config::Fetch& fetch, const Config::Limits& l
 
 trace::Options trace_options(const Config::Tracing& tracing) {
   const char* pod = std::getenv("HOSTNAME");  // NOLINT(concurrency-mt-unsafe): nobody sets it
-  return {.endpoint = tracing.endpoint,
-          .ratio = tracing.ratio,
-          .service_name = tracing.service_name,
-          .service_version = build_info().version,
-          .instance = pod == nullptr ? "" : pod};
+  trace::Options options{.endpoint = tracing.endpoint,
+                         .traces_endpoint = tracing.traces_endpoint,
+                         .headers = tracing.headers,
+                         .ca_file = tracing.ca_file,
+                         .certificate = tracing.certificate,
+                         .key = tracing.key,
+                         .sampler = tracing.sampler,
+                         .ratio = tracing.ratio,
+                         .service_name = tracing.service_name,
+                         .service_version = build_info().version,
+                         .instance = pod == nullptr ? "" : pod,
+                         .attributes = tracing.resource_attributes,
+                         .max_waiting = tracing.max_queue,
+                         .timeout = tracing.timeout};
+  const auto named = options.attributes.find("service.name");
+  if (named != options.attributes.end() && options.service_name == Config::Tracing{}.service_name) {
+    options.service_name = named->second;
+  }
+  return options;
 }
 
 inference::CatalogOptions catalog_options(const Config& config, const Threads& threads) {

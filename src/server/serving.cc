@@ -276,7 +276,7 @@ Result<void> Serving::build_service() {
       batching::LatencyObjective{.latency = config_.objective.latency,
                                  .quantile = config_.objective.quantile},
       clock_);
-  if (!config_.tracing.endpoint.empty()) {
+  if (!config_.tracing.endpoint.empty() || !config_.tracing.traces_endpoint.empty()) {
     auto tracer = trace::Tracer::create(trace_options(config_.tracing));
     if (!tracer) {
       return fail(std::move(tracer.error()));
@@ -455,6 +455,8 @@ void Serving::add_gauges() {
     spans("exported", &trace::Counts::exported);
     spans("dropped", &trace::Counts::dropped);
     spans("failed", &trace::Counts::failed);
+    watch("podsense_trace_export_retries_total",
+          [this] { return static_cast<double>(tracer_->counts().retries); });
   }
   for (auto& gauge : watch_process(registry_)) {
     gauges_.push_back(std::move(gauge));

@@ -176,6 +176,56 @@ Parsed<Duration> parse_duration(std::string_view text, const DurationRange& rang
   return *value;
 }
 
+Parsed<std::pair<std::string, std::string>> parse_encoded_pair(std::string_view text) {
+  const auto wrong = [] {
+    return tl::unexpected(
+        std::string("must be NAME=VALUE, with % only before two hexadecimal digits, and no control "
+                    "characters"));
+  };
+  const auto equals = text.find('=');
+  const std::string name(trimmed(text.substr(0, equals)));
+  if (equals == std::string_view::npos || name.empty() ||
+      std::ranges::any_of(name, [](char c) { return c <= ' ' || c == ':' || c == 0x7F; })) {
+    return wrong();
+  }
+  std::string value;
+  for (std::string_view rest = trimmed(text.substr(equals + 1)); !rest.empty();) {
+    std::size_t size = 1;
+    char c = rest[0];
+    if (c == '%') {
+      size = 3;
+      unsigned byte = 0;
+      const std::string_view digits = rest.substr(1, 2);
+      const auto [end, error] =
+          std::from_chars(digits.data(), digits.data() + digits.size(), byte, 16);
+      if (digits.size() != 2 || error != std::errc() || end != digits.data() + 2) {
+        return wrong();
+      }
+      c = static_cast<char>(byte);
+    }
+    if (is_control(c)) {
+      return wrong();
+    }
+    value += c;
+    rest.remove_prefix(size);
+  }
+  return std::pair(name, value);
+}
+
+std::string percent_encoded(std::string_view text) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    if (c > ' ' && c <= '~' && c != '%' && c != ',' && c != ';') {
+      out += c;
+      continue;
+    }
+    const auto byte = static_cast<unsigned char>(c);
+    out.append(1, '%').append(1, kDigits[byte >> 4U]).append(1, kDigits[byte & 15U]);
+  }
+  return out;
+}
+
 Parsed<bool> parse_boolean(std::string_view text) {
   constexpr std::array<std::string_view, 4> kTrue{"true", "1", "yes", "on"};
   constexpr std::array<std::string_view, 4> kFalse{"false", "0", "no", "off"};

@@ -50,6 +50,10 @@ Parsed<double> parse_number(std::string_view text, const NumberRange& range);
 Parsed<std::uint64_t> parse_size(std::string_view text, const SizeRange& range);
 /// "30" and "0.5" are seconds; "500ms", "1.5h", "1m30s"; units h m s ms us ns.
 Parsed<Duration> parse_duration(std::string_view text, const DurationRange& range);
+/// "NAME=VALUE", blanks around both dropped, %XX in the value decoded; no control characters.
+Parsed<std::pair<std::string, std::string>> parse_encoded_pair(std::string_view text);
+/// What parse_encoded_pair reads back: '%', ',', ';', blanks and what is not ASCII are encoded.
+std::string percent_encoded(std::string_view text);
 Parsed<bool> parse_boolean(std::string_view text);
 Parsed<std::string> parse_string(std::string_view text);
 
@@ -83,7 +87,8 @@ struct Accessor {
   [[nodiscard]] bool is_list() const { return shape == Shape::kList || shape == Shape::kMap; }
   /// Written in quotes in YAML.
   bool is_text = false;
-  std::string form;  ///< what stands behind the flag in the help: NUMBER, SIZE, json|text
+  bool is_secret = false;  ///< of a map, the values: never shown
+  std::string form;        ///< what stands behind the flag in the help: NUMBER, SIZE, json|text
   /// nullopt, or what is wrong. A scalar gets exactly one word. On failure `config` is unchanged.
   std::function<std::optional<std::string>(Config& config, std::span<const std::string> words)> set;
   /// The words that `set` reads back to the same value; none for an unset optional or empty list.
@@ -199,6 +204,39 @@ Accessor text_list(Group Config::* group, std::vector<std::string> Group::* memb
   Accessor accessor = list(group, member, checked_string(check), std::identity());
   accessor.is_text = true;
   accessor.form = std::move(form);
+  return accessor;
+}
+
+/// Texts by key, in OpenTelemetry's form: values are percent-encoded in every source, and not
+/// checked further. `secret`: they are never shown.
+template <class Group>
+Accessor encoded_map(Group Config::* group, std::map<std::string, std::string> Group::* member,
+                     bool secret) {
+  Accessor accessor;
+  accessor.shape = Accessor::Shape::kMap;
+  accessor.is_text = true;
+  accessor.is_secret = secret;
+  accessor.form = "NAME=VALUE";
+  accessor.set = [=](Config& config, std::span<const std::string> words) {
+    std::map<std::string, std::string> values;
+    for (const std::string& word : words) {
+      auto pair = parse_encoded_pair(word);
+      if (!pair) {
+        return std::optional<std::string>(pair.error() +
+                                          (secret ? "" : ", not " + in_quotes(word)));
+      }
+      values.insert_or_assign(std::move(pair->first), std::move(pair->second));
+    }
+    config.*group.*member = std::move(values);
+    return std::optional<std::string>();
+  };
+  accessor.get = [=](const Config& config) {
+    std::vector<std::string> words;
+    for (const auto& [key, value] : config.*group.*member) {
+      words.push_back(key + "=" + percent_encoded(value));
+    }
+    return words;
+  };
   return accessor;
 }
 

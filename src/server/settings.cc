@@ -35,7 +35,25 @@ constexpr std::array<Section, 15> kSections{{{"listen", "Listening"},
 constexpr SizeRange kBody{.min = 1ULL << 10U, .max = 1ULL << 30U};
 constexpr DurationRange kTimeout{.min = milliseconds(1), .max = hours(1)};
 
+std::string environment_name(std::string_view flag) {
+  std::string name = "PODSENSE_";
+  for (const char c : flag) {
+    name.push_back(c == '-' ? '_' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c));
+  }
+  return name;
+}
+
 }  // namespace
+
+Setting row(std::string_view key, std::string_view flag, Accessor value, std::string_view meaning,
+            std::string_view alias) {
+  return {.key = key,
+          .flag = flag,
+          .environment = environment_name(flag),
+          .alias = alias,
+          .meaning = meaning,
+          .value = std::move(value)};
+}
 
 std::vector<std::string_view> Setting::aliases() const {
   std::vector<std::string_view> out;
@@ -374,21 +392,6 @@ std::vector<Setting> tls_settings() {
           duration(kIn, &T::refresh_interval, {.min = seconds(1), .max = hours(1)}),
           "Look this often whether the files above have changed. New ones are used for new "
           "connections; ones that cannot be used are refused, and the old stay."),
-  };
-}
-
-std::vector<Setting> tracing_settings() {
-  using T = Config::Tracing;
-  constexpr auto kIn = &Config::tracing;
-  return {
-      row("tracing.endpoint", "otlp-endpoint", text(kIn, &T::endpoint, "URL"),
-          "Collector that takes OTLP over HTTP, such as http://collector:4318. Empty: no traces.",
-          "OTEL_EXPORTER_OTLP_ENDPOINT"),
-      row("tracing.ratio", "trace-ratio", number(kIn, &T::ratio, {.min = 0, .max = 1}),
-          "Share of the requests that are traced where the caller has not decided (traceparent). "
-          "Requests that fail with 5xx always are."),
-      row("tracing.service_name", "service-name", text(kIn, &T::service_name, "NAME"),
-          "service.name of the traces.", "OTEL_SERVICE_NAME"),
   };
 }
 

@@ -120,7 +120,8 @@ TEST(ConfigTypes, Choices) {
   EXPECT_EQ(from_yaml("http: {access_log: false}").http.access_log, AccessLog::kOff);
   EXPECT_EQ(flag_fault("--access-log=some"),
             "--access-log: must be one of all, sampled, errors, off, not 'some'");
-  EXPECT_EQ(flag_fault("--log-format="), "--log-format: must be one of auto, json, text, gcp, ecs, not ''");
+  EXPECT_EQ(flag_fault("--log-format="),
+            "--log-format: must be one of auto, json, text, gcp, ecs, not ''");
 }
 
 TEST(ConfigTypes, Texts) {
@@ -244,6 +245,8 @@ std::vector<std::string> unusual_flags() {
       flags.push_back(flag + "=/ops/a.so=" + std::string(64, 'a'));
     } else if (setting.key.ends_with("_route")) {
       flags.push_back(flag + "=/" + std::string(setting.name()));
+    } else if (form == "NAME=VALUE") {
+      flags.push_back(flag + "=a=1,b=x%20y%25");
     } else if (form == "TASK=NAME") {
       flags.push_back(flag + "=image-classification=a,simulated=b");
     } else if (form.contains('|')) {
@@ -253,6 +256,7 @@ std::vector<std::string> unusual_flags() {
     }
   }
   flags.emplace_back("--log-format=text");
+  flags.emplace_back("--trace-sampler=always_off");
   flags.emplace_back("--admin-port=3");
   return flags;
 }
@@ -265,7 +269,11 @@ TEST(PrintConfig, RoundTripsThroughAFile) {
                              .files = {{"c.yaml", print_config(*loaded)}},
                              .models_are_mounted = true});
     ASSERT_TRUE(again) << again.error().message;
-    EXPECT_EQ(again->config, loaded->config);
+    Config expected = loaded->config;
+    for (auto& [name, value] : expected.tracing.headers) {
+      value = "***";  // a secret is not printed
+    }
+    EXPECT_EQ(again->config, expected);
   }
 }
 
@@ -286,6 +294,57 @@ TEST(PrintConfig, QuotesTextThatYamlWouldMisread) {
   const std::string yaml = print_config(*loaded);
   EXPECT_THAT(yaml, HasSubstr(R"(  ports_file: "a: \"b\" # c")"));
   EXPECT_EQ(from_yaml(yaml), loaded->config);
+}
+
+TEST(PrintConfig, ShowsNoSecrets) {
+  const auto loaded = load({.flags = {"--otlp-endpoint=https://me:word@host/?sig=key",
+                                      "--otlp-headers=Authorization=Bearer%20word"}});
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  EXPECT_EQ(loaded->config.tracing.headers.at("Authorization"), "Bearer word");
+  const std::string yaml = print_config(*loaded);
+  EXPECT_THAT(
+      yaml, AllOf(HasSubstr("https://***@host/?sig=***"), HasSubstr("\"Authorization\": \"***\"")));
+  EXPECT_THAT(yaml, Not(HasSubstr("word")));
+  const auto refused = load({.flags = {"--otlp-headers=word"}});
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, AllOf(HasSubstr("NAME=VALUE"), Not(HasSubstr("word"))));
+}
+
+TEST(OpenTelemetry, ItsVariablesAreTakenAndTheOnesForTracesAreStronger) {
+  const auto loaded = load(
+      {.environment = {
+           "OTEL_EXPORTER_OTLP_ENDPOINT=http://all:4318",
+           "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://traces/x", "OTEL_EXPORTER_OTLP_HEADERS=a=1",
+           "OTEL_EXPORTER_OTLP_TRACES_HEADERS=b=2%2C3, c = 4", "OTEL_EXPORTER_OTLP_TIMEOUT=2500",
+           "OTEL_EXPORTER_OTLP_CERTIFICATE=/ca.pem", "OTEL_SERVICE_NAME=shop",
+           "OTEL_RESOURCE_ATTRIBUTES=deployment.environment=test",
+           "OTEL_TRACES_SAMPLER=traceidratio", "OTEL_TRACES_SAMPLER_ARG=0.25"}});
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  const Config::Tracing& tracing = loaded->config.tracing;
+  EXPECT_EQ(tracing.endpoint, "http://all:4318");
+  EXPECT_EQ(tracing.traces_endpoint, "http://traces/x");
+  EXPECT_EQ(tracing.headers, (std::map<std::string, std::string>{{"b", "2,3"}, {"c", "4"}}));
+  EXPECT_EQ(tracing.timeout, std::chrono::milliseconds(2500));
+  EXPECT_EQ(tracing.ca_file, "/ca.pem");
+  EXPECT_EQ(tracing.service_name, "shop");
+  EXPECT_EQ(tracing.resource_attributes.at("deployment.environment"), "test");
+  EXPECT_EQ(tracing.sampler, trace::Sampler::kRatio);
+  EXPECT_EQ(tracing.ratio, 0.25);
+}
+
+TEST(OpenTelemetry, WhatIsNotTakenIsWarnedOf) {
+  const auto loaded =
+      load({.environment = {"OTEL_TRACES_SAMPLER=jaeger_remote", "OTEL_TRACES_SAMPLER_ARG=often",
+                            "OTEL_EXPORTER_OTLP_PROTOCOL=grpc",
+                            "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION=gzip"}});
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  EXPECT_EQ(loaded->config, load({})->config);
+  EXPECT_THAT(loaded->warnings, testing::UnorderedElementsAre(
+                                    HasSubstr("OTEL_TRACES_SAMPLER: is passed over"),
+                                    HasSubstr("OTEL_TRACES_SAMPLER_ARG"),
+                                    HasSubstr("OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' is not spoken"),
+                                    HasSubstr("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION: 'gzip'")));
+  EXPECT_FALSE(load({.environment = {"PODSENSE_TRACE_SAMPLER=jaeger_remote"}}));
 }
 
 TEST(PrintConfig, SaysWhereEachValueCameFrom) {

@@ -1,9 +1,13 @@
 #include "trace/exporter.h"
 
 #include <algorithm>
+#include <array>
+#include <chrono>
 #include <utility>
 
+#include "base/crash.h"
 #include "base/log.h"
+#include "trace/ids.h"
 #include "trace/otlp.h"
 
 namespace podsense::trace {
@@ -11,42 +15,87 @@ namespace {
 
 /// Requests in one export: some hundred KiB.
 constexpr std::size_t kBatch = 256;
+/// Of an answer, of which a line at most is shown.
+constexpr std::size_t kMostBody = 4096;
+constexpr int kMostPoll = 1000;  // ms
 
-std::size_t ignore_body(char* /*data*/, std::size_t size, std::size_t count, void* /*user*/) {
+std::size_t keep_body(char* data, std::size_t size, std::size_t count, void* user) {
+  auto& body = *static_cast<std::string*>(user);
+  body.append(data, std::min(size * count, kMostBody - std::min(body.size(), kMostBody)));
   return size * count;
 }
 
-std::string traces_url(std::string endpoint) {
+std::string url_of(const Options& options) {
+  if (!options.traces_endpoint.empty()) {
+    return options.traces_endpoint;
+  }
   constexpr std::string_view kPath = "/v1/traces";
+  std::string endpoint = options.endpoint;
   while (endpoint.ends_with('/')) {
     endpoint.pop_back();
   }
   return endpoint.ends_with(kPath) ? endpoint : endpoint.append(kPath);
 }
 
-/// The empty Expect keeps libcurl from asking first whether a large body is welcome.
-struct HeaderList {
-  curl_slist* list = curl_slist_append(
-      curl_slist_append(nullptr, "Content-Type: application/x-protobuf"), "Expect:");
-  HeaderList() = default;
+class HeaderList {
+ public:
+  explicit HeaderList(const Pairs& headers) {
+    add("Content-Type: application/x-protobuf");
+    add("Expect:");  // keeps libcurl from asking first whether a large body is welcome
+    for (const auto& [name, value] : headers) {
+      add(name + ": " + value);
+    }
+  }
+  ~HeaderList() { curl_slist_free_all(list_); }
   HeaderList(const HeaderList&) = delete;
   HeaderList& operator=(const HeaderList&) = delete;
-  ~HeaderList() { curl_slist_free_all(list); }
+  [[nodiscard]] curl_slist* get() const { return list_; }
+
+ private:
+  void add(const std::string& line) { list_ = curl_slist_append(list_, line.c_str()); }
+  curl_slist* list_ = nullptr;
 };
+
+/// Counts its callers; thread-safe from libcurl 7.84 on.
+CURLM* new_multi() {
+  curl_global_init(CURL_GLOBAL_DEFAULT);
+  return curl_multi_init();
+}
 
 }  // namespace
 
-Tracer::Exporter::Exporter(const Options& options) : options_(options) {
-  curl_global_init(CURL_GLOBAL_DEFAULT);  // counts its callers; thread-safe from libcurl 7.84 on
+/// What lies in the network or is over soon; what the collector finds wrong stays wrong.
+bool Tracer::Exporter::Answer::worth_another() const {
+  if (code != CURLE_OK) {
+    constexpr std::array kForGood{CURLE_URL_MALFORMAT, CURLE_UNSUPPORTED_PROTOCOL,
+                                  CURLE_SSL_CERTPROBLEM, CURLE_SSL_CACERT_BADFILE,
+                                  CURLE_OUT_OF_MEMORY};
+    return std::ranges::find(kForGood, code) == kForGood.end();
+  }
+  constexpr std::array kLater{429L, 502L, 503L, 504L};
+  return std::ranges::find(kLater, status) != kLater.end();
+}
+
+std::string Tracer::Exporter::Answer::reason() const {
+  return code != CURLE_OK ? curl_easy_strerror(code)
+                          : "the collector answers " + std::to_string(status);
+}
+
+Tracer::Exporter::Exporter(const Options& options)
+    : options_(options),
+      url_(url_of(options)),
+      multi_(new_multi(), curl_multi_cleanup),
+      handle_(curl_easy_init(), curl_easy_cleanup) {
   thread_ = std::jthread([this] { run(); });
 }
 
 Tracer::Exporter::~Exporter() {
   {
     const MutexLock lock(mutex_);
-    stopping_ = true;
+    end_ = std::chrono::steady_clock::now() + options_.last_chance;
   }
   wake_.notify_all();
+  curl_multi_wakeup(multi_.get());
   thread_.join();
   curl_global_cleanup();
 }
@@ -72,66 +121,176 @@ Counts Tracer::Exporter::counts() const {
   return counts_;
 }
 
+bool Tracer::Exporter::stopping() const {
+  const MutexLock lock(mutex_);
+  return end_.has_value();
+}
+
+bool Tracer::Exporter::out_of_time() const {
+  const MutexLock lock(mutex_);
+  return end_ && std::chrono::steady_clock::now() >= *end_;
+}
+
 void Tracer::Exporter::run() {
-  const std::unique_ptr<CURL, void (*)(CURL*)> handle(curl_easy_init(), curl_easy_cleanup);
-  TimePoint last_chance = TimePoint::max();
-  const SteadyClock clock;
+  const crash::Thread me("traces");
   for (;;) {
     Batch batch;
-    bool stopping = false;
+    bool last = false;
     {
       const MutexLock lock(mutex_);
-      if (waiting_.size() < kBatch && !stopping_) {
+      if (waiting_.size() < kBatch && !end_) {
         wake_.wait_for(mutex_, options_.interval);
       }
-      stopping = stopping_;
+      last = end_.has_value();
       while (!waiting_.empty() && batch.size() < kBatch) {
         batch.push_back(std::move(waiting_.front()));
         waiting_.pop_front();
       }
     }
-    if (stopping && last_chance == TimePoint::max()) {
-      last_chance = clock.now() + options_.timeout;
-    }
-    if (!batch.empty() && handle != nullptr) {
-      send(handle.get(), batch);
-    }
-    if (stopping && (batch.empty() || clock.now() >= last_chance)) {
+    if (!batch.empty()) {
+      deliver(batch);
+    } else if (last) {
       return;
     }
   }
 }
 
-void Tracer::Exporter::send(CURL* handle, const Batch& batch) {
-  const HeaderList headers;
+/// Each pause is twice the one before, and between half and all of that, so that many servers do
+/// not come back to a collector at once; what it asks for itself is kept.
+void Tracer::Exporter::deliver(const Batch& batch) {
   const std::string body = encode(options_, batch);
+  const TimePoint began = std::chrono::steady_clock::now();
+  Duration pause = options_.first_pause;
+  Answer answer{.code = CURLE_ABORTED_BY_CALLBACK};
+  while (!out_of_time()) {
+    answer = send(body);
+    note(answer);
+    if (answer.good() || !answer.worth_another()) {
+      break;
+    }
+    const Duration jittered =
+        pause / 2 + Duration(static_cast<Duration::rep>(
+                        random_bits() % static_cast<std::uint64_t>((pause / 2).count() + 1)));
+    const Duration wait = answer.retry_after > Duration::zero()
+                              ? std::min(answer.retry_after, options_.patience)
+                              : jittered;
+    if (std::chrono::steady_clock::now() + wait > began + options_.patience || !this->pause(wait)) {
+      break;
+    }
+    pause = std::min(2 * pause, options_.longest_pause);
+    const MutexLock lock(mutex_);
+    ++counts_.retries;
+  }
+  count(batch, answer);
+}
+
+bool Tracer::Exporter::pause(Duration pause) {
+  const TimePoint until = std::chrono::steady_clock::now() + pause;
+  const MutexLock lock(mutex_);
+  while (!end_) {
+    const Duration left = until - std::chrono::steady_clock::now();
+    if (left <= Duration::zero()) {
+      return true;
+    }
+    wake_.wait_for(mutex_, left);
+  }
+  return false;
+}
+
+Tracer::Exporter::Answer Tracer::Exporter::send(const std::string& body) {
+  CURL* const handle = handle_.get();
+  if (handle == nullptr || multi_ == nullptr) {
+    return {.code = CURLE_OUT_OF_MEMORY};
+  }
+  const HeaderList headers(options_.headers);
   const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(options_.timeout);
-  curl_easy_setopt(handle, CURLOPT_URL, traces_url(options_.endpoint).c_str());
-  curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers.list);
+  Answer answer;
+  const auto file = [handle](CURLoption option, const std::string& path) {
+    if (!path.empty()) {
+      curl_easy_setopt(handle, option, path.c_str());
+    }
+  };
+  curl_easy_setopt(handle, CURLOPT_URL, url_.c_str());
+  curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers.get());
+  curl_easy_setopt(handle, CURLOPT_USERAGENT, ("podsense/" + options_.service_version).c_str());
   curl_easy_setopt(handle, CURLOPT_POSTFIELDS, body.data());
   curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
   curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, static_cast<long>(limit.count()));
   curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, ignore_body);
-  const CURLcode sent = curl_easy_perform(handle);
-  long status = 0;
-  curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
-  const bool ok = sent == CURLE_OK && status >= 200 && status < 300;
-  if (ok != reachable_) {
-    reachable_ = ok;
-    if (ok) {
-      log::info("trace_export_resumed");
-    } else {
-      log::warning("trace_export_failed",
-                   {{"status", status}, {"detail", std::string(curl_easy_strerror(sent))}});
+  curl_easy_setopt(handle, CURLOPT_QUICK_EXIT, 1L);  // a resolver that hangs is not waited for
+  curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, keep_body);
+  curl_easy_setopt(handle, CURLOPT_WRITEDATA, &answer.body);
+  file(CURLOPT_CAINFO, options_.ca_file);
+  file(CURLOPT_SSLCERT, options_.certificate);
+  file(CURLOPT_SSLKEY, options_.key);
+  answer.code = perform(handle);
+  curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &answer.status);
+  curl_off_t seconds = 0;
+  if (curl_easy_getinfo(handle, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK) {
+    constexpr curl_off_t kMost = 3600;
+    answer.retry_after = std::chrono::seconds(std::clamp<curl_off_t>(seconds, 0, kMost));
+  }
+  curl_easy_setopt(handle, CURLOPT_HTTPHEADER, nullptr);  // it goes with this call
+  return answer;
+}
+
+/// Not curl_easy_perform: the end of the process waits for nobody.
+CURLcode Tracer::Exporter::perform(CURL* handle) {
+  if (curl_multi_add_handle(multi_.get(), handle) != CURLM_OK) {
+    return CURLE_FAILED_INIT;
+  }
+  CURLcode code = CURLE_ABORTED_BY_CALLBACK;
+  for (int running = 1; running > 0;) {
+    if (out_of_time() || curl_multi_perform(multi_.get(), &running) != CURLM_OK) {
+      break;
+    }
+    int left = 0;
+    while (const CURLMsg* message = curl_multi_info_read(multi_.get(), &left)) {
+      if (message->msg == CURLMSG_DONE) {
+        code = message->data.result;
+      }
+    }
+    if (running > 0) {
+      constexpr int kAtTheEnd = 20;  // ms: the end has come, and is near
+      curl_multi_poll(multi_.get(), nullptr, 0, stopping() ? kAtTheEnd : kMostPoll, nullptr);
     }
   }
+  curl_multi_remove_handle(multi_.get(), handle);
+  return code;
+}
+
+void Tracer::Exporter::count(const Batch& batch, const Answer& answer) {
   std::uint64_t spans = 0;
   for (const auto& request : batch) {
     spans += span_count(*request);
   }
+  const PartialSuccess partial =
+      answer.good() ? read_partial_success(answer.body) : PartialSuccess{};
+  const std::uint64_t rejected = std::min(partial.rejected, spans);
+  if (rejected > 0 || !partial.message.empty()) {
+    log::warning("spans_rejected", {{"spans", rejected}, {"reason", partial.message}});
+  }
   const MutexLock lock(mutex_);
-  (ok ? counts_.exported : counts_.failed) += spans;
+  if (answer.good()) {
+    counts_.exported += spans - rejected;
+    counts_.failed += rejected;
+  } else {
+    (end_ ? counts_.dropped : counts_.failed) += spans;
+  }
+}
+
+void Tracer::Exporter::note(const Answer& answer) {
+  if (answer.good() == reachable_ || stopping()) {
+    return;
+  }
+  reachable_ = answer.good();
+  if (reachable_) {
+    return log::info("trace_export_resumed");
+  }
+  log::warning("trace_export_failed", {{"url", url_},
+                                       {"status", answer.status},
+                                       {"reason", answer.reason()},
+                                       {"again", answer.worth_another() ? "yes" : "no"}});
 }
 
 }  // namespace podsense::trace

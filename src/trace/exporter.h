@@ -1,11 +1,13 @@
 #pragma once
 
 /// A thread that sends finished requests to a collector. Internal to this module.
+/// @source OTLP 1.x, "OTLP/HTTP Response", "Retryable Response Codes", "OTLP/HTTP Throttling"
 
 #include <curl/curl.h>
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -17,6 +19,7 @@ namespace podsense::trace {
 
 class Tracer::Exporter {
  public:
+  /// @throws std::system_error  the system gives no thread
   explicit Exporter(const Options& options);
   ~Exporter();
   Exporter(const Exporter&) = delete;
@@ -27,15 +30,40 @@ class Tracer::Exporter {
 
  private:
   using Batch = std::vector<std::shared_ptr<Request>>;
+  /// What came of one try.
+  struct Answer {
+    CURLcode code = CURLE_OK;
+    long status = 0;         ///< of HTTP; 0: none came
+    Duration retry_after{};  ///< zero: the collector does not say
+    std::string body;        ///< its beginning
+
+    [[nodiscard]] bool good() const { return code == CURLE_OK && status >= 200 && status < 300; }
+    [[nodiscard]] bool worth_another() const;
+    [[nodiscard]] std::string reason() const;
+  };
+
   void run();
-  void send(CURL* handle, const Batch& batch);
+  /// Until it is delivered, given up, or the end has come.
+  void deliver(const Batch& batch);
+  Answer send(const std::string& body);
+  CURLcode perform(CURL* handle);
+  /// False: the end has come.
+  bool pause(Duration pause);
+  [[nodiscard]] bool stopping() const;
+  /// The end has come, and its time has passed.
+  [[nodiscard]] bool out_of_time() const;
+  void count(const Batch& batch, const Answer& answer);
+  void note(const Answer& answer);
 
   const Options& options_;
+  const std::string url_;
+  const std::unique_ptr<CURLM, CURLMcode (*)(CURLM*)> multi_;
+  const std::unique_ptr<CURL, void (*)(CURL*)> handle_;  ///< keeps its connection
   mutable Mutex mutex_;
   CondVar wake_;
   std::deque<std::shared_ptr<Request>> waiting_ GUARDED_BY(mutex_);
   Counts counts_ GUARDED_BY(mutex_);
-  bool stopping_ GUARDED_BY(mutex_) = false;
+  std::optional<TimePoint> end_ GUARDED_BY(mutex_);  ///< until when it may go on
   bool reachable_ = true;  ///< of the thread: a change is logged, not each failure
   std::jthread thread_;
 };

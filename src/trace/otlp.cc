@@ -1,5 +1,6 @@
 #include "trace/otlp.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <string_view>
 
@@ -51,6 +52,46 @@ struct Head {
   TimePoint end;
 };
 
+std::uint64_t take_varint(std::string_view& bytes) {
+  std::uint64_t value = 0;
+  for (unsigned shift = 0; !bytes.empty() && shift < 64; shift += 7) {
+    const auto byte = static_cast<unsigned char>(bytes.front());
+    bytes.remove_prefix(1);
+    value |= static_cast<std::uint64_t>(byte & 0x7FU) << shift;
+    if (byte < 0x80) {
+      break;
+    }
+  }
+  return value;
+}
+
+/// A field of `bytes`, which is cut off them: its number, and its value in one of the two.
+struct WireField {
+  std::uint64_t number = 0;
+  std::uint64_t integer = 0;
+  std::string_view text;
+};
+bool take_field(std::string_view& bytes, WireField& field) {
+  if (bytes.empty()) {
+    return false;
+  }
+  const std::uint64_t key = take_varint(bytes);
+  field = {.number = key >> 3U};
+  switch (key & 7U) {
+    case 0:
+      field.integer = take_varint(bytes);
+      return true;
+    case 2: {
+      const std::uint64_t size = std::min<std::uint64_t>(take_varint(bytes), bytes.size());
+      field.text = bytes.substr(0, size);
+      bytes.remove_prefix(size);
+      return true;
+    }
+    default:
+      return false;  // there are no others in these messages
+  }
+}
+
 }  // namespace
 
 /// Reads a Request's members.
@@ -58,7 +99,8 @@ struct Encoder {
   const Request& request;
 
   [[nodiscard]] std::uint64_t unix_ns(TimePoint at) const {
-    return static_cast<std::uint64_t>(at.time_since_epoch().count() + request.unix_offset_ns_);
+    return static_cast<std::uint64_t>(
+        std::max<std::int64_t>(at.time_since_epoch().count() + request.unix_offset_ns_, 0));
   }
 
   [[nodiscard]] Message span(const Head& head) const {
@@ -118,13 +160,17 @@ struct Encoder {
 };
 
 std::string encode(const Options& options, const std::vector<std::shared_ptr<Request>>& requests) {
-  Message resource;
-  resource.message(1, attribute("service.name", options.service_name));
+  Pairs attributes{{"service.name", options.service_name}};
   if (!options.service_version.empty()) {
-    resource.message(1, attribute("service.version", options.service_version));
+    attributes.emplace("service.version", options.service_version);
   }
   if (!options.instance.empty()) {
-    resource.message(1, attribute("service.instance.id", options.instance));
+    attributes.emplace("service.instance.id", options.instance);
+  }
+  attributes.insert(options.attributes.begin(), options.attributes.end());  // where there is none
+  Message resource;
+  for (const auto& [key, value] : attributes) {
+    resource.message(1, attribute(key, value));
   }
   Message scope;
   scope.text(1, "podsense");
@@ -144,6 +190,24 @@ std::string encode(const Options& options, const std::vector<std::shared_ptr<Req
 
 std::size_t span_count(const Request& request) {
   return Encoder{request}.count();
+}
+
+PartialSuccess read_partial_success(std::string_view body) {
+  PartialSuccess out;
+  for (WireField field; take_field(body, field);) {
+    if (field.number != 1) {
+      continue;
+    }
+    std::string_view partial = field.text;
+    for (WireField inner; take_field(partial, inner);) {
+      if (inner.number == 1) {
+        out.rejected = inner.integer;
+      } else if (inner.number == 2) {
+        out.message = inner.text;
+      }
+    }
+  }
+  return out;
 }
 
 }  // namespace podsense::trace

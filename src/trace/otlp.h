@@ -19,4 +19,12 @@ std::string encode(const Options& options, const std::vector<std::shared_ptr<Req
 /// Spans that `encode` writes for it.
 std::size_t span_count(const Request& request);
 
+/// The spans that a collector says it refused in an answer of success, and why.
+/// @source opentelemetry-proto, ExportTracePartialSuccess
+struct PartialSuccess {
+  std::uint64_t rejected = 0;
+  std::string message;
+};
+PartialSuccess read_partial_success(std::string_view body);
+
 }  // namespace podsense::trace

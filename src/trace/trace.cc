@@ -4,9 +4,13 @@
 #include <charconv>
 #include <chrono>
 #include <cmath>
+#include <optional>
 #include <random>
+#include <system_error>
 #include <utility>
 
+#include "base/secrets.h"
+#include "base/thread_limit.h"
 #include "trace/exporter.h"
 #include "trace/ids.h"
 
@@ -35,6 +39,25 @@ std::uint64_t hex_value(std::string_view text) {
 /// The lower half of a trace id is uniform: what lies below the ratio's share of it is chosen.
 bool chosen(std::uint64_t low_half, double ratio) {
   return ratio >= 1 || static_cast<double>(low_half >> 1U) < ratio * 0x1p63;
+}
+
+/// @param parent  what the caller decided; unset: there is none, or it does not
+bool samples(const Options& options, std::uint64_t low_half, std::optional<bool> parent) {
+  switch (options.sampler) {
+    case Sampler::kAlwaysOn:
+      return true;
+    case Sampler::kAlwaysOff:
+      return false;
+    case Sampler::kRatio:
+      return chosen(low_half, options.ratio);
+    case Sampler::kParentAlwaysOn:
+      return parent.value_or(true);
+    case Sampler::kParentAlwaysOff:
+      return parent.value_or(false);
+    case Sampler::kParentRatio:
+      break;
+  }
+  return parent ? *parent : chosen(low_half, options.ratio);
 }
 
 std::int64_t unix_offset_now(TimePoint now) {
@@ -119,15 +142,18 @@ void Request::set_model(std::string_view name, std::string_view version) {
   version_ = version;
 }
 
-Result<std::unique_ptr<Tracer>> Tracer::create(Options options) {
-  const bool http = options.endpoint.starts_with("http://");
-  if (!http && !options.endpoint.starts_with("https://")) {
+Result<std::unique_ptr<Tracer>> Tracer::create(Options options) try {
+  const std::string& url =
+      options.traces_endpoint.empty() ? options.endpoint : options.traces_endpoint;
+  if (!url.starts_with("http://") && !url.starts_with("https://")) {
     return fail(ErrorCode::kInvalidArgument,
                 "the OTLP endpoint must be an http:// or https:// URL, "
                 "such as http://collector:4318, not '" +
-                    options.endpoint + "'");
+                    without_secrets(url) + "'");
   }
   return std::unique_ptr<Tracer>(new Tracer(std::move(options)));
+} catch (const std::system_error& error) {
+  return fail(ErrorCode::kUnavailable, "no thread for traces: " + thread_refusal(error));
 }
 
 Tracer::Tracer(Options options)
@@ -139,16 +165,17 @@ std::shared_ptr<Request> Tracer::begin(std::string_view traceparent, TimePoint n
   Context own{.span_id = random_bits() | 1U};
   if (parse_traceparent(traceparent, parent)) {
     own.trace_id = parent.trace_id;
-    own.sampled = parent.sampled;
   } else {
     own.trace_id = {random_bits(), random_bits() | 1U};
-    own.sampled = chosen(own.trace_id[1], options_.ratio);
   }
+  own.sampled = samples(options_, own.trace_id[1],
+                        parent.span_id == 0 ? std::nullopt : std::optional(parent.sampled));
   return std::make_shared<Request>(own, parent.span_id, now);
 }
 
 void Tracer::end(const std::shared_ptr<Request>& request, const Outcome& outcome, TimePoint now) {
-  if (!request || (!request->own_.sampled && !outcome.failed)) {
+  const bool told = outcome.failed && options_.sampler != Sampler::kAlwaysOff;
+  if (!request || (!request->own_.sampled && !told)) {
     return;
   }
   request->end_ = now;

@@ -8,13 +8,16 @@
 ///
 /// Sampling is parent-based: who calls decides; without a caller's decision a ratio of the traces,
 /// chosen by trace id, so that every service with the same ratio chooses the same ones. A request
-/// that failed is always exported. Exporting never holds a request up: what does not fit into the
-/// queue is dropped and counted.
-/// @source W3C Trace Context; OpenTelemetry specification, trace/sdk (TraceIdRatioBased)
+/// that failed is always exported, but for the sampler kAlwaysOff. What a collector cannot take now
+/// (429, 502, 503, 504, no connection) is sent again, later each time. Exporting never holds a
+/// request up: what does not fit into the queue is dropped and counted.
+/// @source W3C Trace Context; OpenTelemetry specification, trace/sdk (TraceIdRatioBased),
+/// protocol/otlp (OTLP/HTTP: failures, retries), protocol/exporter
 
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -91,30 +94,54 @@ class Request {
   bool failed_ = false;
 };
 
+/// OpenTelemetry's samplers. Those with a parent follow the caller, where there is one.
+enum class Sampler {
+  kAlwaysOn,
+  kAlwaysOff,
+  kRatio,
+  kParentAlwaysOn,
+  kParentAlwaysOff,
+  kParentRatio
+};
+
+using Pairs = std::map<std::string, std::string>;
+
 struct Options {
-  std::string endpoint;  ///< "http://collector:4318"; empty: off
-  double ratio = 0.01;   ///< of traces without a caller's decision, 0 to 1
+  std::string endpoint;         ///< "http://collector:4318"; spans go to /v1/traces below it
+  std::string traces_endpoint;  ///< for spans as it is, in place of `endpoint`
+  Pairs headers{};              ///< of each export, such as credentials: never shown
+  std::string ca_file{};        ///< PEM, of those to trust; empty: the system's
+  std::string certificate{};    ///< PEM, to show to the collector; empty: none
+  std::string key{};            ///< its private key
+  Sampler sampler = Sampler::kParentRatio;
+  double ratio = 0.01;  ///< of traces without a caller's decision, 0 to 1
   std::string service_name = "podsense";
   std::string service_version;
   std::string instance;  ///< the pod's name; empty: left out
+  Pairs attributes{};    ///< of the resource, beside and weaker than the three before
   std::size_t max_waiting = 2048;
-  Duration interval = std::chrono::seconds(1);  ///< between exports
-  Duration timeout = std::chrono::seconds(5);   ///< of one export
+  Duration interval = std::chrono::seconds(1);     ///< between exports
+  Duration timeout = std::chrono::seconds(10);     ///< of one export
+  Duration first_pause = std::chrono::seconds(1);  ///< before a second try; doubled for each more
+  Duration longest_pause = std::chrono::seconds(30);
+  Duration patience = std::chrono::minutes(5);            ///< from the first try to the last
+  Duration last_chance = std::chrono::milliseconds(500);  ///< for what is left at the end
 };
 
 /// Spans, since start.
 struct Counts {
   std::uint64_t exported = 0;
-  std::uint64_t dropped = 0;  ///< the queue was full
-  std::uint64_t failed = 0;   ///< the collector refused them, or could not be reached
+  std::uint64_t dropped = 0;  ///< the queue was full, or it ended before they were sent
+  std::uint64_t failed = 0;   ///< the collector refused them, or could not be reached for too long
+  std::uint64_t retries = 0;  ///< exports, not spans
 };
 
 /// @threads thread-safe
 class Tracer {
  public:
-  /// @errors kInvalidArgument: the endpoint is no http or https URL
+  /// @errors kInvalidArgument: the endpoint is no http or https URL; kUnavailable: no thread
   static Result<std::unique_ptr<Tracer>> create(Options options);
-  /// Exports what waits, for up to the time-out.
+  /// Exports what waits, for up to `last_chance`, however the collector behaves.
   ~Tracer();
   Tracer(const Tracer&) = delete;
   Tracer& operator=(const Tracer&) = delete;

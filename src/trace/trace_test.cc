@@ -4,11 +4,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <deque>
 #include <thread>
+#include <utility>
 
+#include "base/protobuf_wire.h"
 #include "trace/otlp.h"
 
 namespace podsense::trace {
@@ -68,10 +73,10 @@ TEST(Traceparent, IgnoresWhatIsNoTraceparent) {
   }
 }
 
-/// A collector: a socket that answers each POST with a status and keeps the bodies.
+/// A collector: a socket that answers POSTs with what it is given, then with 200, and keeps them.
 class Collector {
  public:
-  explicit Collector(int status = 200) : status_(status) {
+  explicit Collector(std::deque<std::string> answers = {}) : answers_(std::move(answers)) {
     listener_ = ::socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in address{.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     void* raw = &address;
@@ -87,6 +92,7 @@ class Collector {
   Collector& operator=(const Collector&) = delete;
 
   [[nodiscard]] std::string endpoint() const { return "http://127.0.0.1:" + std::to_string(port_); }
+  [[nodiscard]] int posts() const { return posts_; }
   /// After the tracer has gone: all that came.
   std::string stop() {
     if (thread_.joinable()) {
@@ -120,19 +126,30 @@ class Collector {
         got.append(chunk.data(), static_cast<std::size_t>(count));
       }
       received_ += got;
-      const std::string answer = "HTTP/1.1 " + std::to_string(status_) +
-                                 " x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+      ++posts_;
+      std::string answer = "200 x\r\nContent-Length: 0\r\n\r\n";
+      if (!answers_.empty()) {
+        answer = std::exchange(answers_.front(), {});
+        answers_.pop_front();
+      }
+      answer = "HTTP/1.1 " + answer.insert(answer.find("\r\n"), "\r\nConnection: close");
       ::send(client, answer.data(), answer.size(), MSG_NOSIGNAL);
       ::close(client);
     }
   }
 
-  int status_;
+  std::deque<std::string> answers_;  ///< of the thread
   int listener_ = -1;
   int port_ = 0;
   std::string received_;
+  std::atomic<int> posts_{0};
   std::thread thread_;
 };
+
+std::string status(int code, const std::string& headers = "", const std::string& body = "") {
+  return std::to_string(code) + " x\r\n" + headers +
+         "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+}
 
 constexpr Outcome kOk{.method = "POST", .path = "/predict", .request_id = "r1", .code = "OK"};
 constexpr Outcome kFailed{.method = "POST",
@@ -215,6 +232,164 @@ TEST(Tracer, DropsWhatDoesNotFitAndCountsIt) {
   }
   EXPECT_GE((*tracer)->counts().dropped, 1U);
   EXPECT_LE((*tracer)->counts().dropped, 49U);
+}
+
+/// One request's spans, exported at once and tried again soon.
+Options quick(const Collector& collector) {
+  return {.endpoint = collector.endpoint(),
+          .ratio = 1,
+          .interval = milliseconds(1),
+          .first_pause = milliseconds(1),
+          .longest_pause = milliseconds(4)};
+}
+
+/// Counts, once `done` holds for them.
+template <class Done>
+Counts counts_when(const Tracer& tracer, const Done& done) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (!done(tracer.counts()) && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::yield();
+  }
+  return tracer.counts();
+}
+
+TEST(Tracer, TriesAgainWhatTheCollectorCannotTakeNow) {
+  Collector collector({status(429), status(502), status(503), status(504)});
+  auto tracer = std::move(*Tracer::create(quick(collector)));
+  tracer->end(tracer->begin("", TimePoint()), kOk, TimePoint());
+  const Counts counts = counts_when(*tracer, [](const Counts& c) { return c.exported > 0; });
+  EXPECT_EQ(counts.exported, 1U);
+  EXPECT_EQ(counts.failed, 0U);
+  EXPECT_EQ(counts.retries, 4U);
+  EXPECT_EQ(collector.posts(), 5);
+}
+
+TEST(Tracer, WhatTheCollectorRefusesIsNotSentAgain) {
+  for (const int code : {400, 401, 404, 413, 500, 501}) {
+    Collector collector({status(code)});
+    auto tracer = std::move(*Tracer::create(quick(collector)));
+    tracer->end(tracer->begin("", TimePoint()), kOk, TimePoint());
+    const Counts counts = counts_when(*tracer, [](const Counts& c) { return c.failed > 0; });
+    EXPECT_EQ(counts.failed, 1U) << code;
+    EXPECT_EQ(counts.retries, 0U) << code;
+  }
+}
+
+TEST(Tracer, WaitsAsLongAsTheCollectorAsks) {
+  Collector collector({status(503, "Retry-After: 1\r\n")});
+  auto tracer = std::move(*Tracer::create(quick(collector)));
+  const auto begun = std::chrono::steady_clock::now();
+  tracer->end(tracer->begin("", TimePoint()), kOk, TimePoint());
+  const Counts counts = counts_when(*tracer, [](const Counts& c) { return c.exported > 0; });
+  EXPECT_EQ(counts.exported, 1U);
+  EXPECT_GE(std::chrono::steady_clock::now() - begun, std::chrono::seconds(1));
+}
+
+TEST(Tracer, GivesUpWhenItsPatienceEnds) {
+  Options options{.endpoint = "http://127.0.0.1:1",
+                  .ratio = 1,
+                  .interval = milliseconds(1),
+                  .first_pause = milliseconds(1),
+                  .longest_pause = milliseconds(2),
+                  .patience = milliseconds(20)};
+  auto tracer = std::move(*Tracer::create(options));
+  tracer->end(tracer->begin("", TimePoint()), kOk, TimePoint());
+  const Counts counts = counts_when(*tracer, [](const Counts& c) { return c.failed > 0; });
+  EXPECT_EQ(counts.failed, 1U);
+  EXPECT_GE(counts.retries, 1U);
+}
+
+TEST(Tracer, CountsSpansThatASuccessRejects) {
+  WireMessage partial;
+  partial.number(1, 1);
+  partial.text(2, "too old");
+  WireMessage answer;
+  answer.message(1, partial);
+  Collector collector({status(200, "", answer.take())});
+  auto tracer = std::move(*Tracer::create(quick(collector)));
+  auto request = tracer->begin("", TimePoint());
+  request->add("queue", TimePoint(), TimePoint());
+  tracer->end(request, kOk, TimePoint());
+  const Counts counts = counts_when(*tracer, [](const Counts& c) { return c.exported > 0; });
+  EXPECT_EQ(counts.exported, 1U);
+  EXPECT_EQ(counts.failed, 1U);
+}
+
+TEST(Otlp, APartialSuccessOfAnyBytesIsRead) {
+  EXPECT_EQ(read_partial_success("").rejected, 0U);
+  EXPECT_EQ(read_partial_success("<html>").rejected, 0U);
+  EXPECT_EQ(read_partial_success(std::string("\x0a\xff\xff", 3)).rejected, 0U);
+  EXPECT_EQ(read_partial_success("\x0a\x02\x08\x07").rejected, 7U);
+}
+
+TEST(Tracer, ACollectorThatHangsDoesNotHoldTheEnd) {
+  // It takes the connection, as the kernel does for it, and never answers.
+  const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  void* raw = &address;
+  socklen_t size = sizeof address;
+  ASSERT_EQ(::bind(listener, static_cast<sockaddr*>(raw), size), 0);
+  ASSERT_EQ(::listen(listener, 4), 0);
+  ::getsockname(listener, static_cast<sockaddr*>(raw), &size);
+  std::chrono::steady_clock::time_point begun;
+  {
+    auto tracer = std::move(
+        *Tracer::create({.endpoint = "http://127.0.0.1:" + std::to_string(ntohs(address.sin_port)),
+                         .ratio = 1,
+                         .interval = milliseconds(1),
+                         .timeout = std::chrono::minutes(5)}));
+    for (int i = 0; i < 1000; ++i) {
+      tracer->end(tracer->begin("", TimePoint()), kOk, TimePoint());
+    }
+    ::pollfd connected{.fd = listener, .events = POLLIN, .revents = 0};
+    ASSERT_EQ(::poll(&connected, 1, 60'000), 1);
+    begun = std::chrono::steady_clock::now();
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(1));
+  ::close(listener);
+}
+
+TEST(Tracer, SendsTheHeadersAndAttributesThatItIsGiven) {
+  Collector collector;
+  Options options = quick(collector);
+  options.headers = {{"Authorization", "Bearer word"}};
+  options.attributes = {{"deployment.environment", "test"}, {"service.name", "weaker"}};
+  options.service_name = "shop";
+  options.traces_endpoint = collector.endpoint() + "/custom";
+  {
+    auto tracer = std::move(*Tracer::create(options));
+    tracer->end(tracer->begin("", TimePoint()), kOk, TimePoint());
+  }
+  const std::string got = collector.stop();
+  EXPECT_THAT(got, HasSubstr("POST /custom HTTP/1.1"));
+  EXPECT_THAT(got, HasSubstr("Authorization: Bearer word\r\n"));
+  EXPECT_THAT(got, HasSubstr("deployment.environment"));
+  EXPECT_THAT(got, HasSubstr("shop"));
+  EXPECT_THAT(got, Not(HasSubstr("weaker")));
+}
+
+TEST(Tracer, SamplersDoAsOpenTelemetryNamesThem) {
+  const std::string off = std::string(kParent.substr(0, 53)) + "00";
+  const auto sampled = [&](Sampler sampler, std::string_view parent) {
+    auto tracer = std::move(
+        *Tracer::create({.endpoint = "http://127.0.0.1:1", .sampler = sampler, .ratio = 0}));
+    return tracer->begin(parent, TimePoint())->context().sampled;
+  };
+  struct Case {
+    Sampler sampler;
+    bool root, on, off;
+  };
+  for (const Case& one :
+       {Case{Sampler::kAlwaysOn, true, true, true}, Case{Sampler::kAlwaysOff, false, false, false},
+        Case{Sampler::kRatio, false, false, false},
+        Case{Sampler::kParentAlwaysOn, true, true, false},
+        Case{Sampler::kParentAlwaysOff, false, true, false},
+        Case{Sampler::kParentRatio, false, true, false}}) {
+    const int name = static_cast<int>(one.sampler);
+    EXPECT_EQ(sampled(one.sampler, ""), one.root) << name;
+    EXPECT_EQ(sampled(one.sampler, kParent), one.on) << name;
+    EXPECT_EQ(sampled(one.sampler, off), one.off) << name;
+  }
 }
 
 TEST(Tracer, RefusesAnEndpointThatIsNoUrl) {

@@ -305,10 +305,13 @@ class Rotation(TlsCase):
         for thread in threads:
             thread.start()
         try:
-            for pair, name in ((self.second, "second"), (self.first, "first")):
+            for number, (pair, name) in enumerate(((self.second, "second"), (self.first, "first")), 1):
                 wait_until(lambda: seen, what="connections")
-                seen.clear()
                 mounted.put(tls_crt=pair[0], tls_key=pair[1])
+                # A thread may tell late whom it met: a name alone is no proof that the pair changed.
+                wait_until(lambda n=number: failures or server.metric(
+                    "podsense_tls_certificate_reloads_total", result="ok") == n, what="the count")
+                seen.clear()
                 wait_until(lambda name=name: name in seen or failures, what=f"the {name} pair")
         finally:
             done.set()

@@ -2,14 +2,14 @@
      Written in `config`, `configEnv`, `env` or `extraArgs`. */}}
 {{- define "podsense.endpoints" -}}
 {{- $v := .Values }}
-{{- $urls := list (dig "tracing" "endpoint" "" $v.config) (dig "auth" "jwks" "" $v.config) $v.models.download.s3Endpoint }}
-{{- $names := list "PODSENSE_OTLP_ENDPOINT" "OTEL_EXPORTER_OTLP_ENDPOINT" "PODSENSE_AUTH_JWKS" "AWS_ENDPOINT_URL" "AWS_ENDPOINT_URL_S3" "AWS_ENDPOINT_URL_STS" "HTTP_PROXY" "HTTPS_PROXY" "http_proxy" "https_proxy" }}
+{{- $urls := list (dig "tracing" "endpoint" "" $v.config) (dig "tracing" "traces_endpoint" "" $v.config) (dig "auth" "jwks" "" $v.config) $v.models.download.s3Endpoint }}
+{{- $names := list "PODSENSE_OTLP_ENDPOINT" "OTEL_EXPORTER_OTLP_ENDPOINT" "PODSENSE_OTLP_TRACES_ENDPOINT" "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" "PODSENSE_AUTH_JWKS" "AWS_ENDPOINT_URL" "AWS_ENDPOINT_URL_S3" "AWS_ENDPOINT_URL_STS" "HTTP_PROXY" "HTTPS_PROXY" "http_proxy" "https_proxy" }}
 {{- range $name, $value := $v.configEnv }}{{ if has $name $names }}{{ $urls = append $urls $value }}{{ end }}{{ end }}
 {{- range $v.env }}{{ if has .name $names }}{{ $urls = append $urls (default "" .value) }}{{ end }}{{ end }}
 {{- $before := "" }}
 {{- range $v.extraArgs }}
-{{- if has $before (list "--otlp-endpoint" "--auth-jwks") }}{{ $urls = append $urls . }}{{ end }}
-{{- $urls = append $urls (regexFind "^--(otlp-endpoint|auth-jwks)=.*" . | regexFind "https?://.*") }}
+{{- if has $before (list "--otlp-endpoint" "--otlp-traces-endpoint" "--auth-jwks") }}{{ $urls = append $urls . }}{{ end }}
+{{- $urls = append $urls (regexFind "^--(otlp-endpoint|otlp-traces-endpoint|auth-jwks)=.*" . | regexFind "https?://.*") }}
 {{- $before = . }}
 {{- end }}
 {{- if eq $v.models.source "download" }}

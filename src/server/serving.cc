@@ -22,6 +22,21 @@ namespace {
 /// The ticker ticks once a second; on a busy machine it may be late.
 constexpr Duration kMostBetweenTicks = std::chrono::seconds(5);
 
+/// @param watch  takes a metric's name, its value and labels
+template <class Watch>
+void watch_spans(const Watch& watch, const trace::Tracer& tracer) {
+  const auto spans = [&](const char* result, std::uint64_t trace::Counts::* count) {
+    watch("podsense_spans_total",
+          [&tracer, count] { return static_cast<double>(tracer.counts().*count); },
+          {{"result", result}});
+  };
+  spans("exported", &trace::Counts::exported);
+  spans("dropped", &trace::Counts::dropped);
+  spans("failed", &trace::Counts::failed);
+  watch("podsense_trace_export_retries_total",
+        [&tracer] { return static_cast<double>(tracer.counts().retries); });
+}
+
 }  // namespace
 
 Serving::Serving(const Config& config, Surroundings surroundings)
@@ -447,16 +462,7 @@ void Serving::add_gauges() {
           {{"result", "failed"}});
   }
   if (tracer_) {
-    const auto spans = [&](const char* result, std::uint64_t trace::Counts::* count) {
-      watch("podsense_spans_total",
-            [this, count] { return static_cast<double>(tracer_->counts().*count); },
-            {{"result", result}});
-    };
-    spans("exported", &trace::Counts::exported);
-    spans("dropped", &trace::Counts::dropped);
-    spans("failed", &trace::Counts::failed);
-    watch("podsense_trace_export_retries_total",
-          [this] { return static_cast<double>(tracer_->counts().retries); });
+    watch_spans(watch, *tracer_);
   }
   for (auto& gauge : watch_process(registry_)) {
     gauges_.push_back(std::move(gauge));

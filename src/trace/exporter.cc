@@ -43,7 +43,8 @@ class HeaderList {
     add("Content-Type: application/x-protobuf");
     add("Expect:");  // keeps libcurl from asking first whether a large body is welcome
     for (const auto& [name, value] : headers) {
-      add(name + ": " + value);
+      std::string line = name;
+      add(line.append(": ").append(value));
     }
   }
   ~HeaderList() { curl_slist_free_all(list_); }

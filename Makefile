@@ -25,10 +25,12 @@ PROXIES_ARGS  ?=# arguments of tests/endurance/proxies.py: names of proxies, --t
 TEST          ?=# regular expression of test names; empty: all
 OVERLAY       ?= dev# kustomize overlay of `make deploy` and `make undeploy`
 IMAGES        ?= podsense:$(VERSION) k8s-inference-sim:local# names of `make image` and `make kind-load`
+OPENVINO      ?=# 1: build, install, run and image with OpenVINO as a second engine
 PAGES         ?=# pages or folders for `make try-docs`; empty: all
 E2E           ?=# scenarios of `make e2e`: quick, or names (tests/e2e/run.py --list); empty: all
 MODELS        := build/models
-BINARY        := build/release/podsense
+PRESET        := $(if $(filter-out 0,$(OPENVINO)),openvino,release)
+BINARY        := build/$(PRESET)/podsense
 
 # --- Clones in different places share compiler results.
 export CCACHE_BASEDIR   := $(CURDIR)
@@ -51,7 +53,7 @@ endef
 .NOTPARALLEL:
 .PHONY: help setup setup-test models golden build install run test test-asan test-tsan conformance proxies conformance-frameworks test-collector test-loki fuzz bench bench-compare bench-peers bench-protocol lint \
         infra-test format hpa-oracle manifests check-modules try-bare try-docs ci clean distclean
-.PHONY: monitoring-up monitoring-local
+.PHONY: monitoring-up monitoring-local test-openvino
 .PHONY: image test-image kind-up kind-load deploy undeploy kind-down cluster-up cluster-down e2e
 
 help: ## List the targets
@@ -63,21 +65,23 @@ help: ## List the targets
 setup: ## Install what building needs (Debian 12 and 13); get ONNX Runtime into build/deps
 	@scripts/setup.sh
 	@scripts/get-onnxruntime.sh build/deps/onnxruntime
+	@$(if $(filter-out 0,$(OPENVINO)),scripts/get-openvino.sh build/deps/openvino,:)
 	@scripts/make-locale.sh build/deps/locale
 
 setup-test: ## The same, and what the tests and lint need
 	@scripts/setup.sh --test
 	@scripts/get-onnxruntime.sh build/deps/onnxruntime
+	@$(if $(filter-out 0,$(OPENVINO)),scripts/get-openvino.sh build/deps/openvino,:)
 	@scripts/make-locale.sh build/deps/locale
 
 models: setup ## Make the default models in build/models (RANDOM_STATE, N_ESTIMATORS)
 	@models/make_models.sh $(MODELS)
 
-build: setup ## Build the binary that ships: build/release/podsense
-	$(call build,release,podsense)
+build: setup ## Build the binary that ships: build/release/podsense (OPENVINO=1: build/openvino/podsense)
+	$(call build,$(PRESET),podsense)
 
 install: build ## Install binary, ONNX Runtime, man pages and shell completion under PREFIX
-	@cmake --install build/release --prefix "$(PREFIX)" $(if $(BUILD_QUIET),>/dev/null)
+	@cmake --install build/$(PRESET) --prefix "$(PREFIX)" $(if $(BUILD_QUIET),>/dev/null)
 
 run: models build ## Serve the default models on PORT, GRPC_PORT and ADMIN_PORT
 	@exec $(BINARY) serve --models $(MODELS) --http-port $(PORT) --grpc-port $(GRPC_PORT) --admin-port $(ADMIN_PORT) $(ARGS)
@@ -96,6 +100,11 @@ test-asan: setup-test golden ## The same tests under AddressSanitizer and UBSan
 test-tsan: setup-test golden ## The same tests under ThreadSanitizer
 	$(call build,tsan,all)
 	$(call run_tests,tsan)
+
+test-openvino: setup-test golden ## The tests of OpenVINO as a second engine: contract of backends, choice, golden set
+	@scripts/get-openvino.sh build/deps/openvino
+	$(call build,openvino,openvino_test backend_contract_test podsense)
+	@ctest --preset openvino -j $(JOBS) -R '$(or $(TEST),^(OpenVino|Backends/|BackendsTest|integration.openvino))' --output-junit tests.xml
 
 test-collector: setup-test golden ## The tests of traces against a real OpenTelemetry Collector, built once
 	$(call build,release,podsense)

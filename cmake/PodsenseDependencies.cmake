@@ -31,6 +31,20 @@ set_target_properties(onnxruntime PROPERTIES
   IMPORTED_SONAME libonnxruntime.so.1
   INTERFACE_INCLUDE_DIRECTORIES ${ONNXRUNTIME_ROOT}/include)
 
+if(PODSENSE_OPENVINO)
+  if(NOT EXISTS ${OPENVINO_ROOT}/lib/libopenvino.so)
+    message(FATAL_ERROR "no OpenVINO at ${OPENVINO_ROOT}: run scripts/get-openvino.sh")
+  endif()
+  file(STRINGS ${OPENVINO_ROOT}/include/openvino/core/version.hpp parts REGEX "define OPENVINO_VERSION_[A-Z]+ [0-9]+")
+  string(REGEX REPLACE "[^;]* ([0-9]+);[^;]* ([0-9]+);[^;]* ([0-9]+)" "\\1.\\2.\\3" OPENVINO_VERSION "${parts}")
+  add_library(openvino SHARED IMPORTED)                             # openvino
+  file(REAL_PATH ${OPENVINO_ROOT}/lib/libopenvino.so openvino_library)
+  set_target_properties(openvino PROPERTIES
+    IMPORTED_LOCATION ${openvino_library}
+    INTERFACE_LINK_OPTIONS "-Wl,-rpath-link,${OPENVINO_ROOT}/lib"
+    INTERFACE_INCLUDE_DIRECTORIES ${OPENVINO_ROOT}/include)
+endif()
+
 if(PODSENSE_TESTS)
   find_package(GTest REQUIRED)
   include(GoogleTest)

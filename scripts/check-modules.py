@@ -25,6 +25,7 @@ import sys
 # tests and benchmarks may include what any file of it may.
 OWNERS = [
     ("ONNX Runtime", ["onnxruntime_*", "cpu_provider_factory.h"], ["onnx/*.cc"]),
+    ("OpenVINO", ["openvino/*"], ["openvino/openvino_module.cc"]),
     ("Boost", ["boost/*"], ["transport/*.cc", "http/probe.cc", "load/*"]),
     ("gRPC", ["grpcpp/*", "grpc++/*"], ["grpc/*_test.cc", "grpc/grpc_testing.h"]),
     ("nghttp2", ["nghttp2/*"], ["transport/*.cc", "load/http2_session.cc"]),

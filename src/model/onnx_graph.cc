@@ -4,6 +4,7 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -44,6 +45,8 @@ class Reader {
           return nested(tag, [&] { return graph(out, 0); });
         case 8:
           return nested(tag, [&] { return opset(out); });
+        case 14:
+          return nested(tag, [&] { return metadata(out); });
         case 25:
           ++out.functions;
           return skip(tag);
@@ -134,6 +137,29 @@ class Reader {
     });
   }
 
+  /// StringStringEntryProto{key: 1, value: 2}
+  bool metadata(Graph& out) {
+    constexpr std::uint32_t kMaxBytes = 1U << 20U;
+    std::string key;
+    std::string value;
+    const bool done = fields([&](Tag tag) {
+      std::uint32_t size = 0;
+      if (tag.number == 1) {
+        return text(tag, key);
+      }
+      if (tag.number != 2) {
+        return skip(tag);
+      }
+      if (tag.wire != 2 || !in_.ReadVarint32(&size)) {
+        return false;
+      }
+      return size <= kMaxBytes ? in_.ReadString(&value, static_cast<int>(size))
+                               : in_.Skip(static_cast<int>(size));
+    });
+    out.metadata.insert_or_assign(std::move(key), std::move(value));
+    return done;
+  }
+
   bool opset(Graph& out) {
     std::string domain;
     std::uint64_t version = 1;
@@ -166,8 +192,11 @@ class Reader {
                  return done;
                }
                case 11:
-               case 12:
-                 return depth > 0 ? skip(tag) : nested(tag, [&] { return value_info(out); });
+               case 12: {
+                 auto& values = tag.number == 11 ? out.inputs : out.outputs;
+                 return depth > 0 ? skip(tag)
+                                  : nested(tag, [&] { return value_info(out, values); });
+               }
                case 15:  // a sparse initializer: a constant like any other, with a shape of no
                          // interest
                  return nested(tag, [&] { return sparse(out, depth); });
@@ -177,26 +206,60 @@ class Reader {
            });
   }
 
-  /// ValueInfoProto{name: 1, type: 2} → TypeProto{tensor_type: 1} → Tensor{shape: 2}
-  bool value_info(Graph& out) {
-    std::string name;
-    bool shaped = false;
-    const auto shape = [&] {
+  /// ValueInfoProto{name: 1, type: 2} → TypeProto{tensor_type: 1} → Tensor{elem_type: 1, shape: 2}
+  bool value_info(Graph& out, std::vector<GraphValue>& values) {
+    GraphValue value;
+    const auto tensor = [&] {
+      value.tensor = true;
       return fields([&](Tag tag) {
-        shaped = shaped || tag.number == 2;
-        return skip(tag);
+        if (tag.number == 1 && tag.wire == 0) {
+          std::uint64_t type = 0;
+          const bool read = in_.ReadVarint64(&type);
+          value.type = static_cast<std::int32_t>(type);
+          return read;
+        }
+        return tag.number == 2 ? nested(tag, [&] { return shape(value); }) : skip(tag);
       });
     };
     const auto type = [&] {
-      return fields([&](Tag tag) { return tag.number == 1 ? nested(tag, shape) : skip(tag); });
+      return fields([&](Tag tag) { return tag.number == 1 ? nested(tag, tensor) : skip(tag); });
     };
     const bool done = fields([&](Tag tag) {
-      return tag.number == 1 ? text(tag, name) : tag.number == 2 ? nested(tag, type) : skip(tag);
+      return tag.number == 1   ? text(tag, value.name)
+             : tag.number == 2 ? nested(tag, type)
+                               : skip(tag);
     });
-    if (!shaped) {
-      out.unranked.insert(std::move(name));
+    if (!value.dims) {
+      out.unranked.insert(value.name);
     }
-    return done;
+    values.push_back(std::move(value));
+    return done && values.size() <= kMaxNodes;
+  }
+
+  /// TensorShapeProto{dim: 1} → Dimension{dim_value: 1, dim_param: 2}
+  bool shape(GraphValue& value) {
+    value.dims.emplace();
+    return fields([&](Tag tag) {
+      if (tag.number != 1) {
+        return skip(tag);
+      }
+      std::int64_t dim = -1;
+      std::string name;
+      const bool done = nested(tag, [&] {
+        return fields([&](Tag part) {
+          if (part.number == 1 && part.wire == 0) {
+            std::uint64_t size = 0;
+            const bool read = in_.ReadVarint64(&size);
+            dim = std::max<std::int64_t>(static_cast<std::int64_t>(size), -1);
+            return read;
+          }
+          return part.number == 2 ? text(part, name) : skip(part);
+        });
+      });
+      value.dims->push_back(dim);
+      value.dim_names.push_back(std::move(name));
+      return done && value.dims->size() <= kMaxNumbers;
+    });
   }
 
   bool sparse(Graph& out, int depth) {
@@ -411,6 +474,8 @@ Result<Graph> read_graph(const std::filesystem::path& file) {
   if (!reader.model(graph) || !reader.graph_seen()) {
     return fail(ErrorCode::kInvalidArgument, "the file is no ONNX model that can be examined");
   }
+  std::erase_if(graph.inputs,
+                [&](const GraphValue& value) { return graph.constants.contains(value.name); });
   return graph;
 }
 

@@ -42,6 +42,15 @@ struct GraphNode {
   std::map<std::string, GraphAttribute, std::less<>> attributes;
 };
 
+/// What the file says of an input or output of the graph.
+struct GraphValue {
+  std::string name;
+  bool tensor = false;                            ///< else a sequence, a map, or without a type
+  std::int32_t type = 0;                          ///< TensorProto.DataType; 0: not said
+  std::optional<std::vector<std::int64_t>> dims;  ///< -1: open; unset: no shape
+  std::vector<std::string> dim_names;             ///< of `dims`; empty: none
+};
+
 struct Graph {
   std::vector<GraphNode> nodes;  ///< each after those it depends on
   std::map<std::string, GraphConstant, std::less<>> constants;
@@ -49,6 +58,9 @@ struct Graph {
   std::set<std::string, std::less<>> unranked;  ///< inputs and outputs without a shape
   std::size_t functions = 0;                    ///< operators that the file itself defines
   bool loops = false;                           ///< a Loop or Scan, at any depth
+  std::vector<GraphValue> inputs;               ///< without those that are constants
+  std::vector<GraphValue> outputs;
+  std::map<std::string, std::string, std::less<>> metadata;
 };
 
 /// @errors kInvalidArgument: the file cannot be read or is no ONNX model (.ort files are not)

@@ -12,7 +12,6 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <fstream>
 #include <vector>
 
 #include "base/small_file.h"
@@ -78,22 +77,6 @@ void MappedFile::forget_pages() const {
   if (!bytes_.empty()) {
     ::madvise(const_cast<std::byte*>(bytes_.data()), bytes_.size(), MADV_DONTNEED);
   }
-}
-
-std::string cpu_description(const fs::path& cpuinfo) {
-  std::ifstream file(cpuinfo);
-  std::string out;
-  for (std::string line; std::getline(file, line) && !line.empty();) {  // the first core's block
-    for (const std::string_view wanted :
-         {"vendor_id", "cpu family", "model", "stepping", "flags",  // x86-64
-          "CPU implementer", "CPU variant", "CPU part", "CPU revision", "Features"}) {
-      if (line.starts_with(wanted)) {
-        out += line + '\n';
-        break;
-      }
-    }
-  }
-  return out;
 }
 
 ModelCache::ModelCache(fs::path folder, std::string_view runtime_version)

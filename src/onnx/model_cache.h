@@ -11,10 +11,12 @@
 #include <string>
 #include <utility>
 
+#include "model/cpu.h"
 #include "model/fast_hash.h"
 
 namespace podsense::onnx {
 
+using model::cpu_description;
 using model::fast_hash;
 using model::Hash128;
 
@@ -71,8 +73,5 @@ class ModelCache {
   std::filesystem::path folder_;
   Hash128 machine_;
 };
-
-/// What ONNX Runtime's choice of kernels depends on: CPU model and flags.
-std::string cpu_description(const std::filesystem::path& cpuinfo = "/proc/cpuinfo");
 
 }  // namespace podsense::onnx

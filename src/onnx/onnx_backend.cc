@@ -6,9 +6,8 @@
 #include <system_error>
 #include <utility>
 
-#include "base/digest.h"
 #include "base/log.h"
-#include "model/external_data.h"
+#include "model/file_checks.h"
 #include "onnx/counting_allocator.h"
 #include "onnx/custom_ops.h"
 #include "onnx/division_trap.h"
@@ -107,7 +106,7 @@ class OnnxBackend final : public model::Backend {
     if (candidate.file.empty()) {
       return fail(refused("there is no model.onnx"));
     }
-    const auto bytes = check_file(candidate);
+    const auto bytes = model::check_file(candidate);
     if (!bytes) {
       return fail(bytes.error());
     }
@@ -125,68 +124,6 @@ class OnnxBackend final : public model::Backend {
   }
 
  private:
-  /// Size and, where the manifest has one, the digest.
-  static Result<std::uint64_t> check_file(const Candidate& candidate) {
-    std::error_code error;
-    const std::uint64_t bytes = fs::file_size(candidate.file, error);
-    if (error) {
-      return fail(refused(file_name(candidate) + " cannot be read: " + error.message()));
-    }
-    if (bytes > candidate.manifest.max_file_bytes) {
-      return fail(refused(file_name(candidate) + " has " + std::to_string(bytes) +
-                          " bytes; 'limits.max_bytes' allows " +
-                          std::to_string(candidate.manifest.max_file_bytes)));
-    }
-    if (const std::string& wanted = candidate.manifest.sha256; !wanted.empty()) {
-      const auto found = sha256_file(candidate.file);
-      if (!found) {
-        return fail(refused(file_name(candidate) + " cannot be read: " + found.error().message));
-      }
-      if (*found != wanted) {
-        return fail(refused("the SHA-256 of " + file_name(candidate) + " is " + *found +
-                            ", but model.yaml says " + wanted));
-      }
-    }
-    return bytes;
-  }
-
-  /// Where the model's weights are, beside its own file.
-  struct External {
-    std::vector<std::string> locations;  ///< as written
-    std::vector<fs::path> files;         ///< of each
-    bool elsewhere = false;              ///< as ExternalData::elsewhere
-  };
-
-  /// All files of external data inside the folder, and with them still within the limit.
-  static Result<External> external_data(const Candidate& candidate, std::uint64_t bytes) {
-    if (is_ort(candidate)) {
-      return External{};  // holds all of its weights
-    }
-    auto external = model::find_external_data(candidate.file);
-    if (!external) {
-      return fail(
-          refused(file_name(candidate) + ": " + external.error().message, external.error().detail));
-    }
-    auto files = model::resolve_external_data(*external, candidate.folder);
-    if (!files) {
-      return fail(files.error());
-    }
-    std::uint64_t total = bytes;
-    for (const fs::path& file : *files) {
-      std::error_code error;
-      const std::uint64_t size = fs::file_size(file, error);
-      total += error ? 0 : size;
-    }
-    if (total > candidate.manifest.max_file_bytes) {
-      return fail(refused(file_name(candidate) + " and its external data have " +
-                          std::to_string(total) + " bytes; 'limits.max_bytes' allows " +
-                          std::to_string(candidate.manifest.max_file_bytes)));
-    }
-    return External{.locations = std::move(external->locations),
-                    .files = std::move(*files),
-                    .elsewhere = external->elsewhere};
-  }
-
   [[nodiscard]] unsigned threads_of(const Manifest& manifest) const {
     return manifest.threads_given ? manifest.threads : options_.threads;
   }
@@ -218,7 +155,9 @@ class OnnxBackend final : public model::Backend {
         return std::move(*hit);
       }
     }
-    const auto external = external_data(candidate, bytes);
+    const auto external = is_ort(candidate)
+                              ? Result<model::ExternalFiles>()  // it holds its weights
+                              : model::check_external_data(candidate, bytes);
     if (!external) {
       return fail(external.error());
     }
@@ -238,7 +177,8 @@ class OnnxBackend final : public model::Backend {
     return open_plainly(candidate, *external);
   }
 
-  Result<OpenSession> open_plainly(const Candidate& candidate, const External& external) {
+  Result<OpenSession> open_plainly(const Candidate& candidate,
+                                   const model::ExternalFiles& external) {
     PrivateWeights weights;
     if (!options_.map_weights) {
       auto read = PrivateWeights::read(external.locations, external.files);

@@ -23,6 +23,9 @@
 #include "model/toy_backend_testing.h"
 #include "onnx/onnx_backend.h"
 #include "simulated/simulated_backend.h"
+#ifdef PODSENSE_OPENVINO_LIBRARY
+#include "openvino/openvino_backend.h"
+#endif
 
 namespace podsense::model {
 namespace {
@@ -56,6 +59,12 @@ std::unique_ptr<Backend> onnx_backend() {
   return std::move(*onnx::make_backend({}));
 }
 
+#ifdef PODSENSE_OPENVINO_LIBRARY
+std::unique_ptr<Backend> openvino_backend() {
+  return openvino::make_backend({.runs = 2, .library = PODSENSE_OPENVINO_LIBRARY});
+}
+#endif
+
 template <class Number>
 auto first_of(std::size_t input, Number number) {
   return std::pair(input, [number](std::span<std::byte> data) {
@@ -70,30 +79,42 @@ std::vector<Subject> subjects() {
                    .candidate = testing::candidate(name),
                    .echoes = std::move(echoes)};
   };
-  return {{.name = "toy",
-           .backend = [] { return std::make_unique<testing::ToyBackend>(); },
-           .candidate = without_file(false),
-           .echoes = {0, 1},
-           .endless = first_of(0, testing::ToyModel::kEndless)},
-          {.name = "simulated",
-           .backend = simulated::make_backend,
-           .candidate = without_file(true),
-           .echoes = {},
-           .endless = first_of(0, 60'000.0)},
-          {.name = "onnx_slow_loop",
-           .backend = onnx_backend,
-           .candidate = testing::candidate("slow_loop.onnx"),
-           .echoes = {},
-           .endless = first_of(1, std::int64_t{1} << 62U)},
-          file("identity_dyn.onnx", {0}),
-          file("passthrough.onnx"),
-          file("strings.onnx"),
-          file("add_one.onnx"),
-          file("sum_two_inputs.onnx"),
-          file("not_bool.onnx"),
-          file("int64_double.onnx"),
-          file("many_inputs.onnx"),
-          file("no_batch.onnx")};
+  std::vector<Subject> all{{.name = "toy",
+                            .backend = [] { return std::make_unique<testing::ToyBackend>(); },
+                            .candidate = without_file(false),
+                            .echoes = {0, 1},
+                            .endless = first_of(0, testing::ToyModel::kEndless)},
+                           {.name = "simulated",
+                            .backend = simulated::make_backend,
+                            .candidate = without_file(true),
+                            .echoes = {},
+                            .endless = first_of(0, 60'000.0)},
+                           {.name = "onnx_slow_loop",
+                            .backend = onnx_backend,
+                            .candidate = testing::candidate("slow_loop.onnx"),
+                            .echoes = {},
+                            .endless = first_of(1, std::int64_t{1} << 62U)},
+                           file("identity_dyn.onnx", {0}),
+                           file("passthrough.onnx"),
+                           file("strings.onnx"),
+                           file("add_one.onnx"),
+                           file("sum_two_inputs.onnx"),
+                           file("not_bool.onnx"),
+                           file("int64_double.onnx"),
+                           file("many_inputs.onnx"),
+                           file("no_batch.onnx")};
+#ifdef PODSENSE_OPENVINO_LIBRARY
+  for (const std::string name :
+       {"identity_dyn", "passthrough", "add_one", "sum_two_inputs", "not_bool", "int64_double",
+        "many_inputs", "no_batch", "conv_softmax", "picture_means"}) {
+    all.push_back({.name = "openvino_" + name,
+                   .backend = openvino_backend,
+                   .candidate = testing::candidate(name + ".onnx"),
+                   .echoes = name == "identity_dyn" ? std::vector<std::size_t>{0}
+                                                    : std::vector<std::size_t>{}});
+  }
+#endif
+  return all;
 }
 
 /// Memory of its own for each input, which may end before the outputs do.

@@ -10,7 +10,10 @@
 
 namespace podsense::server {
 
+/// With OpenVINO where this build has it and its library is there.
+/// @param runs of a model at the same time, for engines that want to know
 /// @errors kInternal: an engine cannot start
-Result<std::unique_ptr<const model::Backends>> make_backends(const onnx::Options& options);
+Result<std::unique_ptr<const model::Backends>> make_backends(const onnx::Options& options,
+                                                             unsigned runs = 1);
 
 }  // namespace podsense::server

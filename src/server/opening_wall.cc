@@ -263,7 +263,8 @@ std::string report_of(const Words& words) {
                                        .memory_arena = words.number("arena") != 0,
                                        .map_weights = words.number("map-weights") != 0,
                                        .custom_ops = read_pairs(words.text("custom-ops")),
-                                       .cache_dir = words.text("cache")});
+                                       .cache_dir = words.text("cache")},
+                                      static_cast<unsigned>(words.number("cores")));
   if (!backends) {
     ::_exit(kNotRun);
   }

@@ -244,7 +244,8 @@ Result<void> Serving::build_models() {
                                  .budget = &memory_,
                                  .map_weights = config_.onnxruntime.map_weights,
                                  .custom_ops = config_.onnxruntime.custom_ops,
-                                 .cache_dir = config_.models.cache_dir});
+                                 .cache_dir = config_.models.cache_dir},
+                                threads_.executors);
   if (!backends) {
     return fail(std::move(backends.error()));
   }

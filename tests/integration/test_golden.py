@@ -5,25 +5,35 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from harness import GOLDEN, RawClient, Server, copy_models, post
+from harness import GOLDEN, RawClient, Server, copy_models, get, post
 
 AGREEMENT = 0.98
 
 
+def photographs(case):
+    if not (GOLDEN / "golden.json").exists():
+        case.fail(f"no golden set in {GOLDEN}: run `make golden`")
+    photos = json.loads((GOLDEN / "golden.json").read_text())["photos"]
+    case.assertGreater(len(photos), 20)
+    return photos
+
+
 class Golden(unittest.TestCase):
     def test_top_1_agrees_on_real_photographs(self):
-        if not (GOLDEN / "golden.json").exists():
-            self.fail(f"no golden set in {GOLDEN}: run `make golden`")
-        photos = json.loads((GOLDEN / "golden.json").read_text())["photos"]
-        self.assertGreater(len(photos), 20)
+        photos = photographs(self)
         with tempfile.TemporaryDirectory() as folder:
             models = copy_models(Path(folder), "efficientnet-lite0")
             manifest = models / "efficientnet-lite0/model.yaml"
             manifest.write_text(manifest.read_text().replace("policy: latest", "policy: all"))
-            with Server("--max-body-bytes", "50MB", models=models) as server, \
-                    RawClient(server.http_port) as client:
-                for version, which in (("1", "fp32"), ("2", "int8")):
-                    self.compare(client, photos, version, which)
+            self.compare_versions(models, photos, "onnxruntime")
+
+    def compare_versions(self, models, photos, backend):
+        with Server("--max-body-bytes", "50MB", models=models) as server, \
+                RawClient(server.http_port) as client:
+            for version, which in (("1", "fp32"), ("2", "int8")):
+                url = f"/v2/models/efficientnet-lite0/versions/{version}/config"
+                self.assertEqual(client.exchange(get(url)).json["backend"], backend)
+                self.compare(client, photos, version, which)
 
     def compare(self, client, photos, version, which):
         different = []

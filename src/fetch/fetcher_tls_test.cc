@@ -149,6 +149,16 @@ TEST_F(FetcherTls, TrustsTheAuthorityOfItsFile) {
   }
 }
 
+TEST_F(FetcherTls, TrustsTheAuthorityOfSslCertFileAsOpensslDoes) {
+  TestServer server(ok, tls_wrapper(host_, TLS1_3_VERSION));
+  ::setenv("SSL_CERT_FILE", save(authority_, "env.pem").c_str(), 1);
+  const auto result = fetch(server, "", "images.example.com");
+  const auto refused = fetch(server, save(other_, "ca.pem"), "images.example.com");
+  ::unsetenv("SSL_CERT_FILE");
+  ASSERT_TRUE(result) << result.error().message << result.error().detail;
+  expect_gateway(refused, kUnverified);  // the setting is stronger
+}
+
 TEST_F(FetcherTls, RefusesAnotherAuthority) {
   TestServer server(ok, tls_wrapper(host_, TLS1_3_VERSION));
   expect_gateway(fetch(server, save(other_, "ca.pem"), "images.example.com"), kUnverified);

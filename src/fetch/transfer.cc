@@ -5,7 +5,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <string>
 #include <utility>
+
+#include "base/authorities.h"
 
 namespace podsense::fetch {
 namespace {
@@ -161,6 +164,8 @@ bool Transfer::set_policy_options() {
   if (!options.ca_file.empty()) {
     // Without the second line the system's certificates would go on being trusted.
     easy.set(CURLOPT_CAINFO, options.ca_file.c_str()).set(CURLOPT_CAPATH, nullptr);
+  } else if (const std::string bundle = authorities_for_curl(); !bundle.empty()) {
+    easy.set(CURLOPT_CAINFO, bundle.c_str()).set(CURLOPT_CAPATH, nullptr);
   }
   return easy.good();
 }

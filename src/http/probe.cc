@@ -19,6 +19,8 @@
 #include <boost/beast/http.hpp>
 #include <optional>
 
+#include "base/authorities.h"
+
 namespace podsense::http {
 namespace {
 
@@ -85,6 +87,9 @@ Result<void> prepare(ssl::context& context, const Target& target, const ProbeOpt
   beast::error_code error;
   if (options.ca_file.empty()) {
     context.set_default_verify_paths(error);
+    if (const std::string bundle = authorities_elsewhere(); !bundle.empty()) {
+      context.load_verify_file(bundle, error);
+    }
   }
   context.set_verify_mode(options.verify ? ssl::verify_peer : ssl::verify_none, error);
   if (options.verify) {

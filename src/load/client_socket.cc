@@ -8,7 +8,10 @@
 
 #include <boost/asio/ssl/error.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
+#include <string>
 #include <utility>
+
+#include "base/authorities.h"
 
 namespace podsense::load {
 namespace {
@@ -28,6 +31,9 @@ Result<ssl::context> make_tls(const ClientTls& tls) {
   boost::system::error_code error;
   if (tls.roots.empty()) {
     context.set_default_verify_paths(error);
+    if (const std::string bundle = authorities_elsewhere(); !error && !bundle.empty()) {
+      context.load_verify_file(bundle, error);
+    }
   } else {
     context.add_certificate_authority(asio::buffer(tls.roots), error);
   }

@@ -118,9 +118,7 @@ class Loader {
   void finish() {
     Config& config = loaded_.config;
     if (config.models.dir.empty()) {
-      const bool mounted = sources_.is_folder ? sources_.is_folder("/mnt/models")
-                                              : is_existing_folder("/mnt/models");
-      config.models.dir = mounted ? "/mnt/models" : "models";
+      config.models.dir = models_folder();
     }
     if (const auto valid = config.validate(); !valid) {
       add_fault(valid.error().message);
@@ -129,6 +127,22 @@ class Loader {
       loaded_.settings.push_back(
           {setting.key, yaml_text(setting, config), std::move(origins_[&setting])});
     }
+  }
+
+  bool is_folder(const std::filesystem::path& path) const {
+    return sources_.is_folder ? sources_.is_folder(path) : is_existing_folder(path);
+  }
+
+  /// The mounted one, else the one in the current folder, else the models that came with the
+  /// program.
+  std::string models_folder() const {
+    if (is_folder("/mnt/models")) {
+      return "/mnt/models";
+    }
+    std::error_code error;
+    const auto binary = std::filesystem::read_symlink("/proc/self/exe", error);
+    const auto along = binary.parent_path().parent_path() / "share/podsense/models";
+    return !error && !is_folder("models") && is_folder(along) ? along.string() : "models";
   }
 
   const ConfigSources& sources_;

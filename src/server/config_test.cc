@@ -59,6 +59,14 @@ TEST(Config, DefaultModelsFolderIsTheMountedOneWhereItExists) {
             "/data");
 }
 
+TEST(Config, ModelsThatCameWithTheProgramAreTheLastResort) {
+  const std::string along = config_of({.models_came_along = true}).models.dir;
+  EXPECT_TRUE(along.ends_with("/share/podsense/models")) << along;
+  EXPECT_EQ(config_of({.models_are_here = true, .models_came_along = true}).models.dir, "models");
+  EXPECT_EQ(config_of({.models_are_mounted = true, .models_came_along = true}).models.dir,
+            "/mnt/models");
+}
+
 TEST(Config, StrongerSourceWins) {
   // Each step adds a stronger source; the last one that is present decides.
   Inputs given;

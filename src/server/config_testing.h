@@ -20,6 +20,8 @@ struct Inputs {
   std::vector<std::string> environment;
   std::map<std::string, std::string> files;
   bool models_are_mounted = false;
+  bool models_are_here = false;    // in the current folder
+  bool models_came_along = false;  // with the program
 };
 
 inline Result<LoadedConfig> load(const Inputs& given) {
@@ -39,7 +41,9 @@ inline Result<LoadedConfig> load(const Inputs& given) {
                       },
                       .is_folder =
                           [&](const std::filesystem::path& path) {
-                            return given.models_are_mounted && path == "/mnt/models";
+                            return path == "/mnt/models" ? given.models_are_mounted
+                                   : path == "models"    ? given.models_are_here
+                                                         : given.models_came_along;
                           }});
 }
 

@@ -78,7 +78,8 @@ std::vector<Setting> models_settings() {
   return {
       row("models.dir", "models", text(kIn, &M::dir, "DIR"),
           "Model repository: NAME/VERSION/model.onnx, or a folder with one model.onnx. Empty: "
-          "/mnt/models where it exists, else models."),
+          "/mnt/models where it exists, else models, else the models that came with the program "
+          "(share/podsense/models)."),
       row("models.model_name", "model-name", text(kIn, &M::model_name, "NAME", model_name_or_empty),
           "Name of the one model of a folder without NAME/VERSION; in a repository, the default "
           "model for its task.",

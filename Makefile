@@ -52,7 +52,7 @@ endef
 
 .NOTPARALLEL:
 .PHONY: help setup setup-test models golden build install run test test-asan test-tsan conformance proxies conformance-frameworks test-collector test-loki fuzz bench bench-compare bench-peers bench-protocol lint \
-        infra-test format hpa-oracle manifests check-modules try-bare try-docs ci clean distclean
+        infra-test format hpa-oracle manifests check-modules try-bare try-docs dist try-dist ci clean distclean
 .PHONY: monitoring-up monitoring-local test-openvino
 .PHONY: image test-image kind-up kind-load deploy undeploy kind-down cluster-up cluster-down e2e
 
@@ -82,6 +82,13 @@ build: setup ## Build the binary that ships: build/release/podsense (OPENVINO=1:
 
 install: build ## Install binary, ONNX Runtime, man pages and shell completion under PREFIX
 	@cmake --install build/$(PRESET) --prefix "$(PREFIX)" $(if $(BUILD_QUIET),>/dev/null)
+
+dist: models build ## Pack into build/dist: .deb for this Debian; on Debian 12 also a tar file and Python wheels
+	@scripts/setup.sh --dist
+	@scripts/make-dist.sh
+
+try-dist: ## Make the packages, install each in a bare Debian 12 and 13, ask it (long)
+	@scripts/try-dist.sh
 
 run: models build ## Serve the default models on PORT, GRPC_PORT and ADMIN_PORT
 	@exec $(BINARY) serve --models $(MODELS) --http-port $(PORT) --grpc-port $(GRPC_PORT) --admin-port $(ADMIN_PORT) $(ARGS)

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Writes what a container image consists of as an SPDX 2.3 document (JSON).
+"""Writes what a container image or an archive consists of as an SPDX 2.3 document (JSON).
 
-    make-sbom.py server --root ROOT --output FILE --build BUILD --models MODELS PACKAGE…
-    make-sbom.py envoy  --root ROOT --output FILE PACKAGE…
+    make-sbom.py server  --root ROOT --output FILE --build BUILD --models MODELS PACKAGE…
+    make-sbom.py archive --root ROOT --output FILE --build BUILD [PACKAGE…]
+    make-sbom.py envoy   --root ROOT --output FILE PACKAGE…
 
 It names the program, by the hash of its file, and each Debian package of which a file ships (PACKAGE…).
-For the server, besides: each Debian package whose headers were compiled in, as the build's own dependency
+For the server and for an archive of it, besides: each Debian package whose headers were compiled in, as the build's own dependency
 records tell; ONNX Runtime; and each model, by the hash of its file. Equal input gives an equal document.
 """
 
@@ -174,13 +175,14 @@ def of_server(arguments):
         "podsense",
         project_version(),
         licenseDeclared="Apache-2.0",
-        primaryPackagePurpose="CONTAINER",
+        primaryPackagePurpose="CONTAINER" if arguments.models else "APPLICATION",
         checksums=[{"algorithm": "SHA256", "checksumValue": sha256(binary)}],
-        comment="the checksum is that of /usr/bin/podsense",
+        comment="the checksum is that of the program, bin/podsense",
     )
     shipped = sorted(set(arguments.packages))
     compiled_in = sorted(header_packages(arguments.build) - set(shipped))
-    contained = [onnxruntime(), *models(arguments.models), *map(debian_package, shipped)]
+    of_models = models(arguments.models) if arguments.models else []
+    contained = [onnxruntime(), *of_models, *map(debian_package, shipped)]
     return document(described, contained, list(map(debian_package, compiled_in)))
 
 
@@ -204,14 +206,16 @@ def project_version():
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     kinds = parser.add_subparsers(dest="image", required=True)
-    for name, make in (("server", of_server), ("envoy", of_envoy)):
+    for name, make in (("server", of_server), ("archive", of_server), ("envoy", of_envoy)):
         kind = kinds.add_parser(name)
         kind.set_defaults(make=make)
         kind.add_argument("--root", required=True, type=pathlib.Path, help="the image's files, from its root")
         kind.add_argument("--output", required=True, type=pathlib.Path)
-        kind.add_argument("packages", nargs="+", help="Debian packages of which a file ships")
-        if name == "server":
+        kind.add_argument("packages", nargs="*" if name == "archive" else "+", help="Debian packages of which a file ships")
+        kind.set_defaults(models=None)
+        if name != "envoy":
             kind.add_argument("--build", required=True, help="build folder, with ninja's records")
+        if name == "server":
             kind.add_argument("--models", required=True, type=pathlib.Path, help="model repository")
     arguments = parser.parse_args()
     made = arguments.make(arguments)

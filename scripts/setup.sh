@@ -7,6 +7,7 @@
 #   scripts/setup.sh --image   also what building the container image without Docker needs
 #   scripts/setup.sh --conformance also what clients of other languages need
 #   scripts/setup.sh --proxies also the proxies of tests/endurance/proxies.py
+#   scripts/setup.sh --dist    also what packing needs: scripts/make-dist.sh
 #   scripts/setup.sh --recipes only what the models' recipes need
 #   scripts/setup.sh --envoy   only what lays out Envoy's image: descriptors, SBOM
 #   scripts/setup.sh --list    only print the names, one a line (with --test: all of them)
@@ -36,6 +37,7 @@ bench_packages=(libbenchmark-dev nginx-light wrk)
 image_packages=(buildah podman runc mmdebstrap git)
 conformance_packages=(maven)  # brings a Java along
 proxy_packages=(nginx-light haproxy apache2-bin caddy)
+dist_packages=(debhelper dpkg-dev lintian xz-utils git)
 recipe_packages=(python3 python3-venv python3-pip ca-certificates)
 envoy_packages=(protobuf-compiler libprotobuf-dev ca-certificates python3)
 
@@ -44,6 +46,7 @@ with_bench=0
 with_image=0
 with_conformance=0
 with_proxies=0
+with_dist=0
 only=()
 list_only=0
 for argument in "$@"; do
@@ -53,10 +56,11 @@ for argument in "$@"; do
     --image) with_image=1 ;;
     --conformance) with_conformance=1 ;;
     --proxies) with_proxies=1 ;;
+    --dist) with_dist=1 ;;
     --recipes) only+=("${recipe_packages[@]}") ;;
     --envoy) only+=("${envoy_packages[@]}") ;;
     --list) list_only=1 ;;
-    *) echo "setup: unknown argument $argument (accepted: --test, --bench, --image, --conformance, --proxies, --recipes, --envoy, --list)" >&2; exit 2 ;;
+    *) echo "setup: unknown argument $argument (accepted: --test, --bench, --image, --conformance, --proxies, --dist, --recipes, --envoy, --list)" >&2; exit 2 ;;
   esac
 done
 
@@ -76,6 +80,7 @@ packages=("${build_packages[@]}")
 [ $with_image = 0 ] || packages+=("${image_packages[@]}")
 [ $with_conformance = 0 ] || packages+=("${conformance_packages[@]}")
 [ $with_proxies = 0 ] || packages+=("${proxy_packages[@]}")
+[ $with_dist = 0 ] || packages+=("${dist_packages[@]}")
 [ ${#only[@]} = 0 ] || packages=("${only[@]}")
 
 if [ $list_only = 1 ]; then

@@ -2,12 +2,14 @@
 # Runs a command on this source tree in a bare Debian: nothing installed but make and git. A check
 # that the project's own files install whatever they need.
 #
-#   scripts/try-bare.sh [--share-cache] [--clone] SUITE COMMAND…
+#   scripts/try-bare.sh [--share-cache] [--clone] [--bring FOLDER]… [--take FOLDER]… SUITE COMMAND…
 #   scripts/try-bare.sh bookworm make test
 #
 # --share-cache   keep the base system, the packages, compiled objects and models for the next time
 #                 (without it everything is fetched and made anew, as a stranger would)
 # --clone         a clone of the last commit instead of the working tree
+# --bring FOLDER  take this folder along too, which git ignores, such as build/dist
+# --take FOLDER   copy what COMMAND leaves in this folder into the working tree, if COMMAND succeeds
 #
 # Needs root, mmdebstrap, unshare and chroot. Mounts live in a namespace of their own and the root
 # is removed at the end, whatever happens. pip's certificate and index settings of this machine,
@@ -18,16 +20,21 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
 . scripts/lib.sh
 
-share_cache=0 clone=0
+share_cache=0 clone=0 bring=() take=()
 while [[ ${1:-} == --* ]]; do
   case $1 in
     --share-cache) share_cache=1 ;;
     --clone) clone=1 ;;
+    --bring | --take)
+      [ -n "${2:-}" ] || die "$1 needs a folder"
+      if [ "$1" = --take ]; then take+=("$2"); else bring+=("$2"); fi
+      shift
+      ;;
     *) die "unknown argument $1" ;;
   esac
   shift
 done
-[ $# -ge 2 ] || die "usage: try-bare.sh [--share-cache] [--clone] bookworm|trixie COMMAND…"
+[ $# -ge 2 ] || die "usage: try-bare.sh [--share-cache] [--clone] [--bring FOLDER] [--take FOLDER] bookworm|trixie COMMAND…"
 suite=$1
 shift
 [ "$(id -u)" = 0 ] || die "needs root (chroot)"
@@ -78,6 +85,10 @@ else
   mkdir "$root/podsense"
   scripts/sources.sh all | tar -c --null -T - | tar -x -C "$root/podsense"
 fi
+for folder in ${bring[@]+"${bring[@]}"}; do
+  mkdir -p "$root/podsense/$folder"
+  cp -R "$folder/." "$root/podsense/$folder/"
+done
 
 # Runs inside the new namespaces; what it mounts is gone when it ends.
 inside() {
@@ -103,3 +114,7 @@ say "running in a bare $suite: ${*%%$'\n'*}"
 [ $share_cache = 1 ] || keep=
 # shellcheck disable=SC2016  # expanded inside
 unshare --mount --pid --fork --kill-child bash -c 'inside "$@"' bash "$root" "$keep" "$@"
+for folder in ${take[@]+"${take[@]}"}; do
+  mkdir -p "$folder"
+  cp -R "$root/podsense/$folder/." "$folder/"
+done

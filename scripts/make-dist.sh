@@ -81,7 +81,7 @@ make_deb() {
   cp packaging/debian/* packaging/systemd/podsense.service "$source/debian/"
   scripts/make-sbom.py archive --root "$work/program" --output "$work/sbom.json" --build "$build"
   cat >"$source/debian/changelog" <<LOG
-podsense ($version-1~${release/debian/deb}) unstable; urgency=medium
+podsense ($version-1+${release/debian/deb}) unstable; urgency=medium
 
   * Version $version. What changed: /usr/share/doc/podsense/CHANGELOG.md.gz
 

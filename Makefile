@@ -22,6 +22,8 @@ FUZZ          ?=# names of the fuzz targets; empty: all
 ORACLE_ARGS   ?=# arguments of tests/foresight/oracle/run.py, such as --versions 1.36
 BENCH_ARGS    ?=# arguments of bench/compare.py, peers.py, protocol.py
 PROXIES_ARGS  ?=# arguments of tests/endurance/proxies.py: names of proxies, --times 10, -- FLAG of the servers
+
+BASE          ?= main# what `make dev` compares with: a branch or a commit
 TEST          ?=# regular expression of test names; empty: all
 OVERLAY       ?= dev# kustomize overlay of `make deploy` and `make undeploy`
 IMAGES        ?= podsense:$(VERSION) k8s-inference-sim:local# names of `make image` and `make kind-load`
@@ -51,7 +53,7 @@ define run_tests
 endef
 
 .NOTPARALLEL:
-.PHONY: help setup setup-test models golden build install run test test-asan test-tsan conformance proxies conformance-frameworks test-collector test-loki fuzz bench bench-compare bench-peers bench-protocol lint \
+.PHONY: help setup setup-test models golden build install dev run test test-asan test-tsan conformance proxies conformance-frameworks test-collector test-loki fuzz bench bench-compare bench-peers bench-protocol lint \
         infra-test format hpa-oracle manifests check-modules try-bare try-docs dist try-dist ci clean distclean
 .PHONY: monitoring-up monitoring-local test-openvino
 .PHONY: image test-image kind-up kind-load deploy undeploy kind-down cluster-up cluster-down e2e
@@ -89,6 +91,10 @@ dist: models build ## Pack into build/dist: .deb for this Debian; on Debian 12 a
 
 try-dist: ## Make the packages, install each in a bare Debian 12 and 13, ask it (long)
 	@scripts/try-dist.sh
+
+dev: setup ## Build with assertions (build/dev) and run the tests of what differs from BASE
+	@[ -e build/dev/build.ninja ] || cmake --preset dev $(if $(BUILD_QUIET),--log-level=WARNING >/dev/null)
+	@scripts/dev-tests.py --base $(BASE) --jobs $(JOBS)
 
 run: models build ## Serve the default models on PORT, GRPC_PORT and ADMIN_PORT
 	@exec $(BINARY) serve --models $(MODELS) --http-port $(PORT) --grpc-port $(GRPC_PORT) --admin-port $(ADMIN_PORT) $(ARGS)

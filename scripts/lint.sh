@@ -4,14 +4,14 @@
 #
 #   scripts/lint.sh                    all
 #   scripts/lint.sh --changed [REF]    clang-tidy only for what differs from REF (HEAD)
-#   scripts/lint.sh CHECK…             only these: format modules tidy shell yaml docker python
-#                                      spelling text docs scripts helm manifests
+#   scripts/lint.sh CHECK…             only these: format modules tidy shell yaml docker workflows
+#                                      python spelling text docs scripts helm manifests
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
 . scripts/lib.sh
 
-all_checks=(text docs format modules scripts python shell yaml docker spelling helm manifests tidy)
+all_checks=(text docs format modules scripts python shell yaml docker workflows spelling helm manifests tidy)
 tidy_arguments=()
 checks=()
 while [ $# -gt 0 ]; do
@@ -63,6 +63,13 @@ check_docker() {
   local files=()
   mapfile -d '' -t files < <(sources all | grep -zE '(^|/)Dockerfile(\.[a-z]+)?$')
   [ ${#files[@]} = 0 ] || hadolint "${files[@]}"
+}
+
+# Also the shell commands in them.
+check_workflows() {
+  local actionlint
+  actionlint=$(scripts/go-tool.sh actionlint)
+  "$actionlint" -color=false -shellcheck "$tools/shellcheck"
 }
 
 check_spelling() {

@@ -38,8 +38,8 @@ sources() { scripts/sources.sh "$1"; }
 
 check_text() { sources all | scripts/check-text.py; }
 
-# Every command of the documentation is run by scripts/try-docs.sh, or listed with a reason.
-check_docs() { "$python" scripts/doc-commands.py check; }
+# Every command of the documentation is run by scripts/try-docs.sh, or listed with a reason. Decisions have their form.
+check_docs() { "$python" scripts/doc-commands.py check && "$python" scripts/adr.py check; }
 
 check_format() { sources cc | xargs -0 -r clang-format-19 --dry-run -Werror; }
 

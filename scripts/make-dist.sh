@@ -83,7 +83,7 @@ make_deb() {
   cat >"$source/debian/changelog" <<LOG
 podsense ($version-1+${release/debian/deb}) unstable; urgency=medium
 
-  * Version $version. What changed: /usr/share/doc/podsense/CHANGELOG.md.gz
+  * Version $version. What changed: /usr/share/doc/podsense/changelog.gz
 
  -- $(sed -n 's/^Maintainer: //p' packaging/debian/control)  $(date -u -R -d "@$SOURCE_DATE_EPOCH")
 LOG

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <cstdlib>
+#include <string>
 
 namespace podsense::metrics {
 namespace {
@@ -144,7 +146,12 @@ std::span<const Description> descriptions() {
 const Description& description(std::string_view name) {
   const auto* found = std::ranges::find(kDescriptions, name, &Description::name);
   if (found == kDescriptions.end()) {
-    std::abort();  // a fault of the program: describe the metric in the table above
+    // A fault of the program, whose metric has to be found: the log may not be written any more.
+    const std::string line =
+        "podsense: the metric '" + std::string(name) +
+        "' has no description: add it to the table in metrics/descriptions.cc\n";
+    std::fputs(line.c_str(), stderr);
+    std::abort();
   }
   return *found;
 }

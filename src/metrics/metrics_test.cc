@@ -235,6 +235,11 @@ TEST(Descriptions, NameEachMetricOnceAndCountersEndInTotal) {
   }
 }
 
+TEST(DescriptionsDeathTest, OneThatIsMissingIsNamedAsTheProcessEnds) {
+  EXPECT_DEATH(static_cast<void>(description("podsense_undescribed_total")),
+               "'podsense_undescribed_total' has no description");
+}
+
 TEST(LatencyBuckets, QuantilesInterpolateAndDifferencesForgetThePast) {
   const LatencyBuckets early{.bounds = {1, 2, 4}, .counts = {0, 10, 0, 0}};
   const LatencyBuckets late{.bounds = {1, 2, 4}, .counts = {0, 10, 10, 0}};

@@ -381,7 +381,7 @@ class Pages(ServerCase):
         self.assertEqual((again.status, again.body), (304, b""))
 
     def test_openapi_describes_every_endpoint(self):
-        with Server("--repository-api") as server:
+        with Server("--repository-api", "--fault-api") as server:
             self.check_openapi(server)
 
     def check_openapi(self, server):

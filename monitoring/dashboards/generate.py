@@ -84,7 +84,7 @@ ADVICE = """
 
 No bar long, yet slow? *Queue against compute* says whether requests wait (more replicas) or the
 model itself is slow (another model, or more CPU a pod). Failing? *Errors by code*: each code has its
-meaning in `docs/reference/errors.md`; each alert has a page in `docs/runbooks/`.
+meaning in the API's documentation, `/docs` of a server; each alert has a page in `docs/runbooks/`.
 """
 
 

@@ -58,7 +58,7 @@ ENV PATH=/opt/recipes/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 ORT_DISABLE_TE
 USER 1000:1000
 WORKDIR /recipes
 
-# --- Debug information, for whoever reads a core file: docker build --target symbols -o DIR .
+# --- Debug information, for anyone who reads a core file: docker build --target symbols -o DIR .
 FROM scratch AS symbols
 COPY --from=build /out/symbols /
 

@@ -36,7 +36,8 @@ PATH=$tools:$PATH
 
 sources() { scripts/sources.sh "$1"; }
 
-check_text() { sources all | scripts/check-text.py; }
+# The second: wording that readers stumbled over.
+check_text() { sources all | scripts/check-text.py && sources all | scripts/check-words.py; }
 
 # Every command of the documentation is run by scripts/try-docs.sh, or listed with a reason. Decisions have their form.
 check_docs() { "$python" scripts/doc-commands.py check && "$python" scripts/adr.py check; }

@@ -19,7 +19,7 @@ every_file() {
 
 of_kind() { grep -zE "$1" || true; }
 
-# Scripts without a suffix are told by their first line.
+# Scripts without a suffix are recognised by their first line.
 shell_by_first_line() {
   while IFS= read -r -d '' file; do
     case $(head -c 64 "$file" | tr '\0\n' '  ') in

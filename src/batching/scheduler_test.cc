@@ -50,7 +50,7 @@ struct Gate {
   }
 };
 
-/// Fates are declared before the queue: destroying a queue waits for whoever writes into them.
+/// Fates are declared before the queue: destroying a queue waits for those that write into them.
 class SchedulerTest : public testing::Test {
  protected:
   Result<void> submit(Queue& queue, Fate& fate, Deadline deadline = {}) {

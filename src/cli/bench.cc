@@ -188,7 +188,8 @@ class Bench {
     open.duration = part_;
     open.warm_up = part_ / 10;
     auto report = load::measure(open);
-    // At the lowest rate cores are idle: whoever has to wait for one, waits for something else.
+    // At the lowest rate cores are idle: a request that has to wait for one waits for something
+    // else.
     if (const double waited = report ? report->results.generator.waited : 0;
         rate <= capacity_ * kShares.front() && waited >= kDisturbed) {
       disturbance_ =

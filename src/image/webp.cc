@@ -77,7 +77,7 @@ Frame frame_of(Bytes body) {
           .place = {2 * le24(body, 0), 2 * le24(body, 3), le24(body, 6) + 1, le24(body, 9) + 1}};
 }
 
-/// Extended files: canvas, frames and orientation stand in chunks.
+/// Extended files: canvas, frames and orientation are in chunks.
 Parsed parse_extended(Bytes riff) {
   Parsed parsed{.header = {.info = {.format = Format::kWebp}}};
   auto& info = parsed.header.info;

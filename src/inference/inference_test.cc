@@ -237,7 +237,7 @@ TEST_F(InferenceTest, ARemovedModelIsGoneAndItsRequestsEndWell) {
   Control control({}, *catalog_, clock_);
   ASSERT_TRUE(control.start());  // only now: its own first load would have reported the removal
   EXPECT_EQ(simulate(milliseconds(1)).error().code, ErrorCode::kNotFound);
-  EXPECT_EQ(held->name(), "simulated");  // whoever holds it may go on
+  EXPECT_EQ(held->name(), "simulated");  // those who hold it may go on
 }
 
 TEST_F(InferenceTest, AnUnreadableRepositoryKeepsWhatServes) {

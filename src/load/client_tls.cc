@@ -53,7 +53,7 @@ int no_passphrase(char*, int, int, void* asked) {
   return -1;
 }
 
-/// The key of `certificate`; as with curl it may stand in the certificate's file.
+/// The key of `certificate`; as with curl it may be in the certificate's file.
 Result<std::string> read_key(const Options& options, const std::string& certificate) {
   const bool own_file = !options.key_file.empty();
   const std::string& file = own_file ? options.key_file : options.certificate_file;

@@ -25,7 +25,7 @@ namespace fs = std::filesystem;
 constexpr std::string_view kSuffix = ".podsense-ort";
 constexpr std::size_t kMaxEntries = 32;
 
-/// Ends every entry, so that a torn or changed one is told before it is used.
+/// Ends every entry, so that a torn or changed one is recognised before it is used.
 struct Seal {
   std::array<char, 8> magic{'P', 'S', 'O', 'R', 'T', '0', '0', '1'};
   std::uint64_t size = 0;

@@ -21,7 +21,7 @@ bool ends_with_word(std::string_view text, std::string_view word) {
          (text.size() == word.size() || text[text.size() - word.size() - 1] == '_');
 }
 
-/// Does `word` stand in `text` between underscores or ends?
+/// Is `word` in `text` between underscores or ends?
 bool has_word(std::string_view text, std::string_view word) {
   for (auto at = text.find(word); at != std::string_view::npos; at = text.find(word, at + 1)) {
     const auto end = at + word.size();

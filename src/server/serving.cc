@@ -68,10 +68,10 @@ Serving::~Serving() {
   http_.reset();
   admin_.reset();
   if (faults_) {
-    faults_->set({});  // whoever is stuck goes on
+    faults_->set({});  // a run that is stuck goes on
   }
-  // An executor may still be letting go of what it ran: before the catalog does, since whoever
-  // lets go of a model last destroys it.
+  // An executor may still be letting go of what it ran: before the catalog does, since the
+  // last holder of a model destroys it.
   scheduler_.stop();
 }
 

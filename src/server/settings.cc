@@ -364,7 +364,7 @@ std::vector<Setting> auth_settings() {
       row("auth.jwt_audience", "auth-jwt-audience", text(kIn, &A::jwt_audience, "AUDIENCE"),
           "Required aud of tokens. Empty: any."),
       row("auth.control_tokens", "auth-control-tokens", text(kIn, &A::control_tokens, "PATH"),
-          "Keys, in the same form, that may reload and change what is served. Empty: whoever "
+          "Keys, in the same form, that may reload and change what is served. Empty: anyone who "
           "reaches the admin port."),
       row("auth.rate", "auth-rate", optional_number(kIn, &A::rate, kRate),
           "Requests a second that each key or token's subject may send. Beyond: 429. Unset: no "
@@ -463,10 +463,9 @@ std::vector<Setting> other_settings() {
           "Keep freed tensor memory for the next run: faster, more resident memory."),
       row("onnxruntime.map_weights", "map-weights", boolean(kIn, &O::map_weights),
           "Map a model's external data from its file instead of reading it: it then costs no "
-          "memory "
-          "of this process's own, but whoever changes the file changes answers, and whoever cuts "
-          "it "
-          "short ends the process. Off: it costs its size, and twice that while it is opened."),
+          "memory of this process's own, but a change of the file changes answers, and a file that "
+          "is cut short ends the process. Off: it costs its size, and twice that while it is "
+          "opened."),
       row("onnxruntime.custom_ops", "custom-ops",
           text_map(kIn, &O::custom_ops, "FILE=SHA256", operator_file, sha256_digits),
           "Libraries of operators that ONNX Runtime does not have, each with the SHA-256 of its "

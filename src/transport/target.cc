@@ -37,7 +37,7 @@ bool is_registered_name(std::string_view name) {
   return true;
 }
 
-/// What stands in brackets: an IPv6 address, loosely, or a later form that nobody uses.
+/// What is in brackets: an IPv6 address, loosely, or a later form that nobody uses.
 bool is_bracketed(std::string_view text) {
   return text.size() > 2 &&
          std::ranges::all_of(text, [](char c) { return is_hex(c) || c == ':' || c == '.'; });

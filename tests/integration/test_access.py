@@ -108,7 +108,7 @@ class Access(unittest.TestCase):
         self.assertEqual(reload(200), {"result": "read"})
         self.assertEqual(self.predict(server, BOB).status, 401)
         replace(self.keys, "ana:short\n")
-        for _ in range(2):  # also when it was told before
+        for _ in range(2):  # also when it was reported before
             refused = reload(409)
             self.assertEqual(refused["result"], "refused")
             self.assertIn(":1: key 'ana' has 5 characters", refused["reason"])

@@ -16,7 +16,7 @@ from load_double import Double, constant
 from load_venv import schema_faults
 from test_load import Run
 
-URL = "http://127.0.0.1:1/"  # nobody is there: a wrong flag is told before that
+URL = "http://127.0.0.1:1/"  # nobody is there: a wrong flag is reported before that
 
 
 class Rates(unittest.TestCase):

@@ -104,7 +104,7 @@ class Readiness(unittest.TestCase):
             self.assertEqual(server.get("/health?probe=readiness").json, {"ready": True})
             self.assertEqual(server.get("/health?probe=startup").json, {"started": True})
             self.assertEqual(server.get("/infer?cpu_ms=0").status, 200)
-            # The reason is told on the routes of the model that failed, and 404 is for others.
+            # The reason is given on the routes of the model that failed, and 404 is for others.
             for path, body in (("/predict-single", ROW), ("/predict-single?model=random-forest", ROW)):
                 answer = server.post_json(path, body)
                 self.assertEqual((answer.status, answer.json["code"]), (503, "UNAVAILABLE"))

@@ -373,7 +373,7 @@ class Rotation(TlsCase):
         with self.connect(server) as client:
             self.assertEqual(self.subject(client), "second")
         mounted.put(tls_crt=self.first[0], tls_key=self.second[1])
-        for _ in range(2):  # also when it was told before
+        for _ in range(2):  # also when it was reported before
             refused = reload(409)
             self.assertEqual(refused["result"], "refused")
             self.assertIn("does not belong to the first certificate", refused["reason"])
@@ -387,7 +387,7 @@ class Rotation(TlsCase):
 
     def test_what_cannot_be_used_stops_the_start(self):
         def output(*flags):
-            # What the tests are told by PODSENSE_ variables is no setting of the server's.
+            # What PODSENSE_ variables say to the tests is no setting of the server's.
             clean = {k: v for k, v in os.environ.items() if not k.startswith("PODSENSE_")}
             return subprocess.run([BINARY, "serve", "--models", MODELS, *map(str, flags)],
                                   capture_output=True, text=True, timeout=LIMIT, check=False,

@@ -23,7 +23,7 @@ class Terminal:
         self.ours, self.theirs = pty.openpty()
         self.resize(columns, lines)
         self.before = termios.tcgetattr(self.theirs)
-        # A shell makes the terminal its controlling one, without which no size change is told.
+        # A shell makes the terminal its controlling one, without which no size change is reported.
         self.process = subprocess.Popen(["setsid", "--ctty", "--wait", *map(str, words)], stdin=self.theirs,
                                         stdout=self.theirs, stderr=self.theirs)
         self.written = ""

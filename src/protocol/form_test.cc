@@ -118,9 +118,10 @@ Result<void> apply(std::string_view text) {
 
 TEST(Query, RefusesBadInputForClassify) {
   static constexpr Refusal kTable[] = {
-      {"a=1", "unknown query parameter 'a'; accepted are: model, version, top_k"},
+      {"a=1", "unknown query parameter 'a'; accepted are: model, version, top_k, thumbnail"},
       {"model=a&model=b",
-       "query parameter 'model' is given twice; accepted once each are: model, version, top_k"},
+       "query parameter 'model' is given twice; accepted once each are: model, version, top_k, "
+       "thumbnail"},
       {"top_k=0", "top_k is '0'; it must be an integer from 1 to 1000"},
       {"top_k=", "top_k is ''; it must be an integer from 1 to 1000"},
       {"top_k", "top_k is ''; it must be an integer from 1 to 1000"},
@@ -130,8 +131,9 @@ TEST(Query, RefusesBadInputForClassify) {
       {"top_k=+5", "top_k is ' 5'; it must be an integer from 1 to 1000"},
       {"top_k=-1", "top_k is '-1'; it must be an integer from 1 to 1000"},
       {"top_k=4294967301", "top_k is '4294967301'; it must be an integer from 1 to 1000"},
-      {"topk=1", "unknown query parameter 'topk'; accepted are: model, version, top_k"},
-      {"cpu_ms=1", "unknown query parameter 'cpu_ms'; accepted are: model, version, top_k"},
+      {"topk=1", "unknown query parameter 'topk'; accepted are: model, version, top_k, thumbnail"},
+      {"cpu_ms=1",
+       "unknown query parameter 'cpu_ms'; accepted are: model, version, top_k, thumbnail"},
       {"model=%", "the query holds the bad escape '%'; a '%' is written %25"},
       {"model=%4", "the query holds the bad escape '%4'; a '%' is written %25"},
       {"model=%zz", "the query holds the bad escape '%zz'; a '%' is written %25"},
@@ -143,12 +145,13 @@ TEST(Query, RefusesBadInputForClassify) {
        "model is 65 characters long; it must be at most 64 printable characters"},
       {"model=a%0Ab",
        "model holds a control character; it must be at most 64 printable characters"},
-      {"=1", "unknown query parameter ''; accepted are: model, version, top_k"},
+      {"=1", "unknown query parameter ''; accepted are: model, version, top_k, thumbnail"},
       {"%=1", "the query holds the bad escape '%'; a '%' is written %25"},
       {"a=1&a=1&a=1&a=1&a=1&a=1&a=1&a=1&a=1&a=1&a=1&a=1&a=1&a=1&a=1&a=1&a=1&a=1&a=1&a=1&a=1&a=1&a="
        "1&a=1&a=1&a=1&a=1&a=1&a=1&a=1&a=1&a=1&a=1",
        "the query has more than 32 parameters"},
-      {"model=a&Model=b", "unknown query parameter 'Model'; accepted are: model, version, top_k"},
+      {"model=a&Model=b",
+       "unknown query parameter 'Model'; accepted are: model, version, top_k, thumbnail"},
   };
   expect_refusals(kTable, apply<ClassifyRequest>);
 }
@@ -201,6 +204,13 @@ TEST(Query, OverridesWhatTheBodySaid) {
   EXPECT_EQ(classify.model.version, "1");
   EXPECT_EQ(classify.top_k, 1000U);
   SimulateRequest simulate;
+  EXPECT_FALSE(classify.thumbnail);
+  ASSERT_TRUE(apply_query(*parse_query("thumbnail=true"), classify));
+  EXPECT_TRUE(classify.thumbnail);
+  ASSERT_TRUE(apply_query(*parse_query("thumbnail=false"), classify));
+  EXPECT_FALSE(classify.thumbnail);
+  EXPECT_EQ(apply_query(*parse_query("thumbnail=1"), classify).error().message,
+            "thumbnail is '1'; it must be true or false");
   ASSERT_TRUE(apply_query(*parse_query("cpu_ms=2.5&version=3"), simulate));
   EXPECT_EQ(simulate.cpu, std::chrono::microseconds(2500));
   EXPECT_EQ(simulate.model.version, "3");

@@ -2,6 +2,7 @@
 #include <array>
 #include <cassert>
 
+#include "base/base64.h"
 #include "base/text.h"
 #include "protocol/json_codec.h"
 
@@ -154,6 +155,11 @@ void write_classify(std::string& out, const ClassifyAnswer& answer, std::string_
     out += R"(,"animation":{"frames":)";
     append_json_number(out, answer.frames);
     out += R"(,"used":"first"})";
+  }
+  if (!answer.thumbnail.empty()) {
+    out += R"(,"thumbnail":"data:image/jpeg;base64,)";
+    out += encode_base64(answer.thumbnail);
+    out += '"';
   }
   append_timing(out, answer.timing);
 }

@@ -52,6 +52,14 @@ TEST(WriteClassify, SaysThatOneFrameOfAnAnimationWasUsed) {
             R"("animation":{"frames":12,"used":"first"},"timing_ms":{"total":0.000}})");
 }
 
+TEST(WriteClassify, HoldsAThumbnailAsADataUrl) {
+  auto answer = answered<ClassifyAnswer>();
+  answer.thumbnail = "\xFF\xD8\xFF\xE0";
+  EXPECT_EQ(written(write_classify, answer),
+            R"({"model":"m","version":"1","request_id":"r","predictions":[],)"
+            R"("thumbnail":"data:image/jpeg;base64,/9j/4A==","timing_ms":{"total":0.000}})");
+}
+
 TEST(WriteClassify, NamesTheFetchWhenThereWasOne) {
   auto answer = answered<ClassifyAnswer>({.fetch = nanoseconds(1'000'000'000),
                                           .queue = {},

@@ -29,6 +29,7 @@ struct ClassifyRequest {
   std::string url;
   /// Classes, or boxes found, to answer at most: 1..1000. Unset: the task's own number.
   std::optional<std::uint32_t> top_k;
+  bool thumbnail = false;        ///< the answer is to hold a small picture of it
   MemoryBudget::Share memory{};  ///< in which a fetched image is counted
 };
 
@@ -119,6 +120,7 @@ struct ClassifyAnswer : AnswerHead {
   std::vector<ScoredClass> predictions;  ///< best first
   std::optional<PictureSize> picture;    ///< as displayed; set where predictions have boxes
   std::uint32_t frames = 1;              ///< more: of an animation, of which the first was used
+  std::string thumbnail;                 ///< a JPEG; empty: not wanted, or not to be had now
 };
 struct RowsAnswer : AnswerHead {
   /// What the numbers of each row are; kValues are those of a model that calculates in FP32.

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t kMaxParameters = 32;
 
-constexpr std::array<std::string_view, 3> kClassifyNames{"model", "version", "top_k"};
+constexpr std::array<std::string_view, 4> kClassifyNames{"model", "version", "top_k", "thumbnail"};
 constexpr std::array<std::string_view, 2> kRowsNames{"model", "version"};
 constexpr std::array<std::string_view, 3> kSimulateNames{"model", "version", "cpu_ms"};
 
@@ -59,6 +59,15 @@ Result<void> apply_model(const QueryParameter& parameter, ModelRef& model) {
     return tl::unexpected(std::move(name.error()));
   }
   (parameter.name == "model" ? model.name : model.version) = std::move(*name);
+  return {};
+}
+
+Result<void> apply_switch(const QueryParameter& parameter, bool& on) {
+  if (parameter.value != "true" && parameter.value != "false") {
+    return invalid(parameter.name + " is " + in_quotes(parameter.value) +
+                   "; it must be true or false");
+  }
+  on = parameter.value == "true";
   return {};
 }
 
@@ -128,6 +137,9 @@ Result<std::vector<QueryParameter>> parse_query(std::string_view query) {
 
 Result<void> apply_query(const std::vector<QueryParameter>& query, ClassifyRequest& request) {
   return for_each(query, kClassifyNames, [&](const QueryParameter& parameter) -> Result<void> {
+    if (parameter.name == "thumbnail") {
+      return apply_switch(parameter, request.thumbnail);
+    }
     if (parameter.name != "top_k") {
       return apply_model(parameter, request.model);
     }

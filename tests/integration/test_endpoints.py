@@ -190,6 +190,36 @@ class PredictUrl(unittest.TestCase):
                 self.assertEqual((answer.status, answer.json["code"]), (status, code), answer)
             self.traces(server, origin)
 
+    def test_a_thumbnail_is_made_anew_from_the_one_fetch(self):
+        jpeg = photo()
+        secret = b"<script>not for others</script>"
+        pages = {"/coffee.jpg": (200, {}, jpeg + secret), "/text": (200, {}, b"plain words")}
+        with Origin(pages) as origin, Server(*origin.flags) as server:
+            url = {"url": origin.url("/coffee.jpg")}
+            plain = server.post_json("/predict/url", url)
+            self.assertNotIn("thumbnail", plain.json)
+            self.assertNotIn("thumbnail", server.post_json("/predict/url?thumbnail=false", url).json)
+            seen = len(origin.seen)
+            answer = server.post_json("/predict/url?thumbnail=true", url)
+            self.assertEqual(len(origin.seen), seen + 1)
+            self.assertEqual(answer.json["predictions"], plain.json["predictions"])
+            head, _, letters = answer.json["thumbnail"].partition(",")
+            self.assertEqual(head, "data:image/jpeg;base64")
+            small = base64.b64decode(letters, validate=True)
+            self.assertTrue(small.startswith(b"\xff\xd8\xff\xe0") and small.endswith(b"\xff\xd9"))
+            self.assertLessEqual(len(small), 10_000)
+            self.assertNotIn(secret, small)
+            again = server.post("/predict?top_k=1", small).json["predictions"]
+            self.assertEqual(again[0]["class"], plain.json["predictions"][0]["class"])
+            text = server.post_json("/predict/url?thumbnail=true", {"url": origin.url("/text")})
+            self.assertEqual(text.status, 415)
+            self.assertNotIn("thumbnail", text.json)
+            wrong = server.post_json("/predict/url?thumbnail=yes", url)
+            self.assertEqual((wrong.status, wrong.json["error"]),
+                             (400, "thumbnail is 'yes'; it must be true or false"))
+            several = server.post_json("/predict-batch?thumbnail=true", {"urls": [url["url"]] * 2})
+            self.assertEqual([one["thumbnail"] for one in several.json["results"]], [answer.json["thumbnail"]] * 2)
+
     def traces(self, server, origin):
         answer = server.post_json("/predict/url", {"url": origin.url("/coffee.jpg")},
                                   {"traceparent": PARENT})

@@ -104,6 +104,23 @@ TEST_F(ImageClassification, AnswersTheBestClassesOfEachPicture) {
   EXPECT_EQ(classify("picture", "BM no picture").error().code, ErrorCode::kUnsupportedMedia);
 }
 
+TEST_F(ImageClassification, AThumbnailComesWhereOneIsWanted) {
+  put("picture", "conv_softmax.onnx", "task: image-classification\n");
+  open();
+  ASSERT_THAT(reload().refused, IsEmpty());
+  const auto plain = classify("picture", picture("jpeg_orientation_6.jpg"));
+  ASSERT_TRUE(plain) << plain.error().message;
+  EXPECT_EQ(plain->thumbnail, "");
+  const auto shown = classify("picture", picture("jpeg_orientation_6.jpg"), {}, true);
+  ASSERT_TRUE(shown) << shown.error().message;
+  EXPECT_EQ(shown->predictions[0].score, plain->predictions[0].score);
+  const auto info = image::inspect(std::as_bytes(std::span(shown->thumbnail)), {});
+  ASSERT_TRUE(info) << info.error().message;
+  EXPECT_EQ(info->format, image::Format::kJpeg);
+  EXPECT_EQ(classify("picture", "BM no picture", {}, true).error().code,
+            ErrorCode::kUnsupportedMedia);
+}
+
 TEST(TensorSpec, NamesWhatItAccepts) {
   model::PreprocessSpec preprocess;
   preprocess.filter = "cubic";

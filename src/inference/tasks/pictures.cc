@@ -4,6 +4,8 @@
 #include <initializer_list>
 #include <utility>
 
+#include "base/log.h"
+#include "image/thumbnail.h"
 #include "inference/tasks/scores.h"
 #include "inference/tasks/signatures.h"
 
@@ -61,6 +63,19 @@ Result<void> channels_and_layout(const PictureInput& seen, PreprocessSpec& spec)
                  std::to_string(seen.channels) + (seen.channels == 1 ? " channel" : " channels"));
   }
   return {};
+}
+
+/// Within what `spent` leaves of the picture's time. Without memory or time for it the answer comes
+/// all the same.
+void take_thumbnail(PictureTask& task, Duration spent, image::Scratch& scratch) {
+  image::Limits limits = task.limits;
+  limits.max_time -= spent;
+  auto made = image::thumbnail(std::as_bytes(std::span(task.request.image)), limits, scratch);
+  if (made) {
+    task.thumbnail = std::move(*made);
+  } else {
+    log::debug("no_thumbnail", {{"reason", made.error().message}});
+  }
 }
 
 }  // namespace
@@ -209,11 +224,14 @@ std::size_t PictureModel::decode_into(const ServedModel& served, const Clock& cl
     const auto decoded =
         image::to_tensor(std::as_bytes(std::span(task.request.image)), spec, task.limits,
                          std::span(tensor).subspan(filled * row, row), scratch);
-    const TimePoint end = clock.now();
     if (!decoded) {
-      task.finish(fail(decoded.error()), end);
+      task.finish(fail(decoded.error()), clock.now());
       continue;
     }
+    if (task.request.thumbnail) {
+      take_thumbnail(task, clock.now() - begin, scratch);
+    }
+    const TimePoint end = clock.now();
     task.geometry = *decoded;
     task.preprocess = end - begin;
     task.preprocessed = end;
@@ -260,6 +278,7 @@ bool PictureModel::run(const ServedModel& served, const Clock& clock, std::span<
     task.compute = end - begin;
     protocol::ClassifyAnswer answered;
     answered.frames = task.geometry.frames;
+    answered.thumbnail = task.thumbnail;
     if (!answer(served, mine.outputs, i, rows, task, answered)) {
       if (rows > 1) {
         batch = batch.subspan(i);

@@ -20,6 +20,7 @@ class PictureTask final : public AnswerTask<protocol::ClassifyAnswer> {
   protocol::ClassifyRequest request;
   image::Limits limits;
   image::Geometry geometry;  ///< once it is decoded
+  std::string thumbnail;     ///< a JPEG, where one is wanted and could be made
 };
 
 /// @errors kInvalidArgument: an unknown name (with the accepted ones)

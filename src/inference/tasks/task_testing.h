@@ -38,9 +38,11 @@ class TaskTest : public InferenceTest {
   }
 
   Result<protocol::ClassifyAnswer> classify(const std::string& model, std::string picture,
-                                            std::optional<std::uint32_t> top_k = {}) {
+                                            std::optional<std::uint32_t> top_k = {},
+                                            bool thumbnail = false) {
     std::promise<Result<protocol::ClassifyAnswer>> promise;
     protocol::ClassifyRequest request{.model = {.name = model}, .image = std::move(picture)};
+    request.thumbnail = thumbnail;
     if (top_k) {
       request.top_k = *top_k;
     }

@@ -56,13 +56,40 @@ json models_json(const inference::Catalog& catalog) {
   return list;
 }
 
-json latency_ms(const metrics::LatencyBuckets& latency) {
-  return {{"p50", latency.quantile(0.5) * 1e3},
-          {"p90", latency.quantile(0.9) * 1e3},
-          {"p99", latency.quantile(0.99) * 1e3}};
+json quantiles_json(const inference::Quantiles& quantiles) {
+  return {{"p50", quantiles.p50 * 1e3},  // NaN is written as null
+          {"p90", quantiles.p90 * 1e3},
+          {"p99", quantiles.p99 * 1e3}};
 }
 
-Response stats(const inference::Stats& source) {
+json latency_ms(const metrics::LatencyBuckets& latency) {
+  return quantiles_json(inference::quantiles_of(latency));
+}
+
+/// What the same numbers were at each of the last ticks.
+json history_json(const inference::Stats& source, double now) {
+  json list = json::array();
+  for (const inference::Moment& past : source.history()) {
+    list.push_back({{"time", now - to_seconds(past.age)},
+                    {"rate", past.rate},
+                    {"latency_ms", quantiles_json(past.latency)},
+                    {"in_flight", past.running},
+                    {"queue_depth", past.waiting},
+                    {"saturation", past.saturation}});
+  }
+  return list;
+}
+
+/// With `?history=true` also of the last two minutes: for who comes just now.
+Response stats(const inference::Stats& source, const Request& request) {
+  constexpr std::string_view kHistory = "history=";
+  const bool asked = request.query.starts_with(kHistory);
+  const std::string_view wanted = asked ? request.query.substr(kHistory.size()) : "false";
+  if (wanted != "true" && wanted != "false") {
+    return error_response({.code = ErrorCode::kInvalidArgument,
+                           .message = "/stats takes history=true, history=false, or nothing"},
+                          request.id);
+  }
   const inference::Report report = source.report();
   json models = json::array();
   for (const inference::ModelReport& model : report.models) {
@@ -74,23 +101,27 @@ Response stats(const inference::Stats& source) {
                       {"queue_depth", model.queue.waiting}});
   }
   const auto time = std::chrono::system_clock::now().time_since_epoch();
-  json document({{"time", std::chrono::duration<double>(time).count()},
-                 {"uptime_s", to_seconds(report.uptime)},
-                 {"requests_total", report.totals.requests},
-                 {"failed_total", report.totals.failed},
-                 {"rate", report.load.rate},
-                 {"latency_ms", latency_ms(report.load.latency)},
-                 {"in_flight", report.running},
-                 {"queue_depth", report.waiting},
-                 {"saturation", report.load.saturation},
-                 {"connections", report.totals.connections},
-                 {"cpu_cores_used", report.load.cpu_cores},
-                 {"cpu_cores", report.cpu_cores},
-                 {"models", std::move(models)}});
+  const double now = std::chrono::duration<double>(time).count();
+  json body{{"time", now},
+            {"uptime_s", to_seconds(report.uptime)},
+            {"requests_total", report.totals.requests},
+            {"failed_total", report.totals.failed},
+            {"rate", report.load.rate},
+            {"latency_ms", latency_ms(report.load.latency)},
+            {"in_flight", report.running},
+            {"queue_depth", report.waiting},
+            {"saturation", report.load.saturation},
+            {"connections", report.totals.connections},
+            {"cpu_cores_used", report.load.cpu_cores},
+            {"cpu_cores", report.cpu_cores},
+            {"models", std::move(models)}};
   if (report.process.resident_bytes) {
-    document["rss_bytes"] = *report.process.resident_bytes;
+    body["rss_bytes"] = *report.process.resident_bytes;
   }
-  return reply_json(document);
+  if (wanted == "true") {
+    body["history"] = history_json(source, now);
+  }
+  return reply_json(body);
 }
 
 bool is_ready(const StatusSources& sources) {
@@ -309,7 +340,8 @@ void add_status_routes(Router& router, StatusSources sources, Readers readers) {
                                Reply reply) { startup(sources, request, std::move(reply)); },
               .open = true,
               .quiet = true});
-  add_get(router, "/stats", [sources](const Request&) { return stats(sources.stats); },
+  add_get(router, "/stats",
+          [sources](const Request& request) { return stats(sources.stats, request); },
           {.scripts = true, .machines = true, .readers = readers});
   add_get(router, "/version",
           [sources](const Request&) {

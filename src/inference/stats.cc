@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 
 #include "base/log.h"
 
@@ -17,6 +18,15 @@ double per_second(double amount, Duration elapsed) {
 }
 
 }  // namespace
+
+Quantiles quantiles_of(const metrics::LatencyBuckets& latency) {
+  if (latency.total() == 0) {
+    constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+    return {.p50 = kNone, .p90 = kNone, .p99 = kNone};
+  }
+  return {
+      .p50 = latency.quantile(0.5), .p90 = latency.quantile(0.9), .p99 = latency.quantile(0.99)};
+}
 
 Process process_now(const std::filesystem::path& proc) {
   Process process;
@@ -104,8 +114,39 @@ void Stats::take(Look look) {
 
 void Stats::tick() {
   Look now = look();
+  const TimePoint at = now.sample.at;
+  {
+    const MutexLock lock(mutex_);
+    take(std::move(now));
+  }
+  remember(at);
+}
+
+void Stats::remember(TimePoint at) {
+  const Load load = this->load();
+  const Queues queues = this->queues();
   const MutexLock lock(mutex_);
-  take(std::move(now));
+  history_.push_back({.at = at,
+                      .moment = {.rate = load.rate,
+                                 .latency = quantiles_of(load.latency),
+                                 .waiting = queues.waiting,
+                                 .running = queues.running,
+                                 .saturation = load.saturation}});
+  if (history_.size() > kHistory) {
+    history_.pop_front();
+  }
+}
+
+std::vector<Moment> Stats::history() const {
+  const TimePoint now = clock_.now();
+  const MutexLock lock(mutex_);
+  std::vector<Moment> moments;
+  moments.reserve(history_.size());
+  for (const Past& past : history_) {
+    moments.push_back(past.moment);
+    moments.back().age = now - past.at;
+  }
+  return moments;
 }
 
 std::vector<std::string> Stats::warnings() const {

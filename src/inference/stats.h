@@ -30,6 +30,24 @@ struct Load {
   double saturation = 0;  ///< over a window of its own: batching/saturation_window.h
 };
 
+/// In seconds; NaN: nothing was answered.
+struct Quantiles {
+  double p50 = 0;
+  double p90 = 0;
+  double p99 = 0;
+};
+Quantiles quantiles_of(const metrics::LatencyBuckets& latency);
+
+/// What was, at one tick.
+struct Moment {
+  Duration age{};  ///< before now
+  double rate = 0;
+  Quantiles latency;
+  std::size_t waiting = 0;
+  std::size_t running = 0;
+  double saturation = 0;
+};
+
 struct Process {
   std::optional<std::uint64_t> resident_bytes;  ///< unset, as the next: it cannot be read
   std::optional<std::uint64_t> descriptors;
@@ -61,7 +79,8 @@ struct Report {
 /// @threads thread-safe
 class Stats {
  public:
-  static constexpr std::size_t kWindow = 10;  ///< ticks
+  static constexpr std::size_t kWindow = 10;    ///< ticks
+  static constexpr std::size_t kHistory = 120;  ///< ticks
 
   Stats(const metrics::Registry& registry, const batching::Scheduler& scheduler,
         const inference::Catalog& catalog, const batching::LatencyObjective& objective,
@@ -87,6 +106,8 @@ class Stats {
   [[nodiscard]] Queues queues() const;
 
   [[nodiscard]] Report report() const;
+  /// The last kHistory ticks at most, oldest first.
+  [[nodiscard]] std::vector<Moment> history() const;
   [[nodiscard]] Duration uptime() const { return clock_.now() - begun_; }
 
  private:
@@ -105,6 +126,7 @@ class Stats {
   };
   [[nodiscard]] Look look() const;
   void take(Look look) REQUIRES(mutex_);
+  void remember(TimePoint at);
 
   const metrics::Registry& registry_;
   const batching::Scheduler& scheduler_;
@@ -114,6 +136,11 @@ class Stats {
   const TimePoint begun_;
   mutable Mutex mutex_;
   std::deque<Sample> samples_ GUARDED_BY(mutex_);
+  struct Past {
+    TimePoint at;
+    Moment moment;
+  };
+  std::deque<Past> history_ GUARDED_BY(mutex_);
   batching::SaturationWindow window_ GUARDED_BY(mutex_);
   SlowModels slow_ GUARDED_BY(mutex_);
 };

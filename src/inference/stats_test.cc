@@ -1,6 +1,7 @@
 #include "inference/stats.h"
 
 #include <atomic>
+#include <cmath>
 #include <memory>
 #include <vector>
 
@@ -56,6 +57,38 @@ TEST(Process, WhatProcDoesNotTellIsUnset) {
   EXPECT_FALSE(without.resident_bytes);
   EXPECT_FALSE(without.descriptors);
   EXPECT_GT(without.max_descriptors, 0U);
+}
+
+TEST_F(StatsTest, RemembersTheLastTwoMinutes) {
+  open();
+  reload();
+  ManualClock clock;
+  Stats stats(registry_, *scheduler_, *catalog_, {.latency = milliseconds(100)}, clock);
+  EXPECT_THAT(stats.history(), IsEmpty());
+  const auto handles = registry_.for_model("simulated", "1");
+  for (std::size_t i = 0; i < Stats::kHistory + 30; ++i) {
+    for (std::size_t k = 0; k < i; ++k) {
+      handles->ok(metrics::Protocol::kHttp, milliseconds(3));
+    }
+    clock.advance(std::chrono::seconds(1));
+    stats.tick();
+    const auto now = stats.history().back();
+    EXPECT_EQ(now.rate, stats.load().rate);
+    if (i == 0) {
+      EXPECT_TRUE(std::isnan(now.latency.p99));  // nothing was answered yet
+      continue;
+    }
+    EXPECT_EQ(now.latency.p99, stats.load().latency.quantile(0.99));
+  }
+  clock.advance(milliseconds(250));
+  const auto history = stats.history();
+  ASSERT_EQ(history.size(), Stats::kHistory);
+  for (std::size_t i = 0; i < history.size(); ++i) {
+    EXPECT_EQ(history[i].age, milliseconds(250) + std::chrono::seconds(history.size() - 1 - i));
+    EXPECT_EQ(history[i].rate, static_cast<double>(i + 30));
+    EXPECT_GT(history[i].latency.p50, 0.0);
+    EXPECT_LE(history[i].latency.p50, history[i].latency.p99);
+  }
 }
 
 TEST_F(StatsTest, AnAnswerWhoseClientLeftDuringTheRunIsMarked) {

@@ -362,7 +362,24 @@ class Status(ServerCase):
         for _ in range(3):
             self.server.post_json("/predict-single", {"features": [0.5] * 20})
         self.assertEqual(self.server.metric("podsense_requests_total", **ok), before + 3)
-        self.assertIsInstance(self.server.get("/stats").json, dict)
+        self.assertNotIn("history", self.server.get("/stats").json)
+
+    def test_stats_remember_what_was(self):
+        self.server.post_json("/predict-single", {"features": [0.5] * 20})
+        stats = wait_until(lambda: (lambda one: len(one["history"]) > 2 and one)(
+            self.server.get("/stats?history=true").json), what="three ticks")
+        times = [moment["time"] for moment in stats["history"]]
+        self.assertEqual(times, sorted(times))
+        self.assertLess(stats["time"] - times[-1], 60)
+        self.assertLessEqual(len(times), 120)
+        same = {"time", "rate", "latency_ms", "in_flight", "queue_depth", "saturation"}
+        for moment in stats["history"]:
+            self.assertEqual(set(moment), same)
+            self.assertEqual(set(moment["latency_ms"]), set(stats["latency_ms"]))
+        self.assertNotIn("history", self.server.get("/stats?history=false").json)
+        self.assertNotIn("history", self.server.get("/stats?unknown").json)
+        self.assert_error(self.server.get("/stats?history=1"), 400, "INVALID_ARGUMENT",
+                          "/stats takes history=true, history=false, or nothing")
 
     def test_metrics_are_on_the_admin_port_alone(self):
         self.server.post_json("/predict-single", {"features": [0.5] * 20})

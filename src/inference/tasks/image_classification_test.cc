@@ -121,6 +121,19 @@ TEST_F(ImageClassification, AThumbnailComesWhereOneIsWanted) {
             ErrorCode::kUnsupportedMedia);
 }
 
+TEST_F(ImageClassification, TheAnswerComesWithoutAThumbnailThatDoesNotFit) {
+  put("picture", "conv_softmax.onnx", "task: image-classification\n");
+  open();
+  ASSERT_THAT(reload().refused, IsEmpty());
+  // Rows of 8 pixels fit into it, rows of 320 do not.
+  service_.emplace(ServiceOptions{.image_limits = {.max_memory = 400U << 10U}}, *catalog_, nullptr,
+                   registry_, clock_);
+  const auto answered = classify("picture", picture("jpeg_large_420.jpg"), {}, true);
+  ASSERT_TRUE(answered) << answered.error().message;
+  EXPECT_EQ(answered->predictions.size(), 4U);
+  EXPECT_EQ(answered->thumbnail, "");
+}
+
 TEST(TensorSpec, NamesWhatItAccepts) {
   model::PreprocessSpec preprocess;
   preprocess.filter = "cubic";

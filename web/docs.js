@@ -26,6 +26,12 @@ function operations() {
       .map((method) => ({path, method, servers: item.servers, ...item[method]})));
 }
 
+/// A path, which may break before a slash and nowhere else.
+function pathCode(path) {
+  const parts = path.split(/(?=\/)/);
+  return h('code.path', {}, parts.flatMap((part, i) => (i === 0 ? [h('span', {}, part)] : [h('wbr'), h('span', {}, part)])));
+}
+
 const anchor = ({method, path}) => `${method}${path.replace(/\W+/g, '-')}`.replace(/-$/, '');
 const badge = (method) => h('span.method', {'data-method': method}, method.toUpperCase());
 
@@ -110,7 +116,7 @@ function operationCard(operation) {
   const sample = operation['x-codeSamples']?.[0]?.source;
   const id = anchor(operation);
   return h('article.card.operation', {id, 'aria-labelledby': `${id}-title`},
-    h('header', {}, h('h2', {id: `${id}-title`}, badge(operation.method), ' ', h('code', {}, operation.path)),
+    h('header', {}, h('h2', {id: `${id}-title`}, badge(operation.method), ' ', pathCode(operation.path)),
       operation.servers ? h('p.tag', {}, `${new URL(operation.servers[0].url).port}: ${operation.servers[0].description}`) : null),
     h('p.summary', {}, operation.summary), h('p', {}, prose(operation.description)),
     sample ? code(sample, `the example of ${operation.path}`) : null,
@@ -146,7 +152,7 @@ function render() {
   const entries = operations().map((operation) => {
     const card = operationCard(operation);
     card.dataset.entry = '';
-    const link = h('li', {'data-entry': ''}, h('a', {href: `#${card.id}`}, badge(operation.method), h('code', {}, operation.path)));
+    const link = h('li', {'data-entry': ''}, h('a', {href: `#${card.id}`}, badge(operation.method), pathCode(operation.path)));
     return {operation, card, link, text: textOf(operation, card)};
   });
   const of = (tag) => entries.filter((entry) => entry.operation.tags[0] === tag.name);

@@ -433,6 +433,9 @@ def docs_list_every_endpoint(page):
     shown = page.js("[...document.querySelectorAll('.operation h2')].map((e) => e.textContent)")
     check(set(shown) == wanted, f"differ: {set(shown) ^ wanted}")
     check(page.js("document.querySelectorAll('#toc a').length") == len(wanted), "not all in the list")
+    broken = page.js("[...document.querySelectorAll('.path span')].filter((e) => e.getClientRects().length > 1)"
+                     ".map((e) => e.textContent)")
+    check(broken == [], f"paths that break inside words: {broken}")
     for card in page.js("[...document.querySelectorAll('.operation')].map((e) => e.textContent)"):
         check("undefined" not in card and "[object" not in card, f"a hole in: {card[:80]}")
     page.browser.type("#search", "top_k")

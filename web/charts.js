@@ -22,12 +22,18 @@ export class Samples {
     const oldest = row.t - kWindow - kGap;
     while (this.#rows.length > 0 && this.#rows[0].t < oldest) this.#rows.shift();
   }
+  /// `rows` are all that is known of their time.
+  fill(rows) {
+    if (rows.length === 0) return;
+    this.#rows = [...this.#rows.filter((row) => row.t < rows[0].t - 0.5), ...rows];
+  }
   get rows() { return this.#rows; }
   get last() { return this.#rows.at(-1); }
 }
 
-/// options: {title, series: [{key, label}], format(value), top?, floor?, area?, level?(value)}
-/// `top` fixes the scale's end, `floor` is the least end; `level` names a class for the headline.
+/// options: {title, series: [{key, label}], format(value), floor?, area?, level?(value)}
+/// `floor` is the least end of the scale; `level` names a class for the headline, which is the first
+/// series' value.
 export class Chart {
   #options;
   #samples;
@@ -88,7 +94,7 @@ export class Chart {
     const rows = this.#samples.rows.filter((row) => row.t >= now - kWindow);
     const top = this.#scale(rows);
     const x = (t) => kPad.left + (width - kPad.left - kPad.right) * (1 - (now - t) / kWindow);
-    const y = (v) => kPad.top + (height - kPad.top - kPad.bottom) * (1 - Math.min(v, top) / top);
+    const y = (v) => kPad.top + (height - kPad.top - kPad.bottom) * (1 - v / top);
     this.plot.setAttribute('viewBox', `0 0 ${width} ${height}`);
     this.#drawGrid(width, height, top, y);
     const shown = this.#shownRow(rows, now);
@@ -98,10 +104,9 @@ export class Chart {
   }
 
   #scale(rows) {
-    if (this.#options.top) return this.#options.top;
     let most = this.#options.floor ?? 0;
     for (const row of rows) {
-      for (const {key} of this.lines) most = Math.max(most, row[key] ?? 0);
+      for (const {key} of this.lines) if (row[key] > most) most = row[key];
     }
     return niceTop(most);
   }
@@ -189,7 +194,8 @@ export class Chart {
       const value = shown?.[key];
       return Number.isFinite(value) ? format(value) : '–';
     });
-    this.headline.textContent = values[0];
+    const name = this.lines.length > 1 ? h('span.small', {}, ` ${this.lines[0].label}`) : '';
+    this.headline.replaceChildren(values[0], name);
     this.headline.dataset.level = level && shown ? level(shown[this.lines[0].key]) : '';
     this.when.textContent =
         this.#hover !== null && shown ? `${Math.round(now - shown.t)} s ago` : '';

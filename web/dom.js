@@ -40,8 +40,8 @@ async function copyText(text) {
   if (!done) throw new Error('not allowed');
 }
 
-export function copyButton(text, what) {
-  const label = h('span', {}, 'Copy');
+export function copyButton(text, what, words = 'Copy') {
+  const label = h('span', {}, words);
   const button = h('button.quiet.copy', {type: 'button', 'aria-label': `Copy ${what}`}, label);
   button.addEventListener('click', async () => {
     try {
@@ -51,21 +51,42 @@ export function copyButton(text, what) {
       label.textContent = 'Select and copy by hand';
     }
     $('announce')?.replaceChildren(label.textContent);
-    setTimeout(() => { label.textContent = 'Copy'; }, 2000);
+    setTimeout(() => { label.textContent = words; }, 2000);
   });
   return button;
 }
 
-/// 0.034 → "0.034", 17.62 → "17.6", 1234.5 → "1,235": three digits where they mean something.
+/// 0.4837 → "0.48", 17.62 → "17.6", 1234.5 → "1,235": as many digits as mean something.
 export function number(value) {
   if (value === null || value === undefined || !Number.isFinite(value)) return '–';
   if (value === 0) return '0';
-  const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : Math.abs(value) >= 1 ? 2 : 3;
+  if (Math.abs(value) < 1) return value.toLocaleString('en', {maximumSignificantDigits: 2});
+  const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;
   return value.toLocaleString('en', {maximumFractionDigits: digits});
 }
 export const whole = (value) => (Number.isFinite(value) ? Math.round(value).toLocaleString('en') : '–');
-export const percent = (value) => `${(value * 100).toFixed(value >= 0.0995 || value === 0 ? 0 : 1)} %`;
-export const ms = (value) => (Number.isFinite(value) ? `${number(value)} ms` : '–');
+
+/// 0.97 → "97 %", 0.034 → "3.4 %". Only 0 is "0 %", and only 1 and what is above it 100 or more.
+export function percent(value) {
+  if (!Number.isFinite(value)) return '–';
+  const share = value * 100;
+  if (share > 0 && share < 0.05) return '< 0.1 %';
+  if (share > 99.95 && share < 100) return '> 99.9 %';
+  const digits = share === 0 || (share >= 9.95 && share < 99.5) || share >= 100 ? 0 : 1;
+  return `${share.toFixed(digits)} %`;
+}
+
+export function ms(value) {
+  if (!Number.isFinite(value)) return '–';
+  return value >= 10000 ? `${number(value / 1000)} s` : `${number(value)} ms`;
+}
+
+/// A time read from a histogram's buckets: two digits are all that is known.
+export const roughMs = (value) => ms(Number.isFinite(value) ? Number(value.toPrecision(2)) : NaN);
+
+/// What a model answered: seven digits, as many as FP32 has.
+export const exact = (value) =>
+    (Number.isFinite(value) ? value.toLocaleString('en', {maximumSignificantDigits: 7}) : '–');
 
 export function bytes(value) {
   if (!Number.isFinite(value)) return '–';

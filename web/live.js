@@ -3,7 +3,7 @@
 
 import {getHealth, getJson} from './api.js';
 import {Chart, Samples} from './charts.js';
-import {$, bytes, duration, h, ms, number, percent, whole} from './dom.js';
+import {$, bytes, duration, h, number, percent, roughMs, whole} from './dom.js';
 
 const kPeriod = 1000;
 const kTimeout = 4000;
@@ -16,13 +16,21 @@ function makeCharts(samples) {
   return [
     new Chart({title: 'Requests per second', series: [{key: 'rate', label: 'rate'}], format: number,
                floor: 5, area: true}, samples),
-    new Chart({title: 'Latency', format: ms, floor: 1, series: [
+    new Chart({title: 'Latency over 10 s', format: roughMs, floor: 1, series: [
       {key: 'p50', label: 'p50'}, {key: 'p90', label: 'p90'}, {key: 'p99', label: 'p99'}]}, samples),
     new Chart({title: 'Queue and work', format: number, floor: 4, series: [
       {key: 'queue', label: 'waiting'}, {key: 'inFlight', label: 'in flight'}]}, samples),
     new Chart({title: 'Saturation', series: [{key: 'saturation', label: 'saturation'}], format: percent,
-               top: 1, area: true, level: kLevels}, samples),
+               floor: 1, area: true, level: kLevels}, samples),
   ];
+}
+
+/// A sample at `t` from /stats, or from one moment of its history. Latencies of 0 are those of nothing.
+function sample(t, stats) {
+  const latency = stats.latency_ms ?? {};
+  const time = (value) => (value > 0 ? value : NaN);
+  return {t, rate: stats.rate, p50: time(latency.p50), p90: time(latency.p90), p99: time(latency.p99),
+          queue: stats.queue_depth, inFlight: stats.in_flight, saturation: stats.saturation};
 }
 
 /// onHealth(health) runs whenever /health was read.
@@ -35,6 +43,7 @@ export class Live {
   #failures = 0;       // polls in a row without an answer
   #polls = 0;
   #paused = false;
+  #blind = true;       // the server knows of moments that were not seen here
   #health = null;
   #stats = null;
 
@@ -56,6 +65,7 @@ export class Live {
   }
 
   #restart() {
+    this.#blind = true;
     clearTimeout(this.#timer);
     this.#running?.abort();
     this.#running = null;
@@ -80,6 +90,7 @@ export class Live {
       if (stats) this.#takeStats(stats.data);
     } catch (error) {
       if (controller.signal.aborted) return;
+      this.#blind = true;
       wait = kRetryAfter[Math.min(this.#failures, kRetryAfter.length - 1)];
       this.#failures += 1;
       this.#away(error, wait);
@@ -91,7 +102,7 @@ export class Live {
   /// null: they are for who has a key, which this tab has not.
   async #getStats(signal) {
     try {
-      return await getJson('stats', {signal});
+      return await getJson(this.#blind ? 'stats?history=true' : 'stats', {signal});
     } catch (error) {
       if (error.status !== 401 && error.status !== 403) throw error;
       return null;
@@ -111,12 +122,12 @@ export class Live {
 
   #takeStats(stats) {
     this.#stats = stats;
-    const latency = stats.latency_ms ?? {};
-    this.#samples.add({
-      t: performance.now() / 1000, rate: stats.rate, p50: latency.p50, p90: latency.p90,
-      p99: latency.p99, queue: stats.queue_depth, inFlight: stats.in_flight,
-      saturation: stats.saturation,
-    });
+    const now = performance.now() / 1000;
+    if (stats.history) {
+      this.#samples.fill(stats.history.map((one) => sample(now - (stats.time - one.time), one)));
+      this.#blind = false;
+    }
+    this.#samples.add(sample(now, stats));
     this.#figures(stats);
     this.#models();
   }
@@ -148,7 +159,7 @@ export class Live {
   }
 
   #figures(stats) {
-    const cores = `${number(stats.cpu_cores_used)} of ${number(stats.cpu_cores)}`;
+    const cores = `${number(Math.round(stats.cpu_cores_used * 100) / 100)} of ${number(stats.cpu_cores)}`;
     const rows = [
       ['Answered', whole(stats.requests_total)], ['Failed', whole(stats.failed_total)],
       ['Connections', whole(stats.connections)], ['CPU cores', cores],
@@ -172,8 +183,8 @@ export class Live {
             model.latest ? h('span.tag', {}, 'latest') : null),
           h('td', {}, h('span.state', {'data-state': state}, state),
             model.reason ? h('span.reason', {}, model.reason) : null),
-          h('td.n', {}, whole(now.requests_total ?? 0)), h('td.n', {}, ms(now.latency_ms?.p50)),
-          h('td.n', {}, ms(now.latency_ms?.p99)), h('td.n', {}, whole(now.queue_depth ?? 0)));
+          h('td.n', {}, whole(now.requests_total ?? 0)), h('td.n', {}, roughMs(now.latency_ms?.p50 || NaN)),
+          h('td.n', {}, roughMs(now.latency_ms?.p99 || NaN)), h('td.n', {}, whole(now.queue_depth ?? 0)));
     }));
   }
 }

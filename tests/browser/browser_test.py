@@ -314,11 +314,24 @@ def charts_draw_points(page):
 
 
 @test
+def charts_begin_with_what_the_server_remembers(page):
+    """The points of the first answer of /stats are there at once, at the moments they are of."""
+    page.load()
+    page.browser.until("fetch('stats?history=true').then((r) => r.json()).then((d) => { window.past = d.history.length; })"
+                       " && window.past >= 4", "four ticks of the server")
+    page.load()
+    page.browser.until("Number(document.querySelector('.line[data-series=rate]').dataset.points) >= 1", "points")
+    check(page.js("Number(document.querySelector('.line[data-series=rate]').dataset.points)") >= 5, "no past")
+    seconds = page.js("document.querySelector('.line[data-series=rate]').getAttribute('d').match(/[\\d.]+(?= [\\d.]+)/g).map(Number)")
+    check(seconds == sorted(seconds), f"not in order: {seconds}")
+
+
+@test
 def charts_pause(page):
     """By the button and while the tab is hidden: no request for 2.5 s, then again."""
     page.load()
     polls = ("performance.getEntriesByType('resource')"
-             ".filter((e) => e.name.endsWith('/stats')).length")
+             ".filter((e) => /\\/stats(\\?|$)/.test(e.name)).length")
     hide = ("Object.defineProperty(document, 'hidden', {value: %s, configurable: true});"
             "document.dispatchEvent(new Event('visibilitychange'));")
     for stop, go in (("document.querySelector('#pause').click();",) * 2, (hide % "true", hide % "false")):

@@ -51,7 +51,7 @@ rm "$out/symbols/rpath.cmake"
 cp -L "$ort/libonnxruntime.so.1" "$system/usr/lib/"
 cp "$ort/LICENSE.onnxruntime" "$ort/ThirdPartyNotices.onnxruntime.txt" \
   "$system/usr/share/doc/onnxruntime/"
-install -D -m 644 LICENSE "$system/usr/share/doc/podsense/LICENSE"
+install -D -m 644 -t "$system/usr/share/doc/podsense" LICENSE NOTICE
 
 # "name => path (address)", or "path (address)" for the loader itself; the kernel's vdso has no path.
 loaded=$(LD_LIBRARY_PATH=$ort ldd "$build/podsense")

@@ -37,7 +37,8 @@ async function readJson(response) {
   }
 }
 
-/// A request is {method, path, query?, type?, body?, file?}: what `curl` shows and `call` sends.
+/// A request is {method, path, query?, type?, body?, file?}: what `curl` shows and `call` sends. `shown`
+/// are parameters for this page alone. With `files` it is one for `curl` only: a form.
 /// Answers {data, ms}; `ms` is the round trip as this browser saw it. `accept` lists statuses
 /// other than 2xx whose JSON is an answer.
 export async function call(request, {signal, accept = []} = {}) {
@@ -45,7 +46,7 @@ export async function call(request, {signal, accept = []} = {}) {
   let response;
   let data;
   try {
-    response = await fetch(address(request), {
+    response = await fetch(address({...request, query: {...request.query, ...request.shown}}), {
       method: request.method,
       headers: headers(request),
       body: request.file ?? request.body,
@@ -83,10 +84,14 @@ export function address({path, query = {}}) {
 
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
+/// curl reads ; and , in a form's file name as the end of it, unless it stands in double quotes.
+const formName = (name) => (/[;,"\\]/.test(name) ? `"${name.replace(/["\\]/g, '\\$&')}"` : name);
+
 export function curl(request) {
   const parts = [];
   if (request.type) parts.push(`-H ${quoted(`Content-Type: ${request.type}`)}`);
   if (key()) parts.push('-H "Authorization: Bearer $KEY"');  // a secret is not for copying about
+  for (const file of request.files ?? []) parts.push(`-F ${quoted(`file=@${formName(file.name)}`)}`);
   if (request.file) parts.push(`--data-binary @${quoted(request.file.name || 'picture')}`);
   else if (request.body) parts.push(`-d ${quoted(request.body)}`);
   parts.push(quoted(address(request)));

@@ -1,19 +1,23 @@
 // The page's own logic: tabs, pictures, sending. What is sent is in inputs.js, what comes back in
 // answer.js, the charts in live.js.
 
-import {announce, busy, showAnswer, showEmpty, showError} from './answer.js';
+import {announce, busy, showAnswer, showEmpty, showError, showLinked, showSeveral} from './answer.js';
 import {call, getJson, key, setKey} from './api.js';
 import {$, h, ms, whole} from './dom.js';
-import {clearNumbers, fillExample, InputError, kKinds, makeNumbers} from './inputs.js';
+import {clearNumbers, fillExample, InputError, kKinds, makeNumbers, setCpu} from './inputs.js';
+import {linkTo, readLink} from './link.js';
 import {Live} from './live.js';
-import {drawSample} from './sample.js';
+import {example, imageOf, listenForPictures, redraw, showPreviews} from './pictures.js';
 
 const kTabs = Object.keys(kKinds);
 const kAtOnce = 4;
+const kMostPictures = 50;
+const kMostInAForm = 16;
 
 let kind = 'image';
-let picture = null;      // File
-let pictureUrl = '';     // blob: URL of it
+let pictures = [];       // Files
+let exampleName = '';    // of the one picture, where it is an example
+let linked = null;       // {model, version} that a link names, until /health says which serve
 let sending = null;      // AbortController
 let models = [];         // of /health
 let defaults = {};       // task → name
@@ -35,9 +39,21 @@ function selectTab(name, {focus = false} = {}) {
   showModels();
 }
 
-function tabFromAddress() {
-  const wanted = location.hash.slice(1);
-  if (kTabs.includes(wanted)) selectTab(wanted);
+/// The address names a tab, or brings a question: then the form is filled, and nothing is asked.
+async function followAddress() {
+  const {kind: wanted, question} = readLink();
+  if (!kTabs.includes(wanted)) return;
+  const address = location.href;
+  selectTab(wanted);
+  if (!question) return;
+  history.replaceState(null, '', address);
+  showLinked(kKinds[wanted].verb, null);
+  kKinds[wanted].restore(question);
+  linked = question.model ? {model: question.model, version: question.version ?? ''} : null;
+  if (!linked) $('model').value = '';
+  showModels();
+  const file = question.example ? await example(question.example).catch(() => null) : null;
+  if (file) setPictures([file], question.example);
 }
 
 function onTabKey(event) {
@@ -73,11 +89,21 @@ function showModels() {
     select.replaceChildren(...options);
     select.value = options.some((one) => one.value === before && !one.disabled) ? before : '';
   }
+  if (linked && models.length > 0) chooseLinked(fitting);
   showFields();
 }
 
+function chooseLinked(fitting) {
+  const wanted = linked;
+  const found = fitting.find((model) => model.name === wanted.model && model.state === 'ready' &&
+      (wanted.version === '' ? model.latest : model.version === wanted.version));
+  linked = null;
+  if (found) $('model').value = keyOf(found);
+  else showLinked(kKinds[kind].verb, [wanted.model, wanted.version].filter(Boolean).join(' version '));
+}
+
 function showFields() {
-  if (kind !== 'numbers') return;
+  if (kind !== 'numbers' || models.length === 0) return;
   const chosen = models.find((model) => keyOf(model) === $('model').value) ??
       models.find((model) => model.name === defaultName() && model.latest);
   const columns = chosen?.inputs?.[0]?.shape?.at(-1);
@@ -98,96 +124,77 @@ function onHealth(health) {
 
 // ---- pictures
 
-function takePicture(file) {
-  if (!file) return;
+function setPictures(files, name = '') {
+  pictures = files;
+  exampleName = name;
+  showPreviews(files);
+}
+
+function takePictures(files, name = '') {
   selectTab('image');
-  picture = file;
-  if (pictureUrl) URL.revokeObjectURL(pictureUrl);
-  pictureUrl = URL.createObjectURL(file);
-  $('preview').src = pictureUrl;
-  $('preview').alt = `The picture to classify: ${file.name}`;
-  $('preview').hidden = false;
-  $('drop-words').hidden = true;
-  $('drop').classList.add('full');
+  setPictures(files, name);
   send();
 }
 
-function onPreviewError() {
-  if (!pictureUrl) return;
-  $('preview').hidden = true;
-  $('drop-words').hidden = false;
-  $('drop').classList.remove('full');
-}
-
-const imageIn = (transfer) => [...(transfer?.files ?? [])].find((file) => file.type.startsWith('image/')) ??
-    transfer?.files?.[0];
-const urlIn = (transfer) => {
-  const text = (transfer?.getData('text/uri-list') || transfer?.getData('text/plain') || '').trim();
-  return /^https?:\/\/\S+$/i.test(text) ? text : '';
-};
-
-/// A picture, or the address of one. True when there was either.
-function takeTransfer(transfer) {
-  const file = imageIn(transfer);
-  if (file) {
-    takePicture(file);
-    return true;
-  }
-  const url = urlIn(transfer);
-  if (!url) return false;
+function takeUrl(url) {
   selectTab('url');
   $('url').value = url;
   $('url').focus();
-  return true;
 }
 
-function onPaste(event) {
-  const typing = event.target instanceof HTMLInputElement && event.target.type !== 'range';
-  if (typing && !imageIn(event.clipboardData)) return;
-  if (takeTransfer(event.clipboardData)) event.preventDefault();
-}
-
-function listenForPictures() {
-  $('pick').addEventListener('click', () => $('file').click());
-  $('camera').addEventListener('click', () => $('camera-file').click());
-  $('drop').addEventListener('click', () => $('file').click());
-  for (const id of ['file', 'camera-file']) {
-    $(id).addEventListener('change', (event) => {
-      takePicture(event.target.files[0]);
-      event.target.value = '';  // the same file may be picked again
-    });
+/// 415 and 413 are about the file: what this browser can show of it may do.
+async function callPicture(request, signal) {
+  try {
+    return {...await call(request, {signal}), request};
+  } catch (error) {
+    const drawn = error.status === 415 || error.status === 413 ? await redraw(request.file) : null;
+    if (!drawn) throw error;
+    const again = {...request, type: drawn.type, file: drawn};
+    const note = `The server does not take ${request.file.name}: this browser made a JPEG of it.`;
+    return {...await call(again, {signal}), request: again, note};
   }
-  $('sample').addEventListener('click', async () => takePicture(await drawSample()));
-  $('preview').addEventListener('error', onPreviewError);
-  document.addEventListener('paste', onPaste);
-  let depth = 0;  // dragenter and dragleave also come from children
-  const mark = (change) => {
-    depth = Math.max(0, change === 0 ? 0 : depth + change);
-    document.body.classList.toggle('dragging', depth > 0);
-  };
-  window.addEventListener('dragenter', () => mark(1));
-  window.addEventListener('dragleave', () => mark(-1));
-  window.addEventListener('dragover', (event) => event.preventDefault());
-  window.addEventListener('drop', (event) => {
-    event.preventDefault();
-    mark(0);
-    takeTransfer(event.dataTransfer);
-  });
 }
 
 // ---- sending
 
-function pictureShown(request) {
-  if (request.file) {
-    // A URL of its own: the answer stays when another picture is picked.
-    const url = URL.createObjectURL(request.file);
-    const image = h('img.asked', {src: url, alt: ''});
-    image.addEventListener('load', () => URL.revokeObjectURL(url));
-    image.addEventListener('error', () => image.remove());
-    return image;
+/// An image element of what was asked about, or null.
+function pictureShown(request, answer) {
+  if (request.file) return imageOf(request.file, 'img.asked');
+  return answer.thumbnail ? h('img.asked', {src: answer.thumbnail, alt: ''}) : null;
+}
+
+/// Empties `work`, a list of functions that return promises, a few at once.
+async function fewAtOnce(work) {
+  const worker = async () => {
+    for (let next = work.shift(); next; next = work.shift()) await next();
+  };
+  await Promise.all(Array.from({length: Math.min(kAtOnce, work.length)}, worker));
+}
+
+/// A request for each picture, and a row for each answer.
+async function sendSeveral(controller) {
+  if (pictures.length > kMostPictures) {
+    throw new InputError(`${whole(pictures.length)} pictures: send ${kMostPictures} at a time.`, $('pick'));
   }
-  if (request.path === 'predict/url') return h('p.asked-url', {}, JSON.parse(request.body).url);
-  return null;
+  const requests = pictures.map((file) => kKinds.image.request(chosenModel(), file));
+  const form = requests.length <= kMostInAForm ? {...requests[0], type: null, file: null, files: pictures} : null;
+  const {rows, progress} = showSeveral(
+      pictures.map((file) => ({name: file.name, picture: imageOf(file, 'img.one-picture')})), form);
+  const counts = {answered: 0, failed: 0};
+  controller.signal.addEventListener('abort', () => rows.forEach((row) => row.left()));
+  await fewAtOnce(requests.map((request, i) => async () => {
+    try {
+      const {data, request: asked, note} = await callPicture(request, controller.signal);
+      rows[i].answered(data, {picture: imageOf(asked.file, 'img.asked'), note});
+      counts.answered += 1;
+    } catch (error) {
+      if (error.name === 'AbortError') throw error;
+      rows[i].failed(error);
+      counts.failed += 1;
+      if (error.status === 401) throw error;
+    }
+    progress(counts.answered, counts.failed);
+  }));
 }
 
 /// The k-th smallest share of `times`, nearest rank.
@@ -196,30 +203,39 @@ const quantile = (times, q) => times[Math.max(0, Math.ceil(q * times.length) - 1
 /// The same request `count` times, a few at once: the last answer, and what the browser saw.
 async function callMany(request, count, signal) {
   const times = [];
-  let left = count;
   let failure = null;
   let failures = 0;
   let last = null;
-  const worker = async () => {
-    while (left > 0) {
-      left -= 1;
-      try {
-        last = await call(request, {signal});
-        times.push(last.ms);
-      } catch (error) {
-        if (error.name === 'AbortError') throw error;
-        failure = error;
-        failures += 1;
-      }
-      if (count > 1) $('answer-title').textContent = `Answer ${times.length + failures} of ${count}`;
+  await fewAtOnce(Array.from({length: count}, () => async () => {
+    try {
+      last = await call(request, {signal});
+      times.push(last.ms);
+    } catch (error) {
+      if (error.name === 'AbortError') throw error;
+      failure = error;
+      failures += 1;
     }
-  };
-  await Promise.all(Array.from({length: Math.min(kAtOnce, count)}, worker));
+    $('answer-title').textContent = `Answer ${times.length + failures} of ${count}`;
+  }));
   if (!last) throw failure;
   times.sort((a, b) => a - b);
-  const summary = count === 1 ? '' : `${whole(times.length)} answered, ${whole(failures)} failed; as seen here p50 ${
+  const summary = `${whole(times.length)} answered, ${whole(failures)} failed; as seen here p50 ${
       ms(quantile(times, 0.5))}, p99 ${ms(quantile(times, 0.99))}.`;
-  return {...last, summary};
+  return {...last, request, summary};
+}
+
+function callAny(request, signal) {
+  const count = kind === 'simulated' ? Number($('burst').value) : 1;
+  if (count > 1) return callMany(request, count, signal);
+  return request.file ? callPicture(request, signal) : call(request, {signal});
+}
+
+/// A link that brings the question again, and the page's address then; null for a file of one's own.
+function linkOf() {
+  const question = kKinds[kind].question(exampleName);
+  const link = question && linkTo(kind, {...question, ...chosenModel()});
+  if (link) history.replaceState(null, '', link);
+  return link;
 }
 
 function setSending(controller) {
@@ -229,24 +245,30 @@ function setSending(controller) {
   $('answer-title').textContent = 'Answer';
 }
 
+async function sendOne(controller, asked) {
+  asked.request = kKinds[kind].request(chosenModel(), pictures[0] ?? null);
+  const link = linkOf();
+  const about = kind === 'url' ? $('url').value.trim() : '';
+  const {data, ms: roundTrip, request = asked.request, note, summary} = await callAny(asked.request, controller.signal);
+  if (sending !== controller) return;
+  showAnswer(data, {request, roundTrip, picture: pictureShown(request, data), about, note, summary, link});
+  reveal();
+}
+
 async function send() {
   sending?.abort();
   const controller = new AbortController();
-  let request = null;
+  const asked = {request: null};
   try {
-    request = kKinds[kind].request(chosenModel(), picture);
     setSending(controller);
-    const count = kind === 'simulated' ? Number($('burst').value) : 1;
-    const {data, ms: roundTrip, summary} = await callMany(request, count, controller.signal);
-    if (sending !== controller) return;
-    showAnswer(data, {request, roundTrip, picture: pictureShown(request), summary});
-    reveal();
+    await (kind === 'image' && pictures.length > 1 ? sendSeveral(controller) : sendOne(controller, asked));
   } catch (error) {
     if (sending !== controller && sending !== null) return;  // another request took over
+    controller.abort();  // what else is under way
     if (error.name === 'AbortError') {
       announce('Cancelled.');
     } else {
-      showError(error, request);
+      showError(error, asked.request);
       if (error.status === 401) askForKey();
       else if (error instanceof InputError) error.field?.focus();
       else reveal();
@@ -298,18 +320,18 @@ function start() {
     $(`tab-${tab}`).addEventListener('click', () => selectTab(tab));
     $(`tab-${tab}`).addEventListener('keydown', onTabKey);
   }
-  window.addEventListener('hashchange', tabFromAddress);
-  tabFromAddress();
+  window.addEventListener('hashchange', followAddress);
+  followAddress();
   $('form').addEventListener('submit', onSubmit);
   $('model').addEventListener('change', showFields);
   $('example').addEventListener('click', fillExample);
   $('clear').addEventListener('click', clearNumbers);
-  $('cpu-range').addEventListener('input', () => { $('cpu').value = $('cpu-range').value; });
+  $('cpu-range').addEventListener('input', () => setCpu($('cpu-range').value));
   $('cpu').addEventListener('input', () => { $('cpu-range').value = $('cpu').value; });
   $('key').value = key();
   $('key-box').hidden = key() === '';
   $('key').addEventListener('input', () => setKey($('key').value.trim()));
-  listenForPictures();
+  listenForPictures(takePictures, takeUrl);
   new Live(onHealth);
   showBuilt();
 }

@@ -12,12 +12,12 @@ export class InputError extends Error {
   }
 }
 
-// Two rows of the data that the default model was tested with: it answers 1, then 0.
+// Two rows that the default model was tested with: it answers 1, then 0, and is sure of both.
 const kExamples = [
-  [-0.2, -3.11, 0.59, 1.49, -2.55, 1.92, -0.91, 0.61, 0.53, -0.13, -3.75, 0.89, 5.47, 0.39, 1.13,
-   2.32, 2.74, 0.04, -0.67, -0.81],
-  [2.71, 2.23, 2.89, -0.42, -0.87, -0.5, -1.53, -1.44, -4.27, 0.57, 3.04, 0.9, -2.6,
-   -0.17, 0.61, 0.15, 0.72, 0.63, 1.73, -1.8],
+  [-0.55, -0.42, -0.17, 1.18, -0.91, -1.55, -1.47, -0.81, 0.74, -2.62, -1, -2.95, 0.98, 3.96, 0.83, 0.57,
+   0.49, -1.32, 1.47, 2.28],
+  [-0.46, -1.11, 1.56, 2.01, -0.16, -1.49, -3.92, 1.27, -3.53, -1.28, -2.61, 4.72, -0.57, -3.21, -0.53,
+   -0.73, -1.14, 3.55, -0.58, 0.45],
 ];
 const kDefaultFeatures = 20;
 const kMostFields = 128;
@@ -83,22 +83,37 @@ function topK() {
   return value;
 }
 
-/// request(model, picture): model is {} or {model, version}, picture a File or null.
+const restoreTopK = ({top_k: labels}) => { if (/^\d{1,4}$/.test(labels)) $('top-k').value = labels; };
+
+export function setCpu(value) {
+  $('cpu').value = value;
+  $('cpu-range').value = value;
+}
+
+/// request(model, picture): model is {} or {model, version}, picture a File or null. question() is what
+/// a link brings again, null where it cannot; restore(question) fills the fields with it.
 export const kKinds = {
   image: {
     tasks: ['image-classification', 'object-detection'], verb: 'Classify', ranked: true,
     request(model, picture) {
       if (!picture) throw new InputError('Choose, drop or paste a picture first.', $('pick'));
       return {method: 'POST', path: 'predict', query: {top_k: topK(), ...model},
-              type: picture.type || 'image/jpeg', file: picture};
+              type: picture.type || 'application/octet-stream', file: picture};
     },
+    question: (example) => (example ? {example, top_k: topK()} : null),
+    restore: restoreTopK,
   },
   url: {
     tasks: ['image-classification', 'object-detection'], verb: 'Classify', ranked: true,
     request(model) {
       const url = $('url').value.trim();
       if (url === '') throw new InputError('Give the address of a picture.', $('url'));
-      return jsonRequest('predict/url', {url, top_k: topK(), ...model});
+      return {...jsonRequest('predict/url', {url, top_k: topK(), ...model}), shown: {thumbnail: true}};
+    },
+    question: () => ({url: $('url').value.trim(), top_k: topK()}),
+    restore(question) {
+      $('url').value = question.url ?? '';
+      restoreTopK(question);
     },
   },
   numbers: {
@@ -113,6 +128,13 @@ export const kKinds = {
       }
       return jsonRequest('predict-single', {features: values, ...model});
     },
+    question: () => ({x: fields().map((field) => field.value.trim()).join(' ')}),
+    restore(question) {
+      const values = (question.x ?? '').split(' ').filter((value) => value !== '').slice(0, kMostFields);
+      if (values.length === 0) return;
+      makeNumbers(values.length);
+      spread(0, values);
+    },
   },
   simulated: {
     tasks: ['simulated'], verb: 'Run', ranked: false,
@@ -122,6 +144,11 @@ export const kKinds = {
         throw new InputError('CPU time: a number from 0 to 60000.', $('cpu'));
       }
       return {method: 'GET', path: 'infer', query: {cpu_ms: cpu, ...model}};
+    },
+    question: () => ({cpu_ms: $('cpu').value, requests: $('burst').value}),
+    restore(question) {
+      if (/^\d{1,5}(\.\d+)?$/.test(question.cpu_ms)) setCpu(question.cpu_ms);
+      if ([...$('burst').options].some((one) => one.value === question.requests)) $('burst').value = question.requests;
     },
   },
 };

@@ -73,3 +73,38 @@ function pasteText(id, text) {
   data.setData('text/plain', text);
   document.getElementById(id).dispatchEvent(new ClipboardEvent('paste', {clipboardData: data, bubbles: true, cancelable: true}));
 }
+
+// Drops several files, [[name, type, base64], …].
+function dropAll(files) {
+  const data = new DataTransfer();
+  for (const [name, type, base64] of files) {
+    data.items.add(new File([Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))], name, {type}));
+  }
+  document.body.dispatchEvent(new DragEvent('drop', {dataTransfer: data, bubbles: true, cancelable: true}));
+}
+
+// An image element's pixels as an uncompressed BMP of 24 bits, in base64.
+function bitmapOf(css) {
+  const image = document.querySelector(css);
+  const canvas = document.createElement('canvas');
+  [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+  const context = canvas.getContext('2d');
+  context.drawImage(image, 0, 0);
+  const {data, width, height} = context.getImageData(0, 0, canvas.width, canvas.height);
+  const row = Math.ceil((width * 3) / 4) * 4;
+  const file = new Uint8Array(54 + row * height);
+  const view = new DataView(file.buffer);
+  file.set([0x42, 0x4d]);
+  for (const [at, value] of [[2, file.length], [10, 54], [14, 40], [18, width], [22, height]]) view.setUint32(at, value, true);
+  view.setUint16(26, 1, true);
+  view.setUint16(28, 24, true);
+  for (let y = 0; y < height; y += 1) {
+    for (let x = 0; x < width; x += 1) {
+      const from = 4 * ((height - 1 - y) * width + x);
+      file.set([data[from + 2], data[from + 1], data[from]], 54 + y * row + 3 * x);
+    }
+  }
+  let text = '';
+  for (const byte of file) text += String.fromCharCode(byte);
+  return btoa(text);
+}

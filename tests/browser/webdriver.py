@@ -80,7 +80,7 @@ class Browser:
         options = {"binary": _find("chromium", "chromium-browser", "google-chrome"),
                    "args": CHROMIUM_FLAGS}
         wanted = {"browserName": "chrome", "goog:chromeOptions": options,
-                  "goog:loggingPrefs": {"browser": "ALL"}, "timeouts": {"script": 60_000}}
+                  "goog:loggingPrefs": {"browser": "ALL"}, "timeouts": {"script": 240_000}}
         answer = self._call("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})
         self._session = f"/session/{answer['sessionId']}"
 
@@ -90,7 +90,7 @@ class Browser:
                                          method=method)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(request, timeout=120) as answer:
+            with opener.open(request, timeout=300) as answer:
                 return json.load(answer)["value"]
         except urllib.error.HTTPError as error:
             value = json.load(error)["value"]
@@ -163,9 +163,15 @@ class Browser:
         self.cdp("Emulation.setEmulatedMedia", features=[scheme, motion])
 
     def offline(self, on):
+        self._network(offline=on, latency=0)
+
+    def slow(self, latency):
+        """Answers take `latency` ms longer, until offline(False)."""
+        self._network(offline=False, latency=latency)
+
+    def _network(self, **conditions):
         self.cdp("Network.enable")
-        self.cdp("Network.emulateNetworkConditions", offline=on, latency=0, downloadThroughput=-1,
-                 uploadThroughput=-1)
+        self.cdp("Network.emulateNetworkConditions", downloadThroughput=-1, uploadThroughput=-1, **conditions)
 
     def screenshot(self, path):
         """The whole page, not the viewport alone."""

@@ -13,6 +13,7 @@ namespace podsense::cli {
 int serve(std::span<const char* const> arguments);
 int load(std::span<const char* const> arguments);
 int simulate(std::span<const char* const> arguments);
+int plan(std::span<const char* const> arguments);
 int check(std::span<const char* const> arguments);
 int bench(std::span<const char* const> arguments);
 int top(std::span<const char* const> arguments);
@@ -27,6 +28,7 @@ std::vector<Description> describe_serve();
 std::vector<Description> describe_load();
 std::vector<Description> describe_bench();
 std::vector<Description> describe_simulate();
+std::vector<Description> describe_plan();
 std::vector<Description> describe_check();
 std::vector<Description> describe_top();
 

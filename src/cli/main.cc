@@ -21,11 +21,12 @@ struct Command {
   std::string_view name;
   int (*run)(std::span<const char* const> arguments);
 };
-constexpr std::array<Command, 11> kCommands{
+constexpr std::array<Command, 12> kCommands{
     {{.name = "serve", .run = serve},
      {.name = "load", .run = load},
      {.name = "bench", .run = bench},
      {.name = "simulate", .run = simulate},
+     {.name = "plan", .run = plan},
      {.name = "check", .run = check},
      {.name = "top", .run = top},
      {.name = "config-reference", .run = config_reference},

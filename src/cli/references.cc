@@ -177,7 +177,7 @@ int metrics_reference(std::span<const char* const> arguments) {
 std::vector<Description> describe_all() {
   std::vector<Description> all;
   for (const auto& some : {describe_serve(), describe_load(), describe_bench(), describe_simulate(),
-                           describe_check(), describe_top()}) {
+                           describe_plan(), describe_check(), describe_top()}) {
     all.insert(all.end(), some.begin(), some.end());
   }
   all.push_back(described_plain(kConfig, "podsense config-reference"));

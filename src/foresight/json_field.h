@@ -1,6 +1,7 @@
 #pragma once
 
-/// Reading JSON with messages that name the field and what it accepts. Private to this module.
+/// Reading JSON with messages that name the field and what it accepts. For this module and for
+/// plan.
 
 #include <algorithm>
 #include <cstddef>

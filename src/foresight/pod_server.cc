@@ -40,6 +40,7 @@ void PodServer::Happened::clear() {
   answered.clear();
   refused.clear();
   unwanted.clear();
+  ran.clear();
   warmed_up = false;
 }
 
@@ -133,6 +134,7 @@ void PodServer::end(std::uint64_t id, TimePoint now, Happened& happened) {
     case JobKind::kRun:
       break;
   }
+  happened.ran.push_back(now - job.run.run.started);
   for (Attempt* const attempt : job.run.batch) {
     attempt->unreceived = attempt->left;
     --in_flight_;

@@ -36,6 +36,7 @@ class PodServer {
     std::vector<Attempt*> answered;  ///< also those whose client has left
     std::vector<Attempt*> refused;   ///< 503
     std::vector<Attempt*> unwanted;  ///< dropped unrun, as the client has left
+    std::vector<Duration> ran;       ///< how long runs took that ended
     bool warmed_up = false;
     void clear();
   };

@@ -36,6 +36,10 @@ std::optional<PodSignals::Usage> PodSignals::usage() const {
       .at = last_->at, .window = window, .nanocores = static_cast<std::int64_t>(cores * 1e9)};
 }
 
+std::optional<TimePoint> PodSignals::scraped_at(TimePoint now, Duration window) const {
+  return scraped_ && now - scraped_->at <= window ? std::optional(scraped_->at) : std::nullopt;
+}
+
 std::optional<std::int64_t> PodSignals::milli(Signal signal, TimePoint now, Duration window) const {
   if (!scraped_ || now - scraped_->at > window) {
     return std::nullopt;

@@ -44,6 +44,8 @@ class PodSignals {
 
   using Values = std::array<double, kSignalNames.size()>;
   void scrape(TimePoint now, const Values& values) { scraped_ = {.at = now, .values = values}; }
+  /// When that value was scraped.
+  [[nodiscard]] std::optional<TimePoint> scraped_at(TimePoint now, Duration window) const;
   /// The last scraped value, in thousandths, cut; nothing: none within the window.
   [[nodiscard]] std::optional<std::int64_t> milli(Signal signal, TimePoint now,
                                                   Duration window) const;

@@ -27,6 +27,7 @@ namespace podsense::foresight {
 struct ArrivalPlan {
   std::shared_ptr<const load::Shape> shape;
   std::string text;  ///< as it was written
+  double scale = 1;  ///< the shape has so many times what was written, already
   load::Arrivals process = load::Arrivals::kPoisson;
 };
 
@@ -69,6 +70,7 @@ struct StartPlan {
   Distribution schedule;                            ///< until the kubelet has it (status.startTime)
   Distribution pull;                                ///< until its container is created
   Distribution load;                                ///< until the model is loaded; waiting, not CPU
+  Duration extra{};                                 ///< to `load`, always: for what-ifs
   Duration warm_up_cpu{};                           ///< CPU time after that, under the pod's limit
   Duration probe_period = std::chrono::seconds(1);  ///< readiness
   Distribution propagation;  ///< until clients and proxies know; also at its end
@@ -123,6 +125,7 @@ struct Fault {
   Duration at{};
   Duration length{};
   std::int32_t count = 1;
+  double share = 0;  ///< kKillPods: of all pods, rounded up; 0: `count` of them
   double factor = 1;
 };
 
@@ -164,6 +167,11 @@ struct ScenarioText {
 /// @param files  reads what the scenario names: a trace, the autoscaler
 /// @errors kInvalidArgument, naming the field and what it accepts
 Result<Scenario> read_scenario(const ScenarioText& text, const FileReader& files);
+
+/// The file with the overrides in place, as JSON that `read_scenario` reads; what is in it need not
+/// be right.
+/// @errors kInvalidArgument: not YAML, or an override without a place
+Result<std::string> scenario_document(const ScenarioText& text);
 
 /// Executors of a pod, as `podsense serve` plans them from its quota.
 unsigned executors_of(const Scenario& scenario);

@@ -1,6 +1,6 @@
 #pragma once
 
-/// Parts of a scenario that are read in files of their own. Private to this module.
+/// Parts of a scenario that are read in files of their own. For this module and for plan.
 
 #include "foresight/json_field.h"
 #include "foresight/scenario.h"

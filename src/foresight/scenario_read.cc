@@ -127,6 +127,7 @@ constexpr FieldKey<StartPlan> kStartKeys[] = {
     {"schedule", read_member<StartPlan, &StartPlan::schedule>},
     {"pull", read_member<StartPlan, &StartPlan::pull>},
     {"load", read_member<StartPlan, &StartPlan::load>},
+    {"extra", duration_member<StartPlan, &StartPlan::extra>},
     {"warm_up_cpu", duration_member<StartPlan, &StartPlan::warm_up_cpu>},
     {"probe_period", duration_member<StartPlan, &StartPlan::probe_period, 1>},
     {"propagation", read_member<StartPlan, &StartPlan::propagation>},
@@ -184,6 +185,8 @@ constexpr FieldKey<Fault> kFaultKeys[] = {
     {"at", duration_member<Fault, &Fault::at>},
     {"length", duration_member<Fault, &Fault::length>},
     {"count", read_whole<Fault, &Fault::count, 0, 100'000>},
+    {"share", [](const Field& f,
+                 Fault& out) { return put(f.real({.least = 0.001, .most = 1}), out.share); }},
     {"factor", [](const Field& f,
                   Fault& out) { return put(f.real({.least = 0.01, .most = 1000}), out.factor); }},
 };
@@ -214,8 +217,15 @@ FaultFields fields_of(FaultKind kind) {
 }
 
 Result<void> check_fault(const Field& field, FaultKind kind) {
-  const FaultFields wanted = fields_of(kind);
+  FaultFields wanted = fields_of(kind);
   const std::string name(kFaultNames[static_cast<std::size_t>(kind)]);
+  if (is_given(field, "share")) {
+    if (kind != FaultKind::kKillPods || is_given(field, "count")) {
+      return field.refuse(kind == FaultKind::kKillPods ? name + " has count or share, not both"
+                                                       : name + " has no share");
+    }
+    wanted.count = false;
+  }
   for (const auto& [key, is_wanted] :
        {std::pair("length", wanted.length), {"count", wanted.count}, {"factor", wanted.factor}}) {
     if (is_wanted != is_given(field, key)) {
@@ -246,6 +256,7 @@ Result<void> read_faults(const Field& field, std::vector<Fault>& out) {
 struct ArrivalText {
   std::string shape;
   std::string trace;
+  double scale = 1;
   load::Arrivals process = load::Arrivals::kPoisson;
 };
 constexpr std::array<std::string_view, 2> kProcessNames{"even", "poisson"};
@@ -255,6 +266,10 @@ constexpr FieldKey<ArrivalText> kArrivalKeys[] = {
     {"process",
      [](const Field& f, ArrivalText& out) {
        return put_choice<load::Arrivals>(f, kProcessNames, out.process);
+     }},
+    {"scale",
+     [](const Field& f, ArrivalText& out) {
+       return put(f.real({.least = 0.001, .most = 1000}), out.scale);
      }},
 };
 
@@ -325,13 +340,30 @@ constexpr FieldKey<Reading> kScenarioKeys[] = {
     {"faults", [](const Field& f, Reading& out) { return read_faults(f, out.scenario.faults); }},
 };
 
-Result<void> read_arrivals(const Field& root, const FileReader& files, const ArrivalText& text,
-                           Scenario& out) {
+/// So many times another: of moments, some are taken twice, or left out.
+class Scaled final : public load::Shape {
+ public:
+  Scaled(std::shared_ptr<const load::Shape> shape, double factor)
+      : shape_(std::move(shape)), factor_(factor) {}
+  [[nodiscard]] double due_by(double at) const override { return factor_ * shape_->due_by(at); }
+  [[nodiscard]] double moment_of(double number) const override {
+    return shape_->moment_of(number / factor_);
+  }
+  [[nodiscard]] bool is_rate() const override { return shape_->is_rate(); }
+
+ private:
+  std::shared_ptr<const load::Shape> shape_;
+  double factor_;
+};
+
+Result<void> read_shape(const Field& root, const FileReader& files, const ArrivalText& text,
+                        Scenario& out) {
   if (text.shape.empty() == text.trace.empty()) {
     return root.refuse("arrivals must have shape or trace, and not both");
   }
   out.arrivals = {.shape = nullptr,
                   .text = text.shape.empty() ? "trace " + text.trace : text.shape,
+                  .scale = text.scale,
                   .process = text.process};
   if (!text.shape.empty()) {
     auto shape = load::parse_shape(text.shape, out.length);
@@ -354,6 +386,17 @@ Result<void> read_arrivals(const Field& root, const FileReader& files, const Arr
     out.arrivals.process = load::Arrivals::kEven;  // its moments are what was recorded
   }
   return {};
+}
+
+Result<void> read_arrivals(const Field& root, const FileReader& files, const ArrivalText& text,
+                           Scenario& out) {
+  auto done = read_shape(root, files, text, out);
+  if (done && text.scale != 1) {
+    ArrivalPlan& plan = out.arrivals;
+    plan.shape = std::make_shared<Scaled>(std::move(plan.shape), text.scale);
+    plan.text = load::format_rate(text.scale) + " times " + plan.text;
+  }
+  return done;
 }
 
 Result<void> check_whole(const Field& root, const Reading& reading) {
@@ -399,9 +442,7 @@ Result<void> apply(const Override& change, nlohmann::json& document) {
   return {};
 }
 
-}  // namespace
-
-Result<Scenario> read_scenario(const ScenarioText& text, const FileReader& files) {
+Result<nlohmann::json> whole_document(const ScenarioText& text) {
   auto document = parse_yaml(text.text);
   if (!document) {
     return fail(ErrorCode::kInvalidArgument, text.name + ": " + document.error().message);
@@ -410,6 +451,20 @@ Result<Scenario> read_scenario(const ScenarioText& text, const FileReader& files
     if (auto done = apply(change, *document); !done) {
       return fail(done.error());
     }
+  }
+  return document;
+}
+
+}  // namespace
+
+Result<std::string> scenario_document(const ScenarioText& text) {
+  return whole_document(text).map([](const nlohmann::json& document) { return document.dump(); });
+}
+
+Result<Scenario> read_scenario(const ScenarioText& text, const FileReader& files) {
+  const auto document = whole_document(text);
+  if (!document) {
+    return fail(document.error());
   }
   const std::string begin = text.name + ": ";
   const Field root(*document, begin);

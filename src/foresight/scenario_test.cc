@@ -161,6 +161,47 @@ TEST(Scenario, EveryFaultNamesFieldAndWhatIsAccepted) {
               HasSubstr("accepted: podsense_saturation"));
 }
 
+TEST(Scenario, TrafficCanBeScaled) {
+  const auto scenario = read(kLeast, {{.path = "arrivals.scale", .value = "1.5"}});
+  ASSERT_TRUE(scenario) << scenario.error().message;
+  EXPECT_DOUBLE_EQ(scenario->arrivals.shape->due_by(4), 60);
+  EXPECT_DOUBLE_EQ(scenario->arrivals.shape->moment_of(30), 2);
+  EXPECT_EQ(scenario->arrivals.text, "1.5 times constant:10");
+  // Of recorded moments every second one comes twice.
+  const auto trace = read(
+      "length: 10s\nservice: {run_cpu: 1ms}\n"
+      "arrivals: {trace: t.csv, scale: 1.5}",
+      {}, {{"t.csv", "time\n0\n1\n2\n3\n"}});
+  ASSERT_TRUE(trace) << trace.error().message;
+  EXPECT_DOUBLE_EQ(trace->arrivals.shape->due_by(5), 6);
+  EXPECT_FALSE(trace->arrivals.shape->is_rate());
+  EXPECT_THAT(fault(kLeast, {{.path = "arrivals.scale", .value = "0"}}),
+              HasSubstr("arrivals.scale: 0 is out of range; accepted: 0.001 to 1000"));
+}
+
+TEST(Scenario, TheDocumentHasTheOverridesAndReadsTheSame) {
+  const auto document = scenario_document(
+      {.name = "s", .text = kLeast, .overrides = {{.path = "pod.cpu_limit", .value = "500m"}}});
+  ASSERT_TRUE(document) << document.error().message;
+  EXPECT_EQ(*document, R"({"arrivals":{"shape":"constant:10"},"pod":{"cpu_limit":"500m"},)"
+                       R"("service":{"run_cpu":"25ms"}})");
+  EXPECT_DOUBLE_EQ(read(*document)->pod.cpu_limit.value_or(0), 0.5);
+  EXPECT_FALSE(scenario_document({.name = "s", .text = "a: [", .overrides = {}}));
+}
+
+TEST(Scenario, PodsFailByCountOrByShare) {
+  const auto scenario =
+      read(std::string(kLeast) + "faults: [{kind: kill_pods, at: 1s, share: 0.34}]");
+  ASSERT_TRUE(scenario) << scenario.error().message;
+  EXPECT_DOUBLE_EQ(scenario->faults.front().share, 0.34);
+  EXPECT_THAT(fault_of("faults: [{kind: kill_pods, at: 1s, share: 0.5, count: 1}]"),
+              HasSubstr("kill_pods has count or share, not both"));
+  EXPECT_THAT(fault_of("faults: [{kind: set_replicas, at: 1s, count: 1, share: 0.5}]"),
+              HasSubstr("set_replicas has no share"));
+  EXPECT_THAT(fault_of("faults: [{kind: kill_pods, at: 1s}]"),
+              HasSubstr("kill_pods must have count"));
+}
+
 TEST(Scenario, AnAutoscalerThatCannotBeSimulatedIsRefused) {
   const auto with = [](const std::string& metric) {
     return fault_of("hpa: {maxReplicas: 3, metrics: [" + metric + "]}");

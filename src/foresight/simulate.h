@@ -56,6 +56,12 @@ struct RunResult {
   Endings endings{};  ///< of requests due after the warm-up, as all below
   std::uint64_t late = 0;
   load::Histogram latency;  ///< of what was answered, from the moment it was due
+  load::Histogram run_time{
+      load::Histogram::kCoarse};  ///< of runs, from begin to end: their CPU time and throttling
+  load::Histogram start_up{load::Histogram::kCoarse};  ///< from a pod's creation until it was
+                                                       ///< ready; those at the start are not in it
+  load::Histogram signal_age{
+      load::Histogram::kCoarse};  ///< at each look, of each metric's value of each pod
   std::uint64_t attempts = 0;
   double dispersion = 0;  ///< variance over mean of the requests due in a second
   std::vector<Slice> slices;

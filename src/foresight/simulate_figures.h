@@ -1,6 +1,6 @@
 #pragma once
 
-/// The figures that both reports show of a simulation's runs. Private to this module.
+/// The figures that both reports show of a simulation's runs. For this module and for plan.
 
 #include <algorithm>
 #include <array>

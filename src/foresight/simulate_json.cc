@@ -44,6 +44,13 @@ Json endings_json(const Endings& endings) {
   return json;
 }
 
+Json histograms_json(const RunResult& run) {
+  return {{"latency", raw(run.latency)},
+          {"run", raw(run.run_time)},
+          {"start_up", raw(run.start_up)},
+          {"signal_age", raw(run.signal_age)}};
+}
+
 Json timeline_json(const RunResult& run, Duration width) {
   Json slices = Json::array();
   for (std::size_t i = 0; i < run.slices.size(); ++i) {
@@ -98,7 +105,7 @@ Json run_json(const RunResult& run, const Scenario& scenario, Duration width) {
           {"endings", endings_json(run.endings)},
           {"more_pods_ready_after",
            number(run.second_ready ? std::optional(to_seconds(*run.second_ready)) : std::nullopt)},
-          {"histograms", {{"latency", raw(run.latency)}}},
+          {"histograms", histograms_json(run)},
           {"timeline", timeline_json(run, width)},
           {"decisions", decisions_json(run)}};
 }
@@ -140,9 +147,12 @@ std::string text_of(const Json& json, int indent) {
 
 std::string simulation_json(const Scenario& scenario, const Simulation& simulation) {
   Json runs = Json::array();
-  load::Histogram latency;
+  RunResult all;
   for (const RunResult& run : simulation.runs) {
-    latency.merge(run.latency);
+    all.latency.merge(run.latency);
+    all.run_time.merge(run.run_time);
+    all.start_up.merge(run.start_up);
+    all.signal_age.merge(run.signal_age);
     runs.push_back(run_json(run, scenario, simulation.slice));
   }
   const Json json{{"format", kFormat},
@@ -150,7 +160,7 @@ std::string simulation_json(const Scenario& scenario, const Simulation& simulati
                   {"notes", extrapolations(scenario)},
                   {"runs_met", runs_met(scenario, simulation)},
                   {"figures", figures_json(simulation)},
-                  {"histograms", {{"latency", raw(latency)}}},
+                  {"histograms", histograms_json(all)},
                   {"runs", std::move(runs)}};
   return text_of(json, 2) + "\n";
 }

@@ -185,6 +185,30 @@ TEST(Simulate, EveryRequestHasOneEnding) {
   }
 }
 
+TEST(Simulate, KeepsRunTimesStartUpsAndTheAgeOfSignals) {
+  Scenario scenario = scenario_of(growing(kSaturation));
+  scenario.start.extra = seconds(2);
+  const Simulation simulation = simulate(scenario, {.runs = 4});
+  for (const RunResult& run : simulation.runs) {
+    EXPECT_GT(run.run_time.count(), run.requests() / 2);
+    EXPECT_GE(run.run_time.min(), std::chrono::milliseconds(9));
+    ASSERT_GT(run.start_up.count(), 0U);
+    EXPECT_GE(run.start_up.min(), seconds(4));
+    EXPECT_GE(run.signal_age.count(), run.decisions.size());
+    EXPECT_LE(run.signal_age.max(), std::chrono::milliseconds(61'000));
+  }
+}
+
+TEST(Simulate, AShareOfPodsFailsTogether) {
+  const Scenario scenario = scenario_of(
+      "length: 20s\narrivals: {shape: constant:1}\nservice: {run_cpu: 10ms}\nreplicas: 6\n"
+      "start: {load: 5s}\nfaults: [{kind: kill_pods, at: 10s, share: 0.34}]\n");
+  const RunResult run = simulate(scenario, {}).runs.front();
+  EXPECT_EQ(run.slices[8].ready, 6);
+  EXPECT_EQ(run.slices[11].ready, 3);
+  EXPECT_EQ(run.slices[19].ready, 6);
+}
+
 TEST(Simulate, UsesTheCpuThatRequestsNeed) {
   const Scenario scenario = scenario_of(
       "length: 100s\narrivals: {shape: constant:20}\n"

@@ -245,6 +245,9 @@ void World::settle(SimPod& pod) {
   if (happened_.warmed_up) {
     timeline_.plan(next_probe(pod), EventKind::kReady, pod.number);
   }
+  for (const Duration time : happened_.ran) {
+    result_.run_time.record(time);
+  }
   for (Attempt* const attempt : happened_.answered) {
     if (pod.deleted) {
       router_.close(*attempt);

@@ -163,6 +163,7 @@ class World {
   void scrape(SimPod& pod);
   void ask_kubelets();
   void look();
+  void note_signal_ages();
   [[nodiscard]] ClusterView view() const;
   [[nodiscard]] MetricsView metrics() const;
   [[nodiscard]] PodState state_of(const SimPod& pod) const;

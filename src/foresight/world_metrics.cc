@@ -153,7 +153,28 @@ ClusterView World::view() const {
   return out;
 }
 
+void World::note_signal_ages() {
+  for (const MetricSpec& metric : hpa_->spec().metrics) {
+    const bool is_resource = metric.source == MetricSource::kResource ||
+                             metric.source == MetricSource::kContainerResource;
+    for (const std::uint32_t number : live_) {
+      const auto& signals = pods_[number]->signals;
+      if (!signals) {
+        continue;
+      }
+      const auto usage = is_resource ? signals->usage() : std::nullopt;
+      const auto at = usage         ? std::optional(usage->at)
+                      : is_resource ? std::nullopt
+                                    : signals->scraped_at(now_, scenario_.metrics.window);
+      if (at) {
+        result_.signal_age.record(now_ - *at);
+      }
+    }
+  }
+}
+
 void World::look() {
+  note_signal_ages();
   const ClusterView seen = view();
   if (options_.dump_hpa) {
     dump_look();

@@ -117,8 +117,9 @@ void World::handle_pod(const Event& event) {
                             EventKind::kContainer, pod.number);
     case EventKind::kContainer:
       begin_container(pod);
-      return timeline_.plan(now_ + stage(pod, scenario_.start.load, kLoadStage), EventKind::kLoaded,
-                            pod.number);
+      return timeline_.plan(
+          now_ + stage(pod, scenario_.start.load, kLoadStage) + scenario_.start.extra,
+          EventKind::kLoaded, pod.number);
     case EventKind::kLoaded:
       return loaded(pod);
     case EventKind::kReady:
@@ -171,6 +172,9 @@ void World::become_ready(SimPod& pod) {
   }
   pod.ready = true;
   pod.ready_since = now_;
+  if (pod.created >= kStart) {
+    result_.start_up.record(now_ - pod.created);
+  }
   timeline_.plan(now_ + stage(pod, scenario_.start.propagation, kRouteStage), EventKind::kRoute,
                  pod.number);
   const auto ready = std::ranges::count_if(live_, [this](std::uint32_t number) {
@@ -257,7 +261,9 @@ void World::begin_fault(std::size_t index) {
   const Fault& fault = scenario_.faults[index];
   switch (fault.kind) {
     case FaultKind::kKillPods:
-      kill_pods(fault.count);
+      kill_pods(fault.share > 0 ? static_cast<std::int32_t>(
+                                      std::ceil(fault.share * static_cast<double>(live_.size())))
+                                : fault.count);
       return;
     case FaultKind::kSetReplicas:
       replicas_ = fault.count;

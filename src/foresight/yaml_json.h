@@ -1,7 +1,7 @@
 #pragma once
 
-/// YAML as JSON, for files that people write. JSON is YAML, so it is read too. Private to this
-/// module.
+/// YAML as JSON, for files that people write. JSON is YAML, so it is read too. For this module and
+/// for plan.
 
 #include <nlohmann/json.hpp>
 #include <string_view>

@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 newest=1.37.0      # and what the local cluster runs, and the oldest that the chart takes
 versions=("$newest" 1.34.0 1.29.0)
-needs_newer='everything|models-oci' # fields that 1.29 does not know
+needs_newer='everything|models-oci|plan-hpa' # fields that 1.29 does not know
 
 scripts/render-manifests.sh --check
 

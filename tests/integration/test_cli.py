@@ -16,7 +16,7 @@ from pathlib import Path
 
 from harness import BINARY, LIMIT, MODELS, ServerCase, clean_environment, wait_until
 
-COMMANDS = ["serve", "load", "bench", "simulate", "check", "top", "config-reference", "metrics-reference", "completion", "man", "version"]
+COMMANDS = ["serve", "load", "bench", "simulate", "plan", "check", "top", "config-reference", "metrics-reference", "completion", "man", "version"]
 
 
 def podsense(*arguments, columns=None, **options):

@@ -93,4 +93,15 @@ Result<std::int64_t> pod_request(const PodState& pod, const RequestOf& wanted,
   return sum;
 }
 
+std::optional<std::int64_t> total_request(const PodState& pod, std::string_view resource) {
+  const auto own = pod.pod_requests.find(resource);
+  const bool is_listed = std::ranges::any_of(
+      pod.containers, [&](const ContainerState& one) { return one.requests.contains(resource); });
+  if (own == pod.pod_requests.end() && !is_listed) {
+    return std::nullopt;
+  }
+  const Quantity base = own == pod.pod_requests.end() ? aggregated(pod, resource) : own->second;
+  return base.plus(amount(pod.overhead, resource)).milli();
+}
+
 }  // namespace podsense::foresight

@@ -3,6 +3,7 @@
 /// What a pod requests of a resource, as the autoscaler counts it. Private to this module.
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "base/error.h"
@@ -21,5 +22,9 @@ struct RequestOf {
 /// 1.35 on, there is no such container
 Result<std::int64_t> pod_request(const PodState& pod, const RequestOf& wanted,
                                  KubernetesVersion version, const Gates& gates);
+
+/// What the scheduler and a quota count, in milli-units: init containers and overhead included;
+/// nothing where neither the pod nor a container has any.
+std::optional<std::int64_t> total_request(const PodState& pod, std::string_view resource);
 
 }  // namespace podsense::foresight

@@ -151,27 +151,36 @@ tl::unexpected<Error> refuse(const YAML::Mark& mark, const std::string& what) {
 
 }  // namespace
 
-Result<Json> parse_yaml(std::string_view text) {
+Result<std::vector<Json>> parse_yaml_documents(std::string_view text) {
   if (text.size() > kMaxText) {
     return fail(ErrorCode::kInvalidArgument, "line 1: longer than 16 MiB");
   }
   std::istringstream in{std::string(text)};
-  Builder builder;
+  std::vector<Json> documents;
   try {
     YAML::Parser parser(in);
-    if (!parser.HandleNextDocument(builder)) {
-      return fail(ErrorCode::kInvalidArgument, "line 1: empty");
-    }
-    Builder more;
-    if (parser.HandleNextDocument(more)) {
-      return fail(ErrorCode::kInvalidArgument, "line 1: must be one YAML document, not several");
+    for (Builder builder; parser.HandleNextDocument(builder); builder = {}) {
+      documents.push_back(builder.take());
     }
   } catch (const Refusal& refusal) {
     return refuse(refusal.mark, refusal.what);
   } catch (const YAML::Exception& error) {
     return refuse(error.mark, "not YAML: " + error.msg);
   }
-  return builder.take();
+  return documents;
+}
+
+Result<Json> parse_yaml(std::string_view text) {
+  auto documents = parse_yaml_documents(text);
+  if (!documents) {
+    return fail(documents.error());
+  }
+  if (documents->size() != 1) {
+    return fail(
+        ErrorCode::kInvalidArgument,
+        documents->empty() ? "line 1: empty" : "line 1: must be one YAML document, not several");
+  }
+  return std::move(documents->front());
 }
 
 }  // namespace podsense::foresight

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 
@@ -14,5 +15,7 @@ namespace podsense::foresight {
 /// quoted ones are strings. Anchors, aliases, tags and keys given twice are refused.
 /// @errors kInvalidArgument, beginning with "line N: "
 Result<nlohmann::json> parse_yaml(std::string_view text);
+/// As many as there are, separated by `---`; one without anything is null.
+Result<std::vector<nlohmann::json>> parse_yaml_documents(std::string_view text);
 
 }  // namespace podsense::foresight

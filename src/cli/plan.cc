@@ -2,16 +2,20 @@
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/plan_explain.h"
 #include "cli/plan_search.h"
 
 namespace podsense::cli {
 
 std::vector<Description> describe_plan() {
-  return {describe_plan_search()};
+  return {describe_plan_search(), describe_plan_explain()};
 }
 
 /// Its first word may be a subcommand; else it searches.
 int plan(std::span<const char* const> arguments) {
+  if (!arguments.empty() && std::string_view(arguments[0]) == "explain") {
+    return plan_explain(arguments.subspan(1));
+  }
   return plan_search(arguments);
 }
 

@@ -11,9 +11,9 @@
 
 #include "cli/bench_curve.h"
 #include "cli/bench_server.h"
+#include "cli/bench_target.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
-#include "cli/load_oip.h"
 #include "cli/top_view.h"
 #include "load/load.h"
 #include "load/quantity.h"
@@ -37,14 +37,7 @@ constexpr std::array<double, 6> kShares{0.2, 0.4, 0.6, 0.75, 0.9, 1.05};
 /// Of the machine's time at the lowest rate, lost to something else.
 constexpr double kDisturbed = 0.1;
 
-struct BenchFlags {
-  std::string path;
-  std::string models;
-  std::string model;
-  std::uint64_t batch = 1;
-  fs::path image;
-  fs::path body;
-  std::string config;
+struct BenchFlags : BenchTarget {
   Duration slo = std::chrono::milliseconds(100);
   Duration length = std::chrono::seconds(20);
   fs::path html;
@@ -52,21 +45,7 @@ struct BenchFlags {
 
 void add_flags(CLI::App& app, BenchFlags& flags) {
   app.option_defaults()->group("Flags");
-  app.add_option("model", flags.path, "a file *.onnx or *.ort, or a model repository (models)")
-      ->type_name("FILE|DIR");
-  app.add_option("--models", flags.models, "the model repository, as other commands have it")
-      ->type_name("DIR");
-  app.add_option("--model", flags.model, "which of its models, where it has several")
-      ->type_name("NAME");
-  add_whole(app, "--batch", flags.batch, {.low = 1, .high = 4096},
-            "rows in a request, where the model takes several (1)");
-  app.add_option("--image", flags.image, "send this picture, or those of a folder, to /predict")
-      ->type_name("FILE|DIR");
-  app.add_option("--body", flags.body,
-                 "send this JSON to /v2/models/NAME/infer, where random numbers are no request")
-      ->type_name("FILE");
-  app.add_option("--config", flags.config, "settings of the server, as podsense serve takes them")
-      ->type_name("FILE");
+  add_target_flags(app, flags);
   add_duration(app, "--slo", flags.slo,
                {.low = std::chrono::milliseconds(1), .high = std::chrono::minutes(1)},
                "what p99 may be (100ms)");
@@ -240,31 +219,6 @@ std::string picture(const load::Search& search, Duration slo) {
   return "\n" + curve(points, to_seconds(slo), help_columns());
 }
 
-/// What is sent: one of the user's requests, or random tensors.
-Result<load::Options> options_for(const BenchFlags& flags, const std::string& url,
-                                  const std::string& model) {
-  load::Options options;
-  options.url = url;
-  options.quiet = true;
-  options.tool = "podsense bench";
-  if (!flags.image.empty()) {
-    options.url += "/predict?model=" + model;
-    options.image = flags.image;
-  } else if (!flags.body.empty()) {
-    std::ifstream file(flags.body, std::ios::binary);
-    options.url += "/v2/models/" + model + "/infer";
-    options.content_type = "application/json";
-    options.body.emplace(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
-    if (!file || options.body->empty()) {
-      return fail(ErrorCode::kInvalidArgument, "--body: cannot read " + flags.body.string());
-    }
-  } else if (auto made = use_oip({.form = "binary", .model = model, .batch = flags.batch}, options);
-             !made) {
-    return fail(std::move(made.error()));
-  }
-  return options;
-}
-
 /// A path that cannot be written costs no run.
 Result<void> check_page(const fs::path& path) {
   if (path.empty() || path == "-") {
@@ -278,14 +232,8 @@ Result<void> check_page(const fs::path& path) {
 }
 
 Result<void> check_flags(const BenchFlags& flags) {
-  const int ways =
-      (flags.batch > 1 ? 1 : 0) + (flags.image.empty() ? 0 : 1) + (flags.body.empty() ? 0 : 1);
-  if (ways > 1) {
-    return fail(ErrorCode::kInvalidArgument, "give one of --batch, --image and --body");
-  }
-  if (!flags.path.empty() && !flags.models.empty()) {
-    return fail(ErrorCode::kInvalidArgument,
-                "'" + flags.path + "' and --models both say where the model is: give one");
+  if (auto good = check_target(flags); !good) {
+    return good;
   }
   return check_page(flags.html);
 }
@@ -346,22 +294,6 @@ void write_end(std::ostream& text, const BenchFlags& flags, const Bench& bench,
        << (bench.disturbance().empty() ? "" : "  " + bench.disturbance() + "\n");
 }
 
-Result<BenchModel> model_of(const BenchFlags& flags, const BenchFolder& folder) {
-  std::error_code error;
-  if (!flags.path.empty() && !fs::is_directory(flags.path, error)) {
-    if (!fs::exists(flags.path, error)) {
-      return fail(ErrorCode::kInvalidArgument, "there is no '" + flags.path + "'");
-    }
-    if (!flags.model.empty()) {
-      return fail(ErrorCode::kInvalidArgument, "--model chooses a model of a repository, and '" +
-                                                   flags.path + "' is one model: leave it out");
-    }
-    return folder.repository_of(flags.path);
-  }
-  const std::string& given = flags.path.empty() ? flags.models : flags.path;
-  return choose_model(given.empty() ? "models" : given, flags.model);
-}
-
 Result<int> bench_with(const BenchFlags& flags) {
   if (auto good = check_flags(flags); !good) {
     return fail(std::move(good.error()));
@@ -381,7 +313,7 @@ Result<int> bench_with(const BenchFlags& flags) {
   }
   const auto before = (*server)->metrics();
   const auto facts = (*server)->facts();
-  auto options = options_for(flags, (*server)->url(), model->name);
+  auto options = options_for(flags, (*server)->url(), model->name, "podsense bench");
   if (!before || !facts || !options) {
     return fail(!before ? before.error() : !facts ? facts.error() : options.error());
   }

@@ -30,7 +30,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr Duration kStartLimit = std::chrono::minutes(2);
-constexpr Duration kLook = std::chrono::milliseconds(50);
+constexpr Duration kLook = std::chrono::milliseconds(10);
 
 std::string contents(const fs::path& path) {
   std::ifstream stream(path, std::ios::binary);
@@ -214,7 +214,8 @@ BenchServer::~BenchServer() {
 }
 
 Result<void> BenchServer::wait_until_ready() {
-  const TimePoint limit = std::chrono::steady_clock::now() + kStartLimit;
+  const TimePoint begin = std::chrono::steady_clock::now();
+  const TimePoint limit = begin + kStartLimit;
   while (std::chrono::steady_clock::now() < limit) {
     if (waitpid(process_, nullptr, WNOHANG) == process_) {
       process_ = -1;
@@ -224,6 +225,7 @@ Result<void> BenchServer::wait_until_ready() {
     if (admin_ > 0) {
       const auto answer = http::probe("http://127.0.0.1:" + std::to_string(admin_) + "/readyz", {});
       if (answer && answer->status == 200) {
+        ready_after_ = std::chrono::steady_clock::now() - begin;
         return {};
       }
     }

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "cli/top_view.h"
 
@@ -75,6 +76,12 @@ class BenchServer {
   BenchServer& operator=(const BenchServer&) = delete;
 
   [[nodiscard]] std::string url() const { return "http://127.0.0.1:" + std::to_string(http_); }
+  [[nodiscard]] std::string admin_url() const {
+    return "http://127.0.0.1:" + std::to_string(admin_);
+  }
+  [[nodiscard]] pid_t process() const { return process_; }
+  /// From the process's begin until it was ready.
+  [[nodiscard]] Duration ready_after() const { return ready_after_; }
   /// @errors kUnavailable: it does not answer
   [[nodiscard]] Result<std::vector<Sample>> metrics() const;
   /// @errors kUnavailable: it does not answer, or not as it should
@@ -94,6 +101,7 @@ class BenchServer {
   pid_t process_ = -1;
   unsigned http_ = 0;
   unsigned admin_ = 0;
+  Duration ready_after_{};
 };
 
 }  // namespace podsense::cli

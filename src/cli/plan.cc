@@ -3,18 +3,22 @@
 
 #include "cli/commands.h"
 #include "cli/plan_explain.h"
+#include "cli/plan_measure.h"
 #include "cli/plan_search.h"
 
 namespace podsense::cli {
 
 std::vector<Description> describe_plan() {
-  return {describe_plan_search(), describe_plan_explain()};
+  return {describe_plan_search(), describe_plan_explain(), describe_plan_measure()};
 }
 
 /// Its first word may be a subcommand; else it searches.
 int plan(std::span<const char* const> arguments) {
   if (!arguments.empty() && std::string_view(arguments[0]) == "explain") {
     return plan_explain(arguments.subspan(1));
+  }
+  if (!arguments.empty() && std::string_view(arguments[0]) == "measure") {
+    return plan_measure(arguments.subspan(1));
   }
   return plan_search(arguments);
 }

@@ -77,12 +77,12 @@ Result<Distribution> read_distribution(const Field& field) {
     return read_duration(field).map(Distribution::constant);
   }
   if (field.value().size() != 1) {
-    return field.refuse("must have one of exponential, uniform, lognormal, values");
+    return field.refuse("must have one of exponential, uniform, lognormal, values, histogram");
   }
   Result<Distribution> read = Distribution();
   auto done = field.members([&](std::string_view key, const Field& child) -> Result<void> {
-    constexpr std::array<std::string_view, 4> kKinds{"exponential", "uniform", "lognormal",
-                                                     "values"};
+    constexpr std::array<std::string_view, 5> kKinds{"exponential", "uniform", "lognormal",
+                                                     "values", "histogram"};
     if (key == "exponential") {
       read = read_duration(child).map(Distribution::exponential);
     } else if (key == "uniform") {
@@ -94,6 +94,8 @@ Result<Distribution> read_distribution(const Field& field) {
       });
     } else if (key == "values") {
       read = read_values(child);
+    } else if (key == "histogram") {
+      read = read_histogram(child);
     } else {
       return field.unknown_key(key, kKinds);
     }

@@ -147,6 +147,7 @@ struct Scenario {
   MetricsPlan metrics;
   Routing routing = Routing::kRandom;
   std::vector<Fault> faults;
+  std::vector<std::string> cautions;  ///< of the profile that it was made with
 };
 
 /// @errors kInvalidArgument: names the file and the reason
@@ -176,7 +177,8 @@ Result<std::string> scenario_document(const ScenarioText& text);
 /// Executors of a pod, as `podsense serve` plans them from its quota.
 unsigned executors_of(const Scenario& scenario);
 
-/// What stands beyond what was given, in sentences: batches larger than measured.
+/// What stands beyond what was given, in sentences: batches larger than measured, and what its
+/// profile says of itself.
 std::vector<std::string> extrapolations(const Scenario& scenario);
 
 }  // namespace podsense::foresight

@@ -15,8 +15,14 @@ struct DurationSpan {
 Result<Duration> read_duration(const Field& field, DurationSpan span = {});
 
 /// A duration; or one of {exponential: MEAN}, {uniform: [LEAST, MOST]}, {lognormal: {median,
-/// sigma}}, {values: [[DURATION, COUNT], …]}.
+/// sigma}}, {values: [[DURATION, COUNT], …]}, {histogram: …} as reports have it.
 Result<Distribution> read_distribution(const Field& field);
+
+/// A histogram as reports have it; a value is the middle of its bucket.
+Result<Distribution> read_histogram(const Field& field);
+
+/// What `podsense plan measure` wrote: service, memory and start.
+Result<void> apply_profile(const Field& field, Scenario& out);
 
 /// A HorizontalPodAutoscaler, its spec alone, or the name of a file that has one.
 /// @param out all but its autoscaler has been read

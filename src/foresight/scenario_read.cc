@@ -328,6 +328,7 @@ constexpr FieldKey<Reading> kScenarioKeys[] = {
        return read_whole<Scenario, &Scenario::capacity, 0, 100'000>(f, out.scenario);
      }},
     {"hpa", [](const Field& /*f*/, Reading& /*out*/) { return Result<void>(); }},
+    {"profile", [](const Field& /*f*/, Reading& /*out*/) { return Result<void>(); }},
     {"kubernetes", read_version},
     {"controller",
      [](const Field& f, Reading& out) { return read_object(f, kControllerKeys, out.controller); }},
@@ -397,6 +398,27 @@ Result<void> read_arrivals(const Field& root, const FileReader& files, const Arr
     plan.text = load::format_rate(text.scale) + " times " + plan.text;
   }
   return done;
+}
+
+/// Before all other fields, which stand in place of what it says.
+Result<void> read_profile(const Field& root, const FileReader& files, Scenario& out) {
+  const auto& document = root.value();
+  const auto profile = document.is_object() ? document.find("profile") : document.end();
+  if (!document.is_object() || profile == document.end() || profile->is_null()) {
+    return {};
+  }
+  const Field field(*profile, root, "profile");
+  if (!profile->is_string()) {
+    return apply_profile(field, out);
+  }
+  const std::string path = profile->get<std::string>();
+  const auto text = files(path);
+  if (!text) {
+    return field.refuse(text.error().message);
+  }
+  const std::string begin = path + ": ";
+  const auto read = parse_json(*text, begin);
+  return read ? apply_profile(Field(*read, begin), out) : Result<void>(fail(read.error()));
 }
 
 Result<void> check_whole(const Field& root, const Reading& reading) {
@@ -469,9 +491,9 @@ Result<Scenario> read_scenario(const ScenarioText& text, const FileReader& files
   const std::string begin = text.name + ": ";
   const Field root(*document, begin);
   Reading reading;
-  auto done = read_object(root, kScenarioKeys, reading).and_then([&] {
-    return check_whole(root, reading);
-  });
+  auto done = read_profile(root, files, reading.scenario)
+                  .and_then([&] { return read_object(root, kScenarioKeys, reading); })
+                  .and_then([&] { return check_whole(root, reading); });
   if (done) {
     done = read_arrivals(root, files, reading.arrivals, reading.scenario);
   }
@@ -497,7 +519,7 @@ unsigned executors_of(const Scenario& scenario) {
 }
 
 std::vector<std::string> extrapolations(const Scenario& scenario) {
-  std::vector<std::string> out;
+  std::vector<std::string> out = scenario.cautions;
   const ServicePlan& service = scenario.service;
   const std::size_t known = service.runs.back().rows;
   if (service.max_batch > known) {

@@ -57,6 +57,55 @@ TEST(Scenario, TheLeastIsArrivalsAndARun) {
   EXPECT_TRUE(extrapolations(*scenario).empty());
 }
 
+constexpr std::string_view kProfile = R"({"format": "podsense-profile/1", "machine": {"x": 1},
+ "runs": [{"rows": 1, "wall": {}, "cpu": {"unit_bits": 6, "sub_bits": 10, "min_ns": 20000000, "max_ns": 40000000,
+   "sum_ns": 100000000, "buckets": [[9370, 3], [10393, 1]]}},
+  {"rows": 4, "cpu": {"unit_bits": 10, "sub_bits": 6, "min_ns": 60000000, "max_ns": 60000000, "sum_ns": 60000000,
+   "buckets": [[697, 1]]}}],
+ "request_cpu": {"unit_bits": 6, "sub_bits": 10, "min_ns": 1000000, "max_ns": 1000000, "sum_ns": 1000000,
+   "buckets": [[4856, 1]]},
+ "starts": [{"ready_seconds": 3, "cpu_seconds": 1}, {"ready_seconds": 5, "cpu_seconds": 2}],
+ "max_batch": 4, "memory_bytes": 100000000, "cautions": ["measured on a busy machine"]})";
+
+TEST(Scenario, TakesAMeasuredProfile) {
+  const std::map<std::string, std::string> files{{"p.json", std::string(kProfile)}};
+  const auto scenario = read("profile: p.json\narrivals: {shape: constant:10}\n", {}, files);
+  ASSERT_TRUE(scenario) << scenario.error().message;
+  ASSERT_EQ(scenario->service.runs.size(), 2U);
+  EXPECT_EQ(scenario->service.max_batch, 4U);
+  EXPECT_EQ(scenario->pod.memory_bytes, 100'000'000);
+  EXPECT_EQ(scenario->start.warm_up_cpu, milliseconds(1500));
+  EXPECT_EQ(scenario->start.load.at(0.1), seconds(2));
+  EXPECT_EQ(scenario->start.load.at(0.9), seconds(3));
+  EXPECT_NEAR(to_seconds(scenario->service.request_cpu.at(0.5)), 0.001, 0.0001);
+  ASSERT_FALSE(extrapolations(*scenario).empty());
+  EXPECT_EQ(extrapolations(*scenario).front(), "the profile: measured on a busy machine");
+  // What the scenario says itself stands in its place; beyond what was measured is said.
+  const auto other =
+      read("profile: p.json\narrivals: {shape: constant:10}\nservice: {max_batch: 8}\n", {}, files);
+  ASSERT_TRUE(other) << other.error().message;
+  EXPECT_EQ(other->service.max_batch, 8U);
+  EXPECT_THAT(extrapolations(*other).back(), HasSubstr("runs of more than 4 rows"));
+}
+
+TEST(Scenario, RefusesAFaultyProfile) {
+  const auto with = [](const std::string& profile) {
+    const auto scenario =
+        read("profile: p.json\narrivals: {shape: constant:10}\n", {}, {{"p.json", profile}});
+    return scenario ? "accepted" : scenario.error().message;
+  };
+  EXPECT_THAT(with("{"), HasSubstr("p.json: is not JSON"));
+  EXPECT_THAT(with("{}"), HasSubstr("format '' is not accepted; accepted: podsense-profile/1"));
+  EXPECT_THAT(with(R"({"format": "podsense-profile/1"})"),
+              HasSubstr("runs must begin with an entry of 1 row"));
+  EXPECT_THAT(with(R"({"runs": [{"rows": 1, "cpu": {"buckets": []}}]})"),
+              HasSubstr("p.json: runs[0].cpu: must have a count above 0"));
+  EXPECT_THAT(with(R"({"runs": [{"rows": 0}]})"), HasSubstr("runs[0].rows"));
+  EXPECT_THAT(with("[]"), HasSubstr("must be what `podsense plan measure` wrote"));
+  EXPECT_THAT(fault("profile: nowhere.json\narrivals: {shape: constant:10}\n"),
+              HasSubstr("profile: cannot read nowhere.json"));
+}
+
 TEST(Scenario, ExecutorsComeFromTheQuotaAsServePlansThem) {
   for (const auto& [limit, executors] :
        {std::pair("250m", 1U), {"1", 1U}, {"1500m", 2U}, {"3", 3U}}) {

@@ -1,0 +1,35 @@
+#pragma once
+
+/// What `podsense bench` and `podsense plan measure` measure: a model, and the requests it gets.
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "base/error.h"
+#include "cli/bench_server.h"
+#include "load/load.h"
+
+namespace podsense::cli {
+
+struct BenchTarget {
+  std::string path;
+  std::string models;
+  std::string model;
+  std::uint64_t batch = 1;
+  std::filesystem::path image;
+  std::filesystem::path body;
+  std::string config;
+};
+
+void add_target_flags(CLI::App& app, BenchTarget& target);
+/// @errors kInvalidArgument: flags that do not go together
+Result<void> check_target(const BenchTarget& target);
+/// @errors kInvalidArgument: there is no such model, or several
+Result<BenchModel> model_of(const BenchTarget& flags, const BenchFolder& folder);
+/// What is sent: one of the user's requests, or random tensors.
+Result<load::Options> options_for(const BenchTarget& flags, const std::string& url,
+                                  const std::string& model, const std::string& tool);
+
+}  // namespace podsense::cli

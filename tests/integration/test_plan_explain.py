@@ -1,16 +1,13 @@
 """`podsense plan explain`: files, standard input, and a cluster that kubectl asks."""
 
-import http.server
 import json
-import os
 import subprocess
 import tempfile
-import threading
 import unittest
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from harness import BINARY, LIMIT, ROOT, clean_environment
+from kubernetes_double import Kubernetes, needs_kubectl
 
 HPA = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
        "metadata": {"name": "web", "namespace": "shop"},
@@ -111,81 +108,16 @@ class Files(unittest.TestCase):
                              folder)
 
 
-RESOURCES = {
-    "/api/v1": [("pods", "Pod", True), ("nodes", "Node", False), ("configmaps", "ConfigMap", True),
-                ("resourcequotas", "ResourceQuota", True), ("limitranges", "LimitRange", True)],
-    "/apis/apps/v1": [("deployments", "Deployment", True), ("statefulsets", "StatefulSet", True)],
-    "/apis/autoscaling/v2": [("horizontalpodautoscalers", "HorizontalPodAutoscaler", True)],
-    "/apis/policy/v1": [("poddisruptionbudgets", "PodDisruptionBudget", True)],
-}
-
-
-class ApiServer(http.server.BaseHTTPRequestHandler):
-    """As much of Kubernetes' API as `kubectl get -o json` asks for."""
-
-    objects = {}
-
-    def log_message(self, *_):
-        pass
-
-    def answer(self, path):
-        if path == "/api":
-            return {"kind": "APIVersions", "versions": ["v1"]}
-        if path == "/apis":
-            groups = [(version.split("/")[2], version.split("/")[3]) for version in RESOURCES if "/apis/" in version]
-            return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [
-                {"name": group, "versions": [{"groupVersion": f"{group}/{version}", "version": version}],
-                 "preferredVersion": {"groupVersion": f"{group}/{version}", "version": version}}
-                for group, version in groups]}
-        if path in RESOURCES:
-            version = path.removeprefix("/apis/").removeprefix("/api/")
-            return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version, "resources": [
-                {"name": name, "singularName": "", "kind": kind, "namespaced": spaced, "verbs": ["get", "list"]}
-                for name, kind, spaced in RESOURCES[path]]}
-        plural = path.rsplit("/", 1)[1]
-        for version, known in RESOURCES.items():
-            for name, kind, _ in known:
-                if path.startswith(version) and name == plural:
-                    return {"kind": kind + "List", "apiVersion": version.removeprefix("/apis/").removeprefix("/api/"),
-                            "metadata": {}, "items": self.objects.get(kind, [])}
-        return None
-
-    def do_GET(self):
-        answer = self.answer(urlsplit(self.path).path)
-        body = json.dumps(answer or {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 404}).encode()
-        self.send_response(200 if answer else 404)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-
 class Cluster(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()
         self.addCleanup(self.folder.cleanup)
 
     def ask(self, objects, *arguments):
-        handler = type("Api", (ApiServer,), {"objects": objects})
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            url = f"http://127.0.0.1:{server.server_port}"
-            config = Path(self.folder.name, "kubeconfig")
-            config.write_text(json.dumps({
-                "apiVersion": "v1", "kind": "Config", "current-context": "c",
-                "clusters": [{"name": "c", "cluster": {"server": url}}], "users": [{"name": "u", "user": {}}],
-                "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}]}))
-            environment = clean_environment() | {"KUBECONFIG": str(config), "HOME": self.folder.name}
+        with Kubernetes(objects) as environment:
             return explain(*arguments, environment=environment)
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
 
-    @unittest.skipUnless(any(os.access(Path(folder, "kubectl"), os.X_OK) for folder in os.get_exec_path()),
-                         "kubectl is not here")
+    @needs_kubectl
     def test_a_namespace_of_a_cluster(self):
         objects = {"HorizontalPodAutoscaler": [HPA], "Deployment": [DEPLOYMENT], "PodDisruptionBudget": [BUDGET],
                    "Node": [{"kind": "Node", "apiVersion": "v1", "metadata": {"name": "n1"},

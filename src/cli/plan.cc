@@ -1,3 +1,4 @@
+#include <array>
 #include <string_view>
 #include <vector>
 
@@ -5,25 +6,34 @@
 #include "cli/plan_explain.h"
 #include "cli/plan_measure.h"
 #include "cli/plan_search.h"
+#include "cli/plan_traffic.h"
 #include "cli/plan_verify.h"
 
 namespace podsense::cli {
+namespace {
+
+struct Subcommand {
+  std::string_view name;
+  int (*run)(std::span<const char* const> arguments);
+};
+constexpr std::array<Subcommand, 4> kSubcommands{{{.name = "explain", .run = plan_explain},
+                                                  {.name = "measure", .run = plan_measure},
+                                                  {.name = "traffic", .run = plan_traffic},
+                                                  {.name = "verify", .run = plan_verify}}};
+
+}  // namespace
 
 std::vector<Description> describe_plan() {
   return {describe_plan_search(), describe_plan_explain(), describe_plan_measure(),
-          describe_plan_verify()};
+          describe_plan_traffic(), describe_plan_verify()};
 }
 
 /// Its first word may be a subcommand; else it searches.
 int plan(std::span<const char* const> arguments) {
-  if (!arguments.empty() && std::string_view(arguments[0]) == "explain") {
-    return plan_explain(arguments.subspan(1));
-  }
-  if (!arguments.empty() && std::string_view(arguments[0]) == "measure") {
-    return plan_measure(arguments.subspan(1));
-  }
-  if (!arguments.empty() && std::string_view(arguments[0]) == "verify") {
-    return plan_verify(arguments.subspan(1));
+  for (const Subcommand& one : kSubcommands) {
+    if (!arguments.empty() && one.name == arguments[0]) {
+      return one.run(arguments.subspan(1));
+    }
   }
   return plan_search(arguments);
 }

@@ -315,7 +315,9 @@ Result<plan::Measurement> replay(const VerifyFlags& flags, const foresight::Scen
       out.pods = *seen;
     }
     out.stages.start_up = pods.start_up();
-    out.stages.signal_age = pods.signal_age();
+    if (plan::tells_metric_age(scenario)) {
+      out.stages.signal_age = pods.signal_age();
+    }
   }
   const double pod_seconds = out.pods ? out.pods->seconds : to_seconds(scenario.length);
   set_server_stages(before, sums_now(flags), out.latency.count(), pod_seconds, out.stages);

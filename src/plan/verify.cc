@@ -216,6 +216,15 @@ bool Verification::is_within() const {
                              [&](const VerifiedFigure& one) { return one.is_within(bound); });
 }
 
+bool tells_metric_age(const foresight::Scenario& scenario) {
+  using foresight::MetricSource;
+  return scenario.autoscaler &&
+         std::ranges::all_of(scenario.autoscaler->spec.metrics, [](const auto& metric) {
+           return metric.source == MetricSource::kResource ||
+                  metric.source == MetricSource::kContainerResource;
+         });
+}
+
 Verification verify(const Simulation& predicted, const Measurement& measured, double bound) {
   Verification out{.bound = bound};
   const auto add = [&](std::string_view key, std::string_view text, FigureKind kind,

@@ -77,6 +77,9 @@ struct Verification {
   [[nodiscard]] bool is_within() const;
 };
 
+/// All its autoscaler's metrics come from metrics.k8s.io, whose samples tell their age.
+bool tells_metric_age(const foresight::Scenario& scenario);
+
 /// @pre there is a run
 Verification verify(const foresight::Simulation& predicted, const Measurement& measured,
                     double bound);

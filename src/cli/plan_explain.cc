@@ -127,25 +127,49 @@ Result<std::vector<foresight::SnapshotFile>> read_files(const std::vector<std::s
   return files;
 }
 
-/// What a cluster does not have, or does not show to everybody, is left out with a line.
+/// All kinds at once; else one by one, as a user may not see all of them. What a cluster does not
+/// have, or does not show, is left out with a line.
 Result<std::vector<foresight::SnapshotFile>> read_cluster(const std::string& space) {
-  std::vector<foresight::SnapshotFile> files;
-  auto own = ask_kubectl({"get",
-                          "horizontalpodautoscalers.autoscaling,deployments,statefulsets,"
-                          "poddisruptionbudgets,pods,resourcequotas,limitranges,configmaps",
-                          "-n", space, "-o", "json"});
-  if (!own) {
-    return fail(own.error());
+  const std::vector<std::string> kinds{"horizontalpodautoscalers.autoscaling",
+                                       "deployments",
+                                       "statefulsets",
+                                       "poddisruptionbudgets",
+                                       "pods",
+                                       "resourcequotas",
+                                       "limitranges",
+                                       "configmaps"};
+  std::string all;
+  for (const std::string& kind : kinds) {
+    all += (all.empty() ? "" : ",") + kind;
   }
-  files.push_back({"kubectl", std::move(*own)});
-  if (auto nodes = ask_kubectl({"get", "nodes", "-o", "json"})) {
-    files.push_back({"kubectl get nodes", std::move(*nodes)});
-  } else {
+  std::vector<foresight::SnapshotFile> files;
+  const auto ask = [&](const std::string& kind, const std::vector<std::string>& where) {
+    std::vector<std::string> words{"get", kind, "-o", "json"};
+    words.insert(words.end(), where.begin(), where.end());
+    auto text = ask_kubectl(words);
+    if (text) {
+      files.push_back({"kubectl get " + kind, std::move(*text)});
+    }
+    return text ? Result<void>() : Result<void>(fail(text.error()));
+  };
+  const std::vector<std::string> here{"-n", space};
+  if (const auto whole = ask(all, here); !whole) {
+    if (find_program("kubectl").empty()) {
+      return fail(whole.error());
+    }
+    for (const std::string& kind : kinds) {
+      if (const auto one = ask(kind, here); !one) {
+        std::cerr << kName << ": without " << kind << ": " << one.error().message << '\n';
+      }
+    }
+    if (files.empty()) {
+      return fail(whole.error());
+    }
+  }
+  if (const auto nodes = ask("nodes", {}); !nodes) {
     std::cerr << kName << ": without nodes: " << nodes.error().message << '\n';
   }
-  if (auto keda = ask_kubectl({"get", "scaledobjects.keda.sh", "-n", space, "-o", "json"})) {
-    files.push_back({"kubectl get scaledobjects", std::move(*keda)});
-  }
+  [[maybe_unused]] const auto keda = ask("scaledobjects.keda.sh", here);
   return files;
 }
 

@@ -313,8 +313,11 @@ std::string request_text(const MeasureFlags& flags) {
 }
 
 Result<plan::Profile> measure(const MeasureFlags& flags) {
-  plan::Profile profile{.request = request_text(flags),
-                        .calm = {.other_cores = other_cores(), .forced = flags.force}};
+  plan::Profile profile{
+      .request = request_text(flags),
+      .calm = {.machine_cores = static_cast<double>(sysconf(_SC_NPROCESSORS_ONLN)),
+               .other_cores = other_cores(),
+               .forced = flags.force}};
   if (const auto busy = plan::busy_text(profile.calm); !busy.empty() && !flags.force) {
     return fail(ErrorCode::kUnavailable, busy + "; wait, or say --force");
   }

@@ -60,9 +60,10 @@ std::string percent(double share) {
 }  // namespace
 
 std::string busy_text(const Calmness& calm) {
-  if (calm.other_cores > kCalmCores) {
+  const double most = std::max(kCalmCores, kCalmShare * calm.machine_cores);
+  if (calm.other_cores > most) {
     return "others use " + load::format_number(calm.other_cores) +
-           " cores of this machine; calm is up to " + load::format_number(kCalmCores);
+           " cores of this machine; calm is up to " + load::format_number(most);
   }
   return calm.waited_share > kCalmWaited
              ? "the server's threads had no core for " + percent(calm.waited_share) +
@@ -180,6 +181,7 @@ std::string profile_json(const Profile& profile) {
       {"calm",
        {{"is_calm", busy_text(profile.calm).empty()},
         {"forced", profile.calm.forced},
+        {"machine_cores", profile.calm.machine_cores},
         {"other_cores", profile.calm.other_cores},
         {"waited_share", profile.calm.waited_share}}},
       {"runs", std::move(runs)},

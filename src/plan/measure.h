@@ -47,11 +47,13 @@ struct StartProfile {
 
 /// Of the machine, while nothing was asked of the server.
 struct Calmness {
+  double machine_cores = 1;
   double other_cores = 0;   ///< that others use
   double waited_share = 0;  ///< of the time that the server's threads could run
   bool forced = false;
 };
 inline constexpr double kCalmCores = 0.1;
+inline constexpr double kCalmShare = 0.05;  ///< of a machine with more cores
 inline constexpr double kCalmWaited = 0.05;
 /// Why it is not calm, or nothing.
 std::string busy_text(const Calmness& calm);

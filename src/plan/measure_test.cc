@@ -145,6 +145,8 @@ TEST(Measure, SaysHowFarItCanBeTrusted) {
   EXPECT_NE(cautions_of(profile)[0].find("busy machine: others use 1.5"), std::string::npos);
   EXPECT_EQ(busy_text({.other_cores = 0.05, .waited_share = 0.01}), "");
   EXPECT_NE(busy_text({.waited_share = 0.2}), "");
+  EXPECT_NE(busy_text({.machine_cores = 2, .other_cores = 0.15}), "");
+  EXPECT_EQ(busy_text({.machine_cores = 64, .other_cores = 3}), "");
   EXPECT_NE(profile_json(profile).find("\"is_calm\": false"), std::string::npos);
 }
 

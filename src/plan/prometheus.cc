@@ -15,6 +15,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::int64_t kMinute = 60;
+constexpr std::int64_t kMostMinutes = 20160;  ///< two weeks, as a scenario is long at most
 /// Prometheus answers at most 11,000 points of a series at once.
 constexpr std::int64_t kMostPoints = 10000;
 constexpr double kMostRows = 1.05;
@@ -350,8 +351,8 @@ Result<Duration> parse_range(std::string_view text) {
                                : unit == "d" ? 86400
                                : unit == "w" ? 604800
                                              : 0;
-  if (error != std::errc{} || seconds == 0 || number < 1 || number > 14 * 1440 ||
-      number * seconds > 14 * 86400) {
+  if (error != std::errc{} || seconds == 0 || number < 1 || number > kMostMinutes ||
+      number * seconds > kMostMinutes * kMinute) {
     return fail(
         ErrorCode::kInvalidArgument,
         "'" + std::string(text) + "' is no range; accepted: such as 30m, 12h, 7d, up to 14d");

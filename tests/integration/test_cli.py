@@ -330,7 +330,8 @@ class ManPages(unittest.TestCase):
             names = sorted(path.name for path in Path(folder).iterdir())
             self.assertEqual(names, sorted(["podsense.1", "podsense-load-merge.1",
                                             *(f"podsense-{command}.1" for command in COMMANDS),
-                                            "podsense-simulate-hpa.1"]))
+                                            "podsense-simulate-hpa.1",
+                                            *(f"podsense-plan-{one}.1" for one in ("explain", "measure", "traffic", "verify"))]))
             for path in Path(folder).iterdir():
                 text = path.read_text()
                 self.assertRegex(text, r"^\.TH PODSENSE")

@@ -136,6 +136,16 @@ class Cluster(unittest.TestCase):
         self.assertIn("20 s to be ready (median of 1 pod)", found["ramp-limit"]["what"])
         self.assertIn("nothing in the files is called api", self.ask(objects, "-n", "shop", "api").stderr)
 
+    @needs_kubectl
+    def test_what_a_user_may_not_see_is_left_out(self):
+        objects = {"HorizontalPodAutoscaler": [HPA], "Deployment": [DEPLOYMENT], "PodDisruptionBudget": [BUDGET]}
+        raw = {"/api/v1/namespaces/shop/resourcequotas": None}  # 404
+        with Kubernetes(objects, raw) as environment:
+            done = explain("-n", "shop", "--json", environment=environment)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("without resourcequotas: `kubectl get resourcequotas", done.stderr)
+        self.assertIn(("error", "budget-blocks-drain"), ids(done))
+
     def test_a_cluster_that_does_not_answer_is_one_line(self):
         environment = clean_environment() | {"KUBECONFIG": str(Path(self.folder.name, "none")), "HOME": self.folder.name,
                                              "PATH": self.folder.name}

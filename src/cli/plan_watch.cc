@@ -53,10 +53,11 @@ std::vector<Duration> sample_times(const std::string& space) {
   const auto text =
       ask_kubectl({"get", "--raw", "/apis/metrics.k8s.io/v1beta1/namespaces/" + space + "/pods"});
   const auto json = nlohmann::json::parse(text ? *text : "", nullptr, false);
-  if (json.is_object() && json.contains("items")) {
-    for (const auto& item : json["items"]) {
-      const auto at = foresight::parse_rfc3339(item.value("timestamp", ""));
-      if (at) {
+  const auto items = json.is_object() ? json.find("items") : json.end();
+  for (const auto& item : items == json.end() ? nlohmann::json::array() : *items) {
+    const auto found = item.is_object() ? item.find("timestamp") : item.end();
+    if (found != item.end() && found->is_string()) {
+      if (const auto at = foresight::parse_rfc3339(found->get<std::string>())) {
         out.push_back(*at);
       }
     }

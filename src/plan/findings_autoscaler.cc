@@ -205,8 +205,9 @@ void note_tolerance(const Case& one, const MetricSpec& metric, Findings& out) {
   if (!target.average_utilization && !target.average_value) {
     return;
   }
-  const double unit = target.average_utilization ? *target.average_utilization
-                                                 : static_cast<double>(target.average_value->milli()) / 1000;
+  const double unit = target.average_utilization
+                          ? *target.average_utilization
+                          : static_cast<double>(target.average_value->milli()) / 1000;
   const std::string sign = target.average_utilization ? " %" : "";
   const double up = 1 + tolerance_up(one);
   // One more than the fewest, as those never go.

@@ -458,6 +458,8 @@ TEST(Findings, TrafficThatIsTooQuickOrTooShort) {
   EXPECT_SAYS(with("constant:10", minutes(4)), "window-outlives-traffic",
               "window for scaling down is 300 s");
   EXPECT_EQ(said(with("constant:10", minutes(40)), "window-outlives-traffic"), "");
+  options.traffic = Traffic{.shape = load::moments({0}), .length = {}};  // a trace of one request
+  EXPECT_EQ(said(Rendered().find(options), "ramp-beats-start"), "");
 }
 
 TEST(Findings, RefusesWhatIsNotThere) {

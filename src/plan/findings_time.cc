@@ -31,6 +31,9 @@ struct Rise {
 Rise steepest(const Traffic& traffic, double span) {
   constexpr int kSteps = 2000;
   const double length = to_seconds(traffic.length);
+  if (length <= 0) {
+    return {};
+  }
   const double stretch = std::max(span / 2, length / kSteps);  // a rate needs some time
   const auto rate = [&](double from) {
     return (traffic.shape->due_by(from + stretch) - traffic.shape->due_by(from)) / stretch;

@@ -90,8 +90,9 @@ class Reader {
   /// The one value of a query; 0 where there is none.
   Result<double> value(const std::string& promql) {
     return query(promql).map([](const json& result) {
-      return result.empty() || !result[0].contains("value") ? 0.0
-                                                            : number_of(result[0]["value"][1]);
+      return result.empty() || !result.at(0).contains("value")
+                 ? 0.0
+                 : number_of(result.at(0).at("value").at(1));
     });
   }
   [[nodiscard]] std::string series(std::string_view name) const {
@@ -124,11 +125,12 @@ class Reader {
       }
       for (const json& one : *result) {
         for (const json& point : one.value("values", json::array())) {
-          const std::int64_t at = (point[0].get<std::int64_t>() - begin) / kMinute;
+          const std::int64_t at =
+              (static_cast<std::int64_t>(point.at(0).get<double>()) - begin) / kMinute;
           if (at >= 0 && at < minutes) {
             is_found = true;
             out_.counts[static_cast<std::size_t>(at)] =
-                static_cast<std::uint64_t>(std::llround(std::max(0.0, number_of(point[1]))));
+                static_cast<std::uint64_t>(std::llround(std::max(0.0, number_of(point.at(1)))));
           }
         }
       }
@@ -152,7 +154,7 @@ class Reader {
             "--window 5m, or a longer --range";
     } else if (!any->empty()) {
       std::string labels;
-      for (const auto& [name, value] : (*any)[0].value("metric", json::object()).items()) {
+      for (const auto& [name, value] : any->at(0).value("metric", json::object()).items()) {
         labels += (labels.empty() ? "" : ", ") + name + "=" + value.dump();
       }
       why = "has no " + wanted + "; it has podsense_requests_total with " + labels;
@@ -165,8 +167,8 @@ class Reader {
     if (!native) {
       return fail(native.error());
     }
-    if (!native->empty() && (*native)[0].contains("histogram")) {
-      take_native((*native)[0]["histogram"][1]);
+    if (!native->empty() && native->at(0).contains("histogram")) {
+      take_native(native->at(0).at("histogram").at(1));
       return {};
     }
     const auto sum = value(increase("podsense_compute_seconds_sum"));
@@ -185,10 +187,10 @@ class Reader {
   void take_native(const json& histogram) {
     const double count = number_of(histogram.value("count", json()));
     for (const json& bucket : histogram.value("buckets", json::array())) {
-      const double low = number_of(bucket[1]);
-      const double high = number_of(bucket[2]);
+      const double low = number_of(bucket.at(1));
+      const double high = number_of(bucket.at(2));
       out_.runs.emplace_back(low > 0 ? std::sqrt(low * high) : std::max(high, 0.0),
-                             number_of(bucket[3]));
+                             number_of(bucket.at(3)));
     }
     if (count > 0) {
       set_mean(number_of(histogram.value("sum", json())) / count);
@@ -201,7 +203,7 @@ class Reader {
     for (const json& one : buckets) {
       const std::string bound = one.value("metric", json::object()).value("le", "");
       const double limit = number_of(json(bound));
-      counts[bound == "+Inf" ? HUGE_VAL : limit] = number_of(one["value"][1]);
+      counts[bound == "+Inf" ? HUGE_VAL : limit] = number_of(one.at("value").at(1));
     }
     double before = 0;
     double low = 0;
@@ -272,8 +274,8 @@ class Reader {
     if (!native) {
       return fail(native.error());
     }
-    if (!native->empty() && (*native)[0].contains("histogram")) {
-      const json& histogram = (*native)[0]["histogram"][1];
+    if (!native->empty() && native->at(0).contains("histogram")) {
+      const json& histogram = native->at(0).at("histogram").at(1);
       const double count = number_of(histogram.value("count", json()));
       return count > 0 ? number_of(histogram.value("sum", json())) / count : 0;
     }
@@ -298,7 +300,7 @@ class Reader {
       return fail(result.error());
     }
     for (const json& one : *result) {
-      const double took = number_of(one["value"][1]);
+      const double took = number_of(one.at("value").at(1));
       if (took > 0) {
         out_.starts.emplace_back(took, 1);
       }
@@ -361,7 +363,12 @@ Result<Duration> parse_range(std::string_view text) {
 }
 
 Result<RecordedTraffic> read_traffic(const AskPrometheus& ask, const TrafficOptions& options) {
-  return Reader(ask, options).read();
+  try {
+    return Reader(ask, options).read();
+  } catch (const json::exception&) {
+    return fail(ErrorCode::kInvalidArgument,
+                "what answers there is no Prometheus: its results have another form");
+  }
 }
 
 std::string traffic_csv(const RecordedTraffic& traffic) {

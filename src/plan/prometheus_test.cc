@@ -123,6 +123,16 @@ TEST(Prometheus, SaysWhyThereIsNothing) {
             std::string::npos);
   EXPECT_EQ(fault({{"query", R"({"status":"error","error":"parse error"})"}}),
             "Prometheus says: parse error");
+  for (const std::string_view odd :
+       {"1", "{}", R"({"values":[[1]]})", R"({"values":[["x","1"]]})", R"({"values":7})"}) {
+    EXPECT_NE(fault({{"query_range", vector_of(odd)}}), "accepted") << odd;
+  }
+  for (const std::string_view odd :
+       {R"({"histogram":[1]})", R"({"histogram":[1,{"buckets":[[0]]}]})"}) {
+    EXPECT_EQ(fault({{"query_range", kCounts}, {"podsense_compute_seconds%5B", vector_of(odd)}}),
+              "what answers there is no Prometheus: its results have another form")
+        << odd;
+  }
   EXPECT_EQ(fault({{"query", "<html>"}}),
             "what answers there is no Prometheus: its answer has no status");
 }

@@ -67,7 +67,8 @@ inline double learn_headroom(double headroom, Duration expected, Duration waited
 }
 
 /// Time from a newcomer's start until its answer: that of the batch it will be in, as its fellows
-/// are answered together. `service` is that of a row. A queue that fills a batch will go on to.
+/// are answered together. `service` is that of a row. If a full batch is already waiting, the
+/// newcomer will run in a full batch, too.
 inline Duration batch_cost(const QueueState& queue, const Profile& profile, Duration cost,
                            Duration service) {
   return queue.rows < profile.max_batch

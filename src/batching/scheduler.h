@@ -89,7 +89,8 @@ class Scheduler {
   /// Every queue must be gone.
   ~Scheduler();
   /// Cancels what runs, ends the executors after it and drops what waits. Call it before
-  /// the owner of the queues goes: an executor that lets go of a queue last would wait for itself.
+  /// the owner of the queues goes: an executor that drops the last reference to a queue would
+  /// deadlock in the queue's destructor.
   void stop();
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;

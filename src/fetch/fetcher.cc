@@ -64,7 +64,7 @@ class CurlFetcher final : public Fetcher {
   struct MultiDeleter {
     void operator()(CURLM* multi) const { curl_multi_cleanup(multi); }
   };
-  struct Turn {
+  struct Admitted {
     bool stopping = false;
     Deadline wake;  ///< the earliest deadline among those that wait
   };
@@ -72,7 +72,7 @@ class CurlFetcher final : public Fetcher {
   /// Takes `transfer` unless there is a reason not to.
   std::optional<Error> enqueue(TransferPtr& transfer) EXCLUDES(mutex_);
   void run();
-  Turn admit() EXCLUDES(mutex_);
+  Admitted admit() EXCLUDES(mutex_);
   void drop_late(TimePoint now, std::vector<TransferPtr>& late) REQUIRES(mutex_);
   bool room_and_waiting() const EXCLUDES(mutex_);
   void begin_leg(TransferPtr transfer);
@@ -174,7 +174,7 @@ std::optional<Error> CurlFetcher::enqueue(TransferPtr& transfer) {
 
 void CurlFetcher::run() {
   pthread_setname_np(pthread_self(), "fetch");
-  for (Turn turn = admit(); !turn.stopping; turn = admit()) {
+  for (Admitted admitted = admit(); !admitted.stopping; admitted = admit()) {
     int running = 0;
     if (curl_multi_perform(multi_.get(), &running) != CURLM_OK) {
       end_all({.code = ErrorCode::kInternal,
@@ -185,7 +185,8 @@ void CurlFetcher::run() {
     if (room_and_waiting()) {
       continue;
     }
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(turn.wake.left(clock_.now()));
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(admitted.wake.left(clock_.now()));
     const auto wait = std::min<std::int64_t>(left.count(), kIdlePollMs);
     curl_multi_poll(multi_.get(), nullptr, 0, static_cast<int>(wait), nullptr);
   }
@@ -193,14 +194,14 @@ void CurlFetcher::run() {
 }
 
 /// Lets in as many as there is room for, and ends those that have waited too long.
-CurlFetcher::Turn CurlFetcher::admit() {
+CurlFetcher::Admitted CurlFetcher::admit() {
   const TimePoint now = clock_.now();
   std::vector<TransferPtr> late;
   std::vector<TransferPtr> next;
-  Turn turn;
+  Admitted admitted;
   {
     const MutexLock lock(mutex_);
-    turn.stopping = stopping_;
+    admitted.stopping = stopping_;
     drop_late(now, late);
     while (!stopping_ && !waiting_.empty() && active_ < environment_.options.max_concurrent) {
       next.push_back(std::move(waiting_.front()));
@@ -208,7 +209,7 @@ CurlFetcher::Turn CurlFetcher::admit() {
       ++active_;
     }
     for (const auto& transfer : waiting_) {
-      turn.wake = std::min(turn.wake, transfer->deadline());
+      admitted.wake = std::min(admitted.wake, transfer->deadline());
     }
   }
   for (auto& transfer : late) {
@@ -217,7 +218,7 @@ CurlFetcher::Turn CurlFetcher::admit() {
   for (auto& transfer : next) {
     begin_leg(std::move(transfer));
   }
-  return turn;
+  return admitted;
 }
 
 void CurlFetcher::drop_late(TimePoint now, std::vector<TransferPtr>& late) {

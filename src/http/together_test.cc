@@ -14,7 +14,7 @@
 #include <regex>
 
 #include "http/tiny_testing.h"
-#include "inference/turn.h"
+#include "inference/loop_batch.h"
 
 namespace podsense::http {
 
@@ -114,7 +114,7 @@ class TogetherTest : public TinyServerTest {
       ASSERT_THAT(clients_.back().answer(), StartsWith("HTTP/1.1 200"));
     }
     const auto gathers = [this] { return counted().rows > counted().compute.count; };
-    for (unsigned i = 0; i < 2 * inference::Turn::kWatchEvery && !gathers(); ++i) {
+    for (unsigned i = 0; i < 2 * inference::LoopBatch::kWatchEvery && !gathers(); ++i) {
       hold();
       for (const Client& client : clients_) {
         client.send(predict(0));

@@ -17,21 +17,20 @@
 
 namespace podsense::inference {
 
-class Turn;
+class LoopBatch;
 
-/// The turn of the loop that runs on this thread: there is none for whoever asks on another thread,
-/// however a request got there.
-class LoopTurn {
+/// The batch of the event loop that runs on this thread. On any other thread there is none.
+class LoopBatchRef {
  public:
-  LoopTurn() = default;
+  LoopBatchRef() = default;
   /// `turn`: of the calling thread's loop.
-  explicit LoopTurn(Turn& turn) : turn_(&turn), thread_(std::this_thread::get_id()) {}
-  [[nodiscard]] Turn* get() const {
+  explicit LoopBatchRef(LoopBatch& turn) : turn_(&turn), thread_(std::this_thread::get_id()) {}
+  [[nodiscard]] LoopBatch* get() const {
     return thread_ == std::this_thread::get_id() ? turn_ : nullptr;
   }
 
  private:
-  Turn* turn_ = nullptr;
+  LoopBatch* turn_ = nullptr;
   std::thread::id thread_;
 };
 
@@ -87,7 +86,7 @@ struct Context {
   }
   /// Small requests may be answered when it ends, on its thread. None: a small request is answered
   /// before the call returns.
-  LoopTurn turn;
+  LoopBatchRef turn;
 };
 
 /// Called exactly once, on the caller's thread or another; must not block.

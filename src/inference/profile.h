@@ -25,7 +25,7 @@ using Profile = std::vector<ProfilePoint>;
 inline constexpr std::size_t kMaxProfiledRows = 32;
 
 /// Runs one row the manifest's number of times, then two, four, … rows as long as a row becomes
-/// cheaper by a twentieth each time, or trying costs next to nothing. Ends at the manifest's
+/// cheaper by 5 % each time, or trying costs next to nothing. Ends at the manifest's
 /// warm-up limit, after one run at least.
 /// @errors kInvalidArgument: a run failed
 Result<Profile> measure(const model::Model& model, const Clock& clock);

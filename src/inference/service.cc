@@ -2,11 +2,11 @@
 
 #include <utility>
 
+#include "inference/loop_batch.h"
 #include "inference/request_task.h"
 #include "inference/tasks/cpu_time.h"
 #include "inference/tasks/pictures.h"
 #include "inference/tasks/rows.h"
-#include "inference/turn.h"
 
 namespace podsense::inference {
 namespace {
@@ -42,7 +42,7 @@ void Service::run(const ServedModel& served, std::unique_ptr<RequestTask> reques
   // Of a model with this plan only texts vary.
   const bool short_texts = request->size * request->rows <= kInlineTextBytes;
   if (served.plan == Plan::kInline && expected <= kInlineLimit && short_texts && !faulty) {
-    if (Turn* turn = request->context().turn.get(); turn != nullptr) {
+    if (LoopBatch* turn = request->context().turn.get(); turn != nullptr) {
       turn->offer(served, request);
     }
     if (request) {

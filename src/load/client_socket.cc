@@ -192,13 +192,13 @@ void ClientSocket::handshake(Done done) {
   socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
   socket_.non_blocking(true, ignored);
   if (destination_.tls) {
-    shake_hands(std::move(done));
+    tls_handshake(std::move(done));
   } else {
     done(nullptr);
   }
 }
 
-void ClientSocket::shake_hands(Done done) {
+void ClientSocket::tls_handshake(Done done) {
   Code ignored;
   tls_.emplace(socket_, *destination_.tls);
   SSL* const ssl = tls_->native_handle();

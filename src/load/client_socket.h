@@ -97,7 +97,7 @@ class ClientSocket {
   void try_endpoint(Done done);
   void endpoint_failed(const Code& code, Done done);
   void handshake(Done done);
-  void shake_hands(Done done);
+  void tls_handshake(Done done);
   [[nodiscard]] std::string tls_reason(const Code& code);
 
   Destination& destination_;

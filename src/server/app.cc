@@ -251,7 +251,7 @@ Result<int> run(const LoadedConfig& loaded) {
     return fail(std::move(started.error()));
   }
   log_start(serving, config);
-  warn_of_open_doors(config, serving.guard());
+  warn_unauthenticated(config, serving.guard());
   if (auto written = serving.write_ports_file(); !written) {
     return fail(std::move(written.error()));
   }

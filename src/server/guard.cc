@@ -60,7 +60,7 @@ Result<std::unique_ptr<access::Certificates>> make_certificates(const Config& co
 
 }  // namespace
 
-void warn_of_open_doors(const Config& config, const access::Guard& guard) {
+void warn_unauthenticated(const Config& config, const access::Guard& guard) {
   if (guard.open(access::Area::kInference) && config.tls.client_ca.empty() &&
       !are_loopback(config.listen.host)) {
     log::warning("open_to_all",

@@ -17,7 +17,7 @@
 namespace podsense::server {
 
 /// Says loudly what anybody on the network may do.
-void warn_of_open_doors(const Config& config, const access::Guard& guard);
+void warn_unauthenticated(const Config& config, const access::Guard& guard);
 
 /// Reads changed files again and logs what came of it.
 class WatchedFiles {

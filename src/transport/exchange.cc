@@ -125,7 +125,7 @@ void Exchange::examine() {
   }
   request_.context.set_request_id(request_.id);
   request_.context.departure = departure_;
-  request_.context.turn = inference::LoopTurn(worker_.turn);
+  request_.context.turn = inference::LoopBatchRef(worker_.turn);
 }
 
 void Exchange::begin_trace() {

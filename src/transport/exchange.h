@@ -15,7 +15,7 @@
 #include <string_view>
 #include <vector>
 
-#include "inference/turn.h"
+#include "inference/loop_batch.h"
 #include "transport/forwarded.h"
 #include "transport/gzip.h"
 #include "transport/message.h"
@@ -72,7 +72,7 @@ struct WorkerState {
   std::string date;  ///< "Sun, 22 Nov 2026 10:00:00 GMT"
   std::vector<LogBudget> log_budgets;
   std::array<char, 64 << 10> space{};  ///< for bytes that are used, or thrown away, at once
-  inference::Turn turn;
+  inference::LoopBatch turn;
   /// Connections whose requests `turn` took: called when it has ended.
   std::vector<std::move_only_function<void()>> resumed_by_turn;
 };
@@ -165,8 +165,8 @@ class Exchange {
   ServerState& server_;
   WorkerState& worker_;
   const Peer& peer_;
-  std::string client_;      ///< the address that a trusted proxy has named; empty: none
-  bool placed_ = false;     ///< counted as one of its client's
+  std::string client_;   ///< the address that a trusted proxy has named; empty: none
+  bool placed_ = false;  ///< counted as one of its client's
   Request request_;
   const Route* route_ = nullptr;
   const Handler* handler_ = nullptr;

@@ -119,7 +119,7 @@ void Http1::end_if_idle() {
 asio::awaitable<Response> Http1::handle() {
   enter(Phase::kHandling, std::chrono::hours(24));  // the scheduler minds the deadline
   answer_state_.store(kNone, std::memory_order_relaxed);
-  const inference::Turn& turn = connection_.worker().turn;
+  const inference::LoopBatch& turn = connection_.worker().turn;
   const std::size_t taken = turn.size();
   exchange_.call_handler([this](Response response) { set_answer(std::move(response)); });
   if (turn.size() > taken) {

@@ -51,7 +51,8 @@ class Worker {
   asio::io_context context_{1};
   asio::executor_work_guard<asio::io_context::executor_type> guard_{context_.get_executor()};
   asio::steady_timer sweeper_{context_};
-  WorkerState state_{.turn = inference::Turn([this] { post_turn_end(); }), .resumed_by_turn = {}};
+  WorkerState state_{.turn = inference::LoopBatch([this] { post_turn_end(); }),
+                     .resumed_by_turn = {}};
   int sweeps_ = 0;
   MemoryBudget* const memory_;  ///< null: none
   std::uint64_t refused_ = 0;   ///< of it, at the last look

@@ -22,7 +22,7 @@ namespace podsense::inference {
 class RequestTask;
 struct ServedModel;
 
-class Turn {
+class LoopBatch {
  public:
   /// Requests between two turns that are watched while nothing is gathered. A prime: so many
   /// clients in step would else have the last of their turn watched every time.
@@ -31,10 +31,10 @@ class Turn {
   static constexpr unsigned kLoneTurns = 4;
 
   /// `at_end`: has `end` called when the turn ends, after the handlers that are ready now.
-  explicit Turn(std::move_only_function<void()> at_end);
-  ~Turn();
-  Turn(const Turn&) = delete;
-  Turn& operator=(const Turn&) = delete;
+  explicit LoopBatch(std::move_only_function<void()> at_end);
+  ~LoopBatch();
+  LoopBatch(const LoopBatch&) = delete;
+  LoopBatch& operator=(const LoopBatch&) = delete;
 
   /// Takes `task` where this turn gathers and the model's runs get cheaper by it; else leaves it
   /// alone, to be run at once. What is taken is answered by `end`.

@@ -1,4 +1,4 @@
-#include "inference/turn.h"
+#include "inference/loop_batch.h"
 
 #include <algorithm>
 #include <cstring>
@@ -15,7 +15,7 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 /// A loop's turn that the test ends by hand.
-class TurnTest : public InferenceTest {
+class LoopBatchTest : public InferenceTest {
  protected:
   void SetUp() override {
     InferenceTest::SetUp();
@@ -29,7 +29,7 @@ class TurnTest : public InferenceTest {
   }
   Context with_turn() {
     Context made = context();
-    made.turn = LoopTurn(turn_);
+    made.turn = LoopBatchRef(turn_);
     return made;
   }
   /// Answers stand in the order of the calls; those that wait have no rows.
@@ -74,24 +74,24 @@ class TurnTest : public InferenceTest {
   }
 
   unsigned ends_wanted_ = 0;
-  Turn turn_{[this] { ++ends_wanted_; }};
+  LoopBatch turn_{[this] { ++ends_wanted_; }};
   std::vector<Result<protocol::RowsAnswer>> answers_;
 };
 
-TEST_F(TurnTest, ALoneRequestIsAnsweredAtOnceAndSeldomWatched) {
-  for (unsigned i = 0; i < 10 * Turn::kWatchEvery; ++i) {
+TEST_F(LoopBatchTest, ALoneRequestIsAnsweredAtOnceAndSeldomWatched) {
+  for (unsigned i = 0; i < 10 * LoopBatch::kWatchEvery; ++i) {
     ask(0.5F);
     EXPECT_EQ(turn_.size(), 0U);
     EXPECT_LE(ends_wanted_, 1U);
     if (ends_wanted_ > 0) {
-      EXPECT_EQ((i + 1) % Turn::kWatchEvery, 0U) << i;
+      EXPECT_EQ((i + 1) % LoopBatch::kWatchEvery, 0U) << i;
       end();
     }
   }
   EXPECT_THAT(answered(), Each(true));
 }
 
-TEST_F(TurnTest, EachRequestOfASharedRunGetsItsOwnRow) {
+TEST_F(LoopBatchTest, EachRequestOfASharedRunGetsItsOwnRow) {
   make_busy();
   const auto before = counted("tabular");
   for (int i = 0; i < 6; ++i) {
@@ -114,7 +114,7 @@ TEST_F(TurnTest, EachRequestOfASharedRunGetsItsOwnRow) {
   EXPECT_NE(alone(-2.5F), alone(2.5F)) << "the model tells them apart";
 }
 
-TEST_F(TurnTest, ARunTakesAtMostTheLargestBatch) {
+TEST_F(LoopBatchTest, ARunTakesAtMostTheLargestBatch) {
   make_busy();
   const auto before = counted("tabular");
   for (int i = 0; i < 20; ++i) {
@@ -126,7 +126,7 @@ TEST_F(TurnTest, ARunTakesAtMostTheLargestBatch) {
   EXPECT_THAT(answered(), Each(true));
 }
 
-TEST_F(TurnTest, WhatCannotBeRunTogetherRunsAtOnce) {
+TEST_F(LoopBatchTest, WhatCannotBeRunTogetherRunsAtOnce) {
   make_busy();
   ask(1, "alone");
   ask(1, "tabular", 19);  // a column is missing
@@ -135,7 +135,7 @@ TEST_F(TurnTest, WhatCannotBeRunTogetherRunsAtOnce) {
   EXPECT_EQ(turn_.size(), 0U);
 }
 
-TEST_F(TurnTest, ModelsDoNotMix) {
+TEST_F(LoopBatchTest, ModelsDoNotMix) {
   put_model("other", 1, "tabular_no_label.onnx");
   write("other/model.yaml", "task: tabular-classification\nbatching: {max_batch: 8}\n");
   ASSERT_THAT(reload().refused, IsEmpty());
@@ -150,7 +150,7 @@ TEST_F(TurnTest, ModelsDoNotMix) {
   EXPECT_EQ(counted("other").compute.count, 1U);
 }
 
-TEST_F(TurnTest, AModelThatIsUnloadedMeanwhileStillAnswers) {
+TEST_F(LoopBatchTest, AModelThatIsUnloadedMeanwhileStillAnswers) {
   make_busy();
   ask(1);
   ask(1);
@@ -161,9 +161,9 @@ TEST_F(TurnTest, AModelThatIsUnloadedMeanwhileStillAnswers) {
   EXPECT_EQ(answers_[1]->model, "tabular");
 }
 
-TEST_F(TurnTest, GatheringEndsWhenTurnsBringOneEach) {
+TEST_F(LoopBatchTest, GatheringEndsWhenTurnsBringOneEach) {
   make_busy();
-  for (unsigned i = 0; i < Turn::kLoneTurns; ++i) {
+  for (unsigned i = 0; i < LoopBatch::kLoneTurns; ++i) {
     ask(1);
     EXPECT_EQ(turn_.size(), 1U) << i;
     end();
@@ -174,7 +174,7 @@ TEST_F(TurnTest, GatheringEndsWhenTurnsBringOneEach) {
   EXPECT_THAT(answered(), Each(true));
 }
 
-TEST_F(TurnTest, IsNotThereForOtherThreads) {
+TEST_F(LoopBatchTest, IsNotThereForOtherThreads) {
   make_busy();
   const Context copied = with_turn();
   EXPECT_EQ(copied.turn.get(), &turn_);
@@ -192,7 +192,7 @@ TEST_F(TurnTest, IsNotThereForOtherThreads) {
   EXPECT_EQ(turn_.size(), 0U);
 }
 
-TEST_F(TurnTest, SharedRunsAreCountedByTheirRows) {
+TEST_F(LoopBatchTest, SharedRunsAreCountedByTheirRows) {
   make_busy();
   const auto runs = [this](std::uint64_t size) {
     std::uint64_t found = 0;
@@ -211,7 +211,7 @@ TEST_F(TurnTest, SharedRunsAreCountedByTheirRows) {
   EXPECT_EQ(runs(1), alone_before);
 }
 
-TEST_F(TurnTest, ValuesThatTheModelCannotTakeFailNoOtherRequest) {
+TEST_F(LoopBatchTest, ValuesThatTheModelCannotTakeFailNoOtherRequest) {
   make_busy();
   std::vector<Result<protocol::InferAnswer>> answers(3);
   const std::array<std::int64_t, 3> indices{2, 9, 1};

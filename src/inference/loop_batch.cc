@@ -1,4 +1,4 @@
-#include "inference/turn.h"
+#include "inference/loop_batch.h"
 
 #include <utility>
 
@@ -7,10 +7,10 @@
 
 namespace podsense::inference {
 
-Turn::Turn(std::move_only_function<void()> at_end) : at_end_(std::move(at_end)) {}
-Turn::~Turn() = default;
+LoopBatch::LoopBatch(std::move_only_function<void()> at_end) : at_end_(std::move(at_end)) {}
+LoopBatch::~LoopBatch() = default;
 
-void Turn::count() {
+void LoopBatch::count() {
   if (!watched_ && (gathers_ || ++unwatched_ >= kWatchEvery)) {
     watched_ = true;
     unwatched_ = 0;
@@ -20,7 +20,7 @@ void Turn::count() {
   ++brought_;
 }
 
-void Turn::offer(const ServedModel& served, std::unique_ptr<RequestTask>& task) {
+void LoopBatch::offer(const ServedModel& served, std::unique_ptr<RequestTask>& task) {
   const std::size_t most = served.shared_rows();
   if (most <= task->rows) {
     return;
@@ -41,7 +41,7 @@ void Turn::offer(const ServedModel& served, std::unique_ptr<RequestTask>& task) 
   group.tasks.push_back(std::move(task));
 }
 
-void Turn::end(const Clock& clock) {
+void LoopBatch::end(const Clock& clock) {
   watched_ = false;
   lone_turns_ = brought_ > 1 ? 0 : lone_turns_ + 1;
   gathers_ = brought_ > 1 || (gathers_ && lone_turns_ < kLoneTurns);

@@ -17,7 +17,7 @@
 namespace podsense::image {
 namespace {
 
-constexpr std::array kQualities{80, 65, 50, 35, 20, 10, 4};
+constexpr std::array kQualities{70, 50, 32, 18, 8, 3};
 
 /// libjpeg behind RAII, as in jpeg.cc. What it writes ends where the room does.
 class Encoder {

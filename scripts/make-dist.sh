@@ -6,8 +6,8 @@
 #   scripts/make-dist.sh tar        podsense-*.tar.gz, with every library but glibc; podsense-models-*.tar.gz
 #   scripts/make-dist.sh wheel      podsense-*.whl with every library but glibc and ONNX Runtime; podsense_models-*.whl
 #
-# tar and wheel are made on Debian 12, whose glibc is the oldest that is supported. Equal sources, packages and tools
-# give equal files: time stamps are the last commit's (SOURCE_DATE_EPOCH).
+# tar and wheel are made on Debian 12, whose glibc is the oldest that is supported. Time stamps
+# are the last commit's (SOURCE_DATE_EPOCH).
 #
 # DIST_DIR=…    default build/dist
 set -euo pipefail
@@ -78,7 +78,7 @@ make_deb() {
   stage_program
   local source=$work/debian
   mkdir -p "$source/debian"
-  cp packaging/debian/* packaging/systemd/podsense.service "$source/debian/"
+  cp packaging/debian/* packaging/systemd/podsense.{service,sysusers} "$source/debian/"
   scripts/make-sbom.py archive --root "$work/program" --output "$work/sbom.json" --build "$build"
   cat >"$source/debian/changelog" <<LOG
 podsense ($version-1+${release/debian/deb}) unstable; urgency=medium

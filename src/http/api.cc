@@ -73,8 +73,7 @@ bool is_json(std::string_view body, std::string_view type) {
     return true;
   }
   const auto begin = body.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
-  return (type == "text/plain" || protocol::may_be_json(type)) && begin != std::string_view::npos &&
-         body[begin] == '{';
+  return protocol::may_be_json(type) && begin != std::string_view::npos && body[begin] == '{';
 }
 
 /// The content decides, whatever its declared type: only a form needs that, for its boundary.
@@ -185,7 +184,9 @@ void predict_batch(Service& service, Request& request, Reply reply) {
 void infer_any(Service& service, Request& request, Reply reply) {
   using Wanted = std::variant<protocol::ClassifyRequest, protocol::RowsRequest>;
   auto json = expect_json(request);
-  if (json && !request.query.empty()) {
+  if (const auto query = protocol::parse_query(request.query); json && !query) {
+    json = fail(query.error());
+  } else if (json && !query->empty()) {
     json = fail(ErrorCode::kInvalidArgument, "/v1/infer takes no query parameters");
   }
   Result<Wanted> wanted =
@@ -213,15 +214,35 @@ void simulate(Service& service, Request& request, Reply reply) {
 
 }  // namespace
 
+std::uint64_t largest_body(const ApiLimits& limits) {
+  return std::max(limits.max_image_bytes, limits.max_json_bytes);
+}
+
+std::string limits_of_pictures(const ApiLimits& limits) {
+  if (limits.max_image_bytes >= limits.max_json_bytes) {
+    return "of a picture as it is (limits.max_body_bytes), " +
+           std::to_string(limits.max_json_bytes) + " of JSON (limits.max_json_bytes)";
+  }
+  return "of JSON or a form (limits.max_json_bytes), " + std::to_string(limits.max_image_bytes) +
+         " of a picture as it is (limits.max_body_bytes)";
+}
+
 void add_inference_routes(Router& router, Service& service, const ApiLimits& limits) {
   const auto post = [&](const char* path, std::uint64_t most, auto use) {
     router.add({.path = path,
                 .post = [&service, use](Request& request,
                                         Reply reply) { use(service, request, std::move(reply)); },
                 .max_body = most,
-                .api = true});
+                .api = true,
+                .limit_text = most == limits.max_json_bytes ? "(limits.max_json_bytes)" : ""});
   };
-  post("/predict", std::max(limits.max_image_bytes, limits.max_json_bytes), &predict_image);
+  router.add(
+      {.path = "/predict",
+       .post = [&service](Request& request,
+                          Reply reply) { predict_image(service, request, std::move(reply)); },
+       .max_body = largest_body(limits),
+       .api = true,
+       .limit_text = limits_of_pictures(limits)});
   post("/predict/url", limits.max_json_bytes, &predict_url);
   post("/predict-single", limits.max_json_bytes, &predict_single);
   post("/predict-batch", limits.max_json_bytes, &predict_batch);
@@ -234,7 +255,8 @@ void add_inference_routes(Router& router, Service& service, const ApiLimits& lim
               .post = simulated,
               .max_body = limits.max_json_bytes,
               .body_required = false,
-              .api = true});
+              .api = true,
+              .limit_text = "(limits.max_json_bytes)"});
 }
 
 }  // namespace podsense::http

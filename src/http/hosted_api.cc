@@ -222,8 +222,12 @@ void add_hosted_routes(Router& router, Service& service, const StatusSources& so
   add_status_routes(own, sources, Readers::kAll);
   const Handler ready = get_of(own, "/readyz");
   const auto post = [&](std::string_view path, std::uint64_t most, Handler handler) {
-    router.add(
-        {.path = std::string(path), .post = std::move(handler), .max_body = most, .api = true});
+    router.add({.path = std::string(path),
+                .post = std::move(handler),
+                .max_body = most,
+                .api = true,
+                .limit_text = most == api_limits.max_json_bytes ? "(limits.max_json_bytes)"
+                                                                : limits_of_pictures(api_limits)});
   };
   const auto probe = [&](std::string_view path) {
     router.add({.path = std::string(path), .get = ready, .api = true, .open = true, .quiet = true});
@@ -233,7 +237,7 @@ void add_hosted_routes(Router& router, Service& service, const StatusSources& so
                                      .any = post_of(own, "/v1/infer"),
                                      .rows = post_of(own, "/predict-single"),
                                      .oip = post_of(own, "/v2/models/m/infer")};
-  const std::uint64_t most = std::max({api_limits.max_image_bytes, api_limits.max_json_bytes});
+  const std::uint64_t most = largest_body(api_limits);
   // What this server has under the platform's path for health is health, too.
   if (!routes.health.empty() && !own.find(routes.health)) {
     probe(routes.health);

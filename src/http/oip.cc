@@ -62,8 +62,7 @@ Result<std::optional<std::size_t>> json_size(const Request& request) {
 /// Clients send bodies with binary data as octet-stream, JSON as JSON, and curl says urlencoded.
 Result<void> expect_type(const Request& request, bool with_size) {
   const std::string type = protocol::media_type(request.header("content-type"));
-  if (with_size || type.empty() || type == "application/json" || type == "text/json" ||
-      type == kBinary || type == "application/x-www-form-urlencoded" || type.ends_with("+json")) {
+  if (with_size || type == kBinary || protocol::may_be_json(type)) {
     return {};
   }
   return fail(ErrorCode::kUnsupportedMedia, "Content-Type is '" + type +
@@ -311,7 +310,8 @@ void add_oip_routes(Router& router, Service& service, const StatusSources& sourc
                             Request& request,
                             Reply reply) { infer(service, limits, request, std::move(reply)); },
                 .max_body = limits.max_body_bytes,
-                .api = true});
+                .api = true,
+                .limit_text = "(limits.max_tensor_bytes)"});
   }
   add_get(router, {"/v2", "/v2/"}, Asked::kByClients,
           [sources](const Request&) { return document(server_metadata(sources)); });

@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "base/log.h"
 #include "http/assets.h"
 #include "http/oip_documents.h"
 #include "inference/model_facts.h"
+#include "protocol/form.h"
 
 namespace podsense::http {
 
@@ -181,13 +184,25 @@ Response probe(const char* name, bool yes) {
   return response;
 }
 
+/// The value of a query's parameter; nothing where there is none, or the query is broken.
+std::optional<std::string> parameter(const Request& request, std::string_view name) {
+  if (request.query.empty()) {
+    return std::nullopt;
+  }
+  const auto query = protocol::parse_query(request.query);
+  if (!query) {
+    return std::nullopt;
+  }
+  const auto found = std::ranges::find(*query, name, &protocol::QueryParameter::name);
+  return found == query->end() ? std::nullopt : std::optional(found->value);
+}
+
 /// With `?probe=…` the same as /livez, /readyz or /startupz: for who has one path for all probes.
 Response health(const StatusSources& sources, const Request& request) {
-  constexpr std::string_view kProbe = "probe=";
-  if (!request.query.starts_with(kProbe)) {
+  const auto which = parameter(request, "probe");
+  if (!which) {
     return health_document(sources);
   }
-  const std::string_view which = request.query.substr(kProbe.size());
   if (which == "liveness") {
     return probe("live", !sources.lifecycle.stuck);
   }
@@ -206,7 +221,7 @@ Response health(const StatusSources& sources, const Request& request) {
 /// /startupz; with `?wait` the answer comes when the first load has ended, so that a probe that
 /// asks every second need not come a second time. Where too many wait, at once.
 void startup(const StatusSources& sources, const Request& request, Reply reply) {
-  if (request.query != "wait") {
+  if (parameter(request, "wait") != "") {
     return reply(probe("started", sources.catalog.started()));
   }
   std::move_only_function<void()> tell = [&catalog = sources.catalog,
@@ -228,11 +243,6 @@ void add_get(Router& router, std::string_view path, const Make& make, Audience a
               .quiet = audience.machines});
 }
 
-bool names_gzip(std::string_view accepted) {
-  const auto at = accepted.find("gzip");
-  return at != std::string_view::npos && accepted.substr(at, 8) != "gzip;q=0";
-}
-
 Response asset_response(const Asset& asset, const Request& request) {
   Response response{.content_type = asset.content_type};
   response.headers = {{"ETag", std::string(asset.etag)},
@@ -243,12 +253,13 @@ Response asset_response(const Asset& asset, const Request& request) {
   if (asset.content_type.starts_with("text/html")) {
     response.headers.emplace_back("Content-Security-Policy", std::string(kPagePolicy));
   }
-  if (request.header("if-none-match").find(asset.etag) != std::string_view::npos) {
+  const std::string_view known = request.header("if-none-match");
+  if (known == "*" || known.find(asset.etag) != std::string_view::npos) {
     response.status = 304;
     return response;
   }
   response.static_body = asset.body;
-  if (!asset.gzip_body.empty() && names_gzip(request.header("accept-encoding"))) {
+  if (!asset.gzip_body.empty() && transport::accepts_gzip(request.headers)) {
     response.static_body = asset.gzip_body;
     response.headers.emplace_back("Content-Encoding", "gzip");
   }

@@ -113,7 +113,14 @@ Result<Pictures> classify_from_form(std::string_view body, std::string_view boun
 }
 
 bool begins_binary(std::string_view body) {
-  if (body.starts_with("\xEF\xBB\xBF")) {
+  for (const std::string_view mark : {"\xEF\xBB\xBF", "\xFF\xFE", "\xFE\xFF"}) {
+    if (body.starts_with(mark)) {
+      return false;
+    }
+  }
+  // UTF-16 without that mark.
+  if (body.size() > 1 && (body[0] == '\0') != (body[1] == '\0') &&
+      std::string_view("{[").contains(body[0] == '\0' ? body[1] : body[0])) {
     return false;
   }
   return std::ranges::any_of(body.substr(0, 12), [](unsigned char c) {

@@ -24,7 +24,7 @@ std::string media_type(std::string_view content_type);
 /// Whether the type says JSON. `media_type`: as above.
 bool is_json(std::string_view media_type);
 /// Whether a body of this type is read as JSON: what says so, and what most clients of simple
-/// endpoints send, no type or a form's. `media_type`: as above.
+/// endpoints send: no type, a form's, or that of any text. `media_type`: as above.
 bool may_be_json(std::string_view media_type);
 /// A parameter's value, unquoted: `boundary`, `charset`.
 std::optional<std::string> media_parameter(std::string_view content_type, std::string_view name);
@@ -60,7 +60,9 @@ struct QueryParameter {
   std::string name;
   std::string value;
 };
-/// Percent and plus decoding. @errors kInvalidArgument: bad escape, over 32 parameters, a NUL
+/// Percent and plus decoding. What is not for the server is left out: what keeps caches away (`_`,
+/// `ts`), and marks of campaigns (`utm_…`, `gclid`). @errors kInvalidArgument: bad escape, over 32
+/// parameters, a NUL
 Result<std::vector<QueryParameter>> parse_query(std::string_view query);
 
 /// What a query may set; "top_k", "model", "version", "cpu_ms". An unknown or repeated name is an

@@ -76,10 +76,10 @@ TEST(MediaType, IsLowerCaseWithoutParameters) {
 
 TEST(MediaType, OfJsonIsThatOrWhatClientsSendByHabit) {
   for (const std::string_view type : {"", "application/json", "text/json", "application/ld+json",
-                                      "application/x-www-form-urlencoded"}) {
+                                      "application/x-www-form-urlencoded", "text/plain"}) {
     EXPECT_TRUE(may_be_json(type)) << type;
   }
-  for (const std::string_view type : {"text/plain", "application/jsonp", "image/png"}) {
+  for (const std::string_view type : {"text/html", "application/jsonp", "image/png"}) {
     EXPECT_FALSE(may_be_json(type)) << type;
   }
 }
@@ -114,6 +114,14 @@ Result<void> apply(std::string_view text) {
   }
   Request request;
   return apply_query(*query, request);
+}
+
+TEST(Query, LeavesOutWhatIsForOthers) {
+  const auto query = parse_query("_=1&utm_source=a&top_k=2&gclid&_=2&timestamp=3&%5Ft=4");
+  ASSERT_TRUE(query);
+  ASSERT_EQ(query->size(), 1U);
+  EXPECT_EQ(query->front().name, "top_k");
+  EXPECT_EQ(parse_query("t=1&utm=2&v=3")->size(), 3U) << "may be meant for us";
 }
 
 TEST(Query, RefusesBadInputForClassify) {

@@ -68,6 +68,10 @@ class Checker {
   explicit Checker(std::string_view json) : json_(json) {}
 
   std::optional<JsonFault> run() {
+    if (is_utf16()) {
+      fail(0, "it is in UTF-16, and JSON is UTF-8");
+      return std::move(fault_);
+    }
     skip_space();
     if (value(0)) {
       skip_space();
@@ -84,6 +88,12 @@ class Checker {
     fault_->message = "the body is not valid JSON at byte " + std::to_string(offset) + ": ";
     fault_->message += why;
     return false;
+  }
+
+  /// By its byte order mark, or as the first of two characters in ASCII.
+  [[nodiscard]] bool is_utf16() const {
+    return json_.starts_with("\xFF\xFE") || json_.starts_with("\xFE\xFF") ||
+           (json_.size() > 1 && (json_[0] == '\0') != (json_[1] == '\0'));
   }
 
   bool expected(std::string_view what) {

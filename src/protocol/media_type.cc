@@ -110,7 +110,7 @@ bool is_json(std::string_view media_type) {
 
 bool may_be_json(std::string_view media_type) {
   return media_type.empty() || media_type == "application/x-www-form-urlencoded" ||
-         is_json(media_type);
+         media_type == "text/plain" || is_json(media_type);
 }
 
 std::optional<std::string> media_parameter(std::string_view content_type, std::string_view name) {

@@ -17,6 +17,15 @@ constexpr std::array<std::string_view, 4> kClassifyNames{"model", "version", "to
 constexpr std::array<std::string_view, 2> kRowsNames{"model", "version"};
 constexpr std::array<std::string_view, 3> kSimulateNames{"model", "version", "cpu_ms"};
 
+/// Neither an option of ours nor a slip of one. What begins with `_` is jQuery's and analytics'.
+bool is_for_others(std::string_view name) {
+  constexpr std::array<std::string_view, 12> kNames{
+      "cachebuster", "cache_buster", "cachebust", "cb",   "dclid", "fbclid",
+      "gclid",       "msclkid",      "nocache",   "rand", "rnd",   "ts"};
+  return name.starts_with('_') || name.starts_with("utm_") || name == "timestamp" ||
+         std::ranges::find(kNames, name) != kNames.end();
+}
+
 constexpr int hex_value(char c) {
   if (c >= '0' && c <= '9') {
     return c - '0';
@@ -125,6 +134,9 @@ Result<std::vector<QueryParameter>> parse_query(std::string_view query) {
     auto name = decode_percent(pair.substr(0, equals));
     if (!name) {
       return tl::unexpected(std::move(name.error()));
+    }
+    if (is_for_others(*name)) {
+      continue;
     }
     auto value = decode_percent(pair.substr(std::min(equals + 1, pair.size())));
     if (!value) {

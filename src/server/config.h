@@ -109,7 +109,8 @@ struct Config {
     Duration cors_max_age = std::chrono::minutes(10);
     bool metrics_on_http = false;
     bool web_page = true;
-    std::string health_route;  ///< a platform's path for readiness; empty: none
+    std::uint64_t gzip_from = 32ULL << 10U;  ///< bytes of an answer; 0: none is compressed
+    std::string health_route;                ///< a platform's path for readiness; empty: none
     std::string predict_route;
     AccessLog access_log = AccessLog::kSampled;
     std::uint32_t access_log_rate = 20;  ///< sampled successes a second and I/O thread

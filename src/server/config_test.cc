@@ -26,8 +26,8 @@ using config_testing::yaml_fault;
 using std::chrono::seconds;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using ::testing::EndsWith;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using ::testing::StartsWith;
@@ -353,7 +353,7 @@ TEST(ConfigFile, UnknownKeysNameTheNearestAndTheirLine) {
             "c.yaml:1: unknown key 'http.cors_max_aeg'; did you mean 'http.cors_max_age'?");
   EXPECT_EQ(yaml_fault("shutdown: {patience: 1m}"),
             "c.yaml:1: unknown key 'shutdown.patience'; section 'shutdown' has drain_delay, "
-            "drain_timeout");
+            "drain_timeout, ready_while_draining");
   EXPECT_EQ(yaml_fault("quantum: 1"),
             "c.yaml:1: unknown key 'quantum'; see docs/reference/configuration.md");
 }

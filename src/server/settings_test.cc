@@ -243,6 +243,8 @@ std::vector<std::string> unusual_flags() {
       flags.push_back(flag + "=https://a.org,http://b.org:1");
     } else if (form == "FILE=SHA256") {
       flags.push_back(flag + "=/ops/a.so=" + std::string(64, 'a'));
+    } else if (setting.key == "listen.trusted_proxies") {
+      flags.push_back(flag + "=10.0.0.0/8,fd00::1");
     } else if (setting.key.ends_with("_route")) {
       flags.push_back(flag + "=/" + std::string(setting.name()));
     } else if (form == "NAME=VALUE") {
@@ -257,6 +259,7 @@ std::vector<std::string> unusual_flags() {
   }
   flags.emplace_back("--log-format=text");
   flags.emplace_back("--trace-sampler=always_off");
+  flags.emplace_back("--forwarded-by=forwarded");
   flags.emplace_back("--admin-port=3");
   return flags;
 }

@@ -17,6 +17,8 @@ constexpr std::size_t kKeptText = 512;
 constexpr std::size_t kUncounted = 4U << 10U;
 /// A body that has not grown for so long makes room for others.
 constexpr Duration kIdleBody = std::chrono::seconds(1);
+/// Larger answers stay as they are: their client waits for the whole of it.
+constexpr std::size_t kMostPacked = 32U << 20U;
 /// Failures of one status that are logged a second, whatever is configured for successes.
 constexpr unsigned kLeastFailures = 5;
 
@@ -139,6 +141,29 @@ void Exchange::begin_trace() {
   request_.context.traceparent = request_.context.trace->context().traceparent();
 }
 
+/// As it is written first: an escape may be meant, as that of a colon in a model's name.
+Result<Router::Match> Exchange::find_route() {
+  const auto offers = [this](const Result<Router::Match>& match) {
+    return match && (request_.method == Method::kOptions ||
+                     Router::handler(*match->route, request_).has_value());
+  };
+  auto found = server_.router.find(request_.path);
+  if (offers(found)) {
+    return found;
+  }
+  plain_path_ = Router::plain_path(request_.path);
+  if (plain_path_ == request_.path) {
+    return found;
+  }
+  auto plain = server_.router.find(plain_path_);
+  // A filter in front may hold what changes something back by its path as it is written.
+  if ((!offers(plain) && (found || !plain)) || plain->route->control) {
+    return found;
+  }
+  request_.path = plain_path_;
+  return plain;
+}
+
 void Exchange::choose_handler() {
   begin_trace();
   if (!valid_host(request_.header("host"))) {
@@ -148,7 +173,7 @@ void Exchange::choose_handler() {
   if (refusal_ || (request_.method == Method::kOptions && request_.target == "*")) {
     return;
   }
-  const auto found = server_.router.find(request_.path);
+  const auto found = find_route();
   if (!found) {
     return refuse(found.error());
   }
@@ -205,11 +230,19 @@ void Exchange::check_body(std::optional<std::uint64_t> length, bool framed) {
             .message = "a body is needed: send Content-Length or Transfer-Encoding: chunked"});
   }
   if (length && *length > max_body_) {
-    refuse({.code = ErrorCode::kPayloadTooLarge,
-            .message = "the body has " + std::to_string(*length) + " bytes; accepted are up to " +
-                       std::to_string(max_body_)});
+    refuse(too_large(length));
   }
   check_coding();
+}
+
+Error Exchange::too_large(std::optional<std::uint64_t> length) const {
+  std::string message = length ? "the body has " + std::to_string(*length) +
+                                     " bytes; accepted are up to " + std::to_string(max_body_)
+                               : "the body is over " + std::to_string(max_body_) + " bytes";
+  if (handler_ != nullptr && max_body_ == route_->max_body && !route_->limit_text.empty()) {
+    message += " " + route_->limit_text;
+  }
+  return {.code = ErrorCode::kPayloadTooLarge, .message = std::move(message)};
 }
 
 /// Of all Content-Encoding lines together; one coding at most is undone.
@@ -294,11 +327,29 @@ Response Exchange::preflight() const {
     response.headers.emplace_back("Access-Control-Allow-Headers",
                                   "Authorization, Content-Type, Content-Encoding, X-Api-Key, "
                                   "X-Request-Id, traceparent, Inference-Header-Content-Length, "
-                                  "X-Grpc-Web, X-User-Agent, Grpc-Timeout");
+                                  "X-Grpc-Web, X-User-Agent, Grpc-Timeout, tracestate, baggage, "
+                                  "X-Requested-With");
     const auto age = std::chrono::duration_cast<std::chrono::seconds>(server_.options.cors_max_age);
     response.headers.emplace_back("Access-Control-Max-Age", std::to_string(age.count()));
   }
   return response;
+}
+
+void Exchange::pack(Response& response) const {
+  const std::size_t least = server_.options.gzip_from;
+  const std::size_t size = response.body.size();
+  if (size < least || least == 0 || size > kMostPacked || !response.tail.empty() ||
+      response.content_type != "application/json") {
+    return;
+  }
+  response.headers.emplace_back("Vary", "Accept-Encoding");
+  if (!accepts_gzip(request_.headers)) {
+    return;
+  }
+  if (auto packed = compress(response.body, Coding::kGzip, Effort::kLeast)) {
+    response.body = std::move(*packed);
+    response.headers.emplace_back("Content-Encoding", "gzip");
+  }
 }
 
 void Exchange::decorate(Response& response) const {
@@ -310,7 +361,8 @@ void Exchange::decorate(Response& response) const {
 
 void Exchange::add_cors(Response& response) const {
   const auto& origins = server_.options.cors_origins;
-  if (origins.empty() || route_ == nullptr || !route_->api) {
+  // What is refused before there is a route is for scripts to read as well.
+  if (origins.empty() || (route_ != nullptr && !route_->api)) {
     return;
   }
   response.headers.emplace_back("Vary", "Origin");

@@ -127,6 +127,8 @@ class Exchange {
   void name_nameless();
 
   [[nodiscard]] std::uint64_t max_body() const { return max_body_; }
+  /// `length`: of the body, where it is known.
+  [[nodiscard]] Error too_large(std::optional<std::uint64_t> length) const;
   [[nodiscard]] Coding coding() const { return coding_; }
   /// Counts `bytes` for the body. False, and refused: there is not so much memory.
   [[nodiscard]] bool take_memory(std::uint64_t bytes);
@@ -144,6 +146,8 @@ class Exchange {
   void call_handler(Reply reply);
   [[nodiscard]] Response ready_answer();
 
+  /// Compresses a large answer in JSON for a client that takes that. @threads that which answers
+  void pack(Response& response) const;
   /// Adds what every answer to this request carries.
   void decorate(Response& response) const;
   /// The client has gone: what has not begun need not begin.
@@ -153,6 +157,7 @@ class Exchange {
 
  private:
   void find_client();
+  [[nodiscard]] Result<Router::Match> find_route();
   void begin_trace();
   void check_access();
   void check_coding();
@@ -165,8 +170,9 @@ class Exchange {
   ServerState& server_;
   WorkerState& worker_;
   const Peer& peer_;
-  std::string client_;   ///< the address that a trusted proxy has named; empty: none
-  bool placed_ = false;  ///< counted as one of its client's
+  std::string plain_path_;  ///< where the target has another spelling of it
+  std::string client_;      ///< the address that a trusted proxy has named; empty: none
+  bool placed_ = false;     ///< counted as one of its client's
   Request request_;
   const Route* route_ = nullptr;
   const Handler* handler_ = nullptr;

@@ -29,11 +29,11 @@ int window_bits(Coding coding, std::string_view data) {
 }
 }  // namespace
 
-Result<std::string> compress(std::string_view text, Coding coding) {
+Result<std::string> compress(std::string_view text, Coding coding, Effort effort) {
   z_stream z{};
   constexpr int kMemory = 8;  // zlib's default
   if (text.size() > std::numeric_limits<uInt>::max() ||
-      deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED,
+      deflateInit2(&z, effort == Effort::kLeast ? Z_BEST_SPEED : Z_DEFAULT_COMPRESSION, Z_DEFLATED,
                    coding == Coding::kGzip ? kGzipOnly : MAX_WBITS, kMemory,
                    Z_DEFAULT_STRATEGY) != Z_OK) {
     return fail(ErrorCode::kInternal, "no memory to compress");

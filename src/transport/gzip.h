@@ -12,9 +12,11 @@ namespace podsense::transport {
 /// How bytes are coded, as Content-Encoding says.
 enum class Coding : std::uint8_t { kIdentity, kGzip, kDeflate };
 
+enum class Effort : std::uint8_t { kUsual, kLeast };
+
 /// `text` in the zlib format (RFC 1950) for kDeflate, as gzip otherwise. @errors kInternal: no
 /// memory
-Result<std::string> compress(std::string_view text, Coding coding);
+Result<std::string> compress(std::string_view text, Coding coding, Effort effort = Effort::kUsual);
 
 /// Undoes gzip or deflate in slices, so that an I/O thread can do other work in between. Owns zlib.
 /// @source RFC 1952; RFC 9110 8.4.1.2: deflate is the zlib format, RFC 1950. Some clients send

@@ -145,6 +145,7 @@ asio::awaitable<void> Http1::turn_end() {
 }
 
 void Http1::set_answer(Response response) {
+  exchange_.pack(response);
   answer_ = std::move(response);
   if (answer_state_.exchange(kGiven, std::memory_order_acq_rel) == kAwaited) {
     asio::post(stream_.socket().get_executor(), [self = self()] { self->answer_signal_.cancel(); });

@@ -6,6 +6,7 @@
 
 #include "transport/http1.h"
 #include "transport/http2.h"
+#include "transport/proxy_protocol.h"
 
 namespace podsense::transport {
 
@@ -20,6 +21,21 @@ bool skip_empty_line(std::string_view& text) {
   const std::size_t size = text.starts_with("\r\n") ? 2 : text.starts_with('\n') ? 1 : 0;
   text.remove_prefix(size);
   return size > 0;
+}
+
+/// What begins as no request does, in words; empty: nothing that is known.
+std::string_view other_protocol(std::string_view bytes) {
+  constexpr std::string_view kTlsHandshake = "\x16\x03";
+  // Of version 2 the empty lines at its begin have been passed over.
+  const std::string_view binary = kProxySignature.substr(4);
+  if (bytes.starts_with(kTlsHandshake)) {
+    return "TLS: this port is plain, ask it with http://, or set tls.certificate";
+  }
+  if (bytes.starts_with(kProxyWord) || bytes.starts_with(binary)) {
+    return "the PROXY protocol: it is understood from listen.trusted_proxies with "
+           "listen.proxy_protocol";
+  }
+  return {};
 }
 
 }  // namespace
@@ -109,7 +125,12 @@ asio::awaitable<Http1::Step> Http1::read_head() {
   exchange_.begin();
   enter(Phase::kHeader, connection_.header_limit());
   for (std::size_t taken = 0;;) {
-    const auto error = parse_head(taken);
+    auto error = parse_head(taken);
+    if (error == beast_http::error::need_more && taken == 0 &&
+        !other_protocol({static_cast<const char*>(buffer_.data().data()), buffer_.size()})
+             .empty()) {
+      error = beast_http::error::bad_method;  // a line's end may never come
+    }
     if (error && error != beast_http::error::need_more) {
       refuse_parse(error);
       co_return Step::kGo;
@@ -147,14 +168,16 @@ boost::system::error_code Http1::parse_head(std::size_t& taken) {
 
 void Http1::refuse_parse(const boost::system::error_code& error) {
   using E = beast_http::error;
+  const auto* at = static_cast<const char*>(buffer_.data().data());
   Error refused{.code = ErrorCode::kInvalidArgument, .detail = error.message()};
   if (error == E::header_limit) {
     refused.code = ErrorCode::kHeadersTooLarge;
     refused.message = "request line and headers are over " +
                       std::to_string(server().options.max_header_bytes) + " bytes";
   } else if (error == E::body_limit) {
-    refused.code = ErrorCode::kPayloadTooLarge;
-    refused.message = "the body is over " + std::to_string(exchange_.max_body()) + " bytes";
+    refused = exchange_.too_large(std::nullopt);
+  } else if (const auto other = other_protocol({at, buffer_.size()}); !other.empty()) {
+    refused.message = "this is no HTTP but " + std::string(other);
   } else {
     refused.message = "not a valid HTTP/1.1 request: " + error.message();
   }

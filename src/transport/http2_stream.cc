@@ -206,9 +206,7 @@ void Http2Stream::data(std::string_view bytes) {
   }
   std::string& body = exchange_.request().body;
   if (body.size() + bytes.size() > exchange_.max_body()) {
-    exchange_.refuse(
-        {.code = ErrorCode::kPayloadTooLarge,
-         .message = "the body is over " + std::to_string(exchange_.max_body()) + " bytes"});
+    exchange_.refuse(exchange_.too_large(std::nullopt));
   } else if (exchange_.take_memory(
                  std::max(length_.value_or(0), 2 * std::uint64_t{body.size() + bytes.size()}))) {
     if (length_ && body.empty()) {
@@ -271,6 +269,7 @@ void Http2Stream::call_handler() {
   }
   exchange_.call_handler([self = self()](Response response) mutable {
     Http2Stream& stream = *self;
+    stream.exchange_.pack(response);
     stream.post([self = std::move(self), response = std::move(response)]() mutable {
       self->answer(std::move(response));
     });

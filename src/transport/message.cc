@@ -41,6 +41,21 @@ Response oip_error_response(const Error& error) {
   return response;
 }
 
+bool accepts_gzip(const Headers& headers) {
+  return std::ranges::any_of(headers.list("accept-encoding"), [](std::string_view element) {
+    const auto semicolon = std::min(element.find(';'), element.size());
+    std::string_view name = element.substr(0, semicolon);
+    name = name.substr(0, name.find_last_not_of(" \t") + 1);
+    if (!equals_ignoring_case(name, "gzip") && !equals_ignoring_case(name, "x-gzip")) {
+      return false;
+    }
+    // q=0, q=0.0 …: not wanted.
+    const auto weight = element.find_first_of("qQ", semicolon);
+    return weight == std::string_view::npos ||
+           element.find_first_of("123456789", weight) != std::string_view::npos;
+  });
+}
+
 bool is_oip_path(std::string_view path) {
   return path == "/v2" || path.starts_with("/v2/");
 }

@@ -65,6 +65,8 @@ using Handler = std::function<void(Request& request, Reply reply)>;
 Response error_response(const Error& error, std::string_view request_id);
 /// The same in the shape of the Open Inference Protocol, `{"error": "…"}`.
 Response oip_error_response(const Error& error);
+/// Accept-Encoding names gzip, RFC 9110 12.5.3; `*` alone is not asked for.
+bool accepts_gzip(const Headers& headers);
 /// Below /v2 errors have the shape of that protocol.
 bool is_oip_path(std::string_view path);
 /// `192.0.2.1:80`, `[2001:db8::1]:80`: RFC 3986 3.2.2.

@@ -23,5 +23,20 @@ TEST(ReasonPhrase, IsKnownForEveryStatusWeSend) {
   EXPECT_EQ(reason_phrase(431), "Request Header Fields Too Large");
 }
 
+TEST(AcceptsGzip, WhereItIsNamedAndWanted) {
+  const auto accepts = [](std::string_view value) {
+    Headers headers;
+    headers.add("accept-encoding", value);
+    return accepts_gzip(headers);
+  };
+  for (const char* yes : {"gzip", "br, GZIP", "gzip;q=0.5", "deflate, gzip ; q=1.0", "x-gzip"}) {
+    EXPECT_TRUE(accepts(yes)) << yes;
+  }
+  for (const char* no :
+       {"", "br", "*", "gzip;q=0", "gzip; q=0.000", "identity, gzip;Q=0", "gzipped"}) {
+    EXPECT_FALSE(accepts(no)) << no;
+  }
+}
+
 }  // namespace
 }  // namespace podsense::transport

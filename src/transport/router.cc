@@ -1,6 +1,7 @@
 #include "transport/router.h"
 
 #include <algorithm>
+#include <cctype>
 #include <optional>
 
 #include "base/text.h"
@@ -121,6 +122,34 @@ Result<Router::Match> Router::find(std::string_view path) const {
   message += near.empty() ? "; GET /openapi.json lists what there is"
                           : "; did you mean " + std::string(near) + "?";
   return fail(ErrorCode::kNotFound, std::move(message));
+}
+
+/// Escapes of unreserved characters mean the same as those, RFC 3986 6.2.2.2; `:` may stand in a
+/// path as it is.
+std::string Router::plain_path(std::string_view path) {
+  const auto hex = [](char c) {
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                  : -1;
+  };
+  std::string plain;
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    if (path[i] == '%' && path.size() - i > 2 && hex(path[i + 1]) >= 0 && hex(path[i + 2]) >= 0) {
+      const char c = static_cast<char>(hex(path[i + 1]) * 16 + hex(path[i + 2]));
+      if (std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+          std::string_view("-._~:").contains(c)) {
+        plain += c;
+        i += 2;
+        continue;
+      }
+    }
+    plain += path[i];
+  }
+  if (plain.size() > 1 && plain.ends_with('/')) {
+    plain.pop_back();
+  }
+  return plain;
 }
 
 std::string Router::allowed(const Route& route) {

@@ -35,6 +35,8 @@ struct Route {
   bool control = false;
   /// Asked again and again by machines (probes, scrapes): logged only where everything is.
   bool quiet = false;
+  /// For who sends too much: what `max_body` bounds, by which setting, and what has another bound.
+  std::string limit_text;
 };
 
 /// @threads immutable once built
@@ -54,6 +56,9 @@ class Router {
   };
   /// @errors kNotFound with the nearest path
   [[nodiscard]] Result<Match> find(std::string_view path) const;
+  /// A path that is the same to people and to some proxies: without escapes of characters that need
+  /// none (`%2D`, `%3A`), and without a slash at its end.
+  [[nodiscard]] static std::string plain_path(std::string_view path);
   /// "GET, HEAD, OPTIONS"
   [[nodiscard]] static std::string allowed(const Route& route);
   /// The handler for the request's method. @errors kMethodNotAllowed

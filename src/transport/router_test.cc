@@ -23,6 +23,14 @@ TEST(Router, NamesTheNearestPathAndTheAllowedMethods) {
             ErrorCode::kMethodNotAllowed);
 }
 
+TEST(Router, HasOnePathForAllWaysToWriteIt) {
+  EXPECT_EQ(Router::plain_path("/predict%2Dsingle/"), "/predict-single");
+  EXPECT_EQ(Router::plain_path("/v1/models/m%3apredict"), "/v1/models/m:predict");
+  for (const char* same : {"/", "/a%2Fb", "/a%2", "/a%", "/a%zz", "/a%20b", "/predict", "/a%00b"}) {
+    EXPECT_EQ(Router::plain_path(same), same);
+  }
+}
+
 TEST(Router, TellsSegmentsApartByTheirEnds) {
   Router router;
   const Handler nothing = [](Request&, const Reply&) {};

@@ -61,6 +61,7 @@ struct ServerOptions {
   Duration write_timeout = std::chrono::seconds(30);    ///< whole answer
   std::vector<std::string> cors_origins;                ///< exact, or "*"; empty: no CORS
   std::vector<std::string> own_names;  ///< of this host, for what changes something: same_site.h
+  std::size_t gzip_from = 32U << 10U;  ///< smaller answers in JSON are not compressed; 0: none is
   Duration cors_max_age = std::chrono::minutes(10);
   Http2Options http2;
   AccessLog access_log = AccessLog::kSampled;

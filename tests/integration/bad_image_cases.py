@@ -143,7 +143,8 @@ IMAGE_CASES = [
     predict("larger than the limit", JPEG + b"\0" * 300_000, 413,
             "the image has 302251 bytes; at most 300000 are accepted (limits.max_body_bytes)"),
     predict("larger than every limit", b"\0" * 400_001, 413,
-            "the body has 400001 bytes; accepted are up to 400000"),
+            "the body has 400001 bytes; accepted are up to 400000 of JSON or a form "
+            "(limits.max_json_bytes), 300000 of a picture as it is (limits.max_body_bytes)"),
     # --- broken images
     predict("JPEG of a start marker", b"\xff\xd8\xff", 422,
             "the JPEG cannot be decoded: it is truncated or has no picture data"),
@@ -333,7 +334,8 @@ IMAGE_CASES = [
                  "no model 'resnet' is served; there are: efficientnet-lite0, "
                  "random-forest, simulated"),
     predict_json("JSON larger than the limit", {"image": "A" * 400_000}, 413,
-                 "the body has 400013 bytes; accepted are up to 400000"),
+                 "the body has 400013 bytes; accepted are up to 400000 of JSON or a form "
+            "(limits.max_json_bytes), 300000 of a picture as it is (limits.max_body_bytes)"),
     # --- images in forms
     predict_form("nothing as a form", b"", 400,
                  "the body is empty; send a picture: JPEG, PNG, WebP, GIF or AVIF"),

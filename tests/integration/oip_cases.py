@@ -118,7 +118,7 @@ OIP_CASES = [
          "the JSON has 100001 bytes; accepted are up to 100000 "
          "(limits.max_json_bytes); send tensors as binary data"),
     case("a body over its limit", b" " * 300_001, 413,
-         "the body has 300001 bytes; accepted are up to 300000"),
+         "the body has 300001 bytes; accepted are up to 300000 (limits.max_tensor_bytes)"),
     case("deflate that is none", b"{}", 400,
          "Content-Encoding is deflate, but the body is not: it is corrupt or cut off",
          headers=[("Content-Encoding", "deflate")]),

@@ -213,7 +213,7 @@ class ExpectContinue(Http):
     def test_too_large_a_body_is_refused_without_100(self):
         head = self.head(JSON, ("Expect", "100-continue"), ("Content-Length", "99999999"))
         self.assert_refused(head, 413, "PAYLOAD_TOO_LARGE",
-                            "the body has 99999999 bytes; accepted are up to 29360128")
+                            "the body has 99999999 bytes; accepted are up to 29360128 (limits.max_json_bytes)")
 
     def test_a_wrong_path_is_refused_without_100(self):
         self.assert_refused(self.head(path="/predict-singel"), 404, "NOT_FOUND",
@@ -324,7 +324,7 @@ class Methods(Http):
         for path, message in (
             ("/predct", "there is no /predct; did you mean /predict?"),
             ("/healthz", "there is no /healthz; did you mean /health?"),
-            ("/predict/", "there is no /predict/; did you mean /predict?"),
+            ("/predict//", "there is no /predict//; did you mean /predict?"),
             ("/favicon.ico", "there is no /favicon.ico; GET /openapi.json lists what there is"),
         ):
             self.assert_error(self.exchange(get(path)), 404, "NOT_FOUND", message)
@@ -371,7 +371,6 @@ class Malformed(Http):
             b"GET /livez HTTPS/1.1\r\nHost: x\r\n\r\n",
             b"G@T /livez HTTP/1.1\r\nHost: x\r\n\r\n",
             b"GET /li\0vez HTTP/1.1\r\nHost: x\r\n\r\n",
-            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x55" * 64 + b"\r\n\r\n",
         ):
             with self.subTest(data=data), self.server.raw() as client:
                 answer = client.exchange(data)

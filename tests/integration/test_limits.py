@@ -90,7 +90,8 @@ class Sizes(ServerCase):
                 answer = client.read()
                 answers.append(answer)
                 self.assert_error(answer, 413, "PAYLOAD_TOO_LARGE",
-                                  f"the body has {size} bytes; accepted are up to 200000")
+                                  f"the body has {size} bytes; accepted are up to 200000 of a picture as it is "
+                                  "(limits.max_body_bytes), 100000 of JSON (limits.max_json_bytes)")
                 sender.join()
         self.assertEqual(len(answers), 5)
 
@@ -117,7 +118,7 @@ class Sizes(ServerCase):
     def test_limits_belong_to_the_endpoint(self):
         answer = self.server.post("/predict-single", b" " * 100_001, "application/json")
         self.assert_error(answer, 413, "PAYLOAD_TOO_LARGE",
-                          "the body has 100001 bytes; accepted are up to 100000")
+                          "the body has 100001 bytes; accepted are up to 100000 (limits.max_json_bytes)")
         answer = self.server.post("/predict-single", b" " * 100_000, "application/json")
         self.assert_error(answer, 400, "INVALID_ARGUMENT")
         answer = self.server.post("/predict", b"\xff\xd8\xff" + b"x" * 199_999, "image/jpeg")
@@ -129,7 +130,7 @@ class Sizes(ServerCase):
                    + piece * 4 + b"0\r\n\r\n")
         with self.server.raw() as client:
             answer = client.exchange(request)
-            self.assert_error(answer, 413, "PAYLOAD_TOO_LARGE", "the body is over 100000 bytes")
+            self.assert_error(answer, 413, "PAYLOAD_TOO_LARGE", "the body is over 100000 bytes (limits.max_json_bytes)")
             self.assertTrue(client.is_closed())
 
     def test_inflated_bodies_are_counted(self):

@@ -16,6 +16,11 @@ double polynomial(const std::array<double, N>& coefficients, double x) {
   return sum;
 }
 
+Duration duration_of(double seconds) {
+  return seconds < to_seconds(Distribution::kLongest) ? Duration(std::llround(seconds * 1e9))
+                                                      : Distribution::kLongest;
+}
+
 }  // namespace
 
 /// @source Peter Acklam's rational approximation (relative error 1.15e-9)
@@ -46,6 +51,7 @@ double normal_quantile(double u) {
 Distribution Distribution::constant(Duration value) {
   Distribution made;
   made.first_ = to_seconds(value);
+  made.fixed_ = duration_of(made.first_);
   return made;
 }
 Distribution Distribution::exponential(Duration mean) {
@@ -85,7 +91,7 @@ Distribution Distribution::values(std::vector<std::pair<Duration, std::uint64_t>
   return made;
 }
 
-Duration Distribution::at(double u) const {
+Duration Distribution::drawn(double u) const {
   double seconds = first_;
   switch (kind_) {
     case Kind::kConstant:
@@ -105,7 +111,7 @@ Duration Distribution::at(double u) const {
       return step == steps_.end() ? steps_.back().first : step->first;
     }
   }
-  return seconds < to_seconds(kLongest) ? Duration(std::llround(seconds * 1e9)) : kLongest;
+  return duration_of(seconds);
 }
 
 double Distribution::mean_seconds() const {

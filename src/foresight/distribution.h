@@ -26,14 +26,19 @@ class Distribution {
   static Distribution values(std::vector<std::pair<Duration, std::uint64_t>> counted);
 
   /// @param u above 0 and below 1. Never negative; at most kLongest.
-  [[nodiscard]] Duration at(double u) const;
+  [[nodiscard]] Duration at(double u) const { return is_constant() ? fixed_ : drawn(u); }
+  /// `at` does not look at its number.
+  [[nodiscard]] bool is_constant() const { return kind_ == Kind::kConstant; }
   [[nodiscard]] double mean_seconds() const;
 
   static constexpr Duration kLongest = std::chrono::hours(1000);
 
  private:
+  [[nodiscard]] Duration drawn(double u) const;
+
   enum class Kind : std::uint8_t { kConstant, kExponential, kUniform, kLognormal, kValues };
   Kind kind_ = Kind::kConstant;
+  Duration fixed_{};                                ///< kConstant
   double first_ = 0;                                ///< seconds: the value, mean, low or median
   double second_ = 0;                               ///< seconds: high; or sigma
   std::vector<std::pair<Duration, double>> steps_;  ///< value, share of all up to it

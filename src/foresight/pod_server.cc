@@ -50,19 +50,26 @@ PodServer::PodServer(const Scenario& scenario, std::uint64_t seed, TimePoint pha
       core_({.executors = executors_of(scenario)}),
       queue_(core_.add_queue(queue_options(scenario.service))),
       cpu_(scenario.pod.cpu_limit, phase),
-      window_(scenario.objective) {}
+      window_(scenario.objective),
+      draws_runs_(!std::ranges::all_of(scenario.service.runs,
+                                       [](const RunCost& run) { return run.cpu.is_constant(); })) {}
 
 Duration PodServer::run_cost(const Core::Next& next) const {
   const Attempt& first = *next.batch.front();
-  Stream stream(seed_, Purpose::kRun, first.request, first.tries);
-  const Duration cpu = run_cpu(scenario_.service, next.run.rows, stream.uniform());
+  const double u =
+      draws_runs_ ? Stream(seed_, Purpose::kRun, first.request, first.tries).uniform() : 0;
+  const Duration cpu = run_cpu(scenario_.service, next.run.rows, u);
   return slowness_ == 1 ? cpu : from_seconds(to_seconds(cpu) * slowness_);
 }
 
 Duration PodServer::request_cost(const Attempt& attempt) const {
+  const Distribution& cpu = scenario_.service.request_cpu;
+  if (cpu.is_constant()) {
+    return cpu.at(0);
+  }
   Stream stream(seed_, Purpose::kRun, attempt.request, attempt.tries);
   stream.next();  // the run's
-  return scenario_.service.request_cpu.at(stream.uniform());
+  return cpu.at(stream.uniform());
 }
 
 void PodServer::begin(Job job, Duration cpu, TimePoint now) {

@@ -92,6 +92,7 @@ class PodServer {
   TimePoint ask_again_ = TimePoint::max();
   std::size_t in_flight_ = 0;
   double slowness_ = 1;
+  const bool draws_runs_;  ///< their CPU time differs from one to another
 };
 
 /// CPU time of a run of so many rows, the share `u` of which are shorter.

@@ -11,6 +11,7 @@
 #include <iostream>
 #include <iterator>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -44,6 +45,7 @@ struct ScenarioFlags {
   bool has_seed = false;
   unsigned runs = 1;
   unsigned threads = 0;
+  std::optional<int> sample_pods;
   std::string json;
   std::string html;
   std::string dump;
@@ -74,6 +76,9 @@ void add_options(CLI::App& app, ScenarioFlags& flags) {
             "how often it is played, with other random numbers each time (1)");
   add_whole(app, "--threads", flags.threads, {.low = 1, .high = 1024},
             "runs at the same time; the results are the same (cores of this machine)");
+  add_whole(app, "--sample-pods", flags.sample_pods, {.low = 0, .high = 100000},
+            "pods that serve in the simulation, of the most there may be; the others do as their "
+            "mean (0: all)");
   app.add_option("--json", flags.json,
                  "all figures over time and all decisions; - for standard output")
       ->type_name("FILE");
@@ -124,6 +129,9 @@ Result<foresight::Scenario> read(const ScenarioFlags& flags, const std::string& 
   }
   if (flags.has_seed) {
     text.overrides.push_back({.path = "seed", .value = std::to_string(flags.seed)});
+  }
+  if (flags.sample_pods) {
+    text.overrides.push_back({.path = "sample_pods", .value = std::to_string(*flags.sample_pods)});
   }
   const auto folder = std::filesystem::path(is_stdin ? "" : path).parent_path();
   return foresight::read_scenario(

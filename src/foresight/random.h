@@ -15,6 +15,7 @@ enum class Purpose : std::uint8_t {
   kSampler,  ///< cAdvisor's gaps
   kScrape,   ///< metrics-server's delay to a node
   kBackoff,  ///< a client's wait before it asks again
+  kThin,     ///< which requests reach a sample of the pods
 };
 
 /// @source Guy Steele and others, "Fast splittable pseudorandom number generators" (SplitMix64)

@@ -22,8 +22,14 @@ class Router {
   Router(const Scenario& scenario, std::uint64_t seed, Load load);
 
   void add(std::uint32_t pod) { pods_.push_back(pod); }
-  void remove(std::uint32_t pod) { std::erase(pods_, pod); }
+  /// One that clients know as well, and whose requests are not simulated.
+  void add_other(std::uint32_t pod) { others_.push_back(pod); }
+  void remove(std::uint32_t pod) {
+    std::erase(pods_, pod);
+    std::erase(others_, pod);
+  }
   [[nodiscard]] const std::vector<std::uint32_t>& pods() const { return pods_; }
+  [[nodiscard]] const std::vector<std::uint32_t>& others() const { return others_; }
 
   /// Sets the attempt's connection where clients keep some. A pod that takes no connection may come
   /// out, as clients learn late; nothing: no pod is known.
@@ -44,6 +50,7 @@ class Router {
   const std::uint64_t seed_;
   Load load_;
   std::vector<std::uint32_t> pods_;  ///< in the order they became known
+  std::vector<std::uint32_t> others_;
   std::vector<Connection> connections_;
   std::size_t turn_ = 0;
 };

@@ -148,6 +148,7 @@ struct Scenario {
   Routing routing = Routing::kRandom;
   std::vector<Fault> faults;
   std::vector<std::string> cautions;  ///< of the profile that it was made with
+  std::int32_t sample_pods = 0;  ///< that serve in the simulation, of most_pods; 0: all
 };
 
 /// @errors kInvalidArgument: names the file and the reason
@@ -177,8 +178,14 @@ Result<std::string> scenario_document(const ScenarioText& text);
 /// Executors of a pod, as `podsense serve` plans them from its quota.
 unsigned executors_of(const Scenario& scenario);
 
-/// What stands beyond what was given, in sentences: batches larger than measured, and what its
-/// profile says of itself.
+/// The most pods that a scenario asks for at one time: at its beginning, by its autoscaler, by
+/// faults.
+std::int32_t most_pods(const Scenario& scenario);
+/// Of any number of pods, the part that serves in the simulation; 1: all.
+double sampled_share(const Scenario& scenario);
+
+/// What stands beyond what was given, in sentences: batches larger than measured, a sample
+/// of pods, and what its profile says of itself.
 std::vector<std::string> extrapolations(const Scenario& scenario);
 
 }  // namespace podsense::foresight

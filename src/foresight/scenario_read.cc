@@ -339,6 +339,10 @@ constexpr FieldKey<Reading> kScenarioKeys[] = {
        return put_choice<Routing>(f, kRoutingNames, out.scenario.routing);
      }},
     {"faults", [](const Field& f, Reading& out) { return read_faults(f, out.scenario.faults); }},
+    {"sample_pods",
+     [](const Field& f, Reading& out) {
+       return read_whole<Scenario, &Scenario::sample_pods, 0, 100'000>(f, out.scenario);
+     }},
 };
 
 /// So many times another: of moments, some are taken twice, or left out.
@@ -421,6 +425,25 @@ Result<void> read_profile(const Field& root, const FileReader& files, Scenario& 
   return read ? apply_profile(Field(*read, begin), out) : Result<void>(fail(read.error()));
 }
 
+/// A part of the pods gets a fair part of the requests only where each request is routed by itself.
+Result<void> check_sample(const Field& root, const Scenario& scenario) {
+  if (scenario.sample_pods == 0) {
+    return {};
+  }
+  if (scenario.routing == Routing::kRoundRobin || scenario.routing == Routing::kLeastRequest) {
+    return root.refuse(
+        "sample_pods is for routing random (or connection, where clients keep none): with " +
+        std::string(kRoutingNames[static_cast<std::size_t>(scenario.routing)]) +
+        " what a pod gets depends on all other pods");
+  }
+  if (scenario.routing == Routing::kConnection && scenario.clients.connections > 0) {
+    return root.refuse(
+        "sample_pods is for requests with a connection each (clients.connections: 0): requests of "
+        "kept connections depend on each other");
+  }
+  return {};
+}
+
 Result<void> check_whole(const Field& root, const Reading& reading) {
   const Scenario& scenario = reading.scenario;
   if (scenario.service.runs.empty()) {
@@ -441,7 +464,7 @@ Result<void> check_whole(const Field& root, const Reading& reading) {
   if (scenario.stop.grace < scenario.stop.drain_delay) {
     return root.refuse("stop.grace must be at least stop.drain_delay");
   }
-  return {};
+  return check_sample(root, scenario);
 }
 
 /// "a.b.c: value"
@@ -518,6 +541,22 @@ unsigned executors_of(const Scenario& scenario) {
   return std::max(1U, static_cast<unsigned>(std::ceil(cores)));
 }
 
+std::int32_t most_pods(const Scenario& scenario) {
+  std::int32_t most =
+      std::max(scenario.replicas, scenario.autoscaler ? scenario.autoscaler->spec.max_replicas : 0);
+  for (const Fault& fault : scenario.faults) {
+    most = std::max(most, fault.kind == FaultKind::kSetReplicas ? fault.count : 0);
+  }
+  return most;
+}
+
+double sampled_share(const Scenario& scenario) {
+  const std::int32_t most = most_pods(scenario);
+  return scenario.sample_pods == 0 || scenario.sample_pods >= most
+             ? 1
+             : static_cast<double>(scenario.sample_pods) / most;
+}
+
 std::vector<std::string> extrapolations(const Scenario& scenario) {
   std::vector<std::string> out = scenario.cautions;
   const ServicePlan& service = scenario.service;
@@ -526,6 +565,12 @@ std::vector<std::string> extrapolations(const Scenario& scenario) {
     out.push_back(
         "runs of more than " + std::to_string(known) +
         " rows are not in service.run_cpu: their CPU time is taken to grow with the rows");
+  }
+  if (sampled_share(scenario) < 1) {
+    out.push_back(
+        "of each " + std::to_string(most_pods(scenario)) + " pods " +
+        std::to_string(scenario.sample_pods) +
+        " serve (sample_pods), at least one; counts of requests are scaled to all of them");
   }
   return out;
 }

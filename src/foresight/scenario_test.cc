@@ -161,6 +161,21 @@ TEST(Scenario, BatchesBeyondWhatWasMeasuredAreNoted) {
   EXPECT_THAT(extrapolations(*scenario)[0], HasSubstr("more than 4 rows"));
 }
 
+TEST(Scenario, ASampleOfThePodsIsNoted) {
+  const auto share = [](const std::string& more) {
+    const auto scenario = read(std::string(kLeast) + "\nreplicas: 100\n" + more);
+    EXPECT_TRUE(scenario) << scenario.error().message;
+    return scenario ? std::pair(sampled_share(*scenario), extrapolations(*scenario).size())
+                    : std::pair(0.0, std::size_t{99});
+  };
+  EXPECT_EQ(share(""), std::pair(1.0, std::size_t{0}));
+  EXPECT_EQ(share("sample_pods: 100"), std::pair(1.0, std::size_t{0}));
+  EXPECT_EQ(share("sample_pods: 25"), std::pair(0.25, std::size_t{1}));
+  EXPECT_EQ(share("sample_pods: 25\nrouting: connection"), std::pair(0.25, std::size_t{1}));
+  EXPECT_EQ(share("sample_pods: 25\nfaults: [{kind: set_replicas, at: 1s, count: 1000}]"),
+            std::pair(0.025, std::size_t{1}));
+}
+
 TEST(Scenario, AnOverrideStandsInPlaceOfTheFile) {
   const auto scenario = read(kLeast, {{"pod.cpu_limit", "500m"}, {"length", "90s"}});
   ASSERT_TRUE(scenario) << scenario.error().message;
@@ -206,6 +221,13 @@ TEST(Scenario, EveryFaultNamesFieldAndWhatIsAccepted) {
   EXPECT_THAT(fault_of("replicas: 3\ncapacity: 2"), HasSubstr("more than capacity 2"));
   EXPECT_THAT(fault_of("faults: [{kind: kill_pods, at: 1s, count: 1, length: 1s}]"),
               HasSubstr("kill_pods has no length"));
+  EXPECT_THAT(fault_of("sample_pods: -1"), HasSubstr("sample_pods: -1 is out of range; accepted: 0 to"));
+  EXPECT_THAT(fault_of("sample_pods: 5\nrouting: round_robin"),
+              HasSubstr("sample_pods is for routing random"));
+  EXPECT_THAT(fault_of("sample_pods: 5\nrouting: least_request"),
+              HasSubstr("with least_request what a pod gets depends on all other pods"));
+  EXPECT_THAT(fault_of("sample_pods: 5\nrouting: connection\nclients: {connections: 9}"),
+              HasSubstr("sample_pods is for requests with a connection each"));
   EXPECT_THAT(fault_of("metrics: {external: {q: temperature}}"),
               HasSubstr("accepted: podsense_saturation"));
 }

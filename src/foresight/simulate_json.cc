@@ -123,6 +123,9 @@ Json scenario_json(const Scenario& scenario) {
             {"replicas", scenario.replicas},
             {"executors", executors_of(scenario)},
             {"routing", kRoutingNames[static_cast<std::size_t>(scenario.routing)]}};
+  if (sampled_share(scenario) < 1) {
+    json["sample_pods"] = scenario.sample_pods;
+  }
   json["kubernetes"] = scenario.autoscaler
                            ? Json(version_name(scenario.autoscaler->settings.version))
                            : Json(nullptr);

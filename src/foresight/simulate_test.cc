@@ -369,6 +369,106 @@ TEST(Simulate, StoppingEndsRunsUnderWay) {
   EXPECT_TRUE(simulate(scenario, {.runs = 3, .threads = 3, .stop = &stop}).runs.empty());
 }
 
+/// Ten pods that grow and shrink with the load.
+std::string crowd(const std::string& metric, const std::string& more) {
+  return R"(
+length: 400s
+arrivals: {shape: "steps:400,800,600,300"}
+service: {run_cpu: {lognormal: {median: 12ms, sigma: 0.4}}, request_cpu: 1ms, executors: 1}
+pod: {cpu_request: 500m, cpu_limit: 1}
+replicas: 10
+start: {schedule: 100ms, pull: {uniform: [1s, 2s]}, load: 1s, warm_up_cpu: 300ms, propagation: 200ms}
+metrics: {resolution: 10s, scrape: 5s, external: {s0-podsense: podsense_saturation}}
+hpa:
+  minReplicas: 4
+  maxReplicas: 40
+  metrics: [)" +
+         metric + "]\n  behavior: {scaleDown: {stabilizationWindowSeconds: 60}}\n" + more;
+}
+constexpr const char* kCpuOfCrowd =
+    "{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 120}}}";
+
+/// Means over runs of what all pods and a sample of them say.
+double mean_of(const Simulation& simulation, double (*figure)(const RunResult&)) {
+  double sum = 0;
+  for (const RunResult& run : simulation.runs) {
+    sum += figure(run);
+  }
+  return sum / static_cast<double>(simulation.runs.size());
+}
+double late_share(const RunResult& run) {
+  return static_cast<double>(run.late) / static_cast<double>(run.requests());
+}
+
+TEST(Simulate, ASampleOfThePodsSaysWhatAllSay) {
+  for (const char* const metric : {kCpuOfCrowd, kSaturation, kExternal}) {
+    const Simulation all = simulate(scenario_of(crowd(metric, "")), {.runs = 6});
+    const Simulation part = simulate(scenario_of(crowd(metric, "sample_pods: 10\n")), {.runs = 6});
+    const auto close = [&](double (*figure)(const RunResult&), double share, const char* what) {
+      const double whole = mean_of(all, figure);
+      EXPECT_NEAR(mean_of(part, figure), whole, whole * share) << what << ", " << metric;
+    };
+    close([](const RunResult& run) { return static_cast<double>(run.requests()); }, 0.02,
+          "requests");
+    close([](const RunResult& run) { return static_cast<double>(run.attempts); }, 0.02, "attempts");
+    close([](const RunResult& run) { return run.pod_seconds; }, 0.06, "pod-seconds");
+    close([](const RunResult& run) { return run.cpu_seconds; }, 0.03, "CPU-seconds");
+    close([](const RunResult& run) { return run.dispersion; }, 0.25, "dispersion");
+    close([](const RunResult& run) { return to_seconds(run.latency.quantile(0.5)); }, 0.1, "p50");
+    EXPECT_NEAR(mean_of(part, late_share), mean_of(all, late_share), 0.03) << metric;
+  }
+}
+
+TEST(Simulate, ASampleIsAsLargeAsThePodsItStandsFor) {
+  const std::string pods =
+      "length: 60s\narrivals: {shape: constant:400}\nreplicas: 40\nsample_pods: 10\n"
+      "service: {run_cpu: 5ms, executors: 1}\nstart: {pull: 1s}\nstop: {drain_delay: 2s}\n"
+      "faults: [{kind: set_replicas, at: 10s, count: 20}, {kind: set_replicas, at: 30s, count: 80},"
+      " {kind: set_replicas, at: 45s, count: 1}]\n";
+  const Simulation simulation = simulate(scenario_of(pods), {.pod_loads = true});
+  const RunResult& run = simulation.runs.front();
+  // Of 80 pods 10 serve. Until they are ready the others are simulated, too.
+  for (const auto& [second, all, sampled] :
+       {std::tuple(5, 40, 5U), {20, 20, 3U}, {40, 80, 10U}, {55, 1, 1U}}) {
+    EXPECT_EQ(run.slices[static_cast<std::size_t>(second)].pods, all);
+    EXPECT_EQ(run.slices[static_cast<std::size_t>(second)].loads.size(), sampled) << second;
+  }
+  EXPECT_NEAR(run.pod_seconds, 40 * 10 + 20 * 2 + 20 * 20 + 80 * 15 + 79 * 2 + 15, 2);
+  EXPECT_EQ(run.endings[static_cast<std::size_t>(Ending::kBroken)], 0U);
+  EXPECT_NEAR(static_cast<double>(run.requests()), 400 * 60, 1500);
+  EXPECT_THAT(simulation_text(scenario_of(pods), simulation),
+              testing::HasSubstr("note: of each 80 pods 10 serve (sample_pods)"));
+}
+
+TEST(Simulate, ASampleSurvivesTheLossOfItsPods) {
+  const Scenario scenario = scenario_of(
+      "length: 60s\narrivals: {shape: constant:400}\nreplicas: 40\nsample_pods: 1\n"
+      "service: {run_cpu: 5ms, executors: 1}\nstart: {pull: 100s}\n"
+      "faults: [{kind: kill_pods, at: 10s, count: 30}]\n");
+  const Simulation simulation = simulate(scenario, {.runs = 8});
+  for (const RunResult& run : simulation.runs) {
+    EXPECT_GT(run.slices[50].endings[static_cast<std::size_t>(Ending::kAnswered)], 200U);
+  }
+}
+
+TEST(Simulate, ASampleGivesTheSameBytesOnAnyNumberOfThreads) {
+  const Scenario scenario =
+      scenario_of(growing(kExternal, kFaults) + "sample_pods: 3\nrouting: connection\n");
+  const auto bytes = [&](unsigned threads) {
+    const Simulation simulation =
+        simulate(scenario, {.runs = 6, .threads = threads, .explain = true, .dump_hpa = true});
+    std::string all = simulation_json(scenario, simulation) + simulation_text(scenario, simulation);
+    for (const RunResult& run : simulation.runs) {
+      all += run.hpa_case;
+      EXPECT_FALSE(replayed(run).empty());
+    }
+    return all;
+  };
+  const std::string first = bytes(1);
+  EXPECT_THAT(first, testing::HasSubstr("\"sample_pods\": 3"));
+  EXPECT_TRUE(bytes(4) == first);
+}
+
 TEST(Simulate, BandsAreValuesOfRuns) {
   std::vector<double> values(100);
   std::iota(values.begin(), values.end(), 1);

@@ -43,6 +43,10 @@ World::World(const Scenario& scenario, std::uint64_t seed, const SimulateOptions
   result_.slices.resize(static_cast<std::size_t>(slices));
   const auto seconds = second_of(scenario.length - Duration(1)) - second_of(scenario.warm_up) + 1;
   due_by_second_.resize(seconds);
+  if (sampled_share(scenario) < 1) {
+    thinned_.emplace(scenario, seed);
+    weights_.resize(result_.slices.size());
+  }
 }
 
 /// When something periodic begins.
@@ -72,6 +76,9 @@ void World::begin() {
     }
   }
   timeline_.plan(kStart + std::min(slice_, scenario_.length), EventKind::kSlice, 0, 0);
+  if (is_sample()) {
+    return routes_changed();
+  }
   arrival_ = schedule_.next();
 }
 
@@ -115,7 +122,7 @@ void World::step() {
     return time_out(patience);
   }
   const load::Schedule::Arrival arrival = *arrival_;
-  arrival_ = schedule_.next();
+  arrival_ = is_sample() ? thinned_->next() : schedule_.next();
   note_arrival(now_, arrival.index);
 }
 
@@ -142,7 +149,7 @@ void World::handle(const Event& event) {
       if (!pods_[event.pod]->gone) {
         handle_pod(event);
       } else if (event.kind == EventKind::kUnroute) {
-        router_.remove(event.pod);
+        remove_route(*pods_[event.pod]);
       }
   }
 }
@@ -153,6 +160,9 @@ void World::note_arrival(TimePoint at, std::uint64_t number) {
   ++open_;
   if (is_counted(at)) {
     ++due_by_second_[second_of(since_start(at)) - second_of(scenario_.warm_up)];
+    if (is_sample()) {
+      note_weight(at);
+    }
   }
   begin_attempt(new_attempt(number, 0, at));
 }
@@ -324,9 +334,10 @@ void World::finish_result() {
   for (const std::uint32_t number : live_) {
     SimPod& pod = *pods_[number];
     result_.pod_seconds += to_seconds(end - std::clamp(pod.created, kStart, end));
-    if (pod.server) {
-      result_.cpu_seconds += to_seconds(pod.server->cpu_used(now_));
-      result_.throttled_seconds += to_seconds(pod.server->throttled(now_));
+    if (pod.container) {
+      const CpuUse use = use_of(pod);
+      result_.cpu_seconds += to_seconds(use.used);
+      result_.throttled_seconds += to_seconds(use.throttled);
     }
   }
   std::uint64_t due = 0;
@@ -338,6 +349,9 @@ void World::finish_result() {
   result_.endings[static_cast<std::size_t>(Ending::kUnfinished)] = due - ended;
   result_.late += due - ended;
   result_.dispersion = dispersion_of(due_by_second_);
+  if (is_sample()) {
+    scale_result();
+  }
   if (options_.dump_hpa && hpa_) {
     end_dump();
   }

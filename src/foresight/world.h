@@ -19,6 +19,7 @@
 #include "foresight/random.h"
 #include "foresight/router.h"
 #include "foresight/simulate.h"
+#include "foresight/thinned.h"
 
 namespace podsense::foresight {
 
@@ -79,6 +80,12 @@ class Timeline {
   std::uint64_t order_ = 0;
 };
 
+/// Of a pod's threads, since it began.
+struct CpuUse {
+  Duration used{};
+  Duration throttled{};
+};
+
 struct SimPod {
   std::uint32_t number = 0;
   TimePoint created;
@@ -95,6 +102,12 @@ struct SimPod {
   std::optional<PodSignals> signals;
   TimePoint wake = TimePoint::max();  ///< of its planned kServer
   Duration cpu_before{};              ///< used by the end of the last slice
+
+  // Where only a sample of the pods serves (world_sample.cc):
+  bool sampled = true;
+  CpuUse earlier;                 ///< before its server, or in place of it, so far
+  std::optional<CpuUse> follows;  ///< it does as the mean does since that had used so much
+  CpuUse in_mean;                 ///< use that the mean has had of it
 };
 
 /// @threads confined to one thread
@@ -144,6 +157,7 @@ class World {
   [[nodiscard]] Duration stage(const SimPod& pod, const Distribution& time,
                                std::uint64_t which) const;
   void begin_container(SimPod& pod);
+  void start_server(SimPod& pod);
   void handle_pod(const Event& event);
   void become_ready(SimPod& pod);
   [[nodiscard]] TimePoint next_probe(const SimPod& pod) const;
@@ -153,10 +167,31 @@ class World {
   void remove(SimPod& pod);
   void reconcile();
   [[nodiscard]] bool goes_before(const SimPod& a, const SimPod& b) const;
+  [[nodiscard]] bool is_alike(const SimPod& a, const SimPod& b) const;
   [[nodiscard]] std::int32_t active_pods() const;
   void begin_fault(std::size_t index);
   void end_fault(std::size_t index);
   void kill_pods(std::int32_t count);
+
+  // world_sample.cc: k of n pods
+  [[nodiscard]] bool is_sample() const { return thinned_.has_value(); }
+  [[nodiscard]] std::int32_t sampled_of(std::int32_t pods) const;
+  void sample_new(std::size_t first);
+  void sample_victims(std::vector<SimPod*>& candidates, std::size_t count) const;
+  [[nodiscard]] std::int32_t active_sampled() const;
+  void add_route(SimPod& pod);
+  void remove_route(SimPod& pod);
+  void routes_changed();
+  void promote(SimPod& pod);
+  void follow_mean(SimPod& pod);
+  void leave_mean(SimPod& pod);
+  void advance_mean();
+  [[nodiscard]] CpuUse use_of(SimPod& pod);
+  [[nodiscard]] std::optional<std::int64_t> scraped(const SimPod& pod, Signal signal) const;
+  void note_mean_scraped();
+  [[nodiscard]] double mean_value(Signal signal) const;
+  void note_weight(TimePoint due);
+  void scale_result();
 
   // world_metrics.cc: pipelines and the autoscaler
   void sample(SimPod& pod);
@@ -190,6 +225,7 @@ class World {
   TimePoint now_ = kStart - kLead;
   Timeline timeline_;
   load::Schedule schedule_;
+  std::optional<ThinnedSchedule> thinned_;  ///< in place of it, for a sample of the pods
   std::optional<load::Schedule::Arrival> arrival_;
   std::deque<Patience> waiting_clients_;  ///< in the order of their time-outs
   std::deque<Attempt> attempts_;
@@ -207,6 +243,15 @@ class World {
   std::int32_t ready_at_start_ = 0;
   ApiFaults faults_{};  ///< how many of a kind last now
   double slowness_ = 1;
+
+  TimePoint mean_until_;
+  CpuUse mean_;  ///< of a pod of the sample that takes requests
+  std::array<std::optional<std::int64_t>, kSignalNames.size()> mean_scraped_;  ///< thousandths
+  struct Weight {
+    double due = 0;  ///< requests of all pods
+    std::uint64_t taken = 0;
+  };
+  std::vector<Weight> weights_;  ///< by slice
 
   std::optional<Hpa> hpa_;
   std::optional<double> seen_;

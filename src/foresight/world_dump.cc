@@ -92,9 +92,7 @@ void World::dump_metrics(std::string& out) const {
     std::string values;
     for (const std::uint32_t number : live_) {
       const SimPod& pod = *pods_[number];
-      const auto milli =
-          pod.signals ? pod.signals->milli(static_cast<Signal>(i), now_, scenario_.metrics.window)
-                      : std::nullopt;
+      const auto milli = scraped(pod, static_cast<Signal>(i));
       if (milli) {
         append_text(values, "pod-" + std::to_string(number), std::to_string(*milli) + "m");
       }

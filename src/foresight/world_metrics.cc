@@ -33,7 +33,7 @@ std::optional<Signal> signal_of(const MetricSpec& metric, const MetricsPlan& pla
 }  // namespace
 
 void World::sample(SimPod& pod) {
-  const Duration gap = pod.signals->sample({.at = now_, .used = pod.server->cpu_used(now_)});
+  const Duration gap = pod.signals->sample({.at = now_, .used = use_of(pod).used});
   timeline_.plan(now_ + gap, EventKind::kSample, pod.number);
 }
 
@@ -55,8 +55,7 @@ void World::ask_kubelets() {
     if (pod.signals) {
       const bool is_cri = plan.kubelet == KubeletStats::kCri;
       pod.signals->ask(
-          is_cri ? std::optional<CpuPoint>({.at = now_, .used = pod.server->cpu_used(now_)})
-                 : std::nullopt,
+          is_cri ? std::optional<CpuPoint>({.at = now_, .used = use_of(pod).used}) : std::nullopt,
           plan.resolution);
     }
   }
@@ -93,8 +92,7 @@ std::map<std::string, std::int64_t> World::external_milli() const {
   std::map<std::string, std::int64_t> out;
   for (const auto& [metric, signal] : scenario_.metrics.external) {
     for (const auto& pod : pods_) {
-      const auto milli =
-          pod->signals ? pod->signals->milli(signal, now_, scenario_.metrics.window) : std::nullopt;
+      const auto milli = scraped(*pod, signal);
       if (milli) {
         out[metric] += *milli;
       }
@@ -104,7 +102,6 @@ std::map<std::string, std::int64_t> World::external_milli() const {
 }
 
 MetricsView World::metrics() const {
-  const MetricsPlan& plan = scenario_.metrics;
   MetricsView out{.resource = std::vector<PodSample>(),
                   .pods = std::map<std::string, std::map<std::string, Quantity>, std::less<>>(),
                   .object = std::map<std::string, Quantity, std::less<>>(),
@@ -121,7 +118,7 @@ MetricsView World::metrics() const {
                                .containers = {{scenario_.pod.container, used}}});
     }
     for (std::size_t i = 0; pod.signals && i < kSignalNames.size(); ++i) {
-      if (const auto milli = pod.signals->milli(static_cast<Signal>(i), now_, plan.window)) {
+      if (const auto milli = scraped(pod, static_cast<Signal>(i))) {
         (*out.pods)[std::string(kSignalNames[i])][name] = Quantity::of_milli(*milli);
       }
     }
@@ -175,6 +172,7 @@ void World::note_signal_ages() {
 
 void World::look() {
   note_signal_ages();
+  note_mean_scraped();
   const ClusterView seen = view();
   if (options_.dump_hpa) {
     dump_look();
@@ -213,12 +211,13 @@ std::optional<double> World::true_signal() {
   double sum = 0;
   double pods = 0;
   const auto signal = signal_of(*metric, scenario_.metrics);
+  const double mean = is_sample() && signal ? mean_value(*signal) : 0;
   for (const std::uint32_t number : live_) {
     SimPod& pod = *pods_[number];
-    if (pod.server) {
-      const Duration before = std::exchange(pod.cpu_before, pod.server->cpu_used(now_));
+    if (pod.server || pod.follows) {
+      const Duration before = std::exchange(pod.cpu_before, use_of(pod).used);
       used += pod.cpu_before - before;
-      sum += signal ? pod.server->value(*signal) : 0;
+      sum += signal ? (pod.server ? pod.server->value(*signal) : mean) : 0;
       ++pods;
     }
   }

@@ -23,6 +23,12 @@ int age_class(Duration age) {
   return static_cast<int>(std::bit_width(count));
 }
 
+/// By which a ReplicaSet deletes; those of one rank are alike to it.
+auto rank_of(const SimPod& pod, TimePoint now) {
+  return std::tuple(pod.start.has_value(), pod.container.has_value(), pod.ready,
+                    pod.ready ? age_class(now - pod.ready_since) : 0, age_class(now - pod.created));
+}
+
 }  // namespace
 
 Duration World::stage(const SimPod& pod, const Distribution& time, std::uint64_t which) const {
@@ -51,7 +57,14 @@ void World::add_first_pods() {
     pod.listening = true;
     pod.ready = true;
     pod.ready_since = pod.created;
-    router_.add(pod.number);
+  }
+  sample_new(0);
+  for (const bool sampled : {true, false}) {
+    for (const auto& pod : pods_) {
+      if (pod->sampled == sampled) {
+        add_route(*pod);
+      }
+    }
   }
   ready_at_start_ = replicas_;
   result_.most_pods = replicas_;
@@ -87,18 +100,22 @@ void World::schedule_waiting() {
 
 void World::begin_container(SimPod& pod) {
   pod.container = now_;
+  pod.signals.emplace(Stream(seed_, Purpose::kSampler, pod.number), now_);
+  start_server(pod);
+  if (scenario_.metrics.kubelet == KubeletStats::kCadvisor) {
+    timeline_.plan(now_, EventKind::kSample, pod.number);
+  }
+}
+
+void World::start_server(SimPod& pod) {
   const Duration offset = phase(1000 + pod.number * 4ULL, CpuShare::kPeriod).time_since_epoch();
   pod.server = std::make_unique<PodServer>(scenario_, seed_, now_ - offset);
   pod.server->set_slowness(slowness_);
-  pod.signals.emplace(Stream(seed_, Purpose::kSampler, pod.number), now_);
   pod.server->tick(now_);
   timeline_.plan(now_ + kTick, EventKind::kTick, pod.number);
-  const MetricsPlan& metrics = scenario_.metrics;
-  timeline_.plan(now_ + phase(1001 + pod.number * 4ULL, metrics.scrape).time_since_epoch(),
-                 EventKind::kScrape, pod.number);
-  if (metrics.kubelet == KubeletStats::kCadvisor) {
-    timeline_.plan(now_, EventKind::kSample, pod.number);
-  }
+  timeline_.plan(
+      now_ + phase(1001 + pod.number * 4ULL, scenario_.metrics.scrape).time_since_epoch(),
+      EventKind::kScrape, pod.number);
 }
 
 void World::handle_pod(const Event& event) {
@@ -125,23 +142,23 @@ void World::handle_pod(const Event& event) {
     case EventKind::kReady:
       return become_ready(pod);
     case EventKind::kRoute:
-      if (!pod.deleted) {
-        router_.add(pod.number);
-      }
-      return;
+      return pod.deleted ? void() : add_route(pod);
     case EventKind::kUnroute:
-      return router_.remove(pod.number);
+      return remove_route(pod);
     case EventKind::kCloseListener:
       return step_down(pod);
     case EventKind::kKill:
       return remove(pod);
     case EventKind::kTick:
+      if (!pod.server) {
+        return;  // it does as the mean does by now
+      }
       pod.server->tick(now_);
       return timeline_.plan(now_ + kTick, EventKind::kTick, pod.number);
     case EventKind::kSample:
       return sample(pod);
     case EventKind::kScrape:
-      return scrape(pod);
+      return pod.server ? scrape(pod) : void();
     default:
       return;
   }
@@ -200,7 +217,7 @@ void World::step_down(SimPod& pod) {
   pod.listening = false;
   pod.ready = false;
   pod.ready_since = now_;
-  if (pod.server->in_flight() == 0) {
+  if (!pod.server || pod.server->in_flight() == 0) {
     remove(pod);
   }
 }
@@ -212,10 +229,13 @@ void World::remove(SimPod& pod) {
   std::erase(live_, pod.number);
   result_.pod_seconds += to_seconds(std::clamp(now_, kStart, kStart + scenario_.length) -
                                     std::clamp(pod.created, kStart, kStart + scenario_.length));
-  if (pod.server) {
-    const std::vector<Attempt*> broken = pod.server->kill(now_);
-    result_.cpu_seconds += to_seconds(pod.server->cpu_used(now_));
-    result_.throttled_seconds += to_seconds(pod.server->throttled(now_));
+  if (pod.container) {
+    leave_mean(pod);
+    const std::vector<Attempt*> broken =
+        pod.server ? pod.server->kill(now_) : std::vector<Attempt*>();
+    const CpuUse use = use_of(pod);
+    result_.cpu_seconds += to_seconds(use.used);
+    result_.throttled_seconds += to_seconds(use.throttled);
     pod.server.reset();
     break_all(broken);
   }
@@ -224,19 +244,19 @@ void World::remove(SimPod& pod) {
 
 /// Which of two a ReplicaSet deletes first.
 bool World::goes_before(const SimPod& a, const SimPod& b) const {
-  const auto rank = [this](const SimPod& pod) {
-    return std::tuple(pod.start.has_value(), pod.container.has_value(), pod.ready,
-                      pod.ready ? age_class(now_ - pod.ready_since) : 0,
-                      age_class(now_ - pod.created), pod.tie);
-  };
-  return rank(a) < rank(b);
+  return std::tuple(rank_of(a, now_), a.tie) < std::tuple(rank_of(b, now_), b.tie);
+}
+bool World::is_alike(const SimPod& a, const SimPod& b) const {
+  return rank_of(a, now_) == rank_of(b, now_);
 }
 
 void World::reconcile() {
   const std::int32_t active = active_pods();
+  const std::size_t known = pods_.size();
   for (std::int32_t i = active; i < replicas_; ++i) {
     unscheduled_.push_back(add_pod().number);
   }
+  sample_new(known);
   result_.most_pods = std::max(result_.most_pods, std::max(active, replicas_));
   if (active > replicas_) {
     std::vector<SimPod*> candidates;
@@ -247,7 +267,9 @@ void World::reconcile() {
     }
     std::ranges::sort(candidates,
                       [this](const SimPod* a, const SimPod* b) { return goes_before(*a, *b); });
-    candidates.resize(static_cast<std::size_t>(active - replicas_));
+    const auto count = static_cast<std::size_t>(active - replicas_);
+    sample_victims(candidates, count);
+    candidates.resize(count);
     for (SimPod* const pod : candidates) {
       delete_pod(*pod);
     }

@@ -106,10 +106,20 @@ MetricsView World::metrics() const {
                   .pods = std::map<std::string, std::map<std::string, Quantity>, std::less<>>(),
                   .object = std::map<std::string, Quantity, std::less<>>(),
                   .external = std::map<std::string, std::vector<Quantity>, std::less<>>()};
+  // Of a thousand pods, what it does not ask for would be most of the work.
+  std::array<bool, kSignalNames.size()> asks{};
+  bool asks_resources = false;
+  for (const MetricSpec& metric : hpa_->spec().metrics) {
+    asks_resources = asks_resources || metric.source == MetricSource::kResource ||
+                     metric.source == MetricSource::kContainerResource;
+    for (std::size_t i = 0; i < asks.size(); ++i) {
+      asks[i] = asks[i] || (metric.source == MetricSource::kPods && metric.name == kSignalNames[i]);
+    }
+  }
   for (const std::uint32_t number : live_) {
     const SimPod& pod = *pods_[number];
     const std::string name = "pod-" + std::to_string(number);
-    if (const auto usage = pod.signals ? pod.signals->usage() : std::nullopt) {
+    if (const auto usage = asks_resources && pod.signals ? pod.signals->usage() : std::nullopt) {
       const Resources used{{"cpu", nano(usage->nanocores)},
                            {"memory", whole(scenario_.pod.memory_bytes)}};
       out.resource->push_back({.pod = name,
@@ -118,6 +128,9 @@ MetricsView World::metrics() const {
                                .containers = {{scenario_.pod.container, used}}});
     }
     for (std::size_t i = 0; pod.signals && i < kSignalNames.size(); ++i) {
+      if (!asks[i]) {
+        continue;
+      }
       if (const auto milli = scraped(pod, static_cast<Signal>(i))) {
         (*out.pods)[std::string(kSignalNames[i])][name] = Quantity::of_milli(*milli);
       }

@@ -221,7 +221,8 @@ TEST(Scenario, EveryFaultNamesFieldAndWhatIsAccepted) {
   EXPECT_THAT(fault_of("replicas: 3\ncapacity: 2"), HasSubstr("more than capacity 2"));
   EXPECT_THAT(fault_of("faults: [{kind: kill_pods, at: 1s, count: 1, length: 1s}]"),
               HasSubstr("kill_pods has no length"));
-  EXPECT_THAT(fault_of("sample_pods: -1"), HasSubstr("sample_pods: -1 is out of range; accepted: 0 to"));
+  EXPECT_THAT(fault_of("sample_pods: -1"),
+              HasSubstr("sample_pods: -1 is out of range; accepted: 0 to"));
   EXPECT_THAT(fault_of("sample_pods: 5\nrouting: round_robin"),
               HasSubstr("sample_pods is for routing random"));
   EXPECT_THAT(fault_of("sample_pods: 5\nrouting: least_request"),

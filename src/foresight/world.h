@@ -62,21 +62,51 @@ struct Event {
 class Timeline {
  public:
   void plan(TimePoint at, EventKind kind, std::uint32_t pod = 0, std::uint64_t item = 0) {
-    events_.push_back({.at = at, .order = ++order_, .kind = kind, .pod = pod, .item = item});
+    const Event event{.at = at, .order = ++order_, .kind = kind, .pod = pod, .item = item};
+    if (is_first_taken_) {
+      is_first_taken_ = false;
+      return put_first(event);
+    }
+    events_.push_back(event);
     std::ranges::push_heap(events_, std::greater<>());
   }
-  [[nodiscard]] TimePoint next() const {
+  [[nodiscard]] TimePoint next() {
+    remove_taken();
     return events_.empty() ? TimePoint::max() : events_.front().at;
   }
   Event pop() {
-    std::ranges::pop_heap(events_, std::greater<>());
-    const Event event = events_.back();
-    events_.pop_back();
-    return event;
+    remove_taken();
+    is_first_taken_ = true;
+    return events_.front();
   }
 
  private:
-  std::vector<Event> events_;
+  void remove_taken() {
+    if (!std::exchange(is_first_taken_, false)) {
+      return;
+    }
+    const Event last = events_.back();
+    events_.pop_back();
+    if (!events_.empty()) {
+      put_first(last);
+    }
+  }
+  /// In place of the first, as far down as it belongs.
+  void put_first(const Event& event) {
+    std::size_t place = 0;
+    for (std::size_t below = 1; below < events_.size(); below = 2 * place + 1) {
+      below += below + 1 < events_.size() && events_[below] > events_[below + 1] ? 1 : 0;
+      if (!(event > events_[below])) {
+        break;
+      }
+      events_[place] = events_[below];
+      place = below;
+    }
+    events_[place] = event;
+  }
+
+  std::vector<Event> events_;    ///< a heap
+  bool is_first_taken_ = false;  ///< its place is for the next that is planned: mostly a near one
   std::uint64_t order_ = 0;
 };
 

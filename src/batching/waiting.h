@@ -49,21 +49,72 @@ class Waiting {
     Duration cost{};
     Duration virtual_time{};  ///< what the client now served had had: where newcomers begin
   };
-  std::map<std::uint32_t, Level> levels_;  ///< those with tasks, by priority
+  using Levels = std::map<std::uint32_t, Level>;
+  using Clients = std::map<std::uint64_t, Client>;
+  using Shares = std::set<std::pair<Duration, std::uint64_t>>;
+  Level& level_of(std::uint32_t priority);
+  Client& client_of(Level& level, std::uint64_t id);
+  void add_share(Level& level, Duration had, std::uint64_t id);
+
+  Levels levels_;  ///< those with tasks, by priority
+  /// Of what was emptied last: a queue that is empty now and then does not allocate for each task.
+  typename Levels::node_type spare_level_;
+  typename Clients::node_type spare_client_;
+  Shares::node_type spare_share_;
   std::size_t tasks_ = 0;
   std::size_t rows_ = 0;
 };
 
 template <TaskHandle Handle>
+typename Waiting<Handle>::Level& Waiting<Handle>::level_of(std::uint32_t priority) {
+  const auto known = levels_.lower_bound(priority);
+  if (known != levels_.end() && known->first == priority) {
+    return known->second;
+  }
+  if (spare_level_.empty()) {
+    return levels_.try_emplace(known, priority)->second;
+  }
+  spare_level_.key() = priority;
+  spare_level_.mapped().cost = {};
+  spare_level_.mapped().virtual_time = {};
+  return levels_.insert(known, std::move(spare_level_))->second;
+}
+
+/// One that is new begins where the client now served stands.
+template <TaskHandle Handle>
+typename Waiting<Handle>::Client& Waiting<Handle>::client_of(Level& level, std::uint64_t id) {
+  const auto known = level.clients.lower_bound(id);
+  if (known != level.clients.end() && known->first == id) {
+    return known->second;
+  }
+  const auto made = [&] {
+    if (spare_client_.empty()) {
+      return level.clients.try_emplace(known, id);
+    }
+    spare_client_.key() = id;
+    spare_client_.mapped().cost = {};
+    return level.clients.insert(known, std::move(spare_client_));
+  }();
+  made->second.had = level.virtual_time;
+  add_share(level, level.virtual_time, id);
+  return made->second;
+}
+
+template <TaskHandle Handle>
+void Waiting<Handle>::add_share(Level& level, Duration had, std::uint64_t id) {
+  if (spare_share_.empty()) {
+    level.by_share.emplace(had, id);
+    return;
+  }
+  spare_share_.value() = {had, id};
+  level.by_share.insert(std::move(spare_share_));
+}
+
+template <TaskHandle Handle>
 void Waiting<Handle>::push(Handle handle) {
   const Ticket& task = *handle;
-  Level& level = levels_[task.priority];
-  const auto [entry, fresh] = level.clients.try_emplace(task.client);
-  Client& client = entry->second;
-  if (fresh) {
-    client.had = level.virtual_time;
-    level.by_share.emplace(client.had, entry->first);
-  }
+  Level& level = level_of(task.priority);
+  Client& client = client_of(level, task.client);
   client.cost += task.cost;
   level.cost += task.cost;
   ++tasks_;
@@ -76,7 +127,7 @@ Handle Waiting<Handle>::pop() {
   const auto top = levels_.begin();
   Level& level = top->second;
   const auto [had, id] = *level.by_share.begin();
-  level.by_share.erase(level.by_share.begin());
+  spare_share_ = level.by_share.extract(level.by_share.begin());
   const auto entry = level.clients.find(id);
   Client& client = entry->second;
   Handle handle = std::move(client.tasks.front());
@@ -90,11 +141,11 @@ Handle Waiting<Handle>::pop() {
   // Even what costs nothing takes a turn.
   client.had = had + std::max(task.cost, Duration(1));
   if (!client.tasks.empty()) {
-    level.by_share.emplace(client.had, id);
+    add_share(level, client.had, id);
   } else {
-    level.clients.erase(entry);
+    spare_client_ = level.clients.extract(entry);
     if (level.clients.empty()) {
-      levels_.erase(top);
+      spare_level_ = levels_.extract(top);
     }
   }
   return handle;

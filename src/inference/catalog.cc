@@ -188,6 +188,7 @@ Result<std::shared_ptr<const ServedModel>> Catalog::load_one(const model::Candid
     return fail(std::move(opened.error()));
   }
   auto served = serve(std::move(*opened), scheduler_, registry_, clock_, options_.serve);
+  const BatchChoice choice = choose_batch(served->profile);
   log::info("model_loaded", {{"model", candidate.name},
                              {"version", std::to_string(candidate.version)},
                              {"task", served->task->kind().name()},
@@ -195,6 +196,8 @@ Result<std::shared_ptr<const ServedModel>> Catalog::load_one(const model::Candid
                              {"threads", served->model->threads()},
                              {"service_ms", to_ms(served->service)},
                              {"max_batch", served->max_batch},
+                             {"gain", choice.gain},
+                             {"spread", choice.noise},
                              {"profile", served->profile_saved ? "saved" : "measured"},
                              {"load_ms", to_ms(clock_.now() - begin)}});
   for (const std::string& warning : served->warnings) {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
+#include <cmath>
 #include <ranges>
 #include <string>
 #include <utility>
@@ -71,6 +71,21 @@ Result<Duration> time_of(const model::Model& model, std::size_t rows, std::uint3
 /// may be noise.
 constexpr Duration kCheap = std::chrono::milliseconds(20);
 
+/// A larger size pays where its row costs no more than this share of a smaller one's.
+constexpr double kBetter = 0.95;
+/// And batching at all, of a row alone.
+constexpr double kWorthIt = 0.9;
+/// Half the width of what a median may be by chance, in standard errors.
+constexpr double kSure = 2;
+
+/// Comparisons of two sizes. So many of three are beyond a true middle one time in eight, of seven
+/// one time in 128: few are enough to leave a size, not to take it.
+constexpr std::size_t kRoundsToLeave = 3;
+constexpr std::size_t kRoundsToTake = 7;
+constexpr std::size_t kMostRounds = 41;
+/// Beyond it no more rounds than have to be.
+constexpr Duration kLongestComparison = std::chrono::milliseconds(150);
+
 /// One run to allocate and two to look at; short ones more often, against noise.
 std::uint32_t runs_for(Duration run) {
   constexpr Duration kEnough = std::chrono::milliseconds(1);
@@ -78,8 +93,102 @@ std::uint32_t runs_for(Duration run) {
   return static_cast<std::uint32_t>(std::clamp<std::int64_t>(often, 3, 50));
 }
 
+/// The noise of two ratios, one of the other's result: at worst both are off in the same direction.
+double chained(double one, double other) {
+  return ((1 + kSure * one) * (1 + kSure * other) - 1) / kSure;
+}
+
 double per_row(const ProfilePoint& point) {
   return to_seconds(point.time) / static_cast<double>(point.rows);
+}
+
+/// What a row costs in the larger run, in rows of the smaller: the median of those seen, and
+/// between what it lies by 95 %, whatever the distribution.
+struct Ratio {
+  double low = 0;
+  double median = 1;
+  double high = 2;
+
+  [[nodiscard]] bool is_clear() const { return high < kBetter || low > kBetter; }
+  /// Of the median, upwards: what would make a larger size pay less.
+  [[nodiscard]] double noise() const {
+    constexpr double kLeast = 0.005;  // a clock and a few runs tell no more
+    return std::max(kLeast, (high - median) / kSure / median);
+  }
+};
+
+/// @source confidence interval of a median by order statistics: binomial(n, 1/2), as a normal
+Ratio ratio_of(std::vector<double> seen) {
+  std::ranges::sort(seen);
+  const auto count = static_cast<double>(seen.size());
+  const auto at = [&](double rank) {
+    const auto most = static_cast<double>(seen.size() - 1);
+    return seen[static_cast<std::size_t>(std::clamp(rank, 0.0, most))];
+  };
+  const double width = kSure * std::sqrt(count) / 2;
+  return {.low = at(std::floor(count / 2 - width)),
+          .median = seen[seen.size() / 2],
+          .high = at(std::ceil(count / 2 + width - 1))};
+}
+
+/// Runs of one size, whose first has been and paid for allocation.
+class Runs {
+ public:
+  static Result<Runs> make(const model::Model& model, std::size_t rows, const Clock& clock) {
+    auto inputs = accepted_inputs(model, rows);
+    if (!inputs) {
+      return fail(std::move(inputs.error()));
+    }
+    Runs runs(model, std::move(*inputs), clock);
+    if (auto first = runs.time(1); !first) {
+      return fail(std::move(first.error()));
+    }
+    return runs;
+  }
+  Result<Duration> time(int runs) {
+    const TimePoint begin = clock_->now();
+    for (int i = 0; i < runs; ++i) {
+      if (auto run = model_->run(inputs_.views(), outputs_); !run) {
+        return fail(warmup_failed(std::move(run.error())));
+      }
+    }
+    return clock_->now() - begin;
+  }
+
+ private:
+  Runs(const model::Model& model, WarmupInputs inputs, const Clock& clock)
+      : model_(&model), clock_(&clock), inputs_(std::move(inputs)) {}
+  const model::Model* model_;
+  const Clock* clock_;
+  WarmupInputs inputs_;
+  model::Outputs outputs_;
+};
+
+/// The same rows in two runs and in one, in turns and now one, now the other first: what the
+/// machine does besides takes its time from both.
+Result<Ratio> compare(Runs& halves, Runs& whole, Deadline limit, const Clock& clock) {
+  const TimePoint began = clock.now();
+  std::vector<double> seen;
+  Ratio ratio;
+  while (seen.size() < kMostRounds && !limit.passed(clock.now())) {
+    const bool whole_first = seen.size() % 2 == 1;
+    auto first = whole_first ? whole.time(1) : halves.time(2);
+    auto second = whole_first ? halves.time(2) : whole.time(1);
+    if (!first || !second) {
+      return fail(std::move(first ? second.error() : first.error()));
+    }
+    const double apart = to_seconds(whole_first ? *second : *first);
+    seen.push_back(to_seconds(whole_first ? *first : *second) / std::max(apart, 1e-9));
+    ratio = ratio_of(seen);
+    const Duration spent = clock.now() - began;
+    if (seen.size() >= kRoundsToLeave && ratio.low > kBetter && spent > kCheap) {
+      break;
+    }
+    if (seen.size() >= kRoundsToTake && (ratio.is_clear() || spent > kLongestComparison)) {
+      break;
+    }
+  }
+  return ratio;
 }
 
 }  // namespace
@@ -95,11 +204,22 @@ Result<bool> still_fits(const model::Model& model, const Profile& profile, const
     return true;
   }
   const Deadline limit = Deadline::after(clock.now(), model.manifest().warmup_limit);
-  const auto now = time_of(model, 1, runs, limit, clock);
-  if (!now) {
-    return fail(now.error());
+  auto again = Runs::make(model, 1, clock);
+  if (!again) {
+    return fail(std::move(again.error()));
   }
-  return runs == 1 || (*now <= 2 * saved && saved <= 2 * *now);
+  Duration fastest = Duration::max();
+  for (std::uint32_t i = 1; i < runs; ++i) {
+    const auto now = again->time(1);
+    if (!now) {
+      return fail(now.error());
+    }
+    fastest = std::min(fastest, *now);
+    if (limit.passed(clock.now())) {
+      break;
+    }
+  }
+  return runs == 1 || (fastest <= 2 * saved && saved <= 2 * fastest);
 }
 
 Result<Profile> measure(const model::Model& model, const Clock& clock) {
@@ -114,33 +234,57 @@ Result<Profile> measure(const model::Model& model, const Clock& clock) {
   Profile profile{{.rows = 1, .time = *one}};
   const bool batches = model.signature().batchable && !model.manifest().max_batch &&
                        model.manifest().warmup_runs > 1;
+  if (!batches) {
+    return profile;
+  }
+  auto halves = Runs::make(model, 1, clock);
   const TimePoint begin = clock.now();
-  for (std::size_t rows = 2; batches && rows <= kMaxProfiledRows; rows *= 2) {
-    const auto time = time_of(model, rows, runs_for(profile.back().time), limit, clock);
-    if (!time || limit.passed(clock.now())) {
+  for (std::size_t rows = 2; halves && rows <= kMaxProfiledRows; rows *= 2) {
+    auto whole = Runs::make(model, rows, clock);
+    if (!whole || limit.passed(clock.now())) {
       break;  // a model that takes one row only is fine
     }
-    profile.push_back({.rows = rows, .time = *time});
-    constexpr double kBetter = 0.95;
-    const bool better = per_row(profile.back()) <= kBetter * per_row(profile[profile.size() - 2]);
-    if (!better && clock.now() - begin > kCheap) {
+    const auto ratio = compare(*halves, *whole, limit, clock);
+    if (!ratio || limit.passed(clock.now())) {
       break;
     }
+    const ProfilePoint& before = profile.back();
+    const double time = 2 * ratio->median * static_cast<double>(before.time.count());
+    profile.push_back({.rows = rows,
+                       .time = Duration(std::llround(time)),
+                       .noise = chained(before.noise, ratio->noise())});
+    if (ratio->median > kBetter && clock.now() - begin > kCheap) {
+      break;
+    }
+    halves = std::move(whole);
   }
   return profile;
 }
 
-std::size_t best_batch(std::span<const ProfilePoint> profile) {
-  double cheapest = std::numeric_limits<double>::infinity();
-  for (const ProfilePoint& point : profile) {
-    cheapest = std::min(cheapest, per_row(point));
+BatchChoice choose_batch(std::span<const ProfilePoint> profile) {
+  if (profile.empty()) {
+    return {};
   }
-  if (profile.empty() || cheapest > 0.9 * per_row(profile.front())) {
-    return 1;
+  const ProfilePoint* chosen = &profile.front();
+  const ProfilePoint* cheapest = chosen;
+  for (const ProfilePoint& point : profile.subspan(1)) {
+    // What lies before both is the same for both.
+    const double at_worst = (1 + kSure * point.noise) / (1 + kSure * chosen->noise);
+    if (per_row(point) * at_worst <= kBetter * per_row(*chosen)) {
+      chosen = &point;
+    }
+    cheapest = per_row(point) < per_row(*cheapest) ? &point : cheapest;
   }
-  return std::ranges::find_if(profile,
-                              [&](const ProfilePoint& p) { return per_row(p) <= cheapest / 0.95; })
-      ->rows;
+  const auto of_a_row = [&](const ProfilePoint& point) {
+    return per_row(point) / std::max(per_row(profile.front()), 1e-12);
+  };
+  if (of_a_row(*chosen) * (1 + kSure * chosen->noise) > kWorthIt) {
+    chosen = &profile.front();
+  }
+  const ProfilePoint& told = chosen->rows > 1 ? *chosen : *cheapest;
+  return {.rows = chosen->rows,
+          .gain = std::max(0.0, 1 - of_a_row(told)),
+          .noise = of_a_row(told) * told.noise};
 }
 
 }  // namespace podsense::inference

@@ -23,6 +23,23 @@ TEST(BestBatch, IsTheSmallestThatIsNearlyTheCheapest) {
   EXPECT_EQ(best_batch(profile), 8U);
 }
 
+TEST(BestBatch, IsTakenOnlyWhereItsGainIsBeyondTheNoise) {
+  const auto chosen = [](double noise) {
+    return choose_batch(Profile{{1, microseconds(100), 0}, {2, microseconds(170), noise}});
+  };
+  EXPECT_EQ(chosen(0).rows, 2U);
+  EXPECT_NEAR(chosen(0).gain, 0.15, 1e-9);
+  EXPECT_EQ(chosen(0.02).rows, 2U);
+  EXPECT_EQ(chosen(0.04).rows, 1U) << "it may be a loss of a tenth that is not there";
+  EXPECT_NEAR(chosen(0.04).gain, 0.15, 1e-9) << "which is told all the same";
+  EXPECT_NEAR(chosen(0.04).noise, 0.034, 1e-9);
+  // What the first step may be off, the second is, too: it is not counted twice.
+  EXPECT_EQ(
+      best_batch(Profile{
+          {1, microseconds(100), 0}, {2, microseconds(120), 0.1}, {4, microseconds(220), 0.1}}),
+      4U);
+}
+
 /// A clock that moves by what the model under test costs.
 class CostlyModel final : public model::Model {
  public:
@@ -48,14 +65,20 @@ class CostlyModel final : public model::Model {
       return fail(ErrorCode::kInvalidArgument, "one row only");
     }
     clock_.advance(run_ + row_ * inputs[0].shape[0]);
+    if (busy_every != 0 && ++runs_ % busy_every == 0) {
+      clock_.advance(busy_for);  // another process has the core
+    }
     return {};
   }
 
   model::Manifest manifest_;
   std::int64_t most_rows = 1000;
+  unsigned busy_every = 0;  ///< runs; 0: never
+  Duration busy_for{};
 
  private:
   ManualClock& clock_;
+  mutable unsigned runs_ = 0;
   Duration run_, row_;
   std::string name_ = "costly";
   model::Signature signature_;
@@ -72,6 +95,20 @@ TEST(Measure, TriesLargerBatchesAsLongAsRowsBecomeCheaper) {
   EXPECT_EQ(best_batch(profile), 32U);
   const CostlyModel by_row(clock, microseconds(1), milliseconds(10));
   EXPECT_EQ(measure(by_row, clock)->size(), 2U) << "the first larger size did not pay";
+}
+
+TEST(Measure, ComesToTheSameOnABusyMachine) {
+  for (unsigned every = 2; every < 40; ++every) {
+    ManualClock clock;
+    CostlyModel by_row(clock, microseconds(10), microseconds(200));
+    CostlyModel fixed_cost(clock, microseconds(80), microseconds(20));
+    for (CostlyModel* model : {&by_row, &fixed_cost}) {
+      model->busy_every = every;
+      model->busy_for = milliseconds(3);
+    }
+    EXPECT_EQ(best_batch(measure(by_row, clock).value()), 1U) << every;
+    EXPECT_GE(best_batch(measure(fixed_cost, clock).value()), every < 9 ? 1U : 8U) << every;
+  }
 }
 
 TEST(Measure, EndsAtItsLimit) {
@@ -104,6 +141,11 @@ TEST(StillFits, RefusesAProfileOfOtherTimes) {
   EXPECT_TRUE(still_fits(model, {{1, microseconds(60)}}, clock).value());
   EXPECT_FALSE(still_fits(model, {{1, microseconds(300)}}, clock).value());
   EXPECT_FALSE(still_fits(model, {{1, microseconds(40)}}, clock).value());
+  CostlyModel busy(clock, microseconds(80), microseconds(20));
+  busy.busy_every = 2;
+  busy.busy_for = milliseconds(3);
+  EXPECT_TRUE(still_fits(busy, {{1, microseconds(100)}}, clock).value())
+      << "a busy machine only adds";
 }
 
 TEST(StillFits, SaysWhenAModelDoesNotRun) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <cstdint>
 #include <iterator>
 #include <utility>
@@ -17,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kHead = "podsense profile 2\n";
+constexpr std::string_view kHead = "podsense profile 3\n";
 constexpr std::string_view kAnyHead = "podsense profile ";
 constexpr std::string_view kSuffix = ".podsense-profile";
 constexpr std::size_t kMaxFiles = 256;
@@ -25,6 +26,7 @@ constexpr std::size_t kMaxBytes = 16U << 10U;
 /// Longer than any warm-up may take.
 constexpr Duration kLongestRun = std::chrono::minutes(10);
 constexpr unsigned kMostThreads = 4096;
+constexpr double kMillion = 1e6;
 
 /// Takes "NAME VALUE\n" off the front of `text`.
 std::optional<std::string_view> take_line(std::string_view& text, std::string_view name) {
@@ -50,7 +52,7 @@ Error damaged() {
   return {.code = ErrorCode::kInvalidArgument, .message = "the file is damaged"};
 }
 
-/// Lines "run ROWS NANOSECONDS", rows rising from 1.
+/// Lines "run ROWS NANOSECONDS NOISE", rows rising from 1, the noise in millionths.
 std::optional<Profile> read_points(std::string_view text) {
   Profile profile;
   while (!text.empty()) {
@@ -59,14 +61,17 @@ std::optional<Profile> read_points(std::string_view text) {
     if (space == std::string_view::npos) {
       return std::nullopt;
     }
+    const auto last = line->rfind(' ');
     const auto rows = number<std::size_t>(line->substr(0, space));
-    const auto time = number<Duration::rep>(line->substr(space + 1));
+    const auto time = number<Duration::rep>(line->substr(space + 1, last - space - 1));
+    const auto noise = number<std::uint32_t>(line->substr(last + 1));
     const std::size_t least = profile.empty() ? 1 : profile.back().rows + 1;
-    if (!rows || !time || *rows < least || *rows > kMaxProfiledRows || *time < 0 ||
-        Duration(*time) > kLongestRun) {
+    if (!rows || !time || !noise || last == space || *rows < least || *rows > kMaxProfiledRows ||
+        *time < 0 || Duration(*time) > kLongestRun) {
       return std::nullopt;
     }
-    profile.push_back({.rows = *rows, .time = Duration(*time)});
+    profile.push_back(
+        {.rows = *rows, .time = Duration(*time), .noise = static_cast<double>(*noise) / kMillion});
   }
   return !profile.empty() && profile.front().rows == 1 ? std::optional(profile) : std::nullopt;
 }
@@ -110,7 +115,10 @@ std::string write_profile(const ProfileKey& key, const SavedProfile& saved) {
   line("threads", std::to_string(saved.threads));
   line("rows", rows_text(saved.rows));
   for (const ProfilePoint& point : saved.profile) {
-    line("run", std::to_string(point.rows) + " " + std::to_string(point.time.count()));
+    constexpr double kMostNoise = 1000;
+    const double noise = std::clamp(point.noise, 0.0, kMostNoise) * kMillion;
+    line("run", std::to_string(point.rows) + " " + std::to_string(point.time.count()) + " " +
+                    std::to_string(std::llround(noise)));
   }
   line("sum", model::fast_hash(text).hex());
   return text;

@@ -120,13 +120,18 @@ void export_plan(ServedModel& served, metrics::Registry& registry) {
   }
 }
 
-/// Three digits after the point, which is a microsecond.
-std::string milliseconds_text(Duration time) {
+/// Three digits after the point.
+std::string share_text(double number) {
   std::array<char, 32> text;
-  const auto end = std::to_chars(text.data(), text.data() + text.size(), to_ms(time),
-                                 std::chars_format::fixed, 3)
-                       .ptr;
+  const auto end =
+      std::to_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed, 3)
+          .ptr;
   return {text.data(), end};
+}
+
+/// To a microsecond.
+std::string milliseconds_text(Duration time) {
+  return share_text(to_ms(time));
 }
 
 }  // namespace
@@ -190,11 +195,14 @@ std::vector<std::pair<std::string_view, std::string>> ServedModel::plan_facts() 
     points += (points.empty() ? "" : ",") + std::to_string(point.rows) + ":" +
               milliseconds_text(point.time);
   }
+  const BatchChoice choice = choose_batch(profile);
   return {{"plan", std::string(plan_name(plan))},
           {"threads", std::to_string(model->threads())},
           {"max_batch", std::to_string(max_batch)},
           {"requests", std::string(stacking_name(stacking->state()))},
           {"requests_reason", stacking->reason()},
+          {"batch_gain", share_text(choice.gain)},
+          {"batch_gain_noise", share_text(choice.noise)},
           {"service_ms", milliseconds_text(service)},
           {"profile_ms", std::move(points)},
           {"profile", profile_saved ? "saved" : "measured"}};

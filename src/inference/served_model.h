@@ -78,7 +78,7 @@ struct ServedModel {
   [[nodiscard]] std::string_view label(std::size_t class_index) const;
   [[nodiscard]] protocol::ModelStatistics statistics() const;
   /// How it runs and why, as names and texts for a model's configuration: plan, threads, max_batch,
-  /// requests ("shared", "alone", "checking"), requests_reason, service_ms, profile_ms
+  /// requests ("shared", "alone", "checking"), requests_reason, service_ms, profile_ms, batch_gain
   /// ("rows:milliseconds" with commas between), profile ("measured" or "saved").
   [[nodiscard]] std::vector<std::pair<std::string_view, std::string>> plan_facts() const;
 };

@@ -473,6 +473,15 @@ class Identity(ServerCase):
         (line,) = wait_until(lines, what="the log line")
         return line
 
+    def test_how_sure_a_batch_size_is_is_told(self):
+        parameters = self.server.get("/v2/models/random-forest/config").json["parameters"]
+        gain, noise = (float(parameters[name]["string_value"]) for name in ("batch_gain", "batch_gain_noise"))
+        (line,) = [x for x in self.server.log_lines("model_loaded") if x["model"] == "random-forest"]
+        self.assertEqual((round(line["gain"], 3), round(line["spread"], 3)), (gain, noise))
+        self.assertTrue(0 <= gain < 1 and noise >= 0, (gain, noise))
+        if line["max_batch"] > 1:
+            self.assertGreater(gain, 2 * noise)
+
     def test_request_ids_are_in_the_answer_and_the_log(self):
         answer = self.server.post_json("/predict-single", {"features": [0.5] * 20},
                                        {"X-Request-Id": "find-me", "traceparent": PARENT})

@@ -255,7 +255,7 @@ class Measurer {
     return {};
   }
 
-  /// One request at a time needs one core: whoever waits for it, waits for something else.
+  /// One request at a time needs one core: a request that waits then waits for something else.
   void note_waits(const plan::Measured& measured) {
     const double ran = to_seconds(measured.after.ran - measured.before.ran);
     const double waited = to_seconds(measured.after.waited - measured.before.waited);

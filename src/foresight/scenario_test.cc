@@ -80,7 +80,7 @@ TEST(Scenario, TakesAMeasuredProfile) {
   EXPECT_NEAR(to_seconds(scenario->service.request_cpu.at(0.5)), 0.001, 0.0001);
   ASSERT_FALSE(extrapolations(*scenario).empty());
   EXPECT_EQ(extrapolations(*scenario).front(), "the profile: measured on a busy machine");
-  // What the scenario says itself stands in its place; beyond what was measured is said.
+  // What the scenario says itself takes its place; beyond what was measured is said.
   const auto other =
       read("profile: p.json\narrivals: {shape: constant:10}\nservice: {max_batch: 8}\n", {}, files);
   ASSERT_TRUE(other) << other.error().message;

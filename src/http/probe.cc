@@ -32,7 +32,7 @@ constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
 struct Target {
   std::string host, port, path;
   bool tls = false;
-  /// An IPv6 address stands in brackets.
+  /// An IPv6 address is in brackets.
   [[nodiscard]] std::string in_url() const { return host.contains(':') ? "[" + host + "]" : host; }
 };
 

@@ -100,7 +100,7 @@ TEST_F(OpenVinoTest, ARunGivesTheGraphsAnswer) {
   EXPECT_THAT(values_of<float>(outputs[0]), ElementsAre(2, 3, 4, 5, 6, 7, 8, 9));
 }
 
-/// Whoever takes one engine in the place of the other asks the same model.
+/// Swapping one engine for the other must not change what the model answers.
 TEST_F(OpenVinoTest, SignaturesAreThoseOfTheReference) {
   unsigned both = 0;
   for (const auto& entry : std::filesystem::directory_iterator(model::testing::tiny(""))) {

@@ -10,7 +10,7 @@
 namespace podsense::plan {
 namespace {
 
-constexpr unsigned kProbe = 2;         ///< runs before the first rung: enough to see the hopeless
+constexpr unsigned kProbe = 2;         ///< runs before the first rung: enough to see what fails
 constexpr double kHopelessCost = 1.5;  ///< times the best
 constexpr double kHopelessLate = 20;   ///< times what is allowed
 constexpr double kCostBound = 1.3;     ///< times the best: a point whose least cost is above
@@ -98,7 +98,7 @@ class Searcher {
     return out;
   }
 
-  /// The first rung, but for what two runs show to be hopeless.
+  /// The first rung, but for what two runs show to fail.
   bool look_at(const std::vector<Trial*>& trials) {
     if (!play_to(trials, std::min(kProbe, options_.rungs[0]), "looking around")) {
       return false;

@@ -38,7 +38,7 @@ std::optional<ip::address> parse_node(std::string_view node) {
   return error ? std::nullopt : std::optional(plain_address(address));
 }
 
-/// Calls `visit` for each part of `text` between `separator`s that do not stand in quotes.
+/// Calls `visit` for each part of `text` between `separator`s outside of quotes.
 template <class Visit>
 void split_unquoted(std::string_view text, char separator, const Visit& visit) {
   bool quoted = false;

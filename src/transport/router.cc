@@ -124,7 +124,7 @@ Result<Router::Match> Router::find(std::string_view path) const {
   return fail(ErrorCode::kNotFound, std::move(message));
 }
 
-/// Escapes of unreserved characters mean the same as those, RFC 3986 6.2.2.2; `:` may stand in a
+/// Escapes of unreserved characters mean the same as those, RFC 3986 6.2.2.2; `:` is allowed in a
 /// path as it is.
 std::string Router::plain_path(std::string_view path) {
   const auto hex = [](char c) {

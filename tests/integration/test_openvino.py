@@ -5,7 +5,7 @@ import unittest
 from pathlib import Path
 
 import test_golden
-from harness import Server, copy_models
+from harness import copy_models
 
 
 class GoldenThroughOpenVino(test_golden.Golden):

@@ -231,12 +231,12 @@ IMAGE_CASES = [
             "top_k is ''; it must be an integer from 1 to 1000", query="?top_k"),
     predict("top_k twice", JPEG, 400,
             "query parameter 'top_k' is given twice; accepted "
-            "once each are: model, version, top_k", query="?top_k=1&top_k=2"),
+            "once each are: model, version, top_k, thumbnail", query="?top_k=1&top_k=2"),
     predict("unknown parameter", JPEG, 400,
-            "unknown query parameter 'topk'; accepted are: model, version, top_k", query="?topk=5"),
+            "unknown query parameter 'topk'; accepted are: model, version, top_k, thumbnail", query="?topk=5"),
     predict("another unknown parameter", JPEG, 400,
             "unknown query parameter 'verbose'; accepted are: model, "
-            "version, top_k", query="?verbose=1"),
+            "version, top_k, thumbnail", query="?verbose=1"),
     predict("unknown model", JPEG, 404,
             "no model 'resnet' is served; there are: "
             "efficientnet-lite0, random-forest, simulated", query="?model=resnet"),

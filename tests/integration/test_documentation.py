@@ -16,6 +16,7 @@ README = ROOT / "README.md"
 PAGES = [README, *sorted(path for path in (ROOT / "docs").rglob("*.md") if path.parent.name != "adr")]
 # Looks like one.
 NO_METRIC = {"podsense_simulated"}  # a backend
+SUBCOMMANDS = {"load": ("merge",), "simulate": ("hpa",), "plan": ("explain", "measure", "traffic", "verify")}
 
 
 def words_of(command):
@@ -47,7 +48,7 @@ def commands_in(line):
             words = words[1:]
         if len(words) > 1 and words[0] in ("podsense", "build/release/podsense") and words[1] in COMMANDS:
             command = [words[1]]
-            if len(words) > 2 and words[2] in ("merge", "hpa"):
+            if len(words) > 2 and words[2] in SUBCOMMANDS.get(words[1], ()):
                 command.append(words[2])
             yield command, words[len(command) + 1:]
 

@@ -118,7 +118,7 @@ class Drain(unittest.TestCase):
                 answer = client.exchange(SINGLE)
                 self.assertEqual((answer.status, answer.headers["connection"]), (200, "close"))
                 self.assertTrue(client.is_closed())
-            server.signal(signal.SIGTERM)  # enough of it
+            server.signal(signal.SIGINT)  # enough of it
 
     def test_readiness_ends_and_liveness_does_not(self):
         with Server() as server, server.raw() as client:

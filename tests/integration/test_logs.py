@@ -125,7 +125,7 @@ class Logs(unittest.TestCase):
             self.assertEqual(server.get("/nope").status, 404)
 
             def found():
-                return [line for line in server.log_lines() if line[event_key] == event]
+                return [line for line in server.log_lines() if line[event_key] == event and "/nope" in line["message"]]
             return wait_until(found, what=event)
 
     def test_google_clouds_form(self):

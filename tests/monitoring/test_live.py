@@ -198,6 +198,7 @@ class Live(unittest.TestCase):
                 self.assertIn(name, described)
                 self.assertLessEqual(labels, set(described[name][1]))
         needs = {MEMORY_LIMIT, "podsense_connections_refused_total", "podsense_spans_total",
+                 "podsense_trace_export_retries_total",
                  "podsense_tls_certificate_expiry_timestamp_seconds",
                  "podsense_tls_certificate_reloads_total", "podsense_tls_handshakes_failed_total"}
         self.assertEqual(described.keys() - exposed.keys() - needs, set(), "never exposed")

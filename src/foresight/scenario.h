@@ -148,7 +148,7 @@ struct Scenario {
   Routing routing = Routing::kRandom;
   std::vector<Fault> faults;
   std::vector<std::string> cautions;  ///< of the profile that it was made with
-  std::int32_t sample_pods = 0;  ///< that serve in the simulation, of most_pods; 0: all
+  std::int32_t sample_pods = 0;       ///< that serve in the simulation, of most_pods; 0: all
 };
 
 /// @errors kInvalidArgument: names the file and the reason

@@ -30,9 +30,9 @@ Result<ClassifyRequest> parse_classify_url(std::string_view json);
 inline constexpr std::size_t kMaxRows = 4096;
 inline constexpr std::size_t kMaxColumns = 65'536;
 
-/// `{"features": [numbers], "model"?, "version"?}`: one row; or `"instances"` with one. Count is checked by inference, which
-/// knows the model. @errors kInvalidArgument: NaN, infinity, out of float range, not a number;
-/// kPayloadTooLarge: more than kMaxColumns
+/// `{"features": [numbers], "model"?, "version"?}`: one row; or `"instances"` with one. Count is
+/// checked by inference, which knows the model. @errors kInvalidArgument: NaN, infinity, out of
+/// float range, not a number; kPayloadTooLarge: more than kMaxColumns
 /// `"features"` may be an object of names and values instead: numbers, texts, booleans, null; and a
 /// list may hold such values, which are RowsRequest::cells then.
 Result<RowsRequest> parse_features(std::string_view json);

@@ -138,12 +138,12 @@ Result<std::vector<Acceptor>> take_listener(boost::asio::io_context& context, in
   ::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size);
   std::vector<Acceptor> taken;
   error_code error;
-  taken.emplace_back(context).assign(
-      address.ss_family == AF_INET6 ? ip::tcp::v6() : ip::tcp::v4(), socket, error);
+  taken.emplace_back(context).assign(address.ss_family == AF_INET6 ? ip::tcp::v6() : ip::tcp::v4(),
+                                     socket, error);
   if (error) {
-    return fail(ErrorCode::kUnavailable, "the socket for " + name +
-                                             " that was handed in cannot be used: " +
-                                             error.message());
+    return fail(
+        ErrorCode::kUnavailable,
+        "the socket for " + name + " that was handed in cannot be used: " + error.message());
   }
   return taken;
 }

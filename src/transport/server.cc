@@ -116,9 +116,8 @@ class ServerImpl final : public Server {
     }
     state_->trusted = std::move(*trusted);
     auto& context = workers_->first().context();
-    auto opened = options_.listener >= 0
-                      ? take_listener(context, options_.listener, options_.name)
-                      : open_listeners(context, options_.hosts, options_.port);
+    auto opened = options_.listener >= 0 ? take_listener(context, options_.listener, options_.name)
+                                         : open_listeners(context, options_.hosts, options_.port);
     if (!opened) {
       return fail(std::move(opened.error()));
     }

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "cli/flags.h"
+#include "cli/plan_verify.h"
 #include "load/file.h"
 #include "load/quantity.h"
 #include "plan/plan.h"
@@ -59,6 +60,8 @@ struct PlanFlags {
   std::string out;
   std::string json;
   std::string html;
+  std::string record;
+  std::string cluster;
 };
 
 void add_questions(CLI::App& app, PlanFlags& flags) {
@@ -131,6 +134,12 @@ void add_results(CLI::App& app, PlanFlags& flags) {
       ->type_name("FILE");
   app.add_option("--html", flags.html, "one page with plots, to show around; - for standard output")
       ->type_name("FILE");
+  app.add_option("--record", flags.record,
+                 "of podsense plan verify: how wrong earlier plans were is said below the text "
+                 "($XDG_STATE_HOME/podsense/verified.jsonl)")
+      ->type_name("FILE");
+  app.add_option("--cluster", flags.cluster, "name in the record (that of the last verification)")
+      ->type_name("NAME");
 }
 
 void add_options(CLI::App& app, PlanFlags& flags) {
@@ -357,9 +366,11 @@ int put_out(const PlanFlags& flags, const plan::Plan& made) {
       return 2;
     }
   }
-  if (flags.out != "-" && flags.json != "-" && flags.html != "-" &&
-      !write("-", plan::plan_text(made))) {
-    return 2;
+  if (flags.out != "-" && flags.json != "-" && flags.html != "-") {
+    const std::string errors = verified_errors(flags.record, flags.cluster);
+    if (!write("-", plan::plan_text(made) + errors + (errors.empty() ? "" : "\n"))) {
+      return 2;
+    }
   }
   switch (made.search.verdict) {
     case plan::Verdict::kHolds:

@@ -102,9 +102,9 @@ std::string variable(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-std::string record_path(const VerifyFlags& flags) {
-  if (!flags.record.empty()) {
-    return flags.record;
+std::string record_path(const std::string& given) {
+  if (!given.empty()) {
+    return given;
   }
   const std::string state = variable("XDG_STATE_HOME");
   const std::string home = variable("HOME");
@@ -356,7 +356,7 @@ int run(const VerifyFlags& flags) {
   plan::Verification verification = plan::verify(predicted, *measured, flags.bound / 100);
   verification.cluster = cluster_name(flags);
   verification.plan = fs::path(flags.file).filename().string();
-  const std::string path = record_path(flags);
+  const std::string path = record_path(flags.record);
   keep(path, plan::verification_line(verification, time_now()));
   std::cout << load::format_count(measured->requests) << " requests; predicted from "
             << predicted.runs.size() << " runs\n"
@@ -394,6 +394,11 @@ int plan_verify(std::span<const char* const> arguments) {
     return *done;
   }
   return run(flags);
+}
+
+std::string verified_errors(const std::string& record, const std::string& cluster) {
+  const std::string lines = contents(record_path(record));
+  return plan::recent_errors(lines, cluster.empty() ? plan::last_cluster(lines) : cluster);
 }
 
 }  // namespace podsense::cli

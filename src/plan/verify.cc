@@ -320,6 +320,18 @@ std::string verification_line(const Verification& verification, std::string_view
   return line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
+std::string last_cluster(std::string_view lines) {
+  std::string cluster;
+  for (const std::string_view line : load::split(lines, '\n')) {
+    const Json one = Json::parse(line, nullptr, false);
+    const Json name = one.is_object() ? one.value("cluster", Json()) : Json();
+    if (name.is_string() && one.value("format", Json()) == kFormat) {
+      cluster = name.get<std::string>();
+    }
+  }
+  return cluster;
+}
+
 std::string recent_errors(std::string_view lines, std::string_view cluster, std::size_t most) {
   std::vector<Json> found;
   for (const std::string_view line : load::split(lines, '\n')) {

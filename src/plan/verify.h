@@ -87,6 +87,8 @@ std::string verification_text(const Verification& verification);
 /// One line of JSON.
 std::string verification_line(const Verification& verification, std::string_view time);
 
+/// Where the last plan was verified; empty: nowhere yet.
+std::string last_cluster(std::string_view lines);
 /// "error of the last 3 verified plans on kind: p99 6 %, …": mean of the errors without their sign;
 /// empty where there is none. Lines that are none of these are passed over.
 std::string recent_errors(std::string_view lines, std::string_view cluster, std::size_t most = 5);

@@ -146,6 +146,8 @@ TEST(Verify, RecordsAndRemembers) {
   EXPECT_EQ(text.find("error of the last 2 verified plans on kind: p50 "), 0U) << text;
   EXPECT_EQ(recent_errors(line, "another"), "");
   EXPECT_EQ(recent_errors("", "kind"), "");
+  EXPECT_EQ(last_cluster(line + "garbage\n"), "kind");
+  EXPECT_EQ(last_cluster("{}\n"), "");
 }
 
 TEST(Verify, ReadsPlansAndScenarios) {

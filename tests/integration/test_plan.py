@@ -43,6 +43,16 @@ def report(*arguments, text=SCENARIO, code=0):
 
 
 class Plan(unittest.TestCase):
+    def test_it_says_how_wrong_the_plans_were_that_were_verified(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as record:
+            for error in (0.06, -0.1):
+                record.write(json.dumps({"format": "podsense-verified/1", "cluster": "kind",
+                                         "figures": {"latency_p99_seconds": {"error": error}}}) + "\n")
+            record.flush()
+            said = plan("-", *QUICK, "--record", record.name).stdout
+            self.assertIn("error of the last 2 verified plans on kind: p99 8 %", said)
+            self.assertNotIn("verified plan", plan("-", *QUICK, "--record", record.name, "--cluster", "eks").stdout)
+
     def test_values_have_their_reasons_and_the_report_follows_its_schema(self):
         use_packages()
         import jsonschema

@@ -174,6 +174,8 @@ Result<Opened> measure_here(model::Backend& backend, const model::Candidate& can
 Result<Opened> open_loaded(model::Backend& backend, const model::Candidate& candidate,
                            ModelPtr model, std::optional<SavedProfile> known, unsigned cores,
                            const Clock& clock) {
+  // Whether rows are independent does not depend on how long runs take.
+  std::optional<std::string> rows = known ? known->rows : std::nullopt;
   if (known) {
     auto again = reopen(backend, candidate, model, std::move(*known), clock);
     if (!again) {
@@ -183,7 +185,11 @@ Result<Opened> open_loaded(model::Backend& backend, const model::Candidate& cand
       return std::move(**again);
     }
   }
-  return measure_here(backend, candidate, std::move(model), cores, clock);
+  auto measured = measure_here(backend, candidate, std::move(model), cores, clock);
+  if (measured) {
+    measured->rows = std::move(rows);
+  }
+  return measured;
 }
 
 }  // namespace
@@ -239,7 +245,9 @@ Result<Opened> open_measured(const model::Backends& backends, model::Candidate c
   opened->key = key;
   opened->task = std::move(*task);
   if (!opened->saved && opened->warning.empty()) {
-    saved.keep(key, {.threads = opened->model->threads(), .profile = opened->profile});
+    saved.keep(
+        key,
+        {.threads = opened->model->threads(), .profile = opened->profile, .rows = opened->rows});
   }
   return opened;
 }

@@ -159,6 +159,19 @@ TEST_F(OpeningTest, ASavedProfileBringsItsThreadsBackUntried) {
   EXPECT_EQ(slower.model->threads(), 1U);
 }
 
+TEST_F(OpeningTest, WhetherRowsAreIndependentIsKeptWhereTimesHaveChanged) {
+  saved_ = SavedProfiles(folder_ / "profiles");
+  const Opened first = open(milliseconds(10), milliseconds(10));
+  saved_.keep(
+      first.key,
+      {.threads = first.model->threads(), .profile = first.profile, .rows = "rows are summed up"});
+  for (int i = 0; i < 2; ++i) {
+    const Opened again = open(milliseconds(100), milliseconds(100));
+    EXPECT_EQ(again.saved, i == 1) << "ten times as long is measured anew";
+    EXPECT_EQ(again.rows, "rows are summed up");
+  }
+}
+
 TEST_F(OpeningTest, AFailingTrialFailsTheLoad) {
   const auto opened = try_open(milliseconds(10), Duration::zero(), kCores);
   ASSERT_FALSE(opened);

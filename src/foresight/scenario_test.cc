@@ -300,6 +300,15 @@ TEST(Scenario, AnAutoscalerThatCannotBeSimulatedIsRefused) {
   EXPECT_THAT(fault_of("hpa: {maxReplicas: 2}"), HasSubstr("pod.cpu_request must be given"));
 }
 
+TEST(Scenario, TextBehindADocumentThatIsNoneEnds) {
+  for (const std::string_view text :
+       {", m[i:n1 2\xff\xff: [neas:oequest, 50pu_li:it: [none, 0s\n", "{}}\n", "a: 1\n]\n",
+        "\"a\" b\n", "[1] 2\n", "%\n", "- a\nb\n"}) {
+    EXPECT_FALSE(read_scenario({.name = "s", .text = std::string(text), .overrides = {}}, {}))
+        << text;
+  }
+}
+
 TEST(Scenario, YamlThatMayGrowOrHideIsRefused) {
   EXPECT_THAT(fault("a: &x 1\nb: *x"), HasSubstr("anchors and aliases are not accepted"));
   EXPECT_THAT(fault("a: !!python/object 1"), HasSubstr("tags are not accepted"));

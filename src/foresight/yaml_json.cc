@@ -60,9 +60,10 @@ void check_utf8(const YAML::Mark& mark, const std::string& text) {
 /// Builds the document while it is read, so that nothing refused is ever built.
 class Builder final : public YAML::EventHandler {
  public:
+  [[nodiscard]] const YAML::Mark& begin() const { return begin_; }
   [[nodiscard]] Json take() { return std::move(root_); }
 
-  void OnDocumentStart(const YAML::Mark& /*mark*/) override {}
+  void OnDocumentStart(const YAML::Mark& mark) override { begin_ = mark; }
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     check(mark, "", anchor);
@@ -142,6 +143,7 @@ class Builder final : public YAML::EventHandler {
   }
 
   Json root_;
+  YAML::Mark begin_;
   std::vector<Open> open_;
 };
 
@@ -159,7 +161,13 @@ Result<std::vector<Json>> parse_yaml_documents(std::string_view text) {
   std::vector<Json> documents;
   try {
     YAML::Parser parser(in);
+    int before = -1;
     for (Builder builder; parser.HandleNextDocument(builder); builder = {}) {
+      // yaml-cpp stays where a document cannot begin, and gives empty ones without an end.
+      if (builder.begin().pos <= before) {
+        return refuse(builder.begin(), "not YAML: another document begins with ---");
+      }
+      before = builder.begin().pos;
       documents.push_back(builder.take());
     }
   } catch (const Refusal& refusal) {

@@ -29,6 +29,16 @@ TEST(MemoryBudget, CountsByUseAndGivesBack) {
   EXPECT_EQ(budget.refused(), 0U);
 }
 
+TEST(MemoryBudget, WhatIsGivenBackBeforeItWasCountedRefusesNobody) {
+  MemoryBudget budget(100 * kMegabyte);
+  ASSERT_TRUE(budget.count(MemoryUse::kTensors, -static_cast<std::int64_t>(kMegabyte)));
+  auto bodies = MemoryBudget::share(&budget, MemoryUse::kBodies);
+  EXPECT_TRUE(bodies.grow_to(10 * kMegabyte));
+  ASSERT_TRUE(budget.count(MemoryUse::kTensors, kMegabyte));
+  EXPECT_EQ(budget.used(), 10 * kMegabyte);
+  EXPECT_EQ(budget.used(MemoryUse::kTensors), 0U);
+}
+
 TEST(MemoryBudget, AJoinedShareHoldsBoth) {
   MemoryBudget budget(100 * kMegabyte);
   MemoryBudget::Share all;

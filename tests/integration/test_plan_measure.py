@@ -7,7 +7,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from harness import BINARY, LIMIT, MODELS, ROOT, SANITIZER, clean_environment
+from harness import BINARY, LIMIT, MODELS, ROOT, clean_environment
 from load_venv import use_packages
 
 
@@ -27,7 +27,6 @@ class Measure(unittest.TestCase):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         return json.loads(self.path.read_text()), done.stdout
 
-    @unittest.skipIf(SANITIZER, "what a sanitizer keeps of freed memory is in no budget: at full load there is soon none left")
     def test_a_profile_follows_its_schema_and_a_scenario_takes_it(self):
         use_packages()
         import jsonschema

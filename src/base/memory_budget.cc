@@ -90,9 +90,7 @@ Result<void> MemoryBudget::take_or_refuse(MemoryUse use, std::uint64_t more, std
 bool MemoryBudget::take(MemoryUse use, std::uint64_t more, std::uint64_t most) {
   std::uint64_t used = used_.load(std::memory_order_relaxed);
   do {
-    // A thread may count what it gives back before another has counted it: for a moment less than
-    // nothing is in use, which is no reason to refuse anybody.
-    const std::uint64_t counted = std::max<std::int64_t>(static_cast<std::int64_t>(used), 0);
+    const std::uint64_t counted = not_negative(used);
     if (counted > most || more > most - counted) {
       at(refused_, use).fetch_add(1, std::memory_order_relaxed);
       return false;

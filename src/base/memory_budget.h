@@ -82,8 +82,12 @@ class MemoryBudget {
   /// What is held stays held, also where that is more.
   void set_limit(std::uint64_t limit) { limit_.store(limit, std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t limit() const { return limit_.load(std::memory_order_relaxed); }
-  [[nodiscard]] std::uint64_t used() const { return used_.load(std::memory_order_relaxed); }
-  [[nodiscard]] std::uint64_t used(MemoryUse use) const { return at(uses_, use).load(); }
+  [[nodiscard]] std::uint64_t used() const {
+    return not_negative(used_.load(std::memory_order_relaxed));
+  }
+  [[nodiscard]] std::uint64_t used(MemoryUse use) const {
+    return not_negative(at(uses_, use).load());
+  }
   /// How often a share could not grow.
   [[nodiscard]] std::uint64_t refused(MemoryUse use) const { return at(refused_, use).load(); }
   [[nodiscard]] std::uint64_t refused() const;
@@ -95,6 +99,11 @@ class MemoryBudget {
   }
   static std::atomic<std::uint64_t>& at(Counters& all, MemoryUse use) {
     return all[static_cast<std::size_t>(use)];
+  }
+  /// A thread may count what it gives back before another has counted it: for a moment less than
+  /// nothing is in use. That is nothing, and not the enormous number that it looks like.
+  static std::uint64_t not_negative(std::uint64_t counted) {
+    return static_cast<std::int64_t>(counted) < 0 ? 0 : counted;
   }
   bool take(MemoryUse use, std::uint64_t more, std::uint64_t most);
   void release(MemoryUse use, std::uint64_t bytes);

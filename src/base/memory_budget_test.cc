@@ -32,6 +32,8 @@ TEST(MemoryBudget, CountsByUseAndGivesBack) {
 TEST(MemoryBudget, WhatIsGivenBackBeforeItWasCountedRefusesNobody) {
   MemoryBudget budget(100 * kMegabyte);
   ASSERT_TRUE(budget.count(MemoryUse::kTensors, -static_cast<std::int64_t>(kMegabyte)));
+  EXPECT_EQ(budget.used(), 0U);
+  EXPECT_EQ(budget.used(MemoryUse::kTensors), 0U);
   auto bodies = MemoryBudget::share(&budget, MemoryUse::kBodies);
   EXPECT_TRUE(bodies.grow_to(10 * kMegabyte));
   ASSERT_TRUE(budget.count(MemoryUse::kTensors, kMegabyte));

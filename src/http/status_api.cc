@@ -83,11 +83,22 @@ json history_json(const inference::Stats& source, double now) {
   return list;
 }
 
+/// The value of a query's parameter; nothing where there is none, or the query is broken.
+std::optional<std::string> parameter(const Request& request, std::string_view name) {
+  if (request.query.empty()) {
+    return std::nullopt;
+  }
+  const auto query = protocol::parse_query(request.query);
+  if (!query) {
+    return std::nullopt;
+  }
+  const auto found = std::ranges::find(*query, name, &protocol::QueryParameter::name);
+  return found == query->end() ? std::nullopt : std::optional(found->value);
+}
+
 /// With `?history=true` also of the last two minutes: for who comes just now.
 Response stats(const inference::Stats& source, const Request& request) {
-  constexpr std::string_view kHistory = "history=";
-  const bool asked = request.query.starts_with(kHistory);
-  const std::string_view wanted = asked ? request.query.substr(kHistory.size()) : "false";
+  const std::string wanted = parameter(request, "history").value_or("false");
   if (wanted != "true" && wanted != "false") {
     return error_response({.code = ErrorCode::kInvalidArgument,
                            .message = "/stats takes history=true, history=false, or nothing"},
@@ -182,19 +193,6 @@ Response probe(const char* name, bool yes) {
   Response response = reply_json(json{{name, yes}}, yes ? 200 : 503);
   response.code = yes ? "OK" : error_name(ErrorCode::kUnavailable);
   return response;
-}
-
-/// The value of a query's parameter; nothing where there is none, or the query is broken.
-std::optional<std::string> parameter(const Request& request, std::string_view name) {
-  if (request.query.empty()) {
-    return std::nullopt;
-  }
-  const auto query = protocol::parse_query(request.query);
-  if (!query) {
-    return std::nullopt;
-  }
-  const auto found = std::ranges::find(*query, name, &protocol::QueryParameter::name);
-  return found == query->end() ? std::nullopt : std::optional(found->value);
 }
 
 /// With `?probe=…` the same as /livez, /readyz or /startupz: for who has one path for all probes.

@@ -265,8 +265,8 @@ std::vector<Setting> http_settings() {
       row("http.web_page", "web-page", boolean(kIn, &H::web_page),
           "Answer / and /docs with the web pages."),
       row("http.gzip_from", "gzip-from", size(kIn, &H::gzip_from, {.min = 0, .max = 1ULL << 40U}),
-          "Compress answers in JSON of at least so many bytes for clients that take gzip. 0: "
-          "none."),
+          "Compress answers in JSON of at least so many bytes, and at most 1 MiB, for clients that "
+          "take gzip. 0: none."),
       row("http.health_route", "health-route", text(kIn, &H::health_route, "PATH", route_path),
           "A path that answers as /readyz, for platforms that choose one. Empty: none.",
           "AIP_HEALTH_ROUTE"),

@@ -17,8 +17,9 @@ constexpr std::size_t kKeptText = 512;
 constexpr std::size_t kUncounted = 4U << 10U;
 /// A body that has not grown for so long makes room for others.
 constexpr Duration kIdleBody = std::chrono::seconds(1);
-/// Larger answers stay as they are: their client waits for the whole of it.
-constexpr std::size_t kMostPacked = 32U << 20U;
+/// Larger answers stay as they are: compressing takes an I/O thread about 10 ms a MiB, in which its
+/// other connections wait.
+constexpr std::size_t kMostPacked = 1U << 20U;
 /// Failures of one status that are logged a second, whatever is configured for successes.
 constexpr unsigned kLeastFailures = 5;
 

@@ -376,6 +376,7 @@ class Status(ServerCase):
         for moment in stats["history"]:
             self.assertEqual(set(moment), same)
             self.assertEqual(set(moment["latency_ms"]), set(stats["latency_ms"]))
+        self.assertIn("history", self.server.get("/stats?_=1&history=true&utm_source=a").json)
         self.assertNotIn("history", self.server.get("/stats?history=false").json)
         self.assertNotIn("history", self.server.get("/stats?unknown").json)
         self.assert_error(self.server.get("/stats?history=1"), 400, "INVALID_ARGUMENT",

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <fstream>
 #include <iostream>
 
 #include "base/text.h"
@@ -214,6 +215,20 @@ bool output_written(std::string_view command) {
     return false;
   }
   return true;
+}
+
+bool write_output(std::string_view command, const std::string& path, std::string_view text) {
+  if (path == "-") {
+    std::cout << text;
+    return output_written(command);
+  }
+  std::ofstream file(path, std::ios::binary);
+  file << text;
+  file.close();
+  if (!file) {
+    std::cerr << command << ": cannot write " << path << '\n';
+  }
+  return static_cast<bool>(file);
 }
 
 }  // namespace podsense::cli

@@ -71,6 +71,9 @@ int report_error(std::string_view command, const Error& error);
 /// Flushes standard output. False, with a line on stderr, where it could not be written (a full
 /// disk, a reader that went away).
 bool output_written(std::string_view command);
+/// Writes `text` to the file `path`, "-": to standard output. False, with a line on stderr, where
+/// it could not be written.
+bool write_output(std::string_view command, const std::string& path, std::string_view text);
 
 // --- implementation
 

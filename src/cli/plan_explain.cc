@@ -49,19 +49,10 @@ struct ExplainFlags {
   bool strict = false;
 };
 
-std::string versions() {
-  std::string all;
-  for (auto one = 0; one <= static_cast<int>(foresight::kNewestVersion); ++one) {
-    all.append(all.empty() ? "" : "|")
-        .append(foresight::version_name(static_cast<foresight::KubernetesVersion>(one)));
-  }
-  return all;
-}
-
 void add_controller_flags(CLI::App& app, ExplainFlags& flags) {
   const DurationRange range{.low = Duration::zero(), .high = std::chrono::hours(240)};
   app.add_option("--kubernetes", flags.version, "version of the controller (" + flags.version + ")")
-      ->type_name(versions());
+      ->type_name(foresight::version_choices());
   add_real(app, "--tolerance", flags.tolerance, {.low = 0, .high = 1e6},
            "flag of kube-controller-manager (0.1)");
   add_duration(app, "--sync-period", flags.sync_period,

@@ -356,19 +356,6 @@ Result<plan::Profile> measure(const MeasureFlags& flags) {
   return profile;
 }
 
-Result<void> write(const std::string& path, const plan::Profile& profile) {
-  const std::string json = plan::profile_json(profile);
-  if (path == "-") {
-    std::cout << json;
-    return {};
-  }
-  std::ofstream file(path, std::ios::binary);
-  file << json;
-  file.close();
-  return file ? Result<void>()
-              : Result<void>(fail(ErrorCode::kUnavailable, "cannot write " + path));
-}
-
 }  // namespace
 
 Description describe_plan_measure() {
@@ -396,8 +383,8 @@ int plan_measure(std::span<const char* const> arguments) {
     return profile.error().code == ErrorCode::kCancelled ? 130
                                                          : report_error(kName, profile.error());
   }
-  if (auto written = write(flags.out, *profile); !written) {
-    return report_error(kName, written.error());
+  if (!write_output(kName, flags.out, plan::profile_json(*profile))) {
+    return 1;
   }
   (flags.out == "-" ? std::cerr : std::cout)
       << profile->model << ": " << profile->task << ", " << profile->request << '\n'

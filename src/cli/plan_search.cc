@@ -8,7 +8,6 @@
 #include <chrono>
 #include <csignal>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <iterator>
 #include <mutex>
@@ -135,7 +134,7 @@ void add_results(CLI::App& app, PlanFlags& flags) {
   app.add_option("--html", flags.html, "one page with plots, to show around; - for standard output")
       ->type_name("FILE");
   app.add_option("--record", flags.record,
-                 "of podsense plan verify: how wrong earlier plans were is said below the text "
+                 "of podsense plan verify: the errors of earlier plans follow the text "
                  "($XDG_STATE_HOME/podsense/verified.jsonl)")
       ->type_name("FILE");
   app.add_option("--cluster", flags.cluster, "name in the record (that of the last verification)")
@@ -338,37 +337,22 @@ class ProgressLine {
   std::size_t width_ = 0;
 };
 
-bool write(const std::string& path, const std::string& text) {
-  if (path == "-") {
-    std::cout << text;
-    return output_written(kName);
-  }
-  std::ofstream file(path, std::ios::binary);
-  file << text;
-  file.close();
-  if (!file) {
-    std::cerr << kName << ": cannot write " << path << '\n';
-    return false;
-  }
-  return true;
-}
-
 int put_out(const PlanFlags& flags, const plan::Plan& made) {
   const bool is_holding = made.search.verdict == plan::Verdict::kHolds;
   if (made.search.best) {
     // Values that do not hold are no values to install.
     const bool is_out = !flags.out.empty() && is_holding;
-    if ((is_out && !write(flags.out, plan::values_yaml(made))) ||
-        (!flags.html.empty() && !write(flags.html, plan::plan_html(made)))) {
+    if ((is_out && !write_output(kName, flags.out, plan::values_yaml(made))) ||
+        (!flags.html.empty() && !write_output(kName, flags.html, plan::plan_html(made)))) {
       return 2;
     }
-    if (!flags.json.empty() && !write(flags.json, plan::plan_json(made))) {
+    if (!flags.json.empty() && !write_output(kName, flags.json, plan::plan_json(made))) {
       return 2;
     }
   }
   if (flags.out != "-" && flags.json != "-" && flags.html != "-") {
     const std::string errors = verified_errors(flags.record, flags.cluster);
-    if (!write("-", plan::plan_text(made) + errors + (errors.empty() ? "" : "\n"))) {
+    if (!write_output(kName, "-", plan::plan_text(made) + errors + (errors.empty() ? "" : "\n"))) {
       return 2;
     }
   }

@@ -26,7 +26,7 @@ constexpr const char* kText =
 )";
 constexpr const char* kFooter =
     R"(Exit codes: 0 written; 1 Prometheus does not answer; 2 bad flags, or no such data.
-The trace lies beside the scenario: week.csv. docs/how-to/plan-traffic.md
+The trace is written next to the scenario: week.csv. docs/how-to/plan-traffic.md
 )";
 
 struct TrafficFlags {
@@ -50,7 +50,7 @@ void add_options(CLI::App& app, TrafficFlags& flags) {
   add_duration(app, "--window", flags.window,
                {.low = std::chrono::seconds(10), .high = std::chrono::hours(1)},
                "over which rates are taken: twice the scrape interval at least (1m)");
-  app.add_option("--out", flags.out, "the scenario; its trace lies beside it as .csv")
+  app.add_option("--out", flags.out, "the scenario; its trace gets the same name with .csv")
       ->type_name("FILE")
       ->required();
   app.add_option("--ca-file", flags.ca_file, "authorities for https (the system's)")

@@ -86,16 +86,6 @@ int explain_files(const HpaFlags& flags, const foresight::Settings& settings) {
   return 0;
 }
 
-/// 1.34|1.35|…
-std::string versions() {
-  std::string all;
-  for (auto one = 0; one <= static_cast<int>(foresight::kNewestVersion); ++one) {
-    all.append(all.empty() ? "" : "|")
-        .append(foresight::version_name(static_cast<foresight::KubernetesVersion>(one)));
-  }
-  return all;
-}
-
 void add_options(CLI::App& app, HpaFlags& flags) {
   app.option_defaults()->group("Flags");
   app.add_option("--hpa,--pods,--metrics,--target", flags.files,
@@ -118,7 +108,7 @@ void add_options(CLI::App& app, HpaFlags& flags) {
       ->type_name("FILE");
   app.add_flag("--explain", flags.explain, "with --vectors: the arithmetic of each look in words");
   app.add_option("--kubernetes", flags.version, "version of the controller (" + flags.version + ")")
-      ->type_name(versions());
+      ->type_name(foresight::version_choices());
   add_real(app, "--tolerance", flags.tolerance, {.low = 0, .high = 1e6},
            "flag of kube-controller-manager (0.1)");
   const DurationRange range{.low = Duration::zero(), .high = std::chrono::hours(240)};

@@ -7,7 +7,6 @@
 #include <atomic>
 #include <csignal>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <iterator>
 #include <mutex>
@@ -145,21 +144,6 @@ void show_progress(unsigned done, unsigned all) {
   std::cerr << '\r' << done << " of " << all << " runs" << (done == all ? "\r" : "") << std::flush;
 }
 
-bool write(const std::string& path, const std::string& text) {
-  if (path == "-") {
-    std::cout << text;
-    return output_written(kName);
-  }
-  std::ofstream file(path, std::ios::binary);
-  file << text;
-  file.close();
-  if (!file) {
-    std::cerr << kName << ": cannot write " << path << '\n';
-    return false;
-  }
-  return true;
-}
-
 int put_out(const ScenarioFlags& flags, const foresight::Scenario& scenario,
             const foresight::Simulation& simulation) {
   if (!flags.dump.empty()) {
@@ -167,19 +151,20 @@ int put_out(const ScenarioFlags& flags, const foresight::Scenario& scenario,
     for (const foresight::RunResult& run : simulation.runs) {
       cases += run.hpa_case;
     }
-    if (!write(flags.dump, cases)) {
+    if (!write_output(kName, flags.dump, cases)) {
       return 2;
     }
   }
-  if (!flags.json.empty() && !write(flags.json, foresight::simulation_json(scenario, simulation))) {
+  if (!flags.json.empty() &&
+      !write_output(kName, flags.json, foresight::simulation_json(scenario, simulation))) {
     return 2;
   }
   if (!flags.html.empty() && !simulation.runs.empty() &&
-      !write(flags.html, foresight::simulation_html(scenario, simulation))) {
+      !write_output(kName, flags.html, foresight::simulation_html(scenario, simulation))) {
     return 2;
   }
   if (flags.json != "-" && flags.dump != "-" && flags.html != "-" &&
-      !write("-", foresight::simulation_text(scenario, simulation))) {
+      !write_output(kName, "-", foresight::simulation_text(scenario, simulation))) {
     return 2;
   }
   if (simulation.runs.size() < flags.runs) {
@@ -216,8 +201,9 @@ int compare(const ScenarioFlags& flags, const foresight::Scenario& first,
   if (after.runs.size() < flags.runs || before.runs.size() < flags.runs) {
     return 130;
   }
-  if (!write("-", foresight::comparison_text({flags.file, first, before},
-                                             {flags.compared, second, after}))) {
+  if (!write_output(kName, "-",
+                    foresight::comparison_text({flags.file, first, before},
+                                               {flags.compared, second, after}))) {
     return 2;
   }
   return flags.fail_if_missed && !foresight::all_met(second, after) ? 3 : 0;

@@ -170,6 +170,14 @@ std::string_view version_name(KubernetesVersion version) {
   return kVersions[static_cast<std::size_t>(version)];
 }
 
+std::string version_choices() {
+  std::string all;
+  for (const std::string_view version : kVersions) {
+    all.append(all.empty() ? "" : "|").append(version);
+  }
+  return all;
+}
+
 Result<KubernetesVersion> parse_version(std::string_view text) {
   std::string_view wanted = text.starts_with('v') ? text.substr(1) : text;
   const std::size_t patch = wanted.find('.', std::min(wanted.find('.'), wanted.size() - 1) + 1);

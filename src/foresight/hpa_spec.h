@@ -23,6 +23,8 @@ namespace podsense::foresight {
 enum class KubernetesVersion : std::uint8_t { k134, k135, k136, k137 };
 inline constexpr KubernetesVersion kNewestVersion = KubernetesVersion::k137;
 std::string_view version_name(KubernetesVersion version);
+/// "1.34|1.35|…"
+std::string version_choices();
 /// "1.35", also "v1.35.4"; kInvalidArgument names what is accepted.
 Result<KubernetesVersion> parse_version(std::string_view text);
 

@@ -2,6 +2,7 @@
 
 #include "foresight/simulate_figures.h"
 #include "foresight/simulate_page.h"
+#include "load/histogram_json.h"
 
 namespace podsense::foresight {
 namespace {
@@ -9,20 +10,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kFormat = "podsense.simulate/1";
-
-/// As in the report of `podsense load`.
-Json raw(const load::Histogram& histogram) {
-  Json buckets = Json::array();
-  for (const auto& [bucket, count] : histogram.buckets()) {
-    buckets.push_back({bucket, count});
-  }
-  return {{"unit_bits", histogram.layout().unit_bits},
-          {"sub_bits", histogram.layout().sub_bits},
-          {"min_ns", histogram.min().count()},
-          {"max_ns", histogram.max().count()},
-          {"sum_ns", histogram.sum_ns()},
-          {"buckets", std::move(buckets)}};
-}
 
 Json number(std::optional<double> value) {
   return value && !std::isnan(*value) ? Json(*value) : Json(nullptr);
@@ -45,10 +32,10 @@ Json endings_json(const Endings& endings) {
 }
 
 Json histograms_json(const RunResult& run) {
-  return {{"latency", raw(run.latency)},
-          {"run", raw(run.run_time)},
-          {"start_up", raw(run.start_up)},
-          {"signal_age", raw(run.signal_age)}};
+  return {{"latency", load::histogram_json(run.latency)},
+          {"run", load::histogram_json(run.run_time)},
+          {"start_up", load::histogram_json(run.start_up)},
+          {"signal_age", load::histogram_json(run.signal_age)}};
 }
 
 Json timeline_json(const RunResult& run, Duration width) {
@@ -70,7 +57,7 @@ Json timeline_json(const RunResult& run, Duration width) {
       one["p99"] = to_seconds(slice.latency.quantile(0.99));
       one["max"] = to_seconds(slice.latency.max());
     }
-    one["latency"] = raw(slice.latency);
+    one["latency"] = load::histogram_json(slice.latency);
     slices.push_back(std::move(one));
   }
   return {{"slice_seconds", to_seconds(width)}, {"slices", std::move(slices)}};

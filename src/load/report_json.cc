@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "load/histogram_json.h"
 #include "load/report.h"
 
 namespace podsense::load {
@@ -47,19 +48,6 @@ Json of_all(const Results& results) {
     }
   }
   return json;
-}
-
-Json raw(const Histogram& histogram) {
-  Json buckets = Json::array();
-  for (const auto& [bucket, count] : histogram.buckets()) {
-    buckets.push_back({bucket, count});
-  }
-  return {{"unit_bits", histogram.layout().unit_bits},
-          {"sub_bits", histogram.layout().sub_bits},
-          {"min_ns", histogram.min().count()},
-          {"max_ns", histogram.max().count()},
-          {"sum_ns", histogram.sum_ns()},
-          {"buckets", std::move(buckets)}};
 }
 
 /// What stands there, if it is a whole number that `T` can hold: the library would convert any
@@ -144,7 +132,7 @@ Json timeline_json(const Results& results) {
       one["p99"] = to_seconds(slice.latency.quantile(0.99));
       one["max"] = to_seconds(slice.latency.max());
     }
-    one["latency"] = raw(slice.latency);
+    one["latency"] = histogram_json(slice.latency);
     slices.push_back(std::move(one));
   }
   return {{"slice_seconds", to_seconds(results.slice_width)}, {"slices", std::move(slices)}};
@@ -203,15 +191,15 @@ void add_answers(const Results& results, Json& json) {
 void add_histograms(const Results& results, Json& json) {
   Json status = Json::object();
   for (const auto& [code, one] : results.status) {
-    status[status_name(code)] = raw(one.latency);
+    status[status_name(code)] = histogram_json(one.latency);
   }
-  json["histograms"] = {{"latency", raw(results.latency)},
-                        {"service", raw(results.service)},
-                        {"first_byte", raw(results.first_byte)},
-                        {"connect", raw(results.connect)},
-                        {"send_lag", raw(results.send_lag)},
-                        {"failed", raw(results.failed)},
-                        {"failed_service", raw(results.failed_service)},
+  json["histograms"] = {{"latency", histogram_json(results.latency)},
+                        {"service", histogram_json(results.service)},
+                        {"first_byte", histogram_json(results.first_byte)},
+                        {"connect", histogram_json(results.connect)},
+                        {"send_lag", histogram_json(results.send_lag)},
+                        {"failed", histogram_json(results.failed)},
+                        {"failed_service", histogram_json(results.failed_service)},
                         {"status", std::move(status)}};
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "load/histogram_json.h"
 #include "load/quantity.h"
 
 namespace podsense::plan {
@@ -38,19 +39,6 @@ double stretch_of(const Measured& measured) {
   const double ran = to_seconds(measured.after.ran - measured.before.ran);
   const double waited = to_seconds(measured.after.waited - measured.before.waited);
   return ran > 0 ? (ran + std::max(0.0, waited)) / ran : 1;
-}
-
-Json raw(const load::Histogram& histogram) {
-  Json buckets = Json::array();
-  for (const auto& [bucket, count] : histogram.buckets()) {
-    buckets.push_back({bucket, count});
-  }
-  return {{"unit_bits", histogram.layout().unit_bits},
-          {"sub_bits", histogram.layout().sub_bits},
-          {"min_ns", histogram.min().count()},
-          {"max_ns", histogram.max().count()},
-          {"sum_ns", histogram.sum_ns()},
-          {"buckets", std::move(buckets)}};
 }
 
 std::string percent(double share) {
@@ -146,7 +134,7 @@ std::vector<std::string> cautions_of(const Profile& profile) {
                   " threads: their CPU time is at most what is given");
   }
   if (profile.contention.value_or(1) > kContended) {
-    out.push_back("runs beside each other take " + load::format_number(*profile.contention) +
+    out.push_back("runs at the same time take " + load::format_number(*profile.contention) +
                   " times as long as alone, which a simulation does not know");
   }
   return out;
@@ -157,8 +145,8 @@ std::string profile_json(const Profile& profile) {
   for (const RunProfile& run : profile.runs) {
     runs.push_back({{"rows", run.rows},
                     {"count", run.wall.count()},
-                    {"wall", raw(run.wall)},
-                    {"cpu", raw(run.cpu)},
+                    {"wall", load::histogram_json(run.wall)},
+                    {"cpu", load::histogram_json(run.cpu)},
                     {"stretch", run.stretch},
                     {"mean_interval", run.mean_interval}});
   }
@@ -185,9 +173,10 @@ std::string profile_json(const Profile& profile) {
         {"other_cores", profile.calm.other_cores},
         {"waited_share", profile.calm.waited_share}}},
       {"runs", std::move(runs)},
-      {"preprocess", profile.preprocess.count() == 0 ? Json() : raw(profile.preprocess)},
-      {"rest", raw(profile.rest)},
-      {"request_cpu", raw(profile.request_cpu)},
+      {"preprocess",
+       profile.preprocess.count() == 0 ? Json() : load::histogram_json(profile.preprocess)},
+      {"rest", load::histogram_json(profile.rest)},
+      {"request_cpu", load::histogram_json(profile.request_cpu)},
       {"contention", profile.contention ? Json(*profile.contention) : Json()},
       {"starts", std::move(starts)},
       {"cautions", cautions_of(profile)}};
@@ -208,11 +197,11 @@ std::string profile_text(const Profile& profile) {
     out += "  preprocessing " + load::format_duration(profile.preprocess.mean()) + "\n";
   }
   out += "  the rest of a request " + load::format_duration(profile.rest.mean()) + " (p99 " +
-         load::format_duration(profile.rest.quantile(0.99)) + "); CPU beside the run " +
+         load::format_duration(profile.rest.quantile(0.99)) + "); CPU without the run " +
          load::format_duration(profile.request_cpu.mean()) + "\n";
   if (profile.contention) {
-    out += "  beside as many runs as there are executors: " +
-           load::format_number(*profile.contention) + " times as long\n";
+    out += "  with all executors busy: " + load::format_number(*profile.contention) +
+           " times as long\n";
   }
   for (const StartProfile& start : profile.starts) {
     out += "  ready after " + load::format_duration(start.ready) + ", " +

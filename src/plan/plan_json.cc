@@ -2,6 +2,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "load/histogram_json.h"
 #include "load/quantity.h"
 #include "plan/plan.h"
 #include "plan/plan_page.h"
@@ -14,19 +15,6 @@ using Json = nlohmann::ordered_json;
 using foresight::Spread;
 
 constexpr std::string_view kFormat = "podsense.plan/1";
-
-Json raw(const load::Histogram& histogram) {
-  Json buckets = Json::array();
-  for (const auto& [bucket, count] : histogram.buckets()) {
-    buckets.push_back({bucket, count});
-  }
-  return {{"unit_bits", histogram.layout().unit_bits},
-          {"sub_bits", histogram.layout().sub_bits},
-          {"min_ns", histogram.min().count()},
-          {"max_ns", histogram.max().count()},
-          {"sum_ns", histogram.sum_ns()},
-          {"buckets", std::move(buckets)}};
-}
 
 Json spread_json(const std::vector<double>& values) {
   const Spread spread = foresight::spread_of(values);
@@ -232,10 +220,10 @@ Json assumed_json(const Plan& plan) {
 }
 
 Json histograms_json(const std::optional<Fresh>& fresh) {
-  return fresh ? Json{{"latency", raw(fresh->latency)},
-                      {"run", raw(fresh->run_time)},
-                      {"start_up", raw(fresh->start_up)},
-                      {"signal_age", raw(fresh->signal_age)}}
+  return fresh ? Json{{"latency", load::histogram_json(fresh->latency)},
+                      {"run", load::histogram_json(fresh->run_time)},
+                      {"start_up", load::histogram_json(fresh->start_up)},
+                      {"signal_age", load::histogram_json(fresh->signal_age)}}
                : Json(nullptr);
 }
 

@@ -39,10 +39,7 @@ fi
 
 download() {
   local work=$1 into=$2
-  printf 'openvino==%s --hash=sha256:%s\n' "$version" "$wheel_sha256" >"$work/requirements.txt"
-  "$python" -m pip download -q --disable-pip-version-check --no-deps --only-binary=:all: \
-    --require-hashes --implementation cp --python-version 312 --abi cp312 --platform "$platform" \
-    -d "$work/wheel" -r "$work/requirements.txt"
+  download_wheel "openvino==$version" "$wheel_sha256" "$platform" "$work"
   "$python" - "$work"/wheel/*.whl "$into" <<'PY'
 import os
 import pathlib

@@ -113,3 +113,11 @@ pip_setting() {
 project_version() {
   sed -nE 's/^project\(podsense VERSION ([0-9.]+).*/\1/p' "$(dirname "${BASH_SOURCE[0]}")/../CMakeLists.txt"
 }
+
+# download_wheel NAME==VERSION SHA256 PLATFORM FOLDER : into FOLDER/wheel, whatever Python runs this
+download_wheel() {
+  printf '%s --hash=sha256:%s\n' "$1" "$2" >"$4/requirements.txt"
+  "$python" -m pip download -q --disable-pip-version-check --no-deps --only-binary=:all: \
+    --require-hashes --implementation cp --python-version 312 --abi cp312 --platform "$3" \
+    -d "$4/wheel" -r "$4/requirements.txt"
+}

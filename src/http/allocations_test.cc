@@ -113,6 +113,7 @@ class AllocationsTest : public TinyServerTest {
     GTEST_SKIP() << "sanitizers bring their own operator new";
 #endif
     start();
+    catalog_.wait_for_checks();  // their allocations are not a request's
   }
 
   /// Allocations of one run of the model alone, ONNX Runtime's own among them.

@@ -114,7 +114,7 @@ test-tsan: setup-test golden ## The same tests under ThreadSanitizer
 	$(call build,tsan,all)
 	$(call run_tests,tsan)
 
-test-openvino: setup-test golden ## The tests of OpenVINO as a second engine: contract of backends, choice, golden set
+test-openvino: setup-test golden ## The tests of OpenVINO as a second engine: contract of backends, golden set
 	@scripts/get-openvino.sh build/deps/openvino
 	$(call build,openvino,openvino_test backend_contract_test podsense)
 	@ctest --preset openvino -j $(JOBS) -R '$(or $(TEST),^(OpenVino|Backends/|BackendsTest|integration.openvino))' --output-junit tests.xml

@@ -1,5 +1,5 @@
 // A question as the end of the page's address, behind #: `#url?url=https%3A%2F%2F…&top_k=5`. A server
-// never sees it. A link fills the form and asks nothing by itself: whoever follows it decides.
+// never sees it. A link fills the form and asks nothing by itself: the reader decides whether to ask.
 
 /// {kind, question}: what stands behind #, `question` null where it is a tab's name alone.
 export function readLink(hash = location.hash) {

@@ -12,9 +12,9 @@
 
 namespace podsense::foresight {
 
-/// A Poisson process of which each request is taken with one chance is a Poisson process; of
-/// requests with moments of their own, a geometric number is passed over each time. Both forget, so
-/// that the chance may change at any moment.
+/// Take each request of a Poisson process with the same chance: what is taken is a Poisson process;
+/// of requests with moments of their own, a geometric number is passed over each time. Both forget,
+/// so that the chance may change at any moment.
 /// @threads confined to one thread
 class ThinnedSchedule {
  public:

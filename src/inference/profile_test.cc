@@ -31,7 +31,7 @@ TEST(BestBatch, IsTakenOnlyWhereItsGainIsBeyondTheNoise) {
   EXPECT_NEAR(chosen(0).gain, 0.15, 1e-9);
   EXPECT_EQ(chosen(0.02).rows, 2U);
   EXPECT_EQ(chosen(0.04).rows, 1U) << "it may be a loss of a tenth that is not there";
-  EXPECT_NEAR(chosen(0.04).gain, 0.15, 1e-9) << "which is told all the same";
+  EXPECT_NEAR(chosen(0.04).gain, 0.15, 1e-9) << "which is reported all the same";
   EXPECT_NEAR(chosen(0.04).noise, 0.034, 1e-9);
   // What the first step may be off, the second is, too: it is not counted twice.
   EXPECT_EQ(

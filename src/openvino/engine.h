@@ -31,7 +31,7 @@ struct Port {
   bool any_rank = false;            ///< `shape` is then empty
 };
 
-/// @threads confined, but for `cancel`
+/// @threads confined; `cancel` may come from any thread
 class Request {
  public:
   virtual ~Request() = default;

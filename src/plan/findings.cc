@@ -85,7 +85,7 @@ Case case_of(const Deployed& all, const FindingOptions& options, const Workload&
   return one;
 }
 
-/// Several for one target, of which KEDA's own is none.
+/// Several autoscalers for one target; the one that KEDA itself made does not count.
 void check_rivals(const Deployed& all, Findings& out) {
   for (std::size_t i = 0; i < all.autoscalers.size(); ++i) {
     for (std::size_t j = i + 1; j < all.autoscalers.size(); ++j) {

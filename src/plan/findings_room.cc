@@ -154,7 +154,7 @@ bool is_own(const Case& one, const DeployedPod& pod) {
   return std::ranges::find(one.pods, &pod) != one.pods.end();
 }
 
-/// How many of its pods a node holds beside what else runs there.
+/// How many of its pods a node holds next to what else runs there.
 std::int64_t fit_on(const Case& one, const Node& node) {
   std::int64_t fit = INT32_MAX;
   for (const std::string_view resource : {"cpu", "memory", "pods"}) {
@@ -240,7 +240,7 @@ void check_nodes(const Case& one, Findings& out) {
        .what = count_of(nodes, "node") + (nodes == 1 ? " holds " : " hold ") +
                count_of(fit, "pod") + " of " + (cpu ? amount("cpu", *cpu) : "no CPU request") +
                " and " + (memory ? amount("memory", *memory) : "no memory request") +
-               " beside the other pods of these files, and " + std::to_string(one.most) +
+               " next to the other pods of these files, and " + std::to_string(one.most) +
                " are wanted at most.",
        .change = "more or larger nodes (a node autoscaler takes minutes), or a lower maxReplicas",
        .figures = {{"nodes", static_cast<double>(nodes)},

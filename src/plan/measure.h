@@ -71,11 +71,10 @@ struct Profile {
   Calmness calm;
   std::vector<RunProfile> runs;  ///< ascending in rows, from 1 on
   load::Histogram preprocess;    ///< wall time; empty: there is none
-  load::Histogram rest;          ///< wall time of a request beside its wait, preprocessing and run
-  load::Histogram request_cpu;   ///< CPU time of a request beside its run
+  load::Histogram rest;          ///< wall time of a request without its wait, preprocessing and run
+  load::Histogram request_cpu;   ///< CPU time of a request without its run
   std::vector<StartProfile> starts;
-  std::optional<double>
-      contention;  ///< a run beside as many as there are executors, over one alone
+  std::optional<double> contention;  ///< a run while all executors are busy, over one alone
 };
 
 /// @param threads  of a run

@@ -32,7 +32,7 @@ using Values = std::vector<std::pair<double, double>>;
 struct RecordedTraffic {
   std::vector<std::uint64_t> counts;  ///< requests of each minute
   Values runs;                        ///< times of runs; empty: there were none
-  double request_cpu = 0;             ///< seconds beside the run
+  double request_cpu = 0;             ///< seconds, without the run
   double rows = 1;                    ///< mean of runs
   Values starts;                      ///< from a process's begin until it was first seen ready
   std::vector<std::string> notes;     ///< what is coarse or missing

@@ -98,7 +98,7 @@ class Searcher {
     return out;
   }
 
-  /// The first rung, but for what two runs show to fail.
+  /// The first rung, without the points that two runs show to fail.
   bool look_at(const std::vector<Trial*>& trials) {
     if (!play_to(trials, std::min(kProbe, options_.rungs[0]), "looking around")) {
       return false;

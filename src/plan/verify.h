@@ -1,7 +1,7 @@
 #pragma once
 
-/// What a plan predicted beside what was measured: the error of each figure, and which assumption
-/// is off where it is large. docs/how-to/plan-verify.md
+/// What a plan predicted, compared with what was measured: the error of each figure, and which
+/// assumption is off where it is large. docs/how-to/plan-verify.md
 
 #include <map>
 #include <optional>

@@ -54,7 +54,7 @@ Measurement measured(const foresight::Simulation& simulation) {
   return out;
 }
 
-/// What is said of 20 runs in a changed world; nothing where they do not agree.
+/// The one verdict on 20 runs in a changed world; nothing where they do not agree.
 std::vector<std::string_view> off(const std::vector<foresight::Override>& change) {
   const Stages predicted = stages_of(play({}, 10, 1));
   std::optional<std::vector<std::string_view>> all;

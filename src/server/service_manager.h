@@ -1,6 +1,6 @@
 #pragma once
 
-/// What systemd, or another service manager that speaks its protocols, is told and gives: states
+/// What systemd, or another service manager that speaks its protocols, gets and gives: states
 /// over a datagram socket (sd_notify(3)), listening sockets by descriptor (sd_listen_fds(3)).
 /// Without one everything here does nothing. Private to this module.
 /// @source sd_notify(3), sd_listen_fds(3), sd_watchdog_enabled(3); docs/adr/0066

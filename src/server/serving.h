@@ -65,7 +65,7 @@ class Serving {
   /// `done` is called once, on a thread of its own, or within this.
   void reload(std::move_only_function<void()> done);
 
-  /// Answers carry `Connection: close` from now on, and all that asks is told that nothing is
+  /// Answers carry `Connection: close` from now on, and readiness checks say that nothing is
   /// ready, unless shutdown.ready_while_draining.
   void announce();
   /// True when every request was answered.

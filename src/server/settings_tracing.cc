@@ -50,7 +50,7 @@ std::vector<Setting> tracing_settings() {
                                 {"always_off", Sampler::kAlwaysOff}},
                  6),
           "Which requests are traced: those of parentbased_… as the caller decides (traceparent), "
-          "where there is one. Requests that fail with 5xx always are, but for always_off.",
+          "where there is one. Requests that fail with 5xx always are, unless it is always_off.",
           "OTEL_TRACES_SAMPLER"),
       row("tracing.ratio", "trace-ratio", number(kIn, &T::ratio, {.min = 0, .max = 1}),
           "Share of the requests that a sampler of traceidratio traces.",

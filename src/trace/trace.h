@@ -8,8 +8,8 @@
 ///
 /// Sampling is parent-based: who calls decides; without a caller's decision a ratio of the traces,
 /// chosen by trace id, so that every service with the same ratio chooses the same ones. A request
-/// that failed is always exported, but for the sampler kAlwaysOff. What a collector cannot take now
-/// (429, 502, 503, 504, no connection) is sent again, later each time. Exporting never holds a
+/// that failed is always exported, unless the sampler is kAlwaysOff. What a collector cannot take
+/// now (429, 502, 503, 504, no connection) is sent again, later each time. Exporting never holds a
 /// request up: what does not fit into the queue is dropped and counted.
 /// @source W3C Trace Context; OpenTelemetry specification, trace/sdk (TraceIdRatioBased),
 /// protocol/otlp (OTLP/HTTP: failures, retries), protocol/exporter

@@ -1,6 +1,6 @@
 #pragma once
 
-/// What a server is told of the proxies in front of it.
+/// Which proxies in front of a server it believes, and in what.
 
 #include <cstdint>
 #include <string_view>

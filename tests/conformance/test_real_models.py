@@ -31,7 +31,7 @@ SIZES = (1, 2, 64, 32, 48, 224, 320, 512, 576, 640, 2048, 16000)
 
 
 def onnx_files(folder):
-    """(name, file) of every ONNX file in the packages of `folder`, which are unpacked beside them."""
+    """(name, file) of every ONNX file in the packages of `folder`, which are unpacked there."""
     for package in sorted(folder.iterdir()):
         files = folder / "files" / package.name.split("-")[0]
         if package.suffix == ".whl":

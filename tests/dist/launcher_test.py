@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The wheel's launcher: it becomes the program, which finds ONNX Runtime's library beside it or elsewhere."""
+"""The wheel's launcher: it becomes the program, which finds ONNX Runtime's library next to it or elsewhere."""
 
 import os
 import pathlib

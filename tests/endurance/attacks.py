@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Attacks of every kind, one after the other and several at a time, beside people who only want their answers.
+"""Attacks of every kind, one after the other and several at a time, while good clients want their answers.
 
     tests/endurance/run.sh attacks.py [--seconds 3600] [--at-once 3] [--seed 1] [--json FILE] [--no-cgroup]
 
@@ -200,7 +200,7 @@ class Attacks:
             sent(self.server.http_port, post("/predict", self.padded)[:self.random.randrange(1, 5 * MEGABYTE)], RawClient.reset)
 
     def hostile_models(self):
-        """New models beside those that serve, and reloads of many who ask for them."""
+        """New models next to those that serve, and many clients that ask for a reload."""
         make = self.random.choice((hostile_models.shapes, hostile_models.external_data, hostile_models.graphs,
                                    hostile_models.deep_tree, hostile_models.manifests, hostile_models.versions))
         if not self.repository.acquire(blocking=False):

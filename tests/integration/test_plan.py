@@ -1,4 +1,4 @@
-"""`podsense plan`: the whole way from traffic to values, its report's schema, its page, and what is said of faulty questions."""
+"""`podsense plan`: the whole way from traffic to values, its report's schema, its page, and the errors of faulty questions."""
 
 import json
 import os

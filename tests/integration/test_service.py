@@ -1,4 +1,4 @@
-"""As a service manager starts it: states that it is told, sockets that it hands in, signals that come twice."""
+"""As a service manager starts it: states that it gets, sockets that it hands in, signals that come twice."""
 
 import json
 import os

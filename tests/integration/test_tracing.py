@@ -13,7 +13,7 @@ from harness import Server, wait_until
 
 
 class Collector:
-    """Answers POSTs with what it is told, then with 200, and keeps their paths and headers."""
+    """Answers POSTs with the given answers, then with 200, and keeps their paths and headers."""
 
     def __init__(self, answers=(), context=None):
         self.answers = list(answers)

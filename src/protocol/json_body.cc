@@ -1,6 +1,7 @@
 #include "protocol/json_body.h"
 
 #include <bit>
+#include <charconv>
 #include <cstring>
 
 #include "protocol/json_syntax.h"
@@ -77,6 +78,12 @@ tl::unexpected<Error> refuse_at(std::string_view json, std::size_t at, const std
     noun = token.size() <= 40 ? std::string(token) : std::string(token.substr(0, 37)) + "...";
   }
   return invalid(where + " is " + noun + "; " + std::string(rule));
+}
+
+double nearest_double(std::string_view token, double otherwise) {
+  double nearest = 0;
+  const auto [end, error] = std::from_chars(token.data(), token.data() + token.size(), nearest);
+  return error == std::errc() ? nearest : otherwise;
 }
 
 tl::unexpected<Error> refuse(std::string_view json, ondemand::value& value, const Place& place,

@@ -65,6 +65,25 @@ class Lease {
 
 tl::unexpected<Error> syntax_error(std::string_view json);
 
+/// simdjson before 3.6.3 reads numbers with more than 19 digits behind `0.` wrongly.
+/// @source https://github.com/simdjson/simdjson/issues/2093
+inline constexpr std::size_t kLongNumber = std::string_view("0.12345678901234567890").size();
+/// The double nearest to a JSON number; `otherwise` where that is too small for std::from_chars.
+double nearest_double(std::string_view token, double otherwise);
+
+/// A value that is a number: the double nearest to it, whatever its length. False: it is none, or
+/// beyond the type's range.
+inline bool read_double(ondemand::value& value, double& out) {
+  const std::string_view token = value.raw_json_token();
+  if (value.get_double().get(out) != simdjson::SUCCESS) {
+    return false;
+  }
+  if (token.size() >= kLongNumber) [[unlikely]] {
+    out = nearest_double(token, out);
+  }
+  return true;
+}
+
 /// Where a value stands, written only when it is refused.
 struct Place {
   static constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();

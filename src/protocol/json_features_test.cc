@@ -358,6 +358,29 @@ TEST(ParseFeatures, DoublesCanBeReadAgainExactly) {
   }
 }
 
+TEST(ParseFeatures, ReadsNumbersOfAnyLengthAsNear) {
+  const std::string digits = "69999999999999995559107901499373838305473327636718750000000000000000";
+  for (const std::string start :
+       {"0.", "-0.", "0.000", "7.", "-12345678.", "1", "0.0000000000000000000000"}) {
+    for (std::size_t length = 1; length <= digits.size(); ++length) {
+      for (const std::string end : {"", "e-7", "E+12"}) {
+        const std::string number = start + digits.substr(0, length) + end;
+        const double nearest = std::strtod(number.c_str(), nullptr);
+        if (std::abs(nearest) > std::numeric_limits<float>::max()) {
+          continue;
+        }
+        const std::string json = R"({"features":[)" + number + " ]}";
+        const auto request = parse_features(json);
+        ASSERT_TRUE(request) << number << ": " << request.error().message;
+        ASSERT_EQ(request->values.at(0), static_cast<float>(nearest)) << number;
+        const auto exact = read_exact_values(json);
+        ASSERT_TRUE(exact) << number;
+        ASSERT_EQ(exact->at(0), nearest) << number;
+      }
+    }
+  }
+}
+
 TEST(ParseFeatures, TakesOneInstance) {
   const auto request = parse_features(R"({"instances":[[0.5,1]],"model":"m"})");
   ASSERT_TRUE(request) << request.error().message;

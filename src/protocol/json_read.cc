@@ -390,7 +390,7 @@ Result<SimulateRequest> parse_simulate(std::string_view json) {
       return read_model(text, value, index, request.model);
     }
     double ms = -1;
-    if (value.get_double().get(ms) == simdjson::SUCCESS) {
+    if (read_double(value, ms)) {
       request.cpu = cpu_from_ms(ms);
     }
     if (!request.cpu) {

@@ -43,8 +43,7 @@ bool append(ondemand::value& item, std::vector<Number>& values) {
   double number = 0;
   if (is_missing(item)) {
     number = std::numeric_limits<double>::quiet_NaN();
-  } else if (item.get_double().get(number) != simdjson::SUCCESS ||
-             !(std::abs(number) <= kMaxFloat)) {
+  } else if (!read_double(item, number) || !(std::abs(number) <= kMaxFloat)) {
     return false;
   }
   values.push_back(static_cast<Number>(number));
@@ -69,7 +68,7 @@ std::optional<Cell> read_cell(ondemand::value& value) {
     return Cell(whole);
   }
   double number = 0;
-  if (value.get_double().get(number) == simdjson::SUCCESS && std::isfinite(number)) {
+  if (read_double(value, number) && std::isfinite(number)) {
     return Cell(number);
   }
   return std::nullopt;

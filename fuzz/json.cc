@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include "protocol/json_codec.h"
 #include "protocol/json_syntax.h"
@@ -91,14 +92,65 @@ void check_model(const json& body, const protocol::ModelRef& model) {
   }
 }
 
+bool same_cell(const json& value, const protocol::Cell& cell) {
+  if (std::holds_alternative<std::monostate>(cell)) {
+    return value.is_null();
+  }
+  if (const auto* truth = std::get_if<bool>(&cell)) {
+    return value.is_boolean() && value.get<bool>() == *truth;
+  }
+  if (const auto* text = std::get_if<std::string>(&cell)) {
+    return value.is_string() && value.get<std::string>() == *text;
+  }
+  if (const auto* whole = std::get_if<std::int64_t>(&cell)) {
+    return value.is_number_integer() && value.get<std::int64_t>() == *whole;
+  }
+  return value.is_number() && value.get<double>() == std::get<double>(cell);
+}
+
+bool same_named_row(const json& row, const protocol::NamedRows& named, std::size_t at) {
+  bool same = row.is_object() && row.size() == named.names.size();
+  for (std::size_t i = 0; same && i < named.names.size(); ++i) {
+    same = row.contains(named.names[i]) && same_cell(row[named.names[i]], named.columns[i].at(at));
+  }
+  return same;
+}
+
+bool same_cells(const json& row, const protocol::Cell* cells, std::size_t columns) {
+  bool same = row.size() == columns;
+  for (std::size_t i = 0; same && i < columns; ++i) {
+    same = same_cell(row[i], cells[i]);
+  }
+  return same;
+}
+
+/// Row `at` is what the other library reads, in whichever of its three forms it came.
+void check_row(const json& row, const protocol::RowsRequest& request, std::size_t at) {
+  const std::size_t start = at * request.columns;
+  if (request.named) {
+    require(same_named_row(row, *request.named, at));
+  } else if (request.cells) {
+    require(same_cells(row, request.cells->cells.data() + start, request.columns));
+  } else {
+    require(same_row(row, request.values.data() + start, request.columns));
+  }
+}
+
+void check_sizes(const protocol::RowsRequest& request) {
+  const std::size_t values = request.cells ? request.cells->cells.size() : request.values.size();
+  require(request.named || values == request.rows * request.columns);
+}
+
 void check_features(std::string_view body) {
   const auto request = protocol::parse_features(body);
   if (is_refused(request)) {
     return;
   }
   const json other = parse_as_others_do(body);
-  require(request->rows == 1 && request->values.size() == request->columns);
-  require(same_row(other.at("features"), request->values.data(), request->columns));
+  require(request->rows == 1);
+  check_sizes(*request);
+  check_row(other.contains("features") ? other["features"] : other.at("instances").at(0), *request,
+            0);
   check_model(other, request->model);
 }
 
@@ -109,10 +161,9 @@ void check_instances(std::string_view body) {
   }
   const json other = parse_as_others_do(body);
   require(request->rows == other.at("instances").size());
-  require(request->values.size() == request->rows * request->columns);
+  check_sizes(*request);
   for (std::size_t i = 0; i < request->rows; ++i) {
-    require(same_row(other["instances"][i], request->values.data() + i * request->columns,
-                     request->columns));
+    check_row(other["instances"][i], *request, i);
   }
   check_model(other, request->model);
 }

@@ -9,6 +9,7 @@
 #include "access/jwt.h"
 #include "access/keys.h"
 #include "access/rate.h"
+#include "base/ascii.h"
 #include "base/mutex.h"
 
 namespace podsense::access {
@@ -78,14 +79,8 @@ Result<std::shared_ptr<const Secrets>> read_secrets(const Options& options) {
 /// The scheme's name is free of case (RFC 9110 11.1).
 std::optional<std::string_view> bearer(std::string_view header) {
   constexpr std::string_view kScheme = "bearer ";
-  if (header.size() <= kScheme.size()) {
+  if (!ascii::equal_ignoring_case(header.substr(0, kScheme.size()), kScheme)) {
     return std::nullopt;
-  }
-  for (std::size_t i = 0; i < kScheme.size(); ++i) {
-    const char c = header[i];
-    if ((c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c) != kScheme[i]) {
-      return std::nullopt;
-    }
   }
   header.remove_prefix(kScheme.size());
   const auto first = header.find_first_not_of(' ');

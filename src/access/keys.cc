@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/small_file.h"
 #include "base/utf8.h"
 
@@ -17,15 +18,6 @@ namespace fs = std::filesystem;
 constexpr std::size_t kMaxFile = 1U << 20U;
 constexpr std::size_t kMinKey = 16;
 constexpr std::size_t kMaxKey = 512;
-
-std::string_view trim(std::string_view text) {
-  constexpr std::string_view kSpace = " \t\r\n";
-  const auto first = text.find_first_not_of(kSpace);
-  if (first == std::string_view::npos) {
-    return {};
-  }
-  return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
-}
 
 tl::unexpected<Error> fault(const std::string& where, const std::string& what) {
   return fail(ErrorCode::kInvalidArgument, where + ": " + what);
@@ -148,7 +140,7 @@ Result<Keys> Keys::read(const fs::path& path) {
                    "is not UTF-8 (UTF-16?), so that its keys can never match; save it as UTF-8");
     }
     if (folder) {
-      const std::string_view key = trim(without_mark(*text));
+      const std::string_view key = ascii::trim(without_mark(*text));
       if (auto added = keys.add(file.filename().string(), key, file.string()); !added) {
         return fail(std::move(added.error()));
       }
@@ -157,7 +149,7 @@ Result<Keys> Keys::read(const fs::path& path) {
     std::size_t number = 0;
     for (std::size_t at = text->size() - without_mark(*text).size(); at < text->size();) {
       const std::size_t end = std::min(text->find('\n', at), text->size());
-      const std::string_view line = trim(std::string_view(*text).substr(at, end - at));
+      const std::string_view line = ascii::trim(std::string_view(*text).substr(at, end - at));
       at = end + 1;
       ++number;
       if (line.empty() || line.starts_with('#')) {
@@ -168,7 +160,8 @@ Result<Keys> Keys::read(const fs::path& path) {
       if (colon == std::string_view::npos) {
         return fault(where, "a line is NAME:KEY");
       }
-      if (auto added = keys.add(trim(line.substr(0, colon)), trim(line.substr(colon + 1)), where);
+      if (auto added = keys.add(ascii::trim(line.substr(0, colon)),
+                                ascii::trim(line.substr(colon + 1)), where);
           !added) {
         return fail(std::move(added.error()));
       }

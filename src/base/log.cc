@@ -9,6 +9,7 @@
 #include <chrono>
 #include <string>
 
+#include "base/ascii.h"
 #include "base/log_line.h"
 #include "base/log_writer.h"
 
@@ -108,10 +109,7 @@ std::string_view level_name(Level level) {
 }
 
 Result<Level> parse_level(std::string_view name) {
-  std::string lower(name);
-  for (char& c : lower) {
-    c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  }
+  std::string lower = ascii::lower(name);
   if (lower == "warn") {
     lower = "warning";
   }

@@ -7,6 +7,8 @@
 #include <array>
 #include <memory>
 
+#include "base/ascii.h"
+
 namespace podsense::fetch {
 namespace {
 
@@ -18,10 +20,6 @@ constexpr std::size_t kMaxLabel = 63;
 constexpr auto kLocalSuffixes =
     std::to_array<std::string_view>({"localhost", "localdomain", "local", "internal", "intranet",
                                      "private", "corp", "home", "lan", "home.arpa", "svc"});
-
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
 
 bool name_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
@@ -92,8 +90,7 @@ Result<Host> Host::parse(std::string_view text) {
     return literal_host(*address);
   }
   Host host;
-  host.name = text;
-  std::ranges::transform(host.name, host.name.begin(), lower);
+  host.name = ascii::lower(text);
   host.url_form = host.name;
   if (host.name.ends_with('.')) {
     host.name.pop_back();
@@ -125,13 +122,12 @@ Result<std::string> ascii_host(std::string_view name) {
                 "(xn--...)",
                 idn2_strerror(code));
   }
-  std::string ascii = found;
-  std::ranges::transform(ascii, ascii.begin(), lower);
+  std::string in_ascii = ascii::lower(found);
   // A letter can be mapped to what ends a host in a URL.
-  if (!std::ranges::all_of(ascii, name_char)) {
+  if (!std::ranges::all_of(in_ascii, name_char)) {
     return bad("the host has a character other than letters, digits, '-', '_' and '.'");
   }
-  return ascii;
+  return in_ascii;
 }
 
 Result<HostPattern> HostPattern::parse(std::string_view text) {

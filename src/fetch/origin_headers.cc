@@ -6,46 +6,32 @@
 #include <sstream>
 #include <utility>
 
+#include "base/ascii.h"
+
 namespace podsense::fetch {
 namespace {
 
 constexpr std::size_t kMaxFile = std::size_t{64} << 10U;
-constexpr std::string_view kBlanks = " \t\r";
 
 // What the connection itself says.
 constexpr auto kReserved = std::to_array<std::string_view>(
     {"host", "connection", "content-length", "transfer-encoding", "accept-encoding", "user-agent"});
 
-std::string_view trimmed(std::string_view text) {
-  text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
-  return text.substr(0, text.find_last_not_of(kBlanks) + 1);
-}
-
-bool is_name(std::string_view text) {
-  constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
-  return !text.empty() && std::ranges::all_of(text, [&](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           kMarks.contains(c);
-  });
-}
-
 bool is_reserved(std::string_view name) {
   const auto same = [&](std::string_view reserved) {
-    return std::ranges::equal(name, reserved, [](char a, char b) {
-      return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
-    });
+    return ascii::equal_ignoring_case(name, reserved);
   };
   return std::ranges::any_of(kReserved, same);
 }
 
 Result<OriginHeader> read_line(std::string_view line, const UrlPolicy& policy) {
-  const auto blank = line.find_first_of(kBlanks);
+  const auto blank = line.find_first_of(ascii::kBlanks);
   const auto origin = line.substr(0, blank);
-  const auto header = blank == std::string_view::npos ? "" : trimmed(line.substr(blank));
+  const auto header = blank == std::string_view::npos ? "" : ascii::trim(line.substr(blank));
   const auto colon = header.find(':');
   const auto name = header.substr(0, colon);
-  const auto value = colon == std::string_view::npos ? "" : trimmed(header.substr(colon + 1));
-  if (!is_name(name) || value.empty() ||
+  const auto value = colon == std::string_view::npos ? "" : ascii::trim(header.substr(colon + 1));
+  if (!ascii::is_token(name) || value.empty() ||
       !std::ranges::all_of(value, [](unsigned char c) { return c >= 0x20 && c < 0x7F; })) {
     return fail(ErrorCode::kInvalidArgument,
                 "it must be an origin, a name and a value: https://host Name: value");
@@ -86,7 +72,7 @@ Result<std::vector<OriginHeader>> read_headers(const Options& options) {
   std::size_t number = 0;
   for (std::string_view rest = text; !rest.empty();) {
     const auto end = std::min(rest.find('\n'), rest.size());
-    const auto line = trimmed(rest.substr(0, end));
+    const auto line = ascii::trim(rest.substr(0, end));
     rest.remove_prefix(std::min(end + 1, rest.size()));
     ++number;
     if (line.empty() || line.starts_with('#')) {

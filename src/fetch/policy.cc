@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/ascii.h"
 #include "fetch/address.h"
 #include "fetch/fetch.h"
 #include "fetch/host.h"
@@ -44,21 +45,6 @@ tl::unexpected<Error> refused(std::string message) {
   return fail(ErrorCode::kPermissionDenied, std::move(message));
 }
 
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::ranges::transform(result, result.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return result;
-}
-
-/// Without the blanks around it that come with copied text, as browsers read a URL.
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kBlanks = " \t\r\n\f";
-  text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
-  return text.substr(0, text.find_last_not_of(kBlanks) + 1);
-}
-
 Result<void> check_bytes(std::string_view url) {
   if (url.empty()) {
     return bad_url("the URL is empty; give an absolute http or https URL");
@@ -81,7 +67,7 @@ Result<void> check_bytes(std::string_view url) {
 /// nothing here depends on such guesses.
 Result<std::string_view> authority_of(std::string_view url) {
   const auto colon = url.find(':');
-  const std::string scheme = lower(url.substr(0, colon));
+  const std::string scheme = ascii::lower(url.substr(0, colon));
   if (colon == std::string_view::npos || scheme.empty() ||
       scheme.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789+-.") != std::string::npos) {
     return bad_url("the URL is not absolute; start it with http:// or https://");
@@ -257,7 +243,7 @@ Result<UrlPolicy> UrlPolicy::create(const Options& options) {
 }
 
 Result<CheckedUrl> UrlPolicy::check_url(std::string_view given) const {
-  const auto trim = trimmed(given);
+  const auto trim = ascii::trim(given, " \t\r\n\f");
   if (auto bytes = check_bytes(trim); !bytes) {
     return fail(std::move(bytes.error()));
   }

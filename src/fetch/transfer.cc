@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/authorities.h"
 
 namespace podsense::fetch {
@@ -59,17 +60,10 @@ bool is_traceparent(std::string_view text) {
          });
 }
 
-/// Whatever the case of `text`; `expected` is lower case.
-bool same_text(std::string_view text, std::string_view expected) {
-  return std::ranges::equal(text, expected, [](char a, char b) {
-    return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
-  });
-}
-
 /// The value of the header `name` (lower case), trimmed; nothing for another header.
 std::optional<std::string_view> header_value(std::string_view line, std::string_view name) {
   if (line.size() <= name.size() || line[name.size()] != ':' ||
-      !same_text(line.substr(0, name.size()), name)) {
+      !ascii::equal_ignoring_case(line.substr(0, name.size()), name)) {
     return std::nullopt;
   }
   line.remove_prefix(name.size() + 1);
@@ -289,11 +283,13 @@ bool Transfer::take_header(std::string_view line) {
   // libcurl inflates a transfer encoding although none was asked for; the limit on bytes would
   // hold, but not the time it takes.
   if (const auto coding = header_value(line, "transfer-encoding");
-      coding && !same_text(*coding, "chunked") && !same_text(*coding, "identity")) {
+      coding && !ascii::equal_ignoring_case(*coding, "chunked") &&
+      !ascii::equal_ignoring_case(*coding, "identity")) {
     stop_ = Stop::kEncoded;
   }
   if (const auto coding = header_value(line, "content-encoding");
-      coding && (same_text(*coding, "gzip") || same_text(*coding, "x-gzip"))) {
+      coding && (ascii::equal_ignoring_case(*coding, "gzip") ||
+                 ascii::equal_ignoring_case(*coding, "x-gzip"))) {
     gzip_ = true;
   }
   return stop_ == Stop::kNone;

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/ascii.h"
 #include "image/bytes.h"
 #include "image/image.h"
 
@@ -55,12 +56,8 @@ bool has(std::string_view text, std::size_t offset, std::string_view magic) {
   return text.size() >= offset && text.substr(offset).starts_with(magic);
 }
 
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
 bool contains_lower(std::string_view text, std::string_view needle) {
-  const auto equal = [](char a, char b) { return lower(a) == b; };
+  const auto equal = [](char a, char b) { return ascii::lower(a) == b; };
   return std::search(text.begin(), text.end(), needle.begin(), needle.end(), equal) != text.end();
 }
 

@@ -8,6 +8,8 @@
 #include <optional>
 #include <string>
 
+#include "inference/top_k.h"
+
 namespace podsense::inference {
 namespace {
 
@@ -183,13 +185,7 @@ void append_text(std::vector<std::byte>& out, std::string_view text) {
 template <class Score>
 void append_best(const ServedModel& served, std::span<const Score> scores, std::size_t k,
                  std::vector<std::byte>& out) {
-  std::vector<std::uint32_t> order(scores.size());
-  std::iota(order.begin(), order.end(), 0U);
-  std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(k), order.end(),
-                    [&](std::uint32_t a, std::uint32_t b) {
-                      return scores[a] != scores[b] ? scores[a] > scores[b] : a < b;
-                    });
-  for (const std::uint32_t index : std::span(order).first(k)) {
+  for (const std::uint32_t index : top_k(scores, k)) {
     std::array<char, 64> digits{};
     const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), scores[index],
                                    std::chars_format::fixed, 6);

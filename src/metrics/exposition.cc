@@ -4,6 +4,8 @@
 #include <charconv>
 #include <string>
 
+#include "base/ascii.h"
+
 namespace podsense::metrics {
 namespace {
 
@@ -35,9 +37,7 @@ struct Range {
 };
 
 Range read_range(std::string_view text) {
-  Range range{.type = next_part(text, ';')};
-  std::ranges::transform(range.type, range.type.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 'a' - 'A') : c; });
+  Range range{.type = ascii::lower(next_part(text, ';'))};
   while (!text.empty()) {
     const std::string parameter = next_part(text, ';');
     range.metric_family |= parameter == "proto=io.prometheus.client.MetricFamily";

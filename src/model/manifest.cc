@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "base/ascii.h"
 #include "model/labels.h"
 #include "model/preprocess.h"
 #include "model/warmup_fields.h"
@@ -266,9 +267,7 @@ Result<void> read_sha256(Key key, const Node& node, Draft& out) {
   if (!text) {
     return fail(text.error());
   }
-  std::ranges::transform(*text, text->begin(), [](char c) {
-    return c >= 'A' && c <= 'F' ? static_cast<char>(c + 32) : c;
-  });
+  *text = ascii::lower(*text);
   constexpr std::size_t kHexDigits = 64;
   if (text->size() != kHexDigits ||
       text->find_first_not_of("0123456789abcdef") != std::string::npos) {

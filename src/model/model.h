@@ -32,6 +32,9 @@ struct TensorInfo {
   bool any_rank = false;                 ///< the file gives no shape; `shape` is then empty
 };
 
+/// `[3, N]`, where N is a dynamic dimension.
+std::string shape_text(std::span<const std::int64_t> shape);
+
 /// Borrowed memory, row-major, packed. Must outlive the run. Best aligned to its element's size:
 /// what is not gets copied.
 struct TensorView {

@@ -4,6 +4,7 @@
 #include <array>
 #include <cctype>
 
+#include "base/ascii.h"
 #include "model/yaml_fields.h"
 
 namespace podsense::model {
@@ -133,10 +134,7 @@ std::string first_word(const Node& node) {
   if (!node.IsScalar()) {
     return {};
   }
-  std::string word = node.Scalar().substr(0, node.Scalar().find(' '));
-  std::ranges::transform(word, word.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return word;
+  return ascii::lower(node.Scalar().substr(0, node.Scalar().find(' ')));
 }
 
 bool is_one_of(const std::string& word, std::span<const std::string_view> choices) {

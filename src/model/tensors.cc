@@ -10,15 +10,6 @@ namespace {
 /// At most this many elements are asked for by one tensor: keeps every product in 64 bits.
 constexpr std::uint64_t kMaxElements = std::uint64_t{1} << 40U;
 
-std::string shape_text(std::span<const std::int64_t> shape) {
-  std::string out = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) {
-    out += i == 0 ? "" : ", ";
-    out += shape[i] < 0 ? "N" : std::to_string(shape[i]);
-  }
-  return out + "]";
-}
-
 Error misfit(const TensorInfo& info, std::string what) {
   return {ErrorCode::kInvalidArgument, "input '" + info.name + "' " + std::move(what), {}};
 }
@@ -61,6 +52,15 @@ bool overlap(std::span<const std::byte> a, std::span<const std::byte> b) {
 }
 
 }  // namespace
+
+std::string shape_text(std::span<const std::int64_t> shape) {
+  std::string out = "[";
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    out += i == 0 ? "" : ", ";
+    out += shape[i] < 0 ? "N" : std::to_string(shape[i]);
+  }
+  return out + "]";
+}
 
 Result<void> Model::run(std::span<const TensorView> inputs, Outputs& outputs,
                         const std::stop_token& stop) const {

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <random>
 
+#include "base/ascii.h"
+
 namespace podsense::protocol {
 namespace {
 
@@ -42,8 +44,7 @@ void renew_request_id(std::string& id) {
 bool valid_request_id(std::string_view id) {
   static constexpr std::string_view kPunctuation = "._:/+=@-";
   return !id.empty() && id.size() <= 128 && std::ranges::all_of(id, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           kPunctuation.find(c) != std::string_view::npos;
+    return ascii::is_alphanumeric(c) || kPunctuation.find(c) != std::string_view::npos;
   });
 }
 

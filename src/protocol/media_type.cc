@@ -1,33 +1,11 @@
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "protocol/form.h"
 #include "protocol/parameters.h"
 
 namespace podsense::protocol {
 namespace {
-
-constexpr std::string_view kBlank = " \t";
-
-std::string_view trim(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(kBlank);
-  if (first == std::string_view::npos) {
-    return {};
-  }
-  return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
-}
-
-constexpr char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
-/// RFC 9110 token.
-bool is_token(std::string_view text) {
-  constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
-  return !text.empty() && std::ranges::all_of(text, [&](char c) {
-    return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z') ||
-           kMarks.find(c) != std::string_view::npos;
-  });
-}
 
 /// Offset of the closing quote of the quoted string that starts at `text[0]`,
 /// or npos.
@@ -45,11 +23,11 @@ std::size_t closing_quote(std::string_view text) {
 }  // namespace
 
 bool same_name(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
+  return ascii::equal_ignoring_case(a, b);
 }
 
 std::string_view first_segment(std::string_view header) {
-  return trim(header.substr(0, header.find(';')));
+  return ascii::trim(header.substr(0, header.find(';')));
 }
 
 Parameters::Parameters(std::string_view header) {
@@ -58,21 +36,21 @@ Parameters::Parameters(std::string_view header) {
 }
 
 std::optional<Parameter> Parameters::next() {
-  rest_ = trim(rest_);
+  rest_ = ascii::trim(rest_);
   while (rest_.starts_with(';')) {
-    rest_ = trim(rest_.substr(1));
+    rest_ = ascii::trim(rest_.substr(1));
   }
   if (rest_.empty()) {
     return std::nullopt;
   }
   Parameter out;
   const std::size_t equals = rest_.find('=');
-  out.name = trim(rest_.substr(0, equals));
-  if (equals == std::string_view::npos || !is_token(out.name)) {
+  out.name = ascii::trim(rest_.substr(0, equals));
+  if (equals == std::string_view::npos || !ascii::is_token(out.name)) {
     malformed_ = true;
     return std::nullopt;
   }
-  rest_ = trim(rest_.substr(equals + 1));
+  rest_ = ascii::trim(rest_.substr(equals + 1));
   if (rest_.starts_with('"')) {
     const std::size_t quote = closing_quote(rest_);
     if (quote == std::string_view::npos) {
@@ -81,11 +59,11 @@ std::optional<Parameter> Parameters::next() {
     }
     out.value = rest_.substr(1, quote - 1);
     out.was_quoted = true;
-    rest_ = trim(rest_.substr(quote + 1));
+    rest_ = ascii::trim(rest_.substr(quote + 1));
     malformed_ = !rest_.empty() && rest_.front() != ';';
   } else {
     const std::size_t end = std::min(rest_.find(';'), rest_.size());
-    out.value = trim(rest_.substr(0, end));
+    out.value = ascii::trim(rest_.substr(0, end));
     rest_ = rest_.substr(end);
   }
   return malformed_ ? std::nullopt : std::optional(out);
@@ -94,13 +72,11 @@ std::optional<Parameter> Parameters::next() {
 std::string media_type(std::string_view content_type) {
   const std::string_view essence = first_segment(content_type);
   const std::size_t slash = essence.find('/');
-  if (slash == std::string_view::npos || !is_token(essence.substr(0, slash)) ||
-      !is_token(essence.substr(slash + 1))) {
+  if (slash == std::string_view::npos || !ascii::is_token(essence.substr(0, slash)) ||
+      !ascii::is_token(essence.substr(slash + 1))) {
     return {};
   }
-  std::string out(essence);
-  std::ranges::transform(out, out.begin(), lower);
-  return out;
+  return ascii::lower(essence);
 }
 
 bool is_json(std::string_view media_type) {

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "protocol/form.h"
 #include "protocol/json_syntax.h"
 #include "protocol/options.h"
@@ -17,8 +18,7 @@ bool is_boundary(std::string_view text) {
   constexpr std::string_view kMarks = "'()+_,-./:=? ";
   return !text.empty() && text.size() <= kMaxBoundary && text.back() != ' ' &&
          std::ranges::all_of(text, [&](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-                  kMarks.find(c) != kNotFound;
+           return ascii::is_alphanumeric(c) || kMarks.find(c) != kNotFound;
          });
 }
 

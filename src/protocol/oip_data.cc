@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 
+#include "base/utf8.h"
 #include "protocol/json_body.h"
 #include "protocol/json_syntax.h"
 #include "protocol/oip_checks.h"
@@ -60,25 +61,6 @@ const char* skip_space(const char* at) {
 unsigned hex_value(const char* digits) {
   unsigned value = 0;
   return std::from_chars(digits, digits + 4, value, 16).ptr == digits + 4 ? value : ~0U;
-}
-
-void append_utf8(std::string& out, unsigned point) {
-  const auto byte = [&](unsigned value) { out += static_cast<char>(value); };
-  if (point < 0x80) {
-    byte(point);
-  } else if (point < 0x800) {
-    byte(0xC0U | point >> 6U);
-    byte(0x80U | (point & 0x3FU));
-  } else if (point < 0x10000) {
-    byte(0xE0U | point >> 12U);
-    byte(0x80U | (point >> 6U & 0x3FU));
-    byte(0x80U | (point & 0x3FU));
-  } else {
-    byte(0xF0U | point >> 18U);
-    byte(0x80U | (point >> 12U & 0x3FU));
-    byte(0x80U | (point >> 6U & 0x3FU));
-    byte(0x80U | (point & 0x3FU));
-  }
 }
 
 /// From the 'u' of an escape; null when it is none.

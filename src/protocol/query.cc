@@ -4,6 +4,7 @@
 #include <array>
 #include <span>
 
+#include "base/ascii.h"
 #include "protocol/form.h"
 #include "protocol/json_syntax.h"
 #include "protocol/options.h"
@@ -26,14 +27,6 @@ bool is_for_others(std::string_view name) {
          std::ranges::find(kNames, name) != kNames.end();
 }
 
-constexpr int hex_value(char c) {
-  if (c >= '0' && c <= '9') {
-    return c - '0';
-  }
-  const char lower = static_cast<char>(c | 0x20);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 Result<std::string> decode_percent(std::string_view text) {
   std::string out;
   out.reserve(text.size());
@@ -42,8 +35,8 @@ Result<std::string> decode_percent(std::string_view text) {
     if (c == '+') {
       c = ' ';
     } else if (c == '%') {
-      const int high = i + 1 < text.size() ? hex_value(text[i + 1]) : -1;
-      const int low = i + 2 < text.size() ? hex_value(text[i + 2]) : -1;
+      const int high = i + 1 < text.size() ? ascii::hex_value(text[i + 1]) : -1;
+      const int low = i + 2 < text.size() ? ascii::hex_value(text[i + 2]) : -1;
       if (high < 0 || low < 0) {
         return invalid("the query holds the bad escape " + in_quotes(text.substr(i, 3)) +
                        "; a '%' is written %25");
@@ -106,8 +99,8 @@ std::string decode_segment(std::string_view segment) {
   std::string out;
   for (std::size_t i = 0; i < segment.size(); ++i) {
     const bool escape = segment[i] == '%' && segment.size() - i > 2;
-    const int high = escape ? hex_value(segment[i + 1]) : -1;
-    const int low = escape ? hex_value(segment[i + 2]) : -1;
+    const int high = escape ? ascii::hex_value(segment[i + 1]) : -1;
+    const int low = escape ? ascii::hex_value(segment[i + 2]) : -1;
     if (high < 0 || low < 0) {
       out += segment[i];
       continue;

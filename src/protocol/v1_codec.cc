@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/ascii.h"
 #include "base/text.h"
 #include "protocol/form.h"
 #include "protocol/json_syntax.h"
@@ -16,13 +17,6 @@ namespace podsense::protocol {
 namespace {
 
 constexpr std::string_view kExample = R"({"instances": [[0.5, 1], [2, 3]]})";
-constexpr std::string_view kSpace = " \t\r\n";
-
-std::string_view trimmed(std::string_view text) {
-  const auto end = text.find_last_not_of(kSpace);
-  const auto begin = std::min(text.find_first_not_of(kSpace), text.size());
-  return end == std::string_view::npos ? "" : text.substr(begin, end + 1 - begin);
-}
 
 /// The parts of a JSON array or object that simdjson has found whole, cut at the commas of its own
 /// level. `each` takes the text of one; false ends it.
@@ -45,7 +39,7 @@ void for_each_part(std::string_view json, Each each) {
     if (!ends || i == 0) {
       continue;
     }
-    const std::string_view part = trimmed(json.substr(begin, i - begin));
+    const std::string_view part = ascii::trim(json.substr(begin, i - begin));
     if (part.empty() || !each(part) || depth == 0) {
       return;
     }
@@ -60,7 +54,7 @@ std::pair<std::string_view, std::string_view> name_and_value(std::string_view me
     quote += member[quote] == '\\' ? 2 : 1;
   }
   const std::size_t colon = std::min(member.find(':', quote), member.size() - 1);
-  return {member.substr(1, quote - 1), trimmed(member.substr(colon + 1))};
+  return {member.substr(1, quote - 1), ascii::trim(member.substr(colon + 1))};
 }
 
 /// Lengths of a nested list along its first elements; a value has none.
@@ -240,7 +234,7 @@ Result<void> append_nested(std::string& out, DataType type, std::span<const std:
 
 Result<Instances> read_instances(std::string_view json) {
   json = without_byte_order_mark(json);
-  const std::string_view body = trimmed(json);
+  const std::string_view body = ascii::trim(json);
   // What is cut into parts below is known to be whole.
   if (auto fault = json_fault(json)) {
     return invalid(std::move(fault->message));
@@ -289,7 +283,7 @@ Result<Instances> read_instances(std::string_view json) {
 
 bool has_member(std::string_view json, std::string_view name) {
   bool found = false;
-  const std::string_view body = trimmed(without_byte_order_mark(json));
+  const std::string_view body = ascii::trim(without_byte_order_mark(json));
   if (body.starts_with('{')) {
     for_each_part(body, [&](std::string_view member) {
       found = found || name_and_value(member).first == name;

@@ -4,6 +4,7 @@
 #include <array>
 #include <map>
 
+#include "base/ascii.h"
 #include "base/text.h"
 #include "server/config_sources.h"
 
@@ -119,7 +120,7 @@ EnvironmentReading read_environment(std::span<const std::string> environment) {
   for (const std::string_view entry : environment) {
     const auto equals = entry.find('=');
     if (equals != std::string_view::npos) {
-      const auto value = trimmed(entry.substr(equals + 1));
+      const auto value = ascii::trim(entry.substr(equals + 1));
       if (!value.empty()) {
         variables.emplace(entry.substr(0, equals), value);
       }

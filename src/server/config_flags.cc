@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/ascii.h"
 #include "base/text.h"
 #include "server/config_sources.h"
 
@@ -124,7 +125,7 @@ class FlagParser {
       }
     }
     const std::vector<std::string_view> candidates(names.begin(), names.end());
-    std::string probe = lower_case(bare);
+    std::string probe = ascii::lower(bare);
     std::ranges::replace(probe, '_', '-');
     const std::string_view nearest = nearest_name(probe, candidates);
     return "unknown flag " + in_quotes(flag) +

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <system_error>
 
+#include "base/ascii.h"
 #include "base/secrets.h"
 
 namespace podsense::server {
@@ -13,16 +14,6 @@ namespace podsense::server {
 namespace {
 
 constexpr std::size_t kMaxQuoted = 64;
-constexpr std::string_view kBlanks = " \t\r\n";
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
-/// ASCII, whatever the locale.
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
 
 bool is_control(char c) {
   return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
@@ -40,8 +31,9 @@ std::optional<std::uint64_t> whole_number(std::string_view text) {
 
 /// All of `text` as digits with at most one point: no sign, exponent, inf or nan.
 std::optional<double> decimal(std::string_view text) {
-  const bool plain =
-      !text.empty() && std::ranges::all_of(text, [](char c) { return is_digit(c) || c == '.'; });
+  const bool plain = !text.empty() && std::ranges::all_of(text, [](char c) {
+    return ascii::is_digit(c) || c == '.';
+  });
   double value = 0;
   const auto [end, error] =
       std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
@@ -72,9 +64,9 @@ constexpr std::array<SizeUnit, 14> kSizeUnits{{{"", 1},
 
 std::optional<std::uint64_t> size_in_bytes(std::string_view text) {
   const auto digits =
-      static_cast<std::size_t>(std::ranges::find_if_not(text, is_digit) - text.begin());
+      static_cast<std::size_t>(std::ranges::find_if_not(text, ascii::is_digit) - text.begin());
   const auto number = whole_number(text.substr(0, digits));
-  const std::string unit = lower_case(trimmed(text.substr(digits)));
+  const std::string unit = ascii::lower(ascii::trim(text.substr(digits)));
   const auto* known = std::ranges::find(kSizeUnits, unit, &SizeUnit::name);
   if (!number || known == kSizeUnits.end() ||
       *number > std::numeric_limits<std::uint64_t>::max() / known->factor) {
@@ -98,14 +90,14 @@ constexpr std::array<TimeUnit, 7> kTimeUnits{{{"h", 3'600'000'000'000},
 
 /// A number and a unit at the head of `rest`, which is cut off it.
 std::optional<double> take_nanoseconds(std::string_view& rest) {
-  const auto in_number = [](char c) { return is_digit(c) || c == '.'; };
+  const auto in_number = [](char c) { return ascii::is_digit(c) || c == '.'; };
   const auto number_end =
       static_cast<std::size_t>(std::ranges::find_if_not(rest, in_number) - rest.begin());
   const auto number = decimal(rest.substr(0, number_end));
   rest.remove_prefix(number_end);
   const auto unit_end =
       static_cast<std::size_t>(std::ranges::find_if(rest, in_number) - rest.begin());
-  const std::string unit = lower_case(trimmed(rest.substr(0, unit_end)));
+  const std::string unit = ascii::lower(ascii::trim(rest.substr(0, unit_end)));
   rest.remove_prefix(unit_end);
   const auto* known = std::ranges::find(kTimeUnits, unit, &TimeUnit::name);
   if (!number || known == kTimeUnits.end()) {
@@ -183,13 +175,13 @@ Parsed<std::pair<std::string, std::string>> parse_encoded_pair(std::string_view 
                     "characters"));
   };
   const auto equals = text.find('=');
-  const std::string name(trimmed(text.substr(0, equals)));
+  const std::string name(ascii::trim(text.substr(0, equals)));
   if (equals == std::string_view::npos || name.empty() ||
       std::ranges::any_of(name, [](char c) { return c <= ' ' || c == ':' || c == 0x7F; })) {
     return wrong();
   }
   std::string value;
-  for (std::string_view rest = trimmed(text.substr(equals + 1)); !rest.empty();) {
+  for (std::string_view rest = ascii::trim(text.substr(equals + 1)); !rest.empty();) {
     std::size_t size = 1;
     char c = rest[0];
     if (c == '%') {
@@ -229,7 +221,7 @@ std::string percent_encoded(std::string_view text) {
 Parsed<bool> parse_boolean(std::string_view text) {
   constexpr std::array<std::string_view, 4> kTrue{"true", "1", "yes", "on"};
   constexpr std::array<std::string_view, 4> kFalse{"false", "0", "no", "off"};
-  const std::string word = lower_case(text);
+  const std::string word = ascii::lower(text);
   if (std::ranges::find(kTrue, word) != kTrue.end()) {
     return true;
   }
@@ -291,25 +283,11 @@ std::string in_quotes(std::string_view given) {
   return out;
 }
 
-std::string lower_case(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(), lower);
-  return out;
-}
-
-std::string_view trimmed(std::string_view text) {
-  const auto first = text.find_first_not_of(kBlanks);
-  if (first == std::string_view::npos) {
-    return {};
-  }
-  return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
-}
-
 std::vector<std::string> split_list(std::string_view text) {
   std::vector<std::string> items;
   while (!text.empty()) {
     const auto comma = std::min(text.find(','), text.size());
-    if (const auto item = trimmed(text.substr(0, comma)); !item.empty()) {
+    if (const auto item = ascii::trim(text.substr(0, comma)); !item.empty()) {
       items.emplace_back(item);
     }
     text.remove_prefix(std::min(comma + 1, text.size()));
@@ -322,7 +300,7 @@ std::optional<std::string> any_string(std::string_view /*text*/) {
 }
 
 std::optional<std::string> listen_address(std::string_view text) {
-  if (text.empty() || text.find_first_of(kBlanks) != std::string_view::npos) {
+  if (text.empty() || text.find_first_of(ascii::kBlanks) != std::string_view::npos) {
     return "must be an address such as 0.0.0.0 or ::1";
   }
   return std::nullopt;
@@ -334,7 +312,7 @@ std::optional<std::string> model_name(std::string_view text) {
 
 std::optional<std::string> model_name_or_empty(std::string_view text) {
   const auto allowed = [](char c) {
-    return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'z') || c == '.' || c == '_' || c == '-';
+    return ascii::is_alphanumeric(c) || c == '.' || c == '_' || c == '-';
   };
   if (text.size() > 64 || text.starts_with('.') || !std::ranges::all_of(text, allowed)) {
     return "must be a model name: 1 to 64 of A-Z a-z 0-9 . _ - and no leading dot";

@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/ascii.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "server/config.h"
@@ -65,8 +66,6 @@ std::string format_number(double value);
 /// Cuts long text, masks secrets of URLs and replaces control characters, so that a message stays
 /// one line.
 std::string in_quotes(std::string_view text);
-std::string lower_case(std::string_view text);
-std::string_view trimmed(std::string_view text);
 
 /// A comma-separated list; blanks around items and empty items are dropped.
 std::vector<std::string> split_list(std::string_view text);
@@ -338,7 +337,7 @@ Accessor choice(Group Config::* group, E Group::* member, Names<E> all_names,
   Accessor accessor = scalar(
       group, member,
       [all_names, listed](std::string_view word) -> Parsed<E> {
-        const std::string lower = lower_case(word);
+        const std::string lower = ascii::lower(word);
         for (const auto& [name, value] : all_names) {
           if (name == lower) {
             return value;

@@ -4,6 +4,7 @@
 #include <array>
 #include <iterator>
 
+#include "base/ascii.h"
 #include "inference/tasks/registry.h"
 #include "server/setting_rows.h"
 
@@ -525,7 +526,7 @@ std::optional<std::string> default_task(std::string_view text) {
 }  // namespace
 
 std::string replaced_by(std::string_view name) {
-  std::string plain = lower_case(name);
+  std::string plain = ascii::lower(name);
   std::ranges::replace(plain, '-', '_');
   if (plain == "grpc_max_memory" || plain == "max_memory") {
     return "; gRPC's memory is part of --max-memory, limits.max_memory";

@@ -2,23 +2,14 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
+
 namespace podsense::transport {
 namespace {
 
 /// What is kept between requests: the heads of ordinary clients fit.
 constexpr std::size_t kKeptText = 512;
 constexpr std::size_t kKeptEntries = 16;
-
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
-std::string_view without_spaces(std::string_view text) {
-  const auto first = text.find_first_not_of(" \t");
-  return first == std::string_view::npos
-             ? std::string_view()
-             : text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
 
 }  // namespace
 
@@ -39,7 +30,7 @@ Method method_of(std::string_view name) {
 }
 
 bool equals_ignoring_case(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
+  return ascii::equal_ignoring_case(a, b);
 }
 
 void Headers::clear() {
@@ -62,7 +53,7 @@ void Headers::add(std::string_view name, std::string_view value) {
                       .name_size = static_cast<std::uint32_t>(name.size()),
                       .value_size = static_cast<std::uint32_t>(value.size())});
   for (const char c : name) {
-    text_ += lower(c);
+    text_ += ascii::lower(c);
   }
   text_ += value;
 }
@@ -86,7 +77,7 @@ std::vector<std::string_view> Headers::list(std::string_view name) const {
   each(name, [&](std::string_view rest) {
     while (!rest.empty()) {
       const std::size_t end = std::min(rest.find(','), rest.size());
-      if (const auto element = without_spaces(rest.substr(0, end)); !element.empty()) {
+      if (const auto element = ascii::trim(rest.substr(0, end)); !element.empty()) {
         elements.push_back(element);
       }
       rest.remove_prefix(std::min(end + 1, rest.size()));

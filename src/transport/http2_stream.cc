@@ -7,6 +7,7 @@
 #include <boost/asio/post.hpp>
 #include <charconv>
 
+#include "base/ascii.h"
 #include "transport/http2.h"
 
 namespace podsense::transport {
@@ -317,10 +318,7 @@ void Http2Stream::answer(Response response) {
   std::vector<std::string> names;  // HTTP/2 has them in lower case
   names.reserve(response.headers.size());
   for (const auto& [name, value] : response.headers) {
-    std::string& lower = names.emplace_back(name);
-    std::ranges::transform(lower, lower.begin(), [](char c) {
-      return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    });
+    names.push_back(ascii::lower(name));
   }
   for (std::size_t i = 0; i < names.size(); ++i) {
     // The names' copies end with this call: nghttp2 makes its own.

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <optional>
 
+#include "base/ascii.h"
 #include "base/text.h"
 
 namespace podsense::transport {
@@ -127,18 +128,13 @@ Result<Router::Match> Router::find(std::string_view path) const {
 /// Escapes of unreserved characters mean the same as those, RFC 3986 6.2.2.2; `:` is allowed in a
 /// path as it is.
 std::string Router::plain_path(std::string_view path) {
-  const auto hex = [](char c) {
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                                  : -1;
-  };
   std::string plain;
   for (std::size_t i = 0; i < path.size(); ++i) {
-    if (path[i] == '%' && path.size() - i > 2 && hex(path[i + 1]) >= 0 && hex(path[i + 2]) >= 0) {
-      const char c = static_cast<char>(hex(path[i + 1]) * 16 + hex(path[i + 2]));
-      if (std::isalnum(static_cast<unsigned char>(c)) != 0 ||
-          std::string_view("-._~:").contains(c)) {
+    if (path[i] == '%' && path.size() - i > 2 && ascii::hex_value(path[i + 1]) >= 0 &&
+        ascii::hex_value(path[i + 2]) >= 0) {
+      const char c =
+          static_cast<char>(ascii::hex_value(path[i + 1]) * 16 + ascii::hex_value(path[i + 2]));
+      if (ascii::is_alphanumeric(c) || std::string_view("-._~:").contains(c)) {
         plain += c;
         i += 2;
         continue;

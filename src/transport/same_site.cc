@@ -4,6 +4,7 @@
 #include <array>
 #include <boost/asio/ip/address.hpp>
 
+#include "base/ascii.h"
 #include "protocol/form.h"
 #include "transport/target.h"
 
@@ -11,10 +12,7 @@ namespace podsense::transport {
 namespace {
 
 bool is_own_host(std::string_view host, const std::vector<std::string>& names) {
-  std::string name(host_name(host));
-  std::ranges::transform(name, name.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
+  std::string name = ascii::lower(host_name(host));
   if (name.ends_with('.')) {
     name.pop_back();
   }

@@ -2,35 +2,22 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
+
 namespace podsense::transport {
 namespace {
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-bool is_alpha(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-bool is_hex(char c) {
-  return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
-bool same_ignoring_case(std::string_view text, std::string_view lower) {
-  return std::ranges::equal(text, lower, [](char a, char b) {
-    return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
-  });
-}
 
 /// *( unreserved / pct-encoded / sub-delims ), RFC 3986 3.2.2.
 bool is_registered_name(std::string_view name) {
   for (std::size_t i = 0; i < name.size(); ++i) {
     const char c = name[i];
     if (c == '%') {
-      if (name.size() - i < 3 || !is_hex(name[i + 1]) || !is_hex(name[i + 2])) {
+      if (name.size() - i < 3 || ascii::hex_value(name[i + 1]) < 0 ||
+          ascii::hex_value(name[i + 2]) < 0) {
         return false;
       }
       i += 2;
-    } else if (!is_alpha(c) && !is_digit(c) && !std::string_view("-._~!$&'()*+,;=").contains(c)) {
+    } else if (!ascii::is_alphanumeric(c) && !std::string_view("-._~!$&'()*+,;=").contains(c)) {
       return false;
     }
   }
@@ -39,8 +26,9 @@ bool is_registered_name(std::string_view name) {
 
 /// What is in brackets: an IPv6 address, loosely, or a later form that nobody uses.
 bool is_bracketed(std::string_view text) {
-  return text.size() > 2 &&
-         std::ranges::all_of(text, [](char c) { return is_hex(c) || c == ':' || c == '.'; });
+  return text.size() > 2 && std::ranges::all_of(text, [](char c) {
+           return ascii::hex_value(c) >= 0 || c == ':' || c == '.';
+         });
 }
 
 struct HostParts {
@@ -72,7 +60,7 @@ Result<Target> parse_absolute(std::string_view target) {
     return wrong();
   }
   const std::string_view scheme = target.substr(0, scheme_end);
-  if (!same_ignoring_case(scheme, "http") && !same_ignoring_case(scheme, "https")) {
+  if (!ascii::equal_ignoring_case(scheme, "http") && !ascii::equal_ignoring_case(scheme, "https")) {
     return wrong();
   }
   const std::string_view rest = target.substr(scheme_end + 3);
@@ -101,7 +89,7 @@ bool valid_host(std::string_view host) {
     return name_right;
   }
   return parts.rest.front() == ':' && parts.rest.size() <= 6 &&
-         std::ranges::all_of(parts.rest.substr(1), is_digit);
+         std::ranges::all_of(parts.rest.substr(1), ascii::is_digit);
 }
 
 std::string_view host_name(std::string_view host) {

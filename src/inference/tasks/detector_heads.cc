@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/ascii.h"
 #include "inference/tasks/signatures.h"
 
 namespace podsense::inference {
@@ -37,8 +38,7 @@ bool is_whole(DataType type) {
 
 /// Whether the name has one of these words, in any case.
 bool is_called(const TensorInfo& tensor, std::initializer_list<std::string_view> words) {
-  std::string name = tensor.name;
-  std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
+  const std::string name = ascii::lower(tensor.name);
   return std::ranges::any_of(words, [&](std::string_view word) { return name.contains(word); });
 }
 

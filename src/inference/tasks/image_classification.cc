@@ -1,11 +1,10 @@
-#include <algorithm>
-#include <numeric>
 #include <utility>
 
 #include "inference/tasks/kinds.h"
 #include "inference/tasks/pictures.h"
 #include "inference/tasks/scores.h"
 #include "inference/tasks/signatures.h"
+#include "inference/top_k.h"
 
 namespace podsense::inference {
 namespace {
@@ -68,18 +67,9 @@ class ImageClassification final : public PictureModel {
   /// The best `k` of one row of scores, best first, ties by lower index.
   static std::vector<protocol::ScoredClass> top(const ServedModel& served,
                                                 std::span<const float> scores, std::size_t k) {
-    std::vector<std::uint32_t> order(scores.size());
-    std::iota(order.begin(), order.end(), 0U);
-    k = std::min(k, order.size());
-    std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(k), order.end(),
-                      [&](std::uint32_t a, std::uint32_t b) {
-                        return scores[a] != scores[b] ? scores[a] > scores[b] : a < b;
-                      });
     std::vector<protocol::ScoredClass> best;
-    best.reserve(k);
-    for (std::size_t i = 0; i < k; ++i) {
-      best.push_back(
-          {.index = order[i], .label = served.label(order[i]), .score = scores[order[i]]});
+    for (const std::uint32_t index : top_k(scores, k)) {
+      best.push_back({.index = index, .label = served.label(index), .score = scores[index]});
     }
     return best;
   }

@@ -10,12 +10,7 @@ namespace podsense::inference {
 using model::TensorInfo;
 
 std::string shape_text(const TensorInfo& tensor) {
-  std::string out = std::string(data_type_name(tensor.type)) + " [";
-  for (std::size_t i = 0; i < tensor.shape.size(); ++i) {
-    out += i == 0 ? "" : ", ";
-    out += tensor.shape[i] < 0 ? "N" : std::to_string(tensor.shape[i]);
-  }
-  return out + "]";
+  return std::string(data_type_name(tensor.type)) + ' ' + model::shape_text(tensor.shape);
 }
 
 std::string inputs_text(const model::Signature& signature) {

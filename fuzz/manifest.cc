@@ -25,7 +25,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   static_cast<void>(read_triton_config(text, nowhere));
   static_cast<void>(parse_preprocess_metadata(text));
-  static_cast<void>(parse_label_list(text));
+  static_cast<void>(parse_label_json(text));
   static_cast<void>(find_external_data(std::as_bytes(std::span(text))));
   return 0;
 }

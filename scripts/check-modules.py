@@ -34,7 +34,7 @@ OWNERS = [
     ("simdjson", ["simdjson.h"], ["protocol/*.cc"]),
     ("nlohmann-json", ["nlohmann/*"],
      ["access/*.cc", "protocol/*.cc", "server/*.cc", "http/*.cc", "load/*.cc", "load/histogram_json.h",
-      "foresight/*", "plan/*", "cli/*.cc"]),
+      "foresight/*", "plan/*", "cli/*.cc", "model/labels.cc"]),
     ("libcurl", ["curl/*"], ["fetch/*", "trace/exporter.cc", "trace/exporter.h"]),
     ("yaml-cpp", ["yaml-cpp/*"], ["foresight/*.cc", "model/*.cc", "server/*.cc"]),
     ("CLI11", ["CLI/*"], ["server/*", "cli/*"]),

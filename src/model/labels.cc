@@ -1,9 +1,9 @@
 #include "model/labels.h"
 
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "base/utf8.h"
@@ -12,122 +12,75 @@ namespace podsense::model {
 namespace {
 
 namespace fs = std::filesystem;
+using nlohmann::json;
 
 bool inside(const fs::path& folder, const fs::path& file) {
   return std::mismatch(folder.begin(), folder.end(), file.begin(), file.end()).first ==
          folder.end();
 }
 
-/// Reads a flat JSON list. A whole JSON library for this one shape would be another dependency
-/// here.
-class ListReader {
- public:
-  explicit ListReader(std::string_view text) : text_(text) {}
+/// A label, or nothing: a text, a whole number, or the last text of a list, as Keras lists
+/// `["n01440764", "tench"]`.
+std::optional<std::string> label_of(const json& value) {
+  if (value.is_string()) {
+    return value.get<std::string>();
+  }
+  if (value.is_number_integer()) {
+    return value.dump();
+  }
+  return value.is_array() && !value.empty() && value.back().is_string()
+             ? std::optional(value.back().get<std::string>())
+             : std::nullopt;
+}
 
-  std::optional<std::vector<std::string>> read() {
-    std::vector<std::string> items;
-    if (!take('[')) {
+/// `{"0": "cat", "1": "dog"}`: the names are all the numbers below their count.
+std::optional<std::vector<std::string>> labels_by_index(const json& object) {
+  std::vector<std::string> labels(object.size());
+  std::vector<bool> seen(object.size());
+  for (const auto& [name, value] : object.items()) {
+    std::size_t index = 0;
+    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), index);
+    auto label = label_of(value);
+    if (error != std::errc() || end != name.data() + name.size() || index >= labels.size() ||
+        seen[index] || !label) {
       return std::nullopt;
     }
-    if (!take(']')) {
-      do {
-        std::string item;
-        if (items.size() == kMaxLabels || !read_item(item)) {
-          return std::nullopt;
-        }
-        items.push_back(std::move(item));
-      } while (take(','));
-      if (!take(']')) {
-        return std::nullopt;
-      }
-    }
-    skip_blanks();
-    return at_ == text_.size() ? std::optional(std::move(items)) : std::nullopt;
+    seen[index] = true;
+    labels[index] = std::move(*label);
   }
+  return labels;
+}
 
- private:
-  void skip_blanks() {
-    while (at_ < text_.size() && std::string_view(" \t\r\n").contains(text_[at_])) {
-      ++at_;
+std::optional<std::vector<std::string>> labels_in_order(const json& list) {
+  std::vector<std::string> labels;
+  for (const json& value : list) {
+    auto label = value.is_array() ? std::nullopt : label_of(value);
+    if (!label) {
+      return std::nullopt;
     }
+    labels.push_back(std::move(*label));
   }
-  bool take(char wanted) {
-    skip_blanks();
-    const bool there = at_ < text_.size() && text_[at_] == wanted;
-    at_ += there ? 1 : 0;
-    return there;
-  }
-  bool read_item(std::string& out) { return take('"') ? read_string(out) : read_whole(out); }
+  return labels;
+}
 
-  bool read_whole(std::string& out) {
-    std::int64_t value = 0;
-    const char* begin = text_.data() + at_;
-    const auto [end, error] = std::from_chars(begin, text_.data() + text_.size(), value);
-    if (error != std::errc()) {
-      return false;
-    }
-    out.assign(begin, end);
-    at_ += out.size();
-    return true;
-  }
+/// `text` without the byte order mark that some editors write.
+std::string_view without_mark(std::string_view text) {
+  return text.substr(text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0);
+}
 
-  bool read_string(std::string& out) {
-    while (at_ < text_.size()) {
-      const char c = text_[at_++];
-      if (c == '"') {
-        return true;
-      }
-      if (static_cast<unsigned char>(c) < 0x20 || (c == '\\' && !read_escape(out))) {
-        return false;
-      }
-      if (c != '\\') {
-        out.push_back(c);
-      }
+std::vector<std::string> lines_of(std::string_view text) {
+  std::vector<std::string> lines;
+  while (!text.empty() && lines.size() <= kMaxLabels) {
+    const auto end = text.find('\n');
+    std::string_view line = text.substr(0, end);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    if (line.ends_with('\r')) {
+      line.remove_suffix(1);
     }
-    return false;
+    lines.emplace_back(line);
   }
-
-  bool read_escape(std::string& out) {
-    constexpr std::string_view kNames = "\"\\/bfnrt";
-    constexpr std::string_view kMeanings = "\"\\/\b\f\n\r\t";
-    if (at_ == text_.size()) {
-      return false;
-    }
-    const char c = text_[at_++];
-    if (const auto known = kNames.find(c); known != std::string_view::npos) {
-      out.push_back(kMeanings[known]);
-      return true;
-    }
-    std::uint32_t point = 0;
-    if (c != 'u' || !read_hex4(point)) {
-      return false;
-    }
-    if (point >= 0xD800 && point < 0xE000) {
-      std::uint32_t low = 0;
-      if (point >= 0xDC00 || !text_.substr(at_).starts_with("\\u")) {
-        return false;
-      }
-      at_ += 2;
-      if (!read_hex4(low) || low < 0xDC00 || low >= 0xE000) {
-        return false;
-      }
-      point = 0x10000 + ((point - 0xD800) << 10U) + (low - 0xDC00);
-    }
-    append_utf8(out, point);
-    return true;
-  }
-
-  bool read_hex4(std::uint32_t& out) {
-    const std::string_view digits = text_.substr(std::min(at_, text_.size()), 4);
-    const auto [end, error] =
-        std::from_chars(digits.data(), digits.data() + digits.size(), out, 16);
-    at_ += digits.size();
-    return digits.size() == 4 && error == std::errc() && end == digits.data() + 4;
-  }
-
-  std::string_view text_;
-  std::size_t at_ = 0;
-};
+  return lines;
+}
 
 }  // namespace
 
@@ -179,22 +132,17 @@ Result<std::vector<std::string>> read_label_file(const fs::path& folder,
   if (text.size() > kMaxLabelBytes) {
     return fail(ErrorCode::kInvalidArgument, "'" + relative + "' is larger than 16 MiB");
   }
-  std::string_view rest = text;
-  if (rest.starts_with(kByteOrderMark)) {
-    rest.remove_prefix(kByteOrderMark.size());
+  if (path->extension() == ".json") {
+    auto labels = parse_label_json(text);
+    if (!labels || labels->empty()) {
+      return fail(ErrorCode::kInvalidArgument,
+                  "'" + relative + "' is " + (labels ? "empty" : labels.error().message));
+    }
+    return labels;
   }
-  std::vector<std::string> labels;
-  while (!rest.empty()) {
-    const auto end = rest.find('\n');
-    std::string_view line = rest.substr(0, end);
-    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
-    if (line.ends_with('\r')) {
-      line.remove_suffix(1);
-    }
-    if (labels.size() == kMaxLabels) {
-      return fail(ErrorCode::kInvalidArgument, "'" + relative + "' has more than 1000000 lines");
-    }
-    labels.emplace_back(line);
+  std::vector<std::string> labels = lines_of(without_mark(text));
+  if (labels.size() > kMaxLabels) {
+    return fail(ErrorCode::kInvalidArgument, "'" + relative + "' has more than 1000000 lines");
   }
   while (!labels.empty() && labels.back().empty()) {
     labels.pop_back();
@@ -217,13 +165,29 @@ std::string not_utf8(const std::vector<std::string>& labels, const std::string& 
          "), and clients get U+FFFD in place of what is wrong; save the file as UTF-8";
 }
 
-Result<std::vector<std::string>> parse_label_list(std::string_view json) {
-  if (json.size() > kMaxLabelBytes) {
-    return fail(ErrorCode::kInvalidArgument, "the label list is larger than 16 MiB");
+Result<std::vector<std::string>> parse_label_json(std::string_view text) {
+  if (text.size() > kMaxLabelBytes) {
+    return fail(ErrorCode::kInvalidArgument, "a label list of more than 16 MiB");
   }
-  auto labels = ListReader(json).read();
+  // What is deeper than a label can be is passed over: a nest of brackets costs no memory.
+  const auto is_shallow = [](int depth, json::parse_event_t /*event*/, json& /*value*/) {
+    return depth <= 3;
+  };
+  const json value = json::parse(without_mark(text), is_shallow, false);
+  std::optional<std::vector<std::string>> labels;
+  if (value.is_array() && value.size() <= kMaxLabels) {
+    labels = labels_in_order(value);
+  } else if (value.is_object() && value.size() <= kMaxLabels) {
+    const auto nested = value.find("id2label");
+    labels = nested == value.end() ? labels_by_index(value)
+             : nested->is_object() ? labels_by_index(*nested)
+                                   : std::nullopt;
+  }
   if (!labels) {
-    return fail(ErrorCode::kInvalidArgument, "not a JSON list of texts");
+    return fail(
+        ErrorCode::kInvalidArgument,
+        std::string(value.is_discarded() ? "not JSON" : "no list of labels") +
+            R"(; accepted: ["cat", "dog"], {"0": "cat", "1": "dog"} or a config.json with such an id2label)");
   }
   return std::move(*labels);
 }

@@ -1,6 +1,7 @@
 #pragma once
 
-/// Class names: one a line in a file, or a JSON list in the ONNX file. Private to this module.
+/// Class names: one a line of a text file, or JSON in a file or in the ONNX file. Private to this
+/// module.
 
 #include <filesystem>
 #include <string>
@@ -20,15 +21,18 @@ inline constexpr std::size_t kMaxLabels = 1'000'000;
 Result<std::filesystem::path> resolve_inside(const std::filesystem::path& folder,
                                              std::string_view relative);
 
-/// Lines without their ends; empty lines at the end are dropped.
+/// The lines of a text file without their ends, empty ones at the end dropped; of a file that is
+/// called `.json`, what parse_label_json reads.
 Result<std::vector<std::string>> read_label_file(const std::filesystem::path& folder,
                                                  const std::string& relative);
 
-/// `["espresso", "cup", 3]`: strings, and whole numbers as text.
+/// `["espresso", "cup", 3]`, `{"0": "espresso", "1": "cup"}`, or Hugging Face's `config.json`,
+/// whose `id2label` is such an object. A label is a text or a whole number; in objects also a list
+/// whose last text counts, as in Keras' class index.
 /// @errors kInvalidArgument: anything else, or over the limits
-Result<std::vector<std::string>> parse_label_list(std::string_view json);
+Result<std::vector<std::string>> parse_label_json(std::string_view text);
 
-/// What to tell of labels that are not UTF-8; empty: nothing. `source`: "'labels.txt'".
+/// A warning where labels are not UTF-8; empty: all are. `source`: "'labels.txt'".
 std::string not_utf8(const std::vector<std::string>& labels, const std::string& source);
 
 }  // namespace podsense::model

@@ -307,16 +307,46 @@ TEST(Labels, AreBounded) {
 
 TEST(Labels, JsonListHoldsEveryEscape) {
   const auto labels =
-      parse_label_list(R"( ["a\"\\\/\b\f\n\r\t", "\u00e9\u20ac\ud83d\ude00", "", 7, -1] )");
+      parse_label_json(R"( ["a\"\\\/\b\f\n\r\t", "\u00e9\u20ac\ud83d\ude00", "", 7, -1] )");
   ASSERT_TRUE(labels);
   EXPECT_THAT(*labels, ElementsAre("a\"\\/\b\f\n\r\t", "é€😀", "", "7", "-1"));
-  EXPECT_TRUE(parse_label_list("[]")->empty());
+  EXPECT_TRUE(parse_label_json("[]")->empty());
   for (const std::string_view bad :
-       {"", "[", "[\"a\"", "[\"a\",]", "[\"a\"] x", "{}", "[\"\\x\"]", "[\"\\ud800\"]",
+       {"", "[", "[\"a\"", "[\"a\",]", "[\"a\"] x", "[\"\\x\"]", "[\"\\ud800\"]", "7", "\"a\"",
         "[\"\\ud800\\u0041\"]", "[\"\\udc00\"]", "[\"\\u12\"]", "[\"\n\"]", "[1.5]", "[[\"a\"]]",
         "[\"a\" \"b\"]", "[null]", "[\"\\"}) {
-    EXPECT_FALSE(parse_label_list(bad)) << bad;
+    EXPECT_FALSE(parse_label_json(bad)) << bad;
   }
+}
+
+TEST(Labels, JsonObjectsAreInTheOrderOfTheirNumbers) {
+  for (const std::string_view json :
+       {R"({"1": "dog", "0": "cat", "2": "3"})",
+        R"({"id2label": {"2": 3, "1": "dog", "0": "cat"}})",
+        R"({"0": ["n02121808", "cat"], "1": ["n02084071", "dog"], "2": ["n0", "3"]})"}) {
+    const auto labels = parse_label_json(json);
+    ASSERT_TRUE(labels) << labels.error().message;
+    EXPECT_THAT(*labels, ElementsAre("cat", "dog", "3")) << json;
+  }
+  for (const std::string_view bad :
+       {R"({"1": "a"})", R"({"0": "a", "2": "b"})", R"({"0": "a", "00": "b"})", R"({"0": null})",
+        R"({"0": []})", R"({"0": [["a"]]})", R"({"a": "b"})", R"({"-1": "b"})",
+        R"({"id2label": ["a"]})"}) {
+    EXPECT_FALSE(parse_label_json(bad)) << bad;
+  }
+}
+
+TEST(Labels, OfAJsonFileAreNotItsLines) {
+  const TempFolder folder;
+  folder.write("labels.json", "\xEF\xBB\xBF[\n  \"cat\",\n  \"dog\"\n]\n");
+  folder.write("wrong.json", "cat\ndog\n");
+  folder.write("none.json", "[]");
+  const auto manifest = parse_manifest("labels: labels.json", folder.path());
+  ASSERT_TRUE(manifest) << manifest.error().message;
+  EXPECT_THAT(manifest->labels, ElementsAre("cat", "dog"));
+  EXPECT_THAT(read_label_file(folder.path(), "wrong.json").error().message,
+              ::testing::StartsWith("'wrong.json' is not JSON; accepted: "));
+  EXPECT_EQ(read_label_file(folder.path(), "none.json").error().message, "'none.json' is empty");
 }
 
 TEST(Preprocess, ReadsBothFormsOfMetadata) {

@@ -44,7 +44,7 @@ Result<Signature> make_signature(FileDescription file, const Manifest& manifest)
   }
   out.batchable = takes_rows(out);
   if (!file.labels.empty()) {
-    if (auto labels = parse_label_list(file.labels)) {
+    if (auto labels = parse_label_json(file.labels)) {
       if (auto wrong = not_utf8(*labels, "the file's metadata"); !wrong.empty()) {
         out.warnings.push_back(std::move(wrong));
       }

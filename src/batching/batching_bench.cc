@@ -39,21 +39,21 @@ class EmptyTask final : public Task {
 void policy_admit(benchmark::State& state) {
   QueueState queue{
       .rows = 3, .ahead = milliseconds(30), .running = milliseconds(20), .executor_free = false};
-  const Profile profile{.max_batch = 8, .executors = 2};
+  const QueueCapacity capacity{.max_batch = 8, .executors = 2};
   for (auto _ : state) {
     benchmark::DoNotOptimize(queue);
     benchmark::DoNotOptimize(
-        admit(kNow, queue, profile, Deadline(kNow + milliseconds(30)), milliseconds(10)));
+        admit(kNow, queue, capacity, Deadline(kNow + milliseconds(30)), milliseconds(10)));
   }
 }
 BENCHMARK(policy_admit);
 
 void policy_take(benchmark::State& state) {
   QueueState queue{.rows = 3, .oldest = kNow};
-  const Profile profile{.max_batch = 8, .max_delay = milliseconds(1)};
+  const QueueCapacity capacity{.max_batch = 8, .max_delay = milliseconds(1)};
   for (auto _ : state) {
     benchmark::DoNotOptimize(queue);
-    benchmark::DoNotOptimize(take(kNow, queue, profile));
+    benchmark::DoNotOptimize(take(kNow, queue, capacity));
   }
 }
 BENCHMARK(policy_take);

@@ -8,7 +8,7 @@ namespace {
 using std::chrono::milliseconds;
 
 const TimePoint kNow{std::chrono::hours(1)};
-constexpr Profile kTwo{.executors = 2};
+constexpr QueueCapacity kTwo{.executors = 2};
 /// 30 ms wait, 20 ms run: 40 ms of work ahead of a newcomer, on two executors.
 constexpr QueueState kBusy{
     .rows = 3, .ahead = milliseconds(30), .running = milliseconds(20), .executor_free = false};
@@ -36,7 +36,7 @@ TEST(Policy, AnEmptyQueueAdmitsWhateverTheEstimateSays) {
 }
 
 TEST(Policy, AdmissionCountsTheWholeBatchWhereTheQueueFillsIt) {
-  constexpr Profile kFour{.max_batch = 4};
+  constexpr QueueCapacity kFour{.max_batch = 4};
   const Duration row = milliseconds(10);
   EXPECT_EQ(batch_cost({.rows = 3}, kFour, row, row), row);
   EXPECT_EQ(batch_cost({.rows = 4}, kFour, row, row), 4 * row);
@@ -65,7 +65,7 @@ TEST(Policy, LearnsAtOnceHowFarWaitsExceedWhatWasExpectedAndForgetsSlowly) {
 }
 
 TEST(Policy, HeadroomIsKeptOfTheWait) {
-  const Profile learned{.executors = 2, .headroom = 1.5};  // 20 ms are expected
+  const QueueCapacity learned{.executors = 2, .headroom = 1.5};  // 20 ms are expected
   EXPECT_TRUE(
       admit(kNow, kBusy, learned, Deadline(kNow + milliseconds(40)), milliseconds(10)).admitted);
   EXPECT_FALSE(
@@ -83,19 +83,19 @@ TEST(Policy, WhatCannotBeDoneInTimeAnyMoreDoesNotRunUnlessItIsTheLast) {
 }
 
 TEST(Policy, BatchesNaturally) {
-  const Profile profile{.max_batch = 4};
-  EXPECT_FALSE(take(kNow, {.rows = 0}, profile).run);
-  EXPECT_TRUE(take(kNow, {.rows = 1, .oldest = kNow}, profile).run);
-  EXPECT_TRUE(take(kNow, {.rows = 9, .oldest = kNow}, profile).run);
+  const QueueCapacity capacity{.max_batch = 4};
+  EXPECT_FALSE(take(kNow, {.rows = 0}, capacity).run);
+  EXPECT_TRUE(take(kNow, {.rows = 1, .oldest = kNow}, capacity).run);
+  EXPECT_TRUE(take(kNow, {.rows = 9, .oldest = kNow}, capacity).run);
 }
 
 TEST(Policy, WaitsForCompanyOnlyWhereAskedAndOnlySoLong) {
-  const Profile profile{.max_batch = 4, .max_delay = milliseconds(5)};
+  const QueueCapacity capacity{.max_batch = 4, .max_delay = milliseconds(5)};
   const QueueState queue{.rows = 2, .oldest = kNow};
-  EXPECT_FALSE(take(kNow, queue, profile).run);
-  EXPECT_EQ(take(kNow, queue, profile).again, kNow + milliseconds(5));
-  EXPECT_TRUE(take(kNow + milliseconds(5), queue, profile).run);
-  EXPECT_TRUE(take(kNow, {.rows = 4, .oldest = kNow}, profile).run);
+  EXPECT_FALSE(take(kNow, queue, capacity).run);
+  EXPECT_EQ(take(kNow, queue, capacity).again, kNow + milliseconds(5));
+  EXPECT_TRUE(take(kNow + milliseconds(5), queue, capacity).run);
+  EXPECT_TRUE(take(kNow, {.rows = 4, .oldest = kNow}, capacity).run);
 }
 
 TEST(Policy, SharesExecutorsByWeight) {

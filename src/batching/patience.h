@@ -19,7 +19,7 @@
 namespace podsense::batching {
 
 /// What came of a run.
-struct Outcome {
+struct RunOutcome {
   Duration elapsed{};
   std::size_t unreceived = 0;  ///< tasks whose client had left by its end
   std::size_t prompt = 0;      ///< tasks that had waited for no longer than the run took
@@ -30,8 +30,8 @@ struct Outcome {
 
 /// `tasks`: those of the run, all answered.
 template <TaskHandle Handle>
-Outcome outcome_of(std::span<const Handle> tasks, Duration elapsed) {
-  Outcome outcome{.elapsed = elapsed};
+RunOutcome outcome_of(std::span<const Handle> tasks, Duration elapsed) {
+  RunOutcome outcome{.elapsed = elapsed};
   Duration waits{};
   for (const Handle& handle : tasks) {
     const Ticket& task = *handle;
@@ -53,7 +53,7 @@ Outcome outcome_of(std::span<const Handle> tasks, Duration elapsed) {
 class Patience {
  public:
   /// A run of `tasks` ended now.
-  void observe(TimePoint now, std::size_t tasks, const Outcome& outcome) {
+  void observe(TimePoint now, std::size_t tasks, const RunOutcome& outcome) {
     relax(now);
     if (tasks == 0) {
       return;

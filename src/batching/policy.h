@@ -1,6 +1,6 @@
 #pragma once
 
-/// What runs now, and what is let in: pure functions of (now, queue, profile). They keep no state
+/// What runs now, and what is let in: pure functions of (now, queue, capacity). They keep no state
 /// and read no clock, so that the server and a simulation decide alike.
 
 #include <algorithm>
@@ -15,8 +15,8 @@ namespace podsense::batching {
 inline constexpr double kLeastHeadroom = 1.125;
 inline constexpr double kMostHeadroom = 2;
 
-/// What the policy knows of one model's cost.
-struct Profile {
+/// What the policy knows of what serves one model's queue.
+struct QueueCapacity {
   std::size_t max_batch = 1;  ///< rows in one run at most, ≥ 1
   Duration max_delay{};       ///< how long a task may wait for company; zero: never
   /// Executors that this model can count on: the number of its runs at the same time, or its share
@@ -38,12 +38,12 @@ struct QueueState {
 
 /// Time until a task that came now would start: what is ahead of it, spread over the executors.
 /// What runs counts half: on average it is half done.
-inline Duration expected_wait(const QueueState& queue, const Profile& profile) {
+inline Duration expected_wait(const QueueState& queue, const QueueCapacity& capacity) {
   if (queue.ahead == Duration::zero() && queue.executor_free) {
     return Duration::zero();
   }
   return from_seconds((to_seconds(queue.ahead) + 0.5 * to_seconds(queue.running)) /
-                      profile.executors);
+                      capacity.executors);
 }
 
 struct Admission {
@@ -69,19 +69,20 @@ inline double learn_headroom(double headroom, Duration expected, Duration waited
 /// Time from a newcomer's start until its answer: that of the batch it will be in, as its fellows
 /// are answered together. `service` is that of a row. If a full batch is already waiting, the
 /// newcomer will run in a full batch, too.
-inline Duration batch_cost(const QueueState& queue, const Profile& profile, Duration cost,
+inline Duration batch_cost(const QueueState& queue, const QueueCapacity& capacity, Duration cost,
                            Duration service) {
-  return queue.rows < profile.max_batch
+  return queue.rows < capacity.max_batch
              ? cost
-             : std::max(cost, service * static_cast<Duration::rep>(profile.max_batch));
+             : std::max(cost, service * static_cast<Duration::rep>(capacity.max_batch));
 }
 
 /// Lets a task in when it can be expected to be done by its deadline. `cost` is the time from its
 /// start to its answer. An empty queue always admits: the estimate may be wrong, and somebody has
 /// to correct it.
-inline Admission admit(TimePoint now, const QueueState& queue, const Profile& profile,
+inline Admission admit(TimePoint now, const QueueState& queue, const QueueCapacity& capacity,
                        Deadline deadline, Duration cost) {
-  const Duration wait = from_seconds(profile.headroom * to_seconds(expected_wait(queue, profile)));
+  const Duration wait =
+      from_seconds(capacity.headroom * to_seconds(expected_wait(queue, capacity)));
   if (!deadline.reachable() || wait == Duration::zero() || wait + cost <= deadline.left(now)) {
     return {};
   }
@@ -97,12 +98,12 @@ struct Take {
 /// Natural batching: a free executor takes what waits, up to max_batch rows. Only where max_delay
 /// is set does a batch that is not full wait, and then no longer than that after its oldest task
 /// came.
-inline Take take(TimePoint now, const QueueState& queue, const Profile& profile) {
+inline Take take(TimePoint now, const QueueState& queue, const QueueCapacity& capacity) {
   if (queue.rows == 0) {
     return {};
   }
-  if (queue.rows < profile.max_batch && now < queue.oldest + profile.max_delay) {
-    return {.run = false, .again = queue.oldest + profile.max_delay};
+  if (queue.rows < capacity.max_batch && now < queue.oldest + capacity.max_delay) {
+    return {.run = false, .again = queue.oldest + capacity.max_delay};
   }
   return {.run = true, .again = {}};
 }

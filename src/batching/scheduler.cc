@@ -73,7 +73,7 @@ struct LockedCore {
     return own + std::min(disowned, most_replaced(own));
   }
   void begin(unsigned index, const SchedulerCore<>::Next& next) REQUIRES(mutex);
-  void end(Executor& executor, TimePoint now, Outcome outcome) REQUIRES(mutex);
+  void end(Executor& executor, TimePoint now, RunOutcome outcome) REQUIRES(mutex);
   /// Under the lock, so that it is not the next run that is stopped.
   static void cancel(Executor& executor);
   /// Runs whose tasks were all answered at their deadlines.
@@ -84,7 +84,7 @@ namespace {
 
 using Next = SchedulerCore<>::Next;
 
-Error refusal_error(const Verdict& verdict) {
+Error refusal_error(const AdmissionVerdict& verdict) {
   switch (*verdict.refused) {
     case Refusal::kPastDeadline:
       return {.code = ErrorCode::kDeadlineExceeded,
@@ -148,7 +148,7 @@ void LockedCore::begin(unsigned index, const Next& next) {
   running[index].watch(next.batch);
 }
 
-void LockedCore::end(Executor& executor, TimePoint now, Outcome outcome) {
+void LockedCore::end(Executor& executor, TimePoint now, RunOutcome outcome) {
   outcome.cancelled = executor.cancelled;
   if (executor.disowned) {
     core.disowned_ended(executor.run);
@@ -197,7 +197,7 @@ Queue::~Queue() {
 
 Result<void> Queue::submit(TaskPtr& task) {
   const TimePoint now = locked_.clock.now();
-  Verdict verdict;
+  AdmissionVerdict verdict;
   {
     const MutexLock lock(locked_.mutex);
     Task& watched = *task;
@@ -373,7 +373,7 @@ void Scheduler::work(unsigned index) {
     }
     (*run)(next.batch, stop);
     const TimePoint end = locked.clock.now();
-    const Outcome outcome = outcome_of(std::span<const TaskPtr>(next.batch), end - now);
+    const RunOutcome outcome = outcome_of(std::span<const TaskPtr>(next.batch), end - now);
     locked.running[index].forget();
     std::ranges::for_each(next.batch, [](const TaskPtr& task) { DeadlineTimer::forget(*task); });
     next.batch.clear();  // before the run counts as ended: a queue may go then

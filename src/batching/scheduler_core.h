@@ -5,7 +5,7 @@
 ///
 ///   SchedulerCore<> core({.executors = 2});
 ///   const QueueId queue = core.add_queue({.max_batch = 8});
-///   Verdict verdict = core.submit(queue, task, now);  // admitted, or refused and why
+///   AdmissionVerdict verdict = core.submit(queue, task, now);  // admitted, or refused and why
 ///   auto next = core.next(now);                       // a batch, or when to ask again
 ///   core.finish(next.run, now + elapsed, outcome);    // its run has ended
 ///
@@ -79,7 +79,7 @@ enum class Refusal {
   kWaitBound,     ///< the queue is longer than clients wait, or than max_wait
   kQueueLength,   ///< max_waiting is reached
 };
-struct Verdict {
+struct AdmissionVerdict {
   std::optional<Refusal> refused;  ///< nothing: admitted
   Duration retry_after{};          ///< kQueueTime, kWaitBound, kQueueLength
   [[nodiscard]] bool admitted() const { return !refused; }
@@ -128,10 +128,10 @@ class SchedulerCore {
   void set_max_batch(QueueId id, std::size_t rows) { queue_of(id).options.max_batch = rows; }
 
   /// Takes the task, or refuses it and leaves it as it was.
-  Verdict submit(QueueId id, Handle& task, TimePoint now);
+  AdmissionVerdict submit(QueueId id, Handle& task, TimePoint now);
   Next next(TimePoint now);
   /// @requires `run` came from `next` and has not been finished
-  void finish(const ActiveRun& run, TimePoint now, const Outcome& outcome);
+  void finish(const ActiveRun& run, TimePoint now, const RunOutcome& outcome);
   /// Instead of `finish`, for a run that may never end: its executor is free for another.
   void disown(const ActiveRun& run, TimePoint now);
   /// A disowned run has ended after all.
@@ -175,13 +175,13 @@ class SchedulerCore {
 
   [[nodiscard]] std::size_t instances_of(const Queue& queue) const;
   [[nodiscard]] QueueState state_of(const Queue& queue, const Ticket& newcomer) const;
-  [[nodiscard]] Profile profile_of(const Queue& queue) const;
+  [[nodiscard]] QueueCapacity capacity_of(const Queue& queue) const;
   /// What its deadline alone says.
   static std::optional<Refusal> refuse_by_deadline(const Ticket& task, TimePoint now);
   /// What the queue says. `task.cost` is set.
-  static Verdict refuse_by_queue(const Queue& queue, const Ticket& task, TimePoint now,
-                                 const QueueState& state, const Profile& profile);
-  static Verdict refuse(Queue& queue, Verdict verdict);
+  static AdmissionVerdict refuse_by_queue(const Queue& queue, const Ticket& task, TimePoint now,
+                                          const QueueState& state, const QueueCapacity& capacity);
+  static AdmissionVerdict refuse(Queue& queue, AdmissionVerdict verdict);
   /// `run`: time of the run that a newcomer will be in.
   static Duration bound_of(const Queue& queue, Duration run) {
     return wait_bound(queue.patience.learned(), run, queue.options.max_wait);
@@ -265,7 +265,7 @@ QueueState SchedulerCore<Handle>::state_of(const Queue& queue, const Ticket& new
 
 /// The executors are shared with those queues that have work now.
 template <TaskHandle Handle>
-Profile SchedulerCore<Handle>::profile_of(const Queue& queue) const {
+QueueCapacity SchedulerCore<Handle>::capacity_of(const Queue& queue) const {
   double weights = queue.options.weight;
   for (const auto& other : queues_) {
     if (other && other.get() != &queue && !other->idle()) {
@@ -292,15 +292,16 @@ std::optional<Refusal> SchedulerCore<Handle>::refuse_by_deadline(const Ticket& t
 }
 
 template <TaskHandle Handle>
-Verdict SchedulerCore<Handle>::refuse_by_queue(const Queue& queue, const Ticket& task,
-                                               TimePoint now, const QueueState& state,
-                                               const Profile& profile) {
-  const Duration until_answer = batch_cost(state, profile, task.cost, queue.service.row(task.size));
-  if (const Admission by_time = admit(now, state, profile, task.deadline, until_answer);
+AdmissionVerdict SchedulerCore<Handle>::refuse_by_queue(const Queue& queue, const Ticket& task,
+                                                        TimePoint now, const QueueState& state,
+                                                        const QueueCapacity& capacity) {
+  const Duration until_answer =
+      batch_cost(state, capacity, task.cost, queue.service.row(task.size));
+  if (const Admission by_time = admit(now, state, capacity, task.deadline, until_answer);
       !by_time.admitted) {
     return {.refused = Refusal::kQueueTime, .retry_after = by_time.retry_after};
   }
-  const Duration wait = expected_wait(state, profile);
+  const Duration wait = expected_wait(state, capacity);
   if (const Duration bound = bound_of(queue, until_answer); wait > bound) {
     return {.refused = Refusal::kWaitBound, .retry_after = wait - bound};
   }
@@ -311,7 +312,7 @@ Verdict SchedulerCore<Handle>::refuse_by_queue(const Queue& queue, const Ticket&
 }
 
 template <TaskHandle Handle>
-Verdict SchedulerCore<Handle>::refuse(Queue& queue, Verdict verdict) {
+AdmissionVerdict SchedulerCore<Handle>::refuse(Queue& queue, AdmissionVerdict verdict) {
   switch (*verdict.refused) {
     case Refusal::kPastDeadline:
       ++queue.unserved.deadline;
@@ -333,7 +334,7 @@ Verdict SchedulerCore<Handle>::refuse(Queue& queue, Verdict verdict) {
 }
 
 template <TaskHandle Handle>
-Verdict SchedulerCore<Handle>::submit(QueueId id, Handle& handle, TimePoint now) {
+AdmissionVerdict SchedulerCore<Handle>::submit(QueueId id, Handle& handle, TimePoint now) {
   Queue& queue = queue_of(id);
   Ticket& task = *handle;
   if (const auto refused = refuse_by_deadline(task, now)) {
@@ -344,9 +345,9 @@ Verdict SchedulerCore<Handle>::submit(QueueId id, Handle& handle, TimePoint now)
     task.cost = queue.service.row(task.size) * static_cast<Duration::rep>(task.rows);
   }
   queue.patience.relax(now);
-  const Profile profile = profile_of(queue);
+  const QueueCapacity capacity = capacity_of(queue);
   const QueueState state = state_of(queue, task);
-  if (const Verdict verdict = refuse_by_queue(queue, task, now, state, profile);
+  if (const AdmissionVerdict verdict = refuse_by_queue(queue, task, now, state, capacity);
       !verdict.admitted()) {
     if (!known) {
       task.cost = {};
@@ -361,7 +362,7 @@ Verdict SchedulerCore<Handle>::submit(QueueId id, Handle& handle, TimePoint now)
     queue.consumed = std::max(queue.consumed, virtual_time_);
   }
   task.enqueued = now;
-  task.expected_wait = expected_wait(state, profile);
+  task.expected_wait = expected_wait(state, capacity);
   queue.waiting.push(std::move(handle));
   return {};
 }
@@ -500,7 +501,7 @@ void SchedulerCore<Handle>::disown(const ActiveRun& run, TimePoint now) {
 }
 
 template <TaskHandle Handle>
-void SchedulerCore<Handle>::finish(const ActiveRun& run, TimePoint now, const Outcome& outcome) {
+void SchedulerCore<Handle>::finish(const ActiveRun& run, TimePoint now, const RunOutcome& outcome) {
   release(run, now);
   Queue& queue = queue_of(run.queue);
   const double seconds = to_seconds(outcome.elapsed);
@@ -533,11 +534,11 @@ QueueLoad SchedulerCore<Handle>::load(QueueId id) const {
   // Of a client of its own: what it would find is the longest that a fair newcomer waits.
   const Ticket newcomer{.cost = queue.service.all().conservative()};
   const QueueState state = state_of(queue, newcomer);
-  const Profile profile = profile_of(queue);
-  const Duration bound = bound_of(queue, batch_cost(state, profile, newcomer.cost, newcomer.cost));
+  const QueueCapacity capacity = capacity_of(queue);
+  const Duration bound = bound_of(queue, batch_cost(state, capacity, newcomer.cost, newcomer.cost));
   return {.waiting = queue.waiting.tasks(),
           .running = queue.running_tasks,
-          .expected_wait = expected_wait(state, profile),
+          .expected_wait = expected_wait(state, capacity),
           .service = queue.service.all().recent,
           .wait_bound = bound == Patience::kUnknown ? Duration::zero() : bound,
           .unreceived = queue.unreceived,

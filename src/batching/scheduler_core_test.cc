@@ -57,7 +57,7 @@ class SchedulerCoreTest : public testing::Test {
     item.shape = what.shape;
     return item;
   }
-  Verdict submit(QueueId queue, std::string name, const What& what = {}) {
+  AdmissionVerdict submit(QueueId queue, std::string name, const What& what = {}) {
     Item* item = &make(std::move(name), what);
     return core_.submit(queue, item, now_);
   }
@@ -292,7 +292,7 @@ TEST_F(SchedulerCoreTest, RefusesAtArrivalWhatCannotMeetItsDeadlineAndSaysWhenIt
   const QueueId queue = core_.add_queue({.service = milliseconds(100)});
   ASSERT_TRUE(admitted(queue, "running"));
   ASSERT_EQ(begin(), "running");
-  const Verdict verdict = submit(queue, "refused", {.deadline = milliseconds(120)});
+  const AdmissionVerdict verdict = submit(queue, "refused", {.deadline = milliseconds(120)});
   EXPECT_EQ(verdict.refused, Refusal::kQueueTime);
   EXPECT_EQ(verdict.retry_after, std::chrono::microseconds(36'250));  // 50 × 9/8 + 100 - 120
   EXPECT_TRUE(admitted(queue, "waits", {.deadline = milliseconds(200)}));
@@ -496,7 +496,7 @@ TEST_F(SchedulerCoreTest, RefusesWhatWouldWaitLongerThanMaxWaitAndSaysHowMuchLon
   for (const char* name : {"a", "b", "c"}) {
     ASSERT_TRUE(admitted(queue, name)) << "5, 15 and 25 ms are expected";
   }
-  const Verdict verdict = submit(queue, "d");
+  const AdmissionVerdict verdict = submit(queue, "d");
   EXPECT_EQ(verdict.refused, Refusal::kWaitBound);
   EXPECT_EQ(verdict.retry_after, milliseconds(10));
   EXPECT_EQ(core_.load(queue).unserved.wait_bound, 1U);
@@ -518,7 +518,7 @@ TEST_F(SchedulerCoreTest, DropsWhatWaitedTwiceTheBoundUnlessNothingElseWaits) {
 
 TEST_F(SchedulerCoreTest, RunsForNobodyShortenTheQueueAndAnswersThatArriveDoNot) {
   const QueueId queue = core_.add_queue({.service = milliseconds(10)});
-  const auto serve = [&](int runs, const Outcome& outcome) {
+  const auto serve = [&](int runs, const RunOutcome& outcome) {
     for (int i = 0; i < runs; ++i) {
       ASSERT_TRUE(admitted(queue, "a"));
       ASSERT_EQ(begin(), "a");

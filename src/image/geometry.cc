@@ -15,7 +15,7 @@ std::uint32_t half_even(std::uint32_t value) {
   return value / 2 + (value & (value / 2) & 1U);
 }
 
-Plan crop_then_resize(const TensorSpec& spec, std::uint32_t width, std::uint32_t height) {
+ResizePlan crop_then_resize(const TensorSpec& spec, std::uint32_t width, std::uint32_t height) {
   const auto side = std::min(width, height);
   const auto crop = std::min(side, round_even(spec.crop_fraction * side));
   return {.crop = {(width - crop) / 2, (height - crop) / 2, crop, crop},
@@ -24,7 +24,7 @@ Plan crop_then_resize(const TensorSpec& spec, std::uint32_t width, std::uint32_t
           .window = {0, 0, spec.width, spec.height}};
 }
 
-Plan resize_then_crop(const TensorSpec& spec, std::uint32_t width, std::uint32_t height) {
+ResizePlan resize_then_crop(const TensorSpec& spec, std::uint32_t width, std::uint32_t height) {
   // the tolerance keeps 224 / 0.7 at 320; rounding down is what timm does with 224 / 0.9
   const auto target = std::max(spec.width, spec.height);
   const auto resized =
@@ -42,7 +42,7 @@ Plan resize_then_crop(const TensorSpec& spec, std::uint32_t width, std::uint32_t
       .window = {half_even(w - spec.width), half_even(h - spec.height), spec.width, spec.height}};
 }
 
-Plan letterbox(const TensorSpec& spec, std::uint32_t width, std::uint32_t height) {
+ResizePlan letterbox(const TensorSpec& spec, std::uint32_t width, std::uint32_t height) {
   auto w = spec.width;
   auto h = spec.height;
   const double w_in = width;
@@ -85,8 +85,8 @@ Orientation orientation_of(int exif) {
   }
 }
 
-Plan make_plan(const TensorSpec& spec, std::uint32_t displayed_width,
-               std::uint32_t displayed_height) {
+ResizePlan plan_resize(const TensorSpec& spec, std::uint32_t displayed_width,
+                       std::uint32_t displayed_height) {
   switch (spec.resize) {
     case Resize::kCropThenResize:
       return crop_then_resize(spec, displayed_width, displayed_height);
@@ -103,7 +103,7 @@ Plan make_plan(const TensorSpec& spec, std::uint32_t displayed_width,
           .window = {0, 0, spec.width, spec.height}};
 }
 
-Geometry geometry_of(const Plan& plan, const Info& info) {
+Geometry geometry_of(const ResizePlan& plan, const Info& info) {
   const bool transposed = orientation_of(info.orientation).transposed;
   Geometry out{.width = transposed ? info.height : info.width,
                .height = transposed ? info.width : info.height,
@@ -119,7 +119,7 @@ Geometry geometry_of(const Plan& plan, const Info& info) {
   return out;
 }
 
-StoredCrop stored_crop(const Plan& plan, const Info& info, unsigned eighths) {
+StoredCrop stored_crop(const ResizePlan& plan, const Info& info, unsigned eighths) {
   const auto orientation = orientation_of(info.orientation);
   auto [x, y, width, height] = plan.crop;
   if (orientation.transposed) {
@@ -136,7 +136,7 @@ StoredCrop stored_crop(const Plan& plan, const Info& info, unsigned eighths) {
   return {.x = {reduce(x), reduce(x + width)}, .y = {reduce(y), reduce(y + height)}};
 }
 
-unsigned choose_eighths(const Plan& plan) {
+unsigned choose_eighths(const ResizePlan& plan) {
   for (const unsigned eighths : {1U, 2U, 4U}) {
     if (std::uint64_t{plan.crop.width} * eighths >= std::uint64_t{plan.scaled_width} * 8 &&
         std::uint64_t{plan.crop.height} * eighths >= std::uint64_t{plan.scaled_height} * 8) {

@@ -26,7 +26,7 @@ struct Orientation {
 Orientation orientation_of(int exif);
 
 /// All in displayed (oriented) pixels of the full-size picture.
-struct Plan {
+struct ResizePlan {
   Region crop;                     ///< what is resized; its edges are the resampling borders
   std::uint32_t scaled_width = 0;  ///< to which size the crop is resized
   std::uint32_t scaled_height = 0;
@@ -37,28 +37,28 @@ struct Plan {
 
 /// @source Pillow ImageOps.pad (kLetterbox), torchvision Resize and CenterCrop (kResizeThenCrop);
 ///         all roundings are half-to-even, as Python's
-Plan make_plan(const TensorSpec& spec, std::uint32_t displayed_width,
-               std::uint32_t displayed_height);
+ResizePlan plan_resize(const TensorSpec& spec, std::uint32_t displayed_width,
+                       std::uint32_t displayed_height);
 
 /// Where the plan's tensor lies in the displayed picture.
-Geometry geometry_of(const Plan& plan, const Info& info);
+Geometry geometry_of(const ResizePlan& plan, const Info& info);
 
 /// One axis of the crop in decoded pixels, stored order: real edges, since a reduced picture has
 /// the crop's edges between pixels.
-struct Span {
+struct AxisRange {
   double begin = 0;
   double end = 0;
 };
 struct StoredCrop {
-  Span x;
-  Span y;
+  AxisRange x;
+  AxisRange y;
 };
 
 /// `eighths`: the decoder's reduction, M of M/8.
-StoredCrop stored_crop(const Plan& plan, const Info& info, unsigned eighths);
+StoredCrop stored_crop(const ResizePlan& plan, const Info& info, unsigned eighths);
 
 /// The strongest reduction of 1/8, 2/8, 4/8, 8/8 that leaves the crop at least as large as what it
 /// is resized to, on both axes; 8 where there is none.
-unsigned choose_eighths(const Plan& plan);
+unsigned choose_eighths(const ResizePlan& plan);
 
 }  // namespace podsense::image

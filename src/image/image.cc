@@ -139,14 +139,14 @@ Result<void> decode(Bytes bytes, const Header& header, const Source& source, con
   return decode_webp(bytes, pipeline, workspace, budget);
 }
 
-unsigned reduction(const Info& info, const TensorSpec& spec, const Plan& plan) {
+unsigned reduction(const Info& info, const TensorSpec& spec, const ResizePlan& plan) {
   return info.format == Format::kJpeg && spec.scaled_decoding ? choose_eighths(plan) : 8;
 }
 
-Plan plan_of(const Info& info, const TensorSpec& spec) {
+ResizePlan plan_of(const Info& info, const TensorSpec& spec) {
   const bool transposed = orientation_of(info.orientation).transposed;
-  return make_plan(spec, transposed ? info.height : info.width,
-                   transposed ? info.width : info.height);
+  return plan_resize(spec, transposed ? info.height : info.width,
+                     transposed ? info.width : info.height);
 }
 
 Result<void> check_memory(const Info& info, const TensorSpec& spec, const Limits& limits) {

@@ -41,7 +41,7 @@ void Workspace::release() {
   }
 }
 
-Pipeline::Pipeline(const TensorSpec& spec, const Plan& plan, const Source& source,
+Pipeline::Pipeline(const TensorSpec& spec, const ResizePlan& plan, const Source& source,
                    Workspace& workspace)
     : spec_(spec),
       plan_(plan),
@@ -50,14 +50,14 @@ Pipeline::Pipeline(const TensorSpec& spec, const Plan& plan, const Source& sourc
       orientation_(orientation_of(source.info.orientation)) {
   const auto stored = stored_crop(plan, source.info, source.eighths);
   // The crop's pixels, counted in stored order, and mirrored to displayed order where needed.
-  const auto bounds = [](const Span& span) {
+  const auto bounds = [](const AxisRange& span) {
     const auto begin = static_cast<std::uint32_t>(span.begin);
     return StoredRange{begin, static_cast<std::uint32_t>(std::ceil(span.end)) - begin};
   };
-  const auto displayed = [&](const Span& span, bool flip) {
+  const auto displayed = [&](const AxisRange& span, bool flip) {
     const auto [begin, size] = bounds(span);
-    const Span local{span.begin - begin, span.end - begin};
-    return flip ? Span{size - local.end, size - local.begin} : local;
+    const AxisRange local{span.begin - begin, span.end - begin};
+    return flip ? AxisRange{size - local.end, size - local.begin} : local;
   };
   auto box_x = displayed(stored.x, orientation_.flip_x);
   auto box_y = displayed(stored.y, orientation_.flip_y);
@@ -78,7 +78,7 @@ Pipeline::Pipeline(const TensorSpec& spec, const Plan& plan, const Source& sourc
                    .filter = spec.filter},
                   1);
   // Of the crop, only what has taps is decoded.
-  const auto used = [&](const Span& span, const Axis& axis, bool flip) {
+  const auto used = [&](const AxisRange& span, const Axis& axis, bool flip) {
     const auto [begin, size] = bounds(span);
     const auto skip = flip ? size - axis.source_end() : axis.source_begin();
     return StoredRange{begin + skip, axis.source_end() - axis.source_begin()};

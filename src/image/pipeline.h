@@ -37,7 +37,8 @@ struct Source {
 /// Receives the region's rows in stored order, each once, and writes the tensor.
 class Pipeline {
  public:
-  Pipeline(const TensorSpec& spec, const Plan& plan, const Source& source, Workspace& workspace);
+  Pipeline(const TensorSpec& spec, const ResizePlan& plan, const Source& source,
+           Workspace& workspace);
 
   /// What the decoder has to deliver, in stored pixels of the (reduced) picture.
   [[nodiscard]] const Region& region() const { return region_; }
@@ -59,7 +60,7 @@ class Pipeline {
   void write(std::span<T> out);
 
   const TensorSpec& spec_;
-  const Plan& plan_;
+  const ResizePlan& plan_;
   Workspace& work_;
   Pixels pixels_;
   Orientation orientation_;

@@ -22,7 +22,7 @@ constexpr std::size_t pixel_size(Pixels pixels) {
 
 /// One axis of a resize: real edges in source pixels, and which outputs are wanted.
 struct AxisSpec {
-  Span box;                  ///< 0 ≤ begin < end
+  AxisRange box;             ///< 0 ≤ begin < end
   std::uint32_t scaled = 0;  ///< size to which the box is resized
   std::uint32_t first = 0;   ///< outputs [first, first + count) of it
   std::uint32_t count = 0;

@@ -64,7 +64,7 @@ T TensorWriter<T>::value(std::uint8_t byte, const Channel& channel) const {
 }
 
 template <class T>
-void TensorWriter<T>::row(const Place& place, const std::uint8_t* pixels) {
+void TensorWriter<T>::row(const PixelRun& place, const std::uint8_t* pixels) {
   const std::size_t at = std::size_t{place.y} * spec_.width + place.x;
   const std::size_t step = pixel_size(pixels_);
   if (spec_.layout == Layout::kNhwc) {
@@ -93,7 +93,7 @@ void TensorWriter<T>::row(const Place& place, const std::uint8_t* pixels) {
 }
 
 template <class T>
-void TensorWriter<T>::fill(const Place& place) {
+void TensorWriter<T>::fill(const PixelRun& place) {
   const std::size_t at = std::size_t{place.y} * spec_.width + place.x;
   for (std::size_t c = 0; c < channels_; ++c) {
     const T pad = value(spec_.pad_value, channel_[c]);
@@ -106,7 +106,7 @@ void TensorWriter<T>::fill(const Place& place) {
 }
 
 template <class T>
-void TensorWriter<T>::pad(const Plan& plan) {
+void TensorWriter<T>::pad(const ResizePlan& plan) {
   const auto right = plan.pad_x + plan.window.width;
   for (std::uint32_t y = 0; y < spec_.height; ++y) {
     if (y < plan.pad_y || y >= plan.pad_y + plan.window.height) {

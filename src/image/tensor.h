@@ -12,7 +12,7 @@
 
 namespace podsense::image {
 
-struct Place {
+struct PixelRun {
   std::uint32_t x = 0;
   std::uint32_t y = 0;
   std::uint32_t count = 0;  ///< pixels
@@ -25,8 +25,8 @@ class TensorWriter {
   TensorWriter(const TensorSpec& spec, Pixels pixels, std::span<T> out);
 
   /// Fills everything outside the plan's window.
-  void pad(const Plan& plan);
-  void row(const Place& place, const std::uint8_t* pixels);
+  void pad(const ResizePlan& plan);
+  void row(const PixelRun& place, const std::uint8_t* pixels);
 
  private:
   struct Channel {
@@ -35,7 +35,7 @@ class TensorWriter {
     float std = 1;
   };
   [[nodiscard]] T value(std::uint8_t byte, const Channel& channel) const;
-  void fill(const Place& place);
+  void fill(const PixelRun& place);
 
   const TensorSpec& spec_;
   Pixels pixels_;

@@ -90,8 +90,8 @@ class Ground {
   batching::Scheduler scheduler_{{.executors = 1}, clock_};
   inference::Catalog catalog_{{}, backends_, scheduler_, registry_, clock_};
   inference::Service service_{{}, catalog_, nullptr, registry_, clock_};
-  grpc::Shared shared_{{.max_message_bytes = 8000, .access_log = AccessLog::kOff},
-                       {.service = service_, .clock = clock_}};
+  grpc::CallEnvironment shared_{{.max_message_bytes = 8000, .access_log = AccessLog::kOff},
+                                {.service = service_, .clock = clock_}};
   grpc::Methods methods_;
   transport::Router router_;
 };

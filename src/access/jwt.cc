@@ -178,7 +178,7 @@ bool has_audience(const Json& claims, const std::string& wanted) {
          (found->is_array() && std::ranges::find(*found, Json(wanted)) != found->end());
 }
 
-Result<Claims> check_claims(const Json& claims, const Expectation& expected, std::int64_t now) {
+Result<Claims> check_claims(const Json& claims, const ExpectedClaims& expected, std::int64_t now) {
   const auto expires = time_of(claims, "exp");
   if (!expires) {
     return denied("the token has no expiry (exp)");
@@ -278,8 +278,8 @@ Result<KeySet> KeySet::parse(std::string_view json) {
   return out;
 }
 
-Result<Claims> verify_token(std::string_view token, const KeySet& keys, const Expectation& expected,
-                            std::int64_t now) {
+Result<Claims> verify_token(std::string_view token, const KeySet& keys,
+                            const ExpectedClaims& expected, std::int64_t now) {
   const auto first = token.find('.');
   const auto second = first == std::string_view::npos ? first : token.find('.', first + 1);
   if (token.size() > kMaxToken || second == std::string_view::npos ||

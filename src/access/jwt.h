@@ -41,7 +41,7 @@ class KeySet {
   std::vector<Key> keys_;
 };
 
-struct Expectation {
+struct ExpectedClaims {
   std::string issuer;    ///< empty: any
   std::string audience;  ///< empty: any
 };
@@ -53,8 +53,8 @@ struct Claims {
 
 /// Checks signature first, then times, issuer and audience. `exp` and `sub` are needed.
 /// @errors kUnauthenticated, saying what is wrong
-Result<Claims> verify_token(std::string_view token, const KeySet& keys, const Expectation& expected,
-                            std::int64_t now);
+Result<Claims> verify_token(std::string_view token, const KeySet& keys,
+                            const ExpectedClaims& expected, std::int64_t now);
 
 /// Bytes of base64url without padding; nothing when it is not that.
 bool decode_base64url(std::string_view text, std::string& out);

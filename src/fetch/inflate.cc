@@ -7,24 +7,25 @@
 
 namespace podsense::fetch {
 
-struct Inflater::Stream {
+struct AnswerInflater::Stream {
   z_stream z{};
   bool ready = false;
   bool ended = false;
 };
 
-Inflater::Inflater() : stream_(std::make_unique<Stream>()) {
+AnswerInflater::AnswerInflater() : stream_(std::make_unique<Stream>()) {
   constexpr int kGzip = 15 + 16;
   stream_->ready = inflateInit2(&stream_->z, kGzip) == Z_OK;
 }
 
-Inflater::~Inflater() {
+AnswerInflater::~AnswerInflater() {
   if (stream_->ready) {
     inflateEnd(&stream_->z);
   }
 }
 
-Inflater::Result Inflater::add(std::string_view data, std::string& out, std::uint64_t max) {
+AnswerInflater::Result AnswerInflater::add(std::string_view data, std::string& out,
+                                           std::uint64_t max) {
   auto& z = stream_->z;
   if (!stream_->ready) {
     return Result::kCorrupt;
@@ -53,7 +54,7 @@ Inflater::Result Inflater::add(std::string_view data, std::string& out, std::uin
   return Result::kGood;
 }
 
-bool Inflater::complete() const {
+bool AnswerInflater::complete() const {
   return stream_->ended;
 }
 

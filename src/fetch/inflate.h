@@ -9,12 +9,12 @@
 
 namespace podsense::fetch {
 
-class Inflater {
+class AnswerInflater {
  public:
-  Inflater();
-  ~Inflater();
-  Inflater(const Inflater&) = delete;
-  Inflater& operator=(const Inflater&) = delete;
+  AnswerInflater();
+  ~AnswerInflater();
+  AnswerInflater(const AnswerInflater&) = delete;
+  AnswerInflater& operator=(const AnswerInflater&) = delete;
 
   enum class Result { kGood, kCorrupt, kTooLarge };
   /// Appends what `data` inflates to; `out` never grows beyond `max` bytes.

@@ -253,15 +253,15 @@ bool Transfer::take_memory(std::size_t bytes) {
 
 bool Transfer::take_gzip(std::string_view data) {
   if (!inflater_) {
-    inflater_ = std::make_unique<Inflater>();
+    inflater_ = std::make_unique<AnswerInflater>();
   }
   switch (inflater_->add(data, body_, environment_.options.max_bytes)) {
-    case Inflater::Result::kGood:
+    case AnswerInflater::Result::kGood:
       return take_memory(body_.size());
-    case Inflater::Result::kTooLarge:
+    case AnswerInflater::Result::kTooLarge:
       stop_ = Stop::kTooLarge;
       return false;
-    case Inflater::Result::kCorrupt:
+    case AnswerInflater::Result::kCorrupt:
       break;
   }
   stop_ = Stop::kCorrupt;

@@ -95,9 +95,9 @@ class Transfer {
   CheckedUrl url_;
   unsigned redirects_ = 0;
   std::string body_;
-  MemoryBudget::Share memory_;          ///< of the body
-  std::optional<Error> no_memory_;      ///< why it could not grow
-  std::unique_ptr<Inflater> inflater_;  // a body that comes as gzip
+  MemoryBudget::Share memory_;                ///< of the body
+  std::optional<Error> no_memory_;            ///< why it could not grow
+  std::unique_ptr<AnswerInflater> inflater_;  // a body that comes as gzip
 
   // Of the current leg.
   std::size_t header_bytes_ = 0;

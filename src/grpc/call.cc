@@ -20,7 +20,7 @@ constexpr std::size_t kUncounted = 4U << 10U;
 
 }  // namespace
 
-bool Shared::may_log(bool failed) {
+bool CallEnvironment::may_log(bool failed) {
   LogBudget& budget = failed ? failures_ : successes_;
   const auto second =
       std::chrono::duration_cast<std::chrono::seconds>(sources.clock.now().time_since_epoch())
@@ -35,7 +35,7 @@ bool Shared::may_log(bool failed) {
   return budget.count.fetch_add(1, std::memory_order_relaxed) < kSampledPerSecond;
 }
 
-Caller::Caller(Shared& shared, const transport::Stream& stream, const Method& method)
+Caller::Caller(CallEnvironment& shared, const transport::Stream& stream, const RpcMethod& method)
     : shared_(shared),
       request_(stream.request()),
       peer_(request_.peer),
@@ -149,7 +149,7 @@ void Caller::begin_trace(inference::Context& context) const {
   context.traceparent = context.trace->context().traceparent();
 }
 
-void Caller::end_trace(const Outcome& outcome, const inference::Context& context) const {
+void Caller::end_trace(const CallOutcome& outcome, const inference::Context& context) const {
   if (!context.trace) {
     return;
   }
@@ -165,12 +165,12 @@ void Caller::end_trace(const Outcome& outcome, const inference::Context& context
                               shared_.sources.clock.now());
 }
 
-void Caller::record(const Outcome& outcome, const inference::Context& context) const {
+void Caller::record(const CallOutcome& outcome, const inference::Context& context) const {
   log(outcome, context);
   end_trace(outcome, context);
 }
 
-void Caller::log(const Outcome& outcome, const inference::Context& context) const {
+void Caller::log(const CallOutcome& outcome, const inference::Context& context) const {
   const AccessLog mode = shared_.options.access_log;
   const bool failed = outcome.error != nullptr;
   if (mode == AccessLog::kOff || (!failed && mode == AccessLog::kErrors) ||
@@ -202,7 +202,8 @@ Result<void> parse_message(std::string_view bytes, google::protobuf::Message& me
   return {};
 }
 
-Call::Call(Shared& shared, std::shared_ptr<transport::Stream> stream, const Method& method)
+Call::Call(CallEnvironment& shared, std::shared_ptr<transport::Stream> stream,
+           const RpcMethod& method)
     : stream_(std::move(stream)),
       caller_(shared, *stream_, method),
       reader_(shared.options.max_message_bytes, shared.options.max_message_bytes,

@@ -26,9 +26,9 @@
 namespace podsense::grpc {
 
 /// What calls share. Everything here outlives them. @threads thread-safe
-class Shared {
+class CallEnvironment {
  public:
-  Shared(ServiceOptions its_options, Sources its_sources)
+  CallEnvironment(GrpcOptions its_options, Sources its_sources)
       : options(std::move(its_options)), sources(std::move(its_sources)) {}
 
   /// False: as many calls are under way as may be.
@@ -40,7 +40,7 @@ class Shared {
   /// Whether a success, or a failure, may be logged now.
   bool may_log(bool failed);
 
-  const ServiceOptions options;
+  const GrpcOptions options;
   const Sources sources;
 
  private:
@@ -56,14 +56,14 @@ class Shared {
 /// What a method asks of its callers; kOpen: nothing, as for health.
 enum class Access : std::uint8_t { kOpen, kInference, kControl };
 
-struct Method {
+struct RpcMethod {
   std::string_view name;  ///< "/package.Service/Method", static text
   Access access = Access::kInference;
   bool quiet = false;  ///< asked again and again by machines: not logged
 };
 
 /// What a log line says of a call, or of one request of a stream.
-struct Outcome {
+struct CallOutcome {
   const Error* error = nullptr;  ///< null: it went well
   std::size_t bytes_in = 0;
   std::size_t bytes_out = 0;
@@ -72,7 +72,7 @@ struct Outcome {
 /// Who asks, and until when.
 class Caller {
  public:
-  Caller(Shared& shared, const transport::Stream& stream, const Method& method);
+  Caller(CallEnvironment& shared, const transport::Stream& stream, const RpcMethod& method);
   ~Caller() { shared_.leave(); }
   Caller(const Caller&) = delete;
   Caller& operator=(const Caller&) = delete;
@@ -80,7 +80,7 @@ class Caller {
   [[nodiscard]] const inference::Context& context() const { return context_; }
   [[nodiscard]] inference::Context& context() { return context_; }
   [[nodiscard]] const std::string& request_id() const { return request_.id; }
-  [[nodiscard]] Shared& shared() const { return shared_; }
+  [[nodiscard]] CallEnvironment& shared() const { return shared_; }
   [[nodiscard]] inference::Service& service() const { return shared_.sources.service; }
   /// Before anything is read. @errors kOverloaded; kUnauthenticated, kRateLimited: the guard's;
   /// kInvalidArgument: a timeout that is none
@@ -92,7 +92,7 @@ class Caller {
   /// For one request of a stream: its time begins now.
   [[nodiscard]] inference::Context next_context() const;
   /// Logs what has ended and hands its trace on. @threads any
-  void record(const Outcome& outcome, const inference::Context& context) const;
+  void record(const CallOutcome& outcome, const inference::Context& context) const;
   /// Metadata that a client reads before an answer.
   [[nodiscard]] transport::Fields answer_metadata() const;
   /// Status and metadata behind an answer, or instead of one; null: it went well.
@@ -104,13 +104,13 @@ class Caller {
   [[nodiscard]] Result<access::Name> ask_guard() const;
   [[nodiscard]] Duration time_left() const;
   void begin_trace(inference::Context& context) const;
-  void end_trace(const Outcome& outcome, const inference::Context& context) const;
-  void log(const Outcome& outcome, const inference::Context& context) const;
+  void end_trace(const CallOutcome& outcome, const inference::Context& context) const;
+  void log(const CallOutcome& outcome, const inference::Context& context) const;
 
-  Shared& shared_;
+  CallEnvironment& shared_;
   const transport::Request& request_;
   const std::string peer_;
-  const Method method_;
+  const RpcMethod method_;
   const bool has_place_;
   Result<std::optional<Deadline>> limit_;  ///< the client's
   std::shared_ptr<inference::Departure> gone_ = std::make_shared<inference::Departure>();
@@ -123,7 +123,7 @@ Result<void> parse_message(std::string_view bytes, google::protobuf::Message& me
 /// What every kind of call has: admission, messages in, status out.
 class Call : public transport::StreamService, public std::enable_shared_from_this<Call> {
  public:
-  Call(Shared& shared, std::shared_ptr<transport::Stream> stream, const Method& method);
+  Call(CallEnvironment& shared, std::shared_ptr<transport::Stream> stream, const RpcMethod& method);
 
   /// Admits the caller; nothing is read of one that is refused.
   void start();
@@ -211,8 +211,8 @@ class UnaryCall final : public Call {
   using Handle = std::function<void(UnaryCall&)>;
 
   /// `handle` outlives the call.
-  UnaryCall(Shared& shared, std::shared_ptr<transport::Stream> stream, const Method& method,
-            const Handle& handle)
+  UnaryCall(CallEnvironment& shared, std::shared_ptr<transport::Stream> stream,
+            const RpcMethod& method, const Handle& handle)
       : Call(shared, std::move(stream), method), handle_(handle) {}
 
   [[nodiscard]] Request& request() { return *messages_->request; }

@@ -76,7 +76,7 @@ class GrpcTest : public testing::Test {
   }
 
   /// A server on a port of its own and a channel to it; models are loaded unless `load` is false.
-  void open(ServiceOptions options = {}, bool load = true,
+  void open(GrpcOptions options = {}, bool load = true,
             transport::ServerOptions server_options = {}) {
     backends_ = inference::test_backends();
     scheduler_.emplace(batching::Scheduler::Options{.executors = 2}, clock_);

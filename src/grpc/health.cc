@@ -18,7 +18,7 @@ using Status = health::HealthCheckResponse::ServingStatus;
 constexpr std::array<std::string_view, 4> kWhole{"", "readiness", "podsense.v1.InferenceService",
                                                  "inference.GRPCInferenceService"};
 
-Status status_of(Shared& shared, const std::string& service) {
+Status status_of(CallEnvironment& shared, const std::string& service) {
   const auto serving = [](bool yes) {
     return yes ? health::HealthCheckResponse::SERVING : health::HealthCheckResponse::NOT_SERVING;
   };
@@ -82,8 +82,8 @@ namespace {
 /// One Watch call.
 class Watcher final : public Call {
  public:
-  Watcher(Shared& shared, std::shared_ptr<transport::Stream> stream, const Method& method,
-          Watchers& all)
+  Watcher(CallEnvironment& shared, std::shared_ptr<transport::Stream> stream,
+          const RpcMethod& method, Watchers& all)
       : Call(shared, std::move(stream), method), all_(all) {}
 
   /// Tells the status if it is another than the last. @threads any
@@ -154,7 +154,7 @@ void Watchers::run(const std::stop_token& stop) {
   }
 }
 
-std::shared_ptr<Watchers> add_health(Methods& methods, Shared& shared) {
+std::shared_ptr<Watchers> add_health(Methods& methods, CallEnvironment& shared) {
   using Request = health::HealthCheckRequest;
   using Response = health::HealthCheckResponse;
   auto watchers = std::make_shared<Watchers>();
@@ -183,8 +183,8 @@ std::shared_ptr<Watchers> add_health(Methods& methods, Shared& shared) {
       });
   methods.add(
       {.name = "/grpc.health.v1.Health/Watch", .access = Access::kOpen, .quiet = true},
-      [watchers](Shared& its_shared, std::shared_ptr<transport::Stream> stream,
-                 const Method& method) {
+      [watchers](CallEnvironment& its_shared, std::shared_ptr<transport::Stream> stream,
+                 const RpcMethod& method) {
         return std::make_shared<Watcher>(its_shared, std::move(stream), method, *watchers);
       },
       false);

@@ -20,6 +20,6 @@ inline constexpr std::size_t kMaxWatchers = 1024;
 class Watchers;
 
 /// Check, List and Watch. What is returned outlives every call.
-std::shared_ptr<Watchers> add_health(Methods& methods, Shared& shared);
+std::shared_ptr<Watchers> add_health(Methods& methods, CallEnvironment& shared);
 
 }  // namespace podsense::grpc

@@ -6,8 +6,8 @@ namespace {
 /// Says at once that there is nothing behind the name.
 class RefusedCall final : public Call {
  public:
-  RefusedCall(Shared& shared, std::shared_ptr<transport::Stream> stream, const Method& method,
-              std::string why)
+  RefusedCall(CallEnvironment& shared, std::shared_ptr<transport::Stream> stream,
+              const RpcMethod& method, std::string why)
       : Call(shared, std::move(stream), method), why_(std::move(why)) {}
 
  private:
@@ -34,24 +34,25 @@ bool has_json_subtype(std::string_view type) {
 
 void Methods::refuse(std::string_view name, std::string why) {
   add({.name = name, .access = Access::kOpen},
-      [why = std::move(why)](Shared& shared, std::shared_ptr<transport::Stream> stream,
-                             const Method& method) {
+      [why = std::move(why)](CallEnvironment& shared, std::shared_ptr<transport::Stream> stream,
+                             const RpcMethod& method) {
         return std::make_shared<RefusedCall>(shared, std::move(stream), method, why);
       });
 }
 
 std::shared_ptr<transport::StreamService> open_call(
-    Shared& shared, const Methods& methods, const std::shared_ptr<transport::Stream>& stream) {
+    CallEnvironment& shared, const Methods& methods,
+    const std::shared_ptr<transport::Stream>& stream) {
   const transport::Request& request = stream->request();
   const Methods::Entry* const entry = methods.find(request.target);
   std::shared_ptr<Call> call;
   if (has_json_subtype(request.header("content-type"))) {
     call = std::make_shared<RefusedCall>(shared, stream,
-                                         Method{.name = "unknown", .access = Access::kOpen},
+                                         RpcMethod{.name = "unknown", .access = Access::kOpen},
                                          "messages are protobuf: application/grpc");
   } else if (entry == nullptr) {
     call = std::make_shared<RefusedCall>(shared, stream,
-                                         Method{.name = "unknown", .access = Access::kOpen},
+                                         RpcMethod{.name = "unknown", .access = Access::kOpen},
                                          no_such_method(request.target));
   } else {
     call = entry->open(shared, stream, entry->method);

@@ -17,39 +17,40 @@ namespace podsense::grpc {
 /// @threads immutable once built
 class Methods {
  public:
-  using Open = std::function<std::shared_ptr<Call>(Shared&, std::shared_ptr<transport::Stream>,
-                                                   const Method&)>;
+  using Open = std::function<std::shared_ptr<Call>(
+      CallEnvironment&, std::shared_ptr<transport::Stream>, const RpcMethod&)>;
   struct Entry {
-    Method method;
+    RpcMethod method;
     Open open;
     bool ends = true;  ///< the server ends its answer by itself: fit for gRPC-Web
   };
 
-  void add(const Method& method, Open open, bool ends = true) {
+  void add(const RpcMethod& method, Open open, bool ends = true) {
     entries_.emplace(method.name, Entry{.method = method, .open = std::move(open), .ends = ends});
   }
   /// `handle` as UnaryCall has it.
   template <class Request, class Response>
-  void unary(const Method& method, std::function<void(UnaryCall<Request, Response>&)> handle) {
-    add(method,
-        [handle = std::move(handle)](Shared& shared, std::shared_ptr<transport::Stream> stream,
-                                     const Method& its_method) {
-          return std::make_shared<UnaryCall<Request, Response>>(shared, std::move(stream),
-                                                                its_method, handle);
-        });
+  void unary(const RpcMethod& method, std::function<void(UnaryCall<Request, Response>&)> handle) {
+    add(method, [handle = std::move(handle)](CallEnvironment& shared,
+                                             std::shared_ptr<transport::Stream> stream,
+                                             const RpcMethod& its_method) {
+      return std::make_shared<UnaryCall<Request, Response>>(shared, std::move(stream), its_method,
+                                                            handle);
+    });
   }
   /// `fill(request, response)` takes no longer than writing it does.
   template <class Request, class Response>
-  void answer(const Method& method, std::function<Result<void>(const Request&, Response&)> fill) {
+  void answer(const RpcMethod& method,
+              std::function<Result<void>(const Request&, Response&)> fill) {
     unary<Request, Response>(method, [fill = std::move(fill)](UnaryCall<Request, Response>& call) {
       call.reply(fill(call.request(), call.response()));
     });
   }
   template <class Request, class Response>
-  void stream(const Method& method,
+  void stream(const RpcMethod& method,
               const typename StreamCall<Request, Response>::Handlers& handlers) {
-    add(method, [handlers](Shared& shared, std::shared_ptr<transport::Stream> stream,
-                           const Method& its_method) {
+    add(method, [handlers](CallEnvironment& shared, std::shared_ptr<transport::Stream> stream,
+                           const RpcMethod& its_method) {
       return std::make_shared<StreamCall<Request, Response>>(shared, std::move(stream), its_method,
                                                              handlers);
     });
@@ -70,6 +71,7 @@ class Methods {
 
 /// Begins the call that `stream` asks for; UNIMPLEMENTED where there is no such method.
 std::shared_ptr<transport::StreamService> open_call(
-    Shared& shared, const Methods& methods, const std::shared_ptr<transport::Stream>& stream);
+    CallEnvironment& shared, const Methods& methods,
+    const std::shared_ptr<transport::Stream>& stream);
 
 }  // namespace podsense::grpc

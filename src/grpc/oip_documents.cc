@@ -65,7 +65,7 @@ void add_config(const inference::TensorFacts& info, bool batches, Tensor& to) {
   to.mutable_dims()->Add(info.shape.begin() + skip, info.shape.end());
 }
 
-void set_version_policy(const inference::VersionPolicy& policy, wire::ModelVersionPolicy& to) {
+void set_version_policy(const inference::ServedVersions& policy, wire::ModelVersionPolicy& to) {
   if (const auto* latest = std::get_if<inference::LatestVersions>(&policy)) {
     to.mutable_latest()->set_num_versions(latest->count);
   } else if (const auto* listed = std::get_if<inference::ListedVersions>(&policy)) {
@@ -124,7 +124,7 @@ Result<protocol::ModelRef> model_ref(const std::string& name, const std::string&
   return protocol::ModelRef{.name = std::move(*checked), .version = std::move(*number)};
 }
 
-void fill_server(const ServiceOptions& options, wire::ServerMetadataResponse& message) {
+void fill_server(const GrpcOptions& options, wire::ServerMetadataResponse& message) {
   message.set_name("podsense");
   message.set_version(options.version);
   for (const std::string_view extension : protocol::kOipExtensions) {

@@ -19,7 +19,7 @@ namespace podsense::grpc {
 /// @errors kInvalidArgument: no name, or one that cannot be
 Result<protocol::ModelRef> model_ref(const std::string& name, const std::string& version);
 
-void fill_server(const ServiceOptions& options, ::inference::ServerMetadataResponse& message);
+void fill_server(const GrpcOptions& options, ::inference::ServerMetadataResponse& message);
 /// @errors those of Catalog::find, as the next two
 Result<void> fill_metadata(const inference::Catalog& catalog, const protocol::ModelRef& ref,
                            ::inference::ModelMetadataResponse& message);

@@ -42,7 +42,7 @@ Error disabled() {
 
 /// This port is everybody's, so control needs tokens here.
 template <class Request, class Response>
-void add_control(Methods& methods, Shared& shared, std::string_view name,
+void add_control(Methods& methods, CallEnvironment& shared, std::string_view name,
                  inference::ControlRequest::Action action) {
   methods.unary<Request, Response>(
       {.name = name, .access = Access::kControl},
@@ -96,7 +96,7 @@ void add_inference(Methods& methods) {
            }});
 }
 
-void add_health(Methods& methods, Shared& shared) {
+void add_health(Methods& methods, CallEnvironment& shared) {
   methods.answer<wire::ServerLiveRequest, wire::ServerLiveResponse>(
       {.name = "/inference.GRPCInferenceService/ServerLive", .access = Access::kOpen},
       [](const auto& /*request*/, auto& response) {
@@ -122,7 +122,7 @@ void add_health(Methods& methods, Shared& shared) {
       });
 }
 
-void add_documents(Methods& methods, Shared& shared) {
+void add_documents(Methods& methods, CallEnvironment& shared) {
   inference::Catalog& catalog = shared.sources.service.catalog();
   methods.answer<wire::ServerMetadataRequest, wire::ServerMetadataResponse>(
       {.name = "/inference.GRPCInferenceService/ServerMetadata"},
@@ -174,7 +174,7 @@ void refuse_others(Methods& methods) {
 
 }  // namespace
 
-void add_oip_service(Methods& methods, Shared& shared) {
+void add_oip_service(Methods& methods, CallEnvironment& shared) {
   add_inference(methods);
   add_health(methods, shared);
   add_documents(methods, shared);

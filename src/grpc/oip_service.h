@@ -8,6 +8,6 @@
 namespace podsense::grpc {
 
 /// `shared` outlives the methods.
-void add_oip_service(Methods& methods, Shared& shared);
+void add_oip_service(Methods& methods, CallEnvironment& shared);
 
 }  // namespace podsense::grpc

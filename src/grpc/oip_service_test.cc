@@ -15,7 +15,7 @@ using testing::HasSubstr;
 
 class OipServiceTest : public GrpcTest {
  protected:
-  void connect(ServiceOptions options = {}) {
+  void connect(GrpcOptions options = {}) {
     open(std::move(options));
     stub_ = wire::GRPCInferenceService::NewStub(channel_);
   }

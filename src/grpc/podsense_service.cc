@@ -237,7 +237,7 @@ void list_models(const inference::Catalog& catalog, v1::ListModelsResponse& resp
   }
 }
 
-void fill_health(const Shared& shared, v1::HealthResponse& response) {
+void fill_health(const CallEnvironment& shared, v1::HealthResponse& response) {
   const inference::Catalog& catalog = shared.sources.service.catalog();
   const bool ready = !shared.sources.closed() && catalog.ready();
   const bool draining = shared.sources.draining();
@@ -255,7 +255,7 @@ void fill_health(const Shared& shared, v1::HealthResponse& response) {
 
 }  // namespace
 
-void add_podsense_service(Methods& methods, Shared& shared) {
+void add_podsense_service(Methods& methods, CallEnvironment& shared) {
   using Infer = UnaryCall<v1::InferRequest, v1::InferResponse>;
   methods.unary<v1::InferRequest, v1::InferResponse>(
       {.name = "/podsense.v1.InferenceService/Infer"}, [](Infer& call) {

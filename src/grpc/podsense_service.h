@@ -7,6 +7,6 @@
 namespace podsense::grpc {
 
 /// `shared` outlives the methods.
-void add_podsense_service(Methods& methods, Shared& shared);
+void add_podsense_service(Methods& methods, CallEnvironment& shared);
 
 }  // namespace podsense::grpc

@@ -24,7 +24,7 @@ using testing::HasSubstr;
 
 class PodsenseServiceTest : public GrpcTest {
  protected:
-  void connect(ServiceOptions options = {}, bool load = true) {
+  void connect(GrpcOptions options = {}, bool load = true) {
     open(std::move(options), load);
     stub_ = v1::InferenceService::NewStub(channel_);
     health_ = health::Health::NewStub(channel_);

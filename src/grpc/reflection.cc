@@ -77,8 +77,8 @@ void tell_extensions(const std::string& name, Response& response) {
 /// A stream of questions, each answered at once.
 class ReflectionCall final : public Call {
  public:
-  ReflectionCall(Shared& shared, std::shared_ptr<transport::Stream> stream, const Method& method,
-                 const std::set<std::string>& services)
+  ReflectionCall(CallEnvironment& shared, std::shared_ptr<transport::Stream> stream,
+                 const RpcMethod& method, const std::set<std::string>& services)
       : Call(shared, std::move(stream), method), services_(services) {}
 
  private:
@@ -145,11 +145,11 @@ void add_reflection(Methods& methods) {
   }
   for (const std::string_view name : kNames) {
     add_service(name);
-    methods.add(
-        {.name = name}, [services](Shared& shared, std::shared_ptr<transport::Stream> stream,
-                                   const Method& method) {
-          return std::make_shared<ReflectionCall>(shared, std::move(stream), method, *services);
-        });
+    methods.add({.name = name}, [services](CallEnvironment& shared,
+                                           std::shared_ptr<transport::Stream> stream,
+                                           const RpcMethod& method) {
+      return std::make_shared<ReflectionCall>(shared, std::move(stream), method, *services);
+    });
   }
 }
 

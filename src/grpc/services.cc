@@ -23,7 +23,7 @@ void quiet_protobuf(google::protobuf::LogLevel level, const char* /*file*/, int 
 }  // namespace
 
 struct Services::Impl {
-  Impl(ServiceOptions options, Sources sources) : shared(std::move(options), std::move(sources)) {
+  Impl(GrpcOptions options, Sources sources) : shared(std::move(options), std::move(sources)) {
     add_podsense_service(methods, shared);
     add_oip_service(methods, shared);
     watchers = add_health(methods, shared);
@@ -32,12 +32,12 @@ struct Services::Impl {
     }
   }
 
-  Shared shared;
+  CallEnvironment shared;
   Methods methods;
   std::shared_ptr<Watchers> watchers;
 };
 
-Services::Services(ServiceOptions options, Sources sources)
+Services::Services(GrpcOptions options, Sources sources)
     : impl_(std::make_unique<Impl>(std::move(options), std::move(sources))) {
   google::protobuf::SetLogHandler(&quiet_protobuf);
 }

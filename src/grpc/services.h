@@ -25,7 +25,7 @@ namespace podsense::grpc {
 
 inline constexpr unsigned kSampledPerSecond = 40;  ///< successes that are logged, where some are
 
-struct ServiceOptions {
+struct GrpcOptions {
   std::uint64_t max_message_bytes = 32ULL << 20U;  ///< one request message
   std::uint32_t max_in_flight = 8192;              ///< calls at a time on all connections
   std::uint32_t stream_in_flight = 16;             ///< requests of one stream worked on at a time
@@ -51,7 +51,7 @@ struct Sources {
 /// All methods of all services. @threads thread-safe
 class Services {
  public:
-  Services(ServiceOptions options, Sources sources);
+  Services(GrpcOptions options, Sources sources);
   ~Services();
   Services(const Services&) = delete;
   Services& operator=(const Services&) = delete;

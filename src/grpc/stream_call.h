@@ -40,8 +40,8 @@ class StreamCall final : public Call {
     void (*tell)(const Error&, Item&);
   };
 
-  StreamCall(Shared& shared, std::shared_ptr<transport::Stream> stream, const Method& method,
-             const Handlers& handlers)
+  StreamCall(CallEnvironment& shared, std::shared_ptr<transport::Stream> stream,
+             const RpcMethod& method, const Handlers& handlers)
       : Call(shared, std::move(stream), method), handlers_(handlers) {}
 
  private:

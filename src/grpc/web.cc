@@ -25,7 +25,7 @@ class WebStream final : public transport::Stream {
       : request_(request), reply_(std::move(reply)) {}
 
   /// @threads the connection's
-  void run(Shared& shared, const Methods& methods) {
+  void run(CallEnvironment& shared, const Methods& methods) {
     const std::scoped_lock lock(mutex_);
     const auto keep = shared_from_this();
     call_ = open_call(shared, methods, keep);
@@ -110,7 +110,7 @@ class WebStream final : public transport::Stream {
   bool ended_ = false;
 };
 
-void answer_web(transport::Request& request, transport::Reply reply, Shared& shared,
+void answer_web(transport::Request& request, transport::Reply reply, CallEnvironment& shared,
                 const Methods& methods) {
   if (!is_binary(request.header("content-type"))) {
     return reply(transport::error_response(
@@ -124,7 +124,7 @@ void answer_web(transport::Request& request, transport::Reply reply, Shared& sha
 
 }  // namespace
 
-void add_web_routes(transport::Router& router, Shared& shared, const Methods& methods) {
+void add_web_routes(transport::Router& router, CallEnvironment& shared, const Methods& methods) {
   for (const auto& [path, entry] : methods.all()) {
     if (!entry.ends) {
       continue;

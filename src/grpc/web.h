@@ -10,6 +10,6 @@
 namespace podsense::grpc {
 
 /// A route for each method whose answer ends. `shared` and `methods` outlive the router.
-void add_web_routes(transport::Router& router, Shared& shared, const Methods& methods);
+void add_web_routes(transport::Router& router, CallEnvironment& shared, const Methods& methods);
 
 }  // namespace podsense::grpc

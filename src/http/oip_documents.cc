@@ -37,7 +37,7 @@ json config_tensors(const std::vector<inference::TensorFacts>& infos, bool batch
   return list;
 }
 
-json version_policy(const inference::VersionPolicy& policy) {
+json version_policy(const inference::ServedVersions& policy) {
   if (const auto* latest = std::get_if<inference::LatestVersions>(&policy)) {
     return {{"latest", {{"num_versions", latest->count}}}};
   }

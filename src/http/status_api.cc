@@ -104,7 +104,7 @@ Response stats(const inference::Stats& source, const Request& request) {
                            .message = "/stats takes history=true, history=false, or nothing"},
                           request.id);
   }
-  const inference::Report report = source.report();
+  const inference::StatsReport report = source.report();
   json models = json::array();
   for (const inference::ModelReport& model : report.models) {
     models.push_back({{"name", model.name},

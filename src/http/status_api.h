@@ -23,7 +23,8 @@ struct Lifecycle {
   std::atomic<bool> stuck{false};
 };
 
-struct BuildInfo {
+/// What GET /version says.
+struct VersionAnswer {
   std::string version, commit, compiler, onnxruntime;
 };
 
@@ -33,7 +34,7 @@ struct StatusSources {
   metrics::Registry& registry;
   inference::Stats& stats;
   Lifecycle& lifecycle;
-  BuildInfo build;
+  VersionAnswer build;
 };
 
 /// Who may read what says more than whether all is well: models, statistics, version. On the port

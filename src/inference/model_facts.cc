@@ -18,7 +18,7 @@ std::vector<Tensor> tensors(const std::vector<model::TensorInfo>& infos) {
   return out;
 }
 
-VersionPolicy version_policy(const model::Manifest& manifest) {
+ServedVersions version_policy(const model::Manifest& manifest) {
   switch (manifest.version_policy) {
     case model::VersionPolicy::kAll:
       return AllVersions{};

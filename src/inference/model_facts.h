@@ -26,7 +26,7 @@ struct AllVersions {};
 struct ListedVersions {
   std::vector<std::uint64_t> versions;
 };
-using VersionPolicy = std::variant<LatestVersions, AllVersions, ListedVersions>;
+using ServedVersions = std::variant<LatestVersions, AllVersions, ListedVersions>;
 
 struct TensorFacts {
   std::string name;
@@ -47,7 +47,7 @@ struct ModelFacts {
   std::vector<TensorFacts> outputs;
   std::size_t labels = 0;
   std::optional<std::size_t> features;  ///< columns of a row; tabular models
-  VersionPolicy version_policy;
+  ServedVersions version_policy;
   std::uint32_t max_batch_size = 0;                    ///< as ServedModel::max_batch_size
   std::optional<std::uint32_t> instances;              ///< where the manifest gives them
   std::optional<std::chrono::microseconds> max_delay;  ///< where the manifest asks for batches

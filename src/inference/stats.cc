@@ -123,7 +123,7 @@ void Stats::tick() {
 }
 
 void Stats::remember(TimePoint at) {
-  const Load load = this->load();
+  const RecentLoad load = this->load();
   const Queues queues = this->queues();
   const MutexLock lock(mutex_);
   history_.push_back({.at = at,
@@ -169,9 +169,9 @@ std::size_t Stats::out_of_reach() const {
   return slow_.size();
 }
 
-Load Stats::load() const {
+RecentLoad Stats::load() const {
   const MutexLock lock(mutex_);
-  Load load;
+  RecentLoad load;
   const Sample& last = samples_.back();
   const Sample& first = samples_.front();
   const Sample& previous = samples_.size() > 1 ? samples_[samples_.size() - 2] : first;
@@ -199,12 +199,12 @@ Stats::Queues Stats::queues() const {
   return all;
 }
 
-Report Stats::report() const {
-  Report report{.load = load(),
-                .totals = registry_.totals(),
-                .process = process_now(),
-                .uptime = uptime(),
-                .cpu_cores = cgroup::cpu_limit().cores};
+StatsReport Stats::report() const {
+  StatsReport report{.load = load(),
+                     .totals = registry_.totals(),
+                     .process = process_now(),
+                     .uptime = uptime(),
+                     .cpu_cores = cgroup::cpu_limit().cores};
   for (const ModelStatus& status : catalog_.status()) {
     if (!status.served) {
       continue;

@@ -23,7 +23,7 @@
 namespace podsense::inference {
 
 /// Over the last kWindow; rates over the last second.
-struct Load {
+struct RecentLoad {
   double rate = 0;  ///< answered requests a second
   metrics::LatencyBuckets latency;
   double cpu_cores = 0;   ///< used by this process
@@ -65,8 +65,8 @@ struct ModelReport {
   batching::Queue::Load queue;  ///< service time alone when the plan is inline
 };
 
-struct Report {
-  Load load;
+struct StatsReport {
+  RecentLoad load;
   metrics::Registry::Totals totals;
   Process process;
   Duration uptime{};
@@ -88,7 +88,7 @@ class Stats {
 
   /// Takes a sample; call once a second.
   void tick();
-  [[nodiscard]] Load load() const;
+  [[nodiscard]] RecentLoad load() const;
   /// Demand over what this pod can do within the latency objective, during the window.
   [[nodiscard]] double saturation() const { return load().saturation; }
 
@@ -105,7 +105,7 @@ class Stats {
   };
   [[nodiscard]] Queues queues() const;
 
-  [[nodiscard]] Report report() const;
+  [[nodiscard]] StatsReport report() const;
   /// The last kHistory ticks at most, oldest first.
   [[nodiscard]] std::vector<Moment> history() const;
   [[nodiscard]] Duration uptime() const { return clock_.now() - begun_; }

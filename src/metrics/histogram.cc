@@ -65,10 +65,10 @@ void reduce_resolution(NativeBuckets& native, std::size_t max_buckets) {
   }
 }
 
-Histogram::Histogram(std::vector<double> bounds, Form form)
+Histogram::Histogram(std::vector<double> bounds, HistogramForm form)
     : bounds_(std::move(bounds)),
       counts_(bounds_.size() + 1),
-      native_(form == Form::kFixedAndNative ? std::make_unique<NativeCounts>() : nullptr),
+      native_(form == HistogramForm::kFixedAndNative ? std::make_unique<NativeCounts>() : nullptr),
       exemplars_(bounds_.size() + 1) {}
 
 void Histogram::observe(double value) {
@@ -119,7 +119,7 @@ NativeBuckets Histogram::native() const {
   return out;
 }
 
-HistogramFamily::HistogramFamily(std::string name, std::vector<double> bounds, Form form)
+HistogramFamily::HistogramFamily(std::string name, std::vector<double> bounds, HistogramForm form)
     : name_(std::move(name)), bounds_(std::move(bounds)), form_(form) {}
 
 Histogram& HistogramFamily::with(const Labels& labels) {

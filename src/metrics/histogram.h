@@ -34,7 +34,7 @@ struct NativeBuckets {
 /// buckets once stays in few: a histogram's schema never rises again.
 void reduce_resolution(NativeBuckets& native, std::size_t max_buckets);
 
-enum class Form { kFixed, kFixedAndNative };
+enum class HistogramForm { kFixed, kFixedAndNative };
 
 /// @threads thread-safe
 class Histogram {
@@ -50,7 +50,7 @@ class Histogram {
   static constexpr std::size_t kMaxNativeBuckets = 160;
 
   /// `bounds` rise.
-  Histogram(std::vector<double> bounds, Form form);
+  Histogram(std::vector<double> bounds, HistogramForm form);
 
   void observe(double value);
   /// The last traced observation of its fixed bucket.
@@ -84,7 +84,7 @@ class Histogram {
 class HistogramFamily {
  public:
   using Labels = std::map<std::string, std::string>;
-  HistogramFamily(std::string name, std::vector<double> bounds, Form form);
+  HistogramFamily(std::string name, std::vector<double> bounds, HistogramForm form);
 
   /// Made when first asked for; lives until it is removed.
   Histogram& with(const Labels& labels);
@@ -97,7 +97,7 @@ class HistogramFamily {
  private:
   const std::string name_;
   const std::vector<double> bounds_;
-  const Form form_;
+  const HistogramForm form_;
   mutable Mutex mutex_;
   std::map<Labels, std::unique_ptr<Histogram>> histograms_ GUARDED_BY(mutex_);
 };

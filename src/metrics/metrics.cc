@@ -309,7 +309,7 @@ struct Registry::Impl final : prometheus::Collectable {
     return family(prometheus::BuildCounter(), name);
   }
   HistogramFamily& durations(const char* name) {
-    return histograms.emplace_back(name, bounds, Form::kFixedAndNative);
+    return histograms.emplace_back(name, bounds, HistogramForm::kFixedAndNative);
   }
   prometheus::Family<prometheus::Gauge>& gauges(const char* name) {
     return family(prometheus::BuildGauge(), name);
@@ -441,7 +441,7 @@ struct Registry::Impl final : prometheus::Collectable {
   HistogramFamily& preprocess = durations("podsense_preprocess_seconds");
   HistogramFamily& compute = durations("podsense_compute_seconds");
   HistogramFamily& batch =
-      histograms.emplace_back("podsense_batch_size", kBatchBounds, Form::kFixed);
+      histograms.emplace_back("podsense_batch_size", kBatchBounds, HistogramForm::kFixed);
   HistogramFamily& fetch = durations("podsense_fetch_seconds");
   prometheus::Family<Counter>& refused = counters("podsense_connections_refused_total");
   prometheus::Family<Counter>& handshakes = counters("podsense_tls_handshakes_failed_total");

@@ -18,7 +18,7 @@ TEST(NativeHistogram, CountsInTheBucketThatTheDefinitionNames) {
   std::mt19937 random(1);
   std::uniform_real_distribution<double> exponent(-23.9, 11.9);
   for (int i = 0; i < 1000; ++i) {
-    Histogram histogram({1}, Form::kFixedAndNative);
+    Histogram histogram({1}, HistogramForm::kFixedAndNative);
     const double value = std::exp2(exponent(random));
     histogram.observe(value);
     const NativeBuckets native = histogram.native();
@@ -28,7 +28,7 @@ TEST(NativeHistogram, CountsInTheBucketThatTheDefinitionNames) {
 }
 
 TEST(NativeHistogram, ABoundBelongsToTheBucketBelowIt) {
-  Histogram histogram({1}, Form::kFixedAndNative);
+  Histogram histogram({1}, HistogramForm::kFixedAndNative);
   histogram.observe(1);
   histogram.observe(std::nextafter(1.0, 2.0));
   const NativeBuckets native = histogram.native();
@@ -38,7 +38,7 @@ TEST(NativeHistogram, ABoundBelongsToTheBucketBelowIt) {
 }
 
 TEST(NativeHistogram, WhatIsTooSmallIsZeroAndWhatIsTooLargeIsInTheLast) {
-  Histogram histogram({1}, Form::kFixedAndNative);
+  Histogram histogram({1}, HistogramForm::kFixedAndNative);
   const double threshold = histogram.native().zero_threshold;
   for (const double small : {0.0, -1.0, 1e-300, threshold}) {
     histogram.observe(small);
@@ -56,7 +56,7 @@ TEST(NativeHistogram, WhatIsTooSmallIsZeroAndWhatIsTooLargeIsInTheLast) {
 }
 
 TEST(NativeHistogram, KeepsToItsBoundByHalvingTheResolution) {
-  Histogram histogram({1}, Form::kFixedAndNative);
+  Histogram histogram({1}, HistogramForm::kFixedAndNative);
   std::uint64_t observed = 0;
   for (double value = 1e-7; value < 4000; value *= 1.04) {
     histogram.observe(value);
@@ -79,7 +79,7 @@ TEST(NativeHistogram, ReducedBucketsAreThoseOfTheLowerSchema) {
 }
 
 TEST(Histogram, FixedBucketsIncludeTheirBound) {
-  Histogram histogram({1, 2}, Form::kFixed);
+  Histogram histogram({1, 2}, HistogramForm::kFixed);
   for (const double value : {0.5, 1.0, 1.5, 2.0, 2.5}) {
     histogram.observe(value);
   }
@@ -89,7 +89,7 @@ TEST(Histogram, FixedBucketsIncludeTheirBound) {
 }
 
 TEST(HistogramFamily, TheSameLabelsAreTheSameHistogram) {
-  HistogramFamily family("f", {1}, Form::kFixed);
+  HistogramFamily family("f", {1}, HistogramForm::kFixed);
   EXPECT_EQ(&family.with({{"a", "1"}}), &family.with({{"a", "1"}}));
   EXPECT_NE(&family.with({{"a", "1"}}), &family.with({{"a", "2"}}));
   EXPECT_EQ(family.all().size(), 2U);

@@ -33,7 +33,7 @@ constexpr std::string_view kOutOfMemory = "there was not enough memory for this 
 /// Most failures while running come from values the graph cannot take (an index out of bounds,
 /// shapes that do not go together); memory that ran out does not.
 Error run_error(OrtStatus* raw) {
-  const Status status(raw);
+  const OrtStatusPtr status(raw);
   const char* text = Ort::GetApi().GetErrorMessage(status.get());
   if (says_out_of_memory(text)) {
     return {ErrorCode::kUnavailable, std::string(kOutOfMemory), text};
@@ -81,7 +81,7 @@ class StoppableOptions {
   struct Terminate {
     OrtRunOptions* options;
     void operator()() const noexcept {
-      const Status ignored(Ort::GetApi().RunOptionsSetTerminate(options));
+      const OrtStatusPtr ignored(Ort::GetApi().RunOptionsSetTerminate(options));
     }
   };
   const std::stop_token& stop_;
@@ -172,12 +172,12 @@ class OnnxModel final : public Model {
       return fail(ErrorCode::kCancelled, "the run was cancelled");
     }
     if (inputs.size() <= kFewTensors && signature_.outputs.size() <= kFewTensors) {
-      std::array<Value, kFewTensors> values;
+      std::array<OrtValuePtr, kFewTensors> values;
       std::array<OrtValue*, kFewTensors> raw_inputs{};
       std::array<OrtValue*, kFewTensors> raw_outputs{};
       return run_with(inputs, options, values, raw_inputs, raw_outputs, out);
     }
-    std::vector<Value> values(inputs.size());
+    std::vector<OrtValuePtr> values(inputs.size());
     std::vector<OrtValue*> raw_inputs(inputs.size());
     std::vector<OrtValue*> raw_outputs(signature_.outputs.size());
     return run_with(inputs, options, values, raw_inputs, raw_outputs, out);
@@ -196,7 +196,7 @@ class OnnxModel final : public Model {
     owned.input.assign(input.data.begin(), input.data.end());  // keeps its memory: of the same size
     if (!owned.input_value) {
       OrtValue* made = nullptr;
-      if (const Status failed{api.CreateTensorWithDataAsOrtValue(
+      if (const OrtStatusPtr failed{api.CreateTensorWithDataAsOrtValue(
               open_.context->memory, owned.input.data(), owned.input.size(),
               owned.input_shape.data(), owned.input_shape.size(), ort_types_[0], &made)}) {
         return false;
@@ -206,14 +206,15 @@ class OnnxModel final : public Model {
     const OrtValue* const raw_input = owned.input_value.get();
     std::array<OrtValue*, kFewTensors> raw_outputs{};
     std::ranges::transform(std::span(owned.values).first(outputs), raw_outputs.begin(),
-                           [](const Value& value) { return value.get(); });
-    const Status failed(api.Run(session_, options.get(), input_names_.data(), &raw_input, 1,
-                                output_names_.data(), output_names_.size(), raw_outputs.data()));
+                           [](const OrtValuePtr& value) { return value.get(); });
+    const OrtStatusPtr failed(api.Run(session_, options.get(), input_names_.data(), &raw_input, 1,
+                                      output_names_.data(), output_names_.size(),
+                                      raw_outputs.data()));
     return failed == nullptr;
   }
 
   Result<void> run_with(std::span<const TensorView> inputs, const StoppableOptions& options,
-                        std::span<Value> values, std::span<OrtValue*> raw_inputs,
+                        std::span<OrtValuePtr> values, std::span<OrtValue*> raw_inputs,
                         std::span<OrtValue*> raw_outputs, Outputs& out) const {
     const OrtApi& api = Ort::GetApi();
     std::vector<std::vector<std::byte>> aligned;

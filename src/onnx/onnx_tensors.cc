@@ -70,12 +70,12 @@ ONNXTensorElementDataType ort_type(DataType type) {
 }
 
 Error internal_error(OrtStatus* raw) {
-  const Status status(raw);
+  const OrtStatusPtr status(raw);
   return {ErrorCode::kInternal, "the model could not be run",
           Ort::GetApi().GetErrorMessage(status.get())};
 }
 
-OrtStatus* make_texts(const TensorView& view, Value& made) {
+OrtStatus* make_texts(const TensorView& view, OrtValuePtr& made) {
   const OrtApi& api = Ort::GetApi();
   OrtAllocator* allocator = nullptr;
   if (OrtStatus* failed = api.GetAllocatorWithDefaultOptions(&allocator)) {
@@ -103,7 +103,7 @@ OrtStatus* make_texts(const TensorView& view, Value& made) {
 }
 
 void OwnedValues::clear() {
-  for (Value& value : values) {
+  for (OrtValuePtr& value : values) {
     value.reset();
   }
   model = 0;

@@ -25,7 +25,7 @@ ONNXTensorElementDataType ort_type(DataType type);
 struct StatusRelease {
   void operator()(OrtStatus* status) const { Ort::GetApi().ReleaseStatus(status); }
 };
-using Status = std::unique_ptr<OrtStatus, StatusRelease>;
+using OrtStatusPtr = std::unique_ptr<OrtStatus, StatusRelease>;
 struct InfoRelease {
   void operator()(OrtTensorTypeAndShapeInfo* info) const {
     Ort::GetApi().ReleaseTensorTypeAndShapeInfo(info);
@@ -34,23 +34,23 @@ struct InfoRelease {
 struct ValueRelease {
   void operator()(OrtValue* value) const { Ort::GetApi().ReleaseValue(value); }
 };
-using Value = std::unique_ptr<OrtValue, ValueRelease>;
+using OrtValuePtr = std::unique_ptr<OrtValue, ValueRelease>;
 
 /// Takes `raw`, which is not null. @errors kInternal, with ONNX Runtime's text as the detail
 Error internal_error(OrtStatus* raw);
 
 /// A new tensor of texts, copied from `view`. Null where all is well.
-OrtStatus* make_texts(const TensorView& view, Value& made);
+OrtStatus* make_texts(const TensorView& view, OrtValuePtr& made);
 
 /// ONNX Runtime's values behind the outputs, and what the next run may use again with them.
 class OwnedValues final : public Outputs::Owner {
  public:
-  std::vector<Value> values;  ///< of the outputs; of an earlier run beyond their number
+  std::vector<OrtValuePtr> values;  ///< of the outputs; of an earlier run beyond their number
 
   std::uint64_t model = 0;  ///< OnnxModel's serial number; 0: nothing to use again
   std::vector<std::int64_t> input_shape;
   std::vector<std::byte> input;
-  Value input_value;  ///< over `input`, made when it is first used again
+  OrtValuePtr input_value;  ///< over `input`, made when it is first used again
 
   void clear() override;
   Result<void> read_texts(std::span<Outputs::Tensor> tensors) override;

@@ -86,14 +86,14 @@ double nearest_double(std::string_view token, double otherwise) {
   return error == std::errc() ? nearest : otherwise;
 }
 
-tl::unexpected<Error> refuse(std::string_view json, ondemand::value& value, const Place& place,
+tl::unexpected<Error> refuse(std::string_view json, ondemand::value& value, const ValuePlace& place,
                              std::string_view rule, char wanted) {
   const char* at = value.raw_json_token().data();
   return refuse_at(json, static_cast<std::size_t>(at - json.data()), place.text(), rule, wanted);
 }
 
 tl::unexpected<Error> refuse_number(std::string_view json, ondemand::value& value,
-                                    const Place& place) {
+                                    const ValuePlace& place) {
   const char* at = value.raw_json_token().data();
   const std::string_view rest = json.substr(static_cast<std::size_t>(at - json.data()));
   return refuse(json, value, place, is_json_number(first_token(rest)) ? kFloatRule : kNumberRule);

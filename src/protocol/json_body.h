@@ -85,7 +85,7 @@ inline bool read_double(ondemand::value& value, double& out) {
 }
 
 /// Where a value stands, written only when it is refused.
-struct Place {
+struct ValuePlace {
   static constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
   std::string_view field;
   std::size_t row = kNone;
@@ -105,14 +105,14 @@ struct Place {
 /// `features[3] is a string; it must be a finite number, …`. `wanted` is how a
 /// right value starts: one that starts so and was still refused is a syntax
 /// error, as is what is no JSON value at all.
-tl::unexpected<Error> refuse(std::string_view json, ondemand::value& value, const Place& place,
+tl::unexpected<Error> refuse(std::string_view json, ondemand::value& value, const ValuePlace& place,
                              std::string_view rule, char wanted = '\0');
 /// The same for a value that starts at byte `at` of `json`.
 tl::unexpected<Error> refuse_at(std::string_view json, std::size_t at, const std::string& where,
                                 std::string_view rule, char wanted = '\0');
 /// For a number that must fit a float.
 tl::unexpected<Error> refuse_number(std::string_view json, ondemand::value& value,
-                                    const Place& place);
+                                    const ValuePlace& place);
 tl::unexpected<Error> not_an_object(std::string_view json, const Shape& shape);
 
 /// Where a value stands, written only when it is refused: `inputs[2].shape`.

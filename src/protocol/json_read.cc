@@ -193,7 +193,7 @@ Result<void> read_pictures(std::string_view json, ondemand::value& value, std::s
     if (std::move(element).get(item) != simdjson::SUCCESS) {
       return syntax_error(json);
     }
-    const Place place{field, pictures.size()};
+    const ValuePlace place{field, pictures.size()};
     if (item.get_string().get(text) != simdjson::SUCCESS) {
       return refuse(json, item, place, "it must be a string", '"');
     }

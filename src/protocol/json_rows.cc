@@ -82,14 +82,14 @@ bool append(ondemand::value& item, std::vector<Cell>& cells) {
   return cell.has_value();
 }
 
-tl::unexpected<Error> refuse_item(std::string_view json, ondemand::value& item, const Place& place,
-                                  bool cells) {
+tl::unexpected<Error> refuse_item(std::string_view json, ondemand::value& item,
+                                  const ValuePlace& place, bool cells) {
   return cells ? refuse(json, item, place, kCellRule) : refuse_number(json, item, place);
 }
 
 /// Appends the values of one row; numbers that are missing become NaN. @returns how many
 template <class Value>
-Result<std::size_t> read_row(std::string_view json, ondemand::value& value, Place place,
+Result<std::size_t> read_row(std::string_view json, ondemand::value& value, ValuePlace place,
                              std::vector<Value>& values) {
   ondemand::array array;
   if (value.get_array().get(array) != simdjson::SUCCESS) {
@@ -102,7 +102,7 @@ Result<std::size_t> read_row(std::string_view json, ondemand::value& value, Plac
       return syntax_error(json);
     }
     if (!append(item, values)) {
-      (place.row == Place::kNone ? place.row : place.column) = count;
+      (place.row == ValuePlace::kNone ? place.row : place.column) = count;
       return refuse_item(json, item, place, std::is_same_v<Value, Cell>);
     }
     if (++count > kMaxColumns) {
@@ -122,7 +122,7 @@ bool is_object(ondemand::value& value) {
 }
 
 /// Appends row `row`, which is an object of names and values, to `rows`.
-Result<void> read_named_row(std::string_view json, ondemand::value& value, const Place& place,
+Result<void> read_named_row(std::string_view json, ondemand::value& value, const ValuePlace& place,
                             std::size_t row, NamedRows& rows) {
   ondemand::object object;
   if (value.get_object().get(object) != simdjson::SUCCESS) {
@@ -173,8 +173,9 @@ void reserve_for(std::string_view json, std::vector<float>& values) {
 }
 
 /// One row as a list, into `cells` where they are wanted, else into the request's numbers.
-Result<std::size_t> read_list(std::string_view json, ondemand::value& value, const Place& place,
-                              RowsRequest& request, std::vector<Cell>* cells) {
+Result<std::size_t> read_list(std::string_view json, ondemand::value& value,
+                              const ValuePlace& place, RowsRequest& request,
+                              std::vector<Cell>* cells) {
   return cells == nullptr ? read_row(json, value, place, request.values)
                           : read_row(json, value, place, *cells);
 }

@@ -192,7 +192,7 @@ transport::ServerOptions grpc_port_options(const Config& config, const Descripto
   return options;
 }
 
-grpc::ServiceOptions grpc_options(const Config& config) {
+grpc::GrpcOptions grpc_options(const Config& config) {
   const Config::Grpc& from = config.grpc;
   return {.max_message_bytes = from.max_message_bytes,
           .max_in_flight = from.max_in_flight,

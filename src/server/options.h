@@ -47,6 +47,6 @@ transport::ServerOptions http_options(const Config& config, unsigned threads,
 transport::ServerOptions admin_options(const Config& config, const Descriptors& descriptors);
 /// Of the port that is gRPC's own: the same limits, on the same threads.
 transport::ServerOptions grpc_port_options(const Config& config, const Descriptors& descriptors);
-grpc::ServiceOptions grpc_options(const Config& config);
+grpc::GrpcOptions grpc_options(const Config& config);
 
 }  // namespace podsense::server

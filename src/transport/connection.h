@@ -1,7 +1,7 @@
 #pragma once
 
 /// One client connection from its handshake to its end. Which version of HTTP it speaks is decided
-/// by TLS (ALPN) or by its first bytes; that version's Protocol then does the work.
+/// by TLS (ALPN) or by its first bytes; that version's HttpProtocol then does the work.
 ///
 /// Time limits cost nothing per request: a protocol notes when its phase ends, and the worker's
 /// sweep looks at all connections a few times a second.
@@ -33,7 +33,7 @@ enum class Next : std::uint8_t {
 };
 
 /// One version of HTTP on a connection, which outlives it.
-class Protocol {
+class HttpProtocol {
  public:
   virtual ~Protocol() = default;
 
@@ -65,7 +65,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// The whole life; ends when the connection does. Keep a shared_ptr until then.
   asio::awaitable<void> run();
 
-  // What the worker's sweep and the drain ask; see Protocol.
+  // What the worker's sweep and the drain ask; see HttpProtocol.
   void check_time(TimePoint now);
   void end_if_idle();
   /// Ends one that has a kept place, unless its answer is being made. False: there is nothing to
@@ -110,7 +110,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   MemoryBudget::Share memory_;
   std::optional<Error> turned_away_;
   boost::beast::flat_buffer buffer_;  ///< read, and not yet used
-  std::unique_ptr<Protocol> protocol_;
+  std::unique_ptr<HttpProtocol> protocol_;
   Phase phase_ = Phase::kServing;
   TimePoint expires_ = TimePoint::max();  ///< of the handshake, or of lingering
 };

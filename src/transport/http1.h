@@ -21,7 +21,7 @@ namespace podsense::transport {
 /// An answer to what never became a request; its connection ends.
 std::string http1_error_text(const Response& response);
 
-class Http1 final : public Protocol {
+class Http1 final : public HttpProtocol {
  public:
   explicit Http1(Connection& connection);
 

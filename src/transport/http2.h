@@ -32,7 +32,7 @@ class Http2Stream;
 /// What a client with prior knowledge says first, RFC 9113 3.4.
 inline constexpr std::string_view kHttp2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-class Http2 final : public Protocol {
+class Http2 final : public HttpProtocol {
  public:
   explicit Http2(Connection& connection);
   ~Http2() override;

@@ -35,8 +35,8 @@ struct Ground {
 
 int serve(access::Certificates* certificates) {
   Ground ground;
-  grpc::Shared shared({.access_log = AccessLog::kOff},
-                      {.service = ground.service, .clock = ground.clock});
+  grpc::CallEnvironment shared({.access_log = AccessLog::kOff},
+                               {.service = ground.service, .clock = ground.clock});
   grpc::Methods methods;
   grpc::add_test_service(methods);
   transport::Router router;

@@ -54,7 +54,7 @@ Box to_box(std::span<const float> numbers, BoxForm form, const Size& unit) {
 }
 
 void take_best(const Box& box, std::span<const float> scores, float certainty,
-               const Threshold& threshold, std::vector<Found>& out) {
+               const ScoreThreshold& threshold, std::vector<Detection>& out) {
   if (threshold.first_class >= scores.size()) {
     return;
   }
@@ -69,8 +69,8 @@ void take_best(const Box& box, std::span<const float> scores, float certainty,
   }
 }
 
-std::vector<Cell> grid_cells(std::uint32_t width, std::uint32_t height) {
-  std::vector<Cell> cells;
+std::vector<GridCell> grid_cells(std::uint32_t width, std::uint32_t height) {
+  std::vector<GridCell> cells;
   for (const std::uint32_t size : {8U, 16U, 32U}) {
     for (std::uint32_t y = 0; y < height / size; ++y) {
       for (std::uint32_t x = 0; x < width / size; ++x) {
@@ -93,18 +93,18 @@ float overlap(const Box& a, const Box& b) {
   return either > 0 ? both / either : 0;
 }
 
-void suppress(std::vector<Found>& found, float overlap_limit, std::size_t most) {
-  std::erase_if(found, [](const Found& f) { return !is_finite(f.box); });
+void suppress(std::vector<Detection>& found, float overlap_limit, std::size_t most) {
+  std::erase_if(found, [](const Detection& f) { return !is_finite(f.box); });
   for (std::size_t i = 0; i < found.size(); ++i) {
     found[i].place = i;
   }
-  std::ranges::sort(found, [](const Found& a, const Found& b) {
+  std::ranges::sort(found, [](const Detection& a, const Detection& b) {
     return a.score != b.score ? a.score > b.score : a.place < b.place;
   });
   std::size_t kept = 0;
   for (std::size_t i = 0; i < found.size() && kept < most; ++i) {
-    const Found next = found[i];
-    const bool doubled = std::ranges::any_of(std::span(found).first(kept), [&](const Found& f) {
+    const Detection next = found[i];
+    const bool doubled = std::ranges::any_of(std::span(found).first(kept), [&](const Detection& f) {
       return f.index == next.index && overlap(f.box, next.box) > overlap_limit;
     });
     if (!doubled) {

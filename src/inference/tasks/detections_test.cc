@@ -26,7 +26,7 @@ TEST(Detections, FourNumbersAreABoxInEveryForm) {
 }
 
 TEST(Detections, TheBestClassCountsFromTheFirstOnAndNanIsNoFind) {
-  std::vector<Found> found;
+  std::vector<Detection> found;
   const std::vector<float> scores{0.9F, 0.2F, 0.6F, 0.6F};
   take_best({}, scores, 1, {.score = 0.5F, .first_class = 1}, found);
   ASSERT_EQ(found.size(), 1U);
@@ -46,11 +46,11 @@ TEST(Detections, OverlapIsIntersectionOverUnion) {
 TEST(Detections, OfBoxesOfOneClassThatOverlapTheBestIsKept) {
   const Box here{0, 0, 10, 10};
   const Box nearly{0, 1, 10, 10};
-  std::vector<Found> found{{.box = nearly, .score = 0.5F, .index = 1},
-                           {.box = here, .score = 0.9F, .index = 1},
-                           {.box = nearly, .score = 0.4F, .index = 2},
-                           {.box = {kNan, 0, 1, 1}, .score = 1, .index = 1},
-                           {.box = {20, 0, 30, 10}, .score = 0.3F, .index = 1}};
+  std::vector<Detection> found{{.box = nearly, .score = 0.5F, .index = 1},
+                               {.box = here, .score = 0.9F, .index = 1},
+                               {.box = nearly, .score = 0.4F, .index = 2},
+                               {.box = {kNan, 0, 1, 1}, .score = 1, .index = 1},
+                               {.box = {20, 0, 30, 10}, .score = 0.3F, .index = 1}};
   auto all = found;
   suppress(all, 1, 10);
   EXPECT_EQ(all.size(), 4U);

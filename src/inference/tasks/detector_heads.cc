@@ -55,7 +55,7 @@ class Finder {
 
   /// The head of this form, where the outputs can be one. A guess also goes by the number of
   /// places, since three numbers of a shape say little.
-  [[nodiscard]] std::optional<Head> of(HeadForm form, bool guess) const {
+  [[nodiscard]] std::optional<DetectorHead> of(HeadForm form, bool guess) const {
     switch (form) {
       case HeadForm::kYolov5:
       case HeadForm::kYolox:
@@ -90,7 +90,7 @@ class Finder {
     return count < 0 || count >= cells_;
   }
 
-  [[nodiscard]] std::optional<Head> rows(HeadForm form, bool guess) const {
+  [[nodiscard]] std::optional<DetectorHead> rows(HeadForm form, bool guess) const {
     const auto at = first([&](std::size_t i) {
       const auto& shape = outputs_[i].shape;
       if (!is_float(outputs_[i]) || shape.size() != 3 || (shape[2] >= 0 && shape[2] < 6)) {
@@ -99,29 +99,29 @@ class Finder {
       const bool one_a_cell = shape[1] < 0 || shape[1] == cells_;
       return form == HeadForm::kYolox ? one_a_cell : !guess || may_be_places(shape[1]);
     });
-    return at ? std::optional(Head{.form = form,
-                                   .main = *at,
-                                   .boxes = BoxForm::kCxcywh,
-                                   .overlap_limit = kOverlapLimit,
-                                   .classes = width(last(outputs_[*at]), 5)})
+    return at ? std::optional(DetectorHead{.form = form,
+                                           .main = *at,
+                                           .boxes = BoxForm::kCxcywh,
+                                           .overlap_limit = kOverlapLimit,
+                                           .classes = width(last(outputs_[*at]), 5)})
               : std::nullopt;
   }
 
-  [[nodiscard]] std::optional<Head> columns(bool guess) const {
+  [[nodiscard]] std::optional<DetectorHead> columns(bool guess) const {
     const auto at = first([&](std::size_t i) {
       const auto& shape = outputs_[i].shape;
       return is_float(outputs_[i]) && shape.size() == 3 && shape[1] >= 5 &&
              (!guess || (may_be_places(shape[2]) && (shape[2] < 0 || shape[1] < shape[2])));
     });
-    return at ? std::optional(Head{.form = HeadForm::kYolov8,
-                                   .main = *at,
-                                   .boxes = BoxForm::kCxcywh,
-                                   .overlap_limit = kOverlapLimit,
-                                   .classes = width(outputs_[*at].shape[1], 4)})
+    return at ? std::optional(DetectorHead{.form = HeadForm::kYolov8,
+                                           .main = *at,
+                                           .boxes = BoxForm::kCxcywh,
+                                           .overlap_limit = kOverlapLimit,
+                                           .classes = width(outputs_[*at].shape[1], 4)})
               : std::nullopt;
   }
 
-  [[nodiscard]] std::optional<Head> found(bool guess) const {
+  [[nodiscard]] std::optional<DetectorHead> found(bool guess) const {
     const auto at = first([&](std::size_t i) {
       const auto& shape = outputs_[i].shape;
       const bool apart =
@@ -130,10 +130,10 @@ class Finder {
       return is_float(outputs_[i]) &&
              (apart || (batched && (!guess || shape[1] < 0 || shape[1] < cells_)));
     });
-    return at ? std::optional(Head{.form = HeadForm::kNms, .main = *at}) : std::nullopt;
+    return at ? std::optional(DetectorHead{.form = HeadForm::kNms, .main = *at}) : std::nullopt;
   }
 
-  [[nodiscard]] std::optional<Head> apart(HeadForm form) const {
+  [[nodiscard]] std::optional<DetectorHead> apart(HeadForm form) const {
     const auto boxes = first([&](std::size_t i) {
       return last(outputs_[i]) == 4 && (has(i, 2) || has(i, 3)) && !is_whole(outputs_[i].type);
     });
@@ -142,7 +142,7 @@ class Finder {
     }
     const std::size_t rank = outputs_[*boxes].shape.size();
     const std::size_t scores_rank = form == HeadForm::kBoxesScores ? rank : rank - 1;
-    Head head{.form = form, .main = *boxes};
+    DetectorHead head{.form = form, .main = *boxes};
     if (form == HeadForm::kBoxesLabels) {
       auto labels = first([&](std::size_t i) {
         return has(i, scores_rank) && is_called(outputs_[i], {"label", "class", "cls"});
@@ -229,7 +229,7 @@ Result<Named> choose(const DetectionSpec& spec, const Finder& finder,
 }
 
 /// What the manifest says of boxes goes over what the head has.
-Result<void> read_boxes(const DetectionSpec& spec, Head& head) {
+Result<void> read_boxes(const DetectionSpec& spec, DetectorHead& head) {
   const bool apart = head.form == HeadForm::kBoxesScores || head.form == HeadForm::kBoxesLabels;
   if (apart && (spec.boxes.empty() || spec.coordinates.empty())) {
     return unfit(
@@ -256,7 +256,8 @@ Result<void> read_boxes(const DetectionSpec& spec, Head& head) {
 
 }  // namespace
 
-Result<Head> find_head(const model::Model& model, std::uint32_t width, std::uint32_t height) {
+Result<DetectorHead> find_head(const model::Model& model, std::uint32_t width,
+                               std::uint32_t height) {
   const DetectionSpec& spec = model.manifest().detection;
   const auto& outputs = model.signature().outputs;
   const Finder finder(outputs, grid_cells(width, height).size());

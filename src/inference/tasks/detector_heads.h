@@ -22,7 +22,7 @@ enum class HeadForm {
 };
 
 /// Where a model has what, as indices of its outputs.
-struct Head {
+struct DetectorHead {
   HeadForm form = HeadForm::kYolov5;
   std::size_t main = 0;  ///< the boxes, or all there is
   std::size_t scores = 0;
@@ -37,6 +37,7 @@ struct Head {
 /// The head that the manifest names, or the only one that the outputs can be.
 /// @errors kInvalidArgument: the outputs have no such form, or can be of several: the message has
 ///         what to write
-Result<Head> find_head(const model::Model& model, std::uint32_t width, std::uint32_t height);
+Result<DetectorHead> find_head(const model::Model& model, std::uint32_t width,
+                               std::uint32_t height);
 
 }  // namespace podsense::inference

@@ -17,7 +17,7 @@ struct FindBuffers {
   std::vector<float> scores;
   std::vector<float> labels;
   std::vector<float> column;
-  std::vector<Found> found;
+  std::vector<Detection> found;
 };
 
 template <class Number>
@@ -97,7 +97,7 @@ class ObjectDetection final : public PictureModel {
     suppress(mine.found, head_.overlap_limit, task.request.top_k.value_or(most_));
     answer.picture = {.width = task.geometry.width, .height = task.geometry.height};
     answer.predictions.reserve(mine.found.size());
-    for (const Found& one : mine.found) {
+    for (const Detection& one : mine.found) {
       const std::size_t label = one.index - first_label_;  // large where it is below the first
       answer.predictions.push_back(
           {.index = one.index,
@@ -175,7 +175,7 @@ class ObjectDetection final : public PictureModel {
     return true;
   }
 
-  static protocol::Box on_grid(std::span<const float> one, const Cell& cell) {
+  static protocol::Box on_grid(std::span<const float> one, const GridCell& cell) {
     const std::array<float, 4> numbers{(one[0] + cell.x) * cell.size, (one[1] + cell.y) * cell.size,
                                        std::exp(one[2]) * cell.size, std::exp(one[3]) * cell.size};
     return to_box(numbers, BoxForm::kCxcywh, {.width = 1, .height = 1});
@@ -265,11 +265,11 @@ class ObjectDetection final : public PictureModel {
     return true;
   }
 
-  Head head_;
-  Threshold threshold_;
+  DetectorHead head_;
+  ScoreThreshold threshold_;
   std::size_t first_label_ = 0;
   std::uint32_t most_ = 100;
-  std::vector<Cell> cells_;
+  std::vector<GridCell> cells_;
 };
 
 class Kind final : public TaskKind {

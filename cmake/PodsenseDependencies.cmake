@@ -1,31 +1,31 @@
-# Third-party libraries, each found once here and linked by its one owner module (ARCHITECTURE.md).
+# Third-party libraries, each found once here. ARCHITECTURE.md says which modules include and link them.
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
-find_package(Boost 1.81 REQUIRED)                                   # transport (Asio, Beast)
-find_package(simdjson REQUIRED)                                     # protocol
-find_package(nlohmann_json REQUIRED)                                # protocol, server: cold documents
-find_package(fmt REQUIRED)                                          # base
-find_package(yaml-cpp REQUIRED)                                     # model (manifest), server (configuration)
-find_package(CLI11 REQUIRED)                                        # cli
-find_package(OpenSSL REQUIRED)                                      # base (sha256)
-find_package(CURL REQUIRED)                                         # fetch
-pkg_check_modules(IDN2 REQUIRED IMPORTED_TARGET libidn2)             # fetch
-find_package(ZLIB REQUIRED)                                         # transport (gzip request bodies), fetch (gzip answers)
-find_package(prometheus-cpp CONFIG REQUIRED COMPONENTS core)        # metrics
-find_package(tl-expected REQUIRED)                                  # base (Result)
-find_package(Protobuf 3.21 REQUIRED)                                # grpc, load, model: messages
-pkg_check_modules(NGHTTP2 REQUIRED IMPORTED_TARGET libnghttp2)      # transport, load (HTTP/2)
-pkg_check_modules(JPEG REQUIRED IMPORTED_TARGET libjpeg)            # image
-pkg_check_modules(SPNG REQUIRED IMPORTED_TARGET spng)            # image
-pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp)  # image
-pkg_check_modules(AVIF REQUIRED IMPORTED_TARGET libavif)  # image
-find_package(GIF 5 REQUIRED)                                        # image
+find_package(Boost 1.81 REQUIRED)  # Asio, Beast
+find_package(simdjson REQUIRED)
+find_package(nlohmann_json REQUIRED)  # cold documents
+find_package(fmt REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(CURL REQUIRED)
+pkg_check_modules(IDN2 REQUIRED IMPORTED_TARGET libidn2)
+find_package(ZLIB REQUIRED)
+find_package(prometheus-cpp CONFIG REQUIRED COMPONENTS core)
+find_package(tl-expected REQUIRED)  # Result
+find_package(Protobuf 3.21 REQUIRED)
+pkg_check_modules(NGHTTP2 REQUIRED IMPORTED_TARGET libnghttp2)
+pkg_check_modules(JPEG REQUIRED IMPORTED_TARGET libjpeg)
+pkg_check_modules(SPNG REQUIRED IMPORTED_TARGET spng)
+pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp)
+pkg_check_modules(AVIF REQUIRED IMPORTED_TARGET libavif)
+find_package(GIF 5 REQUIRED)
 
 if(NOT EXISTS ${ONNXRUNTIME_ROOT}/lib/libonnxruntime.so.1)
   message(FATAL_ERROR "no ONNX Runtime at ${ONNXRUNTIME_ROOT}: run 'make setup', "
                       "or set ONNXRUNTIME_ROOT to an unpacked release")
 endif()
-add_library(onnxruntime SHARED IMPORTED)                            # model
+add_library(onnxruntime SHARED IMPORTED)
 set_target_properties(onnxruntime PROPERTIES
   IMPORTED_LOCATION ${ONNXRUNTIME_ROOT}/lib/libonnxruntime.so.1
   IMPORTED_SONAME libonnxruntime.so.1

@@ -1,20 +1,24 @@
-# podsense_module(NAME SOURCES ... HEADERS ... [USES module ...] [PUBLIC lib ...] [PRIVATE lib ...]
+# podsense_module(NAME SOURCES ... HEADERS ... [USES module ...] [PRIVATE_USES module ...]
+#               [PUBLIC lib ...] [PRIVATE lib ...]
 #               [TESTS file ...] [TEST_USES module ...] [BENCH file ...])
-# One static library per module. USES names the modules it may include, TEST_USES those that its
-# tests may; scripts/check-modules.py holds the include graph against these lists. Each test file
-# becomes its own binary and ctest entries.
+# One static library per module. HEADERS are those that others may include. USES names the modules
+# that these headers name, PRIVATE_USES those that only the module's other files do, TEST_USES those
+# that only its tests do; libraries are PUBLIC and PRIVATE in the same sense.
+# scripts/check-modules.py holds what is included against these lists. Each test file becomes its
+# own binary and ctest entries.
 function(podsense_module name)
-  cmake_parse_arguments(MODULE "" "" "SOURCES;HEADERS;USES;PUBLIC;PRIVATE;TESTS;TEST_USES;BENCH" ${ARGN})
+  cmake_parse_arguments(MODULE "" "" "SOURCES;HEADERS;USES;PRIVATE_USES;PUBLIC;PRIVATE;TESTS;TEST_USES;BENCH" ${ARGN})
   add_library(podsense_${name} STATIC ${MODULE_SOURCES})
   target_sources(podsense_${name} PUBLIC FILE_SET HEADERS
     BASE_DIRS ${CMAKE_SOURCE_DIR}/src FILES ${MODULE_HEADERS})
   set_target_properties(podsense_${name} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
   target_include_directories(podsense_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
   list(TRANSFORM MODULE_USES PREPEND podsense_)
+  list(TRANSFORM MODULE_PRIVATE_USES PREPEND podsense_)
   list(TRANSFORM MODULE_TEST_USES PREPEND podsense_)
   target_link_libraries(podsense_${name}
     PUBLIC ${MODULE_USES} ${MODULE_PUBLIC}
-    PRIVATE ${MODULE_PRIVATE} podsense_options)
+    PRIVATE ${MODULE_PRIVATE_USES} ${MODULE_PRIVATE} podsense_options)
   if(PODSENSE_TESTS)
     foreach(file ${MODULE_TESTS})
       podsense_test(${file} podsense_${name} ${MODULE_TEST_USES})

@@ -4,6 +4,7 @@ on standard input, as scripts/sources.sh prints them; one line a fault.
 
 A pattern is for what is wrong wherever it stands: words that are right in one place and wrong in another are not here. Left
 alone: CHANGELOG.md, code, fenced blocks, code spans, and headers of src/, where a change of a word compiles half of the project.
+Names that were given up stay out of code, too, headers included.
 """
 
 import pathlib
@@ -23,6 +24,14 @@ WORDS = [
      "lies in", "is in"),
     (r"\b(?:[Hh]opeless)(?:ly)?\b", "hopeless", "cannot be done in time"),
     (r"\b(?:seem|seems|seemed|look|looks|looked|is|are) dear\b", "dear", "expensive"),
+    (r"\b[Rr]ooms\b|\b(?:[Tt]his|[Ee]ach|[Ee]very|[Aa]nother|[Oo]wn|[Oo]ther) room\b", "room", "module"),
+]
+
+# What was named otherwise once, and what it is called now.
+OLD_NAMES = [
+    (r"\b\w*LoopTurn\w*\b", "LoopBatch, LoopBatchRef"),
+    (r"\bshake_hands\w*\b", "handshake"),
+    (r"\b(?:podsense|check|test)_rooms?\b", "podsense_module, check_modules"),
 ]
 
 
@@ -50,6 +59,17 @@ def faults_of(name, text):
                 yield f"{name}:{number}: '{word}': say {instead}"
 
 
+def old_names(name, text):
+    for number, line in enumerate(text.splitlines(), 1):
+        for pattern, now in OLD_NAMES:
+            if match := re.search(pattern, line):
+                yield f"{name}:{number}: '{match[0]}': it is called {now}"
+
+
+def has_code(name):
+    return name.endswith((".h", ".cc", ".py", ".sh", "CMakeLists.txt", ".cmake")) and not name.endswith(("words_test.py", "check-words.py"))
+
+
 def is_checked(name):
     if name == "CHANGELOG.md" or name.startswith(("src/base/", "fuzz/seeds/", "k8s/", "bench/results/")):
         return False
@@ -60,8 +80,11 @@ def is_checked(name):
 
 def main():
     faults = []
-    for name in filter(is_checked, sys.stdin.read().split("\0")):
-        faults += faults_of(name, pathlib.Path(name).read_text("utf-8", errors="replace"))
+    for name in sys.stdin.read().split("\0"):
+        rules = [rule for rule, applies in ((faults_of, is_checked), (old_names, has_code)) if applies(name)]
+        text = pathlib.Path(name).read_text("utf-8", errors="replace") if rules else ""
+        for rule in rules:
+            faults += rule(name, text)
     print(*faults, sep="\n", end="\n" if faults else "")
     return 1 if faults else 0
 

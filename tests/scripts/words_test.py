@@ -12,10 +12,10 @@ SPEC.loader.exec_module(check_words)
 
 WRONG = ("A fault is told once.", "The format is told by content.", "open to whoever may", "Whoever asks", "within a twentieth of the least",
          "refused for lack of memory", "what is wanted is a lock", "All keys stand in [x](x.md).", "It lies in `build`, they lie beside it.",
-         "A hopeless request", "small ones look dear")
+         "A hopeless request", "small ones look dear", "Two rooms know it.", "of each room of src/")
 RIGHT = ("It was told to stop.", "They cannot be told apart.", "Clients are told their names.", "as it stands in the file",
          "It stands for the name server.", "It stands in for the server.", "used in place of it", "The quantile lies between both ranks.",
-         "scores lie in [0, 1]", "`whoever` in code", "where that is wanted")
+         "scores lie in [0, 1]", "`whoever` in code", "where that is wanted", "There is room for two.", "The room between both is small.", "no node has room")
 
 
 class Words(unittest.TestCase):
@@ -30,6 +30,15 @@ class Words(unittest.TestCase):
     def test_the_same_words_where_they_are_right_are_not(self):
         for sentence in RIGHT:
             self.assertEqual([], self.faults(sentence), sentence)
+
+    def test_names_that_were_given_up_stay_out_of_code(self):
+        self.assertEqual(["src/a.h:2: 'LoopTurnRef': it is called LoopBatch, LoopBatchRef"],
+                         list(check_words.old_names("src/a.h", "int a;\nLoopTurnRef turn;\n")))
+        self.assertEqual(1, len(list(check_words.old_names("a.cc", "co_await shake_hands(stream);"))))
+        self.assertEqual([], list(check_words.old_names("a.cc", "LoopBatch turn; room = 1; handshake();")))
+        for name in ("src/base/log.h", "a.cc", "scripts/a.py", "src/base/CMakeLists.txt"):
+            self.assertTrue(check_words.has_code(name), name)
+        self.assertFalse(check_words.has_code("CHANGELOG.md"))
 
     def test_only_what_people_read_is_looked_at(self):
         self.assertEqual([], self.faults("```\nwhoever\n```\n"))

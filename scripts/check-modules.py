@@ -9,6 +9,7 @@ Checked, each fault with its file and line:
   - a module names another's namespace (`model::`) only where it lists that module
   - a third-party library is included only where OWNERS says
   - includes are written from src/ ("module/file.h"), and no .cc is included
+  - a folder in a module's folder with a podsense_module of its own is a module: src/a/b is a_b, with the namespace of a
   - every .cc is named in its CMakeLists.txt, or it would never be built or run
   - USES are the modules that a module's HEADERS name, PRIVATE_USES those that only its other files do; none is listed in vain
   - HEADERS are what other modules, fuzz/, bench/ and tests/ include, and what those headers include in turn; no more
@@ -135,9 +136,12 @@ KEYWORDS = {"SOURCES", "HEADERS", "USES", "PRIVATE_USES", "PUBLIC", "PRIVATE", "
 class Module:
     """What a module's CMakeLists.txt says."""
 
-    def __init__(self, folder):
-        self.name = folder.name
+    def __init__(self, folder, place=None):
+        self.place = place or folder.name  # from src/: how its headers are included
+        self.name = self.place.replace("/", "_")
+        self.namespace = self.place.split("/")[0]
         self.folder = folder
+        self.inner = [path.parent for path in folder.glob("*/**/CMakeLists.txt") if "podsense_module(" in path.read_text("utf-8")]
         lists = folder / "CMakeLists.txt"
         text = COMMENT.sub("", lists.read_text("utf-8")) if lists.exists() else ""
         self.names = set(re.findall(r"[\w./+-]+", text))
@@ -174,7 +178,25 @@ class Module:
         return found
 
     def files(self):
-        return sorted(p for p in self.folder.rglob("*") if p.suffix in (".cc", ".h"))
+        """Without those of modules inside it."""
+        found = sorted(p for p in self.folder.rglob("*") if p.suffix in (".cc", ".h"))
+        return [p for p in found if not any(inner in p.parents for inner in self.inner)]
+
+
+def modules_in(src):
+    """Each module by its name, those inside others too."""
+    modules = {}
+    for folder in sorted(path for path in src.iterdir() if path.is_dir()):
+        outer = Module(folder)
+        for module in [outer, *(Module(inner, inner.relative_to(src).as_posix()) for inner in sorted(outer.inner))]:
+            modules[module.name] = module
+    return modules
+
+
+def module_of(header, modules):
+    """The module whose file an include names, the innermost one; None: there is none."""
+    found = [module for module in modules.values() if header.startswith(f"{module.place}/")]
+    return max(found, key=lambda module: len(module.place), default=None)
 
 
 def is_test(path):
@@ -189,9 +211,9 @@ def may_use_more(path):
 def may_include(path, module, places):
     if any(fnmatch.fnmatch(path, place) for place in places):
         return True
-    if path.endswith(".h") and path.removeprefix(f"{module.name}/") not in module.headers:
-        return f"{module.name}/*.cc" in places
-    return is_test(path) and any(place.split("/")[0] == module.name for place in places)
+    if path.endswith(".h") and path.removeprefix(f"{module.place}/") not in module.headers:
+        return f"{module.place}/*.cc" in places
+    return is_test(path) and any(place.startswith(f"{module.place}/") for place in places)
 
 
 def owner_of(header):
@@ -216,17 +238,17 @@ def third_party_fault(path, module, header):
 def module_fault(path, module, modules, header):
     if header.endswith(".cc"):
         return f'"{header}": a .cc is never included'
-    target, slash, name = header.partition("/")
-    if not slash:
-        return f'"{header}": name it from src/, as "{module.name}/{header}"'
-    if target == module.name:
+    if "/" not in header:
+        return f'"{header}": name it from src/, as "{module.place}/{header}"'
+    target = module_of(header, modules)
+    if target is module:
         return None
-    if target not in modules:
-        return f'"{header}": there is no module {target}'
-    if target not in module.uses and not (may_use_more(path) and target in module.test_uses):
-        return f'"{header}": module {module.name} does not list {target} in USES'
-    if modules[target].headers and name not in modules[target].headers:
-        return f'"{header}" is private to module {target}: it is not among its HEADERS'
+    if target is None:
+        return f'"{header}": there is no module {header.split("/")[0]}'
+    if target.name not in module.uses and not (may_use_more(path) and target.name in module.test_uses):
+        return f'"{header}": module {module.name} does not list {target.name} in USES'
+    if target.headers and header.removeprefix(f"{target.place}/") not in target.headers:
+        return f'"{header}" is private to module {target.name}: it is not among its HEADERS'
     return None
 
 
@@ -237,7 +259,7 @@ def include_faults(src, module, modules):
         for match in INCLUDE.finditer(text):
             bracket, header = match.groups()
             # A module may have a library's name: in quotes, "grpc/…" is the module's.
-            is_ours = bracket == '"' and header.split("/")[0] in modules
+            is_ours = bracket == '"' and module_of(header, modules)
             if not is_ours and (bracket == "<" or owner_of(header)):
                 fault = third_party_fault(path, module, header)
             else:
@@ -248,7 +270,7 @@ def include_faults(src, module, modules):
 
 
 def list_faults(src, module, modules):
-    path = f"src/{module.name}/CMakeLists.txt"
+    path = f"src/{module.place}/CMakeLists.txt"
     for used in sorted(module.uses | module.test_uses):
         if used not in modules:
             yield f"{path}: USES {used}, and there is no such module"
@@ -265,20 +287,21 @@ def table_faults(root, modules):
         return
     rows = {}
     for number, line in enumerate(document.read_text("utf-8").splitlines(), 1):
-        match = re.match(r"\| \[(\w+)\]\(src/", line)
+        match = re.match(r"\| \[([\w/]+)\]\(src/", line)
         if match:
-            rows[match[1]] = number, set(re.findall(r"\w+", line.split(" | ")[-2]))
+            used = re.findall(r"[\w/]+", line.split(" | ")[-2])
+            rows[match[1]] = number, {name.replace("/", "_") for name in used}
     for name in sorted(modules):
-        wanted = modules[name].uses
-        number, found = rows.get(name, (1, None))
+        place, wanted = modules[name].place, modules[name].uses
+        number, found = rows.get(place, (1, None))
         if found is None:
-            yield f"ARCHITECTURE.md: the table of modules has no row [{name}](src/{name}…)"
+            yield f"ARCHITECTURE.md: the table of modules has no row [{place}](src/{place}…)"
         elif found != wanted:
             yield f"ARCHITECTURE.md:{number}: module {name} uses {', '.join(sorted(wanted)) or '–'}"
 
 
 def namespace_faults(src, module, modules):
-    names = "|".join(sorted(modules.keys() - {module.name, "base"}))
+    names = "|".join(sorted({other.namespace for other in modules.values()} - {module.namespace, "base"}))
     used = re.compile(rf"(?:(?<![:\w])|\bpodsense::)({names})::(?!testing)")
     for file in module.files():
         path = file.relative_to(src).as_posix()
@@ -516,7 +539,7 @@ def fuzz_faults(root):
 def check(root):
     """Every fault as one line."""
     src = root / "src"
-    modules = {f.name: Module(f) for f in sorted(src.iterdir()) if f.is_dir()}
+    modules = modules_in(src)
     faults = []
     cycle = find_cycle(modules)
     if cycle:

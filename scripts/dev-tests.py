@@ -21,15 +21,16 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "dev"
 
 
+SPEC = importlib.util.spec_from_file_location("check_modules", ROOT / "scripts" / "check-modules.py")
+check_modules = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(check_modules)
+
+
 def modules_of(root):
     """Each module of src/ by its name, as scripts/check-modules.py reads it, with `tests`."""
-    spec = importlib.util.spec_from_file_location("check_modules", root / "scripts" / "check-modules.py")
-    check_modules = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(check_modules)
-    modules = {}
-    for folder in sorted(path for path in (root / "src").iterdir() if path.is_dir()):
-        module = modules[folder.name] = check_modules.Module(folder)
-        text = check_modules.COMMENT.sub("", (folder / "CMakeLists.txt").read_text("utf-8"))
+    modules = check_modules.modules_in(root / "src")
+    for module in modules.values():
+        text = check_modules.COMMENT.sub("", (module.folder / "CMakeLists.txt").read_text("utf-8"))
         module.tests = {f"{name}" for name in re.findall(r"\b(\w+_test)\.cc\b", text)}
     return modules
 
@@ -40,13 +41,14 @@ def tests_of(changed, modules):
     for path in map(pathlib.PurePosixPath, changed):
         if match := re.fullmatch(r"tests/integration/test_(\w+)\.py", str(path)):
             integration.add(f"integration.{match[1]}")
-        if len(path.parts) < 3 or path.parts[0] != "src" or path.parts[1] not in modules:
+        inside = str(path).removeprefix("src/")
+        module = check_modules.module_of(inside, modules) if path.parts[0] == "src" else None
+        if module is None:
             continue
-        name = path.parts[1]
-        programs |= modules[name].tests
-        if "/".join(path.parts[2:]) in modules[name].headers:
+        programs |= module.tests
+        if inside.removeprefix(f"{module.place}/") in module.headers:
             for other in modules.values():
-                if name in other.uses | other.test_uses:
+                if module.name in other.uses | other.test_uses:
                     programs |= other.tests
     return sorted(programs), sorted(integration)
 

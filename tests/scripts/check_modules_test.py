@@ -88,6 +88,28 @@ class CheckModules(unittest.TestCase):
         )
         self.assertEqual(faults_of({"src/inference/service.cc": "void f(::fetch::Policy p);  // fetch::x\n"}), [])
 
+    def test_a_module_may_have_modules_inside(self):
+        inner = {
+            "src/fetch/CMakeLists.txt": "podsense_module(fetch SOURCES fetch.cc HEADERS fetch.h USES base fetch_parts)\n",
+            "src/fetch/parts/CMakeLists.txt": "podsense_module(fetch_parts SOURCES part.cc HEADERS part.h USES base)\n",
+            "src/fetch/parts/part.h": '#include "base/error.h"\n',
+            "src/fetch/parts/part.cc": '#include "fetch/parts/part.h"\nusing fetch::Policy;\n',
+            "src/fetch/fetch.h": '#include "fetch/parts/part.h"\n',
+        }
+        self.assertEqual(faults_of(inner), [])
+        self.assert_one_fault(
+            {**inner, "src/fetch/parts/part.cc": '#include "fetch/fetch.h"\n'},
+            "src/fetch/parts/part.cc:1:",
+            "module fetch_parts does not list fetch in USES",
+        )
+        self.assert_one_fault({**inner, "src/fetch/parts/lost.cc": ""}, "src/fetch/parts/lost.cc: not named")
+        row = "| module | what | uses | owns |\n|---|---|---|---|\n" + "\n".join(
+            f"| [{name}](src/{name}) | x | {uses} | – |"
+            for name, uses in (("base", "–"), ("fetch", "base, fetch/parts"), ("image", "base"), ("inference", "base, image"))
+        )
+        self.assert_one_fault({**inner, "ARCHITECTURE.md": row}, "no row [fetch/parts](src/fetch/parts")
+        self.assertEqual(faults_of({**inner, "ARCHITECTURE.md": row + "\n| [fetch/parts](src/fetch/parts) | x | base | – |"}), [])
+
     def test_tests_may_use_more(self):
         lists = SOUND["src/fetch/CMakeLists.txt"].replace("USES base", "USES base TESTS fetch_test.cc TEST_USES image")
         changes = {"src/fetch/CMakeLists.txt": lists, "src/fetch/fetch_test.cc": '#include "image/image.h"\n'}

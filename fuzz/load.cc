@@ -7,12 +7,12 @@
 #include <string>
 #include <string_view>
 
-#include "load/arrivals.h"
-#include "load/body_template.h"
-#include "load/report.h"
-#include "load/threshold.h"
-#include "load/trace.h"
-#include "load/url.h"
+#include "arrivals/arrival_trace.h"
+#include "arrivals/arrivals.h"
+#include "load/measuring/threshold.h"
+#include "load/reports/report.h"
+#include "load/requests/body_template.h"
+#include "load/requests/url.h"
 
 namespace {
 
@@ -25,8 +25,8 @@ void check(bool good) {
 }
 
 /// Moments never fall, and none lies beyond the end.
-void run_schedule(std::shared_ptr<const load::Shape> shape, Duration end) {
-  load::Schedule schedule(std::move(shape), {.end = end, .most = 2000});
+void run_schedule(std::shared_ptr<const arrivals::Shape> shape, Duration end) {
+  arrivals::Schedule schedule(std::move(shape), {.end = end, .most = 2000});
   Duration last{};
   while (const auto next = schedule.next()) {
     check(next->at >= last && next->at <= end);
@@ -80,7 +80,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string text(data + 1, data + size);
   switch (data[0] % 6) {  // 0 for '0'
     case 0:
-      if (auto trace = load::parse_trace(text, {})) {
+      if (auto trace = arrivals::parse_trace(text, {})) {
         run_schedule(std::move(trace->shape), trace->length);
       }
       break;
@@ -91,7 +91,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       report(text);
       break;
     case 3:
-      if (auto shape = load::parse_shape(text, std::chrono::seconds(10))) {
+      if (auto shape = arrivals::parse_shape(text, std::chrono::seconds(10))) {
         run_schedule(std::move(*shape), std::chrono::seconds(10));
       }
       break;

@@ -16,7 +16,7 @@
 #include "cli/flags.h"
 #include "cli/top_view.h"
 #include "load/load.h"
-#include "load/quantity.h"
+#include "text/numbers.h"
 
 namespace podsense::cli {
 namespace {
@@ -75,7 +75,7 @@ std::string batches_text(const std::vector<Sample>& samples, const std::string& 
   };
   std::vector<Run> runs;
   for (const Sample& sample : samples) {
-    const auto rows = load::parse_number(label(sample, "rows"));
+    const auto rows = text::parse_number(label(sample, "rows"));
     if (sample.name == "podsense_profile_seconds" && label(sample, "model") == model && rows) {
       runs.push_back({.rows = *rows, .seconds = sample.value});
     }
@@ -83,14 +83,14 @@ std::string batches_text(const std::vector<Sample>& samples, const std::string& 
   std::ranges::sort(runs, {}, &Run::rows);
   std::string out;
   const auto text = [](double seconds) {
-    return load::format_duration(Duration(static_cast<Duration::rep>(seconds * 1e9)));
+    return text::format_duration(Duration(static_cast<Duration::rep>(seconds * 1e9)));
   };
   for (const Run& run : runs) {
-    out += "  " + load::format_number(run.rows) + (run.rows > 1 ? " rows: " : " row: ") +
+    out += "  " + text::format_number(run.rows) + (run.rows > 1 ? " rows: " : " row: ") +
            text(run.seconds) + " a run, " + text(run.seconds / run.rows) + " a row";
     const double gain = runs.front().seconds / runs.front().rows / (run.seconds / run.rows);
     out += run.rows == runs.front().rows ? "\n"
-           : gain >= 1.1                 ? ": " + load::format_number(gain) + " times as many\n"
+           : gain >= 1.1                 ? ": " + text::format_number(gain) + " times as many\n"
                                          : ": batches of this size do not pay\n";
   }
   return out;
@@ -103,7 +103,7 @@ std::string row_text(const load::SearchStep& step) {
         text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80; }));
     return std::string(width > shown ? width - shown : 0, ' ') + text;
   };
-  return pad(load::format_number(step.rate) + "/s", 12) + pad(load::format_duration(step.p50), 10) +
+  return pad(text::format_number(step.rate) + "/s", 12) + pad(text::format_duration(step.p50), 10) +
          pad(load::format_of_all({.value = step.p99, .at_least = step.p99_at_least}), 10) +
          (step.met ? "" : "  " + step.reason) + "\n";
 }
@@ -131,7 +131,7 @@ class Bench {
     }
     text_ << "\n        rate       p50       p99\n";
     load::Report best = *std::move(first);
-    load::Search search{.objective = "p99=" + load::format_duration(flags_.slo)};
+    load::Search search{.objective = "p99=" + text::format_duration(flags_.slo)};
     for (const double share : kShares) {
       auto report = measure_at(capacity_ * share);
       if (!report) {
@@ -163,7 +163,7 @@ class Bench {
   Result<load::Report> measure_at(double rate) {
     load::Options open = options_;
     open.rate = std::max(0.1, rate);
-    open.arrivals = load::Arrivals::kPoisson;
+    open.arrivals = arrivals::Arrivals::kPoisson;
     open.duration = part_;
     open.warm_up = part_ / 10;
     auto report = load::measure(open);
@@ -172,7 +172,7 @@ class Bench {
     if (const double waited = report ? report->results.generator.waited : 0;
         rate <= capacity_ * kShares.front() && waited >= kDisturbed) {
       disturbance_ =
-          "something else uses this machine's CPU: " + load::format_number(waited * 100) +
+          "something else uses this machine's CPU: " + text::format_number(waited * 100) +
           " % of the time there was no core at the lowest rate; try again when it is idle";
     }
     return report;
@@ -198,7 +198,7 @@ class Bench {
     step.reason = step.met                       ? ""
                   : results.latency.count() == 0 ? "no answer in this time"
                   : step.errors > 0.001          ? "requests failed"
-                                                 : "over " + load::format_duration(flags_.slo);
+                                                 : "over " + text::format_duration(flags_.slo);
     return step;
   }
 
@@ -268,7 +268,7 @@ std::string sharing_text(const BenchFacts& facts) {
 }
 
 std::string memory_text(double bytes) {
-  return bytes > 0 ? load::format_bytes(static_cast<std::uint64_t>(bytes)) : "–";
+  return bytes > 0 ? text::format_bytes(static_cast<std::uint64_t>(bytes)) : "–";
 }
 
 /// What is left to say once everything was measured.
@@ -278,18 +278,18 @@ void write_end(std::ostream& text, const BenchFlags& flags, const Bench& bench,
   constexpr const char* kResident = "process_resident_memory_bytes";
   const auto after = server.metrics();
   const auto facts = server.facts();
-  text << picture(search, flags.slo) << "\n  at most " << load::format_number(bench.capacity())
+  text << picture(search, flags.slo) << "\n  at most " << text::format_number(bench.capacity())
        << "/s, with callers that wait for each answer\n"
        << (search.best > 0
-               ? "  holds p99 ≤ " + load::format_duration(flags.slo) + " at " +
-                     load::format_number(search.best) + "/s"
-               : "  no rate that was tried holds p99 ≤ " + load::format_duration(flags.slo))
+               ? "  holds p99 ≤ " + text::format_duration(flags.slo) + " at " +
+                     text::format_number(search.best) + "/s"
+               : "  no rate that was tried holds p99 ≤ " + text::format_duration(flags.slo))
        << "\n  " << (facts ? sharing_text(*facts) : facts.error().message) << "\n  memory "
        << memory_text(value_of(before, kResident)) << " before, "
        << memory_text(after ? value_of(*after, kResident) : 0) << " after, "
        << memory_text(static_cast<double>(server.peak_memory())) << " at most; "
-       << load::format_number(value_of(before, "podsense_executors")) << " executors on "
-       << load::format_number(value_of(before, "podsense_cpu_cores"))
+       << text::format_number(value_of(before, "podsense_executors")) << " executors on "
+       << text::format_number(value_of(before, "podsense_cpu_cores"))
        << " cores, which the generator shares\n"
        << (bench.disturbance().empty() ? "" : "  " + bench.disturbance() + "\n");
 }

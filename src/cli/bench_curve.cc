@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "load/quantity.h"
+#include "text/numbers.h"
 
 namespace podsense::cli {
 namespace {
@@ -54,7 +54,7 @@ class Canvas {
       const bool labelled = i % kEachLabel == 0;
       const Duration value(static_cast<Duration::rep>(seconds(i) * 1e9));
       out +=
-          right(labelled ? load::format_duration(value) : "", kLabels) + (labelled ? " ┤" : " │");
+          right(labelled ? text::format_duration(value) : "", kLabels) + (labelled ? " ┤" : " │");
       std::string line;
       for (const std::string_view cell : cells_[i]) {
         line += cell;
@@ -84,8 +84,8 @@ std::string rates_text(double highest, std::size_t width) {
     line += text;
   };
   line += "0";
-  put(width / 2, load::format_number(highest / 2) + "/s");
-  put(width, load::format_number(highest) + "/s");
+  put(width / 2, text::format_number(highest / 2) + "/s");
+  put(width, text::format_number(highest) + "/s");
   return marks + "\n" + line + "\n";
 }
 

@@ -7,7 +7,7 @@
 #include <charconv>
 #include <cstdlib>
 
-#include "load/quantity.h"
+#include "text/split.h"
 
 namespace podsense::cli {
 namespace {
@@ -120,7 +120,7 @@ std::vector<std::string> FlagText::choices() const {
   // FILE|DIR is no choice: those are written in small letters.
   if (value.find('|') != value.npos &&
       std::ranges::none_of(value, [](unsigned char c) { return std::isupper(c) != 0; })) {
-    for (const std::string_view one : load::split(value, '|')) {
+    for (const std::string_view one : text::split(value, '|')) {
       all.emplace_back(one);
     }
   }

@@ -7,8 +7,9 @@
 
 #include "base/text.h"
 #include "cli/description.h"
-#include "load/quantity.h"
 #include "server/build_info.h"
+#include "text/numbers.h"
+#include "text/split.h"
 
 namespace podsense::cli {
 namespace {
@@ -16,7 +17,7 @@ namespace {
 /// "-n,--requests" → "-n, --requests"
 std::string shown(const std::string& names) {
   std::string out;
-  for (const std::string_view name : load::split(names, ',')) {
+  for (const std::string_view name : text::split(names, ',')) {
     out.append(out.empty() ? "" : ", ").append(name);
   }
   return out;
@@ -28,7 +29,7 @@ std::string shown(const std::string& names) {
 }
 
 std::string plain(double value) {
-  return value >= 1000 ? load::format_number(value) : load::format_rate(value);
+  return value >= 1000 ? text::format_number(value) : text::format_rate(value);
 }
 
 /// 5m rather than 300 s, as one would write it.
@@ -100,14 +101,14 @@ std::uint64_t whole_in(const std::string& names, const std::string& text, WholeR
   if (error != std::errc() || end != text.data() + text.size() || value < range.low ||
       value > range.high) {
     refuse(names, text,
-           "a whole number from " + load::format_count(range.low) + " to " +
-               load::format_count(range.high));
+           "a whole number from " + text::format_count(range.low) + " to " +
+               text::format_count(range.high));
   }
   return value;
 }
 
 double real_in(const std::string& names, const std::string& text, RealRange range) {
-  const auto value = load::parse_number(text);
+  const auto value = text::parse_number(text);
   if (!value || !(*value >= range.low && *value <= range.high)) {
     refuse(names, text, "a number from " + plain(range.low) + " to " + plain(range.high));
   }
@@ -115,7 +116,7 @@ double real_in(const std::string& names, const std::string& text, RealRange rang
 }
 
 Duration duration_in(const std::string& names, const std::string& text, DurationRange range) {
-  const auto value = load::parse_duration(text);
+  const auto value = text::parse_duration(text);
   if (!value || *value < range.low || *value > range.high) {
     refuse(names, text,
            "a duration from " + written(range.low) + " to " + written(range.high) +

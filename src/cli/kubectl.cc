@@ -7,7 +7,7 @@
 #include <filesystem>
 
 #include "base/child_process.h"
-#include "load/quantity.h"
+#include "text/split.h"
 
 namespace podsense::cli {
 namespace {
@@ -18,7 +18,7 @@ constexpr std::size_t kMostOutput = 256U << 20U;
 
 std::string find_program(std::string_view name) {
   const char* const path = std::getenv("PATH");  // NOLINT(concurrency-mt-unsafe): nobody sets it
-  for (const std::string_view folder : load::split(path == nullptr ? "" : path, ':')) {
+  for (const std::string_view folder : text::split(path == nullptr ? "" : path, ':')) {
     const auto program = std::filesystem::path(folder.empty() ? "." : folder) / name;
     std::error_code error;
     if (std::filesystem::is_regular_file(program, error) && access(program.c_str(), X_OK) == 0) {

@@ -9,9 +9,10 @@
 #include "base/base64.h"
 #include "base/text.h"
 #include "cli/flags.h"
-#include "load/file.h"
-#include "load/quantity.h"
 #include "server/build_info.h"
+#include "text/file.h"
+#include "text/numbers.h"
+#include "text/split.h"
 
 namespace podsense::cli {
 namespace {
@@ -207,7 +208,7 @@ Result<void> set_headers(LoadFlags& flags) {
       return fail(ErrorCode::kInvalidArgument,
                   "-H '" + header + "' is no header; accepted: 'Name: value'");
     }
-    headers.emplace_back(header.substr(0, colon), load::trim(header.substr(colon + 1)));
+    headers.emplace_back(header.substr(0, colon), text::trim(header.substr(colon + 1)));
   }
   if (!flags.accept.empty()) {
     headers.emplace_back("Accept", flags.accept);
@@ -238,7 +239,7 @@ Result<void> set_body(LoadFlags& flags, const CLI::App& app) {
   }
   auto text = name == "-"
                   ? Result<std::string>(std::string(std::istreambuf_iterator<char>(std::cin), {}))
-                  : load::read_file(name, from_file ? "-d @" : "-D ");
+                  : text::read_file(name, from_file ? "-d @" : "-D ");
   if (!text) {
     return fail(std::move(text.error()));
   }
@@ -251,7 +252,7 @@ Result<void> set_body(LoadFlags& flags, const CLI::App& app) {
 
 /// wrk's -d30s is no body here.
 Result<void> check_habit(const LoadFlags& flags) {
-  if (!flags.options.duration && flags.data.ends_with('s') && load::parse_duration(flags.data)) {
+  if (!flags.options.duration && flags.data.ends_with('s') && text::parse_duration(flags.data)) {
     return fail(ErrorCode::kInvalidArgument,
                 "-d '" + flags.data + "' is the body, as in hey; for a duration say -z " +
                     flags.data + " (a file with such a body: -D)");
@@ -372,10 +373,11 @@ Result<load::Options> to_options(LoadFlags& flags, const CLI::App& app) {
   options.keep_alive = !flags.disable_keepalive;
   options.verify_tls = !flags.insecure;
   options.redirects = flags.follow_redirects ? 10 : 0;
-  options.arrivals = flags.arrivals == "poisson" ? load::Arrivals::kPoisson : load::Arrivals::kEven;
-  options.csv_header = flags.csv_header      ? load::HeaderLine::kYes
-                       : flags.no_csv_header ? load::HeaderLine::kNo
-                                             : load::HeaderLine::kGuess;
+  options.arrivals =
+      flags.arrivals == "poisson" ? arrivals::Arrivals::kPoisson : arrivals::Arrivals::kEven;
+  options.csv_header = flags.csv_header      ? text::HeaderLine::kYes
+                       : flags.no_csv_header ? text::HeaderLine::kNo
+                                             : text::HeaderLine::kGuess;
   if (options.timeout == Duration::zero()) {  // as hey: no limit
     options.timeout = hours(1000);
   }

@@ -1,7 +1,7 @@
 #include "cli/load_oip.h"
 
 #include "http/probe.h"
-#include "load/oip.h"
+#include "load/requests/oip_request.h"
 
 namespace podsense::cli {
 namespace {

@@ -8,12 +8,12 @@
 #include <string>
 #include <vector>
 
+#include "arrivals/arrival_trace.h"
 #include "cli/flags.h"
 #include "cli/kubectl.h"
 #include "foresight/deployed.h"
-#include "load/file.h"
-#include "load/trace.h"
 #include "plan/findings.h"
+#include "text/file.h"
 
 namespace podsense::cli {
 namespace {
@@ -109,7 +109,7 @@ Result<std::vector<foresight::SnapshotFile>> read_files(const std::vector<std::s
       files.push_back({"standard input", text_of(std::cin)});
       continue;
     }
-    auto text = load::read_file(path);
+    auto text = text::read_file(path);
     if (!text) {
       return fail(text.error());
     }
@@ -188,11 +188,11 @@ Result<plan::FindingOptions> options_of(const ExplainFlags& flags) {
       .start_up = flags.start_up,
       .metric_age = flags.metric_age};
   if (!flags.trace.empty()) {
-    const auto text = load::read_file(flags.trace, "--trace: cannot read ");
+    const auto text = text::read_file(flags.trace, "--trace: cannot read ");
     if (!text) {
       return fail(text.error());
     }
-    auto trace = load::parse_trace(*text, {});
+    auto trace = arrivals::parse_trace(*text, {});
     if (!trace) {
       return fail(ErrorCode::kInvalidArgument,
                   "--trace: " + flags.trace + ": " + trace.error().message);

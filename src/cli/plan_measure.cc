@@ -19,8 +19,8 @@
 #include "cli/bench_target.h"
 #include "cli/flags.h"
 #include "load/load.h"
-#include "load/quantity.h"
 #include "plan/measure.h"
+#include "text/numbers.h"
 
 namespace podsense::cli {
 namespace {
@@ -142,7 +142,7 @@ std::vector<std::size_t> sizes_up_to(std::size_t most) {
 }
 
 std::size_t whole_of(const std::string& text, std::size_t otherwise) {
-  const auto value = load::parse_number(text);
+  const auto value = text::parse_number(text);
   return value && *value >= 1 && *value <= 4096 ? static_cast<std::size_t>(*value) : otherwise;
 }
 

@@ -17,9 +17,10 @@
 
 #include "cli/flags.h"
 #include "cli/plan_verify.h"
-#include "load/file.h"
-#include "load/quantity.h"
 #include "plan/plan.h"
+#include "text/file.h"
+#include "text/numbers.h"
+#include "text/split.h"
 
 namespace podsense::cli {
 namespace {
@@ -163,7 +164,7 @@ Error prefixed(Error error, const std::string& flag) {
 
 Result<std::string> read_text(const std::string& path) {
   if (path != "-") {
-    return load::read_file(path);
+    return text::read_file(path);
   }
   return std::string(std::istreambuf_iterator<char>(std::cin), {});
 }
@@ -198,7 +199,7 @@ Result<plan::Traffic> traffic_of(const std::string& text) {
   if (text.empty() || is_shape(text)) {
     return plan::Traffic{.shape = text, .name = {}, .trace = {}};
   }
-  auto trace = load::read_file(text);
+  auto trace = text::read_file(text);
   if (!trace) {
     return fail(prefixed(trace.error(), "--traffic"));
   }
@@ -208,7 +209,7 @@ Result<plan::Traffic> traffic_of(const std::string& text) {
 /// "1", "zone" (of three), "zone/2"
 Result<plan::Survive> survive_of(const std::string& text) {
   const auto whole = [](std::string_view digits, double least, double most) {
-    const auto number = load::parse_number(digits);
+    const auto number = text::parse_number(digits);
     return number && *number >= least && *number <= most && *number == std::floor(*number)
                ? number
                : std::nullopt;
@@ -236,11 +237,11 @@ Result<plan::Rungs> rungs_of(const std::string& text) {
   if (text.empty()) {
     return out;
   }
-  const auto parts = load::split(text, ',');
+  const auto parts = text::split(text, ',');
   double before = 1;
   for (std::size_t i = 0; i < out.size(); ++i) {
     const auto number =
-        parts.size() == out.size() ? load::parse_number(load::trim(parts[i])) : std::nullopt;
+        parts.size() == out.size() ? text::parse_number(text::trim(parts[i])) : std::nullopt;
     if (!number || *number < std::max(2.0, before) || *number > 10'000 ||
         *number != std::floor(*number)) {
       return fail(ErrorCode::kInvalidArgument,
@@ -262,7 +263,7 @@ Result<plan::Request> request_of(const PlanFlags& flags) {
   const auto folder = std::filesystem::path(flags.file == "-" ? "" : flags.file).parent_path();
   plan::Request out{
       .scenario = std::move(*scenario),
-      .files = [folder](const std::string& name) { return load::read_file(folder / name); },
+      .files = [folder](const std::string& name) { return text::read_file(folder / name); },
       .objective = flags.objective,
       .traffic = {},
       .length = flags.length,
@@ -294,7 +295,7 @@ Result<plan::Request> request_of(const PlanFlags& flags) {
                 "--price-cpu, --price-memory: one of them must be above 0");
   }
   if (!flags.space.empty()) {
-    auto space = load::read_file(flags.space);
+    auto space = text::read_file(flags.space);
     if (!space) {
       return fail(prefixed(space.error(), "--space"));
     }
@@ -313,12 +314,12 @@ class ProgressLine {
       return;
     }
     shown_ = now;
-    std::string line = load::format_count(progress.done) + " runs, " + progress.now;
+    std::string line = text::format_count(progress.done) + " runs, " + progress.now;
     if (progress.done > 0 && progress.done < progress.most) {
       const std::chrono::duration<double> spent = now - begin_;
       const double left = spent.count() / static_cast<double>(progress.done) *
                           static_cast<double>(progress.most - progress.done);
-      line += "; at most " + load::format_duration(from_seconds(std::min(left, 3.6e6))) + " left";
+      line += "; at most " + text::format_duration(from_seconds(std::min(left, 3.6e6))) + " left";
     }
     line.resize(std::max<std::size_t>(line.size(), width_), ' ');
     width_ = line.size();

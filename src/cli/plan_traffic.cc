@@ -10,8 +10,8 @@
 
 #include "cli/flags.h"
 #include "http/probe.h"
-#include "load/quantity.h"
 #include "plan/prometheus.h"
+#include "text/numbers.h"
 
 namespace podsense::cli {
 namespace {
@@ -120,7 +120,7 @@ Result<void> run(const TrafficFlags& flags) {
   }
   const auto all =
       std::accumulate(traffic->counts.begin(), traffic->counts.end(), std::uint64_t{0});
-  std::cout << load::format_count(all) << " requests in " << flags.range << ": " << out.string()
+  std::cout << text::format_count(all) << " requests in " << flags.range << ": " << out.string()
             << ", " << trace.string() << '\n';
   for (const std::string& note : traffic->notes) {
     std::cout << "  " << note << '\n';

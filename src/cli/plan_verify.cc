@@ -20,10 +20,10 @@
 #include "cli/kubectl.h"
 #include "cli/plan_watch.h"
 #include "foresight/simulate.h"
-#include "load/file.h"
 #include "load/load.h"
-#include "load/quantity.h"
 #include "plan/verify.h"
+#include "text/file.h"
+#include "text/numbers.h"
 
 namespace podsense::cli {
 namespace {
@@ -116,7 +116,7 @@ std::string record_path(const std::string& given) {
 }
 
 Result<foresight::Scenario> read_plan(const VerifyFlags& flags) {
-  const auto text = load::read_file(flags.file);
+  const auto text = text::read_file(flags.file);
   if (!text) {
     return fail(text.error());
   }
@@ -132,7 +132,7 @@ Result<foresight::Scenario> read_plan(const VerifyFlags& flags) {
   const fs::path folder = fs::path(flags.file).parent_path();
   return foresight::read_scenario(scenario, [&](const std::string& name) -> Result<std::string> {
     const auto kept = plan->files.find(name);
-    return kept == plan->files.end() ? load::read_file(folder / name)
+    return kept == plan->files.end() ? text::read_file(folder / name)
                                      : Result<std::string>(kept->second);
   });
 }
@@ -160,7 +160,7 @@ class TemporaryFile {
 
 /// The moments that the simulation has, one a line.
 Result<void> write_moments(const foresight::Scenario& scenario, const std::string& path) {
-  load::Schedule schedule(
+  arrivals::Schedule schedule(
       scenario.arrivals.shape,
       {.arrivals = scenario.arrivals.process, .seed = scenario.seed, .end = scenario.length});
   std::ofstream file(path, std::ios::binary);
@@ -185,7 +185,7 @@ Result<load::Options> load_options(const VerifyFlags& flags, const foresight::Sc
   load::Options options;
   options.url = flags.url;
   options.trace = moments;
-  options.csv_header = load::HeaderLine::kNo;
+  options.csv_header = text::HeaderLine::kNo;
   options.keep_offset = true;
   options.duration = scenario.length;
   options.timeout = scenario.clients.timeout;
@@ -358,7 +358,7 @@ int run(const VerifyFlags& flags) {
   verification.plan = fs::path(flags.file).filename().string();
   const std::string path = record_path(flags.record);
   keep(path, plan::verification_line(verification, time_now()));
-  std::cout << load::format_count(measured->requests) << " requests; predicted from "
+  std::cout << text::format_count(measured->requests) << " requests; predicted from "
             << predicted.runs.size() << " runs\n"
             << plan::verification_text(verification);
   if (scenario->clients.retries > 0) {

@@ -5,10 +5,10 @@
 #include "base/secrets.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
-#include "load/quantity.h"
 #include "server/app.h"
 #include "server/config.h"
 #include "server/setting_texts.h"
+#include "text/split.h"
 
 namespace podsense::cli {
 namespace {
@@ -59,7 +59,7 @@ int serve(std::span<const char* const> arguments) {
   const auto environment = server::process_environment();
   const auto loaded = server::load_config({.arguments = arguments, .environment = environment});
   if (!loaded) {
-    for (const std::string_view fault : load::split(loaded.error().message, '\n')) {
+    for (const std::string_view fault : text::split(loaded.error().message, '\n')) {
       std::cerr << kName << ": " << without_secrets(fault) << '\n';
     }
     return 2;

@@ -17,7 +17,7 @@
 
 #include "cli/flags.h"
 #include "foresight/simulate.h"
-#include "load/file.h"
+#include "text/file.h"
 
 namespace podsense::cli {
 namespace {
@@ -113,7 +113,7 @@ Result<foresight::Scenario> read(const ScenarioFlags& flags, const std::string& 
       .name = is_stdin ? "standard input" : path, .text = {}, .overrides = {}};
   if (is_stdin) {
     text.text = text_of(std::cin);
-  } else if (auto file = load::read_file(path)) {
+  } else if (auto file = text::read_file(path)) {
     text.text = std::move(*file);
   } else {
     return fail(file.error());
@@ -134,7 +134,7 @@ Result<foresight::Scenario> read(const ScenarioFlags& flags, const std::string& 
   }
   const auto folder = std::filesystem::path(is_stdin ? "" : path).parent_path();
   return foresight::read_scenario(
-      text, [&](const std::string& name) { return load::read_file(folder / name); });
+      text, [&](const std::string& name) { return text::read_file(folder / name); });
 }
 
 /// On a terminal, a line that is written over.

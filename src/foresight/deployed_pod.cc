@@ -4,7 +4,8 @@
 
 #include "foresight/deployed_fields.h"
 #include "foresight/yaml_json.h"
-#include "load/quantity.h"
+#include "text/numbers.h"
+#include "text/split.h"
 
 namespace podsense::foresight {
 namespace {
@@ -59,12 +60,12 @@ Duration sleep_of(const json& container) {
   const std::size_t at = words.rfind("sleep ");
   return at == std::string::npos
              ? Duration::zero()
-             : load::parse_duration(load::trim(std::string_view(words).substr(at + 6)))
+             : text::parse_duration(text::trim(std::string_view(words).substr(at + 6)))
                    .value_or(Duration::zero());
 }
 
 void set_duration(Duration& to, std::string_view text) {
-  to = load::parse_duration(text).value_or(to);
+  to = text::parse_duration(text).value_or(to);
 }
 
 /// A file of `podsense serve`; what is wrong in it the server itself says.

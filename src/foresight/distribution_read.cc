@@ -1,5 +1,5 @@
 #include "foresight/scenario_fields.h"
-#include "load/quantity.h"
+#include "text/numbers.h"
 
 namespace podsense::foresight {
 namespace {
@@ -60,14 +60,14 @@ Result<Distribution> read_uniform(const Field& field) {
 Result<Duration> read_duration(const Field& field, DurationSpan span) {
   std::optional<Duration> value;
   if (field.value().is_string()) {
-    value = load::parse_duration(field.value().get_ref<const std::string&>());
+    value = text::parse_duration(field.value().get_ref<const std::string&>());
   } else if (field.value().is_number()) {
-    value = load::parse_duration(field.value().dump());
+    value = text::parse_duration(field.value().dump());
   }
   if (!value || *value < span.least || *value > span.most) {
     return field.refuse("must be a duration such as 250ms, 30s or 5m, from " +
-                        load::format_duration(span.least) + " to " +
-                        load::format_duration(span.most));
+                        text::format_duration(span.least) + " to " +
+                        text::format_duration(span.most));
   }
   return *value;
 }

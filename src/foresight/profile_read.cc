@@ -3,8 +3,7 @@
 #include <cmath>
 
 #include "foresight/scenario_fields.h"
-#include "load/histogram.h"
-#include "load/quantity.h"
+#include "quantiles/duration_histogram.h"
 
 namespace podsense::foresight {
 namespace {
@@ -13,9 +12,9 @@ constexpr std::string_view kFormat = "podsense-profile/1";
 constexpr std::size_t kMaxBuckets = 100000;
 
 struct HistogramText {
-  load::Histogram::Layout layout;
-  load::Histogram::Extremes extremes;
-  std::vector<load::Histogram::Bucket> buckets;
+  quantiles::Histogram::Layout layout;
+  quantiles::Histogram::Extremes extremes;
+  std::vector<quantiles::Histogram::Bucket> buckets;
 };
 
 Result<void> read_nanoseconds(const Field& field, Duration& out) {
@@ -187,7 +186,7 @@ Result<Distribution> read_histogram(const Field& field) {
   if (auto done = read_object(field, kHistogramKeys, text); !done) {
     return fail(done.error());
   }
-  const auto histogram = load::Histogram::restore(text.layout, text.buckets, text.extremes);
+  const auto histogram = quantiles::Histogram::restore(text.layout, text.buckets, text.extremes);
   if (!histogram) {
     return field.refuse(histogram.error().message);
   }

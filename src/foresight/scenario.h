@@ -15,20 +15,20 @@
 #include <utility>
 #include <vector>
 
+#include "arrivals/arrivals.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "batching/saturation.h"
 #include "foresight/distribution.h"
 #include "foresight/hpa.h"
-#include "load/arrivals.h"
 
 namespace podsense::foresight {
 
 struct ArrivalPlan {
-  std::shared_ptr<const load::Shape> shape;
+  std::shared_ptr<const arrivals::Shape> shape;
   std::string text;  ///< as it was written
   double scale = 1;  ///< the shape has so many times what was written, already
-  load::Arrivals process = load::Arrivals::kPoisson;
+  arrivals::Arrivals process = arrivals::Arrivals::kPoisson;
 };
 
 struct ClientPlan {

@@ -1,9 +1,10 @@
 #include <cmath>
 
+#include "arrivals/arrival_trace.h"
 #include "foresight/scenario_fields.h"
 #include "foresight/yaml_json.h"
-#include "load/quantity.h"
-#include "load/trace.h"
+#include "text/numbers.h"
+#include "text/split.h"
 
 namespace podsense::foresight {
 namespace {
@@ -257,7 +258,7 @@ struct ArrivalText {
   std::string shape;
   std::string trace;
   double scale = 1;
-  load::Arrivals process = load::Arrivals::kPoisson;
+  arrivals::Arrivals process = arrivals::Arrivals::kPoisson;
 };
 constexpr std::array<std::string_view, 2> kProcessNames{"even", "poisson"};
 constexpr FieldKey<ArrivalText> kArrivalKeys[] = {
@@ -265,7 +266,7 @@ constexpr FieldKey<ArrivalText> kArrivalKeys[] = {
     {"trace", [](const Field& f, ArrivalText& out) { return put(f.text(), out.trace); }},
     {"process",
      [](const Field& f, ArrivalText& out) {
-       return put_choice<load::Arrivals>(f, kProcessNames, out.process);
+       return put_choice<arrivals::Arrivals>(f, kProcessNames, out.process);
      }},
     {"scale",
      [](const Field& f, ArrivalText& out) {
@@ -346,9 +347,9 @@ constexpr FieldKey<Reading> kScenarioKeys[] = {
 };
 
 /// So many times another: of moments, some are taken twice, or left out.
-class Scaled final : public load::Shape {
+class Scaled final : public arrivals::Shape {
  public:
-  Scaled(std::shared_ptr<const load::Shape> shape, double factor)
+  Scaled(std::shared_ptr<const arrivals::Shape> shape, double factor)
       : shape_(std::move(shape)), factor_(factor) {}
   [[nodiscard]] double due_by(double at) const override { return factor_ * shape_->due_by(at); }
   [[nodiscard]] double moment_of(double number) const override {
@@ -357,7 +358,7 @@ class Scaled final : public load::Shape {
   [[nodiscard]] bool is_rate() const override { return shape_->is_rate(); }
 
  private:
-  std::shared_ptr<const load::Shape> shape_;
+  std::shared_ptr<const arrivals::Shape> shape_;
   double factor_;
 };
 
@@ -371,7 +372,7 @@ Result<void> read_shape(const Field& root, const FileReader& files, const Arriva
                   .scale = text.scale,
                   .process = text.process};
   if (!text.shape.empty()) {
-    auto shape = load::parse_shape(text.shape, out.length);
+    auto shape = arrivals::parse_shape(text.shape, out.length);
     if (!shape) {
       return root.refuse("arrivals.shape: " + shape.error().message);
     }
@@ -382,13 +383,13 @@ Result<void> read_shape(const Field& root, const FileReader& files, const Arriva
   if (!csv) {
     return root.refuse("arrivals.trace: " + csv.error().message);
   }
-  auto trace = load::parse_trace(*csv, {});
+  auto trace = arrivals::parse_trace(*csv, {});
   if (!trace) {
     return root.refuse("arrivals.trace: " + text.trace + ": " + trace.error().message);
   }
   out.arrivals.shape = std::move(trace->shape);
   if (!out.arrivals.shape->is_rate()) {
-    out.arrivals.process = load::Arrivals::kEven;  // its moments are what was recorded
+    out.arrivals.process = arrivals::Arrivals::kEven;  // its moments are what was recorded
   }
   return {};
 }
@@ -399,7 +400,7 @@ Result<void> read_arrivals(const Field& root, const FileReader& files, const Arr
   if (done && text.scale != 1) {
     ArrivalPlan& plan = out.arrivals;
     plan.shape = std::make_shared<Scaled>(std::move(plan.shape), text.scale);
-    plan.text = load::format_rate(text.scale) + " times " + plan.text;
+    plan.text = text::format_rate(text.scale) + " times " + plan.text;
   }
   return done;
 }
@@ -477,7 +478,7 @@ Result<void> apply(const Override& change, nlohmann::json& document) {
     return refuse("the value is " + value.error().message);
   }
   nlohmann::json* at = &document;
-  for (const std::string_view part : load::split(change.path, '.')) {
+  for (const std::string_view part : text::split(change.path, '.')) {
     if (part.empty() || !(at->is_object() || at->is_null())) {
       return refuse("is not a path of fields such as arrivals.shape");
     }

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "foresight/scenario.h"
-#include "load/histogram.h"
+#include "quantiles/duration_histogram.h"
 
 namespace podsense::foresight {
 
@@ -32,7 +32,7 @@ using Endings = std::array<std::uint64_t, kEndingNames.size()>;
 struct Slice {
   Endings endings{};
   std::uint64_t late = 0;  ///< above the objective, or not answered
-  load::Histogram latency{load::Histogram::kCoarse};
+  quantiles::Histogram latency{quantiles::Histogram::kCoarse};
   std::int32_t desired = 0;
   std::int32_t pods = 0;  ///< created and not being deleted
   std::int32_t ready = 0;
@@ -55,13 +55,14 @@ struct RunResult {
   std::uint64_t seed = 0;
   Endings endings{};  ///< of requests due after the warm-up, as all below
   std::uint64_t late = 0;
-  load::Histogram latency;  ///< of what was answered, from the moment it was due
-  load::Histogram run_time{
-      load::Histogram::kCoarse};  ///< of runs, from begin to end: their CPU time and throttling
-  load::Histogram start_up{load::Histogram::kCoarse};  ///< from a pod's creation until it was
-                                                       ///< ready; those at the start are not in it
-  load::Histogram signal_age{
-      load::Histogram::kCoarse};  ///< at each look, of each metric's value of each pod
+  quantiles::Histogram latency;  ///< of what was answered, from the moment it was due
+  quantiles::Histogram run_time{quantiles::Histogram::kCoarse};  ///< of runs, from begin to end:
+                                                                 ///< their CPU time and throttling
+  quantiles::Histogram start_up{
+      quantiles::Histogram::kCoarse};  ///< from a pod's creation until it was
+                                       ///< ready; those at the start are not in it
+  quantiles::Histogram signal_age{
+      quantiles::Histogram::kCoarse};  ///< at each look, of each metric's value of each pod
   std::uint64_t attempts = 0;
   double dispersion = 0;  ///< variance over mean of the requests due in a second
   std::vector<Slice> slices;

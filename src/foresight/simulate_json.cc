@@ -2,7 +2,7 @@
 
 #include "foresight/simulate_figures.h"
 #include "foresight/simulate_page.h"
-#include "load/histogram_json.h"
+#include "quantiles/histogram_json.h"
 
 namespace podsense::foresight {
 namespace {
@@ -32,10 +32,10 @@ Json endings_json(const Endings& endings) {
 }
 
 Json histograms_json(const RunResult& run) {
-  return {{"latency", load::histogram_json(run.latency)},
-          {"run", load::histogram_json(run.run_time)},
-          {"start_up", load::histogram_json(run.start_up)},
-          {"signal_age", load::histogram_json(run.signal_age)}};
+  return {{"latency", quantiles::histogram_json(run.latency)},
+          {"run", quantiles::histogram_json(run.run_time)},
+          {"start_up", quantiles::histogram_json(run.start_up)},
+          {"signal_age", quantiles::histogram_json(run.signal_age)}};
 }
 
 Json timeline_json(const RunResult& run, Duration width) {
@@ -57,7 +57,7 @@ Json timeline_json(const RunResult& run, Duration width) {
       one["p99"] = to_seconds(slice.latency.quantile(0.99));
       one["max"] = to_seconds(slice.latency.max());
     }
-    one["latency"] = load::histogram_json(slice.latency);
+    one["latency"] = quantiles::histogram_json(slice.latency);
     slices.push_back(std::move(one));
   }
   return {{"slice_seconds", to_seconds(width)}, {"slices", std::move(slices)}};
@@ -98,18 +98,19 @@ Json run_json(const RunResult& run, const Scenario& scenario, Duration width) {
 }
 
 Json scenario_json(const Scenario& scenario) {
-  Json json{{"name", scenario.name},
-            {"seconds", to_seconds(scenario.length)},
-            {"warm_up_seconds", to_seconds(scenario.warm_up)},
-            {"arrivals", scenario.arrivals.text},
-            {"process", scenario.arrivals.process == load::Arrivals::kPoisson ? "poisson" : "even"},
-            {"seed", scenario.seed},
-            {"objective",
-             {{"latency_seconds", to_seconds(scenario.objective.latency)},
-              {"quantile", scenario.objective.quantile}}},
-            {"replicas", scenario.replicas},
-            {"executors", executors_of(scenario)},
-            {"routing", kRoutingNames[static_cast<std::size_t>(scenario.routing)]}};
+  Json json{
+      {"name", scenario.name},
+      {"seconds", to_seconds(scenario.length)},
+      {"warm_up_seconds", to_seconds(scenario.warm_up)},
+      {"arrivals", scenario.arrivals.text},
+      {"process", scenario.arrivals.process == arrivals::Arrivals::kPoisson ? "poisson" : "even"},
+      {"seed", scenario.seed},
+      {"objective",
+       {{"latency_seconds", to_seconds(scenario.objective.latency)},
+        {"quantile", scenario.objective.quantile}}},
+      {"replicas", scenario.replicas},
+      {"executors", executors_of(scenario)},
+      {"routing", kRoutingNames[static_cast<std::size_t>(scenario.routing)]}};
   if (sampled_share(scenario) < 1) {
     json["sample_pods"] = scenario.sample_pods;
   }

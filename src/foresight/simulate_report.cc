@@ -3,7 +3,7 @@
 #include <functional>
 
 #include "foresight/simulate_figures.h"
-#include "load/quantity.h"
+#include "text/numbers.h"
 
 namespace podsense::foresight {
 namespace {
@@ -14,16 +14,16 @@ constexpr std::size_t kColumn = 13;
 std::string shown(double value, Unit unit) {
   switch (unit) {
     case Unit::kCount:
-      return value == std::floor(value) ? load::format_count(static_cast<std::uint64_t>(value))
-                                        : load::format_number(value);
+      return value == std::floor(value) ? text::format_count(static_cast<std::uint64_t>(value))
+                                        : text::format_number(value);
     case Unit::kSeconds:
-      return load::format_duration(from_seconds(value));
+      return text::format_duration(from_seconds(value));
     case Unit::kShare:
-      return load::format_number(value * 100) + " %";
+      return text::format_number(value * 100) + " %";
     case Unit::kNumber:
       break;
   }
-  return load::format_number(value);
+  return text::format_number(value);
 }
 
 /// Characters, not bytes: µ has two.
@@ -48,7 +48,7 @@ void append_row(std::string& out, std::string_view name, const Spread& spread, U
 
 /// A difference of shares is in points.
 std::string shown_difference(double value, Unit unit) {
-  return unit == Unit::kShare ? load::format_number(value * 100) + " points" : shown(value, unit);
+  return unit == Unit::kShare ? text::format_number(value * 100) + " points" : shown(value, unit);
 }
 
 void append_difference(const Figure& figure, const std::vector<double>& before,
@@ -71,10 +71,11 @@ void append_difference(const Figure& figure, const std::vector<double>& before,
 
 std::string head(const Scenario& scenario, const Simulation& simulation) {
   std::string out = scenario.name.empty() ? "" : scenario.name + ": ";
-  out += load::format_duration(scenario.length) + " of " + scenario.arrivals.text +
-         (scenario.arrivals.process == load::Arrivals::kPoisson ? ", poisson" : ", even") + "; " +
-         std::to_string(simulation.runs.size()) + (simulation.runs.size() == 1 ? " run" : " runs") +
-         " from seed " + std::to_string(scenario.seed) + "; ";
+  out += text::format_duration(scenario.length) + " of " + scenario.arrivals.text +
+         (scenario.arrivals.process == arrivals::Arrivals::kPoisson ? ", poisson" : ", even") +
+         "; " + std::to_string(simulation.runs.size()) +
+         (simulation.runs.size() == 1 ? " run" : " runs") + " from seed " +
+         std::to_string(scenario.seed) + "; ";
   if (!scenario.autoscaler) {
     return out + std::to_string(scenario.replicas) + (scenario.replicas == 1 ? " pod" : " pods") +
            ", no autoscaler\n";
@@ -83,16 +84,16 @@ std::string head(const Scenario& scenario, const Simulation& simulation) {
   return out + "Kubernetes " + std::string(version_name(scenario.autoscaler->settings.version)) +
          ", kubelet statistics " +
          std::string(kKubeletStatsNames[static_cast<std::size_t>(metrics.kubelet)]) +
-         ", metrics-server every " + load::format_duration(metrics.resolution) +
-         ", Prometheus every " + load::format_duration(metrics.scrape) + ", looks every " +
-         load::format_duration(scenario.autoscaler->settings.flags.sync_period) + "\n";
+         ", metrics-server every " + text::format_duration(metrics.resolution) +
+         ", Prometheus every " + text::format_duration(metrics.scrape) + ", looks every " +
+         text::format_duration(scenario.autoscaler->settings.flags.sync_period) + "\n";
 }
 
 std::string objective_line(const Scenario& scenario, const Simulation& simulation) {
   const std::size_t good = runs_met(scenario, simulation);
   const std::size_t all = simulation.runs.size();
-  return "objective " + load::format_duration(scenario.objective.latency) + " for " +
-         load::format_number(scenario.objective.quantile * 100) + " %: " +
+  return "objective " + text::format_duration(scenario.objective.latency) + " for " +
+         text::format_number(scenario.objective.quantile * 100) + " %: " +
          (good == all ? "met"
           : good == 0 ? "MISSED"
                       : "met in some runs") +
@@ -107,7 +108,7 @@ void append_decisions(const RunResult& run, std::string& out) {
       continue;
     }
     is_first = false;
-    out += right(load::format_duration(decision.at), 8) + "  " + std::to_string(decision.current) +
+    out += right(text::format_duration(decision.at), 8) + "  " + std::to_string(decision.current) +
            " -> " + std::to_string(decision.desired);
     out += decision.error.empty() ? "\n" : "  " + decision.error + "\n";
     for (const std::string& sentence : decision.words) {

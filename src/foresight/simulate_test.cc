@@ -99,9 +99,9 @@ TEST(Simulate, WaitsAsInMd1AndMg1) {
 TEST(Simulate, AQueueOfOneServerIsLindleysRecursion) {
   const Scenario scenario = scenario_of(queue("10ms", 90, 1));
   const RunResult run = simulate(scenario, {}).runs.front();
-  load::Schedule schedule(
+  arrivals::Schedule schedule(
       scenario.arrivals.shape,
-      {.arrivals = load::Arrivals::kPoisson, .seed = 1, .end = scenario.length});
+      {.arrivals = arrivals::Arrivals::kPoisson, .seed = 1, .end = scenario.length});
   constexpr Duration kService = std::chrono::milliseconds(10);
   Duration free{};
   std::uint64_t sum = 0;
@@ -165,7 +165,7 @@ TEST(Simulate, EveryRequestHasOneEnding) {
       scenario.clients.connections = 8;
       const Simulation simulation = simulate(scenario, {.runs = 5});
       for (const RunResult& run : simulation.runs) {
-        load::Schedule due(
+        arrivals::Schedule due(
             scenario.arrivals.shape,
             {.arrivals = scenario.arrivals.process, .seed = run.seed, .end = scenario.length});
         EXPECT_EQ(run.requests(), due.remaining());

@@ -32,7 +32,7 @@ double ThinnedSchedule::gap() {
   return share_ >= 1 ? 1 : 1 + std::floor(drawn / -std::log1p(-share_));
 }
 
-std::optional<load::Schedule::Arrival> ThinnedSchedule::next() {
+std::optional<arrivals::Schedule::Arrival> ThinnedSchedule::next() {
   if (share_ <= 0) {
     return std::nullopt;
   }
@@ -44,7 +44,7 @@ std::optional<load::Schedule::Arrival> ThinnedSchedule::next() {
     return std::nullopt;
   }
   const Duration at = std::max(since_, Duration(std::llround(seconds * 1e9)));
-  return at < end_ ? std::optional(load::Schedule::Arrival{.at = at, .index = taken_++})
+  return at < end_ ? std::optional(arrivals::Schedule::Arrival{.at = at, .index = taken_++})
                    : std::nullopt;
 }
 

@@ -25,18 +25,18 @@ class ThinnedSchedule {
   void set_share(double share, Duration now);
   [[nodiscard]] double share() const { return share_; }
   /// Its index counts the requests taken.
-  std::optional<load::Schedule::Arrival> next();
+  std::optional<arrivals::Schedule::Arrival> next();
 
   /// Variance over mean that is expected of the requests of all pods due in a second.
   [[nodiscard]] double expected_dispersion(Duration from) const;
 
  private:
-  [[nodiscard]] bool is_poisson() const { return process_ == load::Arrivals::kPoisson; }
+  [[nodiscard]] bool is_poisson() const { return process_ == arrivals::Arrivals::kPoisson; }
   /// How many requests, counted from the beginning, the next is behind the last.
   double gap();
 
-  std::shared_ptr<const load::Shape> shape_;
-  load::Arrivals process_;
+  std::shared_ptr<const arrivals::Shape> shape_;
+  arrivals::Arrivals process_;
   Duration end_;
   Stream stream_;
   double share_ = 1;

@@ -121,7 +121,7 @@ void World::step() {
     waiting_clients_.pop_front();
     return time_out(patience);
   }
-  const load::Schedule::Arrival arrival = *arrival_;
+  const arrivals::Schedule::Arrival arrival = *arrival_;
   arrival_ = is_sample() ? thinned_->next() : schedule_.next();
   note_arrival(now_, arrival.index);
 }

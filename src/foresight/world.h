@@ -254,9 +254,9 @@ class World {
   RunResult result_;
   TimePoint now_ = kStart - kLead;
   Timeline timeline_;
-  load::Schedule schedule_;
+  arrivals::Schedule schedule_;
   std::optional<ThinnedSchedule> thinned_;  ///< in place of it, for a sample of the pods
-  std::optional<load::Schedule::Arrival> arrival_;
+  std::optional<arrivals::Schedule::Arrival> arrival_;
   std::deque<Patience> waiting_clients_;  ///< in the order of their time-outs
   std::deque<Attempt> attempts_;
   std::vector<std::uint32_t> free_attempts_;

@@ -219,8 +219,8 @@ void World::note_weight(TimePoint due) {
 namespace {
 
 /// So many times as much, in whole numbers whose rounding does not add up.
-load::Histogram scaled(const load::Histogram& histogram, double factor) {
-  std::vector<load::Histogram::Bucket> buckets = histogram.buckets();
+quantiles::Histogram scaled(const quantiles::Histogram& histogram, double factor) {
+  std::vector<quantiles::Histogram::Bucket> buckets = histogram.buckets();
   double sum = 0;
   double given = 0;
   for (auto& [bucket, count] : buckets) {
@@ -230,10 +230,10 @@ load::Histogram scaled(const load::Histogram& histogram, double factor) {
     count = static_cast<std::uint64_t>(whole);
   }
   const auto total = static_cast<double>(histogram.sum_ns()) * factor;
-  auto made = load::Histogram::restore(histogram.layout(), buckets,
-                                       {.min = histogram.min(),
-                                        .max = histogram.max(),
-                                        .sum_ns = static_cast<std::uint64_t>(total)});
+  auto made = quantiles::Histogram::restore(histogram.layout(), buckets,
+                                            {.min = histogram.min(),
+                                             .max = histogram.max(),
+                                             .sum_ns = static_cast<std::uint64_t>(total)});
   if (!made) {
     return histogram;
   }

@@ -4,9 +4,10 @@
 #include <fstream>
 #include <iterator>
 
-#include "load/file.h"
 #include "load/job.h"
-#include "load/quantity.h"
+#include "text/file.h"
+#include "text/numbers.h"
+#include "text/split.h"
 
 namespace podsense::load {
 namespace {
@@ -58,7 +59,7 @@ Result<Content> image_content(const Options& options) {
   }
   Content content{.path = "/predict"};
   for (const fs::path& file : files) {
-    auto bytes = read_file(file, "--image ");
+    auto bytes = text::read_file(file, "--image ");
     if (!bytes) {
       return fail(std::move(bytes.error()));
     }
@@ -76,8 +77,8 @@ Result<Content> image_content(const Options& options) {
 /// "1,2.5,3" as JSON's numbers; nothing where it is something else.
 std::optional<std::string> number_list(std::string_view text) {
   std::string list;
-  for (const std::string_view part : split(text, ',')) {
-    const auto number = json_number(part);
+  for (const std::string_view part : text::split(text, ',')) {
+    const auto number = text::json_number(part);
     if (!number) {
       return std::nullopt;
     }
@@ -93,11 +94,12 @@ Result<void> make_numbers(Table& table) {
       if (row.json_fields[i] == "null") {
         continue;
       }
-      auto number = json_number(trim(row.fields[i]));
+      auto number = text::json_number(text::trim(row.fields[i]));
       if (!number) {
-        return bad_csv(row.line, row.columns[i],
-                       "'" + row.fields[i].substr(0, 40) +
-                           "' is no number; --csv-header where the first line names the columns");
+        return text::bad_csv(
+            row.line, row.columns[i],
+            "'" + row.fields[i].substr(0, 40) +
+                "' is no number; --csv-header where the first line names the columns");
       }
       row.json_fields[i] = std::move(*number);
     }
@@ -112,7 +114,7 @@ Result<Content> features_content(const Options& options) {
                               .content_type = "application/json"});
     return content;
   }
-  auto csv = read_file(options.features);
+  auto csv = text::read_file(options.features);
   if (!csv) {
     return fail(ErrorCode::kInvalidArgument,
                 "--features " + options.features +
@@ -136,7 +138,7 @@ Result<Content> features_content(const Options& options) {
 
 /// JSON where it looks like it, as most bodies here are.
 std::string guessed_type(std::string_view body) {
-  const std::string_view start = trim(body.substr(0, 100));
+  const std::string_view start = text::trim(body.substr(0, 100));
   return start.starts_with('{') || start.starts_with('[') ? "application/json" : "";
 }
 
@@ -154,7 +156,7 @@ bool is_json(const Options& options, std::string_view guessed) {
 
 Result<Content> file_content(const Options& options) {
   auto text = options.body_template ? Result<std::string>(*options.body_template)
-                                    : read_file(options.body_file, "--body-file ");
+                                    : text::read_file(options.body_file, "--body-file ");
   if (!text) {
     return fail(std::move(text.error()));
   }
@@ -183,23 +185,11 @@ Result<Content> file_content(const Options& options) {
 
 }  // namespace
 
-Result<std::string> read_file(const fs::path& path, std::string_view begin) {
-  std::ifstream file(path, std::ios::binary);
-  const int reason = errno;
-  std::error_code error;
-  if (!file || fs::is_directory(path, error)) {
-    return fail(ErrorCode::kInvalidArgument,
-                std::string(begin) + path.string() + ": " +
-                    std::generic_category().message(file ? EISDIR : reason));
-  }
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
-
 Result<std::shared_ptr<const Table>> load_rows(const Options& options, std::string_view text) {
   if (options.rows.empty()) {
     return nullptr;
   }
-  auto csv = read_file(options.rows, "--rows ");
+  auto csv = text::read_file(options.rows, "--rows ");
   if (!csv) {
     return fail(std::move(csv.error()));
   }

@@ -4,12 +4,12 @@
 #include <nlohmann/json.hpp>
 
 #include "base/base64.h"
-#include "load/grpc_messages.h"
+#include "load/clients/grpc_messages.h"
+#include "load/clients/http2_once.h"
 #include "load/http2_job.h"
-#include "load/http2_once.h"
 #include "load/job.h"
-#include "load/oip.h"
-#include "load/quantity.h"
+#include "load/requests/oip_request.h"
+#include "load/tls_files.h"
 
 namespace podsense::load {
 namespace {

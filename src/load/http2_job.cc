@@ -2,8 +2,9 @@
 
 #include <algorithm>
 
-#include "load/http2_once.h"
-#include "load/http2_requests.h"
+#include "load/clients/http2_once.h"
+#include "load/clients/http2_requests.h"
+#include "load/tls_files.h"
 
 namespace podsense::load {
 namespace {

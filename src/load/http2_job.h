@@ -2,8 +2,8 @@
 
 /// How many connections a run over HTTP/2 has, and what each carries. Private to the module.
 
-#include "load/http2_transport.h"
-#include "load/http_transport.h"
+#include "load/clients/http2_transport.h"
+#include "load/clients/http_transport.h"
 #include "load/job.h"
 
 namespace podsense::load {

@@ -11,13 +11,14 @@
 #include <iterator>
 #include <set>
 
+#include "arrivals/arrival_trace.h"
 #include "base/cgroup.h"
+#include "load/clients/endpoints.h"
+#include "load/clients/http_transport.h"
 #include "load/http2_job.h"
-#include "load/http_transport.h"
 #include "load/outputs.h"
-#include "load/quantity.h"
-#include "load/target.h"
-#include "load/trace.h"
+#include "load/tls_files.h"
+#include "text/numbers.h"
 
 namespace podsense::load {
 namespace {
@@ -53,21 +54,22 @@ bool is_open_loop(const Options& options) {
 /// Until the request after the last would be due. Random arrivals: that is not known beforehand.
 Duration length_of(const Plan& plan, std::uint64_t requests) {
   const double next = static_cast<double>(requests) + (plan.shape->is_rate() ? 0 : 1);
-  const double seconds = plan.arrivals == Arrivals::kEven ? plan.shape->moment_of(next) : HUGE_VAL;
+  const double seconds =
+      plan.arrivals == arrivals::Arrivals::kEven ? plan.shape->moment_of(next) : HUGE_VAL;
   return seconds < to_seconds(kForever) ? Duration(std::llround(seconds * 1e9)) : kForever;
 }
 
 Result<void> make_shape(const Options& options, Job& job) {
   Plan& plan = job.plan;
   if (!options.trace.empty()) {
-    auto text = read_file(options.trace, "--trace ");
+    auto text = text::read_file(options.trace, "--trace ");
     if (!text) {
       return fail(std::move(text.error()));
     }
-    auto trace = parse_trace(*text, {.speed = options.trace_speed,
-                                     .scale = options.trace_scale,
-                                     .header = options.csv_header,
-                                     .keep_offset = options.keep_offset});
+    auto trace = arrivals::parse_trace(*text, {.speed = options.trace_speed,
+                                               .scale = options.trace_scale,
+                                               .header = options.csv_header,
+                                               .keep_offset = options.keep_offset});
     if (!trace) {
       return fail(ErrorCode::kInvalidArgument,
                   "--trace " + options.trace.string() + ": " + trace.error().message);
@@ -78,7 +80,7 @@ Result<void> make_shape(const Options& options, Job& job) {
     return {};
   }
   if (options.find_max) {  // each step of the search has its own rate and length
-    plan.shape = constant_rate(options.search_from);
+    plan.shape = arrivals::constant_rate(options.search_from);
     plan.duration = options.window * 10;
     return {};
   }
@@ -89,8 +91,9 @@ Result<void> make_shape(const Options& options, Job& job) {
         "'" + options.shape + "' goes over the whole run: with -n give its length, --seconds");
   }
   plan.duration = options.duration.value_or(options.requests ? kForever : std::chrono::seconds(10));
-  const std::string text = options.rate ? "constant:" + format_rate(*options.rate) : options.shape;
-  auto shape = parse_shape(text, plan.duration);
+  const std::string text =
+      options.rate ? "constant:" + text::format_rate(*options.rate) : options.shape;
+  auto shape = arrivals::parse_shape(text, plan.duration);
   if (!shape) {
     return fail(std::move(shape.error()));
   }
@@ -146,7 +149,7 @@ void describe(const Options& options, Job& job) {
   const Plan& plan = job.plan;
   how.tool = options.tool;
   how.open_loop = plan.shape != nullptr;
-  how.arrivals = plan.arrivals == Arrivals::kEven ? "even" : "poisson";
+  how.arrivals = plan.arrivals == arrivals::Arrivals::kEven ? "even" : "poisson";
   how.seconds = plan.duration == kForever ? 0 : to_seconds(plan.duration);
   how.warm_up_seconds = to_seconds(plan.warm_up);
   how.cool_down_seconds = to_seconds(plan.cool_down);
@@ -270,7 +273,7 @@ std::optional<std::array<std::string, 4>> connect_to_parts(std::string_view text
 Result<Url> connected_to(const Options& options, Url url) {
   for (const std::string& text : options.connect_to) {
     const auto parts = connect_to_parts(text);
-    const auto port = parts && !(*parts)[3].empty() ? parse_number((*parts)[3])
+    const auto port = parts && !(*parts)[3].empty() ? text::parse_number((*parts)[3])
                                                     : std::optional(static_cast<double>(url.port));
     if (!parts || !port || *port < 1 || *port > 65535 || *port != std::floor(*port)) {
       return fail(ErrorCode::kInvalidArgument,
@@ -413,7 +416,7 @@ Result<Job> make_job(const Options& options) {
     if (auto made = make_shape(options, job); !made) {
       return fail(std::move(made.error()));
     }
-    if (plan.arrivals == Arrivals::kPoisson && !plan.shape->is_rate()) {
+    if (plan.arrivals == arrivals::Arrivals::kPoisson && !plan.shape->is_rate()) {
       return fail(ErrorCode::kInvalidArgument,
                   "--arrivals poisson needs a rate: bursts, and the moments of a trace, have their "
                   "times");
@@ -433,7 +436,7 @@ Result<Job> make_job(const Options& options) {
   }
   if (plan.warm_up + plan.cool_down >= plan.duration) {
     return fail(ErrorCode::kInvalidArgument, "warm-up and cool-down leave nothing of a run of " +
-                                                 format_duration(plan.duration));
+                                                 text::format_duration(plan.duration));
   }
   plan.slice_width = slice_width(plan.duration == kForever ? Duration() : plan.duration);
   plan.threads = choose_threads(options, plan);
@@ -473,7 +476,7 @@ Result<TargetOption> parse_target(std::string_view text) {
   std::string_view name = text.substr(0, sign);
   const std::size_t colon = name.find(':');
   const auto weight =
-      colon == name.npos ? std::optional(1.0) : parse_number(name.substr(colon + 1));
+      colon == name.npos ? std::optional(1.0) : text::parse_number(name.substr(colon + 1));
   name = name.substr(0, colon);
   if (sign == text.npos || sign + 1 == text.size() || name.empty() || !weight || *weight < 1 ||
       *weight > kMostWeight || *weight != std::floor(*weight)) {
@@ -554,7 +557,7 @@ Result<void> Options::validate() const {
   require(streams == 0 || http2 || is_grpc(*this), "--streams belongs to --http2 or --grpc");
   require(!multipart || !image.empty(), "--multipart belongs to --image");
   require(trace_speed > 0 && trace_scale > 0, "--trace-speed and --trace-scale must be above 0");
-  require(arrivals == Arrivals::kEven || kinds == 1 || find_max,
+  require(arrivals == arrivals::Arrivals::kEven || kinds == 1 || find_max,
           "--arrivals poisson needs --qps, --shape or --trace");
   const auto to_stdout = static_cast<int>(std::ranges::count_if(
       std::array{json, csv, html, log}, [](const auto& file) { return is_stdout(file); }));

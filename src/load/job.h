@@ -4,11 +4,11 @@
 
 #include <memory>
 
-#include "load/engine.h"
-#include "load/file.h"
-#include "load/http_request.h"
+#include "load/clients/endpoints.h"
 #include "load/load.h"
-#include "load/target.h"
+#include "load/load_engine.h"
+#include "load/requests/http_request.h"
+#include "text/file.h"
 
 namespace podsense::load {
 

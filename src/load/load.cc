@@ -5,10 +5,10 @@
 #include <iostream>
 
 #include "load/job.h"
-#include "load/live.h"
+#include "load/measuring/live.h"
+#include "load/measuring/scrape.h"
 #include "load/outputs.h"
 #include "load/runner.h"
-#include "load/scrape.h"
 
 namespace podsense::load {
 namespace {
@@ -92,7 +92,7 @@ Result<Ending> merge_files(const std::vector<std::string>& files, const Options&
   std::vector<Report> reports;
   std::vector<std::string> texts;
   for (const std::string& file : files) {
-    auto text = read_file(file);
+    auto text = text::read_file(file);
     if (!text) {
       return fail(std::move(text.error()));
     }

@@ -11,12 +11,12 @@
 #include <utility>
 #include <vector>
 
+#include "arrivals/arrivals.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "load/arrivals.h"
-#include "load/csv.h"
-#include "load/expectation.h"
-#include "load/report.h"
+#include "load/reports/report.h"
+#include "load/requests/expectation.h"
+#include "text/csv.h"
 
 namespace podsense::load {
 
@@ -57,14 +57,14 @@ struct Options {
   std::uint64_t batch = 1;  ///< `oip`: the first dimension where it is open
 
   // --- the body: at most one of these
-  std::optional<std::string> body;             ///< as it is
-  std::filesystem::path body_file;             ///< a template; "-": standard input
-  std::optional<std::string> body_template;    ///< its text, where it was read already
-  std::filesystem::path image;                 ///< a file, or a folder of them
-  std::string features;                        ///< numbers with commas, or a CSV file
-  std::filesystem::path rows;                  ///< CSV file for {{row}}, also in the URL
-  bool multipart = false;                      ///< the image as a form's field
-  HeaderLine csv_header = HeaderLine::kGuess;  ///< of --rows, --features and --trace
+  std::optional<std::string> body;           ///< as it is
+  std::filesystem::path body_file;           ///< a template; "-": standard input
+  std::optional<std::string> body_template;  ///< its text, where it was read already
+  std::filesystem::path image;               ///< a file, or a folder of them
+  std::string features;                      ///< numbers with commas, or a CSV file
+  std::filesystem::path rows;                ///< CSV file for {{row}}, also in the URL
+  bool multipart = false;                    ///< the image as a form's field
+  text::HeaderLine csv_header = text::HeaderLine::kGuess;  ///< of --rows, --features and --trace
 
   // --- the load
   std::optional<double> rate;   ///< open loop at a constant rate
@@ -73,7 +73,7 @@ struct Options {
   double trace_speed = 1;       ///< 2: twice as fast
   double trace_scale = 1;       ///< 2: twice as many, for counts
   bool keep_offset = false;     ///< a trace begins at 0, not at its first moment
-  Arrivals arrivals = Arrivals::kEven;
+  arrivals::Arrivals arrivals = arrivals::Arrivals::kEven;
   std::optional<Duration> duration;
   std::optional<std::uint64_t> requests;
   std::optional<unsigned> connections;  ///< closed loop: workers; open loop: opened ahead

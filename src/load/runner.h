@@ -7,9 +7,9 @@
 #include <functional>
 #include <memory>
 
-#include "load/engine.h"
 #include "load/job.h"
-#include "load/scrape.h"
+#include "load/load_engine.h"
+#include "load/measuring/scrape.h"
 
 namespace podsense::load {
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "load/quantity.h"
+#include "text/numbers.h"
 
 namespace podsense::load {
 namespace {
@@ -98,7 +98,7 @@ void RateJudge::end(const Results& late) {
 
 Results RateJudge::together() const {
   Results all;
-  all.latency = Histogram(Histogram::kCoarse);
+  all.latency = quantiles::Histogram(quantiles::Histogram::kCoarse);
   all.service = all.latency;
   all.send_lag = all.latency;
   all.failed = all.latency;
@@ -125,14 +125,15 @@ void RateJudge::judge() {
   step_.reason = fault_of(failed_ > 0 ? windows_.back() : all);
   if (!step_.reason.empty() && limit_ > 0 &&
       to_seconds(all.send_lag.quantile(quantile_)) > limit_ * kFarBelow) {
-    step_.reason +=
-        "; the generator itself was late by " + format_duration(all.send_lag.quantile(quantile_));
+    step_.reason += "; the generator itself was late by " +
+                    text::format_duration(all.send_lag.quantile(quantile_));
   }
 }
 
 std::string RateJudge::fault_of(const Results& results) const {
   if (results.counts.dropped > 0) {  // also counted as errors, which says less
-    return format_count(results.counts.dropped) + " requests dropped, for want of connections";
+    return text::format_count(results.counts.dropped) +
+           " requests dropped, for want of connections";
   }
   for (const Threshold& threshold : objective_) {
     if (const auto verdict = threshold.check(results); verdict.holds) {
@@ -140,7 +141,7 @@ std::string RateJudge::fault_of(const Results& results) const {
     }
   }
   if (!answers(results, kKept)) {
-    return "answers only " + format_number(achieved_rate(results)) + "/s";
+    return "answers only " + text::format_number(achieved_rate(results)) + "/s";
   }
   return {};
 }

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "load/report.h"
-#include "load/results.h"
-#include "load/threshold.h"
+#include "load/measuring/results.h"
+#include "load/measuring/threshold.h"
+#include "load/reports/report.h"
 
 namespace podsense::load {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "load/quantity.h"
+#include "text/numbers.h"
 
 namespace podsense::plan {
 namespace {
@@ -61,19 +61,19 @@ double variation_of(const foresight::Distribution& time) {
 }
 
 std::string of_requests(double count) {
-  return load::format_number(std::ceil(count));
+  return text::format_number(std::ceil(count));
 }
 
 }  // namespace
 
 Demand::Demand(const foresight::Scenario& scenario)
-    : is_random_(scenario.arrivals.process == load::Arrivals::kPoisson &&
+    : is_random_(scenario.arrivals.process == arrivals::Arrivals::kPoisson &&
                  scenario.arrivals.shape->is_rate()) {
   const double begin = to_seconds(scenario.warm_up);
   const double length = to_seconds(scenario.length) - begin;
   const auto steps = static_cast<std::size_t>(std::clamp(std::ceil(length), 1.0, kMostSteps * 1.0));
   step_ = length / static_cast<double>(steps);
-  const load::Shape& shape = *scenario.arrivals.shape;
+  const arrivals::Shape& shape = *scenario.arrivals.shape;
   double before = begin > 0 ? shape.due_by(begin) : 0;
   for (std::size_t i = 1; i <= steps; ++i) {
     const double by = shape.due_by(begin + step_ * static_cast<double>(i));
@@ -180,7 +180,7 @@ double late_at_peak(const foresight::Scenario& scenario, std::int32_t pods, cons
   // The queue of the fastest that these pods may be: as if each server did its part of the rate.
   const double servers = std::max(1.0, pod.servers) * pods;
   const double service = servers / (pod.per_second * pods);
-  const bool is_random = scenario.arrivals.process == load::Arrivals::kPoisson;
+  const bool is_random = scenario.arrivals.process == arrivals::Arrivals::kPoisson;
   const Queue queue{
       .rate = peak.rate,
       .servers = servers,
@@ -222,7 +222,7 @@ std::string refused_by_bounds(const foresight::Scenario& scenario, std::int32_t 
     const double late = demand.least_late(rate, goal.latency + more);
     if (late > 1.2 * allowed + strays(allowed)) {
       return std::to_string(pods) + (pods == 1 ? " pod does " : " pods do ") +
-             load::format_number(rate) + " requests a second at most: at least " +
+             text::format_number(rate) + " requests a second at most: at least " +
              of_requests(late) + " would be late, " + of_requests(allowed) + " may";
     }
     // A server that refuses in time keeps the rest in time, which a queue's formula does not know:
@@ -231,7 +231,7 @@ std::string refused_by_bounds(const foresight::Scenario& scenario, std::int32_t 
     const double share = late_at_peak(scenario, pods, demand, goal);
     if (!scenario.autoscaler && demand.peak().seconds >= 30 && share > kFarOff * goal.allowed()) {
       return std::to_string(pods) + (pods == 1 ? " pod leaves " : " pods leave ") +
-             load::format_number(100 * share) + " % late by the queue of the busiest minute";
+             text::format_number(100 * share) + " % late by the queue of the busiest minute";
     }
   }
   return {};

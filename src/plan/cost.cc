@@ -4,7 +4,8 @@
 #include <cmath>
 
 #include "foresight/quantity.h"
-#include "load/quantity.h"
+#include "text/numbers.h"
+#include "text/split.h"
 
 namespace podsense::plan {
 namespace {
@@ -30,12 +31,12 @@ double pod_price(const Prices& prices, const PodSize& pod) {
 }  // namespace
 
 Result<Node> parse_node(std::string_view text) {
-  const auto parts = load::split(text, ',');
-  const std::string_view cores = parts.size() == 3 ? load::trim(parts[0]) : std::string_view();
+  const auto parts = text::split(text, ',');
+  const std::string_view cores = parts.size() == 3 ? text::trim(parts[0]) : std::string_view();
   const auto cpu = cores.ends_with("cpu") ? positive_quantity(cores.substr(0, cores.size() - 3))
                                           : std::optional<double>();
-  const auto memory = cpu ? positive_quantity(load::trim(parts[1])) : std::optional<double>();
-  const auto price = memory ? load::parse_number(load::trim(parts[2])) : std::optional<double>();
+  const auto memory = cpu ? positive_quantity(text::trim(parts[1])) : std::optional<double>();
+  const auto price = memory ? text::parse_number(text::trim(parts[2])) : std::optional<double>();
   if (!price || *price <= 0) {
     return fail(ErrorCode::kInvalidArgument,
                 "'" + std::string(text.substr(0, 60)) +
@@ -47,12 +48,12 @@ Result<Node> parse_node(std::string_view text) {
 
 std::string prices_text(const Prices& prices) {
   if (prices.node) {
-    return "nodes of " + load::format_rate(prices.node->cores) + " cores and " +
-           load::format_number(prices.node->memory_bytes / kGib) + " GiB at " +
-           load::format_rate(prices.node->hour) + " an hour";
+    return "nodes of " + text::format_rate(prices.node->cores) + " cores and " +
+           text::format_number(prices.node->memory_bytes / kGib) + " GiB at " +
+           text::format_rate(prices.node->hour) + " an hour";
   }
-  return load::format_rate(prices.cpu_hour) + " a core and hour, " +
-         load::format_rate(prices.memory_gib_hour) + " a GiB and hour";
+  return text::format_rate(prices.cpu_hour) + " a core and hour, " +
+         text::format_rate(prices.memory_gib_hour) + " a GiB and hour";
 }
 
 PodSize size_of(const foresight::Scenario& scenario) {

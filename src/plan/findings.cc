@@ -6,8 +6,8 @@
 #include <set>
 
 #include "base/text.h"
-#include "load/quantity.h"
 #include "plan/findings_case.h"
+#include "text/numbers.h"
 
 namespace podsense::plan {
 namespace {
@@ -200,20 +200,20 @@ Result<std::vector<Finding>> find_faults(const Deployed& all, const FindingOptio
 }
 
 std::string count_of(std::int64_t number, std::string_view noun) {
-  return load::format_count(static_cast<std::uint64_t>(std::max<std::int64_t>(number, 0))) + " " +
+  return text::format_count(static_cast<std::uint64_t>(std::max<std::int64_t>(number, 0))) + " " +
          std::string(noun) + (number == 1 ? "" : "s");
 }
 
 std::string share_text(double share) {
-  return load::format_rate(std::round(share * 1000) / 10) + " %";
+  return text::format_rate(std::round(share * 1000) / 10) + " %";
 }
 
 std::string times_text(double factor) {
-  return load::format_rate(std::round(factor * 100) / 100);
+  return text::format_rate(std::round(factor * 100) / 100);
 }
 
 std::string time_text(Duration time) {
-  return load::format_rate(std::round(to_seconds(time) * 10) / 10) + " s";
+  return text::format_rate(std::round(to_seconds(time) * 10) / 10) + " s";
 }
 
 std::string findings_text(const std::vector<Finding>& findings) {

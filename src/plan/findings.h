@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "arrivals/arrivals.h"
 #include "foresight/deployed.h"
-#include "load/arrivals.h"
 
 namespace podsense::plan {
 
@@ -32,7 +32,7 @@ struct Finding {
 };
 
 struct Traffic {
-  std::shared_ptr<const load::Shape> shape;
+  std::shared_ptr<const arrivals::Shape> shape;
   Duration length{};
 };
 

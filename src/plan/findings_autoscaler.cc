@@ -2,8 +2,8 @@
 
 #include <cmath>
 
-#include "load/quantity.h"
 #include "plan/findings_case.h"
+#include "text/numbers.h"
 
 namespace podsense::plan {
 
@@ -351,7 +351,7 @@ void check_behavior(const Case& one, Findings& out) {
          .object = object,
          .what = "By its policies and window the way from " + count_of(one.least, "pod") + " to " +
                  std::to_string(one.most) + " takes " + (way ? "" : "more than ") +
-                 load::format_duration(std::chrono::seconds(static_cast<std::int64_t>(seconds))) +
+                 text::format_duration(std::chrono::seconds(static_cast<std::int64_t>(seconds))) +
                  ", however high the load.",
          .change = "allow more in behavior.scaleUp.policies (Kubernetes' default: double, "
                    "or 4 pods, in 15 s), or shorten its window",

@@ -1,6 +1,5 @@
 // Drains, rollouts, and how pods begin and end.
 
-#include "load/quantity.h"
 #include "plan/findings_case.h"
 
 namespace podsense::plan {

@@ -1,7 +1,7 @@
 // Start-up, windows and the traffic that they have to keep up with.
 
-#include "load/quantity.h"
 #include "plan/findings_case.h"
+#include "text/numbers.h"
 
 namespace podsense::plan {
 namespace {
@@ -91,7 +91,7 @@ void check_ramp(const Case& one, Findings& out) {
          .id = "ramp-beats-start",
          .object = one.autoscaler->name.text(),
          .what = begin + " The traffic grows by " + times_text(rise.times) + " times from " +
-                 load::format_duration(
+                 text::format_duration(
                      std::chrono::milliseconds(static_cast<std::int64_t>(rise.at * 1000))) +
                  " on.",
          .change = "a lower target, more pods at least, a quicker start, or a schedule "

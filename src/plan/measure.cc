@@ -4,8 +4,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "load/histogram_json.h"
-#include "load/quantity.h"
+#include "quantiles/histogram_json.h"
+#include "text/numbers.h"
 
 namespace podsense::plan {
 namespace {
@@ -42,7 +42,7 @@ double stretch_of(const Measured& measured) {
 }
 
 std::string percent(double share) {
-  return load::format_number(share * 100) + " %";
+  return text::format_number(share * 100) + " %";
 }
 
 }  // namespace
@@ -50,8 +50,8 @@ std::string percent(double share) {
 std::string busy_text(const Calmness& calm) {
   const double most = std::max(kCalmCores, kCalmShare * calm.machine_cores);
   if (calm.other_cores > most) {
-    return "others use " + load::format_number(calm.other_cores) +
-           " cores of this machine; calm is up to " + load::format_number(most);
+    return "others use " + text::format_number(calm.other_cores) +
+           " cores of this machine; calm is up to " + text::format_number(most);
   }
   return calm.waited_share > kCalmWaited
              ? "the server's threads had no core for " + percent(calm.waited_share) +
@@ -68,7 +68,7 @@ Result<RunProfile> run_of(const Measured& measured, std::string_view model, std:
   }
   if (rows.count > 0 && std::abs(rows.mean() - static_cast<double>(measured.rows)) > 0.01) {
     return fail(ErrorCode::kInvalidArgument,
-                "runs had " + load::format_number(rows.mean()) + " rows on average, not " +
+                "runs had " + text::format_number(rows.mean()) + " rows on average, not " +
                     std::to_string(measured.rows) + ": something else asks this server");
   }
   RunProfile out{.rows = measured.rows};
@@ -123,7 +123,7 @@ std::vector<std::string> cautions_of(const Profile& profile) {
     wide = std::max(wide, run.mean_interval);
   }
   if (few < kFewRequests) {
-    out.push_back("only " + load::format_count(few) +
+    out.push_back("only " + text::format_count(few) +
                   " runs of one size were measured: their tail is not known beyond that");
   }
   if (wide > kWide) {
@@ -134,7 +134,7 @@ std::vector<std::string> cautions_of(const Profile& profile) {
                   " threads: their CPU time is at most what is given");
   }
   if (profile.contention.value_or(1) > kContended) {
-    out.push_back("runs at the same time take " + load::format_number(*profile.contention) +
+    out.push_back("runs at the same time take " + text::format_number(*profile.contention) +
                   " times as long as alone, which a simulation does not know");
   }
   return out;
@@ -145,8 +145,8 @@ std::string profile_json(const Profile& profile) {
   for (const RunProfile& run : profile.runs) {
     runs.push_back({{"rows", run.rows},
                     {"count", run.wall.count()},
-                    {"wall", load::histogram_json(run.wall)},
-                    {"cpu", load::histogram_json(run.cpu)},
+                    {"wall", quantiles::histogram_json(run.wall)},
+                    {"cpu", quantiles::histogram_json(run.cpu)},
                     {"stretch", run.stretch},
                     {"mean_interval", run.mean_interval}});
   }
@@ -174,9 +174,9 @@ std::string profile_json(const Profile& profile) {
         {"waited_share", profile.calm.waited_share}}},
       {"runs", std::move(runs)},
       {"preprocess",
-       profile.preprocess.count() == 0 ? Json() : load::histogram_json(profile.preprocess)},
-      {"rest", load::histogram_json(profile.rest)},
-      {"request_cpu", load::histogram_json(profile.request_cpu)},
+       profile.preprocess.count() == 0 ? Json() : quantiles::histogram_json(profile.preprocess)},
+      {"rest", quantiles::histogram_json(profile.rest)},
+      {"request_cpu", quantiles::histogram_json(profile.request_cpu)},
       {"contention", profile.contention ? Json(*profile.contention) : Json()},
       {"starts", std::move(starts)},
       {"cautions", cautions_of(profile)}};
@@ -187,25 +187,25 @@ std::string profile_text(const Profile& profile) {
   std::string out;
   for (const RunProfile& run : profile.runs) {
     out += "  " + std::to_string(run.rows) + (run.rows == 1 ? " row: " : " rows: ") +
-           load::format_duration(run.wall.mean()) + " a run (p99 " +
-           load::format_duration(run.wall.quantile(0.99)) + "), " +
-           load::format_duration(run.cpu.mean()) + " of CPU, " +
-           load::format_count(run.wall.count()) + " runs, mean ± " + percent(run.mean_interval) +
+           text::format_duration(run.wall.mean()) + " a run (p99 " +
+           text::format_duration(run.wall.quantile(0.99)) + "), " +
+           text::format_duration(run.cpu.mean()) + " of CPU, " +
+           text::format_count(run.wall.count()) + " runs, mean ± " + percent(run.mean_interval) +
            "\n";
   }
   if (profile.preprocess.count() > 0) {
-    out += "  preprocessing " + load::format_duration(profile.preprocess.mean()) + "\n";
+    out += "  preprocessing " + text::format_duration(profile.preprocess.mean()) + "\n";
   }
-  out += "  the rest of a request " + load::format_duration(profile.rest.mean()) + " (p99 " +
-         load::format_duration(profile.rest.quantile(0.99)) + "); CPU without the run " +
-         load::format_duration(profile.request_cpu.mean()) + "\n";
+  out += "  the rest of a request " + text::format_duration(profile.rest.mean()) + " (p99 " +
+         text::format_duration(profile.rest.quantile(0.99)) + "); CPU without the run " +
+         text::format_duration(profile.request_cpu.mean()) + "\n";
   if (profile.contention) {
-    out += "  with all executors busy: " + load::format_number(*profile.contention) +
+    out += "  with all executors busy: " + text::format_number(*profile.contention) +
            " times as long\n";
   }
   for (const StartProfile& start : profile.starts) {
-    out += "  ready after " + load::format_duration(start.ready) + ", " +
-           load::format_duration(start.cpu) + " of CPU\n";
+    out += "  ready after " + text::format_duration(start.ready) + ", " +
+           text::format_duration(start.cpu) + " of CPU\n";
   }
   for (const std::string& caution : cautions_of(profile)) {
     out += "  ! " + caution + "\n";

@@ -11,8 +11,8 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "load/histogram.h"
 #include "plan/native_metrics.h"
+#include "quantiles/duration_histogram.h"
 
 namespace podsense::plan {
 
@@ -28,14 +28,14 @@ struct Measured {
   std::size_t rows = 1;  ///< of each request, and so of each run
   ServerState before;
   ServerState after;
-  load::Histogram service;  ///< as the client saw them
+  quantiles::Histogram service;  ///< as the client saw them
 };
 
 /// Of a run of so many rows.
 struct RunProfile {
   std::size_t rows = 1;
-  load::Histogram wall;
-  load::Histogram cpu;       ///< as unequal as `wall`, with the mean that the CPU time gives
+  quantiles::Histogram wall;
+  quantiles::Histogram cpu;  ///< as unequal as `wall`, with the mean that the CPU time gives
   double stretch = 1;        ///< wall time over CPU time
   double mean_interval = 0;  ///< half the 95 % interval of the mean, as a share of it
 };
@@ -69,10 +69,10 @@ struct Profile {
   std::size_t max_batch = 1;
   std::uint64_t memory_bytes = 0;
   Calmness calm;
-  std::vector<RunProfile> runs;  ///< ascending in rows, from 1 on
-  load::Histogram preprocess;    ///< wall time; empty: there is none
-  load::Histogram rest;          ///< wall time of a request without its wait, preprocessing and run
-  load::Histogram request_cpu;   ///< CPU time of a request without its run
+  std::vector<RunProfile> runs;     ///< ascending in rows, from 1 on
+  quantiles::Histogram preprocess;  ///< wall time; empty: there is none
+  quantiles::Histogram rest;  ///< wall time of a request without its wait, preprocessing and run
+  quantiles::Histogram request_cpu;  ///< CPU time of a request without its run
   std::vector<StartProfile> starts;
   std::optional<double> contention;  ///< a run while all executors are busy, over one alone
 };

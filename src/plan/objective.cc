@@ -4,7 +4,8 @@
 #include <array>
 #include <cmath>
 
-#include "load/quantity.h"
+#include "text/numbers.h"
+#include "text/split.h"
 
 namespace podsense::plan {
 namespace {
@@ -21,7 +22,7 @@ tl::unexpected<Error> refuse(std::string_view part, const std::string& what) {
 /// "0.1%" or "0.001"
 std::optional<double> parse_share(std::string_view text) {
   const bool is_percent = text.ends_with('%');
-  const auto number = load::parse_number(load::trim(text.substr(0, text.size() - is_percent)));
+  const auto number = text::parse_number(text::trim(text.substr(0, text.size() - is_percent)));
   return number ? std::optional(is_percent ? *number / 100 : *number) : std::nullopt;
 }
 
@@ -30,8 +31,8 @@ Result<void> read_part(std::string_view part, Objective& out) {
   if (equals == part.npos) {
     return refuse(part, "is not NAME=VALUE");
   }
-  const std::string_view name = load::trim(part.substr(0, equals));
-  const std::string_view value = load::trim(part.substr(equals + 1));
+  const std::string_view name = text::trim(part.substr(0, equals));
+  const std::string_view value = text::trim(part.substr(equals + 1));
   if (name == "errors") {
     const auto share = parse_share(value);
     if (!share || *share < 0 || *share > 0.5) {
@@ -44,11 +45,11 @@ Result<void> read_part(std::string_view part, Objective& out) {
     return {};
   }
   const auto percent =
-      name.starts_with('p') ? load::parse_number(name.substr(1)) : std::optional<double>();
+      name.starts_with('p') ? text::parse_number(name.substr(1)) : std::optional<double>();
   if (!percent || *percent < 50 || *percent > 99.99) {
     return refuse(part, "names no percentile from p50 to p99.99");
   }
-  const auto latency = load::parse_duration(value);
+  const auto latency = text::parse_duration(value);
   if (!latency || *latency < std::chrono::milliseconds(1)) {
     return refuse(part, "must be a duration of 1ms at least");
   }
@@ -77,8 +78,8 @@ double student(std::size_t degrees) {
 
 Result<Objective> parse_objective(std::string_view text) {
   Objective out{.text = std::string(text), .latencies = {}, .errors = {}};
-  for (const std::string_view part : load::split(text, ',')) {
-    if (auto done = read_part(load::trim(part), out); !done) {
+  for (const std::string_view part : text::split(text, ',')) {
+    if (auto done = read_part(text::trim(part), out); !done) {
       return fail(done.error());
     }
   }

@@ -2,11 +2,11 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "load/histogram_json.h"
-#include "load/quantity.h"
 #include "plan/plan.h"
 #include "plan/plan_page.h"
 #include "plan/values.h"
+#include "quantiles/histogram_json.h"
+#include "text/numbers.h"
 
 namespace podsense::plan {
 namespace {
@@ -122,18 +122,18 @@ std::string survive_text(const Survive& survive) {
   if (survive.pods > 0) {
     return std::to_string(survive.pods) + (survive.pods == 1 ? " pod" : " pods");
   }
-  return survive.share > 0 ? load::format_number(100 * survive.share) + " % of the pods" : "";
+  return survive.share > 0 ? text::format_number(100 * survive.share) + " % of the pods" : "";
 }
 
 Json traffic_json(const Problem& problem) {
-  return {
-      {"text", problem.base.arrivals.text},
-      {"process", problem.base.arrivals.process == load::Arrivals::kPoisson ? "poisson" : "even"},
-      {"growth", problem.request.growth},
-      {"survive", survive_text(problem.request.survive)},
-      {"seconds", to_seconds(problem.base.length)},
-      {"requests", problem.demand.requests()},
-      {"peak_per_second", problem.demand.peak().rate}};
+  return {{"text", problem.base.arrivals.text},
+          {"process",
+           problem.base.arrivals.process == arrivals::Arrivals::kPoisson ? "poisson" : "even"},
+          {"growth", problem.request.growth},
+          {"survive", survive_text(problem.request.survive)},
+          {"seconds", to_seconds(problem.base.length)},
+          {"requests", problem.demand.requests()},
+          {"peak_per_second", problem.demand.peak().rate}};
 }
 
 Json prices_json(const Prices& prices) {
@@ -220,10 +220,10 @@ Json assumed_json(const Plan& plan) {
 }
 
 Json histograms_json(const std::optional<Fresh>& fresh) {
-  return fresh ? Json{{"latency", load::histogram_json(fresh->latency)},
-                      {"run", load::histogram_json(fresh->run_time)},
-                      {"start_up", load::histogram_json(fresh->start_up)},
-                      {"signal_age", load::histogram_json(fresh->signal_age)}}
+  return fresh ? Json{{"latency", quantiles::histogram_json(fresh->latency)},
+                      {"run", quantiles::histogram_json(fresh->run_time)},
+                      {"start_up", quantiles::histogram_json(fresh->start_up)},
+                      {"signal_age", quantiles::histogram_json(fresh->signal_age)}}
                : Json(nullptr);
 }
 

@@ -158,7 +158,7 @@ TEST(Bounds, LeastPodsGrowWithTraffic) {
   ASSERT_TRUE(scenario);
   const std::int32_t once = least_pods(*scenario, problem.demand, problem.objective);
   foresight::Scenario more = *scenario;
-  more.arrivals.shape = load::constant_rate(100);
+  more.arrivals.shape = arrivals::constant_rate(100);
   EXPECT_GE(once, 1);
   EXPECT_GE(least_pods(more, Demand(more), problem.objective), 8);
 }
@@ -166,9 +166,9 @@ TEST(Bounds, LeastPodsGrowWithTraffic) {
 TEST(Demand, KnowsItsBusiestMinute) {
   foresight::Scenario scenario = problem_of().base;
   scenario.length = std::chrono::minutes(10);
-  scenario.arrivals.shape = load::stretches({{.seconds = 300, .from = 1, .to = 1},
-                                             {.seconds = 60, .from = 10, .to = 10},
-                                             {.seconds = 240, .from = 2, .to = 2}});
+  scenario.arrivals.shape = arrivals::stretches({{.seconds = 300, .from = 1, .to = 1},
+                                                 {.seconds = 60, .from = 10, .to = 10},
+                                                 {.seconds = 240, .from = 2, .to = 2}});
   const Demand demand(scenario);
   EXPECT_NEAR(demand.requests(), 1380, 1e-6);
   EXPECT_NEAR(demand.peak().at, 330, 1);

@@ -3,8 +3,8 @@
 #include <charconv>
 #include <cmath>
 
-#include "load/quantity.h"
 #include "plan/plan.h"
+#include "text/numbers.h"
 
 namespace podsense::plan {
 namespace {
@@ -23,7 +23,7 @@ std::string band_text(const foresight::Band& band, foresight::Unit unit) {
   const auto one = [unit](double value) {
     switch (unit) {
       case foresight::Unit::kSeconds:
-        return load::format_duration(from_seconds(value));
+        return text::format_duration(from_seconds(value));
       case foresight::Unit::kShare:
         return significant(100 * value) + " %";
       default:
@@ -90,7 +90,7 @@ std::string what_ifs(const Plan& plan) {
 
 std::string significant(double value) {
   if (value == 0 || std::abs(value) >= 1) {
-    return load::format_number(value);
+    return text::format_number(value);
   }
   std::array<char, 32> text{};
   const auto [end, error] =
@@ -109,13 +109,13 @@ std::string plan_text(const Plan& plan) {
   }
   const Trial& best = plan.best();
   std::string out =
-      plan.problem.base.arrivals.text + ", " + load::format_duration(plan.problem.base.length) +
-      ", " + load::format_number(plan.problem.demand.peak().rate) +
-      " a second in the busiest minute; " + load::format_count(plan.search.simulations) +
+      plan.problem.base.arrivals.text + ", " + text::format_duration(plan.problem.base.length) +
+      ", " + text::format_number(plan.problem.demand.peak().rate) +
+      " a second in the busiest minute; " + text::format_count(plan.search.simulations) +
       " simulations of " +
-      load::format_count(static_cast<std::uint64_t>(std::ranges::count_if(
+      text::format_count(static_cast<std::uint64_t>(std::ranges::count_if(
           plan.search.trials, [](const auto& one) { return !one.second.runs.empty(); }))) +
-      " settings, " + load::format_count(plan.search.refused) + " more refused by bounds; seed " +
+      " settings, " + text::format_count(plan.search.refused) + " more refused by bounds; seed " +
       std::to_string(plan.problem.base.seed) + "\n";
   for (const std::string& one : plan.problem.assumed) {
     out += "ASSUMED: " + one + "\n";

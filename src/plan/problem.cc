@@ -4,8 +4,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "load/quantity.h"
-#include "load/trace.h"
+#include "arrivals/arrival_trace.h"
+#include "text/numbers.h"
 
 namespace podsense::plan {
 namespace {
@@ -18,7 +18,7 @@ tl::unexpected<Error> refuse(const std::string& what) {
 }
 
 std::string seconds_text(double seconds) {
-  return load::format_rate(seconds) + "s";
+  return text::format_rate(seconds) + "s";
 }
 
 /// So that many settings share one trace: it is put back after reading.
@@ -40,7 +40,7 @@ Result<void> check_start(const Request& request, foresight::Scenario& base,
     base.start.load = foresight::Distribution::constant(*request.assumed_start);
     text.overrides.push_back(
         {.path = "start.load", .value = seconds_text(to_seconds(*request.assumed_start))});
-    assumed.push_back("pods are ready " + load::format_duration(*request.assumed_start) +
+    assumed.push_back("pods are ready " + text::format_duration(*request.assumed_start) +
                       " after their creation: assumed, not measured");
     return {};
   }
@@ -71,7 +71,7 @@ Result<std::optional<NamedTrace>> trace_of(const Json& document,
     return refuse("arrivals.trace: " + text.error().message);
   }
   out.text = std::move(*text);
-  const auto trace = load::parse_trace(out.text, {});
+  const auto trace = arrivals::parse_trace(out.text, {});
   if (!trace) {
     return refuse("arrivals.trace: " + out.name + ": " + trace.error().message);
   }
@@ -123,7 +123,7 @@ void put_objective(const Request& request, const Objective& objective, const Jso
     const double before =
         document.contains(at) && document[at].is_number() ? document[at].get<double>() : 1;
     text.overrides.push_back(
-        {.path = "arrivals.scale", .value = load::format_rate(before * request.growth)});
+        {.path = "arrivals.scale", .value = text::format_rate(before * request.growth)});
   }
 }
 

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
-#include "load/quantity.h"
+#include "text/numbers.h"
 
 namespace podsense::plan {
 namespace {
@@ -249,7 +249,7 @@ class Reader {
     if (out_.runs.empty()) {
       out_.notes.emplace_back("no run was seen: service.run_cpu has to be given");
     } else if (out_.rows > kMostRows) {
-      out_.notes.push_back("runs had " + load::format_number(out_.rows) +
+      out_.notes.push_back("runs had " + text::format_number(out_.rows) +
                            " rows on average and their times are taken for one row's: "
                            "`podsense plan measure` tells them apart");
     }
@@ -335,7 +335,7 @@ std::string values_text(const Values& values) {
     const auto whole = static_cast<std::uint64_t>(std::llround(count));
     if (whole > 0) {
       out += (out.back() == '[' ? "[" : ", [") +
-             load::format_rate(std::round(seconds * 1e7) / 1e4) + "ms, " + std::to_string(whole) +
+             text::format_rate(std::round(seconds * 1e7) / 1e4) + "ms, " + std::to_string(whole) +
              "]";
     }
   }
@@ -392,7 +392,7 @@ std::string traffic_scenario(const RecordedTraffic& traffic, const TrafficOption
          ", process: poisson}\n";
   if (!traffic.runs.empty()) {
     out += "service:\n  run_cpu: " + values_text(traffic.runs) +
-           "\n  request_cpu: " + load::format_rate(std::round(traffic.request_cpu * 1e7) / 1e4) +
+           "\n  request_cpu: " + text::format_rate(std::round(traffic.request_cpu * 1e7) / 1e4) +
            "ms\n";
   }
   if (!traffic.starts.empty()) {

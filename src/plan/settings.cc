@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "load/quantity.h"
+#include "text/numbers.h"
 
 namespace podsense::plan {
 namespace {
@@ -69,7 +69,7 @@ std::string aims_text(const Settings& settings) {
   for (const Aim& aim : settings.aims) {
     out += &aim == settings.aims.data() ? "" : " + ";
     out += std::string(signal_name(aim.signal)) + " " +
-           load::format_number(static_cast<double>(aim.milli) / 1000) +
+           text::format_number(static_cast<double>(aim.milli) / 1000) +
            (aim.signal == SignalKind::kCpu ? " %" : "");
   }
   return out;
@@ -83,7 +83,7 @@ std::string settings_text(const Settings& settings) {
   }
   if (settings.max_batch > 1) {
     out += ", batches of " + std::to_string(settings.max_batch) + " within " +
-           load::format_duration(settings.max_delay);
+           text::format_duration(settings.max_delay);
   }
   out += ", " + aims_text(settings) + ", ";
   if (settings.scaler == Scaler::kNone) {
@@ -91,12 +91,12 @@ std::string settings_text(const Settings& settings) {
   }
   out += std::to_string(settings.min) + " to " + std::to_string(settings.max) + " pods, up " +
          std::string(kUpPolicies[settings.up].name) + ", down after " +
-         load::format_duration(settings.down_window);
+         text::format_duration(settings.down_window);
   return settings.tolerance ? out + ", tolerance " + milli_quantity(*settings.tolerance) : out;
 }
 
 std::vector<foresight::Override> overrides_of(const Settings& settings) {
-  const auto seconds = [](Duration time) { return load::format_rate(to_seconds(time)) + "s"; };
+  const auto seconds = [](Duration time) { return text::format_rate(to_seconds(time)) + "s"; };
   std::vector<foresight::Override> out{
       {.path = "pod.cpu_request", .value = milli_quantity(settings.cpu_request)},
       {.path = "pod.cpu_limit",

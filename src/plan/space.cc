@@ -6,7 +6,8 @@
 #include "foresight/json_field.h"
 #include "foresight/quantity.h"
 #include "foresight/yaml_json.h"
-#include "load/quantity.h"
+#include "text/numbers.h"
+#include "text/split.h"
 
 namespace podsense::plan {
 namespace {
@@ -29,7 +30,7 @@ std::optional<Value> milli_value(std::string_view text) {
 
 template <std::int64_t Least, std::int64_t Most>
 std::optional<Value> whole_value(std::string_view text) {
-  const auto number = load::parse_number(text);
+  const auto number = text::parse_number(text);
   const bool is_good = number && std::floor(*number) == *number &&
                        *number >= static_cast<double>(Least) &&
                        *number <= static_cast<double>(Most);
@@ -58,7 +59,7 @@ std::optional<Value> limit_value(std::string_view text) {
 
 template <std::int64_t MostSeconds>
 std::optional<Value> time_value(std::string_view text) {
-  const auto time = load::parse_duration(text);
+  const auto time = text::parse_duration(text);
   return time && *time <= std::chrono::seconds(MostSeconds)
              ? std::optional(
                    Value{.text = std::string(text), .number = time->count(), .time = *time})
@@ -78,7 +79,7 @@ std::optional<Value> signal_value(std::string_view text) {
   }
   const bool is_keda = text.starts_with("keda:");
   value.scaler = is_keda ? Scaler::kKeda : Scaler::kHpa;
-  for (const std::string_view name : load::split(is_keda ? text.substr(5) : text, '+')) {
+  for (const std::string_view name : text::split(is_keda ? text.substr(5) : text, '+')) {
     const auto* const found = std::ranges::find(kSignalKindNames, name);
     const auto kind = static_cast<SignalKind>(found - kSignalKindNames.begin());
     if (found == kSignalKindNames.end() ||
@@ -345,10 +346,10 @@ Result<void> read_allowed(std::string_view text, Space& space) {
     return fail(ErrorCode::kInvalidArgument,
                 "'" + std::string(text.substr(0, 60)) + "' must be FIELD=VALUE,VALUE: min=1,2,3");
   }
-  return axis_of(load::trim(text.substr(0, equals))).and_then([&](Axis axis) {
+  return axis_of(text::trim(text.substr(0, equals))).and_then([&](Axis axis) {
     std::vector<std::string> texts;
-    for (const std::string_view one : load::split(text.substr(equals + 1), ',')) {
-      texts.emplace_back(load::trim(one));
+    for (const std::string_view one : text::split(text.substr(equals + 1), ',')) {
+      texts.emplace_back(text::trim(one));
     }
     return space.set(axis, texts);
   });

@@ -75,10 +75,10 @@ bool play(const Problem& problem, const std::vector<Trial*>& trials, unsigned ru
 /// Runs with all that they brought, of seeds that the search did not see.
 struct Fresh {
   std::vector<Outcome> runs;
-  load::Histogram latency;
-  load::Histogram run_time{load::Histogram::kCoarse};
-  load::Histogram start_up{load::Histogram::kCoarse};
-  load::Histogram signal_age{load::Histogram::kCoarse};
+  quantiles::Histogram latency;
+  quantiles::Histogram run_time{quantiles::Histogram::kCoarse};
+  quantiles::Histogram start_up{quantiles::Histogram::kCoarse};
+  quantiles::Histogram signal_age{quantiles::Histogram::kCoarse};
 };
 inline constexpr std::uint64_t kFreshSeeds = 1'000'000;  ///< after the search's first one
 std::optional<Fresh> play_fresh(const Problem& problem, const foresight::Scenario& scenario,

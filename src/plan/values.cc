@@ -6,8 +6,9 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "load/quantity.h"
 #include "plan/plan.h"
+#include "text/numbers.h"
+#include "text/split.h"
 
 namespace podsense::plan {
 namespace {
@@ -19,7 +20,7 @@ constexpr std::int64_t kChartMemoryLimit = std::int64_t{512} << 20U;
 /// "resources.requests.cpu"
 void put(Json& values, std::string_view path, Json value) {
   Json* at = &values;
-  for (const std::string_view part : load::split(path, '.')) {
+  for (const std::string_view part : text::split(path, '.')) {
     at = &(*at)[std::string(part)];
   }
   *at = std::move(value);
@@ -53,7 +54,7 @@ void put_resources(const Trial& best, std::vector<ValueLine>& out) {
 void put_config(const Plan& plan, std::vector<ValueLine>& out) {
   const Settings& settings = plan.best().settings;
   const foresight::Scenario& scenario = *plan.best().scenario;
-  const auto seconds = [](Duration time) { return load::format_rate(to_seconds(time)) + "s"; };
+  const auto seconds = [](Duration time) { return text::format_rate(to_seconds(time)) + "s"; };
   if (settings.executors != 0) {
     out.push_back({"config.threads.executors", settings.executors, Axis::kExecutors});
   }
@@ -166,7 +167,7 @@ std::string flow(const Json& value) {
 class Yaml {
  public:
   void line(const ValueLine& one, const std::string& reason) {
-    const auto parts = load::split(one.path, '.');
+    const auto parts = text::split(one.path, '.');
     std::size_t same = 0;
     while (same + 1 < parts.size() && same < open_.size() && open_[same] == parts[same]) {
       ++same;
@@ -193,8 +194,8 @@ std::string head(const Plan& plan) {
   const Problem& problem = plan.problem;
   std::string out =
       comment("Made by `podsense plan` for " + problem.objective.text + " under " +
-                  problem.base.arrivals.text + " of " + load::format_duration(problem.base.length) +
-                  " (" + load::format_number(problem.demand.peak().rate) +
+                  problem.base.arrivals.text + " of " + text::format_duration(problem.base.length) +
+                  " (" + text::format_number(problem.demand.peak().rate) +
                   " a second in the busiest minute), seed " + std::to_string(problem.base.seed) +
                   ".",
               0) +
@@ -257,7 +258,7 @@ std::string values_yaml(const Plan& plan) {
     out += comment(
         "Batches belong to the model, not to these values: in its model.yaml, max_batch: " +
             std::to_string(settings.max_batch) +
-            " and max_delay_ms: " + load::format_rate(to_seconds(settings.max_delay) * 1000) + ".",
+            " and max_delay_ms: " + text::format_rate(to_seconds(settings.max_delay) * 1000) + ".",
         0);
   }
   return out + yaml.take();

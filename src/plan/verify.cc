@@ -6,7 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "foresight/yaml_json.h"
-#include "load/quantity.h"
+#include "text/numbers.h"
+#include "text/split.h"
 
 namespace podsense::plan {
 namespace {
@@ -31,7 +32,7 @@ constexpr std::string_view kFormat = "podsense-verified/1";
 
 /// Of this quantile of all runs that have one.
 std::optional<foresight::Band> range_of(const Simulation& simulation,
-                                        load::Histogram RunResult::* member, double quantile) {
+                                        quantiles::Histogram RunResult::* member, double quantile) {
   std::vector<double> values;
   for (const RunResult& run : simulation.runs) {
     if ((run.*member).count() > 0) {
@@ -41,7 +42,7 @@ std::optional<foresight::Band> range_of(const Simulation& simulation,
   return values.empty() ? std::nullopt : std::optional(foresight::band_of(std::move(values)));
 }
 
-std::optional<foresight::Band> single(const load::Histogram& histogram, double quantile) {
+std::optional<foresight::Band> single(const quantiles::Histogram& histogram, double quantile) {
   const double value = to_seconds(histogram.quantile(quantile));
   return histogram.count() == 0
              ? std::nullopt
@@ -49,11 +50,11 @@ std::optional<foresight::Band> single(const load::Histogram& histogram, double q
 }
 
 std::string seconds_text(double seconds) {
-  return load::format_duration(Duration(std::llround(seconds * 1e9)));
+  return text::format_duration(Duration(std::llround(seconds * 1e9)));
 }
 
 std::string percent(double share) {
-  return load::format_rate(std::round(share * 1000) / 10) + " %";
+  return text::format_rate(std::round(share * 1000) / 10) + " %";
 }
 
 struct Least {
@@ -125,14 +126,14 @@ double quantile(const RunResult& run) {
 std::string figure_text(FigureKind kind, double value) {
   return kind == FigureKind::kSeconds ? seconds_text(value)
          : kind == FigureKind::kShare ? percent(value)
-                                      : load::format_number(value);
+                                      : text::format_number(value);
 }
 
 std::string error_text(const VerifiedFigure& figure) {
   const std::string sign = figure.error() < 0 ? "-" : "+";
   const double size = std::abs(figure.error());
   return sign + (figure.kind == FigureKind::kShare
-                     ? load::format_rate(std::round(size * 1000) / 10) + " points"
+                     ? text::format_rate(std::round(size * 1000) / 10) + " points"
                      : percent(size));
 }
 
@@ -147,7 +148,7 @@ std::string pad(std::string text, std::size_t width) {
 Stages stages_of(const Simulation& simulation) {
   Stages out{.start_up = range_of(simulation, &RunResult::start_up, kStartQuantile),
              .signal_age = range_of(simulation, &RunResult::signal_age, kAgeQuantile)};
-  load::Histogram runs{load::Histogram::kCoarse};
+  quantiles::Histogram runs{quantiles::Histogram::kCoarse};
   double cpu = 0;
   double requests = 0;
   double throttled = 0;
@@ -322,7 +323,7 @@ std::string verification_line(const Verification& verification, std::string_view
 
 std::string last_cluster(std::string_view lines) {
   std::string cluster;
-  for (const std::string_view line : load::split(lines, '\n')) {
+  for (const std::string_view line : text::split(lines, '\n')) {
     const Json one = Json::parse(line, nullptr, false);
     const Json name = one.is_object() ? one.value("cluster", Json()) : Json();
     if (name.is_string() && one.value("format", Json()) == kFormat) {
@@ -334,7 +335,7 @@ std::string last_cluster(std::string_view lines) {
 
 std::string recent_errors(std::string_view lines, std::string_view cluster, std::size_t most) {
   std::vector<Json> found;
-  for (const std::string_view line : load::split(lines, '\n')) {
+  for (const std::string_view line : text::split(lines, '\n')) {
     Json one = Json::parse(line, nullptr, false);
     if (one.is_object() && one.value("format", Json()) == kFormat &&
         one.value("cluster", Json()) == cluster && one.value("figures", Json()).is_object()) {
@@ -363,7 +364,7 @@ std::string recent_errors(std::string_view lines, std::string_view cluster, std:
       const double mean = sum / count;
       out +=
           (out.empty() ? "" : ", ") + std::string(text) + " " +
-          (is_share ? load::format_rate(std::round(mean * 1000) / 10) + " points" : percent(mean));
+          (is_share ? text::format_rate(std::round(mean * 1000) / 10) + " points" : percent(mean));
     }
   }
   return out.empty() ? ""
@@ -448,7 +449,7 @@ Result<Measurement::Pods> PodWatch::pods() const {
 }
 
 std::optional<foresight::Band> PodWatch::start_up() const {
-  load::Histogram out{load::Histogram::kCoarse};
+  quantiles::Histogram out{quantiles::Histogram::kCoarse};
   for (const auto& [pod, took] : starts_) {
     out.record(took);
   }

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "load/quantity.h"
 #include "plan/plan.h"
+#include "text/numbers.h"
 
 namespace podsense::plan {
 namespace {
@@ -69,8 +69,8 @@ Tried tried_of(const Plan& plan, const Trial& other, Axis axis, double chosen_co
   out.is_cheaper = judged.cost < chosen_cost;
   const double more = 100 * (judged.cost / chosen_cost - 1);
   const std::string price = std::abs(more) < 0.05 ? "costs the same"
-                            : more > 0            ? "costs " + load::format_number(more) + " % more"
-                                       : "is " + load::format_number(-more) + " % cheaper";
+                            : more > 0            ? "costs " + text::format_number(more) + " % more"
+                                       : "is " + text::format_number(-more) + " % cheaper";
   out.outcome = judged.holds ? "holds, and " + price
                              : price + ", but " + outcome_text(plan.problem, other.runs);
   return out;
@@ -145,7 +145,7 @@ std::string breaks(const Plan& plan, const std::vector<Outcome>& runs) {
   const double held =
       figure(runs, "throttled_seconds") / std::max(1.0, figure(runs, "pod_seconds"));
   if (held > 0.2) {
-    return "the CPU limit holds pods " + load::format_number(100 * held) +
+    return "the CPU limit holds pods " + text::format_number(100 * held) +
            " % of the time: " + failing;
   }
   return "pods come too late: " + failing;
@@ -162,7 +162,7 @@ bool play_circumstance(Plan& plan, const SearchOptions& options, const Circumsta
   std::vector<Override> changes = one.changes;
   if (one.growth != 1) {
     changes.push_back({.path = "arrivals.scale",
-                       .value = load::format_rate(plan.problem.base.arrivals.scale * one.growth)});
+                       .value = text::format_rate(plan.problem.base.arrivals.scale * one.growth)});
   }
   const auto scenario = plan.problem.scenario_of(plan.best().settings, changes);
   if (!scenario) {
@@ -183,7 +183,7 @@ bool play_circumstance(Plan& plan, const SearchOptions& options, const Circumsta
 std::vector<Circumstance> growths() {
   std::vector<Circumstance> out;
   for (const double growth : {1.0, 1.25, 1.5, 2.0, 3.0}) {
-    out.push_back({.text = load::format_rate(growth) + " times the traffic",
+    out.push_back({.text = text::format_rate(growth) + " times the traffic",
                    .growth = growth,
                    .changes = {}});
   }
@@ -205,7 +205,7 @@ std::vector<Circumstance> assumptions(const Plan& plan) {
   };
   std::vector<Circumstance> out{{.text = "runs take 1.1 times the CPU time", .changes = slow(1.1)},
                                 {.text = "runs take 1.3 times the CPU time", .changes = slow(1.3)}};
-  const auto seconds = [](Duration time) { return load::format_rate(to_seconds(time)) + "s"; };
+  const auto seconds = [](Duration time) { return text::format_rate(to_seconds(time)) + "s"; };
   if (settings.scaler != Scaler::kNone) {
     out.push_back({.text = "pods start 10 s later",
                    .changes = {{.path = "start.extra",
@@ -281,7 +281,7 @@ std::string outcome_text(const Problem& problem, const std::vector<Outcome>& run
     const Share& late = judged.late[i];
     if (judged.holds || late.upper > goal.allowed()) {
       out += (out.empty() ? "" : ", ") + percent(late.mean) + " (up to " + percent(late.upper) +
-             ") above " + load::format_duration(goal.latency) + ", " + percent(goal.allowed()) +
+             ") above " + text::format_duration(goal.latency) + ", " + percent(goal.allowed()) +
              " may";
     }
   }
@@ -292,7 +292,7 @@ std::string outcome_text(const Problem& problem, const std::vector<Outcome>& run
            percent(*problem.objective.errors) + " may";
   }
   if (judged.use > 1) {
-    out += (out.empty() ? "" : ", ") + std::string("pods use ") + load::format_number(judged.use) +
+    out += (out.empty() ? "" : ", ") + std::string("pods use ") + text::format_number(judged.use) +
            " times the CPU that they request in the busiest minute, which nodes need not have";
   }
   return out;

@@ -20,8 +20,9 @@ BUILD = ROOT / "build/same-bytes"
 PAGE = ROOT / "build/release/src/foresight/simulate_page.cc"  # made when CMake configures
 COMPILERS = {"clang-O0": ["clang++-19", "-O0"], "clang-O2": ["clang++-19", "-O2"], "gcc-O2": ["g++", "-O2"]}
 # What the simulation uses of other modules.
-OTHERS = ["base/float_text.cc", "base/text.cc", "batching/scheduler_core.cc", "load/arrivals.cc", "load/csv.cc", "load/histogram.cc",
-          "load/quantity.cc", "load/rank_interval.cc", "load/trace.cc"]  # fmt: skip
+OTHERS = ["base/float_text.cc", "base/text.cc", "batching/scheduler_core.cc", "arrivals/arrivals.cc",
+          "arrivals/arrival_trace.cc", "quantiles/duration_histogram.cc", "quantiles/histogram_json.cc", "quantiles/rank_interval.cc",
+          "text/csv.cc", "text/numbers.cc", "text/split.cc"]  # fmt: skip
 SCENARIOS = ["examples/simulate/autoscaling.yaml", "tests/foresight/simulated.yaml", "fuzz/seeds/scenario/growing.yaml"]
 
 

@@ -31,6 +31,12 @@ class Selection(unittest.TestCase):
         self.assertLessEqual(self.modules["foresight"].tests, set(programs))
         self.assertNotIn("policy_test", programs)
 
+    def test_a_module_inside_another_has_its_own(self):
+        programs, _ = self.select("src/load/clients/http2_session.cc")
+        self.assertIn("http2_session_test", programs)
+        self.assertNotIn("rate_search_test", programs)
+        self.assertIn("rate_search_test", self.select("src/load/clients/transport.h")[0])
+
     def test_every_named_test_is_a_file(self):
         for module in self.modules.values():
             for name in module.tests:

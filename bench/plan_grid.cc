@@ -59,13 +59,13 @@ struct Found {
 
 Found exhaustive(const plan::Problem& what, const plan::PlayOptions& options) {
   Found out;
-  std::vector<plan::Trial> good;
+  std::vector<plan::PlanTrial> good;
   what.space.each([&](const plan::Point& point) {
-    plan::Trial trial{.point = point,
-                      .settings = what.space.settings_of(point),
-                      .scenario = {},
-                      .runs = {},
-                      .refused = {}};
+    plan::PlanTrial trial{.point = point,
+                          .settings = what.space.settings_of(point),
+                          .scenario = {},
+                          .runs = {},
+                          .refused = {}};
     auto scenario = what.scenario_of(trial.settings);
     if (!scenario) {
       return;
@@ -78,9 +78,10 @@ Found exhaustive(const plan::Problem& what, const plan::PlayOptions& options) {
       good.push_back(std::move(trial));
     }
   });
-  std::ranges::sort(
-      good, {}, [&](const plan::Trial& one) { return plan::judge(what.objective, one.runs).cost; });
-  for (const plan::Trial& trial : good) {
+  std::ranges::sort(good, {}, [&](const plan::PlanTrial& one) {
+    return plan::judge(what.objective, one.runs).cost;
+  });
+  for (const plan::PlanTrial& trial : good) {
     const auto fresh = plan::play_fresh(what, *trial.scenario, plan::kRungs[2], options);
     const auto judged = plan::judge(what.objective, fresh->runs);
     if (judged.holds) {

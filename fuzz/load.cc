@@ -25,7 +25,7 @@ void check(bool good) {
 }
 
 /// Moments never fall, and none lies beyond the end.
-void run_schedule(std::shared_ptr<const arrivals::Shape> shape, Duration end) {
+void run_schedule(std::shared_ptr<const arrivals::ArrivalShape> shape, Duration end) {
   arrivals::Schedule schedule(std::move(shape), {.end = end, .most = 2000});
   Duration last{};
   while (const auto next = schedule.next()) {
@@ -63,8 +63,8 @@ void target(std::string_view text) {
 }
 
 void report(std::string_view text) {
-  if (const auto read = load::read_report(text)) {
-    const auto again = load::read_report(load::json_report(*read));
+  if (const auto read = load::read_load_report(text)) {
+    const auto again = load::read_load_report(load::json_report(*read));
     check(again.has_value());
     const auto merged = load::merge_reports({*read, *again});
     check(!merged || merged->results.latency.count() >= read->results.latency.count());
@@ -80,7 +80,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string text(data + 1, data + size);
   switch (data[0] % 6) {  // 0 for '0'
     case 0:
-      if (auto trace = arrivals::parse_trace(text, {})) {
+      if (auto trace = arrivals::parse_arrival_trace(text, {})) {
         run_schedule(std::move(trace->shape), trace->length);
       }
       break;
@@ -99,10 +99,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       target(text);
       break;
     default:
-      if (const auto threshold = load::Threshold::parse(text)) {
+      if (const auto threshold = load::LoadThreshold::parse(text)) {
         static_cast<void>(threshold->check({}));
       }
-      static_cast<void>(load::Threshold::parse_objective(text));
+      static_cast<void>(load::LoadThreshold::parse_objective(text));
   }
   return 0;
 }

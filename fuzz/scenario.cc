@@ -24,7 +24,7 @@ constexpr std::int32_t kPods = 20;
 
 bool is_small(const foresight::Scenario& scenario) {
   const bool few_set = std::ranges::all_of(
-      scenario.faults, [](const foresight::Fault& fault) { return fault.count <= kPods; });
+      scenario.faults, [](const foresight::ScenarioFault& fault) { return fault.count <= kPods; });
   return scenario.replicas <= kPods && few_set &&
          (!scenario.autoscaler || scenario.autoscaler->spec.max_replicas <= kPods) &&
          scenario.clients.retries <= 3 && scenario.clients.connections <= 1000 &&

@@ -137,7 +137,8 @@ std::optional<double> parse_date(std::string_view text) {
 // --- counts
 
 /// Counts per minute become a rate that is constant for the minute.
-Result<Trace> from_counts(const std::vector<double>& counts, const TraceOptions& options) {
+Result<ArrivalTrace> from_counts(const std::vector<double>& counts,
+                                 const ArrivalTraceOptions& options) {
   std::vector<Stretch> parts;
   for (std::size_t i = 0; i < counts.size(); ++i) {
     const double seconds = kMinute / options.speed;
@@ -150,8 +151,8 @@ Result<Trace> from_counts(const std::vector<double>& counts, const TraceOptions&
     parts.push_back({.seconds = seconds, .from = rate, .to = rate});
   }
   const double length = kMinute / options.speed * static_cast<double>(counts.size());
-  return Trace{.shape = stretches(std::move(parts)),
-               .length = Duration(std::llround(length * 1e9))};
+  return ArrivalTrace{.shape = stretches(std::move(parts)),
+                      .length = Duration(std::llround(length * 1e9))};
 }
 
 /// The column at which minutes begin when the first line is `…,1,2,3,…`.
@@ -173,7 +174,8 @@ std::optional<double> parse_count(const text::CsvRecord& record, std::size_t fie
 
 constexpr std::string_view kNoCount = "is no count; accepted: 0 to 1,000,000,000";
 
-Result<Trace> parse_azure(const Records& records, std::size_t column, const TraceOptions& options) {
+Result<ArrivalTrace> parse_azure(const Records& records, std::size_t column,
+                                 const ArrivalTraceOptions& options) {
   std::vector<double> counts;
   for (auto record = records.begin() + 1; record != records.end(); ++record) {
     for (std::size_t k = column; k < record->fields.size(); ++k) {
@@ -196,8 +198,8 @@ struct CountColumns {
   std::size_t count = kNone;
 };
 
-Result<Trace> parse_minutes(const Records& records, CountColumns columns,
-                            const TraceOptions& options) {
+Result<ArrivalTrace> parse_minutes(const Records& records, CountColumns columns,
+                                   const ArrivalTraceOptions& options) {
   std::vector<std::pair<std::size_t, double>> minutes;
   for (auto record = records.begin() + 1; record != records.end(); ++record) {
     const auto minute = parse_count(*record, columns.minute);
@@ -348,8 +350,8 @@ Result<std::vector<double>> read_moments(const Records& records, TimeColumn colu
   return seconds;
 }
 
-Result<Trace> parse_moments(const Records& records, TimeColumn column,
-                            const TraceOptions& options) {
+Result<ArrivalTrace> parse_moments(const Records& records, TimeColumn column,
+                                   const ArrivalTraceOptions& options) {
   if (options.scale != 1) {
     return fail(ErrorCode::kInvalidArgument, "--trace-scale is for counts, and this has moments");
   }
@@ -376,12 +378,12 @@ Result<Trace> parse_moments(const Records& records, TimeColumn column,
   }
   // The run has to last beyond the last request for it to belong to the run.
   const Duration length(std::llround(seconds->back() * 1e9) + 1'000'000);
-  return Trace{.shape = moments(std::move(*seconds)), .length = length};
+  return ArrivalTrace{.shape = moments(std::move(*seconds)), .length = length};
 }
 
 }  // namespace
 
-Result<Trace> parse_trace(std::string_view csv, TraceOptions options) {
+Result<ArrivalTrace> parse_arrival_trace(std::string_view csv, ArrivalTraceOptions options) {
   auto records = text::parse_csv(csv);
   if (!records) {
     return fail(std::move(records.error()));

@@ -23,18 +23,18 @@
 
 namespace podsense::arrivals {
 
-struct TraceOptions {
+struct ArrivalTraceOptions {
   double speed = 1;  ///< 2: in half the time
   double scale = 1;  ///< counts only: times so many
   text::HeaderLine header = text::HeaderLine::kGuess;
   bool keep_offset = false;  ///< moments in seconds: from 0 on, not from the first of them
 };
-struct Trace {
-  std::unique_ptr<Shape> shape;
+struct ArrivalTrace {
+  std::unique_ptr<ArrivalShape> shape;
   Duration length{};  ///< up to the last request, or the end of the last minute
 };
 
 /// @errors kInvalidArgument names line and column
-Result<Trace> parse_trace(std::string_view csv, TraceOptions options);
+Result<ArrivalTrace> parse_arrival_trace(std::string_view csv, ArrivalTraceOptions options);
 
 }  // namespace podsense::arrivals

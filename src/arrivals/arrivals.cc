@@ -14,7 +14,7 @@ namespace {
 constexpr double kNever = std::numeric_limits<double>::infinity();
 constexpr double kLongest = 1e9;  ///< seconds, in which nanoseconds are counted
 
-class Constant final : public Shape {
+class Constant final : public ArrivalShape {
  public:
   explicit Constant(double rate) : rate_(rate) {}
   [[nodiscard]] double due_by(double seconds) const override { return rate_ * seconds; }
@@ -27,7 +27,7 @@ class Constant final : public Shape {
 };
 
 /// Within a stretch the number due is a·t + b·t²/2 with a = from, b = (to − from) / seconds.
-class Stretches final : public Shape {
+class Stretches final : public ArrivalShape {
  public:
   explicit Stretches(std::vector<Stretch> parts) : parts_(std::move(parts)) {
     double moment = 0;
@@ -83,7 +83,7 @@ class Stretches final : public Shape {
   Start end_;
 };
 
-class SineWave final : public Shape {
+class SineWave final : public ArrivalShape {
  public:
   explicit SineWave(Sine wave) : wave_(wave), turn_(2 * std::numbers::pi / wave.period) {}
 
@@ -109,7 +109,7 @@ class SineWave final : public Shape {
   double turn_;
 };
 
-class BurstTrain final : public Shape {
+class BurstTrain final : public ArrivalShape {
  public:
   explicit BurstTrain(Bursts burst) : burst_(burst) {}
   [[nodiscard]] double due_by(double seconds) const override {
@@ -125,7 +125,7 @@ class BurstTrain final : public Shape {
   Bursts burst_;
 };
 
-class Moments final : public Shape {
+class Moments final : public ArrivalShape {
  public:
   explicit Moments(std::vector<double> seconds) : seconds_(std::move(seconds)) {}
   [[nodiscard]] double due_by(double seconds) const override {
@@ -153,8 +153,8 @@ tl::unexpected<Error> bad_shape(std::string_view text) {
               "'" + std::string(text) + "' is no shape of load; " + std::string(kAccepted));
 }
 
-Result<std::unique_ptr<Shape>> parse_ramp(std::string_view text, std::string_view rest,
-                                          double run) {
+Result<std::unique_ptr<ArrivalShape>> parse_ramp(std::string_view text, std::string_view rest,
+                                                 double run) {
   const std::size_t dots = rest.find("..");
   if (dots == std::string_view::npos) {
     return bad_shape(text);
@@ -167,8 +167,8 @@ Result<std::unique_ptr<Shape>> parse_ramp(std::string_view text, std::string_vie
   return stretches({{.seconds = run, .from = *from, .to = *to}});
 }
 
-Result<std::unique_ptr<Shape>> parse_steps(std::string_view text, std::string_view rest,
-                                           double run) {
+Result<std::unique_ptr<ArrivalShape>> parse_steps(std::string_view text, std::string_view rest,
+                                                  double run) {
   std::vector<Stretch> parts;
   for (const std::string_view field : text::split(rest, ',')) {
     const auto rate = text::parse_number(field);
@@ -183,7 +183,7 @@ Result<std::unique_ptr<Shape>> parse_steps(std::string_view text, std::string_vi
   return stretches(std::move(parts));
 }
 
-Result<std::unique_ptr<Shape>> parse_sine(std::string_view text, std::string_view rest) {
+Result<std::unique_ptr<ArrivalShape>> parse_sine(std::string_view text, std::string_view rest) {
   const auto fields = text::split(rest, ',');
   if (fields.size() != 3) {
     return bad_shape(text);
@@ -202,7 +202,7 @@ Result<std::unique_ptr<Shape>> parse_sine(std::string_view text, std::string_vie
   return sine({.mean = *mean, .amplitude = *amplitude, .period = to_seconds(*period)});
 }
 
-Result<std::unique_ptr<Shape>> parse_burst(std::string_view text, std::string_view rest) {
+Result<std::unique_ptr<ArrivalShape>> parse_burst(std::string_view text, std::string_view rest) {
   const auto fields = text::split(rest, ',');
   if (fields.size() != 2) {
     return bad_shape(text);
@@ -226,23 +226,23 @@ std::uint64_t splitmix(std::uint64_t& state) {
 
 }  // namespace
 
-std::unique_ptr<Shape> constant_rate(double per_second) {
+std::unique_ptr<ArrivalShape> constant_rate(double per_second) {
   return std::make_unique<Constant>(per_second);
 }
-std::unique_ptr<Shape> stretches(std::vector<Stretch> parts) {
+std::unique_ptr<ArrivalShape> stretches(std::vector<Stretch> parts) {
   return std::make_unique<Stretches>(std::move(parts));
 }
-std::unique_ptr<Shape> sine(Sine wave) {
+std::unique_ptr<ArrivalShape> sine(Sine wave) {
   return std::make_unique<SineWave>(wave);
 }
-std::unique_ptr<Shape> bursts(Bursts burst) {
+std::unique_ptr<ArrivalShape> bursts(Bursts burst) {
   return std::make_unique<BurstTrain>(burst);
 }
-std::unique_ptr<Shape> moments(std::vector<double> seconds) {
+std::unique_ptr<ArrivalShape> moments(std::vector<double> seconds) {
   return std::make_unique<Moments>(std::move(seconds));
 }
 
-Result<std::unique_ptr<Shape>> parse_shape(std::string_view text, Duration run) {
+Result<std::unique_ptr<ArrivalShape>> parse_shape(std::string_view text, Duration run) {
   const std::size_t colon = text.find(':');
   if (colon == std::string_view::npos) {
     return bad_shape(text);
@@ -274,7 +274,7 @@ Result<std::unique_ptr<Shape>> parse_shape(std::string_view text, Duration run) 
 // Request i is due when the expected number reaches i (even: the first at once) or the sum of i + 1
 // unit exponential gaps (Poisson; time rescaling makes it a process with the shape's rate).
 double Schedule::next_number() {
-  if (options_.arrivals == Arrivals::kEven) {
+  if (options_.arrivals == ArrivalProcess::kEven) {
     // A shape with moments of its own counts its first as number 1.
     return static_cast<double>(index_) + (shape_->is_rate() ? 0 : 1);
   }

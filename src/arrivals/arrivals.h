@@ -1,7 +1,8 @@
 #pragma once
 
-/// When requests are due. A Shape says how many are due by a moment, as a pure function of the time
-/// since the start; a Schedule turns it into one moment per request. Nothing here reads a clock.
+/// When requests are due. An ArrivalShape says how many are due by a moment, as a pure function of
+/// the time since the start; a Schedule turns it into one moment per request. Nothing here reads a
+/// clock.
 
 #include <cstdint>
 #include <memory>
@@ -16,12 +17,12 @@
 namespace podsense::arrivals {
 
 /// Immutable. Seconds since the start are double: a run is at most days, its error far below 1 µs.
-class Shape {
+class ArrivalShape {
  public:
-  Shape() = default;
-  Shape(const Shape&) = delete;
-  Shape& operator=(const Shape&) = delete;
-  virtual ~Shape() = default;
+  ArrivalShape() = default;
+  ArrivalShape(const ArrivalShape&) = delete;
+  ArrivalShape& operator=(const ArrivalShape&) = delete;
+  virtual ~ArrivalShape() = default;
   /// Requests due in [0, seconds]; never falls.
   [[nodiscard]] virtual double due_by(double seconds) const = 0;
   /// The moment at which `due_by` reaches `number`; infinity if it never does. Where a rate is 0
@@ -38,38 +39,38 @@ struct Stretch {
   double to = 0;    ///< and at its end
 };
 
-std::unique_ptr<Shape> constant_rate(double per_second);
+std::unique_ptr<ArrivalShape> constant_rate(double per_second);
 /// After the last stretch nothing is due.
-std::unique_ptr<Shape> stretches(std::vector<Stretch> parts);
+std::unique_ptr<ArrivalShape> stretches(std::vector<Stretch> parts);
 /// mean + amplitude·sin(2π·t/period), with 0 ≤ amplitude ≤ mean.
 struct Sine {
   double mean = 0;
   double amplitude = 0;
   double period = 0;  ///< seconds
 };
-std::unique_ptr<Shape> sine(Sine wave);
+std::unique_ptr<ArrivalShape> sine(Sine wave);
 /// `size` at once at 0, `every` seconds, and so on.
 struct Bursts {
   std::uint64_t size = 1;
   double every = 1;  ///< seconds
 };
-std::unique_ptr<Shape> bursts(Bursts burst);
+std::unique_ptr<ArrivalShape> bursts(Bursts burst);
 /// Moments in seconds, ascending.
-std::unique_ptr<Shape> moments(std::vector<double> seconds);
+std::unique_ptr<ArrivalShape> moments(std::vector<double> seconds);
 
 /// What a person writes:
 ///   constant:RATE | ramp:FROM..TO | steps:R1,R2,… (equal parts of the run)
 ///   sine:MEAN,AMPLITUDE,PERIOD | burst:SIZE,EVERY       durations as 500ms, 30s, 5m
 /// @errors kInvalidArgument names what was wrong and what is accepted
-Result<std::unique_ptr<Shape>> parse_shape(std::string_view text, Duration run);
+Result<std::unique_ptr<ArrivalShape>> parse_shape(std::string_view text, Duration run);
 
-enum class Arrivals {
+enum class ArrivalProcess {
   kEven,    ///< at the moments the shape gives
   kPoisson  ///< a Poisson process with the shape's rate: gaps are independent and exponential
 };
 
 struct ScheduleOptions {
-  Arrivals arrivals = Arrivals::kEven;
+  ArrivalProcess arrivals = ArrivalProcess::kEven;
   std::uint64_t seed = 1;
   Duration end{};                   ///< what is due at or after it does not belong to the run
   std::uint64_t most = UINT64_MAX;  ///< so many requests at most
@@ -82,7 +83,7 @@ struct ScheduleOptions {
 /// @threads confined to one
 class Schedule {
  public:
-  Schedule(std::shared_ptr<const Shape> shape, ScheduleOptions options)
+  Schedule(std::shared_ptr<const ArrivalShape> shape, ScheduleOptions options)
       : shape_(std::move(shape)), options_(options), random_(options.seed) {}
 
   struct Arrival {
@@ -96,7 +97,7 @@ class Schedule {
  private:
   double next_number();
 
-  std::shared_ptr<const Shape> shape_;
+  std::shared_ptr<const ArrivalShape> shape_;
   ScheduleOptions options_;
   std::uint64_t random_;
   std::uint64_t index_ = 0;

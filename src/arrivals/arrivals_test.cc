@@ -12,13 +12,13 @@ namespace {
 
 using std::chrono::seconds;
 
-std::shared_ptr<const Shape> shape_of(std::string_view text, Duration run = seconds(10)) {
+std::shared_ptr<const ArrivalShape> shape_of(std::string_view text, Duration run = seconds(10)) {
   auto shape = parse_shape(text, run);
   EXPECT_TRUE(shape) << (shape ? "" : shape.error().message);
-  return shape ? std::shared_ptr<const Shape>(std::move(*shape)) : nullptr;
+  return shape ? std::shared_ptr<const ArrivalShape>(std::move(*shape)) : nullptr;
 }
 
-std::vector<double> moments_of(std::shared_ptr<const Shape> shape, ScheduleOptions options) {
+std::vector<double> moments_of(std::shared_ptr<const ArrivalShape> shape, ScheduleOptions options) {
   std::vector<double> found;
   Schedule schedule(std::move(shape), options);
   while (const auto next = schedule.next()) {
@@ -87,7 +87,7 @@ TEST(Arrivals, NothingIsDueWhereTheRateIsZero) {
     for (const int count : counts) {
       parts.push_back({.seconds = 7, .from = count / 7.0, .to = count / 7.0});
     }
-    const std::shared_ptr<const Shape> shape(stretches(std::move(parts)));
+    const std::shared_ptr<const ArrivalShape> shape(stretches(std::move(parts)));
     const auto found = moments_of(shape, {.end = seconds(7 * counts.size())});
     for (std::size_t i = 0; i < counts.size(); ++i) {
       const auto due = std::ranges::count_if(
@@ -103,8 +103,9 @@ TEST(Arrivals, BurstsComeAtOnce) {
 }
 
 TEST(Arrivals, PoissonGapsAreExponential) {
-  const auto found = moments_of(shape_of("constant:1000"),
-                                {.arrivals = Arrivals::kPoisson, .seed = 3, .end = seconds(20)});
+  const auto found =
+      moments_of(shape_of("constant:1000"),
+                 {.arrivals = ArrivalProcess::kPoisson, .seed = 3, .end = seconds(20)});
   EXPECT_NEAR(static_cast<double>(found.size()), 20000, 3 * std::sqrt(20000));
   double sum = 0;
   double squares = 0;
@@ -121,7 +122,7 @@ TEST(Arrivals, PoissonGapsAreExponential) {
 }
 
 TEST(Arrivals, OneSeedGivesOneSchedule) {
-  const ScheduleOptions options{.arrivals = Arrivals::kPoisson, .seed = 5, .end = seconds(1)};
+  const ScheduleOptions options{.arrivals = ArrivalProcess::kPoisson, .seed = 5, .end = seconds(1)};
   const auto shape = shape_of("constant:100");
   EXPECT_EQ(moments_of(shape, options), moments_of(shape, options));
   ScheduleOptions other = options;
@@ -130,7 +131,7 @@ TEST(Arrivals, OneSeedGivesOneSchedule) {
 }
 
 TEST(Arrivals, PartsTogetherAreTheWhole) {
-  for (const Arrivals arrivals : {Arrivals::kEven, Arrivals::kPoisson}) {
+  for (const ArrivalProcess arrivals : {ArrivalProcess::kEven, ArrivalProcess::kPoisson}) {
     const auto shape = shape_of("ramp:10..50");
     const ScheduleOptions whole{.arrivals = arrivals, .end = seconds(10)};
     std::vector<double> joined;
@@ -157,22 +158,22 @@ TEST(Arrivals, RefusesWhatIsNoShapeAndSaysWhatIs) {
   }
 }
 
-Trace trace_of(std::string_view csv, TraceOptions options = {}) {
-  auto trace = parse_trace(csv, options);
+ArrivalTrace trace_of(std::string_view csv, ArrivalTraceOptions options = {}) {
+  auto trace = parse_arrival_trace(csv, options);
   EXPECT_TRUE(trace) << (trace ? "" : trace.error().message);
-  return trace ? std::move(*trace) : Trace{};
+  return trace ? std::move(*trace) : ArrivalTrace{};
 }
 
 TEST(Trace, ReadsSecondsAsMoments) {
-  Trace trace = trace_of("timestamp,who\n0.5,a\n0.25,b\n2,c\n");
-  const std::shared_ptr<const Shape> shape(std::move(trace.shape));
+  ArrivalTrace trace = trace_of("timestamp,who\n0.5,a\n0.25,b\n2,c\n");
+  const std::shared_ptr<const ArrivalShape> shape(std::move(trace.shape));
   EXPECT_EQ(moments_of(shape, {.end = trace.length}), (std::vector<double>{0, 0.25, 1.75}));
 }
 
 /// Moments of a trace in seconds, rounded to microseconds.
-std::vector<double> moments_in(std::string_view csv, TraceOptions options = {}) {
-  Trace trace = trace_of(csv, options);
-  const std::shared_ptr<const Shape> shape(std::move(trace.shape));
+std::vector<double> moments_in(std::string_view csv, ArrivalTraceOptions options = {}) {
+  ArrivalTrace trace = trace_of(csv, options);
+  const std::shared_ptr<const ArrivalShape> shape(std::move(trace.shape));
   std::vector<double> moments = moments_of(shape, {.end = trace.length});
   for (double& moment : moments) {
     moment = std::round(moment * 1e6) / 1e6;
@@ -226,35 +227,35 @@ TEST(Trace, BeginsAtItsFirstMomentUnlessTold) {
   EXPECT_EQ(moments_in("5.5\n7\n", {.keep_offset = true}), (std::vector<double>{5.5, 7}));
   EXPECT_EQ(trace_of("minute,count\n600,5\n601,5\n").length, Duration(seconds(120)));
   EXPECT_EQ(trace_of("minute,count\n2,5\n", {.keep_offset = true}).length, Duration(seconds(180)));
-  EXPECT_FALSE(parse_trace("2021-01-31T00:00:05Z\n", {.keep_offset = true}));
+  EXPECT_FALSE(parse_arrival_trace("2021-01-31T00:00:05Z\n", {.keep_offset = true}));
 }
 
 TEST(Trace, TakesTheFirstLineForWhatItIsSaidToBe) {
   EXPECT_EQ(moments_in("when,x\n0,1\n2,1\n", {.header = text::HeaderLine::kYes}),
             (std::vector<double>{0, 2}));
-  EXPECT_FALSE(parse_trace("time\n0\n", {.header = text::HeaderLine::kNo}));
+  EXPECT_FALSE(parse_arrival_trace("time\n0\n", {.header = text::HeaderLine::kNo}));
 }
 
 TEST(Trace, CountsHaveNamesOfAnyCase) {
   for (const char* const csv :
        {"Minute,Count\r\n0,60\r\n1,60\r\n", "\xEF\xBB\xBFminute,count\n0,60\n1,60\n",
         "COUNT,note,MINUTE\n60,\"a,b\",0\n60,,1\n"}) {
-    const Trace trace = trace_of(csv);
+    const ArrivalTrace trace = trace_of(csv);
     EXPECT_EQ(trace.length, Duration(seconds(120))) << csv;
     EXPECT_DOUBLE_EQ(trace.shape->due_by(120), 120) << csv;
   }
 }
 
 TEST(Trace, ReadsDatesFromTheFirstOn) {
-  Trace trace = trace_of("2021-01-31T23:59:59Z\n2021-02-01 00:00:00.5\n");
-  const std::shared_ptr<const Shape> shape(std::move(trace.shape));
+  ArrivalTrace trace = trace_of("2021-01-31T23:59:59Z\n2021-02-01 00:00:00.5\n");
+  const std::shared_ptr<const ArrivalShape> shape(std::move(trace.shape));
   EXPECT_EQ(moments_of(shape, {.end = trace.length}), (std::vector<double>{0, 1.5}));
 }
 
 TEST(Trace, SpeedsUpAndScales) {
-  Trace fast = trace_of("0\n10\n", {.speed = 10});
+  ArrivalTrace fast = trace_of("0\n10\n", {.speed = 10});
   EXPECT_EQ(fast.shape->moment_of(2), 1);
-  Trace many = trace_of("minute,count\n0,60\n1,0\n2,120\n", {.scale = 2});
+  ArrivalTrace many = trace_of("minute,count\n0,60\n1,0\n2,120\n", {.scale = 2});
   EXPECT_EQ(many.length, Duration(seconds(180)));
   EXPECT_DOUBLE_EQ(many.shape->due_by(60), 120);
   EXPECT_DOUBLE_EQ(many.shape->due_by(120), 120);
@@ -262,7 +263,7 @@ TEST(Trace, SpeedsUpAndScales) {
 }
 
 TEST(Trace, AddsUpTheFunctionsOfTheAzureDataset) {
-  const Trace trace = trace_of(
+  const ArrivalTrace trace = trace_of(
       "HashOwner,HashApp,HashFunction,Trigger,1,2,3\n"
       "a,b,c,http,6,0,60\n"
       "a,b,d,timer,0,12,0\n");
@@ -291,14 +292,14 @@ TEST(Trace, NamesLineAndColumnOfWhatItDoesNotKnow) {
         {"2021-01-31T00:00:05 CET\n", "line 1, column 1"},
         {"minute,count\n0,60\n1;60\n", "line 3, column 1"},
         {"minute,count\n0,60\n1,-5\n", "line 3, column 3"}}) {
-    const auto trace = parse_trace(csv, {});
+    const auto trace = parse_arrival_trace(csv, {});
     ASSERT_FALSE(trace) << csv;
     EXPECT_NE(trace.error().message.find(place), std::string::npos) << csv << trace.error().message;
   }
 }
 
 TEST(Trace, RefusesRatesThatNobodyCanSend) {
-  const auto trace = parse_trace("minute,count\n0,900000000\n", {});
+  const auto trace = parse_arrival_trace("minute,count\n0,900000000\n", {});
   ASSERT_FALSE(trace);
   EXPECT_NE(trace.error().message.find("1,000,000 at most"), std::string::npos);
 }
@@ -311,7 +312,7 @@ TEST(Trace, NamesTheLineThatIsWrong) {
                                   {"h,1,2\nf,1,x\n", "line 2"},
                                   {"", "line 1"},
                                   {"time\n", "line 1"}}) {
-    const auto trace = parse_trace(csv, {});
+    const auto trace = parse_arrival_trace(csv, {});
     ASSERT_FALSE(trace) << csv;
     EXPECT_NE(trace.error().message.find(line), std::string::npos) << trace.error().message;
   }

@@ -111,15 +111,15 @@ std::string row_text(const load::SearchStep& step) {
 /// How much the server does with as many callers as keep all of its cores busy, and the rates then.
 class Bench {
  public:
-  Bench(const BenchFlags& flags, load::Options options, std::ostream& text)
+  Bench(const BenchFlags& flags, load::LoadOptions options, std::ostream& text)
       : flags_(flags), options_(std::move(options)), text_(text), part_(flags.length / 8) {}
 
-  Result<load::Report> run() {
-    load::Options closed = options_;
+  Result<load::LoadReport> run() {
+    load::LoadOptions closed = options_;
     closed.connections = std::max(4U, 4 * std::thread::hardware_concurrency());
     closed.duration = part_;
     closed.warm_up = part_ / 4;
-    auto first = load::measure(closed);
+    auto first = load::measure_load(closed);
     if (!first) {
       return first;
     }
@@ -130,7 +130,7 @@ class Bench {
                       "; where random numbers are no request, give one with --body or --image");
     }
     text_ << "\n        rate       p50       p99\n";
-    load::Report best = *std::move(first);
+    load::LoadReport best = *std::move(first);
     load::Search search{.objective = "p99=" + text::format_duration(flags_.slo)};
     for (const double share : kShares) {
       auto report = measure_at(capacity_ * share);
@@ -160,13 +160,13 @@ class Bench {
   [[nodiscard]] const std::string& disturbance() const { return disturbance_; }
 
  private:
-  Result<load::Report> measure_at(double rate) {
-    load::Options open = options_;
+  Result<load::LoadReport> measure_at(double rate) {
+    load::LoadOptions open = options_;
     open.rate = std::max(0.1, rate);
-    open.arrivals = arrivals::Arrivals::kPoisson;
+    open.arrivals = arrivals::ArrivalProcess::kPoisson;
     open.duration = part_;
     open.warm_up = part_ / 10;
-    auto report = load::measure(open);
+    auto report = load::measure_load(open);
     // At the lowest rate cores are idle: a request that has to wait for one waits for something
     // else.
     if (const double waited = report ? report->results.generator.waited : 0;
@@ -178,12 +178,12 @@ class Bench {
     return report;
   }
 
-  static std::string first_fault(const load::Report& report) {
+  static std::string first_fault(const load::LoadReport& report) {
     const auto& samples = report.results.samples;
     return samples.empty() ? "no answer" : samples.begin()->second;
   }
 
-  [[nodiscard]] load::SearchStep step_of(const load::Report& report, double rate) const {
+  [[nodiscard]] load::SearchStep step_of(const load::LoadReport& report, double rate) const {
     const load::Results& results = report.results;
     const load::OfAll p99 = load::quantile_of_all(results.latency, results.failed, 0.99);
     load::SearchStep step{.rate = rate,
@@ -203,7 +203,7 @@ class Bench {
   }
 
   const BenchFlags& flags_;
-  const load::Options options_;
+  const load::LoadOptions options_;
   std::ostream& text_;
   const Duration part_;
   double capacity_ = 0;
@@ -238,7 +238,7 @@ Result<void> check_flags(const BenchFlags& flags) {
   return check_page(flags.html);
 }
 
-Result<void> write_page(const load::Report& report, const fs::path& path) {
+Result<void> write_page(const load::LoadReport& report, const fs::path& path) {
   if (path == "-") {
     std::cout << load::html_report(report);
   } else if (!path.empty()) {

@@ -58,9 +58,9 @@ Result<BenchModel> model_of(const BenchTarget& flags, const BenchFolder& folder)
   return choose_model(given.empty() ? "models" : given, flags.model);
 }
 
-Result<load::Options> options_for(const BenchTarget& flags, const std::string& url,
-                                  const std::string& model, const std::string& tool) {
-  load::Options options;
+Result<load::LoadOptions> options_for(const BenchTarget& flags, const std::string& url,
+                                      const std::string& model, const std::string& tool) {
+  load::LoadOptions options;
   options.url = url;
   options.quiet = true;
   options.tool = tool;

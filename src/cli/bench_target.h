@@ -29,7 +29,7 @@ Result<void> check_target(const BenchTarget& target);
 /// @errors kInvalidArgument: there is no such model, or several
 Result<BenchModel> model_of(const BenchTarget& flags, const BenchFolder& folder);
 /// What is sent: one of the user's requests, or random tensors.
-Result<load::Options> options_for(const BenchTarget& flags, const std::string& url,
-                                  const std::string& model, const std::string& tool);
+Result<load::LoadOptions> options_for(const BenchTarget& flags, const std::string& url,
+                                      const std::string& model, const std::string& tool);
 
 }  // namespace podsense::cli

@@ -31,7 +31,7 @@ constexpr const char* kName = "podsense load";
 constexpr const char* kMergeName = "podsense load merge";
 
 struct MergeFlags {
-  load::Options output;
+  load::LoadOptions output;
   std::vector<std::string> files;
   std::vector<std::string> conditions;
 };
@@ -94,7 +94,7 @@ int load(std::span<const char* const> arguments) {
   if (auto made = use_oip(flags.oip, *options); !made) {
     return report_error(kName, made.error());
   }
-  const auto ending = load::run(*options);
+  const auto ending = load::run_load(*options);
   return ending ? static_cast<int>(*ending) : report_error(kName, ending.error());
 }
 

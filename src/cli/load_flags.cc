@@ -25,7 +25,7 @@ constexpr RealRange kRate{.low = 0.0001, .high = kMostRate};
 constexpr RealRange kFactor{.low = 0.0001, .high = 10000};
 
 void add_target(CLI::App& app, LoadFlags& flags) {
-  load::Options& options = flags.options;
+  load::LoadOptions& options = flags.options;
   app.option_defaults()->group("Target");
   app.add_option("url", flags.positional,
                  "http[s]://HOST[:PORT][/PATH], grpc[s]://HOST[:PORT]; placeholders as in bodies")
@@ -75,7 +75,7 @@ void add_target(CLI::App& app, LoadFlags& flags) {
 }
 
 void add_body(CLI::App& app, LoadFlags& flags) {
-  load::Options& options = flags.options;
+  load::LoadOptions& options = flags.options;
   app.option_defaults()->group("Body");
   app.add_option(
          "-d,--data", flags.data,
@@ -108,7 +108,7 @@ void add_body(CLI::App& app, LoadFlags& flags) {
 }
 
 void add_rate(CLI::App& app, LoadFlags& flags) {
-  load::Options& options = flags.options;
+  load::LoadOptions& options = flags.options;
   app.option_defaults()->group("Load");
   add_real(app, "--qps,--rate", options.rate, kRate, "open loop: requests a second")
       ->type_name("RATE");
@@ -145,7 +145,7 @@ void add_rate(CLI::App& app, LoadFlags& flags) {
 }
 
 void add_search(CLI::App& app, LoadFlags& flags) {
-  load::Options& options = flags.options;
+  load::LoadOptions& options = flags.options;
   app.option_defaults()->group("Search");
   CLI::Option* const find =
       app.add_flag("--find-max-qps", options.find_max,
@@ -165,7 +165,7 @@ void add_search(CLI::App& app, LoadFlags& flags) {
 }
 
 void add_output(CLI::App& app, LoadFlags& flags) {
-  load::Options& options = flags.options;
+  load::LoadOptions& options = flags.options;
   app.option_defaults()->group("Result");
   app.add_option("--expect", flags.expect,
                  "what an answer must have, else it counts as failed: 'json:prediction=1', "
@@ -224,7 +224,7 @@ Result<void> set_headers(LoadFlags& flags) {
 
 /// The body of -d or -D.
 Result<void> set_body(LoadFlags& flags, const CLI::App& app) {
-  load::Options& options = flags.options;
+  load::LoadOptions& options = flags.options;
   const bool data = app.count("--data") > 0;
   if (data && !flags.body_file_as_is.empty()) {
     return fail(ErrorCode::kInvalidArgument, "-d and -D exclude each other");
@@ -262,7 +262,7 @@ Result<void> check_habit(const LoadFlags& flags) {
 
 /// A flag that would do nothing is a slip.
 Result<void> check_use(const LoadFlags& flags, const CLI::App& app) {
-  const load::Options& options = flags.options;
+  const load::LoadOptions& options = flags.options;
   const bool closed =
       !options.rate && options.shape.empty() && options.trace.empty() && !options.find_max;
   if (closed && app.count("--max-connections") > 0) {
@@ -278,7 +278,7 @@ Result<void> check_use(const LoadFlags& flags, const CLI::App& app) {
 }
 
 Result<void> set_targets(LoadFlags& flags) {
-  load::Options& options = flags.options;
+  load::LoadOptions& options = flags.options;
   const int given = (flags.host.empty() ? 0 : 1) + (flags.positional.empty() ? 0 : 1) +
                     (flags.targets.empty() ? 0 : 1);
   if (given > 1) {
@@ -287,7 +287,7 @@ Result<void> set_targets(LoadFlags& flags) {
   }
   options.url = flags.host.empty() ? flags.positional : flags.host;
   for (const std::string& text : flags.targets) {
-    auto target = load::parse_target(text);
+    auto target = load::parse_target_option(text);
     if (!target) {
       return fail(std::move(target.error()));
     }
@@ -303,7 +303,7 @@ Result<void> set_checks(LoadFlags& flags) {
   }
   flags.options.fail_if = std::move(*thresholds);
   for (const std::string& text : flags.expect) {
-    auto expectation = load::Expectation::parse(text);
+    auto expectation = load::AnswerExpectation::parse(text);
     if (!expectation) {
       return fail(std::move(expectation.error()));
     }
@@ -365,16 +365,16 @@ void add_load_flags(CLI::App& app, LoadFlags& flags) {
   add_unsupported(app, flags);
 }
 
-Result<load::Options> to_options(LoadFlags& flags, const CLI::App& app) {
-  load::Options& options = flags.options;
+Result<load::LoadOptions> to_options(LoadFlags& flags, const CLI::App& app) {
+  load::LoadOptions& options = flags.options;
   if (!flags.proxy.empty()) {
     return fail(ErrorCode::kUnimplemented, "proxies (-x) are not offered");
   }
   options.keep_alive = !flags.disable_keepalive;
   options.verify_tls = !flags.insecure;
   options.redirects = flags.follow_redirects ? 10 : 0;
-  options.arrivals =
-      flags.arrivals == "poisson" ? arrivals::Arrivals::kPoisson : arrivals::Arrivals::kEven;
+  options.arrivals = flags.arrivals == "poisson" ? arrivals::ArrivalProcess::kPoisson
+                                                 : arrivals::ArrivalProcess::kEven;
   options.csv_header = flags.csv_header      ? text::HeaderLine::kYes
                        : flags.no_csv_header ? text::HeaderLine::kNo
                                              : text::HeaderLine::kGuess;
@@ -415,10 +415,10 @@ std::string unexpected_load_flag(const CLI::App& app) {
   return {};
 }
 
-Result<std::vector<load::Threshold>> to_thresholds(const std::vector<std::string>& texts) {
-  std::vector<load::Threshold> thresholds;
+Result<std::vector<load::LoadThreshold>> to_thresholds(const std::vector<std::string>& texts) {
+  std::vector<load::LoadThreshold> thresholds;
   for (const std::string& text : texts) {
-    auto threshold = load::Threshold::parse(text);
+    auto threshold = load::LoadThreshold::parse(text);
     if (!threshold) {
       return fail(std::move(threshold.error()));
     }

@@ -14,7 +14,7 @@ namespace podsense::cli {
 
 /// What CLI11 fills and `to_options` turns into Options.
 struct LoadFlags {
-  load::Options options;
+  load::LoadOptions options;
   std::string host;
   std::string positional;
   std::vector<std::string> targets;
@@ -41,11 +41,11 @@ struct LoadFlags {
 std::vector<std::string> load_words(std::span<const char* const> arguments);
 void add_load_flags(CLI::App& app, LoadFlags& flags);
 /// @errors kInvalidArgument names the flag
-Result<load::Options> to_options(LoadFlags& flags, const CLI::App& app);
+Result<load::LoadOptions> to_options(LoadFlags& flags, const CLI::App& app);
 /// What may have been meant by a word that is no flag here; empty: nothing is known of it.
 std::string unexpected_load_flag(const CLI::App& app);
 
 /// "METRIC OP VALUE" of each --fail-if. @errors kInvalidArgument
-Result<std::vector<load::Threshold>> to_thresholds(const std::vector<std::string>& texts);
+Result<std::vector<load::LoadThreshold>> to_thresholds(const std::vector<std::string>& texts);
 
 }  // namespace podsense::cli

@@ -9,7 +9,7 @@ namespace {
 constexpr Duration kTimeout = std::chrono::seconds(5);
 
 /// Over gRPC, the load module requests the metadata itself.
-Result<void> use_grpc(const OipFlags& flags, load::Options& options) {
+Result<void> use_grpc(const OipFlags& flags, load::LoadOptions& options) {
   if (flags.form == "json") {
     return fail(ErrorCode::kInvalidArgument, "tensors go over gRPC as bytes: say --oip binary");
   }
@@ -23,7 +23,7 @@ Result<void> use_grpc(const OipFlags& flags, load::Options& options) {
 }
 
 /// Over HTTP/1.1.
-Result<load::Document> get(const std::string& address, const load::Options& options) {
+Result<load::Document> get(const std::string& address, const load::LoadOptions& options) {
   auto answer = http::probe(
       address, {.timeout = kTimeout,
                 .ca_file = options.ca_file,
@@ -38,7 +38,7 @@ Result<load::Document> get(const std::string& address, const load::Options& opti
 
 }  // namespace
 
-Result<void> use_oip(const OipFlags& flags, load::Options& options) {
+Result<void> use_oip(const OipFlags& flags, load::LoadOptions& options) {
   if (load::is_grpc(options)) {
     return use_grpc(flags, options);
   }

@@ -15,6 +15,6 @@ struct OipFlags {
 
 /// Asks the server for the model's metadata and makes the body, headers and path of `options`.
 /// @errors kInvalidArgument: flags; kUnavailable, kNotFound: no metadata
-Result<void> use_oip(const OipFlags& flags, load::Options& options);
+Result<void> use_oip(const OipFlags& flags, load::LoadOptions& options);
 
 }  // namespace podsense::cli

@@ -192,7 +192,7 @@ Result<plan::FindingOptions> options_of(const ExplainFlags& flags) {
     if (!text) {
       return fail(text.error());
     }
-    auto trace = arrivals::parse_trace(*text, {});
+    auto trace = arrivals::parse_arrival_trace(*text, {});
     if (!trace) {
       return fail(ErrorCode::kInvalidArgument,
                   "--trace: " + flags.trace + ": " + trace.error().message);

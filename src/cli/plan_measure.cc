@@ -94,7 +94,7 @@ double other_cores() {
 
 /// CPU time of a process's threads, and their waits for a core.
 /// @source kernel Documentation/scheduler/sched-stats.rst
-void read_threads(pid_t process, plan::ServerState& out) {
+void read_threads(pid_t process, plan::ServerReading& out) {
   std::error_code error;
   const fs::path tasks = "/proc/" + std::to_string(process) + "/task";
   for (const auto& task : fs::directory_iterator(tasks, error)) {
@@ -108,8 +108,8 @@ void read_threads(pid_t process, plan::ServerState& out) {
   }
 }
 
-Result<plan::ServerState> state_of(const BenchServer& server) {
-  load::Options options;
+Result<plan::ServerReading> state_of(const BenchServer& server) {
+  load::LoadOptions options;
   options.headers = {{"accept",
                       "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; "
                       "encoding=delimited"}};
@@ -121,7 +121,7 @@ Result<plan::ServerState> state_of(const BenchServer& server) {
   if (!metrics) {
     return fail(metrics.error());
   }
-  plan::ServerState out{.metrics = std::move(*metrics)};
+  plan::ServerReading out{.metrics = std::move(*metrics)};
   read_threads(server.process(), out);
   return out;
 }
@@ -149,7 +149,7 @@ std::size_t whole_of(const std::string& text, std::size_t otherwise) {
 /// Measures one server.
 class Measurer {
  public:
-  Measurer(const MeasureFlags& flags, const BenchServer& server, plan::Profile& profile)
+  Measurer(const MeasureFlags& flags, const BenchServer& server, plan::MeasuredProfile& profile)
       : flags_(flags), server_(server), profile_(profile) {}
 
   Result<void> run(const std::string& model, std::size_t most_rows) {
@@ -214,7 +214,7 @@ class Measurer {
     }
     options->connections = ask.callers;
     options->requests = 5 * ask.callers;  // caches, and buffers that grow once
-    if (auto warm = load::measure(*options); !warm) {
+    if (auto warm = load::measure_load(*options); !warm) {
       return fail(warm.error());
     }
     options->requests.reset();
@@ -223,7 +223,7 @@ class Measurer {
     if (auto done = put(state_of(server_), out.before); !done) {
       return fail(done.error());
     }
-    const auto report = load::measure(*options);
+    const auto report = load::measure_load(*options);
     if (!report) {
       return fail(report.error());
     }
@@ -281,14 +281,14 @@ class Measurer {
 
   const MeasureFlags& flags_;
   const BenchServer& server_;
-  plan::Profile& profile_;
+  plan::MeasuredProfile& profile_;
   Duration part_{};
 };
 
 /// The server of the last start goes on.
 Result<std::unique_ptr<BenchServer>> start_often(const MeasureFlags& flags, const BenchModel& model,
                                                  const BenchFolder& folder,
-                                                 plan::Profile& profile) {
+                                                 plan::MeasuredProfile& profile) {
   std::unique_ptr<BenchServer> server;
   for (unsigned i = 0; i < flags.starts; ++i) {
     server.reset();
@@ -299,7 +299,7 @@ Result<std::unique_ptr<BenchServer>> start_often(const MeasureFlags& flags, cons
       return started;
     }
     server = std::move(*started);
-    plan::ServerState state;
+    plan::ServerReading state;
     read_threads(server->process(), state);
     profile.starts.push_back({.ready = server->ready_after(), .cpu = state.ran});
   }
@@ -312,8 +312,8 @@ std::string request_text(const MeasureFlags& flags) {
                                : "random tensors of the model's shapes, binary";
 }
 
-Result<plan::Profile> measure(const MeasureFlags& flags) {
-  plan::Profile profile{
+Result<plan::MeasuredProfile> measure(const MeasureFlags& flags) {
+  plan::MeasuredProfile profile{
       .request = request_text(flags),
       .calm = {.machine_cores = static_cast<double>(sysconf(_SC_NPROCESSORS_ONLN)),
                .other_cores = other_cores(),

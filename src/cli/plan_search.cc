@@ -255,13 +255,13 @@ Result<plan::Rungs> rungs_of(const std::string& text) {
   return out;
 }
 
-Result<plan::Request> request_of(const PlanFlags& flags) {
+Result<plan::PlanRequest> request_of(const PlanFlags& flags) {
   auto scenario = scenario_text(flags);
   if (!scenario) {
     return fail(scenario.error());
   }
   const auto folder = std::filesystem::path(flags.file == "-" ? "" : flags.file).parent_path();
-  plan::Request out{
+  plan::PlanRequest out{
       .scenario = std::move(*scenario),
       .files = [folder](const std::string& name) { return text::read_file(folder / name); },
       .objective = flags.objective,
@@ -339,7 +339,7 @@ class ProgressLine {
 };
 
 int put_out(const PlanFlags& flags, const plan::Plan& made) {
-  const bool is_holding = made.search.verdict == plan::Verdict::kHolds;
+  const bool is_holding = made.search.verdict == plan::SearchVerdict::kHolds;
   if (made.search.best) {
     // Values that do not hold are no values to install.
     const bool is_out = !flags.out.empty() && is_holding;
@@ -358,11 +358,11 @@ int put_out(const PlanFlags& flags, const plan::Plan& made) {
     }
   }
   switch (made.search.verdict) {
-    case plan::Verdict::kHolds:
+    case plan::SearchVerdict::kHolds:
       return 0;
-    case plan::Verdict::kNoneHolds:
+    case plan::SearchVerdict::kNoneHolds:
       return 1;
-    case plan::Verdict::kInterrupted:
+    case plan::SearchVerdict::kInterrupted:
       break;
   }
   return 130;

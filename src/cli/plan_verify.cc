@@ -180,9 +180,10 @@ Result<void> write_moments(const foresight::Scenario& scenario, const std::strin
                    : Result<void>(fail(ErrorCode::kInvalidArgument, "the plan has no requests"));
 }
 
-Result<load::Options> load_options(const VerifyFlags& flags, const foresight::Scenario& scenario,
-                                   const std::string& moments) {
-  load::Options options;
+Result<load::LoadOptions> load_options(const VerifyFlags& flags,
+                                       const foresight::Scenario& scenario,
+                                       const std::string& moments) {
+  load::LoadOptions options;
   options.url = flags.url;
   options.trace = moments;
   options.csv_header = text::HeaderLine::kNo;
@@ -258,7 +259,8 @@ void keep(const std::string& path, const std::string& line) {
   }
 }
 
-plan::Measurement measurement_of(const load::Report& report, const foresight::Scenario& scenario) {
+plan::Measurement measurement_of(const load::LoadReport& report,
+                                 const foresight::Scenario& scenario) {
   const load::Results& results = report.results;
   const std::uint64_t answered = results.latency.count();
   const std::uint64_t in_time = results.latency.count_to(scenario.objective.latency);
@@ -301,7 +303,7 @@ Result<plan::Measurement> replay(const VerifyFlags& flags, const foresight::Scen
     }
   }
   const ServerSumsByPod before = sums_now(flags);
-  const auto report = load::measure(*options);
+  const auto report = load::measure_load(*options);
   if (!report) {
     return fail(report.error());
   }

@@ -56,7 +56,7 @@ struct HpaFlags {
   Duration initial_readiness_delay = std::chrono::seconds(30);
 };
 
-foresight::Settings settings_of(const HpaFlags& flags, foresight::KubernetesVersion version) {
+foresight::HpaSettings settings_of(const HpaFlags& flags, foresight::KubernetesVersion version) {
   return {.version = version,
           .gates = foresight::Gates::defaults(version),
           .flags = {.downscale_stabilization = flags.downscale_stabilization,
@@ -65,7 +65,7 @@ foresight::Settings settings_of(const HpaFlags& flags, foresight::KubernetesVers
                     .initial_readiness_delay = flags.initial_readiness_delay}};
 }
 
-int explain_files(const HpaFlags& flags, const foresight::Settings& settings) {
+int explain_files(const HpaFlags& flags, const foresight::HpaSettings& settings) {
   std::vector<foresight::SnapshotFile> files;
   for (const std::string& path : flags.files) {
     std::ifstream file(path, std::ios::binary);

@@ -31,12 +31,12 @@ bool was_applied_with_replicas(const json& metadata) {
   return document && !member_of(member_of(*document, "spec"), "replicas").is_null();
 }
 
-Result<void> read_strategy(const Field& spec, Workload& out) {
-  const Field strategy(member_of(spec.value(), "strategy"), spec, "strategy");
+Result<void> read_strategy(const JsonField& spec, Workload& out) {
+  const JsonField strategy(member_of(spec.value(), "strategy"), spec, "strategy");
   out.is_recreated = text_member(strategy.value(), "type") == "Recreate";
-  const Field rolling(member_of(strategy.value(), "rollingUpdate"), strategy, "rollingUpdate");
-  std::optional<Share> surge;
-  std::optional<Share> unavailable;
+  const JsonField rolling(member_of(strategy.value(), "rollingUpdate"), strategy, "rollingUpdate");
+  std::optional<PodsOrPercent> surge;
+  std::optional<PodsOrPercent> unavailable;
   if (auto done = read_share(rolling, "maxSurge", surge); !done) {
     return done;
   }
@@ -49,28 +49,28 @@ Result<void> read_strategy(const Field& spec, Workload& out) {
 /// Sorts objects by their kinds, then reads them.
 class Reader {
  public:
-  Result<void> add(const Field& field, std::string_view kind_of_list = "");
+  Result<void> add(const JsonField& field, std::string_view kind_of_list = "");
   Result<Deployed> finish();
 
  private:
-  Result<void> read_one(const std::string& kind, const Field& field);
-  Result<void> read_map(const Field& field);
-  Result<void> read_workload(const std::string& kind, const Field& field);
-  Result<void> read_autoscaler(const Field& field);
-  Result<void> read_keda(const Field& field);
-  Result<void> read_budget(const Field& field);
-  Result<void> read_quota(const Field& field);
-  Result<void> read_defaults(const Field& field);
-  Result<void> read_node(const Field& field);
+  Result<void> read_one(const std::string& kind, const JsonField& field);
+  Result<void> read_map(const JsonField& field);
+  Result<void> read_workload(const std::string& kind, const JsonField& field);
+  Result<void> read_autoscaler(const JsonField& field);
+  Result<void> read_keda(const JsonField& field);
+  Result<void> read_budget(const JsonField& field);
+  Result<void> read_quota(const JsonField& field);
+  Result<void> read_defaults(const JsonField& field);
+  Result<void> read_node(const JsonField& field);
 
-  std::deque<std::string> names_;  ///< paths of items, which Field borrows
-  std::vector<std::pair<std::string, Field>> objects_;
+  std::deque<std::string> names_;  ///< paths of items, which JsonField borrows
+  std::vector<std::pair<std::string, JsonField>> objects_;
   std::set<std::string> seen_;
   ConfigMaps maps_;
   Deployed out_;
 };
 
-Result<void> Reader::add(const Field& field, std::string_view kind_of_list) {
+Result<void> Reader::add(const JsonField& field, std::string_view kind_of_list) {
   if (!field.value().is_object()) {
     return field.wrong_type("an object of Kubernetes");
   }
@@ -92,7 +92,7 @@ Result<void> Reader::add(const Field& field, std::string_view kind_of_list) {
     const std::string at = field.path();
     names_.push_back(at + (at.ends_with(' ') ? "" : ".") + "items[" + std::to_string(i) + "]");
     auto done =
-        add(Field(items[i], names_.back()), std::string_view(kind).substr(0, kind.size() - 4));
+        add(JsonField(items[i], names_.back()), std::string_view(kind).substr(0, kind.size() - 4));
     if (!done) {
       return done;
     }
@@ -100,7 +100,7 @@ Result<void> Reader::add(const Field& field, std::string_view kind_of_list) {
   return {};
 }
 
-Result<void> Reader::read_map(const Field& field) {
+Result<void> Reader::read_map(const JsonField& field) {
   const ObjectName name = name_of(field.value(), "ConfigMap");
   for (const auto& [key, value] : member_of(field.value(), "data").items()) {
     if (value.is_string()) {
@@ -110,10 +110,10 @@ Result<void> Reader::read_map(const Field& field) {
   return {};
 }
 
-Result<void> Reader::read_workload(const std::string& kind, const Field& field) {
+Result<void> Reader::read_workload(const std::string& kind, const JsonField& field) {
   Workload out{.name = name_of(field.value(), kind)};
   const json& metadata = member_of(field.value(), "metadata");
-  const Field spec(member_of(field.value(), "spec"), field, "spec");
+  const JsonField spec(member_of(field.value(), "spec"), field, "spec");
   out.is_rendered = member_of(metadata, "uid").is_null();
   if (auto done = read_int32(spec, "replicas", out.replicas); !done) {
     return done;
@@ -129,7 +129,7 @@ Result<void> Reader::read_workload(const std::string& kind, const Field& field) 
   if (auto done = read_selector(spec, "selector", out.selector); !done) {
     return done;
   }
-  const Field pods(member_of(spec.value(), "template"), spec, "template");
+  const JsonField pods(member_of(spec.value(), "template"), spec, "template");
   if (auto done = put(read_template(pods, out.name.space, maps_), out.pods); !done) {
     return done;
   }
@@ -137,13 +137,13 @@ Result<void> Reader::read_workload(const std::string& kind, const Field& field) 
   return {};
 }
 
-Result<void> Reader::read_autoscaler(const Field& field) {
+Result<void> Reader::read_autoscaler(const JsonField& field) {
   const std::string version = text_member(field.value(), "apiVersion");
   if (version != "autoscaling/v2") {
     return field.refuse("apiVersion '" + version + "' is not accepted; accepted: autoscaling/v2");
   }
   DeployedAutoscaler out{.name = name_of(field.value(), "HorizontalPodAutoscaler")};
-  const Field spec(member_of(field.value(), "spec"), field, "spec");
+  const JsonField spec(member_of(field.value(), "spec"), field, "spec");
   if (auto done = put(read_spec(spec, Origin::kUser), out.spec); !done) {
     return done;
   }
@@ -157,7 +157,7 @@ Result<void> Reader::read_autoscaler(const Field& field) {
   for (const json& owner : member_of(member_of(field.value(), "metadata"), "ownerReferences")) {
     out.made_by = text_member(owner, "kind") == "ScaledObject" ? text_member(owner, "name") : "";
   }
-  const Field status(member_of(field.value(), "status"), field, "status");
+  const JsonField status(member_of(field.value(), "status"), field, "status");
   for (const json& one : member_of(status.value(), "conditions")) {
     out.messages[text_member(one, "type")] = text_member(one, "message");
   }
@@ -170,9 +170,9 @@ Result<void> Reader::read_autoscaler(const Field& field) {
 }
 
 /// The autoscaler that KEDA makes of it, without its metrics' names.
-Result<void> Reader::read_keda(const Field& field) {
+Result<void> Reader::read_keda(const JsonField& field) {
   DeployedAutoscaler out{.name = name_of(field.value(), "ScaledObject"), .is_keda = true};
-  const Field spec(member_of(field.value(), "spec"), field, "spec");
+  const JsonField spec(member_of(field.value(), "spec"), field, "spec");
   const json& reference = member_of(spec.value(), "scaleTargetRef");
   const std::string kind = text_member(reference, "kind");
   out.target = {.kind = kind.empty() ? "Deployment" : kind,
@@ -191,9 +191,9 @@ Result<void> Reader::read_keda(const Field& field) {
   return {};
 }
 
-Result<void> Reader::read_budget(const Field& field) {
+Result<void> Reader::read_budget(const JsonField& field) {
   DisruptionBudget out{.name = name_of(field.value(), "PodDisruptionBudget")};
-  const Field spec(member_of(field.value(), "spec"), field, "spec");
+  const JsonField spec(member_of(field.value(), "spec"), field, "spec");
   out.lets_unhealthy_go = text_member(spec.value(), "unhealthyPodEvictionPolicy") == "AlwaysAllow";
   if (auto done = read_selector(spec, "selector", out.selector); !done) {
     return done;
@@ -206,9 +206,9 @@ Result<void> Reader::read_budget(const Field& field) {
   return done;
 }
 
-Result<void> Reader::read_quota(const Field& field) {
+Result<void> Reader::read_quota(const JsonField& field) {
   ResourceQuota out{.name = name_of(field.value(), "ResourceQuota")};
-  const Field spec(member_of(field.value(), "spec"), field, "spec");
+  const JsonField spec(member_of(field.value(), "spec"), field, "spec");
   // One for a class of pods or of storage says nothing of these.
   if (!member_of(spec.value(), "scopes").is_null() ||
       !member_of(spec.value(), "scopeSelector").is_null()) {
@@ -217,21 +217,21 @@ Result<void> Reader::read_quota(const Field& field) {
   if (auto done = read_resources(spec, "hard", out.hard); !done) {
     return done;
   }
-  auto done =
-      read_resources(Field(member_of(field.value(), "status"), field, "status"), "used", out.used);
+  auto done = read_resources(JsonField(member_of(field.value(), "status"), field, "status"), "used",
+                             out.used);
   out_.quotas.push_back(std::move(out));
   return done;
 }
 
-Result<void> Reader::read_defaults(const Field& field) {
-  const Field spec(member_of(field.value(), "spec"), field, "spec");
+Result<void> Reader::read_defaults(const JsonField& field) {
+  const JsonField spec(member_of(field.value(), "spec"), field, "spec");
   const json& limits = member_of(spec.value(), "limits");
   for (std::size_t i = 0; limits.is_array() && i < limits.size(); ++i) {
     if (text_member(limits[i], "type") != "Container") {
       continue;
     }
     ContainerDefaults out{.name = name_of(field.value(), "LimitRange")};
-    const Field one(limits[i], spec, "limits");
+    const JsonField one(limits[i], spec, "limits");
     for (const std::string_view key : {"default", "defaultRequest"}) {
       if (auto done = read_resources(one, key, out.requests); !done) {
         return done;
@@ -242,9 +242,9 @@ Result<void> Reader::read_defaults(const Field& field) {
   return {};
 }
 
-Result<void> Reader::read_node(const Field& field) {
-  Node out{.name = text_member(member_of(field.value(), "metadata"), "name")};
-  const Field metadata(member_of(field.value(), "metadata"), field, "metadata");
+Result<void> Reader::read_node(const JsonField& field) {
+  ClusterNode out{.name = text_member(member_of(field.value(), "metadata"), "name")};
+  const JsonField metadata(member_of(field.value(), "metadata"), field, "metadata");
   const json& spec = member_of(field.value(), "spec");
   out.is_schedulable = member_of(spec, "unschedulable") != true;
   for (const json& taint : member_of(spec, "taints")) {
@@ -254,13 +254,13 @@ Result<void> Reader::read_node(const Field& field) {
   if (auto done = read_labels(metadata, "labels", out.labels); !done) {
     return done;
   }
-  auto done = read_resources(Field(member_of(field.value(), "status"), field, "status"),
+  auto done = read_resources(JsonField(member_of(field.value(), "status"), field, "status"),
                              "allocatable", out.allocatable);
   out_.nodes.push_back(std::move(out));
   return done;
 }
 
-Result<void> Reader::read_one(const std::string& kind, const Field& field) {
+Result<void> Reader::read_one(const std::string& kind, const JsonField& field) {
   if (kind == "Pod") {
     auto pod = read_deployed_pod(field);
     if (!pod) {
@@ -314,7 +314,7 @@ Result<std::vector<json>> documents_of(const SnapshotFile& file, const std::stri
 
 }  // namespace
 
-std::int32_t Share::of(std::int32_t pods, bool round_up) const {
+std::int32_t PodsOrPercent::of(std::int32_t pods, bool round_up) const {
   if (!is_percent) {
     return value;
   }
@@ -322,7 +322,7 @@ std::int32_t Share::of(std::int32_t pods, bool round_up) const {
   return static_cast<std::int32_t>((hundredths + (round_up ? 99 : 0)) / 100);
 }
 
-std::string Share::text() const {
+std::string PodsOrPercent::text() const {
   return std::to_string(value) + (is_percent ? "%" : "");
 }
 
@@ -373,7 +373,7 @@ Result<Deployed> read_deployed(std::span<const SnapshotFile> files) {
       names.push_back(all.back().size() == 1
                           ? file_name + ": "
                           : file_name + ": document " + std::to_string(i + 1) + ": ");
-      if (auto done = reader.add(Field(all.back()[i], names.back())); !done) {
+      if (auto done = reader.add(JsonField(all.back()[i], names.back())); !done) {
         return fail(done.error());
       }
     }

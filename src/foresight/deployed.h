@@ -21,7 +21,7 @@ namespace podsense::foresight {
 using Labels = std::map<std::string, std::string, std::less<>>;
 
 /// A number of pods or a percentage of them, as Kubernetes' IntOrString.
-struct Share {
+struct PodsOrPercent {
   std::int32_t value = 0;
   bool is_percent = false;
   [[nodiscard]] std::int32_t of(std::int32_t pods, bool round_up) const;
@@ -101,8 +101,8 @@ struct Workload {
   std::optional<std::int32_t> replicas;
   bool sets_replicas = false;  ///< what was rendered, or applied last, has `replicas`
   bool is_recreated = false;   ///< strategy Recreate
-  Share max_surge{.value = 25, .is_percent = true};
-  Share max_unavailable{.value = 25, .is_percent = true};
+  PodsOrPercent max_surge{.value = 25, .is_percent = true};
+  PodsOrPercent max_unavailable{.value = 25, .is_percent = true};
   LabelSelector selector;
   PodTemplate pods;
 };
@@ -121,8 +121,8 @@ struct DeployedAutoscaler {
 struct DisruptionBudget {
   ObjectName name;
   LabelSelector selector;
-  std::optional<Share> min_available;
-  std::optional<Share> max_unavailable;
+  std::optional<PodsOrPercent> min_available;
+  std::optional<PodsOrPercent> max_unavailable;
   bool lets_unhealthy_go = false;  ///< unhealthyPodEvictionPolicy: AlwaysAllow
 };
 
@@ -151,7 +151,7 @@ struct ContainerDefaults {  ///< of a LimitRange
   Resources requests;
 };
 
-struct Node {
+struct ClusterNode {
   std::string name;
   Labels labels;
   bool is_schedulable = true;
@@ -165,7 +165,7 @@ struct Deployed {
   std::vector<DeployedPod> pods;
   std::vector<ResourceQuota> quotas;
   std::vector<ContainerDefaults> defaults;
-  std::vector<Node> nodes;
+  std::vector<ClusterNode> nodes;
 };
 
 /// @param files  each a JSON or YAML document, or several of YAML

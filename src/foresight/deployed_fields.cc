@@ -18,22 +18,22 @@ std::string text_member(const json& object, std::string_view key) {
   return value.is_string() ? value.get<std::string>() : "";
 }
 
-Result<void> read_labels(const Field& parent, std::string_view key, Labels& out) {
+Result<void> read_labels(const JsonField& parent, std::string_view key, Labels& out) {
   const json& value = member_of(parent.value(), key);
   if (value.is_null()) {
     return {};
   }
-  return Field(value, parent, key).members([&](std::string_view name, const Field& child) {
+  return JsonField(value, parent, key).members([&](std::string_view name, const JsonField& child) {
     return put(child.text(), out[std::string(name)]);
   });
 }
 
-Result<void> read_resources(const Field& parent, std::string_view key, Resources& out) {
+Result<void> read_resources(const JsonField& parent, std::string_view key, Resources& out) {
   const json& value = member_of(parent.value(), key);
   if (value.is_null()) {
     return {};
   }
-  return Field(value, parent, key).members([&](std::string_view name, const Field& child) {
+  return JsonField(value, parent, key).members([&](std::string_view name, const JsonField& child) {
     return put(child.quantity(), out[std::string(name)]);
   });
 }
@@ -42,30 +42,31 @@ namespace {
 
 constexpr std::array<std::string_view, 4> kOperators{"In", "NotIn", "Exists", "DoesNotExist"};
 
-Result<void> read_expression(const Field& field, LabelRule& rule) {
-  if (auto done = put(Field(member_of(field.value(), "key"), field, "key").text(), rule.key);
+Result<void> read_expression(const JsonField& field, LabelRule& rule) {
+  if (auto done = put(JsonField(member_of(field.value(), "key"), field, "key").text(), rule.key);
       !done) {
     return done;
   }
-  const Field is(member_of(field.value(), "operator"), field, "operator");
+  const JsonField is(member_of(field.value(), "operator"), field, "operator");
   if (auto done = put_choice<LabelOperator>(is, kOperators, rule.is); !done) {
     return done;
   }
   const json& values = member_of(field.value(), "values");
-  return values.is_null() ? Result<void>{}
-                          : Field(values, field, "values").each(1000, [&](const Field& one) {
-                              return put(one.text(), rule.values.emplace_back());
-                            });
+  return values.is_null()
+             ? Result<void>{}
+             : JsonField(values, field, "values").each(1000, [&](const JsonField& one) {
+                 return put(one.text(), rule.values.emplace_back());
+               });
 }
 
 }  // namespace
 
-Result<void> read_selector(const Field& parent, std::string_view key, LabelSelector& out) {
+Result<void> read_selector(const JsonField& parent, std::string_view key, LabelSelector& out) {
   const json& value = member_of(parent.value(), key);
   if (value.is_null()) {
     return {};
   }
-  const Field field(value, parent, key);
+  const JsonField field(value, parent, key);
   Labels labels;
   if (auto done = read_labels(field, "matchLabels", labels); !done) {
     return done;
@@ -74,22 +75,23 @@ Result<void> read_selector(const Field& parent, std::string_view key, LabelSelec
     out.rules.push_back({.key = name, .is = LabelOperator::kIn, .values = {is}});
   }
   const json& expressions = member_of(value, "matchExpressions");
-  return expressions.is_null()
-             ? Result<void>{}
-             : Field(expressions, field, "matchExpressions").each(1000, [&](const Field& one) {
-                 return read_expression(one, out.rules.emplace_back());
-               });
+  return expressions.is_null() ? Result<void>{}
+                               : JsonField(expressions, field, "matchExpressions")
+                                     .each(1000, [&](const JsonField& one) {
+                                       return read_expression(one, out.rules.emplace_back());
+                                     });
 }
 
-Result<void> read_share(const Field& parent, std::string_view key, std::optional<Share>& out) {
+Result<void> read_share(const JsonField& parent, std::string_view key,
+                        std::optional<PodsOrPercent>& out) {
   const json& value = member_of(parent.value(), key);
   if (value.is_null()) {
     return {};
   }
-  const Field field(value, parent, key);
+  const JsonField field(value, parent, key);
   if (!value.is_string()) {
     return field.int32({.least = 0, .most = INT32_MAX}).map([&](std::int32_t pods) {
-      out = Share{.value = pods};
+      out = PodsOrPercent{.value = pods};
     });
   }
   const std::string& text = value.get_ref<const std::string&>();
@@ -100,14 +102,14 @@ Result<void> read_share(const Field& parent, std::string_view key, std::optional
   if (error != std::errc{} || rest != end || number < 0) {
     return field.wrong_type("a number of pods or a percentage");
   }
-  out = Share{.value = number, .is_percent = is_percent};
+  out = PodsOrPercent{.value = number, .is_percent = is_percent};
   return {};
 }
 
-Result<void> read_int32(const Field& parent, std::string_view key,
+Result<void> read_int32(const JsonField& parent, std::string_view key,
                         std::optional<std::int32_t>& out) {
   const json& value = member_of(parent.value(), key);
-  return value.is_null() ? Result<void>{} : put(Field(value, parent, key).int32(), out);
+  return value.is_null() ? Result<void>{} : put(JsonField(value, parent, key).int32(), out);
 }
 
 }  // namespace podsense::foresight

@@ -14,20 +14,21 @@ const nlohmann::json& member_of(const nlohmann::json& object, std::string_view k
 /// A member that is a text, or "".
 std::string text_member(const nlohmann::json& object, std::string_view key);
 
-Result<void> read_labels(const Field& parent, std::string_view key, Labels& out);
-Result<void> read_resources(const Field& parent, std::string_view key, Resources& out);
-Result<void> read_selector(const Field& parent, std::string_view key, LabelSelector& out);
+Result<void> read_labels(const JsonField& parent, std::string_view key, Labels& out);
+Result<void> read_resources(const JsonField& parent, std::string_view key, Resources& out);
+Result<void> read_selector(const JsonField& parent, std::string_view key, LabelSelector& out);
 /// Leaves `out` alone where there is none.
-Result<void> read_share(const Field& parent, std::string_view key, std::optional<Share>& out);
-Result<void> read_int32(const Field& parent, std::string_view key,
+Result<void> read_share(const JsonField& parent, std::string_view key,
+                        std::optional<PodsOrPercent>& out);
+Result<void> read_int32(const JsonField& parent, std::string_view key,
                         std::optional<std::int32_t>& out);
 
 /// ConfigMaps by "namespace/name": key → value.
 using ConfigMaps = std::map<std::string, Labels, std::less<>>;
 
 /// @param template_field  an object with metadata and spec: a pod's template, or a pod
-Result<PodTemplate> read_template(const Field& template_field, const std::string& space,
+Result<PodTemplate> read_template(const JsonField& template_field, const std::string& space,
                                   const ConfigMaps& maps);
-Result<DeployedPod> read_deployed_pod(const Field& field);
+Result<DeployedPod> read_deployed_pod(const JsonField& field);
 
 }  // namespace podsense::foresight

@@ -13,23 +13,24 @@ namespace {
 using nlohmann::json;
 
 template <class Read>
-Result<void> each_member(const Field& parent, std::string_view key, Read read) {
+Result<void> each_member(const JsonField& parent, std::string_view key, Read read) {
   const json& value = member_of(parent.value(), key);
-  return value.is_null() ? Result<void>{} : Field(value, parent, key).each(kMaxObjects, read);
+  return value.is_null() ? Result<void>{} : JsonField(value, parent, key).each(kMaxObjects, read);
 }
 
-Result<void> read_seconds(const Field& parent, std::string_view key, Duration& out) {
+Result<void> read_seconds(const JsonField& parent, std::string_view key, Duration& out) {
   const json& value = member_of(parent.value(), key);
   return value.is_null() ? Result<void>{}
-                         : put(Field(value, parent, key).seconds(kNotNegativeSeconds), out);
+                         : put(JsonField(value, parent, key).seconds(kNotNegativeSeconds), out);
 }
 
-Result<void> read_probe(const Field& parent, std::string_view key, std::optional<ProbeTimes>& out) {
+Result<void> read_probe(const JsonField& parent, std::string_view key,
+                        std::optional<ProbeTimes>& out) {
   const json& value = member_of(parent.value(), key);
   if (value.is_null()) {
     return {};
   }
-  const Field field(value, parent, key);
+  const JsonField field(value, parent, key);
   ProbeTimes times;
   std::optional<std::int32_t> failures;
   for (const auto& [name, to] : {std::pair{"initialDelaySeconds", &times.initial_delay},
@@ -149,9 +150,9 @@ std::optional<DrainSettings> drain_of(const json& container, const json& spec,
   return out;
 }
 
-Result<void> read_container(const Field& field, DeployedContainer& out) {
+Result<void> read_container(const JsonField& field, DeployedContainer& out) {
   out.name = text_member(field.value(), "name");
-  const Field resources(member_of(field.value(), "resources"), field, "resources");
+  const JsonField resources(member_of(field.value(), "resources"), field, "resources");
   if (auto done = read_resources(resources, "limits", out.limits); !done) {
     return done;
   }
@@ -172,8 +173,8 @@ Result<void> read_container(const Field& field, DeployedContainer& out) {
   return {};
 }
 
-Result<void> read_spreads(const Field& spec, PodTemplate& out) {
-  return each_member(spec, "topologySpreadConstraints", [&](const Field& one) -> Result<void> {
+Result<void> read_spreads(const JsonField& spec, PodTemplate& out) {
+  return each_member(spec, "topologySpreadConstraints", [&](const JsonField& one) -> Result<void> {
     SpreadRule rule{
         .key = text_member(one.value(), "topologyKey"),
         .is_required = text_member(one.value(), "whenUnsatisfiable") != "ScheduleAnyway"};
@@ -191,11 +192,11 @@ Result<void> read_spreads(const Field& spec, PodTemplate& out) {
 }
 
 /// Required anti-affinity with pods that have its own labels.
-Result<void> read_affinity(const Field& spec, PodTemplate& out) {
-  const Field affinity(member_of(spec.value(), "affinity"), spec, "affinity");
-  const Field anti(member_of(affinity.value(), "podAntiAffinity"), affinity, "podAntiAffinity");
+Result<void> read_affinity(const JsonField& spec, PodTemplate& out) {
+  const JsonField affinity(member_of(spec.value(), "affinity"), spec, "affinity");
+  const JsonField anti(member_of(affinity.value(), "podAntiAffinity"), affinity, "podAntiAffinity");
   return each_member(anti, "requiredDuringSchedulingIgnoredDuringExecution",
-                     [&](const Field& one) -> Result<void> {
+                     [&](const JsonField& one) -> Result<void> {
                        LabelSelector selector;
                        auto done = read_selector(one, "labelSelector", selector);
                        if (done && selector.finds(out.labels)) {
@@ -205,14 +206,14 @@ Result<void> read_affinity(const Field& spec, PodTemplate& out) {
                      });
 }
 
-Result<void> read_times_and_places(const Field& spec, PodTemplate& out) {
+Result<void> read_times_and_places(const JsonField& spec, PodTemplate& out) {
   if (auto done = read_seconds(spec, "terminationGracePeriodSeconds", out.grace); !done) {
     return done;
   }
   if (auto done = read_labels(spec, "nodeSelector", out.node_selector); !done) {
     return done;
   }
-  const Field resources(member_of(spec.value(), "resources"), spec, "resources");
+  const JsonField resources(member_of(spec.value(), "resources"), spec, "resources");
   if (auto done = read_resources(resources, "requests", out.pod_requests); !done) {
     return done;
   }
@@ -225,33 +226,33 @@ Result<void> read_times_and_places(const Field& spec, PodTemplate& out) {
   return read_affinity(spec, out);
 }
 
-Result<std::optional<Duration>> read_moment(const Field& parent, std::string_view key) {
+Result<std::optional<Duration>> read_moment(const JsonField& parent, std::string_view key) {
   const json& value = member_of(parent.value(), key);
   if (value.is_null()) {
     return std::optional<Duration>();
   }
   const auto parsed = value.is_string() ? parse_rfc3339(value.get<std::string>()) : std::nullopt;
-  return parsed
-             ? Result<std::optional<Duration>>(parsed)
-             : Result<std::optional<Duration>>(
-                   Field(value, parent, key).wrong_type("a moment such as 2026-11-29T23:04:16Z"));
+  return parsed ? Result<std::optional<Duration>>(parsed)
+                : Result<std::optional<Duration>>(
+                      JsonField(value, parent, key)
+                          .wrong_type("a moment such as 2026-11-29T23:04:16Z"));
 }
 
-Result<void> read_pod_status(const Field& status, DeployedPod& out) {
+Result<void> read_pod_status(const JsonField& status, DeployedPod& out) {
   const std::string phase = text_member(status.value(), "phase");
   out.phase = phase == "Pending"     ? PodPhase::kPending
               : phase == "Succeeded" ? PodPhase::kSucceeded
               : phase == "Failed"    ? PodPhase::kFailed
               : phase == "Running"   ? PodPhase::kRunning
                                      : PodPhase::kUnknown;
-  auto done = each_member(status, "containerStatuses", [&](const Field& one) -> Result<void> {
+  auto done = each_member(status, "containerStatuses", [&](const JsonField& one) -> Result<void> {
     std::optional<std::int32_t> count;
     if (auto read = read_int32(one, "restartCount", count); !read) {
       return read;
     }
     out.restarts += count.value_or(0);
-    const Field state(member_of(one.value(), "state"), one, "state");
-    const Field running(member_of(state.value(), "running"), state, "running");
+    const JsonField state(member_of(one.value(), "state"), one, "state");
+    const JsonField running(member_of(state.value(), "running"), state, "running");
     const auto began = read_moment(running, "startedAt");
     if (began && *began) {
       out.running_since = std::max(out.running_since.value_or(**began), **began);
@@ -261,7 +262,7 @@ Result<void> read_pod_status(const Field& status, DeployedPod& out) {
   if (!done) {
     return done;
   }
-  return each_member(status, "conditions", [&](const Field& one) -> Result<void> {
+  return each_member(status, "conditions", [&](const JsonField& one) -> Result<void> {
     if (text_member(one.value(), "type") != "Ready") {
       return {};
     }
@@ -272,17 +273,18 @@ Result<void> read_pod_status(const Field& status, DeployedPod& out) {
 
 }  // namespace
 
-Result<PodTemplate> read_template(const Field& template_field, const std::string& space,
+Result<PodTemplate> read_template(const JsonField& template_field, const std::string& space,
                                   const ConfigMaps& maps) {
   PodTemplate out;
-  const Field metadata(member_of(template_field.value(), "metadata"), template_field, "metadata");
+  const JsonField metadata(member_of(template_field.value(), "metadata"), template_field,
+                           "metadata");
   if (auto done = read_labels(metadata, "labels", out.labels); !done) {
     return fail(done.error());
   }
-  const Field spec(member_of(template_field.value(), "spec"), template_field, "spec");
+  const JsonField spec(member_of(template_field.value(), "spec"), template_field, "spec");
   for (const bool is_init : {false, true}) {
     auto done = each_member(
-        spec, is_init ? "initContainers" : "containers", [&](const Field& one) -> Result<void> {
+        spec, is_init ? "initContainers" : "containers", [&](const JsonField& one) -> Result<void> {
           DeployedContainer& container = out.containers.emplace_back();
           const bool restarts = text_member(one.value(), "restartPolicy") == "Always";
           container.kind = !is_init   ? ContainerKind::kMain
@@ -301,9 +303,9 @@ Result<PodTemplate> read_template(const Field& template_field, const std::string
   return done ? Result<PodTemplate>(std::move(out)) : Result<PodTemplate>(fail(done.error()));
 }
 
-Result<DeployedPod> read_deployed_pod(const Field& field) {
+Result<DeployedPod> read_deployed_pod(const JsonField& field) {
   DeployedPod out;
-  const Field metadata(member_of(field.value(), "metadata"), field, "metadata");
+  const JsonField metadata(member_of(field.value(), "metadata"), field, "metadata");
   out.is_deleted = !member_of(metadata.value(), "deletionTimestamp").is_null();
   out.node = text_member(member_of(field.value(), "spec"), "nodeName");
   auto pods = read_template(field, "", {});
@@ -315,7 +317,7 @@ Result<DeployedPod> read_deployed_pod(const Field& field) {
   if (auto done = put(read_moment(metadata, "creationTimestamp"), out.created); !done) {
     return fail(done.error());
   }
-  auto done = read_pod_status(Field(member_of(field.value(), "status"), field, "status"), out);
+  auto done = read_pod_status(JsonField(member_of(field.value(), "status"), field, "status"), out);
   return done ? Result<DeployedPod>(std::move(out)) : Result<DeployedPod>(fail(done.error()));
 }
 

@@ -6,19 +6,19 @@ namespace {
 
 constexpr std::size_t kMaxValues = 100000;
 
-Result<Distribution> read_values(const Field& field) {
+Result<Distribution> read_values(const JsonField& field) {
   std::vector<std::pair<Duration, std::uint64_t>> counted;
   std::uint64_t all = 0;
-  auto done = field.each(kMaxValues, [&](const Field& pair) -> Result<void> {
+  auto done = field.each(kMaxValues, [&](const JsonField& pair) -> Result<void> {
     if (!pair.value().is_array() || pair.value().size() != 2) {
       return pair.wrong_type("[DURATION, COUNT]");
     }
-    auto value = read_duration(Field(pair.value()[0], pair, std::size_t{0}));
+    auto value = read_duration(JsonField(pair.value()[0], pair, std::size_t{0}));
     if (!value) {
       return fail(value.error());
     }
-    const auto count =
-        Field(pair.value()[1], pair, std::size_t{1}).whole({.least = 0, .most = 1'000'000'000'000});
+    const auto count = JsonField(pair.value()[1], pair, std::size_t{1})
+                           .whole({.least = 0, .most = 1'000'000'000'000});
     if (!count) {
       return fail(count.error());
     }
@@ -38,26 +38,27 @@ struct Lognormal {
   double sigma = 0;
 };
 constexpr FieldKey<Lognormal> kLognormalKeys[] = {
-    {"median", [](const Field& f, Lognormal& out) { return put(read_duration(f), out.median); }},
-    {"sigma", [](const Field& f,
+    {"median",
+     [](const JsonField& f, Lognormal& out) { return put(read_duration(f), out.median); }},
+    {"sigma", [](const JsonField& f,
                  Lognormal& out) { return put(f.real({.least = 0, .most = 5}), out.sigma); }},
 };
 
-Result<Distribution> read_uniform(const Field& field) {
+Result<Distribution> read_uniform(const JsonField& field) {
   if (!field.value().is_array() || field.value().size() != 2) {
     return field.wrong_type("[LEAST, MOST]");
   }
-  const auto least = read_duration(Field(field.value()[0], field, std::size_t{0}));
+  const auto least = read_duration(JsonField(field.value()[0], field, std::size_t{0}));
   if (!least) {
     return fail(least.error());
   }
-  return read_duration(Field(field.value()[1], field, std::size_t{1}), {.least = *least})
+  return read_duration(JsonField(field.value()[1], field, std::size_t{1}), {.least = *least})
       .map([&](Duration most) { return Distribution::uniform(*least, most); });
 }
 
 }  // namespace
 
-Result<Duration> read_duration(const Field& field, DurationSpan span) {
+Result<Duration> read_duration(const JsonField& field, DurationSpan span) {
   std::optional<Duration> value;
   if (field.value().is_string()) {
     value = text::parse_duration(field.value().get_ref<const std::string&>());
@@ -72,7 +73,7 @@ Result<Duration> read_duration(const Field& field, DurationSpan span) {
   return *value;
 }
 
-Result<Distribution> read_distribution(const Field& field) {
+Result<Distribution> read_distribution(const JsonField& field) {
   if (!field.value().is_object()) {
     return read_duration(field).map(Distribution::constant);
   }
@@ -80,7 +81,7 @@ Result<Distribution> read_distribution(const Field& field) {
     return field.refuse("must have one of exponential, uniform, lognormal, values, histogram");
   }
   Result<Distribution> read = Distribution();
-  auto done = field.members([&](std::string_view key, const Field& child) -> Result<void> {
+  auto done = field.members([&](std::string_view key, const JsonField& child) -> Result<void> {
     constexpr std::array<std::string_view, 5> kKinds{"exponential", "uniform", "lognormal",
                                                      "values", "histogram"};
     if (key == "exponential") {

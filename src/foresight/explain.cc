@@ -116,21 +116,21 @@ std::string outcome_text(const MetricTrace& trace) {
   const std::string proposal = std::to_string(trace.proposal.value_or(0));
   const double ratio = (trace.filled ? *trace.filled : trace.measured).ratio;
   switch (trace.outcome) {
-    case Outcome::kWithinTolerance:
+    case MetricOutcome::kWithinTolerance:
       return "within the tolerance (" + tolerance_text(trace.tolerances) + "): " + stays;
-    case Outcome::kByReadyPods:
+    case MetricOutcome::kByReadyPods:
       return "ceil(" + number(ratio) + " × " + count(trace.ready_pods, "ready pod") +
              ") = " + proposal;
-    case Outcome::kBySamples:
+    case MetricOutcome::kBySamples:
       return "ceil(" + number(ratio) + " × " + count(trace.filled->samples, "pod") +
              ") = " + proposal;
-    case Outcome::kTurnsAround:
+    case MetricOutcome::kTurnsAround:
       return "that is on the other side of the target: " + stays;
-    case Outcome::kMovesAgainst:
+    case MetricOutcome::kMovesAgainst:
       return "the number that follows would move the other way: " + stays;
-    case Outcome::kFromZero:
+    case MetricOutcome::kFromZero:
       return "from 0 replicas: ceil(" + number(ratio) + ") = " + proposal;
-    case Outcome::kByTotal:
+    case MetricOutcome::kByTotal:
       return "ceil(" + milli_text(trace.measured.total) + " / " + milli_text(trace.target) +
              ") = " + proposal;
   }
@@ -220,20 +220,20 @@ std::string limit_text(const Look& look, const HpaSpec& spec) {
 
 std::string route_text(const Look& look, const HpaSpec& spec) {
   switch (look.route) {
-    case Route::kDisabled:
+    case DecisionRoute::kDisabled:
       return "The target has 0 replicas, and this autoscaler did not bring it there: it does "
              "nothing "
              "(ScalingDisabled).";
-    case Route::kAboveMaximum:
+    case DecisionRoute::kAboveMaximum:
       return "More than maxReplicas " + std::to_string(spec.max_replicas) +
              ": metrics, windows and policies are skipped.";
-    case Route::kBelowMinimum:
+    case DecisionRoute::kBelowMinimum:
       return "Fewer than minReplicas " + std::to_string(*spec.min_replicas) +
              ": metrics, windows and policies are skipped.";
-    case Route::kMetricsFailed:
+    case DecisionRoute::kMetricsFailed:
       return "A metric failed, and the others do not ask for more replicas: nothing changes, and "
              "nothing is remembered.";
-    case Route::kMetrics:
+    case DecisionRoute::kMetrics:
       return {};
   }
   return {};

@@ -16,7 +16,7 @@ constexpr std::array<std::string_view, 5> kFailureReasons{
 
 }  // namespace
 
-Hpa::Hpa(Settings settings, HpaSpec spec, Conditions conditions)
+Hpa::Hpa(HpaSettings settings, HpaSpec spec, Conditions conditions)
     : settings_(settings),
       spec_(with_defaults(std::move(spec))),
       conditions_(std::move(conditions)) {}
@@ -40,20 +40,20 @@ bool Hpa::has_outside_metrics() const {
   });
 }
 
-Route Hpa::route(std::int32_t current) const {
+DecisionRoute Hpa::route(std::int32_t current) const {
   const std::int32_t least = *spec_.min_replicas;
   if (current == 0 && settings_.version >= KubernetesVersion::k136) {
     // Back from 0 only where this autoscaler itself went there.
     const bool may_compute = is_scaled_to_zero() && (least != 0 || has_outside_metrics());
-    return may_compute ? Route::kMetrics : Route::kDisabled;
+    return may_compute ? DecisionRoute::kMetrics : DecisionRoute::kDisabled;
   }
   if (current == 0 && least != 0) {
-    return Route::kDisabled;
+    return DecisionRoute::kDisabled;
   }
   if (current > spec_.max_replicas) {
-    return Route::kAboveMaximum;
+    return DecisionRoute::kAboveMaximum;
   }
-  return current < least ? Route::kBelowMinimum : Route::kMetrics;
+  return current < least ? DecisionRoute::kBelowMinimum : DecisionRoute::kMetrics;
 }
 
 Tolerances Hpa::tolerances() const {
@@ -135,22 +135,22 @@ Look Hpa::look(Duration now, const ClusterView& view) {
   memory_.begin(now, look.current);
   look.route = route(look.current);
   switch (look.route) {
-    case Route::kDisabled:
+    case DecisionRoute::kDisabled:
       set(ConditionType::kScalingActive, false, "ScalingDisabled");
       if (settings_.version >= KubernetesVersion::k136 && !settings_.gates.scale_to_zero) {
         conditions_[static_cast<std::size_t>(ConditionType::kScaledToZero)].reset();
       }
       return look;
-    case Route::kAboveMaximum:
+    case DecisionRoute::kAboveMaximum:
       look.desired = spec_.max_replicas;
       break;
-    case Route::kBelowMinimum:
+    case DecisionRoute::kBelowMinimum:
       look.desired = *spec_.min_replicas;
       break;
-    case Route::kMetrics:
-    case Route::kMetricsFailed:
+    case DecisionRoute::kMetrics:
+    case DecisionRoute::kMetricsFailed:
       if (!decide_by_metrics(now, view, look)) {
-        look.route = Route::kMetricsFailed;
+        look.route = DecisionRoute::kMetricsFailed;
         return look;
       }
       break;

@@ -43,7 +43,7 @@ struct Condition {
 using Conditions = std::array<std::optional<Condition>, kConditionNames.size()>;
 
 /// What the decision went by.
-enum class Route : std::uint8_t {
+enum class DecisionRoute : std::uint8_t {
   kMetrics,
   kDisabled,       ///< the target has no replicas: nothing is done
   kAboveMaximum,   ///< metrics, windows and policies are skipped
@@ -58,7 +58,7 @@ struct Look {
   std::int32_t desired = 0;  ///< and after
   std::int32_t status_replicas = 0;
   bool rescaled = false;
-  Route route = Route::kMetrics;
+  DecisionRoute route = DecisionRoute::kMetrics;
   std::vector<MetricTrace> metrics;  ///< as in the spec
   std::optional<RulesTrace> rules;   ///< where metrics decided
   /// From 1.36 on: the wish was below minReplicas on the way from 0.
@@ -70,7 +70,7 @@ class Hpa {
  public:
   /// @param spec valid; defaults are filled in here
   /// @param conditions of its status, where it is not new: ScaledToZero decides from 1.36 on
-  Hpa(Settings settings, HpaSpec spec, Conditions conditions = {});
+  Hpa(HpaSettings settings, HpaSpec spec, Conditions conditions = {});
 
   /// An edit of the spec; the memory stays.
   void change_spec(HpaSpec spec);
@@ -80,7 +80,7 @@ class Hpa {
 
   [[nodiscard]] const Conditions& conditions() const { return conditions_; }
   [[nodiscard]] const HpaSpec& spec() const { return spec_; }
-  [[nodiscard]] const Settings& settings() const { return settings_; }
+  [[nodiscard]] const HpaSettings& settings() const { return settings_; }
 
  private:
   struct Best {
@@ -92,7 +92,7 @@ class Hpa {
   void set(ConditionType type, bool status, std::string_view reason);
   [[nodiscard]] bool is_scaled_to_zero() const;
   [[nodiscard]] bool has_outside_metrics() const;
-  [[nodiscard]] Route route(std::int32_t current) const;
+  [[nodiscard]] DecisionRoute route(std::int32_t current) const;
   [[nodiscard]] Tolerances tolerances() const;
   Best ask_metrics(Duration now, const ClusterView& view, Look& look) const;
   /// False where the metrics failed.
@@ -100,7 +100,7 @@ class Hpa {
   void note_rules(const RulesTrace& rules);
   void note_rescale(Duration now, const Look& look);
 
-  Settings settings_;
+  HpaSettings settings_;
   HpaSpec spec_;
   Conditions conditions_;
   ScalingMemory memory_;

@@ -23,7 +23,7 @@ constexpr std::string_view kCpu = "cpu";
 /// A look at one metric that goes by pods.
 class PodMetric {
  public:
-  PodMetric(const ClusterView& view, Duration now, const Settings& settings, MetricTrace& trace)
+  PodMetric(const ClusterView& view, Duration now, const HpaSettings& settings, MetricTrace& trace)
       : view_(view), now_(now), settings_(settings), trace_(trace) {}
 
   void set_error(std::string error) { trace_.error = std::move(error); }
@@ -43,7 +43,7 @@ class PodMetric {
 
   const ClusterView& view_;
   Duration now_;
-  const Settings& settings_;
+  const HpaSettings& settings_;
   MetricTrace& trace_;
   Samples samples_;
   std::map<std::string_view, std::int64_t> requests_;
@@ -226,7 +226,7 @@ void PodMetric::fill(double ratio, bool is_up_with_unready) {
 }
 
 void PodMetric::decide() {
-  const auto settle = [this](Outcome outcome, std::int32_t replicas) {
+  const auto settle = [this](MetricOutcome outcome, std::int32_t replicas) {
     trace_.outcome = outcome;
     trace_.proposal = replicas;
   };
@@ -240,9 +240,9 @@ void PodMetric::decide() {
   const bool is_up_with_unready = !unready_.empty() && ratio > 1.0;
   if (!is_up_with_unready && missing_.empty()) {
     if (trace_.tolerances.holds(ratio)) {
-      settle(Outcome::kWithinTolerance, trace_.current);
+      settle(MetricOutcome::kWithinTolerance, trace_.current);
     } else {
-      settle(Outcome::kByReadyPods, to_int32(std::ceil(ratio * trace_.ready_pods)));
+      settle(MetricOutcome::kByReadyPods, to_int32(std::ceil(ratio * trace_.ready_pods)));
     }
     return;
   }
@@ -254,17 +254,17 @@ void PodMetric::decide() {
   }
   const double again = trace_.filled->ratio;
   if (trace_.tolerances.holds(again)) {
-    settle(Outcome::kWithinTolerance, trace_.current);
+    settle(MetricOutcome::kWithinTolerance, trace_.current);
     return;
   }
   if ((ratio < 1.0 && again > 1.0) || (ratio > 1.0 && again < 1.0)) {
-    settle(Outcome::kTurnsAround, trace_.current);
+    settle(MetricOutcome::kTurnsAround, trace_.current);
     return;
   }
   const std::int32_t replicas = to_int32(std::ceil(again * static_cast<double>(samples_.size())));
   const bool is_against =
       (again < 1.0 && replicas > trace_.current) || (again > 1.0 && replicas < trace_.current);
-  settle(is_against ? Outcome::kMovesAgainst : Outcome::kBySamples,
+  settle(is_against ? MetricOutcome::kMovesAgainst : MetricOutcome::kBySamples,
          is_against ? trace_.current : replicas);
 }
 
@@ -292,7 +292,7 @@ void propose_by_value(const ClusterView& view, KubernetesVersion version, Metric
       static_cast<double>(trace.measured.total) / static_cast<double>(trace.target);
   trace.measured.ratio = ratio;
   if (trace.current == 0) {
-    trace.outcome = Outcome::kFromZero;
+    trace.outcome = MetricOutcome::kFromZero;
     trace.proposal = to_int32(std::ceil(ratio));
     return;
   }
@@ -311,7 +311,7 @@ void propose_by_value(const ClusterView& view, KubernetesVersion version, Metric
   const double replicas = ratio * trace.ready_pods;
   constexpr std::int32_t kMost = std::numeric_limits<std::int32_t>::max();
   const bool is_capped = version >= KubernetesVersion::k135 && replicas > kMost;
-  trace.outcome = Outcome::kByReadyPods;
+  trace.outcome = MetricOutcome::kByReadyPods;
   trace.proposal = is_capped ? kMost : to_int32(std::ceil(replicas));
 }
 
@@ -328,7 +328,7 @@ void propose_by_average(MetricSource source, std::int32_t status, MetricTrace& t
   const double replicas = std::ceil(usage / target);
   constexpr std::int32_t kMost = std::numeric_limits<std::int32_t>::max();
   const bool is_capped = source == MetricSource::kExternal && replicas > kMost;
-  trace.outcome = Outcome::kByTotal;
+  trace.outcome = MetricOutcome::kByTotal;
   trace.proposal = is_capped ? kMost : to_int32(replicas);
 }
 
@@ -377,8 +377,8 @@ bool take_whole(const MetricSpec& metric, const MetricsView& metrics, Kubernetes
   return true;
 }
 
-void propose_by_whole(const MetricSpec& metric, const ClusterView& view, const Settings& settings,
-                      MetricTrace& trace) {
+void propose_by_whole(const MetricSpec& metric, const ClusterView& view,
+                      const HpaSettings& settings, MetricTrace& trace) {
   const MetricTarget& target = metric.target;
   // An External metric goes by what is set, an Object metric by what its type says.
   const bool is_object = metric.source == MetricSource::kObject;
@@ -404,7 +404,7 @@ void propose_by_whole(const MetricSpec& metric, const ClusterView& view, const S
 }  // namespace
 
 MetricTrace propose(const MetricSpec& metric, const ClusterView& view, Duration now,
-                    const Settings& settings, const Tolerances& tolerances) {
+                    const HpaSettings& settings, const Tolerances& tolerances) {
   MetricTrace trace{.current = view.spec_replicas, .tolerances = tolerances};
   PodMetric pods(view, now, settings, trace);
   switch (metric.source) {

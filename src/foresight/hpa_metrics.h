@@ -21,7 +21,7 @@ struct Tolerances {
   [[nodiscard]] bool holds(double ratio) const { return 1.0 - down <= ratio && ratio <= 1.0 + up; }
 };
 
-struct Settings {
+struct HpaSettings {
   KubernetesVersion version = kNewestVersion;
   Gates gates = Gates::defaults(kNewestVersion);
   ControllerFlags flags;
@@ -55,7 +55,7 @@ struct Reckoning {
   double ratio = 0;
 };
 
-enum class Outcome : std::uint8_t {
+enum class MetricOutcome : std::uint8_t {
   kWithinTolerance,  ///< no change
   kByReadyPods,      ///< ceil(ratio × ready pods)
   kBySamples,        ///< ceil(ratio × samples), missing and unready ones filled in
@@ -76,10 +76,10 @@ struct MetricTrace {
   Reckoning measured;
   std::optional<Reckoning> filled;
   Tolerances tolerances;
-  Outcome outcome = Outcome::kWithinTolerance;
+  MetricOutcome outcome = MetricOutcome::kWithinTolerance;
 };
 
 MetricTrace propose(const MetricSpec& metric, const ClusterView& view, Duration now,
-                    const Settings& settings, const Tolerances& tolerances);
+                    const HpaSettings& settings, const Tolerances& tolerances);
 
 }  // namespace podsense::foresight

@@ -6,7 +6,7 @@ namespace {
 constexpr std::size_t kMaxMetrics = 1000;
 constexpr std::size_t kMaxPolicies = 1000;
 
-Result<void> ignore(const Field& /*field*/) {
+Result<void> ignore(const JsonField& /*field*/) {
   return {};
 }
 
@@ -16,27 +16,27 @@ struct Reference {
 };
 constexpr FieldKey<Reference> kReferenceKeys[] = {
     {"apiVersion",
-     [](const Field& field, Reference& /*out*/) { return field.text().map([](auto&&) {}); }},
-    {"kind", [](const Field& field, Reference& out) { return put(field.text(), out.kind); }},
-    {"name", [](const Field& field, Reference& out) { return put(field.text(), out.name); }},
+     [](const JsonField& field, Reference& /*out*/) { return field.text().map([](auto&&) {}); }},
+    {"kind", [](const JsonField& field, Reference& out) { return put(field.text(), out.kind); }},
+    {"name", [](const JsonField& field, Reference& out) { return put(field.text(), out.name); }},
 };
 
 constexpr FieldKey<MetricTarget> kTargetKeys[] = {
     {"type",
-     [](const Field& field, MetricTarget& out) {
+     [](const JsonField& field, MetricTarget& out) {
        return put_choice<TargetType>(field, kTargetTypeNames, out.type);
      }},
     {"value",
-     [](const Field& field, MetricTarget& out) { return put(field.quantity(), out.value); }},
-    {"averageValue", [](const Field& field,
+     [](const JsonField& field, MetricTarget& out) { return put(field.quantity(), out.value); }},
+    {"averageValue", [](const JsonField& field,
                         MetricTarget& out) { return put(field.quantity(), out.average_value); }},
     {"averageUtilization",
-     [](const Field& field, MetricTarget& out) {
+     [](const JsonField& field, MetricTarget& out) {
        return put(field.int32(), out.average_utilization);
      }},
 };
 
-Result<void> read_target(const Field& field, MetricTarget& out) {
+Result<void> read_target(const JsonField& field, MetricTarget& out) {
   if (auto done = read_object(field, kTargetKeys, out); !done) {
     return done;
   }
@@ -50,8 +50,8 @@ struct MetricName {
   std::string name;
 };
 constexpr FieldKey<MetricName> kIdentifierKeys[] = {
-    {"name", [](const Field& field, MetricName& out) { return put(field.text(), out.name); }},
-    {"selector", [](const Field& field, MetricName& /*out*/) { return ignore(field); }},
+    {"name", [](const JsonField& field, MetricName& out) { return put(field.text(), out.name); }},
+    {"selector", [](const JsonField& field, MetricName& /*out*/) { return ignore(field); }},
 };
 
 /// A metric while it is read: what the API has in one object of the type's name.
@@ -61,27 +61,28 @@ struct Source {
   bool has_target = false;
 };
 constexpr FieldKey<Source> kResourceKeys[] = {
-    {"name", [](const Field& field, Source& out) { return put(field.text(), out.metric.name); }},
+    {"name",
+     [](const JsonField& field, Source& out) { return put(field.text(), out.metric.name); }},
     {"container",
-     [](const Field& field, Source& out) { return put(field.text(), out.metric.container); }},
+     [](const JsonField& field, Source& out) { return put(field.text(), out.metric.container); }},
     {"target",
-     [](const Field& field, Source& out) {
+     [](const JsonField& field, Source& out) {
        out.has_target = true;
        return read_target(field, out.metric.target);
      }},
 };
 constexpr FieldKey<Source> kMetricKeys[] = {
     {"metric",
-     [](const Field& field, Source& out) {
+     [](const JsonField& field, Source& out) {
        MetricName name;
        auto done = read_object(field, kIdentifierKeys, name);
        out.metric.name = name.name;
        return done;
      }},
-    {"describedObject", [](const Field& field,
+    {"describedObject", [](const JsonField& field,
                            Source& out) { return read_object(field, kReferenceKeys, out.object); }},
     {"target",
-     [](const Field& field, Source& out) {
+     [](const JsonField& field, Source& out) {
        out.has_target = true;
        return read_target(field, out.metric.target);
      }},
@@ -90,7 +91,7 @@ constexpr FieldKey<Source> kMetricKeys[] = {
 constexpr std::array<std::string_view, 6> kMetricFields{"resource", "containerResource", "pods",
                                                         "object",   "external",          "type"};
 
-Result<void> read_source(const Field& field, Origin origin, Source& out) {
+Result<void> read_source(const JsonField& field, Origin origin, Source& out) {
   const bool is_resource = out.metric.source == MetricSource::kResource ||
                            out.metric.source == MetricSource::kContainerResource;
   if (auto done = is_resource ? read_object(field, kResourceKeys, out)
@@ -113,7 +114,7 @@ Result<void> read_source(const Field& field, Origin origin, Source& out) {
   return {};
 }
 
-Result<MetricSpec> read_metric(const Field& field, Origin origin) {
+Result<MetricSpec> read_metric(const JsonField& field, Origin origin) {
   if (!field.value().is_object()) {
     return field.wrong_type("an object");
   }
@@ -123,14 +124,14 @@ Result<MetricSpec> read_metric(const Field& field, Origin origin) {
         "must have a type; accepted: Resource, ContainerResource, Pods, Object, External");
   }
   Source source;
-  if (auto done = put_choice<MetricSource>(Field(*type, field, "type"), kMetricSourceNames,
+  if (auto done = put_choice<MetricSource>(JsonField(*type, field, "type"), kMetricSourceNames,
                                            source.metric.source);
       !done) {
     return fail(done.error());
   }
   const std::string_view wanted = kMetricFields[static_cast<std::size_t>(source.metric.source)];
   bool is_read = false;
-  auto done = field.members([&](std::string_view key, const Field& child) -> Result<void> {
+  auto done = field.members([&](std::string_view key, const JsonField& child) -> Result<void> {
     if (key == wanted) {
       is_read = true;
       return read_source(child, origin, source);
@@ -153,17 +154,18 @@ Result<MetricSpec> read_metric(const Field& field, Origin origin) {
 
 constexpr FieldKey<ScalingPolicy> kPolicyKeys[] = {
     {"type",
-     [](const Field& field, ScalingPolicy& out) {
+     [](const JsonField& field, ScalingPolicy& out) {
        return put_choice<PolicyType>(field, kPolicyTypeNames, out.type);
      }},
-    {"value", [](const Field& field, ScalingPolicy& out) { return put(field.int32(), out.value); }},
-    {"periodSeconds",
-     [](const Field& field, ScalingPolicy& out) { return put(field.int32(), out.period_seconds); }},
+    {"value",
+     [](const JsonField& field, ScalingPolicy& out) { return put(field.int32(), out.value); }},
+    {"periodSeconds", [](const JsonField& field,
+                         ScalingPolicy& out) { return put(field.int32(), out.period_seconds); }},
 };
 
-Result<void> read_policies(const Field& field, ScalingRules& out) {
+Result<void> read_policies(const JsonField& field, ScalingRules& out) {
   out.policies.emplace();
-  return field.each(kMaxPolicies, [&](const Field& child) -> Result<void> {
+  return field.each(kMaxPolicies, [&](const JsonField& child) -> Result<void> {
     ScalingPolicy policy;
     if (auto done = read_object(child, kPolicyKeys, policy); !done) {
       return done;
@@ -178,23 +180,26 @@ Result<void> read_policies(const Field& field, ScalingRules& out) {
 
 constexpr FieldKey<ScalingRules> kRulesKeys[] = {
     {"stabilizationWindowSeconds",
-     [](const Field& field, ScalingRules& out) { return put(field.int32(), out.window_seconds); }},
+     [](const JsonField& field, ScalingRules& out) {
+       return put(field.int32(), out.window_seconds);
+     }},
     {"selectPolicy",
-     [](const Field& field, ScalingRules& out) {
+     [](const JsonField& field, ScalingRules& out) {
        return put_choice<SelectPolicy>(field, kSelectPolicyNames, out.select);
      }},
     {"policies", read_policies},
-    {"tolerance",
-     [](const Field& field, ScalingRules& out) { return put(field.quantity(), out.tolerance); }},
+    {"tolerance", [](const JsonField& field,
+                     ScalingRules& out) { return put(field.quantity(), out.tolerance); }},
 };
 
-Result<void> read_rules(const Field& field, std::optional<ScalingRules>& out) {
+Result<void> read_rules(const JsonField& field, std::optional<ScalingRules>& out) {
   return read_object(field, kRulesKeys, out.emplace());
 }
 
 constexpr FieldKey<Behavior> kBehaviorKeys[] = {
-    {"scaleUp", [](const Field& field, Behavior& out) { return read_rules(field, out.up); }},
-    {"scaleDown", [](const Field& field, Behavior& out) { return read_rules(field, out.down); }},
+    {"scaleUp", [](const JsonField& field, Behavior& out) { return read_rules(field, out.up); }},
+    {"scaleDown",
+     [](const JsonField& field, Behavior& out) { return read_rules(field, out.down); }},
 };
 
 struct Reading {
@@ -203,15 +208,15 @@ struct Reading {
   Reference target;
 };
 constexpr FieldKey<Reading> kSpecKeys[] = {
-    {"scaleTargetRef", [](const Field& field,
+    {"scaleTargetRef", [](const JsonField& field,
                           Reading& out) { return read_object(field, kReferenceKeys, out.target); }},
-    {"minReplicas",
-     [](const Field& field, Reading& out) { return put(field.int32(), out.spec.min_replicas); }},
-    {"maxReplicas",
-     [](const Field& field, Reading& out) { return put(field.int32(), out.spec.max_replicas); }},
+    {"minReplicas", [](const JsonField& field,
+                       Reading& out) { return put(field.int32(), out.spec.min_replicas); }},
+    {"maxReplicas", [](const JsonField& field,
+                       Reading& out) { return put(field.int32(), out.spec.max_replicas); }},
     {"metrics",
-     [](const Field& field, Reading& out) {
-       return field.each(kMaxMetrics, [&](const Field& child) -> Result<void> {
+     [](const JsonField& field, Reading& out) {
+       return field.each(kMaxMetrics, [&](const JsonField& child) -> Result<void> {
          auto metric = read_metric(child, out.origin);
          if (!metric) {
            return fail(metric.error());
@@ -221,7 +226,7 @@ constexpr FieldKey<Reading> kSpecKeys[] = {
        });
      }},
     {"behavior",
-     [](const Field& field, Reading& out) {
+     [](const JsonField& field, Reading& out) {
        return read_object(field, kBehaviorKeys, out.spec.behavior.emplace());
      }},
 };
@@ -246,7 +251,7 @@ struct ConditionText {
 
 }  // namespace
 
-Result<HpaSpec> read_spec(const Field& field, Origin origin) {
+Result<HpaSpec> read_spec(const JsonField& field, Origin origin) {
   Reading reading{.origin = origin};
   if (auto done = read_object(field, kSpecKeys, reading); !done) {
     return fail(done.error());
@@ -260,18 +265,18 @@ Result<HpaSpec> read_spec(const Field& field, Origin origin) {
   return std::move(reading.spec);
 }
 
-Result<Conditions> read_conditions(const Field& status) {
+Result<Conditions> read_conditions(const JsonField& status) {
   Conditions out;
   const auto& value = status.value();
   const auto found = value.is_object() ? value.find("conditions") : value.end();
   if (found == value.end() || found->is_null()) {
     return out;
   }
-  auto done = Field(*found, status, "conditions")
-                  .each(kMaxMetrics, [&](const Field& child) -> Result<void> {
+  auto done = JsonField(*found, status, "conditions")
+                  .each(kMaxMetrics, [&](const JsonField& child) -> Result<void> {
                     ConditionText text;
                     auto read = child.members(
-                        [&](std::string_view key, const Field& member) -> Result<void> {
+                        [&](std::string_view key, const JsonField& member) -> Result<void> {
                           std::string* const to = key == "type"     ? &text.type
                                                   : key == "status" ? &text.status
                                                   : key == "reason" ? &text.reason

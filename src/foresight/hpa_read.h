@@ -12,9 +12,9 @@ namespace podsense::foresight {
 enum class Origin : std::uint8_t { kVector, kUser, kCluster };
 
 /// @errors kInvalidArgument, naming the field
-Result<HpaSpec> read_spec(const Field& field, Origin origin);
+Result<HpaSpec> read_spec(const JsonField& field, Origin origin);
 
 /// Those of the status that are known here.
-Result<Conditions> read_conditions(const Field& status);
+Result<Conditions> read_conditions(const JsonField& status);
 
 }  // namespace podsense::foresight

@@ -78,7 +78,7 @@ TEST(Hpa, OnlyItselfBringsItBackFromZeroFrom136On) {
                    .target = {.type = TargetType::kAverageValue, .average_value = quantity("1")}}}};
   ClusterView view = pods(0, "0");
   view.metrics.external = {{"q", {quantity("3")}}};
-  Settings settings{.version = KubernetesVersion::k135, .gates = {.scale_to_zero = true}};
+  HpaSettings settings{.version = KubernetesVersion::k135, .gates = {.scale_to_zero = true}};
   EXPECT_EQ(Hpa(settings, spec).look(seconds(15), view).desired, 3);
   settings.version = KubernetesVersion::k137;
   EXPECT_EQ(Hpa(settings, spec).look(seconds(15), view).desired, 0);
@@ -93,7 +93,7 @@ TEST(Hpa, OneFailedPodWithoutARequestBlocksIt) {
       {.name = "broken", .phase = PodPhase::kFailed, .containers = {{.name = "main"}}});
   Hpa hpa({}, cpu_at(50));
   const Look look = hpa.look(seconds(15), view);
-  EXPECT_EQ(look.route, Route::kMetricsFailed);
+  EXPECT_EQ(look.route, DecisionRoute::kMetricsFailed);
   EXPECT_EQ(look.desired, 2);
   EXPECT_NE(
       metrics_error(look, hpa.spec()).find("container main of pod broken has no request for cpu"),

@@ -43,7 +43,7 @@ std::string list(std::span<const std::string_view> names) {
 
 }  // namespace
 
-std::string Field::path() const {
+std::string JsonField::path() const {
   if (parent_ == nullptr) {
     return std::string(key_);
   }
@@ -54,18 +54,18 @@ std::string Field::path() const {
   return before + (before.empty() || before.back() == ' ' ? "" : ".") + std::string(key_);
 }
 
-tl::unexpected<Error> Field::refuse(const std::string& what) const {
+tl::unexpected<Error> JsonField::refuse(const std::string& what) const {
   const std::string at = path();
   const bool is_root = at.empty() || at.back() == ' ';
   return fail(ErrorCode::kInvalidArgument, at + (is_root ? "" : ": ") + what);
 }
 
-tl::unexpected<Error> Field::wrong_type(std::string_view wanted) const {
+tl::unexpected<Error> JsonField::wrong_type(std::string_view wanted) const {
   return refuse("must be " + std::string(wanted) + ", not " + shown(value_));
 }
 
-tl::unexpected<Error> Field::unknown_key(std::string_view key,
-                                         std::span<const std::string_view> known) const {
+tl::unexpected<Error> JsonField::unknown_key(std::string_view key,
+                                             std::span<const std::string_view> known) const {
   std::string quoted;
   append_json_string(quoted, key.substr(0, 60));
   const std::string_view near = nearest_name(key, known);
@@ -74,7 +74,7 @@ tl::unexpected<Error> Field::unknown_key(std::string_view key,
       (near.empty() ? "; accepted: " + list(known) : "; did you mean " + std::string(near) + "?"));
 }
 
-Result<std::int64_t> Field::whole(WholeRange range) const {
+Result<std::int64_t> JsonField::whole(JsonWholeRange range) const {
   if (!value_.is_number_integer()) {
     return wrong_type("a whole number");
   }
@@ -87,11 +87,11 @@ Result<std::int64_t> Field::whole(WholeRange range) const {
   return value;
 }
 
-Result<std::int32_t> Field::int32(WholeRange range) const {
+Result<std::int32_t> JsonField::int32(JsonWholeRange range) const {
   return whole(range).map([](std::int64_t value) { return static_cast<std::int32_t>(value); });
 }
 
-Result<double> Field::real(RealRange range) const {
+Result<double> JsonField::real(JsonRealRange range) const {
   if (!value_.is_number()) {
     return wrong_type("a number");
   }
@@ -103,21 +103,21 @@ Result<double> Field::real(RealRange range) const {
   return value;
 }
 
-Result<Duration> Field::seconds(RealRange range) const {
+Result<Duration> JsonField::seconds(JsonRealRange range) const {
   return real(range).map(
       [](double value) { return Duration(static_cast<std::int64_t>(value * 1e9)); });
 }
 
-Result<bool> Field::boolean() const {
+Result<bool> JsonField::boolean() const {
   return value_.is_boolean() ? Result<bool>(value_.get<bool>()) : wrong_type("true or false");
 }
 
-Result<std::string> Field::text() const {
+Result<std::string> JsonField::text() const {
   return value_.is_string() ? Result<std::string>(value_.get<std::string>())
                             : wrong_type("a string");
 }
 
-Result<std::size_t> Field::choice(std::span<const std::string_view> names) const {
+Result<std::size_t> JsonField::choice(std::span<const std::string_view> names) const {
   if (value_.is_string()) {
     const auto found = std::ranges::find(names, value_.get_ref<const std::string&>());
     if (found != names.end()) {
@@ -127,7 +127,7 @@ Result<std::size_t> Field::choice(std::span<const std::string_view> names) const
   return refuse(shown(value_) + " is not accepted; accepted: " + list(names));
 }
 
-Result<Quantity> Field::quantity() const {
+Result<Quantity> JsonField::quantity() const {
   if (!value_.is_string() && !value_.is_number()) {
     return wrong_type("a quantity, such as \"250m\"");
   }

@@ -18,26 +18,26 @@
 
 namespace podsense::foresight {
 
-struct WholeRange {
+struct JsonWholeRange {
   std::int64_t least = 0;
   std::int64_t most = 0;
 };
-struct RealRange {
+struct JsonRealRange {
   double least = 0;
   double most = 0;
 };
-inline constexpr WholeRange kAnyInt32{.least = INT32_MIN, .most = INT32_MAX};
-inline constexpr RealRange kSeconds{.least = -1e9, .most = 1e9};  ///< 31 years each way
-inline constexpr RealRange kNotNegativeSeconds{.least = 0, .most = 1e9};
+inline constexpr JsonWholeRange kAnyInt32{.least = INT32_MIN, .most = INT32_MAX};
+inline constexpr JsonRealRange kSeconds{.least = -1e9, .most = 1e9};  ///< 31 years each way
+inline constexpr JsonRealRange kNotNegativeSeconds{.least = 0, .most = 1e9};
 
 /// One value and how it was reached. Borrows the document and its parent.
-class Field {
+class JsonField {
  public:
-  explicit Field(const nlohmann::json& value, std::string_view root = "")
+  explicit JsonField(const nlohmann::json& value, std::string_view root = "")
       : value_(value), key_(root) {}
-  Field(const nlohmann::json& value, const Field& parent, std::string_view key)
+  JsonField(const nlohmann::json& value, const JsonField& parent, std::string_view key)
       : value_(value), parent_(&parent), key_(key) {}
-  Field(const nlohmann::json& value, const Field& parent, std::size_t index)
+  JsonField(const nlohmann::json& value, const JsonField& parent, std::size_t index)
       : value_(value), parent_(&parent), index_(index) {}
 
   [[nodiscard]] const nlohmann::json& value() const { return value_; }
@@ -47,11 +47,11 @@ class Field {
   /// "must be a number, not "x""
   [[nodiscard]] tl::unexpected<Error> wrong_type(std::string_view wanted) const;
 
-  [[nodiscard]] Result<std::int64_t> whole(WholeRange range) const;
-  [[nodiscard]] Result<std::int32_t> int32(WholeRange range = kAnyInt32) const;
-  [[nodiscard]] Result<double> real(RealRange range) const;
+  [[nodiscard]] Result<std::int64_t> whole(JsonWholeRange range) const;
+  [[nodiscard]] Result<std::int32_t> int32(JsonWholeRange range = kAnyInt32) const;
+  [[nodiscard]] Result<double> real(JsonRealRange range) const;
   /// Seconds as a number, cut to nanoseconds as Go's time.Duration(s * 1e9) does.
-  [[nodiscard]] Result<Duration> seconds(RealRange range) const;
+  [[nodiscard]] Result<Duration> seconds(JsonRealRange range) const;
   [[nodiscard]] Result<bool> boolean() const;
   [[nodiscard]] Result<std::string> text() const;
   /// Index into `names`.
@@ -70,7 +70,7 @@ class Field {
 
  private:
   const nlohmann::json& value_;
-  const Field* parent_ = nullptr;
+  const JsonField* parent_ = nullptr;
   std::string_view key_;
   std::size_t index_ = 0;
 };
@@ -79,11 +79,11 @@ class Field {
 template <class Out>
 struct FieldKey {
   std::string_view name;
-  Result<void> (*read)(const Field& field, Out& out);
+  Result<void> (*read)(const JsonField& field, Out& out);
 };
 
 template <class Read>
-Result<void> Field::each(std::size_t most, Read read) const {
+Result<void> JsonField::each(std::size_t most, Read read) const {
   if (!value_.is_array()) {
     return wrong_type("a list");
   }
@@ -92,7 +92,7 @@ Result<void> Field::each(std::size_t most, Read read) const {
                   std::to_string(most));
   }
   for (std::size_t i = 0; i < value_.size(); ++i) {
-    if (Result<void> done = read(Field(value_[i], *this, i)); !done) {
+    if (Result<void> done = read(JsonField(value_[i], *this, i)); !done) {
       return done;
     }
   }
@@ -100,7 +100,7 @@ Result<void> Field::each(std::size_t most, Read read) const {
 }
 
 template <class Read>
-Result<void> Field::members(Read read) const {
+Result<void> JsonField::members(Read read) const {
   if (!value_.is_object()) {
     return wrong_type("an object");
   }
@@ -108,7 +108,7 @@ Result<void> Field::members(Read read) const {
     if (member->is_null()) {
       continue;
     }
-    if (Result<void> done = read(member.key(), Field(*member, *this, member.key())); !done) {
+    if (Result<void> done = read(member.key(), JsonField(*member, *this, member.key())); !done) {
       return done;
     }
   }
@@ -117,8 +117,8 @@ Result<void> Field::members(Read read) const {
 
 /// Reads the members of an object by a table; an unknown one is an error.
 template <class Out, std::size_t N>
-Result<void> read_object(const Field& field, const FieldKey<Out> (&keys)[N], Out& out) {
-  return field.members([&](std::string_view name, const Field& child) -> Result<void> {
+Result<void> read_object(const JsonField& field, const FieldKey<Out> (&keys)[N], Out& out) {
+  return field.members([&](std::string_view name, const JsonField& child) -> Result<void> {
     for (const FieldKey<Out>& key : keys) {
       if (key.name == name) {
         return key.read(child, out);
@@ -142,7 +142,7 @@ Result<void> put(Result<T> value, To& to) {
 
 /// The choice's index as an enumerator.
 template <class Enum, class To>
-Result<void> put_choice(const Field& field, std::span<const std::string_view> names, To& to) {
+Result<void> put_choice(const JsonField& field, std::span<const std::string_view> names, To& to) {
   const auto index = field.choice(names);
   if (!index) {
     return fail(index.error());

@@ -57,7 +57,7 @@ PodServer::PodServer(const Scenario& scenario, std::uint64_t seed, TimePoint pha
 Duration PodServer::run_cost(const Core::Next& next) const {
   const Attempt& first = *next.batch.front();
   const double u =
-      draws_runs_ ? Stream(seed_, Purpose::kRun, first.request, first.tries).uniform() : 0;
+      draws_runs_ ? RandomStream(seed_, Purpose::kRun, first.request, first.tries).uniform() : 0;
   const Duration cpu = run_cpu(scenario_.service, next.run.rows, u);
   return slowness_ == 1 ? cpu : from_seconds(to_seconds(cpu) * slowness_);
 }
@@ -67,7 +67,7 @@ Duration PodServer::request_cost(const Attempt& attempt) const {
   if (cpu.is_constant()) {
     return cpu.at(0);
   }
-  Stream stream(seed_, Purpose::kRun, attempt.request, attempt.tries);
+  RandomStream stream(seed_, Purpose::kRun, attempt.request, attempt.tries);
   stream.next();  // the run's
   return cpu.at(stream.uniform());
 }

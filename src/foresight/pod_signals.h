@@ -21,7 +21,7 @@ struct CpuPoint {
 class PodSignals {
  public:
   /// @param started when its container began
-  PodSignals(Stream gaps, TimePoint started) : gaps_(gaps), started_(started) {}
+  PodSignals(RandomStream gaps, TimePoint started) : gaps_(gaps), started_(started) {}
 
   /// cAdvisor looks at the container.
   /// @returns how long until it does again
@@ -55,7 +55,7 @@ class PodSignals {
     TimePoint at;
     Values values{};
   };
-  Stream gaps_;
+  RandomStream gaps_;
   TimePoint started_;
   std::optional<CpuPoint> sampled_;
   Duration gap_ = kShortestGap;

@@ -12,34 +12,34 @@ constexpr std::string_view kFormat = "podsense-profile/1";
 constexpr std::size_t kMaxBuckets = 100000;
 
 struct HistogramText {
-  quantiles::Histogram::Layout layout;
-  quantiles::Histogram::Extremes extremes;
-  std::vector<quantiles::Histogram::Bucket> buckets;
+  quantiles::DurationHistogram::Layout layout;
+  quantiles::DurationHistogram::Extremes extremes;
+  std::vector<quantiles::DurationHistogram::Bucket> buckets;
 };
 
-Result<void> read_nanoseconds(const Field& field, Duration& out) {
+Result<void> read_nanoseconds(const JsonField& field, Duration& out) {
   return put(field.whole({.least = 0, .most = INT64_MAX}).map([](std::int64_t value) {
     return Duration(value);
   }),
              out);
 }
 
-Result<void> read_bits(const Field& field, int& out) {
+Result<void> read_bits(const JsonField& field, int& out) {
   return put(field.whole({.least = 0, .most = 20}).map([](std::int64_t value) {
     return static_cast<int>(value);
   }),
              out);
 }
 
-Result<void> read_buckets(const Field& field, HistogramText& out) {
-  return field.each(kMaxBuckets, [&](const Field& pair) -> Result<void> {
+Result<void> read_buckets(const JsonField& field, HistogramText& out) {
+  return field.each(kMaxBuckets, [&](const JsonField& pair) -> Result<void> {
     if (!pair.value().is_array() || pair.value().size() != 2) {
       return pair.wrong_type("[BUCKET, COUNT]");
     }
     const auto bucket =
-        Field(pair.value()[0], pair, std::size_t{0}).whole({.least = 0, .most = UINT32_MAX});
-    const auto count =
-        Field(pair.value()[1], pair, std::size_t{1}).whole({.least = 0, .most = 1'000'000'000'000});
+        JsonField(pair.value()[0], pair, std::size_t{0}).whole({.least = 0, .most = UINT32_MAX});
+    const auto count = JsonField(pair.value()[1], pair, std::size_t{1})
+                           .whole({.least = 0, .most = 1'000'000'000'000});
     if (!bucket || !count) {
       return fail(!bucket ? bucket.error() : count.error());
     }
@@ -51,15 +51,15 @@ Result<void> read_buckets(const Field& field, HistogramText& out) {
 
 constexpr FieldKey<HistogramText> kHistogramKeys[] = {
     {"unit_bits",
-     [](const Field& f, HistogramText& out) { return read_bits(f, out.layout.unit_bits); }},
+     [](const JsonField& f, HistogramText& out) { return read_bits(f, out.layout.unit_bits); }},
     {"sub_bits",
-     [](const Field& f, HistogramText& out) { return read_bits(f, out.layout.sub_bits); }},
+     [](const JsonField& f, HistogramText& out) { return read_bits(f, out.layout.sub_bits); }},
     {"min_ns",
-     [](const Field& f, HistogramText& out) { return read_nanoseconds(f, out.extremes.min); }},
+     [](const JsonField& f, HistogramText& out) { return read_nanoseconds(f, out.extremes.min); }},
     {"max_ns",
-     [](const Field& f, HistogramText& out) { return read_nanoseconds(f, out.extremes.max); }},
+     [](const JsonField& f, HistogramText& out) { return read_nanoseconds(f, out.extremes.max); }},
     {"sum_ns",
-     [](const Field& f, HistogramText& out) {
+     [](const JsonField& f, HistogramText& out) {
        return put(f.whole({.least = 0, .most = INT64_MAX}).map([](std::int64_t value) {
          return static_cast<std::uint64_t>(value);
        }),
@@ -89,10 +89,10 @@ struct ProfileText {
   std::vector<std::string> cautions;
 };
 
-constexpr RealRange kSpan{.least = 0, .most = 1e6};
+constexpr JsonRealRange kSpan{.least = 0, .most = 1e6};
 
-Result<void> read_part(const Field& field, RunPart& out) {
-  return field.members([&](std::string_view key, const Field& child) -> Result<void> {
+Result<void> read_part(const JsonField& field, RunPart& out) {
+  return field.members([&](std::string_view key, const JsonField& child) -> Result<void> {
     if (key == "rows") {
       return put(child.whole({.least = 1, .most = 4096}).map([](std::int64_t value) {
         return static_cast<std::size_t>(value);
@@ -103,8 +103,8 @@ Result<void> read_part(const Field& field, RunPart& out) {
   });
 }
 
-Result<void> read_runs(const Field& field, ProfileText& out) {
-  return field.each(1000, [&](const Field& child) -> Result<void> {
+Result<void> read_runs(const JsonField& field, ProfileText& out) {
+  return field.each(1000, [&](const JsonField& child) -> Result<void> {
     RunPart part;
     if (auto done = read_part(child, part); !done) {
       return done;
@@ -120,10 +120,10 @@ Result<void> read_runs(const Field& field, ProfileText& out) {
   });
 }
 
-Result<void> read_starts(const Field& field, ProfileText& out) {
-  return field.each(1000, [&](const Field& child) {
+Result<void> read_starts(const JsonField& field, ProfileText& out) {
+  return field.each(1000, [&](const JsonField& child) {
     StartPart& part = out.starts.emplace_back();
-    return child.members([&](std::string_view key, const Field& one) -> Result<void> {
+    return child.members([&](std::string_view key, const JsonField& one) -> Result<void> {
       return key == "ready_seconds" ? put(one.real(kSpan), part.wall)
              : key == "cpu_seconds" ? put(one.real(kSpan), part.cpu)
                                     : Result<void>();
@@ -132,8 +132,8 @@ Result<void> read_starts(const Field& field, ProfileText& out) {
 }
 
 /// Members that are for people are passed over.
-Result<void> read_whole_profile(const Field& field, ProfileText& out) {
-  return field.members([&](std::string_view key, const Field& child) -> Result<void> {
+Result<void> read_whole_profile(const JsonField& field, ProfileText& out) {
+  return field.members([&](std::string_view key, const JsonField& child) -> Result<void> {
     if (key == "format") {
       return put(child.text(), out.format);
     }
@@ -153,7 +153,7 @@ Result<void> read_whole_profile(const Field& field, ProfileText& out) {
       return put(child.whole({.least = 0, .most = 1'000'000'000'000'000}), out.memory);
     }
     return key == "cautions" ? child.each(100,
-                                          [&](const Field& one) {
+                                          [&](const JsonField& one) {
                                             return put(one.text(), out.cautions.emplace_back());
                                           })
                              : Result<void>();
@@ -181,12 +181,13 @@ void apply_starts(const std::vector<StartPart>& starts, StartPlan& out) {
 
 }  // namespace
 
-Result<Distribution> read_histogram(const Field& field) {
+Result<Distribution> read_histogram(const JsonField& field) {
   HistogramText text;
   if (auto done = read_object(field, kHistogramKeys, text); !done) {
     return fail(done.error());
   }
-  const auto histogram = quantiles::Histogram::restore(text.layout, text.buckets, text.extremes);
+  const auto histogram =
+      quantiles::DurationHistogram::restore(text.layout, text.buckets, text.extremes);
   if (!histogram) {
     return field.refuse(histogram.error().message);
   }
@@ -202,7 +203,7 @@ Result<Distribution> read_histogram(const Field& field) {
   return Distribution::values(std::move(counted));
 }
 
-Result<void> apply_profile(const Field& field, Scenario& out) {
+Result<void> apply_profile(const JsonField& field, Scenario& out) {
   ProfileText text;
   if (!field.value().is_object()) {
     return field.wrong_type("what `podsense plan measure` wrote");

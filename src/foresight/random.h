@@ -26,10 +26,10 @@ constexpr std::uint64_t mix(std::uint64_t z) {
 }
 
 /// @threads confined to one thread
-class Stream {
+class RandomStream {
  public:
-  constexpr Stream(std::uint64_t seed, Purpose purpose, std::uint64_t number,
-                   std::uint64_t part = 0)
+  constexpr RandomStream(std::uint64_t seed, Purpose purpose, std::uint64_t number,
+                         std::uint64_t part = 0)
       : state_(mix(
             mix(mix(seed + kStep) + (static_cast<std::uint64_t>(purpose) + 1) * kStep + number) +
             part * kStep)) {}

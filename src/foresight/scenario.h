@@ -25,10 +25,10 @@
 namespace podsense::foresight {
 
 struct ArrivalPlan {
-  std::shared_ptr<const arrivals::Shape> shape;
+  std::shared_ptr<const arrivals::ArrivalShape> shape;
   std::string text;  ///< as it was written
   double scale = 1;  ///< the shape has so many times what was written, already
-  arrivals::Arrivals process = arrivals::Arrivals::kPoisson;
+  arrivals::ArrivalProcess process = arrivals::ArrivalProcess::kPoisson;
 };
 
 struct ClientPlan {
@@ -102,7 +102,7 @@ struct MetricsPlan {
 };
 
 struct Autoscaler {
-  Settings settings;
+  HpaSettings settings;
   HpaSpec spec;
   std::string written;  ///< its `spec` as JSON
 };
@@ -120,7 +120,7 @@ enum class FaultKind : std::uint8_t {
 inline constexpr std::array<std::string_view, 8> kFaultNames{
     "kill_pods",           "slow",       "no_resource_metrics", "no_custom_metrics",
     "no_external_metrics", "no_scrapes", "controller_restart",  "set_replicas"};
-struct Fault {
+struct ScenarioFault {
   FaultKind kind = FaultKind::kKillPods;
   Duration at{};
   Duration length{};
@@ -146,7 +146,7 @@ struct Scenario {
   std::optional<Autoscaler> autoscaler;
   MetricsPlan metrics;
   Routing routing = Routing::kRandom;
-  std::vector<Fault> faults;
+  std::vector<ScenarioFault> faults;
   std::vector<std::string> cautions;  ///< of the profile that it was made with
   std::int32_t sample_pods = 0;       ///< that serve in the simulation, of most_pods; 0: all
 };

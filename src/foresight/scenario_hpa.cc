@@ -7,7 +7,8 @@ namespace {
 
 constexpr std::int32_t kMostPods = 100'000;
 
-Result<void> check_metric(const Field& field, const MetricSpec& metric, const Scenario& scenario) {
+Result<void> check_metric(const JsonField& field, const MetricSpec& metric,
+                          const Scenario& scenario) {
   const auto refuse = [&](const std::string& what) -> Result<void> {
     return field.refuse("metric " + metric.name + ": " + what);
   };
@@ -70,7 +71,8 @@ std::string stored(nlohmann::json spec) {
 }
 
 /// A whole object as kubectl has it, or its spec alone.
-Result<void> read_object_or_spec(const Field& field, const Settings& settings, Scenario& out) {
+Result<void> read_object_or_spec(const JsonField& field, const HpaSettings& settings,
+                                 Scenario& out) {
   if (!field.value().is_object()) {
     return field.wrong_type("a HorizontalPodAutoscaler, or the name of its file");
   }
@@ -79,8 +81,8 @@ Result<void> read_object_or_spec(const Field& field, const Settings& settings, S
   if (value.contains("apiVersion") && value["apiVersion"] != "autoscaling/v2") {
     return field.refuse("apiVersion must be autoscaling/v2");
   }
-  const Field inner(is_whole ? value["spec"] : value, field, "spec");
-  const Field& spec = is_whole ? inner : field;
+  const JsonField inner(is_whole ? value["spec"] : value, field, "spec");
+  const JsonField& spec = is_whole ? inner : field;
   auto read = read_spec(spec, is_whole ? Origin::kUser : Origin::kVector);
   if (!read) {
     return fail(read.error());
@@ -106,8 +108,8 @@ Result<void> read_object_or_spec(const Field& field, const Settings& settings, S
 
 }  // namespace
 
-Result<void> read_autoscaler(const Field& field, const FileReader& files, const Settings& settings,
-                             Scenario& out) {
+Result<void> read_autoscaler(const JsonField& field, const FileReader& files,
+                             const HpaSettings& settings, Scenario& out) {
   if (!field.value().is_string()) {
     return read_object_or_spec(field, settings, out);
   }
@@ -121,7 +123,7 @@ Result<void> read_autoscaler(const Field& field, const FileReader& files, const 
     return fail(ErrorCode::kInvalidArgument, path + ": " + document.error().message);
   }
   const std::string begin = path + ": ";
-  return read_object_or_spec(Field(*document, begin), settings, out);
+  return read_object_or_spec(JsonField(*document, begin), settings, out);
 }
 
 }  // namespace podsense::foresight

@@ -17,19 +17,19 @@ constexpr std::size_t kMaxValues = 100000;
 constexpr std::size_t kMaxFaults = 1000;
 
 template <class Out, Duration Out::* Member, std::int64_t LeastMs = 0>
-Result<void> duration_member(const Field& field, Out& out) {
+Result<void> duration_member(const JsonField& field, Out& out) {
   return put(read_duration(field, {.least = milliseconds(LeastMs)}), out.*Member);
 }
 
 template <class Out, Distribution Out::* Member>
-Result<void> read_member(const Field& field, Out& out) {
+Result<void> read_member(const JsonField& field, Out& out) {
   return put(read_distribution(field), out.*Member);
 }
 
 // --- parts
 
 template <class Out, auto Member, std::int64_t Least, std::int64_t Most>
-Result<void> read_whole(const Field& field, Out& out) {
+Result<void> read_whole(const JsonField& field, Out& out) {
   using Number = std::remove_cvref_t<decltype(out.*Member)>;
   return put(field.whole({.least = Least, .most = Most}).map([](std::int64_t value) {
     return static_cast<Number>(value);
@@ -51,13 +51,13 @@ constexpr FieldKey<RunCost> kRunKeys[] = {
     {"cpu", read_member<RunCost, &RunCost::cpu>},
 };
 
-Result<void> read_runs(const Field& field, ServicePlan& out) {
+Result<void> read_runs(const JsonField& field, ServicePlan& out) {
   out.runs.clear();
   if (!field.value().is_array()) {
     out.runs.emplace_back();
     return read_member<RunCost, &RunCost::cpu>(field, out.runs.back());
   }
-  auto done = field.each(kMaxValues, [&](const Field& child) -> Result<void> {
+  auto done = field.each(kMaxValues, [&](const JsonField& child) -> Result<void> {
     const std::size_t before = out.runs.empty() ? 0 : out.runs.back().rows;
     out.runs.emplace_back();
     if (auto read = read_object(child, kRunKeys, out.runs.back()); !read) {
@@ -84,7 +84,7 @@ constexpr FieldKey<ServicePlan> kServiceKeys[] = {
     {"executors", read_whole<ServicePlan, &ServicePlan::executors, 0, 1024>},
 };
 
-Result<double> read_cores(const Field& field) {
+Result<double> read_cores(const JsonField& field) {
   auto quantity = field.quantity();
   if (!quantity) {
     return fail(quantity.error());
@@ -95,7 +95,7 @@ Result<double> read_cores(const Field& field) {
              : Result<double>(field.refuse("must be from 10m to 1024 cores"));
 }
 
-Result<void> read_request(const Field& field, Quantity& out) {
+Result<void> read_request(const JsonField& field, Quantity& out) {
   if (auto done = put(field.quantity(), out); !done) {
     return done;
   }
@@ -103,13 +103,16 @@ Result<void> read_request(const Field& field, Quantity& out) {
 }
 
 constexpr FieldKey<PodPlan> kPodKeys[] = {
-    {"cpu_request", [](const Field& f, PodPlan& out) { return read_request(f, out.cpu_request); }},
+    {"cpu_request",
+     [](const JsonField& f, PodPlan& out) { return read_request(f, out.cpu_request); }},
     {"memory_request",
-     [](const Field& f, PodPlan& out) { return read_request(f, out.memory_request); }},
-    {"cpu_limit", [](const Field& f, PodPlan& out) { return put(read_cores(f), out.cpu_limit); }},
-    {"node_cores", [](const Field& f, PodPlan& out) { return put(read_cores(f), out.node_cores); }},
+     [](const JsonField& f, PodPlan& out) { return read_request(f, out.memory_request); }},
+    {"cpu_limit",
+     [](const JsonField& f, PodPlan& out) { return put(read_cores(f), out.cpu_limit); }},
+    {"node_cores",
+     [](const JsonField& f, PodPlan& out) { return put(read_cores(f), out.node_cores); }},
     {"memory_used",
-     [](const Field& f, PodPlan& out) -> Result<void> {
+     [](const JsonField& f, PodPlan& out) -> Result<void> {
        const auto quantity = f.quantity();
        if (!quantity) {
          return fail(quantity.error());
@@ -121,7 +124,7 @@ constexpr FieldKey<PodPlan> kPodKeys[] = {
        out.memory_bytes = std::llround(bytes);
        return {};
      }},
-    {"container", [](const Field& f, PodPlan& out) { return put(f.text(), out.container); }},
+    {"container", [](const JsonField& f, PodPlan& out) { return put(f.text(), out.container); }},
 };
 
 constexpr FieldKey<StartPlan> kStartKeys[] = {
@@ -141,15 +144,15 @@ constexpr FieldKey<StopPlan> kStopKeys[] = {
 
 constexpr FieldKey<MetricsPlan> kMetricsKeys[] = {
     {"kubelet",
-     [](const Field& f, MetricsPlan& out) {
+     [](const JsonField& f, MetricsPlan& out) {
        return put_choice<KubeletStats>(f, kKubeletStatsNames, out.kubelet);
      }},
     {"resolution", duration_member<MetricsPlan, &MetricsPlan::resolution, 1000>},
     {"scrape", duration_member<MetricsPlan, &MetricsPlan::scrape, 100>},
     {"window", duration_member<MetricsPlan, &MetricsPlan::window, 100>},
     {"external",
-     [](const Field& f, MetricsPlan& out) {
-       return f.members([&](std::string_view name, const Field& child) {
+     [](const JsonField& f, MetricsPlan& out) {
+       return f.members([&](std::string_view name, const JsonField& child) {
          return put_choice<Signal>(child, kSignalNames, out.external[std::string(name)]);
        });
      }},
@@ -160,7 +163,7 @@ constexpr FieldKey<ControllerFlags> kControllerKeys[] = {
     {"downscale_stabilization",
      duration_member<ControllerFlags, &ControllerFlags::downscale_stabilization>},
     {"tolerance",
-     [](const Field& f, ControllerFlags& out) {
+     [](const JsonField& f, ControllerFlags& out) {
        return put(f.real({.least = 0, .most = 100}), out.tolerance);
      }},
     {"cpu_initialization_period",
@@ -173,27 +176,31 @@ constexpr FieldKey<batching::LatencyObjective> kObjectiveKeys[] = {
     {"latency",
      duration_member<batching::LatencyObjective, &batching::LatencyObjective::latency, 1>},
     {"quantile",
-     [](const Field& f, batching::LatencyObjective& out) {
+     [](const JsonField& f, batching::LatencyObjective& out) {
        return put(f.real({.least = 0.5, .most = 0.9999}), out.quantile);
      }},
 };
 
 // --- faults
 
-constexpr FieldKey<Fault> kFaultKeys[] = {
-    {"kind",
-     [](const Field& f, Fault& out) { return put_choice<FaultKind>(f, kFaultNames, out.kind); }},
-    {"at", duration_member<Fault, &Fault::at>},
-    {"length", duration_member<Fault, &Fault::length>},
-    {"count", read_whole<Fault, &Fault::count, 0, 100'000>},
-    {"share", [](const Field& f,
-                 Fault& out) { return put(f.real({.least = 0.001, .most = 1}), out.share); }},
-    {"factor", [](const Field& f,
-                  Fault& out) { return put(f.real({.least = 0.01, .most = 1000}), out.factor); }},
+constexpr FieldKey<ScenarioFault> kFaultKeys[] = {
+    {"kind", [](const JsonField& f,
+                ScenarioFault& out) { return put_choice<FaultKind>(f, kFaultNames, out.kind); }},
+    {"at", duration_member<ScenarioFault, &ScenarioFault::at>},
+    {"length", duration_member<ScenarioFault, &ScenarioFault::length>},
+    {"count", read_whole<ScenarioFault, &ScenarioFault::count, 0, 100'000>},
+    {"share",
+     [](const JsonField& f, ScenarioFault& out) {
+       return put(f.real({.least = 0.001, .most = 1}), out.share);
+     }},
+    {"factor",
+     [](const JsonField& f, ScenarioFault& out) {
+       return put(f.real({.least = 0.01, .most = 1000}), out.factor);
+     }},
 };
 
 /// An empty value counts as not given.
-bool is_given(const Field& field, const char* key) {
+bool is_given(const JsonField& field, const char* key) {
   return field.value().contains(key) && !field.value()[key].is_null();
 }
 
@@ -217,7 +224,7 @@ FaultFields fields_of(FaultKind kind) {
   }
 }
 
-Result<void> check_fault(const Field& field, FaultKind kind) {
+Result<void> check_fault(const JsonField& field, FaultKind kind) {
   FaultFields wanted = fields_of(kind);
   const std::string name(kFaultNames[static_cast<std::size_t>(kind)]);
   if (is_given(field, "share")) {
@@ -236,9 +243,9 @@ Result<void> check_fault(const Field& field, FaultKind kind) {
   return {};
 }
 
-Result<void> read_faults(const Field& field, std::vector<Fault>& out) {
-  return field.each(kMaxFaults, [&](const Field& child) -> Result<void> {
-    Fault fault;
+Result<void> read_faults(const JsonField& field, std::vector<ScenarioFault>& out) {
+  return field.each(kMaxFaults, [&](const JsonField& child) -> Result<void> {
+    ScenarioFault fault;
     if (auto done = read_object(child, kFaultKeys, fault); !done) {
       return done;
     }
@@ -258,18 +265,18 @@ struct ArrivalText {
   std::string shape;
   std::string trace;
   double scale = 1;
-  arrivals::Arrivals process = arrivals::Arrivals::kPoisson;
+  arrivals::ArrivalProcess process = arrivals::ArrivalProcess::kPoisson;
 };
 constexpr std::array<std::string_view, 2> kProcessNames{"even", "poisson"};
 constexpr FieldKey<ArrivalText> kArrivalKeys[] = {
-    {"shape", [](const Field& f, ArrivalText& out) { return put(f.text(), out.shape); }},
-    {"trace", [](const Field& f, ArrivalText& out) { return put(f.text(), out.trace); }},
+    {"shape", [](const JsonField& f, ArrivalText& out) { return put(f.text(), out.shape); }},
+    {"trace", [](const JsonField& f, ArrivalText& out) { return put(f.text(), out.trace); }},
     {"process",
-     [](const Field& f, ArrivalText& out) {
-       return put_choice<arrivals::Arrivals>(f, kProcessNames, out.process);
+     [](const JsonField& f, ArrivalText& out) {
+       return put_choice<arrivals::ArrivalProcess>(f, kProcessNames, out.process);
      }},
     {"scale",
-     [](const Field& f, ArrivalText& out) {
+     [](const JsonField& f, ArrivalText& out) {
        return put(f.real({.least = 0.001, .most = 1000}), out.scale);
      }},
 };
@@ -282,7 +289,7 @@ struct Reading {
   KubernetesVersion version = kNewestVersion;
 };
 
-Result<void> read_version(const Field& field, Reading& out) {
+Result<void> read_version(const JsonField& field, Reading& out) {
   const auto& value = field.value();
   auto version = parse_version(value.is_string() ? value.get<std::string>() : value.dump());
   return version ? put(std::move(version), out.version)
@@ -290,66 +297,67 @@ Result<void> read_version(const Field& field, Reading& out) {
 }
 
 constexpr FieldKey<Reading> kScenarioKeys[] = {
-    {"name", [](const Field& f, Reading& out) { return put(f.text(), out.scenario.name); }},
+    {"name", [](const JsonField& f, Reading& out) { return put(f.text(), out.scenario.name); }},
     {"length",
-     [](const Field& f, Reading& out) {
+     [](const JsonField& f, Reading& out) {
        return put(read_duration(f, {.least = seconds(1), .most = hours(24 * 14)}),
                   out.scenario.length);
      }},
     {"warm_up",
-     [](const Field& f, Reading& out) {
+     [](const JsonField& f, Reading& out) {
        return put(read_duration(f, {.most = hours(24)}), out.scenario.warm_up);
      }},
     {"seed",
-     [](const Field& f, Reading& out) {
+     [](const JsonField& f, Reading& out) {
        return read_whole<Scenario, &Scenario::seed, 0, INT64_MAX>(f, out.scenario);
      }},
     {"objective",
-     [](const Field& f, Reading& out) {
+     [](const JsonField& f, Reading& out) {
        return read_object(f, kObjectiveKeys, out.scenario.objective);
      }},
     {"arrivals",
-     [](const Field& f, Reading& out) { return read_object(f, kArrivalKeys, out.arrivals); }},
-    {"clients", [](const Field& f,
+     [](const JsonField& f, Reading& out) { return read_object(f, kArrivalKeys, out.arrivals); }},
+    {"clients", [](const JsonField& f,
                    Reading& out) { return read_object(f, kClientKeys, out.scenario.clients); }},
-    {"service", [](const Field& f,
+    {"service", [](const JsonField& f,
                    Reading& out) { return read_object(f, kServiceKeys, out.scenario.service); }},
     {"pod",
-     [](const Field& f, Reading& out) { return read_object(f, kPodKeys, out.scenario.pod); }},
-    {"start",
-     [](const Field& f, Reading& out) { return read_object(f, kStartKeys, out.scenario.start); }},
+     [](const JsonField& f, Reading& out) { return read_object(f, kPodKeys, out.scenario.pod); }},
+    {"start", [](const JsonField& f,
+                 Reading& out) { return read_object(f, kStartKeys, out.scenario.start); }},
     {"stop",
-     [](const Field& f, Reading& out) { return read_object(f, kStopKeys, out.scenario.stop); }},
+     [](const JsonField& f, Reading& out) { return read_object(f, kStopKeys, out.scenario.stop); }},
     {"replicas",
-     [](const Field& f, Reading& out) {
+     [](const JsonField& f, Reading& out) {
        return read_whole<Scenario, &Scenario::replicas, 0, 100'000>(f, out.scenario);
      }},
     {"capacity",
-     [](const Field& f, Reading& out) {
+     [](const JsonField& f, Reading& out) {
        return read_whole<Scenario, &Scenario::capacity, 0, 100'000>(f, out.scenario);
      }},
-    {"hpa", [](const Field& /*f*/, Reading& /*out*/) { return Result<void>(); }},
-    {"profile", [](const Field& /*f*/, Reading& /*out*/) { return Result<void>(); }},
+    {"hpa", [](const JsonField& /*f*/, Reading& /*out*/) { return Result<void>(); }},
+    {"profile", [](const JsonField& /*f*/, Reading& /*out*/) { return Result<void>(); }},
     {"kubernetes", read_version},
-    {"controller",
-     [](const Field& f, Reading& out) { return read_object(f, kControllerKeys, out.controller); }},
-    {"metrics", [](const Field& f,
+    {"controller", [](const JsonField& f,
+                      Reading& out) { return read_object(f, kControllerKeys, out.controller); }},
+    {"metrics", [](const JsonField& f,
                    Reading& out) { return read_object(f, kMetricsKeys, out.scenario.metrics); }},
     {"routing",
-     [](const Field& f, Reading& out) {
+     [](const JsonField& f, Reading& out) {
        return put_choice<Routing>(f, kRoutingNames, out.scenario.routing);
      }},
-    {"faults", [](const Field& f, Reading& out) { return read_faults(f, out.scenario.faults); }},
+    {"faults",
+     [](const JsonField& f, Reading& out) { return read_faults(f, out.scenario.faults); }},
     {"sample_pods",
-     [](const Field& f, Reading& out) {
+     [](const JsonField& f, Reading& out) {
        return read_whole<Scenario, &Scenario::sample_pods, 0, 100'000>(f, out.scenario);
      }},
 };
 
 /// So many times another: of moments, some are taken twice, or left out.
-class Scaled final : public arrivals::Shape {
+class Scaled final : public arrivals::ArrivalShape {
  public:
-  Scaled(std::shared_ptr<const arrivals::Shape> shape, double factor)
+  Scaled(std::shared_ptr<const arrivals::ArrivalShape> shape, double factor)
       : shape_(std::move(shape)), factor_(factor) {}
   [[nodiscard]] double due_by(double at) const override { return factor_ * shape_->due_by(at); }
   [[nodiscard]] double moment_of(double number) const override {
@@ -358,11 +366,11 @@ class Scaled final : public arrivals::Shape {
   [[nodiscard]] bool is_rate() const override { return shape_->is_rate(); }
 
  private:
-  std::shared_ptr<const arrivals::Shape> shape_;
+  std::shared_ptr<const arrivals::ArrivalShape> shape_;
   double factor_;
 };
 
-Result<void> read_shape(const Field& root, const FileReader& files, const ArrivalText& text,
+Result<void> read_shape(const JsonField& root, const FileReader& files, const ArrivalText& text,
                         Scenario& out) {
   if (text.shape.empty() == text.trace.empty()) {
     return root.refuse("arrivals must have shape or trace, and not both");
@@ -383,18 +391,18 @@ Result<void> read_shape(const Field& root, const FileReader& files, const Arriva
   if (!csv) {
     return root.refuse("arrivals.trace: " + csv.error().message);
   }
-  auto trace = arrivals::parse_trace(*csv, {});
+  auto trace = arrivals::parse_arrival_trace(*csv, {});
   if (!trace) {
     return root.refuse("arrivals.trace: " + text.trace + ": " + trace.error().message);
   }
   out.arrivals.shape = std::move(trace->shape);
   if (!out.arrivals.shape->is_rate()) {
-    out.arrivals.process = arrivals::Arrivals::kEven;  // its moments are what was recorded
+    out.arrivals.process = arrivals::ArrivalProcess::kEven;  // its moments are what was recorded
   }
   return {};
 }
 
-Result<void> read_arrivals(const Field& root, const FileReader& files, const ArrivalText& text,
+Result<void> read_arrivals(const JsonField& root, const FileReader& files, const ArrivalText& text,
                            Scenario& out) {
   auto done = read_shape(root, files, text, out);
   if (done && text.scale != 1) {
@@ -406,13 +414,13 @@ Result<void> read_arrivals(const Field& root, const FileReader& files, const Arr
 }
 
 /// Before all other fields, which stand in place of what it says.
-Result<void> read_profile(const Field& root, const FileReader& files, Scenario& out) {
+Result<void> read_profile(const JsonField& root, const FileReader& files, Scenario& out) {
   const auto& document = root.value();
   const auto profile = document.is_object() ? document.find("profile") : document.end();
   if (!document.is_object() || profile == document.end() || profile->is_null()) {
     return {};
   }
-  const Field field(*profile, root, "profile");
+  const JsonField field(*profile, root, "profile");
   if (!profile->is_string()) {
     return apply_profile(field, out);
   }
@@ -423,11 +431,11 @@ Result<void> read_profile(const Field& root, const FileReader& files, Scenario& 
   }
   const std::string begin = path + ": ";
   const auto read = parse_json(*text, begin);
-  return read ? apply_profile(Field(*read, begin), out) : Result<void>(fail(read.error()));
+  return read ? apply_profile(JsonField(*read, begin), out) : Result<void>(fail(read.error()));
 }
 
 /// A part of the pods gets a fair part of the requests only where each request is routed by itself.
-Result<void> check_sample(const Field& root, const Scenario& scenario) {
+Result<void> check_sample(const JsonField& root, const Scenario& scenario) {
   if (scenario.sample_pods == 0) {
     return {};
   }
@@ -445,7 +453,7 @@ Result<void> check_sample(const Field& root, const Scenario& scenario) {
   return {};
 }
 
-Result<void> check_whole(const Field& root, const Reading& reading) {
+Result<void> check_whole(const JsonField& root, const Reading& reading) {
   const Scenario& scenario = reading.scenario;
   if (scenario.service.runs.empty()) {
     return root.refuse("service.run_cpu must be given: the CPU time of a run, such as 25ms");
@@ -513,7 +521,7 @@ Result<Scenario> read_scenario(const ScenarioText& text, const FileReader& files
     return fail(document.error());
   }
   const std::string begin = text.name + ": ";
-  const Field root(*document, begin);
+  const JsonField root(*document, begin);
   Reading reading;
   auto done = read_profile(root, files, reading.scenario)
                   .and_then([&] { return read_object(root, kScenarioKeys, reading); })
@@ -522,7 +530,7 @@ Result<Scenario> read_scenario(const ScenarioText& text, const FileReader& files
     done = read_arrivals(root, files, reading.arrivals, reading.scenario);
   }
   if (const auto hpa = document->find("hpa"); done && hpa != document->end() && !hpa->is_null()) {
-    done = read_autoscaler(Field(*hpa, root, "hpa"), files,
+    done = read_autoscaler(JsonField(*hpa, root, "hpa"), files,
                            {.version = reading.version,
                             .gates = Gates::defaults(reading.version),
                             .flags = reading.controller},
@@ -545,7 +553,7 @@ unsigned executors_of(const Scenario& scenario) {
 std::int32_t most_pods(const Scenario& scenario) {
   std::int32_t most =
       std::max(scenario.replicas, scenario.autoscaler ? scenario.autoscaler->spec.max_replicas : 0);
-  for (const Fault& fault : scenario.faults) {
+  for (const ScenarioFault& fault : scenario.faults) {
     most = std::max(most, fault.kind == FaultKind::kSetReplicas ? fault.count : 0);
   }
   return most;

@@ -133,7 +133,7 @@ TEST(Scenario, ATraceBringsItsOwnMoments) {
   const auto scenario = read("arrivals: {trace: t.csv}\nservice: {run_cpu: 1ms}\n", {},
                              {{"t.csv", "0.5\n0.75\n2\n"}});
   ASSERT_TRUE(scenario) << scenario.error().message;
-  EXPECT_EQ(scenario->arrivals.process, arrivals::Arrivals::kEven);
+  EXPECT_EQ(scenario->arrivals.process, arrivals::ArrivalProcess::kEven);
 }
 
 TEST(Scenario, ADistributionIsReadByItsName) {

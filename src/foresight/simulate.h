@@ -17,7 +17,7 @@
 namespace podsense::foresight {
 
 /// What became of a request, its retries included.
-enum class Ending : std::uint8_t {
+enum class RequestEnding : std::uint8_t {
   kAnswered,
   kRefused,     ///< 503
   kTimedOut,    ///< its client left
@@ -32,7 +32,7 @@ using Endings = std::array<std::uint64_t, kEndingNames.size()>;
 struct Slice {
   Endings endings{};
   std::uint64_t late = 0;  ///< above the objective, or not answered
-  quantiles::Histogram latency{quantiles::Histogram::kCoarse};
+  quantiles::DurationHistogram latency{quantiles::DurationHistogram::kCoarse};
   std::int32_t desired = 0;
   std::int32_t pods = 0;  ///< created and not being deleted
   std::int32_t ready = 0;
@@ -55,14 +55,15 @@ struct RunResult {
   std::uint64_t seed = 0;
   Endings endings{};  ///< of requests due after the warm-up, as all below
   std::uint64_t late = 0;
-  quantiles::Histogram latency;  ///< of what was answered, from the moment it was due
-  quantiles::Histogram run_time{quantiles::Histogram::kCoarse};  ///< of runs, from begin to end:
-                                                                 ///< their CPU time and throttling
-  quantiles::Histogram start_up{
-      quantiles::Histogram::kCoarse};  ///< from a pod's creation until it was
-                                       ///< ready; those at the start are not in it
-  quantiles::Histogram signal_age{
-      quantiles::Histogram::kCoarse};  ///< at each look, of each metric's value of each pod
+  quantiles::DurationHistogram latency;  ///< of what was answered, from the moment it was due
+  quantiles::DurationHistogram run_time{
+      quantiles::DurationHistogram::kCoarse};  ///< of runs, from begin to end:
+                                               ///< their CPU time and throttling
+  quantiles::DurationHistogram start_up{
+      quantiles::DurationHistogram::kCoarse};  ///< from a pod's creation until it was
+                                               ///< ready; those at the start are not in it
+  quantiles::DurationHistogram signal_age{
+      quantiles::DurationHistogram::kCoarse};  ///< at each look, of each metric's value of each pod
   std::uint64_t attempts = 0;
   double dispersion = 0;  ///< variance over mean of the requests due in a second
   std::vector<Slice> slices;

@@ -22,7 +22,7 @@ struct Figure {
   double (*of)(const RunResult& run);
 };
 
-template <Ending E>
+template <RequestEnding E>
 double share(const RunResult& run) {
   return run.requests() == 0 ? 0
                              : static_cast<double>(run.endings[static_cast<std::size_t>(E)]) /
@@ -48,10 +48,11 @@ inline constexpr std::array kFigures{
                         ? 0
                         : static_cast<double>(run.late) / static_cast<double>(run.requests());
            }},
-    Figure{"refused_share", "refused (503)", Unit::kShare, share<Ending::kRefused>},
-    Figure{"timed_out_share", "timed out", Unit::kShare, share<Ending::kTimedOut>},
-    Figure{"broken_share", "broken connections", Unit::kShare, share<Ending::kBroken>},
-    Figure{"unfinished_share", "unfinished at the end", Unit::kShare, share<Ending::kUnfinished>},
+    Figure{"refused_share", "refused (503)", Unit::kShare, share<RequestEnding::kRefused>},
+    Figure{"timed_out_share", "timed out", Unit::kShare, share<RequestEnding::kTimedOut>},
+    Figure{"broken_share", "broken connections", Unit::kShare, share<RequestEnding::kBroken>},
+    Figure{"unfinished_share", "unfinished at the end", Unit::kShare,
+           share<RequestEnding::kUnfinished>},
     Figure{"attempts", "attempts", Unit::kCount,
            [](const RunResult& run) { return static_cast<double>(run.attempts); }},
     Figure{"pods_most", "pods at most", Unit::kCount,

@@ -98,19 +98,19 @@ Json run_json(const RunResult& run, const Scenario& scenario, Duration width) {
 }
 
 Json scenario_json(const Scenario& scenario) {
-  Json json{
-      {"name", scenario.name},
-      {"seconds", to_seconds(scenario.length)},
-      {"warm_up_seconds", to_seconds(scenario.warm_up)},
-      {"arrivals", scenario.arrivals.text},
-      {"process", scenario.arrivals.process == arrivals::Arrivals::kPoisson ? "poisson" : "even"},
-      {"seed", scenario.seed},
-      {"objective",
-       {{"latency_seconds", to_seconds(scenario.objective.latency)},
-        {"quantile", scenario.objective.quantile}}},
-      {"replicas", scenario.replicas},
-      {"executors", executors_of(scenario)},
-      {"routing", kRoutingNames[static_cast<std::size_t>(scenario.routing)]}};
+  Json json{{"name", scenario.name},
+            {"seconds", to_seconds(scenario.length)},
+            {"warm_up_seconds", to_seconds(scenario.warm_up)},
+            {"arrivals", scenario.arrivals.text},
+            {"process",
+             scenario.arrivals.process == arrivals::ArrivalProcess::kPoisson ? "poisson" : "even"},
+            {"seed", scenario.seed},
+            {"objective",
+             {{"latency_seconds", to_seconds(scenario.objective.latency)},
+              {"quantile", scenario.objective.quantile}}},
+            {"replicas", scenario.replicas},
+            {"executors", executors_of(scenario)},
+            {"routing", kRoutingNames[static_cast<std::size_t>(scenario.routing)]}};
   if (sampled_share(scenario) < 1) {
     json["sample_pods"] = scenario.sample_pods;
   }

@@ -71,11 +71,12 @@ void append_difference(const Figure& figure, const std::vector<double>& before,
 
 std::string head(const Scenario& scenario, const Simulation& simulation) {
   std::string out = scenario.name.empty() ? "" : scenario.name + ": ";
-  out += text::format_duration(scenario.length) + " of " + scenario.arrivals.text +
-         (scenario.arrivals.process == arrivals::Arrivals::kPoisson ? ", poisson" : ", even") +
-         "; " + std::to_string(simulation.runs.size()) +
-         (simulation.runs.size() == 1 ? " run" : " runs") + " from seed " +
-         std::to_string(scenario.seed) + "; ";
+  out +=
+      text::format_duration(scenario.length) + " of " + scenario.arrivals.text +
+      (scenario.arrivals.process == arrivals::ArrivalProcess::kPoisson ? ", poisson" : ", even") +
+      "; " + std::to_string(simulation.runs.size()) +
+      (simulation.runs.size() == 1 ? " run" : " runs") + " from seed " +
+      std::to_string(scenario.seed) + "; ";
   if (!scenario.autoscaler) {
     return out + std::to_string(scenario.replicas) + (scenario.replicas == 1 ? " pod" : " pods") +
            ", no autoscaler\n";

@@ -101,7 +101,7 @@ TEST(Simulate, AQueueOfOneServerIsLindleysRecursion) {
   const RunResult run = simulate(scenario, {}).runs.front();
   arrivals::Schedule schedule(
       scenario.arrivals.shape,
-      {.arrivals = arrivals::Arrivals::kPoisson, .seed = 1, .end = scenario.length});
+      {.arrivals = arrivals::ArrivalProcess::kPoisson, .seed = 1, .end = scenario.length});
   constexpr Duration kService = std::chrono::milliseconds(10);
   Duration free{};
   std::uint64_t sum = 0;
@@ -169,7 +169,8 @@ TEST(Simulate, EveryRequestHasOneEnding) {
             scenario.arrivals.shape,
             {.arrivals = scenario.arrivals.process, .seed = run.seed, .end = scenario.length});
         EXPECT_EQ(run.requests(), due.remaining());
-        EXPECT_EQ(run.latency.count(), run.endings[static_cast<std::size_t>(Ending::kAnswered)]);
+        EXPECT_EQ(run.latency.count(),
+                  run.endings[static_cast<std::size_t>(RequestEnding::kAnswered)]);
         EXPECT_GE(run.attempts, run.requests());
         Endings sum{};
         for (const Slice& slice : run.slices) {
@@ -177,8 +178,8 @@ TEST(Simulate, EveryRequestHasOneEnding) {
             sum[i] += slice.endings[i];
           }
         }
-        sum[static_cast<std::size_t>(Ending::kUnfinished)] =
-            run.endings[static_cast<std::size_t>(Ending::kUnfinished)];
+        sum[static_cast<std::size_t>(RequestEnding::kUnfinished)] =
+            run.endings[static_cast<std::size_t>(RequestEnding::kUnfinished)];
         EXPECT_EQ(sum, run.endings);
       }
     }
@@ -321,7 +322,7 @@ TEST(Simulate, WithoutADrainDelayRequestsBreak) {
       "service: {run_cpu: 5ms, executors: 1}\nstart: {propagation: 1s}\n"
       "stop: {drain_delay: 0}\nfaults: [{kind: set_replicas, at: 20s, count: 2}]\n");
   const RunResult run = simulate(scenario, {}).runs.front();
-  EXPECT_GT(run.endings[static_cast<std::size_t>(Ending::kBroken)], 20U);
+  EXPECT_GT(run.endings[static_cast<std::size_t>(RequestEnding::kBroken)], 20U);
 }
 
 // cilium#12551 and others: kept connections stay where they are, and new pods idle.
@@ -434,7 +435,7 @@ TEST(Simulate, ASampleIsAsLargeAsThePodsItStandsFor) {
     EXPECT_EQ(run.slices[static_cast<std::size_t>(second)].loads.size(), sampled) << second;
   }
   EXPECT_NEAR(run.pod_seconds, 40 * 10 + 20 * 2 + 20 * 20 + 80 * 15 + 79 * 2 + 15, 2);
-  EXPECT_EQ(run.endings[static_cast<std::size_t>(Ending::kBroken)], 0U);
+  EXPECT_EQ(run.endings[static_cast<std::size_t>(RequestEnding::kBroken)], 0U);
   EXPECT_NEAR(static_cast<double>(run.requests()), 400 * 60, 1500);
   EXPECT_THAT(simulation_text(scenario_of(pods), simulation),
               testing::HasSubstr("note: of each 80 pods 10 serve (sample_pods)"));
@@ -447,7 +448,7 @@ TEST(Simulate, ASampleSurvivesTheLossOfItsPods) {
       "faults: [{kind: kill_pods, at: 10s, count: 30}]\n");
   const Simulation simulation = simulate(scenario, {.runs = 8});
   for (const RunResult& run : simulation.runs) {
-    EXPECT_GT(run.slices[50].endings[static_cast<std::size_t>(Ending::kAnswered)], 200U);
+    EXPECT_GT(run.slices[50].endings[static_cast<std::size_t>(RequestEnding::kAnswered)], 200U);
   }
 }
 

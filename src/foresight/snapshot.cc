@@ -27,68 +27,69 @@ std::string text_of(const json& object, std::string_view key) {
   return value.is_string() ? value.get<std::string>() : "";
 }
 
-Result<std::optional<Duration>> time_of(const Field& parent, std::string_view key) {
+Result<std::optional<Duration>> time_of(const JsonField& parent, std::string_view key) {
   const json& value = member(parent.value(), key);
   if (value.is_null()) {
     return std::optional<Duration>();
   }
   const auto parsed = value.is_string() ? parse_rfc3339(value.get<std::string>()) : std::nullopt;
   if (!parsed) {
-    return Field(value, parent, key)
+    return JsonField(value, parent, key)
         .refuse("must be a moment such as 2026-11-29T23:04:16Z, not " + value.dump());
   }
   return parsed;
 }
 
-Result<Resources> resources_of(const Field& parent, std::string_view key) {
+Result<Resources> resources_of(const JsonField& parent, std::string_view key) {
   Resources out;
   const json& value = member(parent.value(), key);
   if (value.is_null()) {
     return out;
   }
-  auto done = Field(value, parent, key).members([&](std::string_view name, const Field& child) {
-    return put(child.quantity(), out[std::string(name)]);
-  });
+  auto done =
+      JsonField(value, parent, key).members([&](std::string_view name, const JsonField& child) {
+        return put(child.quantity(), out[std::string(name)]);
+      });
   return done ? Result<Resources>(std::move(out)) : Result<Resources>(fail(done.error()));
 }
 
 /// Calls `read` for each element of a list, which may be absent.
 template <class Read>
-Result<void> each_of(const Field& parent, std::string_view key, Read read) {
+Result<void> each_of(const JsonField& parent, std::string_view key, Read read) {
   const json& value = member(parent.value(), key);
-  return value.is_null() ? Result<void>{} : Field(value, parent, key).each(kMaxObjects, read);
+  return value.is_null() ? Result<void>{} : JsonField(value, parent, key).each(kMaxObjects, read);
 }
 
 /// What `spec` of a pod says about its containers.
-Result<void> read_containers(const Field& spec, PodState& pod) {
+Result<void> read_containers(const JsonField& spec, PodState& pod) {
   for (const bool is_init : {false, true}) {
-    auto done = each_of(spec, is_init ? "initContainers" : "containers",
-                        [&](const Field& one) -> Result<void> {
-                          const Field resources(member(one.value(), "resources"), one, "resources");
-                          auto requests = resources_of(resources, "requests");
-                          if (!requests) {
-                            return fail(requests.error());
-                          }
-                          const bool restarts = text_of(one.value(), "restartPolicy") == "Always";
-                          pod.containers.push_back({.name = text_of(one.value(), "name"),
-                                                    .kind = !is_init   ? ContainerKind::kMain
-                                                            : restarts ? ContainerKind::kSidecar
-                                                                       : ContainerKind::kInit,
-                                                    .requests = std::move(*requests)});
-                          return {};
-                        });
+    auto done = each_of(
+        spec, is_init ? "initContainers" : "containers", [&](const JsonField& one) -> Result<void> {
+          const JsonField resources(member(one.value(), "resources"), one, "resources");
+          auto requests = resources_of(resources, "requests");
+          if (!requests) {
+            return fail(requests.error());
+          }
+          const bool restarts = text_of(one.value(), "restartPolicy") == "Always";
+          pod.containers.push_back({.name = text_of(one.value(), "name"),
+                                    .kind = !is_init   ? ContainerKind::kMain
+                                            : restarts ? ContainerKind::kSidecar
+                                                       : ContainerKind::kInit,
+                                    .requests = std::move(*requests)});
+          return {};
+        });
     if (!done) {
       return done;
     }
   }
-  const Field own(member(spec.value(), "resources"), spec, "resources");
+  const JsonField own(member(spec.value(), "resources"), spec, "resources");
   if (auto done = put(resources_of(own, "requests"), pod.pod_requests); !done) {
     return done;
   }
   return put(resources_of(spec, "overhead"), pod.overhead);
 }
 
-Result<void> read_pod_status(const Field& status, PodState& pod) {
+Result<void> read_pod_status(const JsonField& status, PodState& pod) {
   const std::string phase = text_of(status.value(), "phase");
   pod.phase = phase == "Pending"     ? PodPhase::kPending
               : phase == "Succeeded" ? PodPhase::kSucceeded
@@ -99,7 +100,7 @@ Result<void> read_pod_status(const Field& status, PodState& pod) {
     return done;
   }
   pod.ready = ReadyCondition::kAbsent;
-  return each_of(status, "conditions", [&](const Field& one) -> Result<void> {
+  return each_of(status, "conditions", [&](const JsonField& one) -> Result<void> {
     if (text_of(one.value(), "type") != "Ready") {
       return {};
     }
@@ -113,22 +114,22 @@ Result<void> read_pod_status(const Field& status, PodState& pod) {
   });
 }
 
-Result<PodState> read_pod(const Field& field) {
+Result<PodState> read_pod(const JsonField& field) {
   const json& metadata = member(field.value(), "metadata");
   PodState pod{.name = text_of(metadata, "name"),
                .deleted = !member(metadata, "deletionTimestamp").is_null()};
-  if (auto done = read_containers(Field(member(field.value(), "spec"), field, "spec"), pod);
+  if (auto done = read_containers(JsonField(member(field.value(), "spec"), field, "spec"), pod);
       !done) {
     return fail(done.error());
   }
-  if (auto done = read_pod_status(Field(member(field.value(), "status"), field, "status"), pod);
+  if (auto done = read_pod_status(JsonField(member(field.value(), "status"), field, "status"), pod);
       !done) {
     return fail(done.error());
   }
   return pod;
 }
 
-Result<PodSample> read_sample(const Field& field) {
+Result<PodSample> read_sample(const JsonField& field) {
   PodSample sample{.pod = text_of(member(field.value(), "metadata"), "name")};
   const auto at = time_of(field, "timestamp");
   if (!at) {
@@ -141,7 +142,7 @@ Result<PodSample> read_sample(const Field& field) {
   }
   sample.at = **at;
   sample.window = *parsed;
-  auto done = each_of(field, "containers", [&](const Field& one) -> Result<void> {
+  auto done = each_of(field, "containers", [&](const JsonField& one) -> Result<void> {
     auto usage = resources_of(one, "usage");
     if (usage) {
       sample.containers.emplace_back(text_of(one.value(), "name"), std::move(*usage));
@@ -181,7 +182,7 @@ class Reader {
  public:
   explicit Reader(const SnapshotOptions& options) : options_(options) {}
 
-  Result<void> add(const Field& field, std::string_view kind_of_list = "");
+  Result<void> add(const JsonField& field, std::string_view kind_of_list = "");
   Result<Snapshot> finish();
 
  private:
@@ -189,25 +190,25 @@ class Reader {
   Result<void> find_target();
   Result<void> read_pods();
   Result<void> read_metrics();
-  Result<void> read_values(const Field& field, bool is_external);
+  Result<void> read_values(const JsonField& field, bool is_external);
   Result<void> require_metrics() const;
   Result<void> set_now();
 
   const SnapshotOptions& options_;
-  std::deque<std::string> names_;  ///< paths of items, which Field borrows
-  std::vector<Field> hpas_;
-  std::vector<Field> pods_;
-  std::vector<Field> samples_;
-  std::vector<Field> values_;
-  std::vector<Field> external_;
-  std::vector<Field> others_;
+  std::deque<std::string> names_;  ///< paths of items, which JsonField borrows
+  std::vector<JsonField> hpas_;
+  std::vector<JsonField> pods_;
+  std::vector<JsonField> samples_;
+  std::vector<JsonField> values_;
+  std::vector<JsonField> external_;
+  std::vector<JsonField> others_;
   std::set<std::string, std::less<>> lists_;
   Target target_;
   bool has_status_ = false;
   Snapshot out_;
 };
 
-Result<void> Reader::add(const Field& field, std::string_view kind_of_list) {
+Result<void> Reader::add(const JsonField& field, std::string_view kind_of_list) {
   if (!field.value().is_object()) {
     return field.wrong_type("an object of Kubernetes");
   }
@@ -220,7 +221,7 @@ Result<void> Reader::add(const Field& field, std::string_view kind_of_list) {
     for (std::size_t i = 0; items.is_array() && i < items.size(); ++i) {
       const std::string at = field.path();
       names_.push_back(at + (at.ends_with(' ') ? "" : ".") + "items[" + std::to_string(i) + "]");
-      if (auto done = add(Field(items[i], names_.back()), of); !done) {
+      if (auto done = add(JsonField(items[i], names_.back()), of); !done) {
         return done;
       }
     }
@@ -237,9 +238,9 @@ Result<void> Reader::add(const Field& field, std::string_view kind_of_list) {
 }
 
 Result<void> Reader::read_hpa() {
-  std::vector<const Field*> found;
+  std::vector<const JsonField*> found;
   std::string names;
-  for (const Field& one : hpas_) {
+  for (const JsonField& one : hpas_) {
     const std::string name = text_of(member(one.value(), "metadata"), "name");
     names += (names.empty() ? "" : ", ") + name;
     if (options_.hpa.empty() || options_.hpa == name) {
@@ -252,19 +253,19 @@ Result<void> Reader::read_hpa() {
                     ? "no HorizontalPodAutoscaler in the files; kubectl get hpa -o json prints them"
                     : "one autoscaler has to be named; the files have: " + names);
   }
-  const Field& hpa = *found.front();
+  const JsonField& hpa = *found.front();
   const std::string version = text_of(hpa.value(), "apiVersion");
   if (version != "autoscaling/v2") {
     return hpa.refuse("apiVersion '" + version + "' is not accepted; accepted: autoscaling/v2");
   }
-  const Field spec(member(hpa.value(), "spec"), hpa, "spec");
+  const JsonField spec(member(hpa.value(), "spec"), hpa, "spec");
   if (auto done = put(read_spec(spec, Origin::kCluster), out_.spec); !done) {
     return done;
   }
   if (auto done = validate(out_.spec, options_.gates); !done) {
     return hpa.refuse(done.error().message);
   }
-  const Field status(member(hpa.value(), "status"), hpa, "status");
+  const JsonField status(member(hpa.value(), "status"), hpa, "status");
   if (auto done = put(read_conditions(status), out_.conditions); !done) {
     return done;
   }
@@ -275,7 +276,8 @@ Result<void> Reader::read_hpa() {
   target_ = {.kind = text_of(reference, "kind"), .name = text_of(reference, "name")};
   const json& current = member(status.value(), "currentReplicas");
   if (!current.is_null()) {
-    if (auto done = put(Field(current, status, "currentReplicas").int32(), out_.view.spec_replicas);
+    if (auto done =
+            put(JsonField(current, status, "currentReplicas").int32(), out_.view.spec_replicas);
         !done) {
       return done;
     }
@@ -283,30 +285,30 @@ Result<void> Reader::read_hpa() {
   const json& desired = member(status.value(), "desiredReplicas");
   return desired.is_null()
              ? Result<void>{}
-             : put(Field(desired, status, "desiredReplicas").int32(), out_.status_desired);
+             : put(JsonField(desired, status, "desiredReplicas").int32(), out_.status_desired);
 }
 
 Result<void> Reader::find_target() {
-  for (const Field& one : others_) {
+  for (const JsonField& one : others_) {
     const bool is_target = text_of(one.value(), "kind") == target_.kind &&
                            text_of(member(one.value(), "metadata"), "name") == target_.name;
     if (!is_target) {
       continue;
     }
-    const Field spec(member(one.value(), "spec"), one, "spec");
-    const Field status(member(one.value(), "status"), one, "status");
+    const JsonField spec(member(one.value(), "spec"), one, "spec");
+    const JsonField status(member(one.value(), "status"), one, "status");
     target_.labels = &member(member(spec.value(), "selector"), "matchLabels");
     const json& wanted = member(spec.value(), "replicas");
     const json& are = member(status.value(), "replicas");
     if (!wanted.is_null()) {
-      if (auto done = put(Field(wanted, spec, "replicas").int32(), out_.view.spec_replicas);
+      if (auto done = put(JsonField(wanted, spec, "replicas").int32(), out_.view.spec_replicas);
           !done) {
         return done;
       }
     }
     has_status_ = true;
     if (!are.is_null()) {
-      return put(Field(are, status, "replicas").int32(), out_.view.status_replicas);
+      return put(JsonField(are, status, "replicas").int32(), out_.view.status_replicas);
     }
   }
   return {};
@@ -314,7 +316,7 @@ Result<void> Reader::find_target() {
 
 Result<void> Reader::read_pods() {
   std::set<std::string, std::less<>> names;
-  for (const Field& one : pods_) {
+  for (const JsonField& one : pods_) {
     if (!is_pod_of(one.value(), target_)) {
       continue;
     }
@@ -330,7 +332,7 @@ Result<void> Reader::read_pods() {
     out_.view.status_replicas = static_cast<std::int32_t>(out_.view.pods.size());
   }
   out_.view.spec_replicas = options_.replicas.value_or(out_.view.spec_replicas);
-  for (const Field& one : samples_) {
+  for (const JsonField& one : samples_) {
     // The API is asked with the target's selector.
     if (names.contains(text_of(member(one.value(), "metadata"), "name"))) {
       auto sample = read_sample(one);
@@ -343,10 +345,10 @@ Result<void> Reader::read_pods() {
   return {};
 }
 
-Result<void> Reader::read_values(const Field& field, bool is_external) {
+Result<void> Reader::read_values(const JsonField& field, bool is_external) {
   const std::string old = text_of(field.value(), "metricName");
   const std::string name = old.empty() ? text_of(member(field.value(), "metric"), "name") : old;
-  const auto value = Field(member(field.value(), "value"), field, "value").quantity();
+  const auto value = JsonField(member(field.value(), "value"), field, "value").quantity();
   if (!value || name.empty()) {
     return value ? field.refuse("must name its metric") : fail(value.error());
   }
@@ -366,7 +368,7 @@ Result<void> Reader::read_values(const Field& field, bool is_external) {
 
 Result<void> Reader::read_metrics() {
   for (const bool is_external : {false, true}) {
-    for (const Field& one : is_external ? external_ : values_) {
+    for (const JsonField& one : is_external ? external_ : values_) {
       if (auto done = read_values(one, is_external); !done) {
         return done;
       }
@@ -447,14 +449,14 @@ Result<Snapshot> read_snapshot(std::span<const SnapshotFile> files,
       return fail(document.error());
     }
     documents.push_back(std::move(*document));
-    if (auto done = reader.add(Field(documents.back(), names.back())); !done) {
+    if (auto done = reader.add(JsonField(documents.back(), names.back())); !done) {
       return fail(done.error());
     }
   }
   return reader.finish();
 }
 
-std::vector<std::string> explain_snapshot(const Snapshot& snapshot, const Settings& settings) {
+std::vector<std::string> explain_snapshot(const Snapshot& snapshot, const HpaSettings& settings) {
   Hpa fresh(settings, snapshot.spec, snapshot.conditions);
   const Look look = fresh.look(snapshot.now, snapshot.view);
   Hpa settled(settings, snapshot.spec, snapshot.conditions);

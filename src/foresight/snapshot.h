@@ -45,7 +45,7 @@ Result<Snapshot> read_snapshot(std::span<const SnapshotFile> files, const Snapsh
 
 /// The look in words: as a controller takes it that has just started, and as one that has seen
 /// nothing else for longer than all windows.
-std::vector<std::string> explain_snapshot(const Snapshot& snapshot, const Settings& settings);
+std::vector<std::string> explain_snapshot(const Snapshot& snapshot, const HpaSettings& settings);
 
 /// "2026-11-29T23:04:16Z", with a fraction or an offset; since 1970.
 std::optional<Duration> parse_rfc3339(std::string_view text);

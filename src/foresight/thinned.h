@@ -31,14 +31,14 @@ class ThinnedSchedule {
   [[nodiscard]] double expected_dispersion(Duration from) const;
 
  private:
-  [[nodiscard]] bool is_poisson() const { return process_ == arrivals::Arrivals::kPoisson; }
+  [[nodiscard]] bool is_poisson() const { return process_ == arrivals::ArrivalProcess::kPoisson; }
   /// How many requests, counted from the beginning, the next is behind the last.
   double gap();
 
-  std::shared_ptr<const arrivals::Shape> shape_;
-  arrivals::Arrivals process_;
+  std::shared_ptr<const arrivals::ArrivalShape> shape_;
+  arrivals::ArrivalProcess process_;
   Duration end_;
-  Stream stream_;
+  RandomStream stream_;
   double share_ = 1;
   Duration since_{};   ///< when that was set
   double number_ = 0;  ///< where the last one was among all requests

@@ -29,7 +29,7 @@ struct VectorTick {
 struct VectorCase {
   std::string name;
   VectorMode mode = VectorMode::kLoop;
-  Settings settings;
+  HpaSettings settings;
   HpaSpec spec;
   Conditions conditions;
   std::int32_t replicas = 0;  ///< of the target at the start

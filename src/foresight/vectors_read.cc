@@ -13,15 +13,15 @@ namespace {
 constexpr std::size_t kMaxTicks = 1000000;
 constexpr std::size_t kMaxPods = 100000;
 constexpr std::size_t kMaxValues = 100000;
-constexpr WholeRange kReplicas{.least = 0, .most = INT32_MAX};
+constexpr JsonWholeRange kReplicas{.least = 0, .most = INT32_MAX};
 constexpr std::array<std::string_view, 2> kModes{"loop", "direct"};
 constexpr std::array<std::string_view, 5> kPhases{"Pending", "Running", "Succeeded", "Failed",
                                                   "Unknown"};
 constexpr std::array<std::string_view, 3> kReadyNames{"True", "False", "Unknown"};
 constexpr std::array<std::string_view, 4> kApis{"resource", "custom", "object", "external"};
 
-Result<void> read_resources(const Field& field, Resources& out) {
-  return field.members([&](std::string_view name, const Field& child) {
+Result<void> read_resources(const JsonField& field, Resources& out) {
+  return field.members([&](std::string_view name, const JsonField& child) {
     return put(child.quantity(), out[std::string(name)]);
   });
 }
@@ -41,11 +41,11 @@ struct PodReading {
 };
 
 constexpr FieldKey<PodReading> kPodKeys[] = {
-    {"name", [](const Field& f, PodReading& out) { return put(f.text(), out.pod.name); }},
-    {"phase", [](const Field& f,
+    {"name", [](const JsonField& f, PodReading& out) { return put(f.text(), out.pod.name); }},
+    {"phase", [](const JsonField& f,
                  PodReading& out) { return put_choice<PodPhase>(f, kPhases, out.pod.phase); }},
     {"ready",
-     [](const Field& f, PodReading& out) -> Result<void> {
+     [](const JsonField& f, PodReading& out) -> Result<void> {
        const auto ready = f.boolean();
        if (!ready) {
          return fail(ready.error());
@@ -54,7 +54,7 @@ constexpr FieldKey<PodReading> kPodKeys[] = {
        return {};
      }},
     {"readyStatus",
-     [](const Field& f, PodReading& out) -> Result<void> {
+     [](const JsonField& f, PodReading& out) -> Result<void> {
        const auto index = f.choice(kReadyNames);
        if (!index) {
          return fail(index.error());
@@ -64,33 +64,35 @@ constexpr FieldKey<PodReading> kPodKeys[] = {
        out.pod.ready = kStatus[*index];
        return {};
      }},
-    {"noReady", [](const Field& f, PodReading& out) { return put(f.boolean(), out.no_ready); }},
+    {"noReady", [](const JsonField& f, PodReading& out) { return put(f.boolean(), out.no_ready); }},
     {"start",
-     [](const Field& f, PodReading& out) { return put(f.seconds(kSeconds), out.pod.start); }},
-    {"readyAt",
-     [](const Field& f, PodReading& out) { return put(f.seconds(kSeconds), out.pod.ready_since); }},
-    {"deleted", [](const Field& f, PodReading& out) { return put(f.boolean(), out.pod.deleted); }},
-    {"request", [](const Field& f, PodReading& out) { return read_resources(f, out.main); }},
+     [](const JsonField& f, PodReading& out) { return put(f.seconds(kSeconds), out.pod.start); }},
+    {"readyAt", [](const JsonField& f,
+                   PodReading& out) { return put(f.seconds(kSeconds), out.pod.ready_since); }},
+    {"deleted",
+     [](const JsonField& f, PodReading& out) { return put(f.boolean(), out.pod.deleted); }},
+    {"request", [](const JsonField& f, PodReading& out) { return read_resources(f, out.main); }},
     {"sidecar",
-     [](const Field& f, PodReading& out) { return read_resources(f, out.sidecar.emplace()); }},
+     [](const JsonField& f, PodReading& out) { return read_resources(f, out.sidecar.emplace()); }},
     {"restartableInit",
-     [](const Field& f, PodReading& out) {
+     [](const JsonField& f, PodReading& out) {
        return read_resources(f, out.restartable_init.emplace());
      }},
-    {"init", [](const Field& f, PodReading& out) { return read_resources(f, out.init.emplace()); }},
+    {"init",
+     [](const JsonField& f, PodReading& out) { return read_resources(f, out.init.emplace()); }},
     {"podRequest",
-     [](const Field& f, PodReading& out) { return read_resources(f, out.pod.pod_requests); }},
+     [](const JsonField& f, PodReading& out) { return read_resources(f, out.pod.pod_requests); }},
     {"overhead",
-     [](const Field& f, PodReading& out) { return read_resources(f, out.pod.overhead); }},
+     [](const JsonField& f, PodReading& out) { return read_resources(f, out.pod.overhead); }},
     {"usage",
-     [](const Field& f, PodReading& out) { return read_resources(f, out.usage.emplace()); }},
+     [](const JsonField& f, PodReading& out) { return read_resources(f, out.usage.emplace()); }},
     {"sidecarUsage",
-     [](const Field& f, PodReading& out) {
+     [](const JsonField& f, PodReading& out) {
        return read_resources(f, out.sidecar_usage.emplace());
      }},
     {"usageAt",
-     [](const Field& f, PodReading& out) { return put(f.seconds(kSeconds), out.usage_at); }},
-    {"window", [](const Field& f,
+     [](const JsonField& f, PodReading& out) { return put(f.seconds(kSeconds), out.usage_at); }},
+    {"window", [](const JsonField& f,
                   PodReading& out) { return put(f.seconds(kNotNegativeSeconds), out.window); }},
 };
 
@@ -103,8 +105,8 @@ struct TickReading {
   std::array<bool, kApis.size()> failing{};
 };
 
-Result<void> read_pods(const Field& field, TickReading& out) {
-  return field.each(kMaxPods, [&](const Field& child) -> Result<void> {
+Result<void> read_pods(const JsonField& field, TickReading& out) {
+  return field.each(kMaxPods, [&](const JsonField& child) -> Result<void> {
     PodReading pod;
     if (auto done = read_object(child, kPodKeys, pod); !done) {
       return done;
@@ -117,8 +119,8 @@ Result<void> read_pods(const Field& field, TickReading& out) {
   });
 }
 
-Result<void> read_fail(const Field& field, TickReading& out) {
-  return field.each(kApis.size() * 2, [&](const Field& child) -> Result<void> {
+Result<void> read_fail(const JsonField& field, TickReading& out) {
+  return field.each(kApis.size() * 2, [&](const JsonField& child) -> Result<void> {
     const auto index = child.choice(kApis);
     if (!index) {
       return fail(index.error());
@@ -128,9 +130,9 @@ Result<void> read_fail(const Field& field, TickReading& out) {
   });
 }
 
-Result<void> read_hpa_object(const Field& field, HpaSpec& spec, Conditions& conditions) {
+Result<void> read_hpa_object(const JsonField& field, HpaSpec& spec, Conditions& conditions) {
   bool has_spec = false;
-  auto done = field.members([&](std::string_view key, const Field& child) -> Result<void> {
+  auto done = field.members([&](std::string_view key, const JsonField& child) -> Result<void> {
     if (key == "spec") {
       has_spec = true;
       return put(read_spec(child, Origin::kVector), spec);
@@ -147,40 +149,40 @@ Result<void> read_hpa_object(const Field& field, HpaSpec& spec, Conditions& cond
 }
 
 constexpr FieldKey<TickReading> kTickKeys[] = {
-    {"at",
-     [](const Field& f, TickReading& out) { return put(f.seconds(kNotNegativeSeconds), out.at); }},
-    {"spec", [](const Field& f,
+    {"at", [](const JsonField& f,
+              TickReading& out) { return put(f.seconds(kNotNegativeSeconds), out.at); }},
+    {"spec", [](const JsonField& f,
                 TickReading& out) { return put(f.int32(kReplicas), out.tick.spec_replicas); }},
     {"status",
-     [](const Field& f, TickReading& out) { return put(f.int32(kReplicas), out.status); }},
+     [](const JsonField& f, TickReading& out) { return put(f.int32(kReplicas), out.status); }},
     {"pods", read_pods},
     {"custom",
-     [](const Field& f, TickReading& out) {
-       return f.members([&](std::string_view metric, const Field& pods) {
+     [](const JsonField& f, TickReading& out) {
+       return f.members([&](std::string_view metric, const JsonField& pods) {
          auto& values = (*out.tick.view.metrics.pods)[std::string(metric)];
-         return pods.members([&](std::string_view pod, const Field& value) {
+         return pods.members([&](std::string_view pod, const JsonField& value) {
            return put(value.quantity(), values[std::string(pod)]);
          });
        });
      }},
     {"object",
-     [](const Field& f, TickReading& out) {
-       return f.members([&](std::string_view metric, const Field& value) {
+     [](const JsonField& f, TickReading& out) {
+       return f.members([&](std::string_view metric, const JsonField& value) {
          return put(value.quantity(), (*out.tick.view.metrics.object)[std::string(metric)]);
        });
      }},
     {"external",
-     [](const Field& f, TickReading& out) {
-       return f.members([&](std::string_view metric, const Field& list) {
+     [](const JsonField& f, TickReading& out) {
+       return f.members([&](std::string_view metric, const JsonField& list) {
          auto& values = (*out.tick.view.metrics.external)[std::string(metric)];
-         return list.each(kMaxValues, [&](const Field& value) {
+         return list.each(kMaxValues, [&](const JsonField& value) {
            return put(value.quantity(), values.emplace_back());
          });
        });
      }},
     {"fail", read_fail},
     {"hpa",
-     [](const Field& f, TickReading& out) {
+     [](const JsonField& f, TickReading& out) {
        Conditions ignored;
        return read_hpa_object(f, out.tick.edit.emplace(), ignored);
      }},
@@ -225,7 +227,7 @@ struct CaseReading {
   bool has_hpa = false;
 };
 
-Result<VectorTick> finish_tick(const Field& field, TickReading& in, Duration at) {
+Result<VectorTick> finish_tick(const JsonField& field, TickReading& in, Duration at) {
   ClusterView& view = in.tick.view;
   in.tick.at = at;
   view.status_replicas = in.status.value_or(static_cast<std::int32_t>(in.pods.size()));
@@ -257,8 +259,8 @@ Result<VectorTick> finish_tick(const Field& field, TickReading& in, Duration at)
   return std::move(in.tick);
 }
 
-Result<void> read_ticks(const Field& field, CaseReading& out) {
-  return field.each(kMaxTicks, [&](const Field& child) -> Result<void> {
+Result<void> read_ticks(const JsonField& field, CaseReading& out) {
+  return field.each(kMaxTicks, [&](const JsonField& child) -> Result<void> {
     TickReading& tick = out.ticks.emplace_back();
     tick.tick.view.metrics.pods.emplace();
     tick.tick.view.metrics.object.emplace();
@@ -269,42 +271,42 @@ Result<void> read_ticks(const Field& field, CaseReading& out) {
 
 constexpr FieldKey<ControllerFlags> kControllerKeys[] = {
     {"syncPeriod",
-     [](const Field& f, ControllerFlags& out) {
+     [](const JsonField& f, ControllerFlags& out) {
        return put(f.seconds(kNotNegativeSeconds), out.sync_period);
      }},
     {"downscaleStabilization",
-     [](const Field& f, ControllerFlags& out) {
+     [](const JsonField& f, ControllerFlags& out) {
        return put(f.seconds(kNotNegativeSeconds), out.downscale_stabilization);
      }},
     {"tolerance",
-     [](const Field& f, ControllerFlags& out) {
+     [](const JsonField& f, ControllerFlags& out) {
        return put(f.real({.least = 0, .most = 1e9}), out.tolerance);
      }},
     {"cpuInitializationPeriod",
-     [](const Field& f, ControllerFlags& out) {
+     [](const JsonField& f, ControllerFlags& out) {
        return put(f.seconds(kNotNegativeSeconds), out.cpu_initialization_period);
      }},
     {"initialReadinessDelay",
-     [](const Field& f, ControllerFlags& out) {
+     [](const JsonField& f, ControllerFlags& out) {
        return put(f.seconds(kNotNegativeSeconds), out.initial_readiness_delay);
      }},
 };
 
 constexpr FieldKey<Gates> kGateKeys[] = {
     {"HPAConfigurableTolerance",
-     [](const Field& f, Gates& out) { return put(f.boolean(), out.configurable_tolerance); }},
+     [](const JsonField& f, Gates& out) { return put(f.boolean(), out.configurable_tolerance); }},
     {"HPAScaleToZero",
-     [](const Field& f, Gates& out) { return put(f.boolean(), out.scale_to_zero); }},
+     [](const JsonField& f, Gates& out) { return put(f.boolean(), out.scale_to_zero); }},
     {"PodLevelResources",
-     [](const Field& f, Gates& out) { return put(f.boolean(), out.pod_level_resources); }},
+     [](const JsonField& f, Gates& out) { return put(f.boolean(), out.pod_level_resources); }},
 };
 
 constexpr FieldKey<CaseReading> kCaseKeys[] = {
-    {"name", [](const Field& f, CaseReading& out) { return put(f.text(), out.result.name); }},
-    {"mode", [](const Field& f,
+    {"name", [](const JsonField& f, CaseReading& out) { return put(f.text(), out.result.name); }},
+    {"mode", [](const JsonField& f,
                 CaseReading& out) { return put_choice<VectorMode>(f, kModes, out.result.mode); }},
     {"kubernetes",
-     [](const Field& f, CaseReading& out) -> Result<void> {
+     [](const JsonField& f, CaseReading& out) -> Result<void> {
        const auto text = f.text();
        const auto version = text ? parse_version(*text) : fail(text.error());
        if (!version) {
@@ -314,26 +316,26 @@ constexpr FieldKey<CaseReading> kCaseKeys[] = {
        return {};
      }},
     {"features",
-     [](const Field& f, CaseReading& out) -> Result<void> {
+     [](const JsonField& f, CaseReading& out) -> Result<void> {
        out.features = &f.value();
        return {};
      }},
     {"controller",
-     [](const Field& f, CaseReading& out) {
+     [](const JsonField& f, CaseReading& out) {
        return read_object(f, kControllerKeys, out.result.settings.flags);
      }},
     {"hpa",
-     [](const Field& f, CaseReading& out) {
+     [](const JsonField& f, CaseReading& out) {
        out.has_hpa = true;
        return read_hpa_object(f, out.result.spec, out.result.conditions);
      }},
-    {"replicas",
-     [](const Field& f, CaseReading& out) { return put(f.int32(kReplicas), out.result.replicas); }},
+    {"replicas", [](const JsonField& f,
+                    CaseReading& out) { return put(f.int32(kReplicas), out.result.replicas); }},
     {"ticks", read_ticks},
 };
 
 /// Gates, moments and pods, which need the whole case.
-Result<void> finish(const Field& root, CaseReading& in) {
+Result<void> finish(const JsonField& root, CaseReading& in) {
   VectorCase& out = in.result;
   if (!in.has_hpa) {
     return root.refuse("a case must have hpa");
@@ -344,30 +346,30 @@ Result<void> finish(const Field& root, CaseReading& in) {
   }
   out.settings.gates = Gates::defaults(out.settings.version);
   if (in.features != nullptr) {
-    const Field features(*in.features, root, "features");
+    const JsonField features(*in.features, root, "features");
     if (auto done = read_object(features, kGateKeys, out.settings.gates); !done) {
       return done;
     }
   }
   if (auto done = validate(out.spec, out.settings.gates); !done) {
-    return Field(root.value(), root, "hpa").refuse(done.error().message);
+    return JsonField(root.value(), root, "hpa").refuse(done.error().message);
   }
   const std::int64_t sync = flags.sync_period.count();
   const std::int64_t most_ticks =
       std::int64_t{1000000000} * std::nano::den / std::max<std::int64_t>(sync, 1);
-  const Field ticks(root.value(), root, "ticks");
+  const JsonField ticks(root.value(), root, "ticks");
   if (out.mode == VectorMode::kLoop && std::cmp_greater(in.ticks.size(), most_ticks)) {
     return ticks.refuse("last longer than 1e9 seconds");
   }
   Duration last{};
   for (std::size_t i = 0; i < in.ticks.size(); ++i) {
-    const Field here(root.value(), ticks, i);
+    const JsonField here(root.value(), ticks, i);
     TickReading& tick = in.ticks[i];
     const Duration at = out.mode == VectorMode::kDirect
                             ? tick.at.value_or(Duration::zero())
                             : flags.sync_period * static_cast<std::int64_t>(i + 1);
     if (at < last) {
-      return Field(here.value(), here, "at").refuse("must not be before the tick before it");
+      return JsonField(here.value(), here, "at").refuse("must not be before the tick before it");
     }
     last = at;
     if (tick.tick.edit) {
@@ -391,7 +393,7 @@ Result<VectorCase> parse_case(std::string_view line, const VectorOptions& option
   if (!document) {
     return fail(document.error());
   }
-  const Field root(*document);
+  const JsonField root(*document);
   CaseReading reading;
   reading.result.settings.version = options.version;
   auto done = read_object(root, kCaseKeys, reading);

@@ -51,7 +51,7 @@ World::World(const Scenario& scenario, std::uint64_t seed, const SimulateOptions
 
 /// When something periodic begins.
 TimePoint World::phase(std::uint64_t which, Duration period) const {
-  Stream stream(seed_, Purpose::kPhase, which);
+  RandomStream stream(seed_, Purpose::kPhase, which);
   const auto grains = std::max<std::int64_t>(1, period / kGrain);
   return TimePoint(kGrain *
                    static_cast<std::int64_t>(stream.below(static_cast<std::uint64_t>(grains))));
@@ -69,7 +69,7 @@ void World::begin() {
                    EventKind::kLook);
   }
   for (std::size_t i = 0; i < scenario_.faults.size(); ++i) {
-    const Fault& fault = scenario_.faults[i];
+    const ScenarioFault& fault = scenario_.faults[i];
     timeline_.plan(kStart + fault.at, EventKind::kFault, 0, i);
     if (fault.length > Duration::zero()) {
       timeline_.plan(kStart + fault.at + fault.length, EventKind::kFaultEnd, 0, i);
@@ -196,7 +196,7 @@ void World::begin_attempt(Attempt& attempt) {
   result_.attempts += is_counted(attempt.due) ? 1 : 0;
   const auto pod = router_.pick(attempt);
   if (!pod || !pods_[*pod]->listening) {
-    fail_attempt(attempt, Ending::kBroken);
+    fail_attempt(attempt, RequestEnding::kBroken);
     return forget(attempt);
   }
   attempt.pod = *pod;
@@ -218,33 +218,33 @@ void World::time_out(const Patience& patience) {
   }
   attempt.left = true;
   router_.close(attempt);
-  fail_attempt(attempt, Ending::kTimedOut);
+  fail_attempt(attempt, RequestEnding::kTimedOut);
 }
 
 /// The request goes on with another attempt, or ends so.
-void World::fail_attempt(const Attempt& attempt, Ending ending) {
+void World::fail_attempt(const Attempt& attempt, RequestEnding ending) {
   if (attempt.tries >= scenario_.clients.retries) {
     return finish_request(attempt.due, ending);
   }
-  Stream stream(seed_, Purpose::kBackoff, attempt.request, attempt.tries);
+  RandomStream stream(seed_, Purpose::kBackoff, attempt.request, attempt.tries);
   const Duration wait = scenario_.clients.backoff.at(stream.uniform());
   const Attempt& again = new_attempt(attempt.request, attempt.tries + 1, attempt.due);
   timeline_.plan(now_ + wait, EventKind::kRetry, 0, again.id);
 }
 
-void World::finish_request(TimePoint due, Ending ending) {
+void World::finish_request(TimePoint due, RequestEnding ending) {
   --open_;
   if (!is_counted(due)) {
     return;
   }
   const Duration latency = now_ - due;
-  const bool is_late = ending != Ending::kAnswered || latency > scenario_.objective.latency;
+  const bool is_late = ending != RequestEnding::kAnswered || latency > scenario_.objective.latency;
   ++result_.endings[static_cast<std::size_t>(ending)];
   result_.late += is_late ? 1 : 0;
   Slice& slice = *slice_at(due);
   ++slice.endings[static_cast<std::size_t>(ending)];
   slice.late += is_late ? 1 : 0;
-  if (ending == Ending::kAnswered) {
+  if (ending == RequestEnding::kAnswered) {
     result_.latency.record(latency);
     slice.latency.record(latency);
   }
@@ -263,13 +263,13 @@ void World::settle(SimPod& pod) {
       router_.close(*attempt);
     }
     if (!attempt->left) {
-      finish_request(attempt->due, Ending::kAnswered);
+      finish_request(attempt->due, RequestEnding::kAnswered);
     }
     forget(*attempt);
   }
   for (Attempt* const attempt : happened_.refused) {
     if (!attempt->left) {
-      fail_attempt(*attempt, Ending::kRefused);
+      fail_attempt(*attempt, RequestEnding::kRefused);
     }
     forget(*attempt);
   }
@@ -296,7 +296,7 @@ void World::break_all(const std::vector<Attempt*>& attempts) {
   for (Attempt* const attempt : attempts) {
     router_.close(*attempt);
     if (!attempt->left) {
-      fail_attempt(*attempt, Ending::kBroken);
+      fail_attempt(*attempt, RequestEnding::kBroken);
     }
     forget(*attempt);
   }
@@ -346,7 +346,7 @@ void World::finish_result() {
   }
   // Those due in the warm-up may be open, too.
   const std::uint64_t ended = result_.requests();
-  result_.endings[static_cast<std::size_t>(Ending::kUnfinished)] = due - ended;
+  result_.endings[static_cast<std::size_t>(RequestEnding::kUnfinished)] = due - ended;
   result_.late += due - ended;
   result_.dispersion = dispersion_of(due_by_second_);
   if (is_sample()) {

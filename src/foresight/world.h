@@ -14,10 +14,10 @@
 #include <vector>
 
 #include "foresight/hpa.h"
+#include "foresight/pod_router.h"
 #include "foresight/pod_server.h"
 #include "foresight/pod_signals.h"
 #include "foresight/random.h"
-#include "foresight/router.h"
 #include "foresight/simulate.h"
 #include "foresight/thinned.h"
 
@@ -169,8 +169,8 @@ class World {
   void forget(Attempt& attempt);
   void begin_attempt(Attempt& attempt);
   void time_out(const Patience& patience);
-  void fail_attempt(const Attempt& attempt, Ending ending);
-  void finish_request(TimePoint due, Ending ending);
+  void fail_attempt(const Attempt& attempt, RequestEnding ending);
+  void finish_request(TimePoint due, RequestEnding ending);
   void serve(SimPod& pod);
   void settle(SimPod& pod);
   void break_all(const std::vector<Attempt*>& attempts);
@@ -268,7 +268,7 @@ class World {
   std::vector<std::unique_ptr<SimPod>> pods_;  ///< all that ever were
   std::vector<std::uint32_t> live_;            ///< those not gone, in the order of creation
   std::deque<std::uint32_t> unscheduled_;
-  Router router_;
+  PodRouter router_;
   std::int32_t replicas_;
   std::int32_t ready_at_start_ = 0;
   ApiFaults faults_{};  ///< how many of a kind last now

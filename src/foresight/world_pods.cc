@@ -32,7 +32,7 @@ auto rank_of(const SimPod& pod, TimePoint now) {
 }  // namespace
 
 Duration World::stage(const SimPod& pod, const Distribution& time, std::uint64_t which) const {
-  Stream stream(seed_, Purpose::kStart, pod.number, which);
+  RandomStream stream(seed_, Purpose::kStart, pod.number, which);
   return time.at(stream.uniform());
 }
 
@@ -100,7 +100,7 @@ void World::schedule_waiting() {
 
 void World::begin_container(SimPod& pod) {
   pod.container = now_;
-  pod.signals.emplace(Stream(seed_, Purpose::kSampler, pod.number), now_);
+  pod.signals.emplace(RandomStream(seed_, Purpose::kSampler, pod.number), now_);
   start_server(pod);
   if (scenario_.metrics.kubelet == KubeletStats::kCadvisor) {
     timeline_.plan(now_, EventKind::kSample, pod.number);
@@ -280,7 +280,7 @@ void World::reconcile() {
 // --- faults
 
 void World::begin_fault(std::size_t index) {
-  const Fault& fault = scenario_.faults[index];
+  const ScenarioFault& fault = scenario_.faults[index];
   switch (fault.kind) {
     case FaultKind::kKillPods:
       kill_pods(fault.share > 0 ? static_cast<std::int32_t>(
@@ -313,7 +313,7 @@ void World::begin_fault(std::size_t index) {
 }
 
 void World::end_fault(std::size_t index) {
-  const Fault& fault = scenario_.faults[index];
+  const ScenarioFault& fault = scenario_.faults[index];
   if (--faults_[static_cast<std::size_t>(fault.kind)] == 0 && fault.kind == FaultKind::kSlow) {
     slowness_ = 1;
   } else if (fault.kind == FaultKind::kSlow) {
@@ -329,7 +329,8 @@ void World::end_fault(std::size_t index) {
 /// Nodes fail: pods end at once, clients and proxies know later.
 void World::kill_pods(std::int32_t count) {
   for (std::int32_t i = 0; i < count && !live_.empty(); ++i) {
-    Stream stream(seed_, Purpose::kRoute, UINT64_MAX, result_.attempts + static_cast<unsigned>(i));
+    RandomStream stream(seed_, Purpose::kRoute, UINT64_MAX,
+                        result_.attempts + static_cast<unsigned>(i));
     SimPod& pod = *pods_[live_[stream.below(live_.size())]];
     timeline_.plan(now_ + stage(pod, scenario_.start.propagation, kUnrouteStage),
                    EventKind::kUnroute, pod.number);

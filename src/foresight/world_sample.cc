@@ -219,8 +219,8 @@ void World::note_weight(TimePoint due) {
 namespace {
 
 /// So many times as much, in whole numbers whose rounding does not add up.
-quantiles::Histogram scaled(const quantiles::Histogram& histogram, double factor) {
-  std::vector<quantiles::Histogram::Bucket> buckets = histogram.buckets();
+quantiles::DurationHistogram scaled(const quantiles::DurationHistogram& histogram, double factor) {
+  std::vector<quantiles::DurationHistogram::Bucket> buckets = histogram.buckets();
   double sum = 0;
   double given = 0;
   for (auto& [bucket, count] : buckets) {
@@ -230,10 +230,10 @@ quantiles::Histogram scaled(const quantiles::Histogram& histogram, double factor
     count = static_cast<std::uint64_t>(whole);
   }
   const auto total = static_cast<double>(histogram.sum_ns()) * factor;
-  auto made = quantiles::Histogram::restore(histogram.layout(), buckets,
-                                            {.min = histogram.min(),
-                                             .max = histogram.max(),
-                                             .sum_ns = static_cast<std::uint64_t>(total)});
+  auto made = quantiles::DurationHistogram::restore(histogram.layout(), buckets,
+                                                    {.min = histogram.min(),
+                                                     .max = histogram.max(),
+                                                     .sum_ns = static_cast<std::uint64_t>(total)});
   if (!made) {
     return histogram;
   }
@@ -269,7 +269,7 @@ void World::scale_result() {
     for (std::uint64_t& ending : result_.endings) {
       ending = times(ending, factor);
     }
-    result_.endings[static_cast<std::size_t>(Ending::kAnswered)] = result_.latency.count();
+    result_.endings[static_cast<std::size_t>(RequestEnding::kAnswered)] = result_.latency.count();
     result_.late = times(result_.late, factor);
     result_.attempts = times(result_.attempts, factor);
   }

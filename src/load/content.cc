@@ -45,7 +45,7 @@ HttpRequestOptions::Body image_body(const std::string& bytes, const std::string&
           .content_type = "multipart/form-data; boundary=" + boundary};
 }
 
-Result<Content> image_content(const Options& options) {
+Result<Content> image_content(const LoadOptions& options) {
   std::vector<fs::path> files{options.image};
   std::error_code error;
   if (fs::is_directory(options.image, error)) {
@@ -107,7 +107,7 @@ Result<void> make_numbers(Table& table) {
   return {};
 }
 
-Result<Content> features_content(const Options& options) {
+Result<Content> features_content(const LoadOptions& options) {
   Content content{.path = "/predict-single"};
   if (const auto list = number_list(options.features)) {
     content.bodies.push_back({.content = BodyTemplate::fixed(R"({"features": [)" + *list + "]}"),
@@ -143,7 +143,7 @@ std::string guessed_type(std::string_view body) {
 }
 
 /// By what the user says it is, else by its begin.
-bool is_json(const Options& options, std::string_view guessed) {
+bool is_json(const LoadOptions& options, std::string_view guessed) {
   std::string type = options.content_type;
   for (const auto& [name, value] : options.headers) {
     std::string lower = name;
@@ -154,7 +154,7 @@ bool is_json(const Options& options, std::string_view guessed) {
          options.grpc;
 }
 
-Result<Content> file_content(const Options& options) {
+Result<Content> file_content(const LoadOptions& options) {
   auto text = options.body_template ? Result<std::string>(*options.body_template)
                                     : text::read_file(options.body_file, "--body-file ");
   if (!text) {
@@ -185,7 +185,7 @@ Result<Content> file_content(const Options& options) {
 
 }  // namespace
 
-Result<std::shared_ptr<const Table>> load_rows(const Options& options, std::string_view text) {
+Result<std::shared_ptr<const Table>> load_rows(const LoadOptions& options, std::string_view text) {
   if (options.rows.empty()) {
     return nullptr;
   }
@@ -206,7 +206,7 @@ Result<std::shared_ptr<const Table>> load_rows(const Options& options, std::stri
   return std::make_shared<const Table>(std::move(*table));
 }
 
-Result<Content> make_content(const Options& options) {
+Result<Content> make_content(const LoadOptions& options) {
   if (!options.image.empty()) {
     return image_content(options);
   }

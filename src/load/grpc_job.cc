@@ -17,7 +17,7 @@ namespace {
 constexpr std::string_view kOipInfer = "/inference.GRPCInferenceService/ModelInfer";
 constexpr std::string_view kOipMetadata = "/inference.GRPCInferenceService/ModelMetadata";
 
-Result<void> validate(const Options& options) {
+Result<void> validate(const LoadOptions& options) {
   std::string faults;
   const auto refuse = [&faults](bool given, std::string_view flag) {
     if (given) {
@@ -43,12 +43,12 @@ Result<void> validate(const Options& options) {
 }
 
 struct Metadata {
-  Head entries;
+  Http2Head entries;
   std::string authority;  ///< empty: the URL's
 };
 
 /// @source gRPC over HTTP/2: keys are lower case; those that begin with grpc- are gRPC's own
-Result<Metadata> metadata_of(const Options& options) {
+Result<Metadata> metadata_of(const LoadOptions& options) {
   Metadata metadata;
   for (const auto& [name, value] : options.headers) {
     std::string key = name;
@@ -83,7 +83,7 @@ struct GrpcTarget {
 };
 
 /// @param metadata  the answer to ModelMetadata, which names the inputs
-Result<GrpcRequests> random_tensors(const Options& options,
+Result<GrpcRequests> random_tensors(const LoadOptions& options,
                                     const ::inference::ModelMetadataResponse& metadata) {
   nlohmann::json inputs = nlohmann::json::array();
   for (const auto& input : metadata.inputs()) {
@@ -110,7 +110,7 @@ Result<GrpcRequests> random_tensors(const Options& options,
 }
 
 /// Asks for the model's inputs and fills them with random values.
-Result<GrpcRequests> oip_requests(const Options& options, GrpcTarget target) {
+Result<GrpcRequests> oip_requests(const LoadOptions& options, GrpcTarget target) {
   ::inference::ModelMetadataRequest question;
   question.set_name(options.model);
   const auto message = std::make_shared<std::string>();
@@ -136,7 +136,7 @@ Result<GrpcRequests> oip_requests(const Options& options, GrpcTarget target) {
   return random_tensors(options, metadata);
 }
 
-Result<GrpcRequests> infer_requests(const Options& options) {
+Result<GrpcRequests> infer_requests(const LoadOptions& options) {
   auto content = make_content(options);
   if (!content) {
     return fail(std::move(content.error()));
@@ -152,7 +152,7 @@ Result<GrpcRequests> infer_requests(const Options& options) {
   return GrpcRequests::pictures(files, options.model);
 }
 
-Result<Url> grpc_url(const Options& options) {
+Result<Url> grpc_url(const LoadOptions& options) {
   const bool has_scheme = options.url.find("://") != std::string::npos;
   auto url =
       parse_url(has_scheme ? options.url : (options.tls ? "grpcs://" : "grpc://") + options.url);
@@ -167,7 +167,7 @@ Result<Url> grpc_url(const Options& options) {
   return url;
 }
 
-Result<GrpcTarget> make_target(const Options& options, const Url& url) {
+Result<GrpcTarget> make_target(const LoadOptions& options, const Url& url) {
   auto metadata = metadata_of(options);
   if (!metadata) {
     return fail(std::move(metadata.error()));
@@ -195,7 +195,7 @@ Result<GrpcTarget> make_target(const Options& options, const Url& url) {
 
 }  // namespace
 
-Result<void> make_grpc(const Options& options, Job& job) {
+Result<void> make_grpc(const LoadOptions& options, Job& job) {
   if (auto valid = validate(options); !valid) {
     return fail(std::move(valid.error()));
   }

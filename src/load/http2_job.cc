@@ -13,8 +13,8 @@ constexpr unsigned kStreams = 100;  ///< what most servers let a connection have
 
 }  // namespace
 
-void add_http2(Http2TransportOptions transport, const Options& options, Job& job) {
-  const Plan& plan = job.plan;
+void add_http2(Http2TransportOptions transport, const LoadOptions& options, Job& job) {
+  const RunPlan& plan = job.plan;
   const bool open_loop = plan.shape != nullptr;
   transport.streams = options.streams > 0 ? options.streams : open_loop ? kStreams : 1;
   transport.keep_alive = options.keep_alive;
@@ -47,7 +47,7 @@ void add_http2(Http2TransportOptions transport, const Options& options, Job& job
   });
 }
 
-Result<void> add_http2(const HttpTransportOptions& http, const Options& options, Job& job) {
+Result<void> add_http2(const HttpTransportOptions& http, const LoadOptions& options, Job& job) {
   auto requests = Http2Requests::create(
       {.request = http.request, .expect = http.expect, .redirects = http.redirects});
   if (!requests) {
@@ -64,7 +64,7 @@ Result<void> add_http2(const HttpTransportOptions& http, const Options& options,
   return {};
 }
 
-Result<Document> get_over_http2(const Options& options, const std::string& address) {
+Result<Document> get_over_http2(const LoadOptions& options, const std::string& address) {
   auto url = parse_url(address);
   if (!url) {
     return fail(std::move(url.error()));

@@ -47,29 +47,29 @@ Duration slice_width(Duration run) {
   return Duration(std::llround(width * 1e9));
 }
 
-bool is_open_loop(const Options& options) {
+bool is_open_loop(const LoadOptions& options) {
   return options.rate || !options.shape.empty() || !options.trace.empty() || options.find_max;
 }
 
 /// Until the request after the last would be due. Random arrivals: that is not known beforehand.
-Duration length_of(const Plan& plan, std::uint64_t requests) {
+Duration length_of(const RunPlan& plan, std::uint64_t requests) {
   const double next = static_cast<double>(requests) + (plan.shape->is_rate() ? 0 : 1);
   const double seconds =
-      plan.arrivals == arrivals::Arrivals::kEven ? plan.shape->moment_of(next) : HUGE_VAL;
+      plan.arrivals == arrivals::ArrivalProcess::kEven ? plan.shape->moment_of(next) : HUGE_VAL;
   return seconds < to_seconds(kForever) ? Duration(std::llround(seconds * 1e9)) : kForever;
 }
 
-Result<void> make_shape(const Options& options, Job& job) {
-  Plan& plan = job.plan;
+Result<void> make_shape(const LoadOptions& options, Job& job) {
+  RunPlan& plan = job.plan;
   if (!options.trace.empty()) {
     auto text = text::read_file(options.trace, "--trace ");
     if (!text) {
       return fail(std::move(text.error()));
     }
-    auto trace = arrivals::parse_trace(*text, {.speed = options.trace_speed,
-                                               .scale = options.trace_scale,
-                                               .header = options.csv_header,
-                                               .keep_offset = options.keep_offset});
+    auto trace = arrivals::parse_arrival_trace(*text, {.speed = options.trace_speed,
+                                                       .scale = options.trace_scale,
+                                                       .header = options.csv_header,
+                                                       .keep_offset = options.keep_offset});
     if (!trace) {
       return fail(ErrorCode::kInvalidArgument,
                   "--trace " + options.trace.string() + ": " + trace.error().message);
@@ -106,7 +106,7 @@ Result<void> make_shape(const Options& options, Job& job) {
 }
 
 /// The highest that a 256th of the run has.
-double peak_rate(const Plan& plan) {
+double peak_rate(const RunPlan& plan) {
   constexpr int kParts = 256;
   const double part = to_seconds(plan.duration) / kParts;
   double peak = plan.shape->due_by(1);
@@ -118,7 +118,7 @@ double peak_rate(const Plan& plan) {
 }
 
 /// Connections that the first rate needs if an answer takes 100 ms.
-unsigned guess_connections(const Plan& plan) {
+unsigned guess_connections(const RunPlan& plan) {
   const double rate = plan.shape->due_by(1);
   return static_cast<unsigned>(std::clamp(std::ceil(rate / 10), 4.0, 128.0));
 }
@@ -133,7 +133,7 @@ void raise_descriptor_limit() {
 }
 
 /// No more than there is work for: each has connections of its own, at least one.
-unsigned choose_threads(const Options& options, const Plan& plan) {
+unsigned choose_threads(const LoadOptions& options, const RunPlan& plan) {
   const unsigned most = plan.shape ? options.max_connections : plan.workers;
   if (options.threads > 0) {
     return std::min(options.threads, most);
@@ -144,12 +144,12 @@ unsigned choose_threads(const Options& options, const Plan& plan) {
       static_cast<unsigned>(std::clamp(std::ceil(wish), 1.0, static_cast<double>(cores))), most);
 }
 
-void describe(const Options& options, Job& job) {
+void describe(const LoadOptions& options, Job& job) {
   Circumstances& how = job.circumstances;
-  const Plan& plan = job.plan;
+  const RunPlan& plan = job.plan;
   how.tool = options.tool;
   how.open_loop = plan.shape != nullptr;
-  how.arrivals = plan.arrivals == arrivals::Arrivals::kEven ? "even" : "poisson";
+  how.arrivals = plan.arrivals == arrivals::ArrivalProcess::kEven ? "even" : "poisson";
   how.seconds = plan.duration == kForever ? 0 : to_seconds(plan.duration);
   how.warm_up_seconds = to_seconds(plan.warm_up);
   how.cool_down_seconds = to_seconds(plan.cool_down);
@@ -168,16 +168,16 @@ bool has_scheme(const std::string& url, std::string_view scheme) {
                             [](unsigned char a, char b) { return std::tolower(a) == b; });
 }
 
-bool is_grpc(const Options& options, const std::string& url) {
+bool is_grpc(const LoadOptions& options, const std::string& url) {
   return options.grpc || has_scheme(url, "grpc") || has_scheme(url, "grpcs");
 }
 
-bool wants_tls(const Options& options, const std::string& url) {
+bool wants_tls(const LoadOptions& options, const std::string& url) {
   return options.tls || has_scheme(url, "https") || has_scheme(url, "grpcs");
 }
 
 /// The path, with placeholders where there are some.
-Result<void> set_target(const Options& options, std::shared_ptr<const Table> rows,
+Result<void> set_target(const LoadOptions& options, std::shared_ptr<const Table> rows,
                         HttpRequestOptions& request) {
   if (request.url.target.find("{{") == std::string::npos) {
     return {};
@@ -197,7 +197,7 @@ Result<void> set_target(const Options& options, std::shared_ptr<const Table> row
   return {};
 }
 
-Result<HttpTransportOptions> transport_options(const Options& options) {
+Result<HttpTransportOptions> transport_options(const LoadOptions& options) {
   auto content = make_content(options);
   const bool bare = options.url.find("://") == std::string::npos;
   auto url = parse_url(bare && options.tls ? "https://" + options.url : options.url);
@@ -270,7 +270,7 @@ std::optional<std::array<std::string, 4>> connect_to_parts(std::string_view text
 }
 
 /// The URL's host and port, or those that --connect-to has for them.
-Result<Url> connected_to(const Options& options, Url url) {
+Result<Url> connected_to(const LoadOptions& options, Url url) {
   for (const std::string& text : options.connect_to) {
     const auto parts = connect_to_parts(text);
     const auto port = parts && !(*parts)[3].empty() ? text::parse_number((*parts)[3])
@@ -294,7 +294,7 @@ Result<Url> connected_to(const Options& options, Url url) {
 
 }  // namespace
 
-Result<std::vector<Endpoint>> own_endpoints(const Options& options, const Url& url) {
+Result<std::vector<Endpoint>> own_endpoints(const LoadOptions& options, const Url& url) {
   auto server = connected_to(options, url);
   if (!server) {
     return fail(std::move(server.error()));
@@ -323,7 +323,8 @@ Connections part_of(const Connections& all, unsigned part, unsigned parts) {
 namespace {
 
 /// Workers of a closed loop stay with their connections: some addresses may get nothing.
-void note_addresses(const Options& options, const Plan& plan, const HttpTransportOptions& to) {
+void note_addresses(const LoadOptions& options, const RunPlan& plan,
+                    const HttpTransportOptions& to) {
   const bool v4 = to.endpoints.front().address().is_v4();
   std::set<boost::asio::ip::address> addresses;  // a resolver may name one twice
   for (const Endpoint& one : to.endpoints) {
@@ -341,7 +342,7 @@ void note_addresses(const Options& options, const Plan& plan, const HttpTranspor
 
 }  // namespace
 
-Result<void> make_http(const Options& options, Job& job) {
+Result<void> make_http(const LoadOptions& options, Job& job) {
   auto transport = transport_options(options);
   if (!transport) {
     return fail(std::move(transport.error()));
@@ -373,8 +374,8 @@ Result<void> make_http(const Options& options, Job& job) {
 namespace {
 
 /// Each target's transport.
-Result<void> make_transports(const Options& options, Job& job) {
-  Options one = options;
+Result<void> make_transports(const LoadOptions& options, Job& job) {
+  LoadOptions one = options;
   if (options.body_file == "-") {
     std::string text(std::istreambuf_iterator<char>(std::cin), {});
     one.body_template = std::move(text);
@@ -399,12 +400,12 @@ Result<void> make_transports(const Options& options, Job& job) {
 
 }  // namespace
 
-Result<Job> make_job(const Options& options) {
+Result<Job> make_job(const LoadOptions& options) {
   if (auto valid = options.validate(); !valid) {
     return fail(std::move(valid.error()));
   }
   Job job;
-  Plan& plan = job.plan;
+  RunPlan& plan = job.plan;
   plan.arrivals = options.arrivals;
   plan.seed = options.seed;
   plan.warm_up = options.warm_up;
@@ -416,7 +417,7 @@ Result<Job> make_job(const Options& options) {
     if (auto made = make_shape(options, job); !made) {
       return fail(std::move(made.error()));
     }
-    if (plan.arrivals == arrivals::Arrivals::kPoisson && !plan.shape->is_rate()) {
+    if (plan.arrivals == arrivals::ArrivalProcess::kPoisson && !plan.shape->is_rate()) {
       return fail(ErrorCode::kInvalidArgument,
                   "--arrivals poisson needs a rate: bursts, and the moments of a trace, have their "
                   "times");
@@ -455,11 +456,11 @@ Result<Job> make_job(const Options& options) {
   return job;
 }
 
-bool is_grpc(const Options& options) {
+bool is_grpc(const LoadOptions& options) {
   return is_grpc(options, options.urls().front());
 }
 
-std::vector<std::string> Options::urls() const {
+std::vector<std::string> LoadOptions::urls() const {
   std::vector<std::string> all{url};
   for (const TargetOption& target : targets) {
     all.push_back(target.url);
@@ -470,7 +471,7 @@ std::vector<std::string> Options::urls() const {
   return all;
 }
 
-Result<TargetOption> parse_target(std::string_view text) {
+Result<TargetOption> parse_target_option(std::string_view text) {
   constexpr double kMostWeight = 1000;
   const std::size_t sign = text.find('=');
   std::string_view name = text.substr(0, sign);
@@ -491,14 +492,14 @@ Result<TargetOption> parse_target(std::string_view text) {
 
 namespace {
 
-bool one_protocol(const Options& options) {
+bool one_protocol(const LoadOptions& options) {
   const auto urls = options.urls();
   return std::ranges::all_of(urls, [&](const std::string& url) {
     return is_grpc(options, url) == is_grpc(options, urls.front());
   });
 }
 
-bool distinct_names(const Options& options) {
+bool distinct_names(const LoadOptions& options) {
   std::vector<std::string> names;
   names.reserve(options.targets.size());
   for (const TargetOption& target : options.targets) {
@@ -510,7 +511,7 @@ bool distinct_names(const Options& options) {
 
 }  // namespace
 
-Result<void> Options::validate() const {
+Result<void> LoadOptions::validate() const {
   std::string faults;
   const auto require = [&faults](bool good, std::string_view message) {
     if (!good) {
@@ -557,7 +558,7 @@ Result<void> Options::validate() const {
   require(streams == 0 || http2 || is_grpc(*this), "--streams belongs to --http2 or --grpc");
   require(!multipart || !image.empty(), "--multipart belongs to --image");
   require(trace_speed > 0 && trace_scale > 0, "--trace-speed and --trace-scale must be above 0");
-  require(arrivals == arrivals::Arrivals::kEven || kinds == 1 || find_max,
+  require(arrivals == arrivals::ArrivalProcess::kEven || kinds == 1 || find_max,
           "--arrivals poisson needs --qps, --shape or --trace");
   const auto to_stdout = static_cast<int>(std::ranges::count_if(
       std::array{json, csv, html, log}, [](const auto& file) { return is_stdout(file); }));

@@ -13,14 +13,14 @@
 namespace podsense::load {
 
 struct Job {
-  Plan plan;
+  RunPlan plan;
   std::vector<MakeTransport> make;  ///< of each target
   Circumstances circumstances;
 };
 
 /// Reads files, resolves the host, refuses what is not one's own.
-/// @errors as `run`
-Result<Job> make_job(const Options& options);
+/// @errors as `run_load`
+Result<Job> make_job(const LoadOptions& options);
 
 /// The bodies to send and where to, by kind.
 struct Content {
@@ -28,16 +28,16 @@ struct Content {
   std::string path;  ///< where such a body goes when the URL has no path
   std::shared_ptr<const Table> rows = nullptr;
 };
-Result<Content> make_content(const Options& options);
+Result<Content> make_content(const LoadOptions& options);
 
 /// The CSV file of --rows; null where there is none. `text` is the template of the body, whose
 /// columns, with those of the URLs, say whether the first line is a header.
 /// @errors kInvalidArgument
-Result<std::shared_ptr<const Table>> load_rows(const Options& options, std::string_view text);
+Result<std::shared_ptr<const Table>> load_rows(const LoadOptions& options, std::string_view text);
 
 /// The addresses of a host that is one's own, or may be loaded; with --connect-to those of another.
 /// @errors kNotFound: the name does not resolve; kPermissionDenied: a public address
-Result<std::vector<Endpoint>> own_endpoints(const Options& options, const Url& url);
+Result<std::vector<Endpoint>> own_endpoints(const LoadOptions& options, const Url& url);
 
 /// Connections of each part. The workers of a closed loop fit on those of their part.
 struct Connections {
@@ -48,8 +48,8 @@ Connections part_of(const Connections& all, unsigned part, unsigned parts);
 
 /// For options whose `url` is one target: adds to `make`, and sets what the report says of it. The
 /// plan and the numbers of connections are set.
-/// @errors as `run`
-Result<void> make_http(const Options& options, Job& job);
-Result<void> make_grpc(const Options& options, Job& job);
+/// @errors as `run_load`
+Result<void> make_http(const LoadOptions& options, Job& job);
+Result<void> make_grpc(const LoadOptions& options, Job& job);
 
 }  // namespace podsense::load

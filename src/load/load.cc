@@ -19,12 +19,12 @@ constexpr Duration kTick = std::chrono::milliseconds(100);
 struct Watchers {
   LiveView& live;
   ScrapeMetrics& metrics;
-  Outputs& outputs;
+  RunOutputs& outputs;
   const Circumstances& how;
 };
 
 /// Watches until the end; true when a signal cut it short.
-bool run_engine(Engine& engine, const Watchers& watchers, Signals& signals) {
+bool run_engine(LoadEngine& engine, const Watchers& watchers, Signals& signals) {
   bool interrupted = false;
   engine.start();
   while (!engine.wait(interrupted ? kTick : Duration::zero())) {
@@ -43,23 +43,23 @@ bool run_engine(Engine& engine, const Watchers& watchers, Signals& signals) {
   return interrupted;
 }
 
-Ending ending_of(const Report& report) {
+RunEnding ending_of(const LoadReport& report) {
   if (report.interrupted) {
-    return Ending::kInterrupted;
+    return RunEnding::kInterrupted;
   }
   for (const auto& [threshold, verdict] : report.thresholds) {
     if (verdict.holds) {
-      return Ending::kThreshold;
+      return RunEnding::kThreshold;
     }
   }
   if (report.search && report.search->best == 0) {
-    return Ending::kThreshold;
+    return RunEnding::kThreshold;
   }
-  return report.results.counts.ok == 0 ? Ending::kNotRun : Ending::kOk;
+  return report.results.counts.ok == 0 ? RunEnding::kNotRun : RunEnding::kOk;
 }
 
-Result<Ending> conclude(Report& report, const Options& options, Outputs& outputs) {
-  for (const Threshold& threshold : options.fail_if) {
+Result<RunEnding> conclude(LoadReport& report, const LoadOptions& options, RunOutputs& outputs) {
+  for (const LoadThreshold& threshold : options.fail_if) {
     report.thresholds.emplace_back(threshold, threshold.check(report.results));
   }
   if (auto written = outputs.write(report); !written) {
@@ -85,18 +85,18 @@ Result<void> check_distinct(const std::vector<std::string>& files) {
 
 }  // namespace
 
-Result<Ending> merge_files(const std::vector<std::string>& files, const Options& output) {
+Result<RunEnding> merge_files(const std::vector<std::string>& files, const LoadOptions& output) {
   if (auto distinct = check_distinct(files); !distinct) {
     return fail(std::move(distinct.error()));
   }
-  std::vector<Report> reports;
+  std::vector<LoadReport> reports;
   std::vector<std::string> texts;
   for (const std::string& file : files) {
     auto text = text::read_file(file);
     if (!text) {
       return fail(std::move(text.error()));
     }
-    auto report = read_report(*text);
+    auto report = read_load_report(*text);
     if (!report) {
       return fail(ErrorCode::kInvalidArgument, file + ": " + report.error().message);
     }
@@ -113,7 +113,7 @@ Result<Ending> merge_files(const std::vector<std::string>& files, const Options&
   if (!merged) {
     return fail(std::move(merged.error()));
   }
-  auto outputs = Outputs::open(output);
+  auto outputs = RunOutputs::open(output);
   if (!outputs) {
     return fail(std::move(outputs.error()));
   }
@@ -122,7 +122,7 @@ Result<Ending> merge_files(const std::vector<std::string>& files, const Options&
 
 namespace {
 
-Result<Report> measure_into(const Options& options, Outputs& outputs) {
+Result<LoadReport> measure_into(const LoadOptions& options, RunOutputs& outputs) {
   auto job = make_job(options);
   if (!job) {
     return fail(std::move(job.error()));
@@ -138,7 +138,7 @@ Result<Report> measure_into(const Options& options, Outputs& outputs) {
     page = std::move(*listening);
     std::cerr << "metrics for Prometheus on port " << page->port() << '\n';
   }
-  Report report{.circumstances = job->circumstances};
+  LoadReport report{.circumstances = job->circumstances};
   if (options.find_max) {
     auto found = find_max(options, *job, signals, metrics);
     if (!found) {
@@ -171,12 +171,12 @@ Result<Report> measure_into(const Options& options, Outputs& outputs) {
 
 }  // namespace
 
-Result<Ending> run(const Options& options) {
+Result<RunEnding> run_load(const LoadOptions& options) {
   // Flags first: a wrong one leaves no empty file behind.
   if (auto valid = options.validate(); !valid) {
     return fail(std::move(valid.error()));
   }
-  auto outputs = Outputs::open(options);
+  auto outputs = RunOutputs::open(options);
   if (!outputs) {
     return fail(std::move(outputs.error()));
   }
@@ -187,8 +187,8 @@ Result<Ending> run(const Options& options) {
   return conclude(*report, options, *outputs);
 }
 
-Result<Report> measure(const Options& options) {
-  Outputs none;
+Result<LoadReport> measure_load(const LoadOptions& options) {
+  RunOutputs none;
   return measure_into(options, none);
 }
 

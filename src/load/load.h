@@ -1,7 +1,7 @@
 #pragma once
 
-/// `podsense load`: what to send where, and what to do with the result. Fill an Options, call
-/// `run`.
+/// `podsense load`: what to send where, and what to do with the result. Fill a LoadOptions, call
+/// `run_load`.
 
 #include <cstdint>
 #include <filesystem>
@@ -27,9 +27,9 @@ struct TargetOption {
   unsigned weight = 1;
 };
 /// NAME=URL or NAME:WEIGHT=URL. @errors kInvalidArgument
-Result<TargetOption> parse_target(std::string_view text);
+Result<TargetOption> parse_target_option(std::string_view text);
 
-struct Options {
+struct LoadOptions {
   // --- the target
   std::string url;  ///< may lack a path: then the kind of body says which; a template
   std::vector<TargetOption> targets;    ///< in place of `url`: two at least
@@ -73,7 +73,7 @@ struct Options {
   double trace_speed = 1;       ///< 2: twice as fast
   double trace_scale = 1;       ///< 2: twice as many, for counts
   bool keep_offset = false;     ///< a trace begins at 0, not at its first moment
-  arrivals::Arrivals arrivals = arrivals::Arrivals::kEven;
+  arrivals::ArrivalProcess arrivals = arrivals::ArrivalProcess::kEven;
   std::optional<Duration> duration;
   std::optional<std::uint64_t> requests;
   std::optional<unsigned> connections;  ///< closed loop: workers; open loop: opened ahead
@@ -94,8 +94,8 @@ struct Options {
   Duration window = std::chrono::seconds(5);
 
   // --- what comes out
-  std::vector<Expectation> expect;  ///< of every answer with a 2xx status
-  std::vector<Threshold> fail_if;
+  std::vector<AnswerExpectation> expect;  ///< of every answer with a 2xx status
+  std::vector<LoadThreshold> fail_if;
   // "-" is standard output: then the text is not written there. One of them at most.
   std::filesystem::path json;
   std::filesystem::path csv;  ///< slices over time
@@ -113,10 +113,10 @@ struct Options {
 };
 
 /// By a flag, or by the scheme of the first URL.
-bool is_grpc(const Options& options);
+bool is_grpc(const LoadOptions& options);
 
 /// How a run ended.
-enum class Ending {
+enum class RunEnding {
   kOk = 0,
   kNotRun = 1,     ///< the target cannot be reached, or nothing succeeded
   kThreshold = 3,  ///< a --fail-if condition held, or a search found no rate
@@ -127,12 +127,12 @@ enum class Ending {
 /// SIGTERM end the run and what was measured is reported; a second one ends the process.
 /// @errors kInvalidArgument: options; kUnavailable and others: the target, in one line
 /// @threads from main's, before any other thread exists: it blocks signals for those to come
-Result<Ending> run(const Options& options);
+Result<RunEnding> run_load(const LoadOptions& options);
 
 /// Runs and says nothing: for callers that report in their own words. The options' outputs are not
 /// looked at.
-/// @errors, @threads as `run`
-Result<Report> measure(const Options& options);
+/// @errors, @threads as `run_load`
+Result<LoadReport> measure_load(const LoadOptions& options);
 
 /// An answer of HTTP.
 struct Document {
@@ -141,10 +141,10 @@ struct Document {
 };
 /// One GET over HTTP/2, with the options' headers, certificates and limits. Blocks.
 /// @errors kInvalidArgument: options; kUnavailable: why there is no answer
-Result<Document> get_over_http2(const Options& options, const std::string& address);
+Result<Document> get_over_http2(const LoadOptions& options, const std::string& address);
 
 /// Reads reports, merges them and writes one, with `fail_if` checked, as the options ask.
 /// @errors kInvalidArgument names the file
-Result<Ending> merge_files(const std::vector<std::string>& files, const Options& output);
+Result<RunEnding> merge_files(const std::vector<std::string>& files, const LoadOptions& output);
 
 }  // namespace podsense::load

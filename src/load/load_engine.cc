@@ -40,10 +40,10 @@ T share(T total, unsigned part, unsigned parts) {
 }  // namespace
 
 /// One thread. Everything but the constructor, `post` and the atomics runs on it.
-class Engine::Part final {
+class LoadEngine::Part final {
  public:
   /// @param taken  requests of a closed loop that some part has taken
-  Part(const Plan& plan, unsigned number, std::atomic<std::uint64_t>& taken,
+  Part(const RunPlan& plan, unsigned number, std::atomic<std::uint64_t>& taken,
        const std::optional<ProcessTime>& process)
       : plan_(plan), number_(number), taken_(taken), process_(process) {}
   ~Part() {
@@ -157,12 +157,12 @@ class Engine::Part final {
   /// What goes to one target.
   struct Lane final : Sink {
     explicit Lane(Part& owner) : part(owner) {}
-    void finished(const Outcome& outcome) override {
+    void finished(const RequestOutcome& outcome) override {
       recorder->finished(in_time(outcome));
       part.finished(outcome);
     }
     /// Transports look for what is overdue every `kSweep`: an answer may come before they do.
-    [[nodiscard]] Outcome in_time(Outcome outcome) const {
+    [[nodiscard]] RequestOutcome in_time(RequestOutcome outcome) const {
       if (outcome.status != 0 && outcome.finished - outcome.ticket.started > part.plan_.timeout) {
         outcome.ok = false;
         outcome.status = 0;
@@ -253,7 +253,7 @@ class Engine::Part final {
         asio::post(context_, [this] { pace(); });
         return;
       }
-      const Ticket ticket{.index = next_->index, .intended = due, .started = at};
+      const RequestTicket ticket{.index = next_->index, .intended = due, .started = at};
       next_ = schedule_->next();
       dispatch(ticket, turns_order_[ticket.index % turns_order_.size()]);
     }
@@ -261,7 +261,7 @@ class Engine::Part final {
     check_end();
   }
 
-  bool dispatch(const Ticket& ticket, unsigned target) {
+  bool dispatch(const RequestTicket& ticket, unsigned target) {
     Lane& lane = *lanes_[target];
     if (!lane.transport->send(ticket)) {
       lane.recorder->dropped(ticket);
@@ -316,10 +316,10 @@ class Engine::Part final {
       worker.next = std::max(worker.next + period, at);
     }
     const unsigned target = turns_order_[index % turns_order_.size()];
-    const Ticket ticket{.index = index,
-                        .worker = static_cast<std::uint32_t>(number),
-                        .intended = at,
-                        .started = at};
+    const RequestTicket ticket{.index = index,
+                               .worker = static_cast<std::uint32_t>(number),
+                               .intended = at,
+                               .started = at};
     if (!dispatch(ticket, target)) {
       later(number, at + kRefusedPause);
     } else {
@@ -327,7 +327,7 @@ class Engine::Part final {
     }
   }
 
-  void finished(const Outcome& outcome) {
+  void finished(const RequestOutcome& outcome) {
     last_finished_ = std::max(last_finished_, outcome.finished);
     if (!plan_.shape && busy_ > 0) {
       --busy_;
@@ -336,7 +336,7 @@ class Engine::Part final {
     check_end();
   }
 
-  void free_turn(const Outcome& outcome) {
+  void free_turn(const RequestOutcome& outcome) {
     if (outcome.error == ErrorKind::kConnect || outcome.error == ErrorKind::kTls ||
         is_shortage(outcome.error)) {
       later(outcome.ticket.worker, now() + kRefusedPause);
@@ -384,7 +384,7 @@ class Engine::Part final {
     ended_signal_.notify_all();
   }
 
-  const Plan& plan_;
+  const RunPlan& plan_;
   const unsigned number_;
   asio::io_context context_{1};
   asio::executor_work_guard<asio::io_context::executor_type> guard_{context_.get_executor()};
@@ -415,12 +415,12 @@ class Engine::Part final {
   std::thread thread_;
 };
 
-Engine::Engine(const Plan& plan) : plan_(plan) {}
-Engine::~Engine() = default;
+LoadEngine::LoadEngine(const RunPlan& plan) : plan_(plan) {}
+LoadEngine::~LoadEngine() = default;
 
-Result<std::unique_ptr<Engine>> Engine::create(const Plan& plan,
-                                               const std::vector<MakeTransport>& make) {
-  std::unique_ptr<Engine> engine(new Engine(plan));
+Result<std::unique_ptr<LoadEngine>> LoadEngine::create(const RunPlan& plan,
+                                                       const std::vector<MakeTransport>& make) {
+  std::unique_ptr<LoadEngine> engine(new LoadEngine(plan));
   for (unsigned i = 0; i < plan.threads; ++i) {
     auto part = std::make_unique<Part>(engine->plan_, i, engine->taken_, engine->process_);
     if (auto prepared = part->prepare(make); !prepared) {
@@ -431,7 +431,7 @@ Result<std::unique_ptr<Engine>> Engine::create(const Plan& plan,
   return engine;
 }
 
-Result<void> Engine::open() {
+Result<void> LoadEngine::open() {
   std::vector<std::future<Result<void>>> pending;
   pending.reserve(parts_.size());
   for (auto& part : parts_) {
@@ -446,7 +446,7 @@ Result<void> Engine::open() {
   return first;
 }
 
-void Engine::start() {
+void LoadEngine::start() {
   start_ = now() + kLead;
   process_.emplace();
   for (auto& part : parts_) {
@@ -454,7 +454,7 @@ void Engine::start() {
   }
 }
 
-bool Engine::wait(Duration at_most) {
+bool LoadEngine::wait(Duration at_most) {
   const TimePoint limit = now() + at_most;
   const bool all =
       std::ranges::all_of(parts_, [limit](const auto& part) { return part->wait_until(limit); });
@@ -467,21 +467,21 @@ bool Engine::wait(Duration at_most) {
   return all;
 }
 
-void Engine::interrupt() {
+void LoadEngine::interrupt() {
   stopped_ = std::exchange(interrupted_, true) ? stopped_ : now();
   for (auto& part : parts_) {
     part->call([&] { part->interrupt(); });
   }
 }
 
-void Engine::stop_sending() {
+void LoadEngine::stop_sending() {
   stopped_ = std::exchange(interrupted_, true) ? stopped_ : now();
   for (auto& part : parts_) {
     part->call([&] { part->stop_sending(); });
   }
 }
 
-Recorder::Recent Engine::recent() {
+Recorder::Recent LoadEngine::recent() {
   Recorder::Recent all;
   for (auto& part : parts_) {
     part->call([&] { all.merge(part->take_recent()); });
@@ -489,7 +489,7 @@ Recorder::Recent Engine::recent() {
   return all;
 }
 
-std::size_t Engine::in_flight() const {
+std::size_t LoadEngine::in_flight() const {
   std::size_t sum = 0;
   for (const auto& part : parts_) {
     part->call([&] { sum += part->in_flight(); });
@@ -501,7 +501,7 @@ namespace {
 
 /// An open loop with a number of requests lasts until the request after the last would be due, so
 /// that 100 requests at 100 a second are a second.
-std::optional<Duration> end_of_requests(const Plan& plan) {
+std::optional<Duration> end_of_requests(const RunPlan& plan) {
   if (!plan.shape || plan.requests == UINT64_MAX) {
     return std::nullopt;
   }
@@ -536,7 +536,7 @@ std::vector<unsigned> turns_of(const std::vector<unsigned>& weights) {
   return order;
 }
 
-std::vector<RequestRow> Engine::take_rows() {
+std::vector<RequestRow> LoadEngine::take_rows() {
   std::vector<RequestRow> rows;
   for (auto& part : parts_) {
     part->call([&] { part->take_rows(rows); });
@@ -544,7 +544,7 @@ std::vector<RequestRow> Engine::take_rows() {
   return rows;
 }
 
-RunResults Engine::results() {
+RunResults LoadEngine::results() {
   const Duration window = plan_.duration - plan_.cool_down - plan_.warm_up;
   // What was cut short was due until then, whenever the last answer came.
   const TimePoint end = interrupted_ ? std::min(stopped_, ended_) : ended_;

@@ -19,10 +19,10 @@
 
 namespace podsense::load {
 
-struct Plan {
+struct RunPlan {
   /// Open loop if set.
-  std::shared_ptr<const arrivals::Shape> shape;
-  arrivals::Arrivals arrivals = arrivals::Arrivals::kEven;
+  std::shared_ptr<const arrivals::ArrivalShape> shape;
+  arrivals::ArrivalProcess arrivals = arrivals::ArrivalProcess::kEven;
   std::uint64_t seed = 1;
 
   unsigned workers = 1;    ///< closed loop
@@ -50,15 +50,15 @@ struct RunResults {
 };
 
 /// @threads one caller
-class Engine {
+class LoadEngine {
  public:
   /// `make` has one for each target; each is called once per thread, with that thread's number of
   /// connections left to it.
-  static Result<std::unique_ptr<Engine>> create(const Plan& plan,
-                                                const std::vector<MakeTransport>& make);
-  ~Engine();
-  Engine(const Engine&) = delete;
-  Engine& operator=(const Engine&) = delete;
+  static Result<std::unique_ptr<LoadEngine>> create(const RunPlan& plan,
+                                                    const std::vector<MakeTransport>& make);
+  ~LoadEngine();
+  LoadEngine(const LoadEngine&) = delete;
+  LoadEngine& operator=(const LoadEngine&) = delete;
 
   /// Opens the first connections; blocks, at most for their time limit.
   /// @errors kUnavailable, kDeadlineExceeded: why there is no connection
@@ -82,9 +82,9 @@ class Engine {
 
  private:
   class Part;
-  explicit Engine(const Plan& plan);
+  explicit LoadEngine(const RunPlan& plan);
 
-  const Plan plan_;
+  const RunPlan plan_;
   TimePoint start_;
   TimePoint ended_ = TimePoint::max();
   bool interrupted_ = false;

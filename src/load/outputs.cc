@@ -44,8 +44,8 @@ std::string hey_line(const RequestRow& row) {
 
 }  // namespace
 
-Result<Outputs> Outputs::open(const Options& options) {
-  Outputs outputs;
+Result<RunOutputs> RunOutputs::open(const LoadOptions& options) {
+  RunOutputs outputs;
   struct File {
     const std::filesystem::path& path;
     std::unique_ptr<OutputFile>& file;
@@ -80,7 +80,7 @@ Result<Outputs> Outputs::open(const Options& options) {
   return outputs;
 }
 
-Result<void> Outputs::check_distinct() const {
+Result<void> RunOutputs::check_distinct() const {
   const std::array all{&json_, &csv_, &html_, &log_, &hey_, &text_};
   for (const auto* one : all) {
     for (const auto* other : all) {
@@ -94,7 +94,7 @@ Result<void> Outputs::check_distinct() const {
   return {};
 }
 
-void Outputs::add(const std::vector<RequestRow>& rows, const Circumstances& how) {
+void RunOutputs::add(const std::vector<RequestRow>& rows, const Circumstances& how) {
   if (!failure_ || rows.empty() || (!log_ && !hey_)) {
     return;
   }
@@ -117,7 +117,7 @@ void Outputs::add(const std::vector<RequestRow>& rows, const Circumstances& how)
   }
 }
 
-Result<void> Outputs::write(const Report& report) {
+Result<void> RunOutputs::write(const LoadReport& report) {
   std::string faults;
   const auto note = [&faults](const Result<void>& done) {
     if (!done) {

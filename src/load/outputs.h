@@ -19,17 +19,17 @@
 
 namespace podsense::load {
 
-class Outputs {
+class RunOutputs {
  public:
   /// @errors kInvalidArgument: a file that cannot be written
-  static Result<Outputs> open(const Options& options);
+  static Result<RunOutputs> open(const LoadOptions& options);
 
   /// Lines of requests that ended, for --log and -o csv. Standard output's reader may be gone: the
   /// first failure is kept for `write`.
   void add(const std::vector<RequestRow>& rows, const Circumstances& how);
   /// Text, JSON, CSV and HTML, as the options ask; every one is tried.
   /// @errors kUnavailable: what could not be written
-  Result<void> write(const Report& report);
+  Result<void> write(const LoadReport& report);
 
  private:
   [[nodiscard]] Result<void> check_distinct() const;

@@ -24,8 +24,8 @@ std::string minutes(Duration length) {
 
 class Finder {
  public:
-  Finder(const Options& options, const Job& job, std::vector<Threshold> objective, Signals& signals,
-         ScrapeMetrics& metrics)
+  Finder(const LoadOptions& options, const Job& job, std::vector<LoadThreshold> objective,
+         Signals& signals, ScrapeMetrics& metrics)
       : options_(options),
         job_(job),
         objective_(std::move(objective)),
@@ -39,7 +39,7 @@ class Finder {
     found_.circumstances = job.circumstances;
   }
 
-  Result<Found> run() {
+  Result<FoundRate> run() {
     say("finding the highest rate that holds " + options_.objective + ": at most " +
         minutes(length_));
     end_ = now() + length_;
@@ -121,7 +121,7 @@ class Finder {
   }
 
   /// Answers are waited for, so that the next rate finds an idle server, but not beyond the end.
-  void finish(Engine& engine) {
+  void finish(LoadEngine& engine) {
     engine.stop_sending();
     while (!engine.wait(Duration::zero())) {
       if (signals_.wait(kTick) || left() <= Duration::zero()) {
@@ -156,13 +156,13 @@ class Finder {
   }
 
   /// What happened since the last call.
-  Recorder::Recent recent_of(Engine& engine) {
+  Recorder::Recent recent_of(LoadEngine& engine) {
     Recorder::Recent recent = engine.recent();
     metrics_.update(recent, engine.in_flight());
     return recent;
   }
 
-  Tried watch(Engine& engine, RateJudge& judge, const RateBracket::Next& next) {
+  Tried watch(LoadEngine& engine, RateJudge& judge, const RateBracket::Next& next) {
     live_.note("trying " + text::format_number(next.rate) + "/s");
     rest(engine.started() + settling_);
     recent_of(engine);
@@ -197,9 +197,9 @@ class Finder {
     return false;
   }
 
-  const Options& options_;
+  const LoadOptions& options_;
   const Job& job_;
-  const std::vector<Threshold> objective_;
+  const std::vector<LoadThreshold> objective_;
   Signals& signals_;
   ScrapeMetrics& metrics_;
   const Duration length_;
@@ -207,14 +207,14 @@ class Finder {
   TimePoint end_;
   LiveView live_;
   RateBracket bracket_;
-  Found found_;
+  FoundRate found_;
 };
 
 }  // namespace
 
-Result<Found> find_max(const Options& options, const Job& job, Signals& signals,
-                       ScrapeMetrics& metrics) {
-  auto objective = Threshold::parse_objective(options.objective);
+Result<FoundRate> find_max(const LoadOptions& options, const Job& job, Signals& signals,
+                           ScrapeMetrics& metrics) {
+  auto objective = LoadThreshold::parse_objective(options.objective);
   if (!objective) {
     return fail(std::move(objective.error()));
   }

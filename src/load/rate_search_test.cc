@@ -10,8 +10,8 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::HasSubstr;
 
-std::vector<Threshold> objective() {
-  return *Threshold::parse_objective("p99=100ms,errors=1%");
+std::vector<LoadThreshold> objective() {
+  return *LoadThreshold::parse_objective("p99=100ms,errors=1%");
 }
 
 /// A second with so many answers, each after so long.
@@ -190,7 +190,7 @@ TEST(RateBracket, ConfirmsWhenTimeIsShort) {
 }
 
 TEST(RateJudge, TimeOutsAreLateAnswers) {
-  const auto slo = *Threshold::parse_objective("p99=100ms,errors=50%");
+  const auto slo = *LoadThreshold::parse_objective("p99=100ms,errors=50%");
   RateJudge judge(slo, 100, false);
   const auto window = [] {
     Recorder::Recent recent;
@@ -211,7 +211,7 @@ TEST(RateJudge, TimeOutsAreLateAnswers) {
 }
 
 TEST(RateJudge, WhatTimesOutAfterTheWindowsThatDecidedCountsToo) {
-  const auto slo = *Threshold::parse_objective("p99=100ms,errors=0.1%");
+  const auto slo = *LoadThreshold::parse_objective("p99=100ms,errors=0.1%");
   Recorder::Recent answered;
   answered.ok = 96;
   for (int i = 0; i < 96; ++i) {

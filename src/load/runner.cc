@@ -29,11 +29,11 @@ bool Signals::wait(Duration at_most) {
   return came_;
 }
 
-Result<std::unique_ptr<Engine>> open_engine(const Options& options, const Job& job,
-                                            Signals& signals) {
+Result<std::unique_ptr<LoadEngine>> open_engine(const LoadOptions& options, const Job& job,
+                                                Signals& signals) {
   const TimePoint limit = std::chrono::steady_clock::now() + options.wait_for_target;
   while (true) {
-    auto engine = Engine::create(job.plan, job.make);
+    auto engine = LoadEngine::create(job.plan, job.make);
     if (!engine) {
       return engine;
     }

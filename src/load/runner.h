@@ -29,19 +29,19 @@ class Signals {
 
 /// Connects, for as long as the options allow the target to come up.
 /// @errors kUnavailable and others, in one line with the URL
-Result<std::unique_ptr<Engine>> open_engine(const Options& options, const Job& job,
-                                            Signals& signals);
+Result<std::unique_ptr<LoadEngine>> open_engine(const LoadOptions& options, const Job& job,
+                                                Signals& signals);
 
 /// The highest rate that holds the objective, by the rules of search_rules.h, within the options'
 /// duration (five minutes). `results` are those of the best rate.
-struct Found {
+struct FoundRate {
   Search search;
   Results results;
   std::vector<Results> target_results;
   Circumstances circumstances;
   bool interrupted = false;
 };
-Result<Found> find_max(const Options& options, const Job& job, Signals& signals,
-                       ScrapeMetrics& metrics);
+Result<FoundRate> find_max(const LoadOptions& options, const Job& job, Signals& signals,
+                           ScrapeMetrics& metrics);
 
 }  // namespace podsense::load

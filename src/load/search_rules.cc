@@ -47,9 +47,9 @@ Results as_window(const Recorder::Recent& recent, Duration length) {
   return results;
 }
 
-RateJudge::RateJudge(const std::vector<Threshold>& objective, double rate, bool scout)
+RateJudge::RateJudge(const std::vector<LoadThreshold>& objective, double rate, bool scout)
     : objective_(objective), scout_(scout), step_{.rate = rate} {
-  for (const Threshold& threshold : objective_) {
+  for (const LoadThreshold& threshold : objective_) {
     if (threshold.quantile() > 0) {
       quantile_ = threshold.quantile();
       limit_ = threshold.limit();
@@ -98,7 +98,7 @@ void RateJudge::end(const Results& late) {
 
 Results RateJudge::together() const {
   Results all;
-  all.latency = quantiles::Histogram(quantiles::Histogram::kCoarse);
+  all.latency = quantiles::DurationHistogram(quantiles::DurationHistogram::kCoarse);
   all.service = all.latency;
   all.send_lag = all.latency;
   all.failed = all.latency;
@@ -135,7 +135,7 @@ std::string RateJudge::fault_of(const Results& results) const {
     return text::format_count(results.counts.dropped) +
            " requests dropped, for want of connections";
   }
-  for (const Threshold& threshold : objective_) {
+  for (const LoadThreshold& threshold : objective_) {
     if (const auto verdict = threshold.check(results); verdict.holds) {
       return threshold.metric() + " is " + verdict.measured;
     }

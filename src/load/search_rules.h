@@ -26,7 +26,7 @@ class RateJudge {
   static constexpr unsigned kMostWindows = 8;
 
   /// @param scout  one window that stays far below the limits will do: `held`, but not `stable`
-  RateJudge(const std::vector<Threshold>& objective, double rate, bool scout);
+  RateJudge(const std::vector<LoadThreshold>& objective, double rate, bool scout);
 
   /// True when the verdict is there.
   bool add(Results window);
@@ -46,7 +46,7 @@ class RateJudge {
   [[nodiscard]] bool far_below(const Results& window) const;
   [[nodiscard]] double latency_of(const Results& results) const;
 
-  const std::vector<Threshold>& objective_;
+  const std::vector<LoadThreshold>& objective_;
   const bool scout_;
   double quantile_ = 0.99;
   double limit_ = 0;  ///< of that quantile, in seconds; 0: the objective has none

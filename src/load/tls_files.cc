@@ -54,7 +54,7 @@ int no_passphrase(char*, int, int, void* asked) {
 }
 
 /// The key of `certificate`; as with curl it may be in the certificate's file.
-Result<std::string> read_key(const Options& options, const std::string& certificate) {
+Result<std::string> read_key(const LoadOptions& options, const std::string& certificate) {
   const bool own_file = !options.key_file.empty();
   const std::string& file = own_file ? options.key_file : options.certificate_file;
   auto pem = own_file ? text::read_file(file) : Result<std::string>(certificate);
@@ -84,7 +84,7 @@ Result<std::string> read_key(const Options& options, const std::string& certific
 
 }  // namespace
 
-Result<ClientTls> read_client_tls(const Options& options) {
+Result<ClientTls> read_client_tls(const LoadOptions& options) {
   ClientTls tls{.verify = options.verify_tls};
   if (!options.ca_file.empty()) {
     auto roots = read_certificates("--cacert", options.ca_file);

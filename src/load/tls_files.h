@@ -10,6 +10,6 @@ namespace podsense::load {
 
 /// Reads the files that the options name, and sees that they can be used together.
 /// @errors kInvalidArgument: names flag and file
-Result<ClientTls> read_client_tls(const Options& options);
+Result<ClientTls> read_client_tls(const LoadOptions& options);
 
 }  // namespace podsense::load

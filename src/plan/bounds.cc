@@ -66,14 +66,14 @@ std::string of_requests(double count) {
 
 }  // namespace
 
-Demand::Demand(const foresight::Scenario& scenario)
-    : is_random_(scenario.arrivals.process == arrivals::Arrivals::kPoisson &&
+RequestDemand::RequestDemand(const foresight::Scenario& scenario)
+    : is_random_(scenario.arrivals.process == arrivals::ArrivalProcess::kPoisson &&
                  scenario.arrivals.shape->is_rate()) {
   const double begin = to_seconds(scenario.warm_up);
   const double length = to_seconds(scenario.length) - begin;
   const auto steps = static_cast<std::size_t>(std::clamp(std::ceil(length), 1.0, kMostSteps * 1.0));
   step_ = length / static_cast<double>(steps);
-  const arrivals::Shape& shape = *scenario.arrivals.shape;
+  const arrivals::ArrivalShape& shape = *scenario.arrivals.shape;
   double before = begin > 0 ? shape.due_by(begin) : 0;
   for (std::size_t i = 1; i <= steps; ++i) {
     const double by = shape.due_by(begin + step_ * static_cast<double>(i));
@@ -99,7 +99,7 @@ Demand::Demand(const foresight::Scenario& scenario)
   }
 }
 
-double Demand::first_rate() const {
+double RequestDemand::first_rate() const {
   constexpr double kFirst = 30;
   const auto steps =
       std::clamp<std::size_t>(static_cast<std::size_t>(kFirst / step_), 1, counts_.size());
@@ -110,7 +110,7 @@ double Demand::first_rate() const {
   return sum / (step_ * static_cast<double>(steps));
 }
 
-double Demand::least_late(double rate, Duration latency) const {
+double RequestDemand::least_late(double rate, Duration latency) const {
   // Of the requests due in a stretch, what is answered in time is answered within it or its
   // latency afterwards. The stretch with the largest excess is found in one pass.
   double best = 0;
@@ -157,7 +157,7 @@ double erlang_c(double servers, double erlangs) {
   return b / (1 - use * (1 - b));
 }
 
-double waits_longer(const Queue& queue, double patience) {
+double waits_longer(const QueueModel& queue, double patience) {
   const double erlangs = queue.rate * queue.service;
   const double servers = std::max(1.0, std::floor(queue.servers));
   if (erlangs >= servers) {
@@ -173,15 +173,15 @@ double waits_longer(const Queue& queue, double patience) {
 namespace {
 
 /// The share of all requests that is late by the queue of the busiest minute, at least.
-double late_at_peak(const foresight::Scenario& scenario, std::int32_t pods, const Demand& demand,
-                    const LatencyGoal& goal) {
+double late_at_peak(const foresight::Scenario& scenario, std::int32_t pods,
+                    const RequestDemand& demand, const LatencyGoal& goal) {
   const PodRate pod = pod_rate(scenario);
-  const Demand::Peak& peak = demand.peak();
+  const RequestDemand::Peak& peak = demand.peak();
   // The queue of the fastest that these pods may be: as if each server did its part of the rate.
   const double servers = std::max(1.0, pod.servers) * pods;
   const double service = servers / (pod.per_second * pods);
-  const bool is_random = scenario.arrivals.process == arrivals::Arrivals::kPoisson;
-  const Queue queue{
+  const bool is_random = scenario.arrivals.process == arrivals::ArrivalProcess::kPoisson;
+  const QueueModel queue{
       .rate = peak.rate,
       .servers = servers,
       .service = service,
@@ -192,7 +192,7 @@ double late_at_peak(const foresight::Scenario& scenario, std::int32_t pods, cons
 
 }  // namespace
 
-std::int32_t least_pods(const foresight::Scenario& scenario, const Demand& demand,
+std::int32_t least_pods(const foresight::Scenario& scenario, const RequestDemand& demand,
                         const Objective& objective) {
   constexpr std::int32_t kMost = 100'000;
   const auto holds = [&](std::int32_t pods) {
@@ -213,7 +213,7 @@ std::int32_t least_pods(const foresight::Scenario& scenario, const Demand& deman
 }
 
 std::string refused_by_bounds(const foresight::Scenario& scenario, std::int32_t pods,
-                              const Demand& demand, const Objective& objective) {
+                              const RequestDemand& demand, const Objective& objective) {
   // Pods that are going still answer what they hold, within their grace.
   const double rate = pod_rate(scenario).per_second * pods;
   const Duration more = scenario.autoscaler ? scenario.stop.grace : Duration();

@@ -13,9 +13,9 @@
 namespace podsense::plan {
 
 /// Requests due, in steps of equal length.
-class Demand {
+class RequestDemand {
  public:
-  explicit Demand(const foresight::Scenario& scenario);
+  explicit RequestDemand(const foresight::Scenario& scenario);
   [[nodiscard]] double requests() const { return sum_; }
   [[nodiscard]] double seconds() const { return step_ * static_cast<double>(counts_.size()); }
   /// Where the most are due within about a minute.
@@ -53,21 +53,21 @@ double erlang_c(double servers, double erlangs);
 
 /// Of requests at a steady rate, the share that waits longer than `patience` before its run, all
 /// pods behind one queue: Erlang C, with Allen and Cunneen's correction for how runs vary.
-struct Queue {
+struct QueueModel {
   double rate = 0;  ///< a second
   double servers = 1;
   double service = 0;    ///< seconds
   double variation = 1;  ///< (ca² + cs²) / 2
 };
-double waits_longer(const Queue& queue, double patience);
+double waits_longer(const QueueModel& queue, double patience);
 
 /// The fewest pods that can hold the objective in the busiest minute, by the queue above: the real
 /// ones do not share a queue, and may well need more. At least 1.
-std::int32_t least_pods(const foresight::Scenario& scenario, const Demand& demand,
+std::int32_t least_pods(const foresight::Scenario& scenario, const RequestDemand& demand,
                         const Objective& objective);
 
 /// Why so many pods at most cannot hold the objective; empty: they might.
 std::string refused_by_bounds(const foresight::Scenario& scenario, std::int32_t pods,
-                              const Demand& demand, const Objective& objective);
+                              const RequestDemand& demand, const Objective& objective);
 
 }  // namespace podsense::plan

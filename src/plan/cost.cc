@@ -18,7 +18,7 @@ std::optional<double> positive_quantity(std::string_view text) {
   return quantity && quantity->sign() > 0 ? std::optional(quantity->approximate()) : std::nullopt;
 }
 
-double pods_on(const Node& node, const PodSize& pod) {
+double pods_on(const PricedNode& node, const PodSize& pod) {
   const double by_cores = std::floor(node.cores / pod.cores * (1 + 1e-9));
   return pod.memory_bytes > 0 ? std::min(by_cores, std::floor(node.memory_bytes / pod.memory_bytes))
                               : by_cores;
@@ -30,7 +30,7 @@ double pod_price(const Prices& prices, const PodSize& pod) {
 
 }  // namespace
 
-Result<Node> parse_node(std::string_view text) {
+Result<PricedNode> parse_node(std::string_view text) {
   const auto parts = text::split(text, ',');
   const std::string_view cores = parts.size() == 3 ? text::trim(parts[0]) : std::string_view();
   const auto cpu = cores.ends_with("cpu") ? positive_quantity(cores.substr(0, cores.size() - 3))
@@ -43,7 +43,7 @@ Result<Node> parse_node(std::string_view text) {
                     "' is no node; accepted: CORES cpu, memory and price an hour, all above 0: "
                     "4cpu,16Gi,0.17");
   }
-  return Node{.cores = *cpu, .memory_bytes = *memory, .hour = *price};
+  return PricedNode{.cores = *cpu, .memory_bytes = *memory, .hour = *price};
 }
 
 std::string prices_text(const Prices& prices) {

@@ -9,23 +9,23 @@
 
 #include "base/error.h"
 #include "foresight/simulate.h"
-#include "plan/settings.h"
+#include "plan/plan_settings.h"
 
 namespace podsense::plan {
 
-struct Node {
+struct PricedNode {
   double cores = 0;
   double memory_bytes = 0;
   double hour = 0;  ///< its price
 };
 /// "4cpu,16Gi,0.17": what pods may use of a node, and its price an hour.
 /// @errors kInvalidArgument
-Result<Node> parse_node(std::string_view text);
+Result<PricedNode> parse_node(std::string_view text);
 
 struct Prices {
   double cpu_hour = 0.04;           ///< of a core
   double memory_gib_hour = 0.0045;  ///< of 2^30 bytes
-  std::optional<Node> node;         ///< then the others do not count
+  std::optional<PricedNode> node;   ///< then the others do not count
 };
 std::string prices_text(const Prices& prices);
 

@@ -31,21 +31,21 @@ struct Finding {
   std::vector<std::pair<std::string_view, double>> figures;
 };
 
-struct Traffic {
-  std::shared_ptr<const arrivals::Shape> shape;
+struct ExpectedTraffic {
+  std::shared_ptr<const arrivals::ArrivalShape> shape;
   Duration length{};
 };
 
 struct FindingOptions {
   std::string name;  ///< of a workload or its autoscaler; empty: all
-  foresight::Settings settings;
+  foresight::HpaSettings settings;
   /// Longest request, where the server is not podsense.
   std::optional<Duration> request_timeout;
   /// From a pod's creation until it is ready; else as its pods tell.
   std::optional<Duration> start_up;
   /// How old metrics are when the autoscaler looks.
   Duration metric_age = std::chrono::seconds(15);
-  std::optional<Traffic> traffic;
+  std::optional<ExpectedTraffic> traffic;
 };
 
 /// Errors first; else in the order of the files.

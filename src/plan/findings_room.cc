@@ -7,11 +7,11 @@
 
 namespace podsense::plan {
 
+using foresight::ClusterNode;
 using foresight::ContainerKind;
 using foresight::DeployedContainer;
 using foresight::DeployedPod;
 using foresight::Int128;
-using foresight::Node;
 using foresight::PodPhase;
 using foresight::ResourceQuota;
 using foresight::Workload;
@@ -142,7 +142,7 @@ void check_quota(const Case& one, const ResourceQuota& quota, Findings& out) {
   }
 }
 
-bool may_run_on(const Case& one, const Node& node) {
+bool may_run_on(const Case& one, const ClusterNode& node) {
   const auto& wanted = one.workload.pods.node_selector;
   return node.is_schedulable && std::ranges::all_of(wanted, [&](const auto& label) {
            const auto found = node.labels.find(label.first);
@@ -155,7 +155,7 @@ bool is_own(const Case& one, const DeployedPod& pod) {
 }
 
 /// How many of its pods a node holds next to what else runs there.
-std::int64_t fit_on(const Case& one, const Node& node) {
+std::int64_t fit_on(const Case& one, const ClusterNode& node) {
   std::int64_t fit = INT32_MAX;
   for (const std::string_view resource : {"cpu", "memory", "pods"}) {
     const bool is_pods = resource == "pods";
@@ -178,7 +178,7 @@ std::int64_t fit_on(const Case& one, const Node& node) {
 
 std::set<std::string> places(const Case& one, const std::string& key) {
   std::set<std::string> out;
-  for (const Node& node : one.all.nodes) {
+  for (const ClusterNode& node : one.all.nodes) {
     const auto label = node.labels.find(key);
     if (may_run_on(one, node) && label != node.labels.end()) {
       out.insert(label->second);
@@ -222,7 +222,7 @@ void check_nodes(const Case& one, Findings& out) {
   }
   std::int64_t fit = 0;
   std::int64_t nodes = 0;
-  for (const Node& node : one.all.nodes) {
+  for (const ClusterNode& node : one.all.nodes) {
     if (may_run_on(one, node)) {
       fit += fit_on(one, node);
       ++nodes;

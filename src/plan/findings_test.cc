@@ -448,8 +448,8 @@ TEST(Findings, TrafficThatIsTooQuickOrTooShort) {
   FindingOptions options;
   options.start_up = seconds(30);
   const auto with = [&](std::string_view shape, Duration length) {
-    options.traffic =
-        Traffic{.shape = std::move(*arrivals::parse_shape(shape, length)), .length = length};
+    options.traffic = ExpectedTraffic{.shape = std::move(*arrivals::parse_shape(shape, length)),
+                                      .length = length};
     return Rendered().with("limits: {cpu: \"1\"", "limits: {cpu: 250m").find(options);
   };
   EXPECT_SAYS(with("steps:10,10,40,40", minutes(40)), "ramp-beats-start", "error: ");
@@ -458,7 +458,8 @@ TEST(Findings, TrafficThatIsTooQuickOrTooShort) {
   EXPECT_SAYS(with("constant:10", minutes(4)), "window-outlives-traffic",
               "window for scaling down is 300 s");
   EXPECT_EQ(said(with("constant:10", minutes(40)), "window-outlives-traffic"), "");
-  options.traffic = Traffic{.shape = arrivals::moments({0}), .length = {}};  // a trace of one request
+  options.traffic =
+      ExpectedTraffic{.shape = arrivals::moments({0}), .length = {}};  // a trace of one request
   EXPECT_EQ(said(Rendered().find(options), "ramp-beats-start"), "");
 }
 

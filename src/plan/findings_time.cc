@@ -28,7 +28,7 @@ struct Rise {
   double times = 0;
   double at = 0;  ///< seconds: where it begins
 };
-Rise steepest(const Traffic& traffic, double span) {
+Rise steepest(const ExpectedTraffic& traffic, double span) {
   constexpr int kSteps = 2000;
   const double length = to_seconds(traffic.length);
   if (length <= 0) {

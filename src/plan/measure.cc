@@ -18,7 +18,7 @@ constexpr double kContended = 1.1;
 constexpr double kUndisturbed = 0.1;  ///< share of runs
 
 /// Sum over all versions of the model, or over all series without labels of one.
-NativeHistogram histogram_of(const ServerState& state, std::string_view name,
+NativeHistogram histogram_of(const ServerReading& state, std::string_view name,
                              std::string_view model) {
   NativeHistogram out;
   for (const MetricPoint& point : state.metrics) {
@@ -91,7 +91,7 @@ Result<RunProfile> run_of(const Measured& measured, std::string_view model, std:
   return out;
 }
 
-void add_request(const Measured& measured, const RunProfile& run, Profile& out) {
+void add_request(const Measured& measured, const RunProfile& run, MeasuredProfile& out) {
   const NativeHistogram preprocess = between(measured, "podsense_preprocess_seconds", out.model);
   const NativeHistogram queue = between(measured, "podsense_queue_seconds", out.model);
   if (preprocess.count > 0) {
@@ -111,7 +111,7 @@ void add_request(const Measured& measured, const RunProfile& run, Profile& out) 
   out.request_cpu.record(Duration(std::llround(cpu * 1e9)));
 }
 
-std::vector<std::string> cautions_of(const Profile& profile) {
+std::vector<std::string> cautions_of(const MeasuredProfile& profile) {
   std::vector<std::string> out;
   if (const std::string busy = busy_text(profile.calm); !busy.empty()) {
     out.push_back("measured on a busy machine: " + busy);
@@ -140,7 +140,7 @@ std::vector<std::string> cautions_of(const Profile& profile) {
   return out;
 }
 
-std::string profile_json(const Profile& profile) {
+std::string profile_json(const MeasuredProfile& profile) {
   Json runs = Json::array();
   for (const RunProfile& run : profile.runs) {
     runs.push_back({{"rows", run.rows},
@@ -183,7 +183,7 @@ std::string profile_json(const Profile& profile) {
   return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-std::string profile_text(const Profile& profile) {
+std::string profile_text(const MeasuredProfile& profile) {
   std::string out;
   for (const RunProfile& run : profile.runs) {
     out += "  " + std::to_string(run.rows) + (run.rows == 1 ? " row: " : " rows: ") +

@@ -17,7 +17,7 @@
 namespace podsense::plan {
 
 /// A server at one moment.
-struct ServerState {
+struct ServerReading {
   std::vector<MetricPoint> metrics;
   Duration ran{};     ///< CPU time of all its threads
   Duration waited{};  ///< of its threads for a core, while they could run
@@ -26,16 +26,17 @@ struct ServerState {
 /// What requests of one kind, one after the other, brought.
 struct Measured {
   std::size_t rows = 1;  ///< of each request, and so of each run
-  ServerState before;
-  ServerState after;
-  quantiles::Histogram service;  ///< as the client saw them
+  ServerReading before;
+  ServerReading after;
+  quantiles::DurationHistogram service;  ///< as the client saw them
 };
 
 /// Of a run of so many rows.
 struct RunProfile {
   std::size_t rows = 1;
-  quantiles::Histogram wall;
-  quantiles::Histogram cpu;  ///< as unequal as `wall`, with the mean that the CPU time gives
+  quantiles::DurationHistogram wall;
+  quantiles::DurationHistogram
+      cpu;                   ///< as unequal as `wall`, with the mean that the CPU time gives
   double stretch = 1;        ///< wall time over CPU time
   double mean_interval = 0;  ///< half the 95 % interval of the mean, as a share of it
 };
@@ -58,7 +59,7 @@ inline constexpr double kCalmWaited = 0.05;
 /// Why it is not calm, or nothing.
 std::string busy_text(const Calmness& calm);
 
-struct Profile {
+struct MeasuredProfile {
   std::string model;
   std::string task;
   std::string plan;
@@ -69,10 +70,11 @@ struct Profile {
   std::size_t max_batch = 1;
   std::uint64_t memory_bytes = 0;
   Calmness calm;
-  std::vector<RunProfile> runs;     ///< ascending in rows, from 1 on
-  quantiles::Histogram preprocess;  ///< wall time; empty: there is none
-  quantiles::Histogram rest;  ///< wall time of a request without its wait, preprocessing and run
-  quantiles::Histogram request_cpu;  ///< CPU time of a request without its run
+  std::vector<RunProfile> runs;             ///< ascending in rows, from 1 on
+  quantiles::DurationHistogram preprocess;  ///< wall time; empty: there is none
+  quantiles::DurationHistogram
+      rest;  ///< wall time of a request without its wait, preprocessing and run
+  quantiles::DurationHistogram request_cpu;  ///< CPU time of a request without its run
   std::vector<StartProfile> starts;
   std::optional<double> contention;  ///< a run while all executors are busy, over one alone
 };
@@ -83,11 +85,11 @@ Result<RunProfile> run_of(const Measured& measured, std::string_view model, std:
 
 /// Preprocessing, the rest and its CPU time, from requests of one row.
 /// @pre `run_of` took the same
-void add_request(const Measured& measured, const RunProfile& run, Profile& out);
+void add_request(const Measured& measured, const RunProfile& run, MeasuredProfile& out);
 
 /// What readers should know: a busy machine, few requests, a wide interval.
-std::vector<std::string> cautions_of(const Profile& profile);
-std::string profile_json(const Profile& profile);
-std::string profile_text(const Profile& profile);
+std::vector<std::string> cautions_of(const MeasuredProfile& profile);
+std::string profile_json(const MeasuredProfile& profile);
+std::string profile_text(const MeasuredProfile& profile);
 
 }  // namespace podsense::plan

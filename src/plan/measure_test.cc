@@ -43,7 +43,7 @@ std::string family(std::string_view name, int first, const std::vector<std::int6
   return delimited + out.encoded();
 }
 
-ServerState state(std::string_view bytes, Duration ran, Duration waited) {
+ServerReading state(std::string_view bytes, Duration ran, Duration waited) {
   auto metrics = parse_protobuf_metrics(bytes);
   EXPECT_TRUE(metrics) << metrics.error().message;
   return {.metrics = metrics.value_or(std::vector<MetricPoint>()), .ran = ran, .waited = waited};
@@ -98,7 +98,7 @@ TEST(Measure, RunsHaveTheMeanThatSumsGiveExactly) {
   EXPECT_EQ(run->wall.count(), 100U);
   EXPECT_NEAR(to_seconds(run->wall.mean()), 0.025, 1e-6);
   EXPECT_NEAR(to_seconds(run->cpu.mean()), 0.025, 1e-6);
-  Profile profile{.model = "m"};
+  MeasuredProfile profile{.model = "m"};
   add_request(runs(), *run, profile);
   EXPECT_NEAR(to_seconds(profile.request_cpu.mean()), 0.001,
               1e-5);  // 26 ms a request, less the run
@@ -134,7 +134,7 @@ TEST(Measure, RunsOfOtherRowsAreRefused) {
 }
 
 TEST(Measure, SaysHowFarItCanBeTrusted) {
-  Profile profile{.model = "m"};
+  MeasuredProfile profile{.model = "m"};
   profile.runs.push_back(*run_of(runs(), "m", 1));
   ASSERT_EQ(cautions_of(profile).size(), 1U);
   EXPECT_NE(cautions_of(profile)[0].find("only 100 runs"), std::string::npos);

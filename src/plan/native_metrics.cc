@@ -301,7 +301,7 @@ void NativeHistogram::add(const NativeHistogram& other) {
   sum += other.sum;
 }
 
-quantiles::Histogram NativeHistogram::with_mean(double mean) const {
+quantiles::DurationHistogram NativeHistogram::with_mean(double mean) const {
   const double step = std::exp2(std::exp2(-schema));
   double all = 0;
   double weighted = 0;
@@ -311,7 +311,7 @@ quantiles::Histogram NativeHistogram::with_mean(double mean) const {
   }
   all += static_cast<double>(zeros);
   const double factor = weighted > 0 ? mean * all / weighted : 0;
-  quantiles::Histogram out;
+  quantiles::DurationHistogram out;
   for (std::uint64_t i = 0; i < zeros; ++i) {
     out.record({});
   }

@@ -29,7 +29,7 @@ struct NativeHistogram {
   [[nodiscard]] double mean() const { return count == 0 ? 0 : sum / static_cast<double>(count); }
   /// Values in the middle of their buckets, all times one factor so that their mean is `mean`
   /// seconds, which sums give exactly.
-  [[nodiscard]] quantiles::Histogram with_mean(double mean) const;
+  [[nodiscard]] quantiles::DurationHistogram with_mean(double mean) const;
 };
 
 struct MetricPoint {

@@ -89,7 +89,7 @@ Result<Objective> parse_objective(std::string_view text) {
   return out;
 }
 
-Share share_of(const std::vector<Counted>& runs) {
+ShareEstimate share_of(const std::vector<Counted>& runs) {
   double bad = 0;
   double all = 0;
   for (const Counted& run : runs) {

@@ -31,7 +31,7 @@ struct Objective {
 Result<Objective> parse_objective(std::string_view text);
 
 /// A share over runs.
-struct Share {
+struct ShareEstimate {
   double mean = 0;   ///< of all requests of all runs
   double lower = 0;  ///< the true mean lies above it with 95 % confidence
   double upper = 0;  ///< and below this one
@@ -42,6 +42,6 @@ struct Counted {
 };
 /// Bounds by Student's t over the runs' shares, as those of one run are far from independent; and
 /// never so narrow that none in so few requests would count as none at all.
-Share share_of(const std::vector<Counted>& runs);
+ShareEstimate share_of(const std::vector<Counted>& runs);
 
 }  // namespace podsense::plan

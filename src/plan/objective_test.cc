@@ -42,7 +42,7 @@ TEST(Objective, SaysWhatIsWrongWithItsPartAndWhatIsAccepted) {
 }
 
 TEST(Share, HasBoundsThatNarrowWithRuns) {
-  const Share few = share_of({{.bad = 1, .all = 100}, {.bad = 3, .all = 100}});
+  const ShareEstimate few = share_of({{.bad = 1, .all = 100}, {.bad = 3, .all = 100}});
   EXPECT_DOUBLE_EQ(few.mean, 0.02);
   EXPECT_GT(few.upper, 0.08);  // t of one degree of freedom is 6.3
   EXPECT_EQ(few.lower, 0);
@@ -50,7 +50,7 @@ TEST(Share, HasBoundsThatNarrowWithRuns) {
   for (int i = 0; i < 100; ++i) {
     many.push_back({.bad = i % 2 == 0 ? 1U : 3U, .all = 100});
   }
-  const Share narrow = share_of(many);
+  const ShareEstimate narrow = share_of(many);
   EXPECT_DOUBLE_EQ(narrow.mean, 0.02);
   EXPECT_NEAR(narrow.upper - narrow.mean, 1.66 * 0.01 / std::sqrt(99), 1e-4);
   EXPECT_NEAR(narrow.mean - narrow.lower, narrow.upper - narrow.mean, 1e-12);

@@ -19,7 +19,7 @@ struct Tried {
 };
 /// One of the settings and why it is as it is.
 struct Line {
-  Axis axis = Axis::kMin;
+  SettingAxis axis = SettingAxis::kMin;
   std::vector<Tried> tried;
   std::string reason;
 };
@@ -28,7 +28,7 @@ struct Line {
 struct WhatIf {
   std::string text;   ///< of an assumption
   double growth = 1;  ///< of the knee: times the planned traffic
-  std::vector<Outcome> runs;
+  std::vector<RunOutcome> runs;
   std::string breaks;  ///< what gives way first; empty: it holds
 };
 
@@ -42,9 +42,9 @@ struct Plan {
   std::string day;  ///< report of `podsense simulate` of the first fresh run; empty: none
 
   /// @pre there is one
-  [[nodiscard]] const Trial& best() const { return search.trials.at(*search.best); }
+  [[nodiscard]] const PlanTrial& best() const { return search.trials.at(*search.best); }
   /// Of the fresh runs, or where there are none of the search's.
-  [[nodiscard]] const std::vector<Outcome>& runs() const {
+  [[nodiscard]] const std::vector<RunOutcome>& runs() const {
     return search.fresh ? search.fresh->runs : best().runs;
   }
 };
@@ -54,10 +54,10 @@ Plan make_plan(Problem problem, const SearchOptions& options);
 
 /// Points of the search that no other point is both cheaper and less often late than; by cost.
 /// Those of the first rung at least, and without those that use more CPU than they request.
-std::vector<const Trial*> pareto(const Plan& plan);
+std::vector<const PlanTrial*> pareto(const Plan& plan);
 
 /// What a judgement says of the objective: "p99 311 ms (bound 250 ms): 1.9 % late, 1 % allowed".
-std::string outcome_text(const Problem& problem, const std::vector<Outcome>& runs);
+std::string outcome_text(const Problem& problem, const std::vector<RunOutcome>& runs);
 
 /// Three digits of any size: 0.00125.
 std::string significant(double value);

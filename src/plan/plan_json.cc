@@ -26,27 +26,27 @@ Json spread_json(const std::vector<double>& values) {
 }
 
 template <class Of>
-Json spread_of(const std::vector<Outcome>& runs, Of of) {
+Json spread_of(const std::vector<RunOutcome>& runs, Of of) {
   std::vector<double> values(runs.size());
   std::ranges::transform(runs, values.begin(), of);
   return spread_json(values);
 }
 
-Json figure_json(const std::vector<Outcome>& runs, std::string_view key) {
+Json figure_json(const std::vector<RunOutcome>& runs, std::string_view key) {
   for (std::size_t i = 0; i < foresight::kFigures.size(); ++i) {
     if (foresight::kFigures[i].key == key) {
-      return spread_of(runs, [i](const Outcome& run) { return run.figures[i]; });
+      return spread_of(runs, [i](const RunOutcome& run) { return run.figures[i]; });
     }
   }
   return nullptr;
 }
 
-double error_share(const Outcome& run) {
+double error_share(const RunOutcome& run) {
   return run.requests == 0 ? 0
                            : static_cast<double>(run.errors) / static_cast<double>(run.requests);
 }
 
-Json figures_json(const std::vector<Outcome>& runs) {
+Json figures_json(const std::vector<RunOutcome>& runs) {
   Json out = Json::object();
   for (const char* const key : {"requests", "latency_p50_seconds", "latency_p95_seconds",
                                 "latency_p99_seconds", "late_share"}) {
@@ -58,9 +58,9 @@ Json figures_json(const std::vector<Outcome>& runs) {
         "pod_seconds", "cpu_seconds", "throttled_seconds"}) {
     out[key] = figure_json(runs, key);
   }
-  out["cost"] = spread_of(runs, [](const Outcome& run) { return run.cost; });
+  out["cost"] = spread_of(runs, [](const RunOutcome& run) { return run.cost; });
   std::vector<double> ready;
-  for (const Outcome& run : runs) {
+  for (const RunOutcome& run : runs) {
     if (run.more_ready) {
       ready.push_back(to_seconds(*run.more_ready));
     }
@@ -69,7 +69,7 @@ Json figures_json(const std::vector<Outcome>& runs) {
   return out;
 }
 
-Json settings_json(const Settings& settings) {
+Json settings_json(const PlanSettings& settings) {
   Json signals = Json::array();
   for (const Aim& aim : settings.aims) {
     signals.push_back({{"name", signal_name(aim.signal)},
@@ -97,7 +97,7 @@ Json settings_json(const Settings& settings) {
 Json judged_json(const Plan& plan, const Fresh& fresh) {
   const Judgement judged = judge(plan.problem.objective, fresh.runs);
   Json upper = Json::array();
-  for (const Share& share : judged.late) {
+  for (const ShareEstimate& share : judged.late) {
     upper.push_back(share.upper);
   }
   return {{"runs", fresh.runs.size()},
@@ -126,14 +126,15 @@ std::string survive_text(const Survive& survive) {
 }
 
 Json traffic_json(const Problem& problem) {
-  return {{"text", problem.base.arrivals.text},
-          {"process",
-           problem.base.arrivals.process == arrivals::Arrivals::kPoisson ? "poisson" : "even"},
-          {"growth", problem.request.growth},
-          {"survive", survive_text(problem.request.survive)},
-          {"seconds", to_seconds(problem.base.length)},
-          {"requests", problem.demand.requests()},
-          {"peak_per_second", problem.demand.peak().rate}};
+  return {
+      {"text", problem.base.arrivals.text},
+      {"process",
+       problem.base.arrivals.process == arrivals::ArrivalProcess::kPoisson ? "poisson" : "even"},
+      {"growth", problem.request.growth},
+      {"survive", survive_text(problem.request.survive)},
+      {"seconds", to_seconds(problem.base.length)},
+      {"requests", problem.demand.requests()},
+      {"peak_per_second", problem.demand.peak().rate}};
 }
 
 Json prices_json(const Prices& prices) {
@@ -168,7 +169,7 @@ Json lines_json(const Plan& plan) {
   return out;
 }
 
-Json point_json(const Plan& plan, const Trial& trial) {
+Json point_json(const Plan& plan, const PlanTrial& trial) {
   const Judgement judged = judge(plan.problem.objective, trial.runs);
   return {{"settings", settings_json(trial.settings)},
           {"runs", trial.runs.size()},
@@ -182,14 +183,14 @@ Json point_json(const Plan& plan, const Trial& trial) {
 Json what_if_json(const Plan& plan, const WhatIf& one) {
   return {{"holds", judge(plan.problem.objective, one.runs).holds},
           {"late_share", figure_json(one.runs, "late_share")},
-          {"cost", spread_of(one.runs, [](const Outcome& run) { return run.cost; })}};
+          {"cost", spread_of(one.runs, [](const RunOutcome& run) { return run.cost; })}};
 }
 
 Json search_json(const Plan& plan) {
   Json space = Json::object();
   for (std::size_t i = 0; i < kAxes; ++i) {
     Json values = Json::array();
-    for (const Value& value : plan.problem.space.values(static_cast<Axis>(i))) {
+    for (const AxisValue& value : plan.problem.space.values(static_cast<SettingAxis>(i))) {
       values.push_back(value.text);
     }
     space[std::string(kAxisNames[i])] = std::move(values);
@@ -229,7 +230,7 @@ Json histograms_json(const std::optional<Fresh>& fresh) {
 
 Json document(const Plan& plan) {
   Json front = Json::array();
-  for (const Trial* const trial : pareto(plan)) {
+  for (const PlanTrial* const trial : pareto(plan)) {
     front.push_back(point_json(plan, *trial));
   }
   Json knee = Json::array();

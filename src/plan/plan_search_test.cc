@@ -49,7 +49,7 @@ constexpr Rungs kFew{4, 8, 16};
 std::vector<double> costs_of(const SearchResult& found) {
   std::vector<double> out;
   for (const auto& [point, trial] : found.trials) {
-    for (const Outcome& run : trial.runs) {
+    for (const RunOutcome& run : trial.runs) {
       out.push_back(run.cost);
       out.push_back(static_cast<double>(run.late.front()));
     }
@@ -72,11 +72,11 @@ TEST(Search, IsTheSameOnAnyNumberOfThreads) {
 TEST(Search, FindsTheCheapestThatHoldsWithOtherSeeds) {
   const Problem problem = problem_of();
   const SearchResult found = search(problem, {.rungs = kFew});
-  ASSERT_EQ(found.verdict, Verdict::kHolds);
+  ASSERT_EQ(found.verdict, SearchVerdict::kHolds);
   const Judgement winner = judge(problem.objective, found.fresh->runs);
   EXPECT_TRUE(winner.holds);
   problem.space.each([&](const Point& point) {
-    Trial trial = new_trial(problem, point);
+    PlanTrial trial = new_trial(problem, point);
     if (!trial.refused.empty()) {
       return;
     }
@@ -93,7 +93,7 @@ TEST(Search, SaysThatNothingHoldsAndWhatComesNearest) {
       problem_of("", {"cpu_request=250m", "cpu_limit=request", "signal=none", "min=1,2", "max=2"},
                  "p99=50ms"),
       {.rungs = kFew});
-  EXPECT_EQ(found.verdict, Verdict::kNoneHolds);
+  EXPECT_EQ(found.verdict, SearchVerdict::kNoneHolds);
   ASSERT_TRUE(found.best);
   EXPECT_EQ(found.trials.at(*found.best).settings.min, 2);
 }
@@ -105,7 +105,7 @@ TEST(Search, StopsWithWhatItHas) {
   const SearchResult found = search(
       problem,
       {.rungs = kFew, .stop = &stop, .progress = [&](const Progress&) { stop = ++seen > 40; }});
-  EXPECT_EQ(found.verdict, Verdict::kInterrupted);
+  EXPECT_EQ(found.verdict, SearchVerdict::kInterrupted);
   EXPECT_FALSE(found.fresh);
 }
 
@@ -114,7 +114,7 @@ TEST(Search, DoesNotPayForRequestsThatPodsExceed) {
   const SearchResult found = search(
       problem_of("", {"cpu_request=50m,300m", "cpu_limit=none", "signal=none", "min=1,2", "max=2"}),
       {.rungs = kFew});
-  ASSERT_EQ(found.verdict, Verdict::kHolds);
+  ASSERT_EQ(found.verdict, SearchVerdict::kHolds);
   EXPECT_EQ(found.trials.at(*found.best).settings.cpu_request, 300);
 }
 
@@ -127,7 +127,7 @@ TEST(Bounds, NeverRefuseWhatASimulationAccepts) {
       const Problem problem =
           problem_of(more, kSmall, objective, "steps:4,30", std::chrono::seconds(80));
       problem.space.each([&](const Point& point) {
-        Trial trial = new_trial(problem, point);
+        PlanTrial trial = new_trial(problem, point);
         if (trial.refused.empty()) {
           return;
         }
@@ -160,7 +160,7 @@ TEST(Bounds, LeastPodsGrowWithTraffic) {
   foresight::Scenario more = *scenario;
   more.arrivals.shape = arrivals::constant_rate(100);
   EXPECT_GE(once, 1);
-  EXPECT_GE(least_pods(more, Demand(more), problem.objective), 8);
+  EXPECT_GE(least_pods(more, RequestDemand(more), problem.objective), 8);
 }
 
 TEST(Demand, KnowsItsBusiestMinute) {
@@ -169,7 +169,7 @@ TEST(Demand, KnowsItsBusiestMinute) {
   scenario.arrivals.shape = arrivals::stretches({{.seconds = 300, .from = 1, .to = 1},
                                                  {.seconds = 60, .from = 10, .to = 10},
                                                  {.seconds = 240, .from = 2, .to = 2}});
-  const Demand demand(scenario);
+  const RequestDemand demand(scenario);
   EXPECT_NEAR(demand.requests(), 1380, 1e-6);
   EXPECT_NEAR(demand.peak().at, 330, 1);
   EXPECT_NEAR(demand.peak().rate, 10, 1e-9);

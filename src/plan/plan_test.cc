@@ -20,7 +20,7 @@ pod: {cpu_request: 250m, memory_request: 128Mi}
 start: {pull: 1s}
 )";
 
-Result<Problem> prepared(Request request) {
+Result<Problem> prepared(PlanRequest request) {
   if (request.scenario.text.empty()) {
     request.scenario = {.name = "s.yaml", .text = kScenario, .overrides = {}};
   }
@@ -34,7 +34,7 @@ Result<Problem> prepared(Request request) {
   }
   return prepare(std::move(request));
 }
-std::string fault(Request request) {
+std::string fault(PlanRequest request) {
   const auto problem = prepared(std::move(request));
   return problem ? "accepted" : problem.error().message;
 }
@@ -78,10 +78,10 @@ TEST(Problem, WhatFailsFailsInTheBusiestMinute) {
 TEST(Problem, TheDocumentIsTheScenario) {
   const auto problem = prepared({.growth = 2});
   problem->space.each([&](const Point& point) {
-    if (point[static_cast<std::size_t>(Axis::kMin)] != 1) {
+    if (point[static_cast<std::size_t>(SettingAxis::kMin)] != 1) {
       return;
     }
-    const Settings settings = problem->space.settings_of(point);
+    const PlanSettings settings = problem->space.settings_of(point);
     const auto one = problem->scenario_of(settings);
     const auto again = foresight::read_scenario(
         {.name = "d", .text = problem->document_of(settings), .overrides = {}},
@@ -119,7 +119,7 @@ TEST(Space, HasEachPointOnceAndOnlyWhatMakesSense) {
                    "cpu_target=50,70", "min=1,3", "max=2,4", "up=chart", "down_window=60s"}});
   std::set<std::string> seen;
   problem->space.each([&](const Point& point) {
-    const Settings settings = problem->space.settings_of(point);
+    const PlanSettings settings = problem->space.settings_of(point);
     EXPECT_TRUE(seen.insert(settings_text(settings)).second) << settings_text(settings);
     EXPECT_LE(settings.min, settings.max);
     EXPECT_TRUE(!settings.cpu_limit || *settings.cpu_limit >= settings.cpu_request);
@@ -158,7 +158,7 @@ Plan plan_of(const std::string& signal) {
 
 TEST(Values, AreThoseOfTheChart) {
   const Plan hpa = plan_of("cpu+saturation");
-  ASSERT_EQ(hpa.search.verdict, Verdict::kHolds) << plan_text(hpa);
+  ASSERT_EQ(hpa.search.verdict, SearchVerdict::kHolds) << plan_text(hpa);
   const std::string values = values_yaml(hpa);
   EXPECT_THAT(values, HasSubstr("  minReplicas: 2\n"));
   EXPECT_THAT(values, HasSubstr("  targetCPUUtilizationPercentage: 60\n"));

@@ -35,7 +35,7 @@ std::string band_text(const foresight::Band& band, foresight::Unit unit) {
 
 std::string figures_text(const Plan& plan) {
   std::string out;
-  const std::vector<Outcome>& runs = plan.runs();
+  const std::vector<RunOutcome>& runs = plan.runs();
   constexpr std::array<std::string_view, 6> kShown{"latency_p50_seconds", "latency_p95_seconds",
                                                    "latency_p99_seconds", "late_share",
                                                    "pods_most",           "pod_seconds"};
@@ -46,12 +46,12 @@ std::string figures_text(const Plan& plan) {
     }
     std::vector<double> values(runs.size());
     std::ranges::transform(runs, values.begin(),
-                           [i](const Outcome& run) { return run.figures[i]; });
+                           [i](const RunOutcome& run) { return run.figures[i]; });
     out += row("  " + std::string(figure.text),
                band_text(foresight::band_of(std::move(values)), figure.unit));
   }
   std::vector<double> costs(runs.size());
-  std::ranges::transform(runs, costs.begin(), &Outcome::cost);
+  std::ranges::transform(runs, costs.begin(), &RunOutcome::cost);
   return out + row("  cost an hour",
                    band_text(foresight::band_of(std::move(costs)), foresight::Unit::kNumber) +
                        ", " + prices_text(plan.problem.request.prices));
@@ -60,12 +60,12 @@ std::string figures_text(const Plan& plan) {
 std::string verdict_text(const Plan& plan) {
   const std::string held = outcome_text(plan.problem, plan.runs());
   switch (plan.search.verdict) {
-    case Verdict::kHolds:
+    case SearchVerdict::kHolds:
       return "holds " + plan.problem.objective.text + ": " + held + "\n";
-    case Verdict::kNoneHolds:
+    case SearchVerdict::kNoneHolds:
       return "nothing that was played holds " + plan.problem.objective.text +
              "; these come nearest: " + held + "\n";
-    case Verdict::kInterrupted:
+    case SearchVerdict::kInterrupted:
       break;
   }
   return "interrupted; the best so far: " + held + "\n";
@@ -107,7 +107,7 @@ std::string plan_text(const Plan& plan) {
   if (!plan.search.best) {
     return "nothing was played\n";
   }
-  const Trial& best = plan.best();
+  const PlanTrial& best = plan.best();
   std::string out =
       plan.problem.base.arrivals.text + ", " + text::format_duration(plan.problem.base.length) +
       ", " + text::format_number(plan.problem.demand.peak().rate) +

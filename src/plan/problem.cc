@@ -31,7 +31,7 @@ bool has_start(const foresight::StartPlan& start) {
 }
 
 /// Puts the assumed one in place.
-Result<void> check_start(const Request& request, foresight::Scenario& base,
+Result<void> check_start(const PlanRequest& request, foresight::Scenario& base,
                          foresight::ScenarioText& text, std::vector<std::string>& assumed) {
   if (request.assumed_start && has_start(base.start)) {
     return refuse("--assume-start: the scenario has a start-up (start.…) of its own");
@@ -71,7 +71,7 @@ Result<std::optional<NamedTrace>> trace_of(const Json& document,
     return refuse("arrivals.trace: " + text.error().message);
   }
   out.text = std::move(*text);
-  const auto trace = arrivals::parse_trace(out.text, {});
+  const auto trace = arrivals::parse_arrival_trace(out.text, {});
   if (!trace) {
     return refuse("arrivals.trace: " + out.name + ": " + trace.error().message);
   }
@@ -79,7 +79,7 @@ Result<std::optional<NamedTrace>> trace_of(const Json& document,
   return std::optional(std::move(out));
 }
 
-void put_traffic(const Request& request, foresight::ScenarioText& text) {
+void put_traffic(const PlanRequest& request, foresight::ScenarioText& text) {
   if (!request.traffic.is_given()) {
     return;
   }
@@ -96,7 +96,7 @@ Result<Json> document_json(const foresight::ScenarioText& text) {
       [](const std::string& document) { return Json::parse(document); });
 }
 
-void put_length(const Request& request, const Json& document,
+void put_length(const PlanRequest& request, const Json& document,
                 const std::optional<NamedTrace>& trace, foresight::ScenarioText& text) {
   const bool has_length = document.contains("length") && !document["length"].is_null();
   if (request.length) {
@@ -108,7 +108,7 @@ void put_length(const Request& request, const Json& document,
   }
 }
 
-void put_objective(const Request& request, const Objective& objective, const Json& document,
+void put_objective(const PlanRequest& request, const Objective& objective, const Json& document,
                    foresight::ScenarioText& text) {
   const LatencyGoal& first = objective.latencies.front();
   text.overrides.push_back({.path = "objective",
@@ -127,7 +127,7 @@ void put_objective(const Request& request, const Objective& objective, const Jso
   }
 }
 
-void put_failure(const Request& request, const Json& document, const Demand& demand,
+void put_failure(const PlanRequest& request, const Json& document, const RequestDemand& demand,
                  foresight::ScenarioText& text) {
   const Survive& survive = request.survive;
   if (survive.pods == 0 && survive.share == 0) {
@@ -188,22 +188,22 @@ Result<Space> default_space(const Problem& problem) {
   if (rows.size() > 1) {
     rows.emplace_back("1");
   }
-  std::vector<std::pair<Axis, std::vector<std::string>>> all{
-      {Axis::kCpuRequest, default_requests(base)},
-      {Axis::kCpuLimit, limits},
-      {Axis::kExecutors, {std::to_string(base.service.executors)}},
-      {Axis::kMaxBatch, rows},
-      {Axis::kMaxDelay, {"0", seconds_text(to_seconds(base.service.max_delay))}},
-      {Axis::kSignal,
+  std::vector<std::pair<SettingAxis, std::vector<std::string>>> all{
+      {SettingAxis::kCpuRequest, default_requests(base)},
+      {SettingAxis::kCpuLimit, limits},
+      {SettingAxis::kExecutors, {std::to_string(base.service.executors)}},
+      {SettingAxis::kMaxBatch, rows},
+      {SettingAxis::kMaxDelay, {"0", seconds_text(to_seconds(base.service.max_delay))}},
+      {SettingAxis::kSignal,
        {"none", "cpu", "saturation", "queue_depth", "keda:saturation", "cpu+saturation"}},
-      {Axis::kCpuTarget, {"40", "50", "60", "70", "80", "90"}},
-      {Axis::kQueueTarget, {"500m", "1", "2", "4"}},
-      {Axis::kSaturationTarget, {"400m", "500m", "600m", "700m", "800m", "900m"}},
-      {Axis::kMin, {"1"}},
-      {Axis::kMax, {"1"}},
-      {Axis::kUp, {"chart", "fast"}},
-      {Axis::kDownWindow, {"60s", "120s", "300s"}},
-      {Axis::kTolerance, {"default"}}};
+      {SettingAxis::kCpuTarget, {"40", "50", "60", "70", "80", "90"}},
+      {SettingAxis::kQueueTarget, {"500m", "1", "2", "4"}},
+      {SettingAxis::kSaturationTarget, {"400m", "500m", "600m", "700m", "800m", "900m"}},
+      {SettingAxis::kMin, {"1"}},
+      {SettingAxis::kMax, {"1"}},
+      {SettingAxis::kUp, {"chart", "fast"}},
+      {SettingAxis::kDownWindow, {"60s", "120s", "300s"}},
+      {SettingAxis::kTolerance, {"default"}}};
   for (const auto& [axis, texts] : all) {
     if (auto done = space.set(axis, texts); !done) {
       return fail(done.error());
@@ -217,8 +217,8 @@ Result<void> put_pod_counts(const Problem& problem, Space& space) {
   std::int32_t fewest = INT32_MAX;
   std::int32_t most = 1;
   Point point{};
-  for (std::size_t cpu = 0; cpu < space.values(Axis::kCpuRequest).size(); ++cpu) {
-    for (std::size_t limit = 0; limit < space.values(Axis::kCpuLimit).size(); ++limit) {
+  for (std::size_t cpu = 0; cpu < space.values(SettingAxis::kCpuRequest).size(); ++cpu) {
+    for (std::size_t limit = 0; limit < space.values(SettingAxis::kCpuLimit).size(); ++limit) {
       point[0] = static_cast<std::uint16_t>(cpu);
       point[1] = static_cast<std::uint16_t>(limit);
       const auto scenario = problem.scenario_of(space.settings_of(point));
@@ -232,8 +232,8 @@ Result<void> put_pod_counts(const Problem& problem, Space& space) {
   }
   constexpr std::int32_t kMostPods = 50'000;
   const std::int32_t high = std::min(kMostPods, 2 * most + 2);
-  return space.set(Axis::kMin, counts(1, high, 1.25)).and_then([&] {
-    return space.set(Axis::kMax, counts(fewest, std::min(kMostPods, 3 * most + 2), 1.5));
+  return space.set(SettingAxis::kMin, counts(1, high, 1.25)).and_then([&] {
+    return space.set(SettingAxis::kMax, counts(fewest, std::min(kMostPods, 3 * most + 2), 1.5));
   });
 }
 
@@ -276,7 +276,7 @@ void note_assumptions(Problem& problem) {
 
 }  // namespace
 
-Result<foresight::Scenario> Problem::scenario_of(const Settings& settings,
+Result<foresight::Scenario> Problem::scenario_of(const PlanSettings& settings,
                                                  const std::vector<Override>& more) const {
   foresight::ScenarioText one = text;
   const bool is_other_traffic = std::ranges::any_of(
@@ -304,7 +304,7 @@ Result<foresight::Scenario> Problem::scenario_of(const Settings& settings,
   return scenario;
 }
 
-std::string Problem::document_of(const Settings& settings) const {
+std::string Problem::document_of(const PlanSettings& settings) const {
   foresight::ScenarioText one = text;
   for (Override& change : overrides_of(settings)) {
     one.overrides.push_back(std::move(change));
@@ -315,7 +315,7 @@ std::string Problem::document_of(const Settings& settings) const {
   return foresight::scenario_document(one).value_or("{}");
 }
 
-Result<Problem> prepare(Request request) {
+Result<Problem> prepare(PlanRequest request) {
   auto objective = parse_objective(request.objective);
   if (!objective) {
     return refuse("--objective: " + objective.error().message);
@@ -347,7 +347,7 @@ Result<Problem> prepare(Request request) {
   if (auto done = check_start(request, *base, text, assumed); !done) {
     return fail(done.error());
   }
-  Demand demand(*base);
+  RequestDemand demand(*base);
   if (demand.requests() < 1) {
     return refuse("arrivals: there is less than one request to plan for");
   }

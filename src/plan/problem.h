@@ -12,7 +12,7 @@
 #include "plan/bounds.h"
 #include "plan/cost.h"
 #include "plan/objective.h"
-#include "plan/settings.h"
+#include "plan/plan_settings.h"
 #include "plan/space.h"
 
 namespace podsense::plan {
@@ -31,7 +31,7 @@ struct Traffic {
   [[nodiscard]] bool is_given() const { return !shape.empty() || !name.empty(); }
 };
 
-struct Request {
+struct PlanRequest {
   foresight::ScenarioText scenario;
   foresight::FileReader files;
   std::string objective;
@@ -47,11 +47,11 @@ struct Request {
 };
 
 struct Problem {
-  Request request;
+  PlanRequest request;
   Objective objective;
   foresight::ScenarioText text;  ///< with traffic, failures and objective in place
   foresight::Scenario base;
-  Demand demand;
+  RequestDemand demand;
   Space space;
   std::vector<std::string> assumed;          ///< sentences: what was not measured
   std::map<std::string, std::string> files;  ///< that the text names
@@ -59,12 +59,12 @@ struct Problem {
   /// @param more  in place of what the settings say
   /// @errors kInvalidArgument: settings that the scenario's Kubernetes does not take
   [[nodiscard]] Result<foresight::Scenario> scenario_of(
-      const Settings& settings, const std::vector<foresight::Override>& more = {}) const;
+      const PlanSettings& settings, const std::vector<foresight::Override>& more = {}) const;
   /// The same as a file.
-  [[nodiscard]] std::string document_of(const Settings& settings) const;
+  [[nodiscard]] std::string document_of(const PlanSettings& settings) const;
 };
 
 /// @errors kInvalidArgument, naming the field or flag and what is accepted
-Result<Problem> prepare(Request request);
+Result<Problem> prepare(PlanRequest request);
 
 }  // namespace podsense::plan

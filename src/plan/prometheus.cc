@@ -329,7 +329,7 @@ class Reader {
   RecordedTraffic out_;
 };
 
-std::string values_text(const Values& values) {
+std::string values_text(const WeightedValues& values) {
   std::string out = "{values: [";
   for (const auto& [seconds, count] : values) {
     const auto whole = static_cast<std::uint64_t>(std::llround(count));

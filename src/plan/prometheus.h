@@ -27,14 +27,14 @@ struct TrafficOptions {
 };
 
 /// Seconds and how often: what a distribution of a scenario is made of.
-using Values = std::vector<std::pair<double, double>>;
+using WeightedValues = std::vector<std::pair<double, double>>;
 
 struct RecordedTraffic {
   std::vector<std::uint64_t> counts;  ///< requests of each minute
-  Values runs;                        ///< times of runs; empty: there were none
+  WeightedValues runs;                ///< times of runs; empty: there were none
   double request_cpu = 0;             ///< seconds, without the run
   double rows = 1;                    ///< mean of runs
-  Values starts;                      ///< from a process's begin until it was first seen ready
+  WeightedValues starts;              ///< from a process's begin until it was first seen ready
   std::vector<std::string> notes;     ///< what is coarse or missing
 };
 

@@ -57,7 +57,7 @@ TEST(Prometheus, ReadsArrivalsAndClassicBuckets) {
   }
   EXPECT_NEAR(mean, 0.02, 1e-12);
   EXPECT_NEAR(traffic->request_cpu, 0.005, 1e-12);  // 25 ms a request, of which 20 are the run's
-  EXPECT_EQ(traffic->starts, (Values{{12.5, 1}}));
+  EXPECT_EQ(traffic->starts, (WeightedValues{{12.5, 1}}));
   const std::string scenario = traffic_scenario(*traffic, kOptions, "t.csv");
   EXPECT_NE(scenario.find("length: 3m\narrivals: {trace: \"t.csv\", process: poisson}\n"),
             std::string::npos)

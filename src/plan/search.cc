@@ -20,7 +20,7 @@ constexpr double kExplored = 0.6;  ///< share of the runs, for trying new points
 constexpr double kAlike = 0.005;   ///< costs that differ by less are the same
 
 struct Ranked {
-  Trial* trial = nullptr;
+  PlanTrial* trial = nullptr;
   Judgement judgement;
 };
 
@@ -40,7 +40,7 @@ class Searcher {
   SearchResult run() {
     const bool is_done = start() && settle();
     if (!is_done) {
-      result_.verdict = Verdict::kInterrupted;
+      result_.verdict = SearchVerdict::kInterrupted;
       result_.best = best_so_far();
       result_.fresh.reset();
     }
@@ -51,13 +51,13 @@ class Searcher {
   // --- trials
 
   /// New ones that bounds do not refuse.
-  std::vector<Trial*> add(const std::vector<Point>& points) {
-    std::vector<Trial*> out;
+  std::vector<PlanTrial*> add(const std::vector<Point>& points) {
+    std::vector<PlanTrial*> out;
     for (const Point& point : points) {
       if (result_.trials.contains(point)) {
         continue;
       }
-      Trial& trial = result_.trials[point] = new_trial(problem_, point);
+      PlanTrial& trial = result_.trials[point] = new_trial(problem_, point);
       if (trial.refused.empty()) {
         refuse_by_cost(trial);
       }
@@ -70,7 +70,7 @@ class Searcher {
     return out;
   }
 
-  void refuse_by_cost(Trial& trial) const {
+  void refuse_by_cost(PlanTrial& trial) const {
     const double least =
         pods_hour(problem_.request.prices, size_of(*trial.scenario), trial.settings.min);
     if (best_ && least > kCostBound * best_->judgement.cost) {
@@ -78,9 +78,9 @@ class Searcher {
     }
   }
 
-  bool play_to(const std::vector<Trial*>& trials, unsigned runs, const std::string& now) {
+  bool play_to(const std::vector<PlanTrial*>& trials, unsigned runs, const std::string& now) {
     std::uint64_t missing = 0;
-    for (const Trial* const trial : trials) {
+    for (const PlanTrial* const trial : trials) {
       missing += runs - std::min<std::size_t>(runs, trial->runs.size());
     }
     const bool is_done = play(problem_, trials, runs, play_options(now));
@@ -99,13 +99,13 @@ class Searcher {
   }
 
   /// The first rung, without the points that two runs show to fail.
-  bool look_at(const std::vector<Trial*>& trials) {
+  bool look_at(const std::vector<PlanTrial*>& trials) {
     if (!play_to(trials, std::min(kProbe, options_.rungs[0]), "looking around")) {
       return false;
     }
     note_best();
-    std::vector<Trial*> hopeful;
-    for (Trial* const trial : trials) {
+    std::vector<PlanTrial*> hopeful;
+    for (PlanTrial* const trial : trials) {
       const Judgement seen = judge(problem_.objective, trial->runs);
       const bool is_dear = best_ && seen.cost > kHopelessCost * best_->judgement.cost;
       if (!is_dear && seen.violation <= kHopelessLate) {
@@ -143,20 +143,20 @@ class Searcher {
   bool start() {
     const Space& space = problem_.space;
     std::vector<Point> points;
-    for (std::size_t cpu = 0; cpu < space.values(Axis::kCpuRequest).size(); ++cpu) {
-      for (std::size_t limit = 0; limit < space.values(Axis::kCpuLimit).size(); ++limit) {
-        for (std::size_t signal = 0; signal < space.values(Axis::kSignal).size(); ++signal) {
+    for (std::size_t cpu = 0; cpu < space.values(SettingAxis::kCpuRequest).size(); ++cpu) {
+      for (std::size_t limit = 0; limit < space.values(SettingAxis::kCpuLimit).size(); ++limit) {
+        for (std::size_t signal = 0; signal < space.values(SettingAxis::kSignal).size(); ++signal) {
           Point middle{};
           for (std::size_t i = 0; i < kAxes; ++i) {
-            const auto axis = static_cast<Axis>(i);
+            const auto axis = static_cast<SettingAxis>(i);
             middle[i] = static_cast<std::uint16_t>(
                 has_order(axis) ? (space.values(axis).size() - 1) / 2 : 0);
           }
-          middle[index(Axis::kCpuRequest)] = static_cast<std::uint16_t>(cpu);
-          middle[index(Axis::kCpuLimit)] = static_cast<std::uint16_t>(limit);
-          middle[index(Axis::kMax)] =
-              static_cast<std::uint16_t>(space.values(Axis::kMax).size() - 1);
-          points.push_back(fitted(space.moved(middle, Axis::kSignal, signal)));
+          middle[index(SettingAxis::kCpuRequest)] = static_cast<std::uint16_t>(cpu);
+          middle[index(SettingAxis::kCpuLimit)] = static_cast<std::uint16_t>(limit);
+          middle[index(SettingAxis::kMax)] =
+              static_cast<std::uint16_t>(space.values(SettingAxis::kMax).size() - 1);
+          points.push_back(fitted(space.moved(middle, SettingAxis::kSignal, signal)));
         }
       }
     }
@@ -173,15 +173,15 @@ class Searcher {
       return point;
     }
     const std::int32_t need = least_pods(*scenario, problem_.demand, problem_.objective);
-    const auto& counts = space.values(Axis::kMin);
+    const auto& counts = space.values(SettingAxis::kMin);
     const bool is_fixed = space.settings_of(point).scaler == Scaler::kNone;
     const double wanted = is_fixed ? 1.3 * need : 0.5 * need;
     const auto above = std::ranges::lower_bound(
-        counts, static_cast<std::int64_t>(std::ceil(wanted)), {}, &Value::number);
+        counts, static_cast<std::int64_t>(std::ceil(wanted)), {}, &AxisValue::number);
     const auto found = static_cast<std::size_t>(above - counts.begin());
     const std::size_t best =
         is_fixed ? std::min(found, counts.size() - 1) : std::max<std::size_t>(found, 1) - 1;
-    return space.moved(point, Axis::kMin, best);
+    return space.moved(point, SettingAxis::kMin, best);
   }
 
   static void thin(std::vector<Point>& points) {
@@ -197,7 +197,7 @@ class Searcher {
   }
 
   /// The cheapest that hold on average, and of those that do not and are cheaper the nearest.
-  std::vector<Trial*> expandable() {
+  std::vector<PlanTrial*> expandable() {
     std::vector<Ranked> good;
     std::vector<Ranked> bad;
     for (const Ranked& one : ranked()) {
@@ -209,7 +209,7 @@ class Searcher {
     }
     std::ranges::sort(good, cheaper);
     std::ranges::sort(bad, nearer);
-    std::vector<Trial*> out;
+    std::vector<PlanTrial*> out;
     for (std::vector<Ranked>* const some : {&good, &bad}) {
       some->resize(std::min(some->size(), kWide));
       for (const Ranked& one : *some) {
@@ -225,8 +225,9 @@ class Searcher {
 
   using Signature = std::vector<std::uint64_t>;
   /// What its first runs brought, and the kind of pods it has: alike where nothing differed.
-  [[nodiscard]] Signature signature(const Trial& trial) const {
-    Signature out{trial.point[index(Axis::kCpuRequest)], trial.point[index(Axis::kCpuLimit)]};
+  [[nodiscard]] Signature signature(const PlanTrial& trial) const {
+    Signature out{trial.point[index(SettingAxis::kCpuRequest)],
+                  trial.point[index(SettingAxis::kCpuLimit)]};
     for (std::size_t i = 0; i < std::min<std::size_t>(trial.runs.size(), kProbe); ++i) {
       out.push_back(std::bit_cast<std::uint64_t>(trial.runs[i].cost));
       out.push_back(trial.runs[i].errors);
@@ -244,7 +245,7 @@ class Searcher {
         return true;
       }
       std::vector<Point> points;
-      for (Trial* const trial : from) {
+      for (PlanTrial* const trial : from) {
         const auto near = problem_.space.neighbours(trial->point);
         points.insert(points.end(), near.begin(), near.end());
       }
@@ -297,17 +298,17 @@ class Searcher {
 
   /// One step: more runs, a rejection, or the end.
   std::optional<bool> decide(const std::vector<Ranked>& pool) {
-    Trial& first = *pool.front().trial;
+    PlanTrial& first = *pool.front().trial;
     const auto [small, middle, large] = options_.rungs;
     if (first.runs.size() < middle) {
-      std::vector<Trial*> some;
+      std::vector<PlanTrial*> some;
       for (const Ranked& one : pool) {
         if (one.trial->runs.size() < middle && some.size() < kWide) {
           some.push_back(one.trial);
         }
       }
       const bool is_done = play_to(some, middle, "comparing the cheapest");
-      for (Trial* const trial : some) {
+      for (PlanTrial* const trial : some) {
         trial->is_rejected = is_done && !may_hold(*trial, large);
       }
       note_best();
@@ -323,19 +324,19 @@ class Searcher {
   }
 
   /// Whether the upper bound would keep the objective with so many runs, all else being equal.
-  [[nodiscard]] bool may_hold(const Trial& trial, unsigned runs) const {
+  [[nodiscard]] bool may_hold(const PlanTrial& trial, unsigned runs) const {
     const Judgement now = judge(problem_.objective, trial.runs);
     const double narrower = std::sqrt(static_cast<double>(trial.runs.size()) / runs);
     return now.violation + (now.reach - now.violation) * narrower <= 1;
   }
 
   /// With seeds that it was not chosen by.
-  std::optional<bool> accept(Trial& trial) {
+  std::optional<bool> accept(PlanTrial& trial) {
     if (!take(trial)) {
       return std::nullopt;
     }
     if (judge(problem_.objective, result_.fresh->runs).holds) {
-      result_.verdict = Verdict::kHolds;
+      result_.verdict = SearchVerdict::kHolds;
       return true;
     }
     trial.is_rejected = true;
@@ -343,7 +344,7 @@ class Searcher {
     return false;
   }
 
-  bool take(Trial& trial) {
+  bool take(PlanTrial& trial) {
     result_.best = trial.point;
     result_.fresh = play_fresh(problem_, *trial.scenario, options_.rungs[2],
                                play_options("trying the winner with other seeds"));
@@ -353,7 +354,7 @@ class Searcher {
 
   /// Nothing holds: what comes nearest, with as many runs as may tell.
   bool take_nearest() {
-    result_.verdict = Verdict::kNoneHolds;
+    result_.verdict = SearchVerdict::kNoneHolds;
     result_.best = best_so_far();
     return !result_.best || take(result_.trials[*result_.best]);
   }
@@ -375,7 +376,7 @@ class Searcher {
     return best ? std::optional(best->trial->point) : std::nullopt;
   }
 
-  static std::size_t index(Axis axis) { return static_cast<std::size_t>(axis); }
+  static std::size_t index(SettingAxis axis) { return static_cast<std::size_t>(axis); }
 
   const Problem& problem_;
   const SearchOptions& options_;
@@ -386,12 +387,12 @@ class Searcher {
 
 }  // namespace
 
-Trial new_trial(const Problem& problem, const Point& point) {
-  Trial out{.point = point,
-            .settings = problem.space.settings_of(point),
-            .scenario = {},
-            .runs = {},
-            .refused = {}};
+PlanTrial new_trial(const Problem& problem, const Point& point) {
+  PlanTrial out{.point = point,
+                .settings = problem.space.settings_of(point),
+                .scenario = {},
+                .runs = {},
+                .refused = {}};
   auto scenario = problem.scenario_of(out.settings);
   if (!scenario) {
     out.refused = scenario.error().message;

@@ -11,7 +11,7 @@
 #include <map>
 #include <optional>
 
-#include "plan/trials.h"
+#include "plan/plan_trials.h"
 
 namespace podsense::plan {
 
@@ -27,15 +27,15 @@ struct SearchOptions {
   std::function<void(const Progress&)> progress;
 };
 
-enum class Verdict : std::uint8_t { kHolds, kNoneHolds, kInterrupted };
+enum class SearchVerdict : std::uint8_t { kHolds, kNoneHolds, kInterrupted };
 inline constexpr std::array<std::string_view, 3> kVerdictNames{"holds", "none_holds",
                                                                "interrupted"};
 
 struct SearchResult {
-  Verdict verdict = Verdict::kInterrupted;
-  std::map<Point, Trial> trials;  ///< by point; those that were refused, too
-  std::optional<Point> best;      ///< none: nothing was played
-  std::optional<Fresh> fresh;     ///< of the best
+  SearchVerdict verdict = SearchVerdict::kInterrupted;
+  std::map<Point, PlanTrial> trials;  ///< by point; those that were refused, too
+  std::optional<Point> best;          ///< none: nothing was played
+  std::optional<Fresh> fresh;         ///< of the best
   std::uint64_t simulations = 0;
   std::uint64_t refused = 0;  ///< points by bounds
 };
@@ -43,6 +43,6 @@ struct SearchResult {
 SearchResult search(const Problem& problem, const SearchOptions& options);
 
 /// Settings as a trial, without runs; refused where bounds or Kubernetes refuse it.
-Trial new_trial(const Problem& problem, const Point& point);
+PlanTrial new_trial(const Problem& problem, const Point& point);
 
 }  // namespace podsense::plan

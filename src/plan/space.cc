@@ -12,7 +12,7 @@
 namespace podsense::plan {
 namespace {
 
-using Read = std::optional<Value> (*)(std::string_view text);
+using Read = std::optional<AxisValue> (*)(std::string_view text);
 
 constexpr std::size_t kMostValues = 1000;
 
@@ -23,23 +23,24 @@ std::optional<std::int64_t> milli_in(std::string_view text, std::int64_t least, 
 }
 
 template <std::int64_t Least, std::int64_t Most>
-std::optional<Value> milli_value(std::string_view text) {
+std::optional<AxisValue> milli_value(std::string_view text) {
   const auto milli = milli_in(text, Least, Most);
-  return milli ? std::optional(Value{.text = std::string(text), .number = *milli}) : std::nullopt;
+  return milli ? std::optional(AxisValue{.text = std::string(text), .number = *milli})
+               : std::nullopt;
 }
 
 template <std::int64_t Least, std::int64_t Most>
-std::optional<Value> whole_value(std::string_view text) {
+std::optional<AxisValue> whole_value(std::string_view text) {
   const auto number = text::parse_number(text);
   const bool is_good = number && std::floor(*number) == *number &&
                        *number >= static_cast<double>(Least) &&
                        *number <= static_cast<double>(Most);
-  return is_good ? std::optional(Value{.text = std::string(text),
-                                       .number = static_cast<std::int64_t>(*number)})
+  return is_good ? std::optional(AxisValue{.text = std::string(text),
+                                           .number = static_cast<std::int64_t>(*number)})
                  : std::nullopt;
 }
 
-std::optional<Value> percent_value(std::string_view text) {
+std::optional<AxisValue> percent_value(std::string_view text) {
   auto value = whole_value<1, 1000>(text);
   if (value) {
     value->number *= 1000;
@@ -47,33 +48,33 @@ std::optional<Value> percent_value(std::string_view text) {
   return value;
 }
 
-std::optional<Value> limit_value(std::string_view text) {
+std::optional<AxisValue> limit_value(std::string_view text) {
   if (text == "none") {
-    return Value{.text = "none", .number = 0, .is_set = false};
+    return AxisValue{.text = "none", .number = 0, .is_set = false};
   }
   if (text == "request") {
-    return Value{.text = "request", .number = 0};
+    return AxisValue{.text = "request", .number = 0};
   }
   return milli_value<10, 1'024'000>(text);
 }
 
 template <std::int64_t MostSeconds>
-std::optional<Value> time_value(std::string_view text) {
+std::optional<AxisValue> time_value(std::string_view text) {
   const auto time = text::parse_duration(text);
   return time && *time <= std::chrono::seconds(MostSeconds)
              ? std::optional(
-                   Value{.text = std::string(text), .number = time->count(), .time = *time})
+                   AxisValue{.text = std::string(text), .number = time->count(), .time = *time})
              : std::nullopt;
 }
 
-std::optional<Value> window_value(std::string_view text) {
+std::optional<AxisValue> window_value(std::string_view text) {
   auto value = time_value<3600>(text);
   return value && value->time % std::chrono::seconds(1) == Duration::zero() ? value : std::nullopt;
 }
 
 /// "cpu", "cpu+saturation", "keda:saturation", "none"
-std::optional<Value> signal_value(std::string_view text) {
-  Value value{.text = std::string(text)};
+std::optional<AxisValue> signal_value(std::string_view text) {
+  AxisValue value{.text = std::string(text)};
   if (text == "none") {
     return value;
   }
@@ -94,16 +95,18 @@ std::optional<Value> signal_value(std::string_view text) {
   return is_good ? std::optional(value) : std::nullopt;
 }
 
-std::optional<Value> up_value(std::string_view text) {
+std::optional<AxisValue> up_value(std::string_view text) {
   const auto* const found = std::ranges::find(kUpPolicies, text, &UpPolicy::name);
-  return found == kUpPolicies.end() ? std::nullopt
-                                    : std::optional(Value{.text = std::string(text),
-                                                          .number = found - kUpPolicies.begin()});
+  return found == kUpPolicies.end()
+             ? std::nullopt
+             : std::optional(
+                   AxisValue{.text = std::string(text), .number = found - kUpPolicies.begin()});
 }
 
-std::optional<Value> tolerance_value(std::string_view text) {
-  return text == "default" ? std::optional(Value{.text = "default", .number = 100, .is_set = false})
-                           : milli_value<0, 1000>(text);
+std::optional<AxisValue> tolerance_value(std::string_view text) {
+  return text == "default"
+             ? std::optional(AxisValue{.text = "default", .number = 100, .is_set = false})
+             : milli_value<0, 1000>(text);
 }
 
 struct AxisRule {
@@ -129,24 +132,24 @@ constexpr std::array<AxisRule, kAxes> kRules{{
     {tolerance_value, "default, or 0 to 1"},
 }};
 
-std::size_t index(Axis axis) {
+std::size_t index(SettingAxis axis) {
   return static_cast<std::size_t>(axis);
 }
 
-bool aims_at(const Value& signal, SignalKind kind) {
+bool aims_at(const AxisValue& signal, SignalKind kind) {
   return std::ranges::find(signal.signals, kind) != signal.signals.end();
 }
 
 }  // namespace
 
-bool has_order(Axis axis) {
-  return axis != Axis::kCpuLimit && axis != Axis::kSignal && axis != Axis::kUp;
+bool has_order(SettingAxis axis) {
+  return axis != SettingAxis::kCpuLimit && axis != SettingAxis::kSignal && axis != SettingAxis::kUp;
 }
 
-Result<void> Space::set(Axis axis, const std::vector<std::string>& texts) {
+Result<void> Space::set(SettingAxis axis, const std::vector<std::string>& texts) {
   const AxisRule& rule = kRules[index(axis)];
   const std::string name(kAxisNames[index(axis)]);
-  std::vector<Value> values;
+  std::vector<AxisValue> values;
   for (const std::string& text : texts) {
     auto value = rule.read(text);
     if (!value) {
@@ -154,7 +157,7 @@ Result<void> Space::set(Axis axis, const std::vector<std::string>& texts) {
                   name + ": '" + text.substr(0, 60) +
                       "' is not accepted; accepted: " + std::string(rule.accepted));
     }
-    if (std::ranges::find(values, value->text, &Value::text) == values.end()) {
+    if (std::ranges::find(values, value->text, &AxisValue::text) == values.end()) {
       values.push_back(std::move(*value));
     }
   }
@@ -164,38 +167,40 @@ Result<void> Space::set(Axis axis, const std::vector<std::string>& texts) {
                                                  std::to_string(kMostValues));
   }
   if (has_order(axis)) {
-    std::ranges::sort(values, {}, &Value::number);
-    const auto doubled = std::ranges::unique(values, {}, &Value::number);
+    std::ranges::sort(values, {}, &AxisValue::number);
+    const auto doubled = std::ranges::unique(values, {}, &AxisValue::number);
     values.erase(doubled.begin(), doubled.end());
   }
   values_[index(axis)] = std::move(values);
   return {};
 }
 
-Settings Space::settings_of(const Point& point) const {
-  const auto value = [&](Axis axis) -> const Value& { return at(point, axis); };
-  Settings out;
-  out.cpu_request = value(Axis::kCpuRequest).number;
-  const Value& limit = value(Axis::kCpuLimit);
+PlanSettings Space::settings_of(const Point& point) const {
+  const auto value = [&](SettingAxis axis) -> const AxisValue& { return at(point, axis); };
+  PlanSettings out;
+  out.cpu_request = value(SettingAxis::kCpuRequest).number;
+  const AxisValue& limit = value(SettingAxis::kCpuLimit);
   if (limit.is_set) {
     out.cpu_limit = limit.number == 0 ? out.cpu_request : limit.number;
   }
-  out.executors = static_cast<unsigned>(value(Axis::kExecutors).number);
-  out.max_batch = static_cast<std::size_t>(value(Axis::kMaxBatch).number);
-  out.max_delay = out.max_batch > 1 ? value(Axis::kMaxDelay).time : Duration();
-  const Value& signal = value(Axis::kSignal);
+  out.executors = static_cast<unsigned>(value(SettingAxis::kExecutors).number);
+  out.max_batch = static_cast<std::size_t>(value(SettingAxis::kMaxBatch).number);
+  out.max_delay = out.max_batch > 1 ? value(SettingAxis::kMaxDelay).time : Duration();
+  const AxisValue& signal = value(SettingAxis::kSignal);
   out.scaler = signal.scaler;
-  constexpr std::array kTargets{Axis::kCpuTarget, Axis::kQueueTarget, Axis::kSaturationTarget};
+  constexpr std::array kTargets{SettingAxis::kCpuTarget, SettingAxis::kQueueTarget,
+                                SettingAxis::kSaturationTarget};
   for (const SignalKind kind : signal.signals) {
     out.aims.push_back(
         {.signal = kind, .milli = value(kTargets[static_cast<std::size_t>(kind)]).number});
   }
-  out.min = static_cast<std::int32_t>(value(Axis::kMin).number);
-  out.max =
-      out.scaler == Scaler::kNone ? out.min : static_cast<std::int32_t>(value(Axis::kMax).number);
-  out.up = static_cast<std::size_t>(value(Axis::kUp).number);
-  out.down_window = value(Axis::kDownWindow).time;
-  const Value& tolerance = value(Axis::kTolerance);
+  out.min = static_cast<std::int32_t>(value(SettingAxis::kMin).number);
+  out.max = out.scaler == Scaler::kNone
+                ? out.min
+                : static_cast<std::int32_t>(value(SettingAxis::kMax).number);
+  out.up = static_cast<std::size_t>(value(SettingAxis::kUp).number);
+  out.down_window = value(SettingAxis::kDownWindow).time;
+  const AxisValue& tolerance = value(SettingAxis::kTolerance);
   if (tolerance.is_set && out.scaler != Scaler::kNone) {
     out.tolerance = tolerance.number;
   }
@@ -203,31 +208,31 @@ Settings Space::settings_of(const Point& point) const {
 }
 
 Point Space::reduced(Point point) const {
-  const auto drop = [&](Axis axis) { point[index(axis)] = 0; };
-  const Value& signal = at(point, Axis::kSignal);
+  const auto drop = [&](SettingAxis axis) { point[index(axis)] = 0; };
+  const AxisValue& signal = at(point, SettingAxis::kSignal);
   if (!aims_at(signal, SignalKind::kCpu)) {
-    drop(Axis::kCpuTarget);
+    drop(SettingAxis::kCpuTarget);
   }
   if (!aims_at(signal, SignalKind::kQueueDepth)) {
-    drop(Axis::kQueueTarget);
+    drop(SettingAxis::kQueueTarget);
   }
   if (!aims_at(signal, SignalKind::kSaturation)) {
-    drop(Axis::kSaturationTarget);
+    drop(SettingAxis::kSaturationTarget);
   }
   if (signal.scaler == Scaler::kNone) {
-    drop(Axis::kMax);
-    drop(Axis::kUp);
-    drop(Axis::kDownWindow);
-    drop(Axis::kTolerance);
+    drop(SettingAxis::kMax);
+    drop(SettingAxis::kUp);
+    drop(SettingAxis::kDownWindow);
+    drop(SettingAxis::kTolerance);
   }
-  if (at(point, Axis::kMaxBatch).number == 1) {
-    drop(Axis::kMaxDelay);
+  if (at(point, SettingAxis::kMaxBatch).number == 1) {
+    drop(SettingAxis::kMaxDelay);
   }
   return point;
 }
 
 bool Space::makes_sense(const Point& point) const {
-  const Settings settings = settings_of(point);
+  const PlanSettings settings = settings_of(point);
   return settings.min <= settings.max &&
          (!settings.cpu_limit || *settings.cpu_limit >= settings.cpu_request);
 }
@@ -256,7 +261,7 @@ void Space::each(const std::function<void(const Point&)>& visit) const {
   }
 }
 
-Point Space::moved(Point point, Axis axis, std::size_t value) const {
+Point Space::moved(Point point, SettingAxis axis, std::size_t value) const {
   point[index(axis)] = static_cast<std::uint16_t>(value);
   return reduced(point);
 }
@@ -264,7 +269,7 @@ Point Space::moved(Point point, Axis axis, std::size_t value) const {
 std::vector<Point> Space::neighbours(const Point& point) const {
   std::vector<Point> out;
   for (std::size_t i = 0; i < kAxes; ++i) {
-    const auto axis = static_cast<Axis>(i);
+    const auto axis = static_cast<SettingAxis>(i);
     const std::size_t here = point[i];
     for (std::size_t value = 0; value < values_[i].size(); ++value) {
       const bool is_near = !has_order(axis) || value + 1 == here || value == here + 1;
@@ -273,14 +278,16 @@ std::vector<Point> Space::neighbours(const Point& point) const {
       }
       // A signal that comes into use begins with the middle of its targets.
       Point from = point;
-      if (axis == Axis::kSignal) {
-        for (const Axis target : {Axis::kCpuTarget, Axis::kQueueTarget, Axis::kSaturationTarget}) {
+      if (axis == SettingAxis::kSignal) {
+        for (const SettingAxis target :
+             {SettingAxis::kCpuTarget, SettingAxis::kQueueTarget, SettingAxis::kSaturationTarget}) {
           if (from[index(target)] == 0) {
             from[index(target)] = static_cast<std::uint16_t>(values(target).size() / 2);
           }
         }
-        if (at(point, Axis::kSignal).scaler == Scaler::kNone) {
-          from[index(Axis::kMax)] = static_cast<std::uint16_t>(values(Axis::kMax).size() - 1);
+        if (at(point, SettingAxis::kSignal).scaler == Scaler::kNone) {
+          from[index(SettingAxis::kMax)] =
+              static_cast<std::uint16_t>(values(SettingAxis::kMax).size() - 1);
         }
       }
       const Point next = moved(from, axis, value);
@@ -297,10 +304,10 @@ std::vector<Point> Space::neighbours(const Point& point) const {
 
 namespace {
 
-Result<Axis> axis_of(std::string_view name) {
+Result<SettingAxis> axis_of(std::string_view name) {
   const auto* const found = std::ranges::find(kAxisNames, name);
   if (found != kAxisNames.end()) {
-    return static_cast<Axis>(found - kAxisNames.begin());
+    return static_cast<SettingAxis>(found - kAxisNames.begin());
   }
   std::string all;
   for (const std::string_view one : kAxisNames) {
@@ -322,8 +329,8 @@ Result<void> read_space(std::string_view text, std::string_view name, Space& spa
   if (!document) {
     return fail(ErrorCode::kInvalidArgument, begin + document.error().message);
   }
-  const foresight::Field root(*document, begin);
-  return root.members([&](std::string_view key, const foresight::Field& field) -> Result<void> {
+  const foresight::JsonField root(*document, begin);
+  return root.members([&](std::string_view key, const foresight::JsonField& field) -> Result<void> {
     const auto axis = axis_of(key);
     if (!axis) {
       return root.refuse(axis.error().message);
@@ -346,7 +353,7 @@ Result<void> read_allowed(std::string_view text, Space& space) {
     return fail(ErrorCode::kInvalidArgument,
                 "'" + std::string(text.substr(0, 60)) + "' must be FIELD=VALUE,VALUE: min=1,2,3");
   }
-  return axis_of(text::trim(text.substr(0, equals))).and_then([&](Axis axis) {
+  return axis_of(text::trim(text.substr(0, equals))).and_then([&](SettingAxis axis) {
     std::vector<std::string> texts;
     for (const std::string_view one : text::split(text.substr(equals + 1), ',')) {
       texts.emplace_back(text::trim(one));

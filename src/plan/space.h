@@ -10,11 +10,11 @@
 #include <vector>
 
 #include "base/error.h"
-#include "plan/settings.h"
+#include "plan/plan_settings.h"
 
 namespace podsense::plan {
 
-enum class Axis : std::uint8_t {
+enum class SettingAxis : std::uint8_t {
   kCpuRequest,
   kCpuLimit,
   kExecutors,
@@ -38,7 +38,7 @@ inline constexpr std::array<std::string_view, 14> kAxisNames{
 inline constexpr std::size_t kAxes = kAxisNames.size();
 
 /// One value of an axis; which members count depends on the axis.
-struct Value {
+struct AxisValue {
   std::string text;                 ///< as people write it
   std::int64_t number = 0;          ///< thousandths of cores, percent or a pod's value; pods; rows
   bool is_set = true;               ///< no limit, the controller's tolerance: false
@@ -55,12 +55,12 @@ class Space {
   /// Values of an axis, in place of what was there: ascending where they are numbers.
   /// @param texts each as in docs/reference/plan.md
   /// @errors kInvalidArgument, naming the axis, the value and what is accepted
-  Result<void> set(Axis axis, const std::vector<std::string>& texts);
-  [[nodiscard]] const std::vector<Value>& values(Axis axis) const {
+  Result<void> set(SettingAxis axis, const std::vector<std::string>& texts);
+  [[nodiscard]] const std::vector<AxisValue>& values(SettingAxis axis) const {
     return values_[static_cast<std::size_t>(axis)];
   }
 
-  [[nodiscard]] Settings settings_of(const Point& point) const;
+  [[nodiscard]] PlanSettings settings_of(const Point& point) const;
   /// Without what has no meaning at it, such as the target of a signal that is not used; and
   /// whether it makes sense: a limit below the request or fewer pods at most than at least do not.
   [[nodiscard]] Point reduced(Point point) const;
@@ -70,19 +70,19 @@ class Space {
   /// One step away: the next number each way, any other value of what has no order.
   [[nodiscard]] std::vector<Point> neighbours(const Point& point) const;
   /// The same point with this value of an axis.
-  [[nodiscard]] Point moved(Point point, Axis axis, std::size_t value) const;
+  [[nodiscard]] Point moved(Point point, SettingAxis axis, std::size_t value) const;
 
   /// Points of the grid, senseless ones included.
   [[nodiscard]] double size() const;
 
  private:
-  [[nodiscard]] const Value& at(const Point& point, Axis axis) const {
+  [[nodiscard]] const AxisValue& at(const Point& point, SettingAxis axis) const {
     return values(axis)[point[static_cast<std::size_t>(axis)]];
   }
-  std::array<std::vector<Value>, kAxes> values_;
+  std::array<std::vector<AxisValue>, kAxes> values_;
 };
 
-bool has_order(Axis axis);
+bool has_order(SettingAxis axis);
 
 /// A YAML mapping from axes to a value or a list of them, in place of those of `space`.
 /// @param name for messages

@@ -33,18 +33,18 @@ std::string bytes_quantity(double bytes) {
                                   : std::to_string(std::llround(bytes));
 }
 
-void put_resources(const Trial& best, std::vector<ValueLine>& out) {
-  const Settings& settings = best.settings;
+void put_resources(const PlanTrial& best, std::vector<ValueLine>& out) {
+  const PlanSettings& settings = best.settings;
   const double memory = best.scenario->pod.memory_request.approximate();
   out.emplace_back("resources.requests.cpu", milli_quantity(settings.cpu_request),
-                   Axis::kCpuRequest);
+                   SettingAxis::kCpuRequest);
   if (memory > 0) {
     out.emplace_back("resources.requests.memory", bytes_quantity(memory), std::nullopt,
                      "of the scenario");
   }
   out.emplace_back("resources.limits.cpu",
                    settings.cpu_limit ? Json(milli_quantity(*settings.cpu_limit)) : Json(nullptr),
-                   Axis::kCpuLimit);
+                   SettingAxis::kCpuLimit);
   if (memory > kChartMemoryLimit) {
     out.emplace_back("resources.limits.memory", bytes_quantity(memory), std::nullopt,
                      "at least the request; the chart's own is below it");
@@ -52,11 +52,11 @@ void put_resources(const Trial& best, std::vector<ValueLine>& out) {
 }
 
 void put_config(const Plan& plan, std::vector<ValueLine>& out) {
-  const Settings& settings = plan.best().settings;
+  const PlanSettings& settings = plan.best().settings;
   const foresight::Scenario& scenario = *plan.best().scenario;
   const auto seconds = [](Duration time) { return text::format_rate(to_seconds(time)) + "s"; };
   if (settings.executors != 0) {
-    out.push_back({"config.threads.executors", settings.executors, Axis::kExecutors});
+    out.push_back({"config.threads.executors", settings.executors, SettingAxis::kExecutors});
   }
   if (scenario.service.max_wait > Duration::zero()) {
     out.push_back(
@@ -69,7 +69,8 @@ void put_config(const Plan& plan, std::vector<ValueLine>& out) {
   out.push_back({"config.objective.quantile", scenario.objective.quantile, {}, "as before"});
 }
 
-void put_behavior(const Settings& settings, const std::string& begin, std::vector<ValueLine>& out) {
+void put_behavior(const PlanSettings& settings, const std::string& begin,
+                  std::vector<ValueLine>& out) {
   const std::string up = begin + "behavior.scaleUp.";
   const std::string down = begin + "behavior.scaleDown.";
   const auto as_chart = [&out](const std::string& path, Json value) {
@@ -77,52 +78,54 @@ void put_behavior(const Settings& settings, const std::string& begin, std::vecto
   };
   const auto tolerance = [&](const std::string& side) {
     if (settings.tolerance) {
-      out.emplace_back(side + "tolerance", milli_quantity(*settings.tolerance), Axis::kTolerance);
+      out.emplace_back(side + "tolerance", milli_quantity(*settings.tolerance),
+                       SettingAxis::kTolerance);
     }
   };
   as_chart(up + "stabilizationWindowSeconds", 0);
   as_chart(up + "selectPolicy", "Max");
-  out.emplace_back(up + "policies", Json::parse(kUpPolicies[settings.up].json), Axis::kUp);
+  out.emplace_back(up + "policies", Json::parse(kUpPolicies[settings.up].json), SettingAxis::kUp);
   tolerance(up);
   out.emplace_back(down + "stabilizationWindowSeconds",
                    std::chrono::duration_cast<std::chrono::seconds>(settings.down_window).count(),
-                   Axis::kDownWindow);
+                   SettingAxis::kDownWindow);
   as_chart(down + "policies", Json::parse(kDownPolicies));
   tolerance(down);
 }
 
-std::optional<std::int64_t> target_of(const Settings& settings, SignalKind signal) {
+std::optional<std::int64_t> target_of(const PlanSettings& settings, SignalKind signal) {
   const auto found = std::ranges::find(settings.aims, signal, &Aim::signal);
   return found == settings.aims.end() ? std::nullopt : std::optional(found->milli);
 }
 
-void put_hpa(const Settings& settings, std::vector<ValueLine>& out) {
-  out.push_back({"autoscaling.enabled", true, Axis::kSignal});
-  out.push_back({"autoscaling.minReplicas", settings.min, Axis::kMin});
-  out.push_back({"autoscaling.maxReplicas", settings.max, Axis::kMax});
+void put_hpa(const PlanSettings& settings, std::vector<ValueLine>& out) {
+  out.push_back({"autoscaling.enabled", true, SettingAxis::kSignal});
+  out.push_back({"autoscaling.minReplicas", settings.min, SettingAxis::kMin});
+  out.push_back({"autoscaling.maxReplicas", settings.max, SettingAxis::kMax});
   const auto cpu = target_of(settings, SignalKind::kCpu);
   out.push_back(
       {"autoscaling.targetCPUUtilizationPercentage", cpu ? Json(*cpu / 1000) : Json(nullptr),
-       cpu ? std::optional(Axis::kCpuTarget) : std::nullopt, "not a signal of this plan"});
+       cpu ? std::optional(SettingAxis::kCpuTarget) : std::nullopt, "not a signal of this plan"});
   const auto saturation = target_of(settings, SignalKind::kSaturation);
   out.push_back({"autoscaling.targetSaturation",
                  saturation ? Json(milli_quantity(*saturation)) : Json(nullptr),
-                 saturation ? std::optional(Axis::kSaturationTarget) : std::nullopt,
+                 saturation ? std::optional(SettingAxis::kSaturationTarget) : std::nullopt,
                  "not a signal of this plan"});
   const auto queue = target_of(settings, SignalKind::kQueueDepth);
-  out.push_back(
-      {"autoscaling.targetQueueDepth", queue ? Json(milli_quantity(*queue)) : Json(nullptr),
-       queue ? std::optional(Axis::kQueueTarget) : std::nullopt, "not a signal of this plan"});
+  out.push_back({"autoscaling.targetQueueDepth",
+                 queue ? Json(milli_quantity(*queue)) : Json(nullptr),
+                 queue ? std::optional(SettingAxis::kQueueTarget) : std::nullopt,
+                 "not a signal of this plan"});
   put_behavior(settings, "autoscaling.", out);
 }
 
-void put_keda(const Settings& settings, std::vector<ValueLine>& out) {
+void put_keda(const PlanSettings& settings, std::vector<ValueLine>& out) {
   out.push_back({"autoscaling.enabled", false, {}, "KEDA makes the autoscaler"});
-  out.push_back({"keda.enabled", true, Axis::kSignal});
-  out.push_back({"keda.minReplicas", settings.min, Axis::kMin});
-  out.push_back({"keda.maxReplicas", settings.max, Axis::kMax});
+  out.push_back({"keda.enabled", true, SettingAxis::kSignal});
+  out.push_back({"keda.minReplicas", settings.min, SettingAxis::kMin});
+  out.push_back({"keda.maxReplicas", settings.max, SettingAxis::kMax});
   out.push_back({"keda.prometheus.threshold", milli_quantity(settings.aims.front().milli),
-                 Axis::kSaturationTarget});
+                 SettingAxis::kSaturationTarget});
   put_behavior(settings, "keda.", out);
 }
 
@@ -216,12 +219,12 @@ std::string head(const Plan& plan) {
 }  // namespace
 
 std::vector<ValueLine> value_lines(const Plan& plan) {
-  const Settings& settings = plan.best().settings;
+  const PlanSettings& settings = plan.best().settings;
   std::vector<ValueLine> out;
   put_resources(plan.best(), out);
   if (settings.scaler == Scaler::kNone) {
-    out.push_back({"replicaCount", settings.min, Axis::kMin});
-    out.push_back({"autoscaling.enabled", false, Axis::kSignal});
+    out.push_back({"replicaCount", settings.min, SettingAxis::kMin});
+    out.push_back({"autoscaling.enabled", false, SettingAxis::kSignal});
   } else if (settings.scaler == Scaler::kKeda) {
     put_keda(settings, out);
   } else {
@@ -253,7 +256,7 @@ std::string values_yaml(const Plan& plan) {
     yaml.line(line, reason_of(plan, line));
   }
   std::string out = head(plan);
-  const Settings& settings = plan.best().settings;
+  const PlanSettings& settings = plan.best().settings;
   if (settings.max_batch > 1) {
     out += comment(
         "Batches belong to the model, not to these values: in its model.yaml, max_batch: " +

@@ -14,17 +14,17 @@ namespace podsense::plan {
 
 struct ValueLine {
   /// Chosen by the plan.
-  ValueLine(std::string where, nlohmann::ordered_json what, Axis choice)
+  ValueLine(std::string where, nlohmann::ordered_json what, SettingAxis choice)
       : path(std::move(where)), value(std::move(what)), axis(choice) {}
   /// Not chosen, where there is no axis: for this reason.
-  ValueLine(std::string where, nlohmann::ordered_json what, std::optional<Axis> choice,
+  ValueLine(std::string where, nlohmann::ordered_json what, std::optional<SettingAxis> choice,
             std::string why)
       : path(std::move(where)), value(std::move(what)), axis(choice), reason(std::move(why)) {}
 
   std::string path;  ///< "autoscaling.minReplicas"
   nlohmann::ordered_json value;
-  std::optional<Axis> axis;  ///< whose choice it is
-  std::string reason;        ///< where it is none
+  std::optional<SettingAxis> axis;  ///< whose choice it is
+  std::string reason;               ///< where it is none
 };
 
 std::vector<ValueLine> value_lines(const Plan& plan);

@@ -32,7 +32,8 @@ constexpr std::string_view kFormat = "podsense-verified/1";
 
 /// Of this quantile of all runs that have one.
 std::optional<foresight::Band> range_of(const Simulation& simulation,
-                                        quantiles::Histogram RunResult::* member, double quantile) {
+                                        quantiles::DurationHistogram RunResult::* member,
+                                        double quantile) {
   std::vector<double> values;
   for (const RunResult& run : simulation.runs) {
     if ((run.*member).count() > 0) {
@@ -42,7 +43,8 @@ std::optional<foresight::Band> range_of(const Simulation& simulation,
   return values.empty() ? std::nullopt : std::optional(foresight::band_of(std::move(values)));
 }
 
-std::optional<foresight::Band> single(const quantiles::Histogram& histogram, double quantile) {
+std::optional<foresight::Band> single(const quantiles::DurationHistogram& histogram,
+                                      double quantile) {
   const double value = to_seconds(histogram.quantile(quantile));
   return histogram.count() == 0
              ? std::nullopt
@@ -148,7 +150,7 @@ std::string pad(std::string text, std::size_t width) {
 Stages stages_of(const Simulation& simulation) {
   Stages out{.start_up = range_of(simulation, &RunResult::start_up, kStartQuantile),
              .signal_age = range_of(simulation, &RunResult::signal_age, kAgeQuantile)};
-  quantiles::Histogram runs{quantiles::Histogram::kCoarse};
+  quantiles::DurationHistogram runs{quantiles::DurationHistogram::kCoarse};
   double cpu = 0;
   double requests = 0;
   double throttled = 0;
@@ -156,8 +158,8 @@ Stages stages_of(const Simulation& simulation) {
   for (const RunResult& run : simulation.runs) {
     runs.merge(run.run_time);
     cpu += run.cpu_seconds;
-    requests +=
-        static_cast<double>(run.endings[static_cast<std::size_t>(foresight::Ending::kAnswered)]);
+    requests += static_cast<double>(
+        run.endings[static_cast<std::size_t>(foresight::RequestEnding::kAnswered)]);
     throttled += run.throttled_seconds;
     pods += run.pod_seconds;
   }
@@ -246,8 +248,10 @@ Verification verify(const Simulation& predicted, const Measurement& measured, do
   add("error_share", "not answered", FigureKind::kShare,
       band(predicted,
            [](const RunResult& run) {
-             return 1 - share(run.endings[static_cast<std::size_t>(foresight::Ending::kAnswered)],
-                              run.requests());
+             return 1 -
+                    share(
+                        run.endings[static_cast<std::size_t>(foresight::RequestEnding::kAnswered)],
+                        run.requests());
            }),
       share(measured.failed, measured.requests));
   if (measured.pods) {
@@ -449,7 +453,7 @@ Result<Measurement::Pods> PodWatch::pods() const {
 }
 
 std::optional<foresight::Band> PodWatch::start_up() const {
-  quantiles::Histogram out{quantiles::Histogram::kCoarse};
+  quantiles::DurationHistogram out{quantiles::DurationHistogram::kCoarse};
   for (const auto& [pod, took] : starts_) {
     out.record(took);
   }

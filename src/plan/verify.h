@@ -55,9 +55,9 @@ struct VerifiedFigure {
 /// What was measured; pods where a cluster was watched.
 struct Measurement {
   std::uint64_t requests = 0;
-  std::uint64_t late = 0;        ///< above the objective, or not answered
-  std::uint64_t failed = 0;      ///< not answered
-  quantiles::Histogram latency;  ///< of what was answered
+  std::uint64_t late = 0;                ///< above the objective, or not answered
+  std::uint64_t failed = 0;              ///< not answered
+  quantiles::DurationHistogram latency;  ///< of what was answered
   struct Pods {
     std::int32_t most = 0;
     double seconds = 0;
@@ -124,7 +124,7 @@ class PodWatch {
   bool is_found_ = false;
   Measurement::Pods pods_;
   std::map<std::string, Duration, std::less<>> starts_;  ///< pod → how long it took
-  quantiles::Histogram ages_{quantiles::Histogram::kCoarse};
+  quantiles::DurationHistogram ages_{quantiles::DurationHistogram::kCoarse};
 };
 
 }  // namespace podsense::plan

@@ -23,11 +23,11 @@ PlayOptions play_options(const SearchOptions& options, const SearchResult& searc
   return out;
 }
 
-double figure(const std::vector<Outcome>& runs, std::string_view key) {
+double figure(const std::vector<RunOutcome>& runs, std::string_view key) {
   for (std::size_t i = 0; i < foresight::kFigures.size(); ++i) {
     if (foresight::kFigures[i].key == key) {
       double sum = 0;
-      for (const Outcome& run : runs) {
+      for (const RunOutcome& run : runs) {
         sum += run.figures[i];
       }
       return sum / static_cast<double>(runs.size());
@@ -39,11 +39,12 @@ double figure(const std::vector<Outcome>& runs, std::string_view key) {
 // --- neighbours
 
 /// With another value of one axis that is near the chosen one; another signal brings its targets.
-std::vector<Point> others(const Space& space, const Point& best, Axis axis) {
+std::vector<Point> others(const Space& space, const Point& best, SettingAxis axis) {
   std::vector<Point> out;
   for (const Point& point : space.neighbours(best)) {
     const auto i = static_cast<std::size_t>(axis);
-    const bool is_alone = axis == Axis::kSignal || space.moved(best, axis, point[i]) == point;
+    const bool is_alone =
+        axis == SettingAxis::kSignal || space.moved(best, axis, point[i]) == point;
     if (point[i] != best[i] && is_alone) {
       out.push_back(point);
     }
@@ -52,14 +53,14 @@ std::vector<Point> others(const Space& space, const Point& best, Axis axis) {
 }
 
 /// The value as it is shown: of a signal the targets that come with it, too.
-std::string value_text(const Plan& plan, const Trial& trial, Axis axis) {
-  if (axis == Axis::kSignal) {
+std::string value_text(const Plan& plan, const PlanTrial& trial, SettingAxis axis) {
+  if (axis == SettingAxis::kSignal) {
     return aims_text(trial.settings);
   }
   return plan.problem.space.values(axis)[trial.point[static_cast<std::size_t>(axis)]].text;
 }
 
-Tried tried_of(const Plan& plan, const Trial& other, Axis axis, double chosen_cost) {
+Tried tried_of(const Plan& plan, const PlanTrial& other, SettingAxis axis, double chosen_cost) {
   Tried out{.value = value_text(plan, other, axis), .outcome = other.refused};
   if (!other.refused.empty()) {
     out.is_cheaper = true;
@@ -91,11 +92,11 @@ std::string reason_of(const std::vector<Tried>& tried, std::size_t values) {
 bool add_lines(Plan& plan, const SearchOptions& options) {
   const Point best = *plan.search.best;
   const unsigned runs = plan.rungs[1];
-  const std::vector<Outcome>& all = plan.best().runs;
-  const std::vector<Outcome> same(all.begin(),
-                                  all.begin() + std::min<std::ptrdiff_t>(runs, std::ssize(all)));
+  const std::vector<RunOutcome>& all = plan.best().runs;
+  const std::vector<RunOutcome> same(all.begin(),
+                                     all.begin() + std::min<std::ptrdiff_t>(runs, std::ssize(all)));
   const double cost = judge(plan.problem.objective, same).cost;
-  std::vector<Trial*> missing;
+  std::vector<PlanTrial*> missing;
   for (const Point& point : plan.problem.space.neighbours(best)) {
     auto [at, is_new] = plan.search.trials.try_emplace(point);
     if (is_new || (at->second.runs.empty() && at->second.refused.starts_with("costs"))) {
@@ -106,7 +107,7 @@ bool add_lines(Plan& plan, const SearchOptions& options) {
     }
   }
   std::uint64_t more = 0;
-  for (const Trial* const trial : missing) {
+  for (const PlanTrial* const trial : missing) {
     more += runs - std::min<std::size_t>(runs, trial->runs.size());
   }
   if (!play(plan.problem, missing, runs,
@@ -115,7 +116,7 @@ bool add_lines(Plan& plan, const SearchOptions& options) {
   }
   plan.search.simulations += more;
   for (std::size_t i = 0; i < kAxes; ++i) {
-    Line line{.axis = static_cast<Axis>(i), .tried = {}, .reason = {}};
+    Line line{.axis = static_cast<SettingAxis>(i), .tried = {}, .reason = {}};
     for (const Point& point : others(plan.problem.space, best, line.axis)) {
       line.tried.push_back(tried_of(plan, plan.search.trials.at(point), line.axis, cost));
     }
@@ -128,12 +129,12 @@ bool add_lines(Plan& plan, const SearchOptions& options) {
 // --- other circumstances
 
 /// What gives way where the objective is not held.
-std::string breaks(const Plan& plan, const std::vector<Outcome>& runs) {
+std::string breaks(const Plan& plan, const std::vector<RunOutcome>& runs) {
   const Judgement judged = judge(plan.problem.objective, runs);
   if (judged.holds) {
     return {};
   }
-  const Settings& settings = plan.best().settings;
+  const PlanSettings& settings = plan.best().settings;
   const double most = figure(runs, "pods_most");
   const std::string failing = outcome_text(plan.problem, runs);
   if (settings.scaler == Scaler::kNone) {
@@ -192,7 +193,7 @@ std::vector<Circumstance> growths() {
 
 std::vector<Circumstance> assumptions(const Plan& plan) {
   const foresight::Scenario& base = plan.problem.base;
-  const Settings& settings = plan.best().settings;
+  const PlanSettings& settings = plan.best().settings;
   const auto slow = [&](double factor) -> std::vector<Override> {
     nlohmann::json faults = nlohmann::json::array();
     const auto document = nlohmann::json::parse(plan.problem.document_of(settings));
@@ -242,9 +243,9 @@ void add_day(Plan& plan, const SearchOptions& options) {
 
 }  // namespace
 
-std::vector<const Trial*> pareto(const Plan& plan) {
+std::vector<const PlanTrial*> pareto(const Plan& plan) {
   struct One {
-    const Trial* trial = nullptr;
+    const PlanTrial* trial = nullptr;
     double cost = 0;
     double late = 0;
   };
@@ -261,7 +262,7 @@ std::vector<const Trial*> pareto(const Plan& plan) {
   std::ranges::sort(all, [](const One& a, const One& b) {
     return std::pair(a.cost, a.late) < std::pair(b.cost, b.late);
   });
-  std::vector<const Trial*> out;
+  std::vector<const PlanTrial*> out;
   double least = INFINITY;
   for (const One& one : all) {
     if (one.late < least) {
@@ -272,13 +273,13 @@ std::vector<const Trial*> pareto(const Plan& plan) {
   return out;
 }
 
-std::string outcome_text(const Problem& problem, const std::vector<Outcome>& runs) {
+std::string outcome_text(const Problem& problem, const std::vector<RunOutcome>& runs) {
   const Judgement judged = judge(problem.objective, runs);
   std::string out;
   const auto percent = [](double share) { return significant(100 * share) + " %"; };
   for (std::size_t i = 0; i < judged.late.size(); ++i) {
     const LatencyGoal& goal = problem.objective.latencies[i];
-    const Share& late = judged.late[i];
+    const ShareEstimate& late = judged.late[i];
     if (judged.holds || late.upper > goal.allowed()) {
       out += (out.empty() ? "" : ", ") + percent(late.mean) + " (up to " + percent(late.upper) +
              ") above " + text::format_duration(goal.latency) + ", " + percent(goal.allowed()) +
@@ -307,7 +308,7 @@ Plan make_plan(Problem problem, const SearchOptions& options) {
             .sensitivity = {},
             .day = {}};
   plan.search = search(plan.problem, options);
-  if (plan.search.verdict == Verdict::kInterrupted || !plan.search.best ||
+  if (plan.search.verdict == SearchVerdict::kInterrupted || !plan.search.best ||
       !add_lines(plan, options)) {
     return plan;
   }

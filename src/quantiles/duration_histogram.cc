@@ -12,14 +12,14 @@ namespace {
 
 std::uint64_t clamp_ns(Duration value) {
   return static_cast<std::uint64_t>(
-      std::clamp(value, Duration::zero(), Duration(Histogram::kLongest)).count());
+      std::clamp(value, Duration::zero(), Duration(DurationHistogram::kLongest)).count());
 }
 
 }  // namespace
 
 // The first power of two above sub_bits has twice as many buckets as each later one: bucket k of
 // power p covers values with the same `sub_bits` leading bits after the first.
-std::uint32_t Histogram::bucket_of(std::uint64_t nanoseconds) const {
+std::uint32_t DurationHistogram::bucket_of(std::uint64_t nanoseconds) const {
   const std::uint64_t units = nanoseconds >> layout_.unit_bits;
   const auto width = static_cast<int>(std::bit_width(units));
   const int power = std::max(0, width - (layout_.sub_bits + 1));
@@ -27,7 +27,7 @@ std::uint32_t Histogram::bucket_of(std::uint64_t nanoseconds) const {
                                     (units >> power));
 }
 
-Histogram::Bounds Histogram::bounds(std::uint32_t bucket) const {
+DurationHistogram::Bounds DurationHistogram::bounds(std::uint32_t bucket) const {
   const std::uint32_t half = 1U << layout_.sub_bits;
   const std::uint32_t power = bucket < 2 * half ? 0 : (bucket >> layout_.sub_bits) - 1;
   const std::uint64_t units = (bucket - (static_cast<std::uint64_t>(power) << layout_.sub_bits))
@@ -36,11 +36,11 @@ Histogram::Bounds Histogram::bounds(std::uint32_t bucket) const {
   return {.low = units << layout_.unit_bits, .high = (units + width) << layout_.unit_bits};
 }
 
-std::uint32_t Histogram::bucket_count() const {
+std::uint32_t DurationHistogram::bucket_count() const {
   return bucket_of(clamp_ns(kLongest)) + 1;
 }
 
-void Histogram::record(Duration value) {
+void DurationHistogram::record(Duration value) {
   if (counts_.empty()) {
     counts_.resize(bucket_count());
   }
@@ -53,7 +53,7 @@ void Histogram::record(Duration value) {
   sum_ns_ += ns;
 }
 
-void Histogram::merge(const Histogram& other) {
+void DurationHistogram::merge(const DurationHistogram& other) {
   assert(layout_ == other.layout_);
   if (other.count_ == 0) {
     return;
@@ -70,15 +70,15 @@ void Histogram::merge(const Histogram& other) {
   sum_ns_ += other.sum_ns_;
 }
 
-void Histogram::clear() {
-  *this = Histogram(layout_);
+void DurationHistogram::clear() {
+  *this = DurationHistogram(layout_);
 }
 
-Duration Histogram::mean() const {
+Duration DurationHistogram::mean() const {
   return Duration(count_ == 0 ? 0 : static_cast<Duration::rep>(sum_ns_ / count_));
 }
 
-Duration Histogram::stddev() const {
+Duration DurationHistogram::stddev() const {
   if (count_ == 0) {
     return {};
   }
@@ -92,7 +92,7 @@ Duration Histogram::stddev() const {
   return Duration(static_cast<Duration::rep>(std::sqrt(squares / static_cast<double>(count_))));
 }
 
-std::uint32_t Histogram::bucket_at_rank(std::uint64_t rank) const {
+std::uint32_t DurationHistogram::bucket_at_rank(std::uint64_t rank) const {
   std::uint64_t below = 0;
   for (std::uint32_t i = 0; i < counts_.size(); ++i) {
     below += counts_[i];
@@ -103,7 +103,7 @@ std::uint32_t Histogram::bucket_at_rank(std::uint64_t rank) const {
   return static_cast<std::uint32_t>(counts_.size()) - 1;
 }
 
-Duration Histogram::at_rank(std::uint64_t rank) const {
+Duration DurationHistogram::at_rank(std::uint64_t rank) const {
   if (count_ == 0) {
     return {};
   }
@@ -113,13 +113,13 @@ Duration Histogram::at_rank(std::uint64_t rank) const {
   return std::clamp(last, min_, max_);
 }
 
-Duration Histogram::quantile(double q) const {
+Duration DurationHistogram::quantile(double q) const {
   // The epsilon keeps 0.9 × 10 at rank 9, which binary fractions would make 10.
   const double wanted = std::ceil(q * static_cast<double>(count_) - 1e-9);
   return at_rank(wanted < 1 ? 1 : static_cast<std::uint64_t>(wanted));
 }
 
-Histogram::Interval Histogram::confidence(double q) const {
+DurationHistogram::Interval DurationHistogram::confidence(double q) const {
   const RankInterval ranks = rank_interval(count_, q);
   Interval interval;
   if (ranks.low > 0) {
@@ -132,7 +132,7 @@ Histogram::Interval Histogram::confidence(double q) const {
   return interval;
 }
 
-std::uint64_t Histogram::count_to(Duration limit) const {
+std::uint64_t DurationHistogram::count_to(Duration limit) const {
   if (counts_.empty()) {
     return 0;
   }
@@ -144,7 +144,7 @@ std::uint64_t Histogram::count_to(Duration limit) const {
   return sum;
 }
 
-std::vector<Histogram::Bucket> Histogram::buckets() const {
+std::vector<DurationHistogram::Bucket> DurationHistogram::buckets() const {
   std::vector<Bucket> occupied;
   for (std::uint32_t i = 0; i < counts_.size(); ++i) {
     if (counts_[i] > 0) {
@@ -154,13 +154,13 @@ std::vector<Histogram::Bucket> Histogram::buckets() const {
   return occupied;
 }
 
-Result<Histogram> Histogram::restore(Layout layout, std::span<const Bucket> buckets,
-                                     Extremes extremes) {
+Result<DurationHistogram> DurationHistogram::restore(Layout layout, std::span<const Bucket> buckets,
+                                                     Extremes extremes) {
   if (layout.unit_bits < 0 || layout.unit_bits > 20 || layout.sub_bits < 1 ||
       layout.sub_bits > 14) {
     return fail(ErrorCode::kInvalidArgument, "a histogram's layout is out of range");
   }
-  Histogram histogram(layout);
+  DurationHistogram histogram(layout);
   const std::uint32_t size = histogram.bucket_count();
   for (std::size_t i = 0; i < buckets.size(); ++i) {
     const auto& [bucket, number] = buckets[i];

@@ -16,7 +16,7 @@
 
 namespace podsense::quantiles {
 
-class Histogram {
+class DurationHistogram {
  public:
   /// `unit_bits`: the smallest difference told apart is 2^unit_bits ns. `sub_bits`: values at or
   /// above 2^(unit_bits + sub_bits) ns are told apart to one part in 2^sub_bits.
@@ -32,13 +32,13 @@ class Histogram {
   /// Longer durations count as this one; `max` is cut likewise.
   static constexpr Duration kLongest = std::chrono::minutes(10);
 
-  Histogram() = default;
-  explicit Histogram(Layout layout) : layout_(layout) {}
+  DurationHistogram() = default;
+  explicit DurationHistogram(Layout layout) : layout_(layout) {}
 
   /// Negative durations count as zero.
   void record(Duration value);
   /// Histograms of one layout only: an assertion otherwise.
-  void merge(const Histogram& other);
+  void merge(const DurationHistogram& other);
   void clear();
 
   [[nodiscard]] std::uint64_t count() const { return count_; }
@@ -76,8 +76,8 @@ class Histogram {
     std::uint64_t sum_ns = 0;
   };
   /// @errors kInvalidArgument: a bucket beyond the layout, or out of order
-  static Result<Histogram> restore(Layout layout, std::span<const Bucket> buckets,
-                                   Extremes extremes);
+  static Result<DurationHistogram> restore(Layout layout, std::span<const Bucket> buckets,
+                                           Extremes extremes);
 
   /// The values a bucket holds: [low, high) in nanoseconds.
   struct Bounds {

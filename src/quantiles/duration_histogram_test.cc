@@ -26,10 +26,10 @@ std::vector<Duration> sample(std::size_t count) {
 
 TEST(Histogram, KeepsThreeDigitsFromAMicrosecondToTenMinutes) {
   for (double ns = 1000; ns < 6e11; ns *= 1.37) {
-    Histogram histogram;
+    DurationHistogram histogram;
     const Duration value(static_cast<Duration::rep>(ns));
     histogram.record(value);
-    histogram.record(Histogram::kLongest);  // so that `max` does not cut the bucket
+    histogram.record(DurationHistogram::kLongest);  // so that `max` does not cut the bucket
     const auto seen = static_cast<double>(histogram.quantile(0.5).count());
     EXPECT_LE(std::abs(seen - ns), std::max(64.0, ns * 0.001)) << ns;
   }
@@ -37,7 +37,7 @@ TEST(Histogram, KeepsThreeDigitsFromAMicrosecondToTenMinutes) {
 
 TEST(Histogram, QuantilesAreTheSortedValuesOnes) {
   const std::vector<Duration> values = sample(20001);
-  Histogram histogram;
+  DurationHistogram histogram;
   for (const Duration value : values) {
     histogram.record(value);
   }
@@ -54,14 +54,14 @@ TEST(Histogram, QuantilesAreTheSortedValuesOnes) {
 
 TEST(Histogram, MergesToWhatOneHistogramWouldHaveCounted) {
   const std::vector<Duration> values = sample(5000);
-  Histogram whole;
-  Histogram parts[3];
+  DurationHistogram whole;
+  DurationHistogram parts[3];
   for (std::size_t i = 0; i < values.size(); ++i) {
     whole.record(values[i]);
     parts[i % 3].record(values[i]);
   }
-  Histogram merged;
-  for (const Histogram& part : parts) {
+  DurationHistogram merged;
+  for (const DurationHistogram& part : parts) {
     merged.merge(part);
   }
   EXPECT_EQ(merged.buckets(), whole.buckets());
@@ -71,11 +71,11 @@ TEST(Histogram, MergesToWhatOneHistogramWouldHaveCounted) {
 }
 
 TEST(Histogram, ComesBackFromItsBuckets) {
-  Histogram histogram;
+  DurationHistogram histogram;
   for (const Duration value : sample(1000)) {
     histogram.record(value);
   }
-  const auto restored = Histogram::restore(
+  const auto restored = DurationHistogram::restore(
       histogram.layout(), histogram.buckets(),
       {.min = histogram.min(), .max = histogram.max(), .sum_ns = histogram.sum_ns()});
   ASSERT_TRUE(restored);
@@ -85,18 +85,18 @@ TEST(Histogram, ComesBackFromItsBuckets) {
 }
 
 TEST(Histogram, RefusesBucketsBeyondItsLayout) {
-  const std::vector<Histogram::Bucket> beyond{{4000000, 1}};
-  EXPECT_FALSE(Histogram::restore(Histogram::kFine, beyond, {}));
-  const std::vector<Histogram::Bucket> descending{{5, 1}, {4, 1}};
-  EXPECT_FALSE(Histogram::restore(Histogram::kFine, descending, {}));
+  const std::vector<DurationHistogram::Bucket> beyond{{4000000, 1}};
+  EXPECT_FALSE(DurationHistogram::restore(DurationHistogram::kFine, beyond, {}));
+  const std::vector<DurationHistogram::Bucket> descending{{5, 1}, {4, 1}};
+  EXPECT_FALSE(DurationHistogram::restore(DurationHistogram::kFine, descending, {}));
 }
 
 TEST(Histogram, HoldsWhatIsOutOfRangeAtItsEnds) {
-  Histogram histogram;
+  DurationHistogram histogram;
   histogram.record(Duration(-5));
   histogram.record(std::chrono::hours(2));
   EXPECT_EQ(histogram.min(), Duration::zero());
-  EXPECT_EQ(histogram.max(), Duration(Histogram::kLongest));
+  EXPECT_EQ(histogram.max(), Duration(DurationHistogram::kLongest));
   EXPECT_EQ(histogram.count(), 2U);
 }
 
@@ -200,7 +200,7 @@ TEST(Histogram, ConfidenceHoldsTheTrueQuantileOfRealSamples) {
       int held = 0;
       constexpr int kRuns = 2000;
       for (int run = 0; run < kRuns; ++run) {
-        Histogram histogram(Histogram::kCoarse);
+        DurationHistogram histogram(DurationHistogram::kCoarse);
         for (int i = 0; i < count; ++i) {
           histogram.record(Duration(static_cast<Duration::rep>(latency(random))));
         }
@@ -216,14 +216,14 @@ TEST(Histogram, ConfidenceHoldsTheTrueQuantileOfRealSamples) {
 }
 
 TEST(Histogram, BoundsTileTheRange) {
-  const Histogram histogram(Histogram::kCoarse);
+  const DurationHistogram histogram(DurationHistogram::kCoarse);
   for (std::uint32_t i = 0; i < 1400; ++i) {
     EXPECT_EQ(histogram.bounds(i).high, histogram.bounds(i + 1).low) << i;
   }
 }
 
 TEST(Histogram, CountsUpToALimit) {
-  Histogram histogram;
+  DurationHistogram histogram;
   histogram.record(milliseconds(10));
   histogram.record(milliseconds(20));
   histogram.record(milliseconds(30));

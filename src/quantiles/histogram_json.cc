@@ -4,7 +4,7 @@
 
 namespace podsense::quantiles {
 
-nlohmann::ordered_json histogram_json(const Histogram& histogram) {
+nlohmann::ordered_json histogram_json(const DurationHistogram& histogram) {
   auto buckets = nlohmann::ordered_json::array();
   for (const auto& [bucket, count] : histogram.buckets()) {
     buckets.push_back({bucket, count});

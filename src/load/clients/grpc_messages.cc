@@ -148,7 +148,7 @@ void GrpcAnswer::data(std::string_view bytes) {
 }
 
 /// Client and server both watch the deadline, so either may be the one that says so.
-Verdict GrpcAnswer::verdict(GrpcCode code, std::string sample, Duration took) const {
+AnswerVerdict GrpcAnswer::verdict(GrpcCode code, std::string sample, Duration took) const {
   if (code == GrpcCode::kDeadlineExceeded && took >= timeout_ * 19 / 20) {
     return {.error = ErrorKind::kTimeout, .sample = std::move(sample)};
   }
@@ -159,7 +159,7 @@ Verdict GrpcAnswer::verdict(GrpcCode code, std::string sample, Duration took) co
           .sample = std::move(sample)};
 }
 
-Verdict GrpcAnswer::judge(Duration took) {
+AnswerVerdict GrpcAnswer::judge(Duration took) {
   if (code_ < 0 && http_status_ != 200) {
     return verdict(code_of_http(http_status_),
                    "HTTP status " + std::to_string(http_status_) + " in place of gRPC's", took);
@@ -189,7 +189,7 @@ Verdict GrpcAnswer::judge(Duration took) {
   return verdict(GrpcCode::kOk, {}, took);
 }
 
-Verdict GrpcAnswer::judge_reset(std::uint32_t code, Duration took) {
+AnswerVerdict GrpcAnswer::judge_reset(std::uint32_t code, Duration took) {
   return verdict(code_of_reset(code), "the server reset the stream: " + http2_error_name(code),
                  took);
 }
@@ -197,19 +197,19 @@ Verdict GrpcAnswer::judge_reset(std::uint32_t code, Duration took) {
 // --- requests
 
 GrpcMessages::GrpcMessages(const GrpcMessagesOptions& options) : options_(options) {
-  Head head{{.name = ":method", .value = "POST"},
-            {.name = ":scheme", .value = options.with_tls ? "https" : "http"},
-            {.name = ":path", .value = options.requests->method()},
-            {.name = ":authority", .value = options.authority},
-            {.name = "te", .value = "trailers"},
-            {.name = "grpc-timeout", .value = grpc_timeout(options.timeout)},
-            {.name = "content-type", .value = "application/grpc"}};
+  Http2Head head{{.name = ":method", .value = "POST"},
+                 {.name = ":scheme", .value = options.with_tls ? "https" : "http"},
+                 {.name = ":path", .value = options.requests->method()},
+                 {.name = ":authority", .value = options.authority},
+                 {.name = "te", .value = "trailers"},
+                 {.name = "grpc-timeout", .value = grpc_timeout(options.timeout)},
+                 {.name = "content-type", .value = "application/grpc"}};
   if (std::ranges::find(options.metadata, "user-agent", &HeaderField::name) ==
       options.metadata.end()) {
     head.push_back({.name = "user-agent", .value = "podsense-load"});
   }
   head.insert(head.end(), options.metadata.begin(), options.metadata.end());
-  head_ = std::make_shared<const Head>(std::move(head));
+  head_ = std::make_shared<const Http2Head>(std::move(head));
 }
 
 Result<Http2Request> GrpcMessages::request(std::uint64_t index) const {

@@ -28,11 +28,11 @@ class GrpcAnswer final : public Http2Answer {
   void header(std::string_view name, std::string_view value) override;
   void data(std::string_view bytes) override;
   [[nodiscard]] bool has_begun() const override { return http_status_ >= 200; }
-  Verdict judge(Duration took) override;
-  Verdict judge_reset(std::uint32_t code, Duration took) override;
+  AnswerVerdict judge(Duration took) override;
+  AnswerVerdict judge_reset(std::uint32_t code, Duration took) override;
 
  private:
-  [[nodiscard]] Verdict verdict(GrpcCode code, std::string sample, Duration took) const;
+  [[nodiscard]] AnswerVerdict verdict(GrpcCode code, std::string sample, Duration took) const;
 
   const Duration timeout_;
   const std::shared_ptr<std::string> kept_;
@@ -52,7 +52,7 @@ struct GrpcMessagesOptions {
   std::shared_ptr<const GrpcRequests> requests;
   bool with_tls = false;
   std::string authority;
-  Head metadata;  ///< as it is sent
+  Http2Head metadata;  ///< as it is sent
   Duration timeout = std::chrono::seconds(20);
   std::shared_ptr<std::string> kept;  ///< where an answer's message goes; null: nowhere
 };
@@ -67,7 +67,7 @@ class GrpcMessages final : public Http2Messages {
 
  private:
   const GrpcMessagesOptions options_;
-  std::shared_ptr<const Head> head_;
+  std::shared_ptr<const Http2Head> head_;
 };
 
 }  // namespace podsense::load

@@ -24,8 +24,8 @@ struct Said {
   std::vector<std::string> data;
   std::vector<HeaderField> trailers;
 
-  [[nodiscard]] Verdict verdict(std::shared_ptr<std::string> kept = nullptr,
-                                Duration took = milliseconds(1)) const {
+  [[nodiscard]] AnswerVerdict verdict(std::shared_ptr<std::string> kept = nullptr,
+                                      Duration took = milliseconds(1)) const {
     GrpcAnswer answer(kLimit, std::move(kept));
     for (const auto& [name, value] : head) {
       answer.header(name, value);
@@ -75,7 +75,7 @@ TEST(GrpcAnswer, IsReadInWhateverPiecesItComes) {
       said.data.push_back(frame.substr(at, size));
     }
     const auto kept = std::make_shared<std::string>();
-    const Verdict verdict = said.verdict(kept);
+    const AnswerVerdict verdict = said.verdict(kept);
     EXPECT_TRUE(verdict.ok);
     EXPECT_EQ(verdict.status, kGrpcOk);
     EXPECT_EQ(verdict.message_bytes, 9U);
@@ -94,7 +94,7 @@ TEST(GrpcAnswer, OkNeedsExactlyOneWholeMessage) {
                                                {frame, frame.substr(0, 3)},
                                                {frame.substr(0, 4)},
                                                {compressed}}) {
-    const Verdict verdict = Said{.data = data, .trailers = ok}.verdict();
+    const AnswerVerdict verdict = Said{.data = data, .trailers = ok}.verdict();
     EXPECT_FALSE(verdict.ok);
     EXPECT_EQ(verdict.status, internal);
     EXPECT_FALSE(verdict.sample.empty());
@@ -104,7 +104,7 @@ TEST(GrpcAnswer, OkNeedsExactlyOneWholeMessage) {
 TEST(GrpcAnswer, ClaimedLengthsTakeNoMemory) {
   const auto kept = std::make_shared<std::string>();
   const std::string huge("\0\xFF\xFF\xFF\xFF", 5);
-  const Verdict verdict =
+  const AnswerVerdict verdict =
       Said{.data = {huge + "abc"}, .trailers = {{.name = "grpc-status", .value = "0"}}}.verdict(
           kept);
   EXPECT_FALSE(verdict.ok);
@@ -114,7 +114,8 @@ TEST(GrpcAnswer, ClaimedLengthsTakeNoMemory) {
 
 TEST(GrpcAnswer, StatusThatIsNoNumberIsUnknown) {
   for (const std::string text : {"", "x", "-1", "1x", "99999999999"}) {
-    const Verdict verdict = Said{.trailers = {{.name = "grpc-status", .value = text}}}.verdict();
+    const AnswerVerdict verdict =
+        Said{.trailers = {{.name = "grpc-status", .value = text}}}.verdict();
     EXPECT_EQ(status_name(verdict.status), "UNKNOWN") << text;
     EXPECT_FALSE(verdict.ok);
   }

@@ -27,22 +27,22 @@ TimePoint now() {
 
 // --- a request on its stream
 
-void Exchange::on_header(std::string_view name, std::string_view value) {
+void Http2Exchange::on_header(std::string_view name, std::string_view value) {
   answer->header(name, value);
   if (first_byte == TimePoint() && answer->has_begun()) {
     first_byte = now();
   }
 }
 
-void Exchange::on_data(std::string_view bytes) {
+void Http2Exchange::on_data(std::string_view bytes) {
   answer->data(bytes);
 }
 
-void Exchange::on_end() {
+void Http2Exchange::on_end() {
   connection_->done_.push_back(connection_->take(*this));
 }
 
-void Exchange::on_failure(const Failure& failure) {
+void Http2Exchange::on_failure(const Failure& failure) {
   failure_ = failure;
   connection_->done_.push_back(connection_->take(*this));
 }
@@ -132,13 +132,13 @@ bool Http2Connection::has_room() const {
   }
 }
 
-void Http2Connection::keep(std::unique_ptr<Exchange> exchange) {
+void Http2Connection::keep(std::unique_ptr<Http2Exchange> exchange) {
   exchange->connection_ = this;
   exchange->place_ = exchanges_.size();
   exchanges_.push_back(std::move(exchange));
 }
 
-std::unique_ptr<Exchange> Http2Connection::take(Exchange& exchange) {
+std::unique_ptr<Http2Exchange> Http2Connection::take(Http2Exchange& exchange) {
   std::swap(exchanges_[exchange.place_], exchanges_.back());
   exchanges_[exchange.place_]->place_ = exchange.place_;
   auto taken = std::move(exchanges_.back());
@@ -146,15 +146,15 @@ std::unique_ptr<Exchange> Http2Connection::take(Exchange& exchange) {
   return taken;
 }
 
-void Http2Connection::send(std::unique_ptr<Exchange> exchange) {
-  Exchange& one = *exchange;
+void Http2Connection::send(std::unique_ptr<Http2Exchange> exchange) {
+  Http2Exchange& one = *exchange;
   keep(std::move(exchange));
   if (state_ != State::kOpen) {
     return;
   }
   expires_ = std::min(expires_, one.ticket.started + shared_.timeout);
   if (!session_->submit(one)) {  // it has no number for another stream
-    one.failure_ = {.cause = Http2Stream::Failure::Cause::kUnprocessed};
+    one.failure_ = {.cause = Http2ClientStream::Failure::Cause::kUnprocessed};
     done_.push_back(take(one));
     leave();
   } else if (!shared_.keep_alive) {
@@ -329,7 +329,8 @@ void Http2Connection::tell() {
   }
 }
 
-Outcome Http2Connection::failed_as(const Exchange& exchange, ErrorKind kind, std::string_view why) {
+RequestOutcome Http2Connection::failed_as(const Http2Exchange& exchange, ErrorKind kind,
+                                          std::string_view why) {
   const TimePoint at = now();
   return {.ticket = exchange.ticket,
           .error = kind,
@@ -340,7 +341,7 @@ Outcome Http2Connection::failed_as(const Exchange& exchange, ErrorKind kind, std
           .sample = why};
 }
 
-void Http2Connection::tell_end(std::unique_ptr<Exchange> exchange) {
+void Http2Connection::tell_end(std::unique_ptr<Http2Exchange> exchange) {
   has_answered_ = true;
   if (auto next = exchange->answer->follow()) {
     exchange->request = std::move(*next);
@@ -349,7 +350,7 @@ void Http2Connection::tell_end(std::unique_ptr<Exchange> exchange) {
     return;
   }
   const TimePoint at = now();
-  const Verdict verdict = exchange->answer->judge(at - exchange->ticket.started);
+  const AnswerVerdict verdict = exchange->answer->judge(at - exchange->ticket.started);
   const bool counts_messages = exchange->request.message_bytes.has_value();
   owner_.exchange_finished(
       *this, {.ticket = exchange->ticket,
@@ -363,9 +364,9 @@ void Http2Connection::tell_end(std::unique_ptr<Exchange> exchange) {
               .sample = verdict.sample});
 }
 
-void Http2Connection::tell_failure(std::unique_ptr<Exchange> exchange) {
-  using Cause = Http2Stream::Failure::Cause;
-  const Http2Stream::Failure failure = *std::exchange(exchange->failure_, std::nullopt);
+void Http2Connection::tell_failure(std::unique_ptr<Http2Exchange> exchange) {
+  using Cause = Http2ClientStream::Failure::Cause;
+  const Http2ClientStream::Failure failure = *std::exchange(exchange->failure_, std::nullopt);
   if (failure.cause == Cause::kFault) {
     owner_.exchange_finished(*this, failed_as(*exchange, ErrorKind::kProtocol, failure.what));
     return;
@@ -383,8 +384,8 @@ void Http2Connection::tell_failure(std::unique_ptr<Exchange> exchange) {
     return;
   }
   has_answered_ = true;
-  Outcome outcome = failed_as(*exchange, ErrorKind::kReset, {});
-  const Verdict verdict =
+  RequestOutcome outcome = failed_as(*exchange, ErrorKind::kReset, {});
+  const AnswerVerdict verdict =
       exchange->answer->judge_reset(failure.code, outcome.finished - exchange->ticket.started);
   outcome.error = verdict.error;
   outcome.status = verdict.status;
@@ -429,10 +430,10 @@ void Http2Connection::check_time(TimePoint at) {
 
 void Http2Connection::expire(TimePoint at) {
   const auto self = shared_from_this();
-  std::vector<std::unique_ptr<Exchange>> late;
+  std::vector<std::unique_ptr<Http2Exchange>> late;
   expires_ = TimePoint::max();
   for (std::size_t i = exchanges_.size(); i-- > 0;) {  // `take` puts one into the gap that was seen
-    Exchange& exchange = *exchanges_[i];
+    Http2Exchange& exchange = *exchanges_[i];
     const TimePoint limit = exchange.ticket.started + shared_.timeout;
     if (at < limit) {
       expires_ = std::min(expires_, limit);

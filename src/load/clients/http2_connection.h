@@ -20,9 +20,9 @@ namespace podsense::load {
 class Http2Connection;
 
 /// A request under way: on one connection, and on another where the first did not process it.
-class Exchange final : public Http2Stream {
+class Http2Exchange final : public Http2ClientStream {
  public:
-  Exchange(const Ticket& asked, Http2Request made, std::unique_ptr<Http2Answer> reader)
+  Http2Exchange(const RequestTicket& asked, Http2Request made, std::unique_ptr<Http2Answer> reader)
       : ticket(asked), answer(std::move(reader)) {
     request = std::move(made);
   }
@@ -32,7 +32,7 @@ class Exchange final : public Http2Stream {
   void on_end() override;
   void on_failure(const Failure& failure) override;
 
-  const Ticket ticket;
+  const RequestTicket ticket;
   std::unique_ptr<Http2Answer> answer;
   unsigned refusals = 0;  ///< so often it was not processed
   TimePoint first_byte;
@@ -68,11 +68,11 @@ class Http2Connection final : public std::enable_shared_from_this<Http2Connectio
     virtual void connection_refused(Http2Connection& connection, const ConnectFailure& why) = 0;
     /// It ended; requests on it are finished, or handed back, next.
     virtual void connection_closed(Http2Connection& connection) = 0;
-    virtual void exchange_finished(Http2Connection& connection, const Outcome& outcome) = 0;
+    virtual void exchange_finished(Http2Connection& connection, const RequestOutcome& outcome) = 0;
     /// To be sent (again), on any connection: the server did not process it, or it asks for
     /// something else now.
     virtual void exchange_again(Http2Connection& connection,
-                                std::unique_ptr<Exchange> exchange) = 0;
+                                std::unique_ptr<Http2Exchange> exchange) = 0;
   };
 
   Http2Connection(boost::asio::io_context& context, Http2Shared& shared, Owner& owner);
@@ -80,7 +80,7 @@ class Http2Connection final : public std::enable_shared_from_this<Http2Connectio
 
   void connect();
   /// Only where there is room.
-  void send(std::unique_ptr<Exchange> exchange);
+  void send(std::unique_ptr<Http2Exchange> exchange);
   void check_time(TimePoint now);
   /// Ends it; requests on it are finished as `kind`.
   void end(ErrorKind kind, std::string_view why);
@@ -89,13 +89,14 @@ class Http2Connection final : public std::enable_shared_from_this<Http2Connectio
   [[nodiscard]] bool is_open() const { return state_ == State::kOpen; }
   [[nodiscard]] bool has_answered() const { return has_answered_; }
   /// Outcome of a request that has no answer; `why` is borrowed.
-  static Outcome failed_as(const Exchange& exchange, ErrorKind kind, std::string_view why);
+  static RequestOutcome failed_as(const Http2Exchange& exchange, ErrorKind kind,
+                                  std::string_view why);
 
   /// Where the owner keeps it.
   std::size_t place = 0;
 
  private:
-  friend class Exchange;
+  friend class Http2Exchange;
   enum class State { kConnecting, kGreeting, kOpen, kLeaving, kClosed };
   using Code = boost::system::error_code;
 
@@ -114,13 +115,13 @@ class Http2Connection final : public std::enable_shared_from_this<Http2Connectio
   void write();
   void write_rest(std::size_t done);
   void tell();
-  void tell_end(std::unique_ptr<Exchange> exchange);
-  void tell_failure(std::unique_ptr<Exchange> exchange);
+  void tell_end(std::unique_ptr<Http2Exchange> exchange);
+  void tell_failure(std::unique_ptr<Http2Exchange> exchange);
   void finish_all(ErrorKind kind, std::string_view why);
   void end_if_over();
   void expire(TimePoint at);
-  void keep(std::unique_ptr<Exchange> exchange);
-  std::unique_ptr<Exchange> take(Exchange& exchange);
+  void keep(std::unique_ptr<Http2Exchange> exchange);
+  std::unique_ptr<Http2Exchange> take(Http2Exchange& exchange);
   [[nodiscard]] std::string not_http2_reason() const;
 
   Http2Shared& shared_;
@@ -137,8 +138,8 @@ class Http2Connection final : public std::enable_shared_from_this<Http2Connectio
   std::string goaway_;  ///< what it said; empty: there was none
   std::string begin_;   ///< the first bytes that came, to see who speaks
 
-  std::vector<std::unique_ptr<Exchange>> exchanges_;
-  std::vector<std::unique_ptr<Exchange>> done_;  ///< finished, not yet reported
+  std::vector<std::unique_ptr<Http2Exchange>> exchanges_;
+  std::vector<std::unique_ptr<Http2Exchange>> done_;  ///< finished, not yet reported
 
   std::unique_ptr<char[]> in_;
   std::string out_;

@@ -21,16 +21,16 @@ struct HeaderField {
   std::string name;  ///< lower case; pseudo-headers (":path") stand before all others
   std::string value;
 };
-using Head = std::vector<HeaderField>;
+using Http2Head = std::vector<HeaderField>;
 
 struct Http2Request {
-  std::shared_ptr<const Head> head;
+  std::shared_ptr<const Http2Head> head;
   std::shared_ptr<const std::string> body;     ///< null: none
   std::optional<std::uint64_t> message_bytes;  ///< for the report; unset: what is on the wire
 };
 
 /// What became of a request. `message_bytes` as above.
-struct Verdict {
+struct AnswerVerdict {
   ErrorKind error = ErrorKind::kNone;
   bool ok = false;
   int status = 0;
@@ -53,9 +53,9 @@ class Http2Answer {
   [[nodiscard]] virtual bool has_begun() const = 0;
 
   /// It is complete, and took so long since the request was sent.
-  virtual Verdict judge(Duration took) = 0;
+  virtual AnswerVerdict judge(Duration took) = 0;
   /// The server reset the stream with this error code of HTTP/2.
-  virtual Verdict judge_reset(std::uint32_t code, Duration took) = 0;
+  virtual AnswerVerdict judge_reset(std::uint32_t code, Duration took) = 0;
   /// What has to be sent in place of the request since the complete answer says so, as a redirect;
   /// nothing: the answer stands.
   virtual std::optional<Http2Request> follow() { return std::nullopt; }

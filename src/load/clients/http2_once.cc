@@ -37,7 +37,7 @@ class Asker final : private Sink {
   }
 
  private:
-  void finished(const Outcome& outcome) override {
+  void finished(const RequestOutcome& outcome) override {
     end(Once{
         .error = outcome.error, .status = outcome.status, .sample = std::string(outcome.sample)});
   }

@@ -9,7 +9,7 @@
 
 namespace podsense::load {
 
-/// As in an Outcome.
+/// As in a RequestOutcome.
 struct Once {
   ErrorKind error = ErrorKind::kNone;
   int status = 0;

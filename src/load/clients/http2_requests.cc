@@ -26,8 +26,8 @@ bool is_of_connection(std::string_view name, std::string_view value) {
   return std::ranges::find(kNames, name) != kNames.end() || (name == "te" && value != "trailers");
 }
 
-Head make_fields(const HttpRequestOptions& options, std::string_view content_type) {
-  Head fields;
+Http2Head make_fields(const HttpRequestOptions& options, std::string_view content_type) {
+  Http2Head fields;
   for (const auto& [name, value] : options.headers) {
     if (!same_header(name, "Host")) {
       fields.push_back({.name = lower_case(name), .value = value});
@@ -68,7 +68,7 @@ class HttpAnswer final : public Http2Answer {
   }
   [[nodiscard]] bool has_begun() const override { return kept_.status() >= 200; }
 
-  Verdict judge(Duration /*took*/) override {
+  AnswerVerdict judge(Duration /*took*/) override {
     const std::string fault =
         kept_.is_success() ? first_fault(requests_.options().expect, kept_.body()) : "";
     return {.error = fault.empty() ? ErrorKind::kNone : ErrorKind::kUnexpected,
@@ -76,7 +76,7 @@ class HttpAnswer final : public Http2Answer {
             .status = kept_.status(),
             .sample = fault.empty() ? kept_.sample() : fault};
   }
-  Verdict judge_reset(std::uint32_t code, Duration /*took*/) override {
+  AnswerVerdict judge_reset(std::uint32_t code, Duration /*took*/) override {
     return {.error = ErrorKind::kReset,
             .sample = "the server reset the stream: " + http2_error_name(code)};
   }
@@ -164,19 +164,19 @@ std::shared_ptr<const std::string> Http2Requests::make_body(const Form& form,
   return std::make_shared<const std::string>(std::move(body));
 }
 
-std::shared_ptr<const Head> Http2Requests::make_head(const Form& form, std::string_view method,
-                                                     std::string target,
-                                                     const std::string* body) const {
-  Head head{{.name = ":method", .value = std::string(method)},
-            {.name = ":scheme", .value = options_.request.url.tls ? "https" : "http"},
-            {.name = ":authority", .value = authority_},
-            {.name = ":path", .value = std::move(target)}};
+std::shared_ptr<const Http2Head> Http2Requests::make_head(const Form& form, std::string_view method,
+                                                          std::string target,
+                                                          const std::string* body) const {
+  Http2Head head{{.name = ":method", .value = std::string(method)},
+                 {.name = ":scheme", .value = options_.request.url.tls ? "https" : "http"},
+                 {.name = ":authority", .value = authority_},
+                 {.name = ":path", .value = std::move(target)}};
   head.insert(head.end(), form.fields.begin(), form.fields.end());
   if (body != nullptr || wants_length(method)) {
     head.push_back(
         {.name = "content-length", .value = std::to_string(body == nullptr ? 0 : body->size())});
   }
-  return std::make_shared<const Head>(std::move(head));
+  return std::make_shared<const Http2Head>(std::move(head));
 }
 
 Result<Http2Request> Http2Requests::request(std::uint64_t index) const {

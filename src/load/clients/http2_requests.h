@@ -14,8 +14,8 @@ namespace podsense::load {
 
 struct Http2RequestsOptions {
   HttpRequestOptions request;
-  std::vector<Expectation> expect;  ///< of answers with a 2xx status
-  unsigned redirects = 0;           ///< followed at most, each request; on the same host only
+  std::vector<AnswerExpectation> expect;  ///< of answers with a 2xx status
+  unsigned redirects = 0;                 ///< followed at most, each request; on the same host only
   std::shared_ptr<std::string> kept = nullptr;  ///< where an answer's body goes; null: nowhere
 };
 
@@ -38,18 +38,19 @@ class Http2Requests final : public Http2Messages {
  private:
   /// A kind of body; they are used in turn. Null: it is made for each request.
   struct Form {
-    Head fields;  ///< all but the pseudo-headers and Content-Length
+    Http2Head fields;  ///< all but the pseudo-headers and Content-Length
     BodyTemplate body;
     bool has_body = false;
-    std::shared_ptr<const Head> fixed_head;
+    std::shared_ptr<const Http2Head> fixed_head;
     std::shared_ptr<const std::string> fixed_body;
   };
   explicit Http2Requests(const Http2RequestsOptions& options);
   [[nodiscard]] std::shared_ptr<const std::string> make_body(const Form& form,
                                                              std::uint64_t index) const;
-  [[nodiscard]] std::shared_ptr<const Head> make_head(const Form& form, std::string_view method,
-                                                      std::string target,
-                                                      const std::string* body) const;
+  [[nodiscard]] std::shared_ptr<const Http2Head> make_head(const Form& form,
+                                                           std::string_view method,
+                                                           std::string target,
+                                                           const std::string* body) const;
 
   const Http2RequestsOptions options_;
   const BodyTemplate target_;

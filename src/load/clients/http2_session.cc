@@ -49,7 +49,7 @@ struct Http2Session::Callbacks {
   static int on_header(nghttp2_session* /*session*/, const nghttp2_frame* frame,
                        const std::uint8_t* name, std::size_t name_size, const std::uint8_t* value,
                        std::size_t value_size, std::uint8_t /*flags*/, void* user) {
-    Http2Stream* const stream = self(user).find(frame->hd.stream_id);
+    Http2ClientStream* const stream = self(user).find(frame->hd.stream_id);
     if (stream == nullptr) {
       return 0;
     }
@@ -64,7 +64,7 @@ struct Http2Session::Callbacks {
 
   static int on_data(nghttp2_session* /*session*/, std::uint8_t /*flags*/, std::int32_t id,
                      const std::uint8_t* bytes, std::size_t size, void* user) {
-    if (Http2Stream* const stream = self(user).find(id)) {
+    if (Http2ClientStream* const stream = self(user).find(id)) {
       stream->on_data(text(bytes, size));
     }
     return 0;
@@ -75,7 +75,7 @@ struct Http2Session::Callbacks {
     switch (frame->hd.type) {
       case NGHTTP2_HEADERS:
       case NGHTTP2_DATA:
-        if (Http2Stream* const stream = session.find(frame->hd.stream_id)) {
+        if (Http2ClientStream* const stream = session.find(frame->hd.stream_id)) {
           stream->wire_in += kFrameHead + frame->hd.length;
           if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
             session.ended(frame->hd.stream_id);
@@ -83,7 +83,7 @@ struct Http2Session::Callbacks {
         }
         break;
       case NGHTTP2_RST_STREAM:
-        if (Http2Stream* const stream = session.find(frame->hd.stream_id)) {
+        if (Http2ClientStream* const stream = session.find(frame->hd.stream_id)) {
           stream->reset_by_server_ = true;  // `on_close` follows
         }
         break;
@@ -109,7 +109,7 @@ struct Http2Session::Callbacks {
     if (!std::exchange(session.reason_is_new_, false)) {
       session.reason_ = nghttp2_strerror(error);
     }
-    if (Http2Stream* const stream = session.find(frame->hd.stream_id)) {
+    if (Http2ClientStream* const stream = session.find(frame->hd.stream_id)) {
       stream->fault_ = "not an HTTP/2 answer: " + session.reason_;
     }
     return 0;
@@ -128,7 +128,7 @@ struct Http2Session::Callbacks {
       session.fault_ =
           session.reason_.empty() ? http2_error_name(frame->goaway.error_code) : session.reason_;
     } else if (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) {
-      if (Http2Stream* const stream = session.find(frame->hd.stream_id)) {
+      if (Http2ClientStream* const stream = session.find(frame->hd.stream_id)) {
         stream->wire_out += kFrameHead + frame->hd.length;
       }
     }
@@ -138,7 +138,7 @@ struct Http2Session::Callbacks {
   /// nghttp2 closes the stream next, as refused: that holds only where the server is the reason.
   static int on_not_sent(nghttp2_session* /*session*/, const nghttp2_frame* frame, int error,
                          void* user) {
-    Http2Stream* const stream = self(user).find(frame->hd.stream_id);
+    Http2ClientStream* const stream = self(user).find(frame->hd.stream_id);
     if (stream != nullptr && frame->hd.type == NGHTTP2_HEADERS &&
         error != NGHTTP2_ERR_START_STREAM_NOT_ALLOWED && error != NGHTTP2_ERR_SESSION_CLOSING) {
       stream->fault_ = std::string("the request cannot be sent: ") + nghttp2_strerror(error);
@@ -155,7 +155,7 @@ struct Http2Session::Callbacks {
   static ssize_t read_body(nghttp2_session* /*session*/, std::int32_t id, std::uint8_t* room,
                            std::size_t size, std::uint32_t* flags, nghttp2_data_source* /*source*/,
                            void* user) {
-    Http2Stream* const stream = self(user).find(id);
+    Http2ClientStream* const stream = self(user).find(id);
     if (stream == nullptr) {  // canceled: its reset goes first
       return NGHTTP2_ERR_DEFERRED;
     }
@@ -215,15 +215,15 @@ Http2Session::Http2Session(Events& events) : events_(events) {
 
 Http2Session::~Http2Session() = default;
 
-Http2Stream* Http2Session::find(std::int32_t id) const {
-  return static_cast<Http2Stream*>(nghttp2_session_get_stream_user_data(session_.get(), id));
+Http2ClientStream* Http2Session::find(std::int32_t id) const {
+  return static_cast<Http2ClientStream*>(nghttp2_session_get_stream_user_data(session_.get(), id));
 }
 
-void Http2Session::detach(Http2Stream& stream) {
+void Http2Session::detach(Http2ClientStream& stream) {
   nghttp2_session_set_stream_user_data(session_.get(), stream.id_, nullptr);
 }
 
-bool Http2Session::submit(Http2Stream& stream) {
+bool Http2Session::submit(Http2ClientStream& stream) {
   std::vector<nghttp2_nv> fields;
   fields.reserve(stream.request.head->size());
   std::ranges::transform(*stream.request.head, std::back_inserter(fields), field);
@@ -238,14 +238,14 @@ bool Http2Session::submit(Http2Stream& stream) {
   return stream.id_ > 0;
 }
 
-void Http2Session::cancel(Http2Stream& stream) {
+void Http2Session::cancel(Http2ClientStream& stream) {
   detach(stream);
   nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, stream.id_, NGHTTP2_CANCEL);
 }
 
 /// The server has said all. Where it did not wait for the rest of the request, nobody needs that.
 void Http2Session::ended(std::int32_t id) {
-  Http2Stream* const stream = find(id);
+  Http2ClientStream* const stream = find(id);
   detach(*stream);
   if (nghttp2_session_get_stream_local_close(session_.get(), id) == 0) {
     nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL);
@@ -254,12 +254,12 @@ void Http2Session::ended(std::int32_t id) {
 }
 
 void Http2Session::closed(std::int32_t id, std::uint32_t code) {
-  Http2Stream* const stream = find(id);
+  Http2ClientStream* const stream = find(id);
   if (stream == nullptr) {
     return;
   }
   detach(*stream);
-  using Cause = Http2Stream::Failure::Cause;
+  using Cause = Http2ClientStream::Failure::Cause;
   if (stream->fault_.empty() && code == NGHTTP2_REFUSED_STREAM) {
     stream->on_failure(
         {.cause = Cause::kUnprocessed, .code = stream->reset_by_server_ ? code : 0, .what = {}});

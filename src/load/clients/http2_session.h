@@ -22,7 +22,7 @@ std::string http2_error_name(std::uint32_t code);
 
 /// A request and its answer. The session knows it from `submit` until one of `on_end`, `on_failure`
 /// or `Http2Session::cancel`; it must live so long, and stay where it is.
-class Http2Stream {
+class Http2ClientStream {
  public:
   struct Failure {
     enum class Cause {
@@ -35,10 +35,10 @@ class Http2Stream {
     std::string what;
   };
 
-  Http2Stream() = default;
-  Http2Stream(const Http2Stream&) = delete;
-  Http2Stream& operator=(const Http2Stream&) = delete;
-  virtual ~Http2Stream() = default;
+  Http2ClientStream() = default;
+  Http2ClientStream(const Http2ClientStream&) = delete;
+  Http2ClientStream& operator=(const Http2ClientStream&) = delete;
+  virtual ~Http2ClientStream() = default;
 
   virtual void on_header(std::string_view name, std::string_view value) = 0;
   virtual void on_data(std::string_view bytes) = 0;
@@ -79,9 +79,9 @@ class Http2Session {
   Http2Session& operator=(const Http2Session&) = delete;
 
   /// Sends `stream.request`. False: the connection takes no more.
-  bool submit(Http2Stream& stream);
+  bool submit(Http2ClientStream& stream);
   /// Resets the stream; it hears nothing more.
-  void cancel(Http2Stream& stream);
+  void cancel(Http2ClientStream& stream);
 
   /// `fault` tells whether the connection is over.
   void receive(std::string_view bytes);
@@ -99,8 +99,8 @@ class Http2Session {
     void operator()(nghttp2_session* session) const;
   };
 
-  Http2Stream* find(std::int32_t id) const;
-  void detach(Http2Stream& stream);
+  Http2ClientStream* find(std::int32_t id) const;
+  void detach(Http2ClientStream& stream);
   void ended(std::int32_t id);
   void closed(std::int32_t id, std::uint32_t code);
 

@@ -80,13 +80,13 @@ class Server {
   nghttp2_session* session_ = nullptr;
 };
 
-class Stream final : public Http2Stream {
+class Stream final : public Http2ClientStream {
  public:
   explicit Stream(std::optional<std::string> body = std::nullopt) {
-    request.head = std::make_shared<const Head>(Head{{.name = ":method", .value = "POST"},
-                                                     {.name = ":scheme", .value = "http"},
-                                                     {.name = ":authority", .value = "a"},
-                                                     {.name = ":path", .value = "/"}});
+    request.head = std::make_shared<const Http2Head>(Http2Head{{.name = ":method", .value = "POST"},
+                                                               {.name = ":scheme", .value = "http"},
+                                                               {.name = ":authority", .value = "a"},
+                                                               {.name = ":path", .value = "/"}});
     request.body = body ? std::make_shared<const std::string>(std::move(*body)) : nullptr;
   }
   void on_header(std::string_view name, std::string_view value) override {
@@ -191,7 +191,7 @@ TEST_F(Session, ACanceledStreamHearsNothingMore) {
 }
 
 TEST_F(Session, TellsResetsFromWhatWasNotProcessed) {
-  using Cause = Http2Stream::Failure::Cause;
+  using Cause = Http2ClientStream::Failure::Cause;
   talk();
   std::vector<Stream> streams(3);
   for (Stream& stream : streams) {
@@ -223,13 +223,13 @@ TEST_F(Session, TellsResetsFromWhatWasNotProcessed) {
 TEST_F(Session, ARequestThatCannotBeSentIsAFault) {
   talk();
   Stream stream;
-  Head head = *stream.request.head;
+  Http2Head head = *stream.request.head;
   head.push_back({.name = "a", .value = std::string(100'000, 'x')});
-  stream.request.head = std::make_shared<const Head>(std::move(head));
+  stream.request.head = std::make_shared<const Http2Head>(std::move(head));
   ASSERT_TRUE(session.submit(stream));
   talk();
   ASSERT_EQ(stream.failures.size(), 1U);
-  EXPECT_EQ(stream.failures[0].cause, Http2Stream::Failure::Cause::kFault);
+  EXPECT_EQ(stream.failures[0].cause, Http2ClientStream::Failure::Cause::kFault);
   EXPECT_NE(stream.failures[0].what.find("cannot be sent"), std::string::npos);
 }
 

@@ -106,7 +106,7 @@ Http2Connection* Http2Transport::choose() {
   return links_.size() < most_ ? add() : nullptr;
 }
 
-bool Http2Transport::send(const Ticket& ticket) {
+bool Http2Transport::send(const RequestTicket& ticket) {
   Http2Connection* const link = closing_ ? nullptr : choose();
   if (link == nullptr) {
     return false;
@@ -114,15 +114,15 @@ bool Http2Transport::send(const Ticket& ticket) {
   ++in_flight_;
   auto request = shared_.messages->request(ticket.index);
   if (request) {
-    link->send(std::make_unique<Exchange>(ticket, std::move(*request),
-                                          shared_.messages->answer(ticket.index)));
+    link->send(std::make_unique<Http2Exchange>(ticket, std::move(*request),
+                                               shared_.messages->answer(ticket.index)));
   } else {
     refuse(ticket, request.error().message);
   }
   return true;
 }
 
-void Http2Transport::refuse(const Ticket& ticket, std::string why) {
+void Http2Transport::refuse(const RequestTicket& ticket, std::string why) {
   boost::asio::post(context_, [this, ticket, why = std::move(why)] {
     --in_flight_;
     const TimePoint at = std::chrono::steady_clock::now();
@@ -197,7 +197,7 @@ void Http2Transport::connection_closed(Http2Connection& connection) {
   replace(connection);
 }
 
-void Http2Transport::exchange_finished(Http2Connection& connection, const Outcome& outcome) {
+void Http2Transport::exchange_finished(Http2Connection& connection, const RequestOutcome& outcome) {
   --in_flight_;
   // A closed loop asks again at once, and has room here; all others may be full.
   if (crowded_ && connection.is_open()) {
@@ -207,7 +207,7 @@ void Http2Transport::exchange_finished(Http2Connection& connection, const Outcom
 }
 
 void Http2Transport::exchange_again(Http2Connection& connection,
-                                    std::unique_ptr<Exchange> exchange) {
+                                    std::unique_ptr<Http2Exchange> exchange) {
   if (Http2Connection* const link = closing_ ? nullptr : choose()) {
     link->send(std::move(exchange));
     return;

@@ -39,7 +39,7 @@ class Http2Transport final : public Transport, public Http2Connection::Owner {
   ~Http2Transport() override;
 
   void open(std::function<void(Result<void>)> ready) override;
-  bool send(const Ticket& ticket) override;
+  bool send(const RequestTicket& ticket) override;
   void check_time(TimePoint now) override;
   void close() override;
   [[nodiscard]] std::size_t in_flight() const override { return in_flight_; }
@@ -53,8 +53,9 @@ class Http2Transport final : public Transport, public Http2Connection::Owner {
   void connection_open(Http2Connection& connection, Duration took) override;
   void connection_refused(Http2Connection& connection, const ConnectFailure& why) override;
   void connection_closed(Http2Connection& connection) override;
-  void exchange_finished(Http2Connection& connection, const Outcome& outcome) override;
-  void exchange_again(Http2Connection& connection, std::unique_ptr<Exchange> exchange) override;
+  void exchange_finished(Http2Connection& connection, const RequestOutcome& outcome) override;
+  void exchange_again(Http2Connection& connection,
+                      std::unique_ptr<Http2Exchange> exchange) override;
 
   Http2Connection* choose();
   Http2Connection* add();
@@ -63,7 +64,7 @@ class Http2Transport final : public Transport, public Http2Connection::Owner {
   static void put(Connections& list, std::shared_ptr<Http2Connection> connection);
   static std::shared_ptr<Http2Connection> take(Connections& list, std::size_t place);
   void opened_one(Result<void> result);
-  void refuse(const Ticket& ticket, std::string why);
+  void refuse(const RequestTicket& ticket, std::string why);
 
   boost::asio::io_context& context_;
   Sink& sink_;

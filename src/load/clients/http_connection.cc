@@ -25,7 +25,7 @@ TimePoint now() {
 HttpConnection::HttpConnection(asio::io_context& context, HttpShared& shared, Owner& owner)
     : shared_(shared), owner_(owner), socket_(context, shared.destination), in_(kBuffer) {}
 
-void HttpConnection::connect(const Ticket* ticket) {
+void HttpConnection::connect(const RequestTicket* ticket) {
   connect_began_ = now();
   expires_ = connect_began_ + shared_.timeout;
   if (ticket != nullptr) {
@@ -70,7 +70,7 @@ bool HttpConnection::is_alive(TimePoint at) {
   return at - last_used_ < kStale || socket_.is_alive();
 }
 
-void HttpConnection::send(const Ticket& ticket) {
+void HttpConnection::send(const RequestTicket& ticket) {
   ticket_ = ticket;
   if (state_ == State::kConnecting) {
     expires_ = ticket.started + shared_.timeout;
@@ -255,15 +255,15 @@ void HttpConnection::answered() {
   const TimePoint at = now();
   const KeptAnswer& kept = reader_->kept();
   const std::string fault = kept.is_success() ? first_fault(shared_.expect, kept.body()) : "";
-  const Outcome outcome{.ticket = *ticket_,
-                        .error = fault.empty() ? ErrorKind::kNone : ErrorKind::kUnexpected,
-                        .ok = kept.is_success() && fault.empty(),
-                        .status = status,
-                        .first_byte = first_byte_,
-                        .finished = at,
-                        .bytes_out = out_.size(),
-                        .bytes_in = bytes_in_,
-                        .sample = fault.empty() ? std::string_view(kept.sample()) : fault};
+  const RequestOutcome outcome{.ticket = *ticket_,
+                               .error = fault.empty() ? ErrorKind::kNone : ErrorKind::kUnexpected,
+                               .ok = kept.is_success() && fault.empty(),
+                               .status = status,
+                               .first_byte = first_byte_,
+                               .finished = at,
+                               .bytes_out = out_.size(),
+                               .bytes_in = bytes_in_,
+                               .sample = fault.empty() ? std::string_view(kept.sample()) : fault};
   const bool again =
       shared_.keep_alive && reader_->keep_alive() && !reader_->need_eof() && held_ == 0;
   const auto self = shared_from_this();
@@ -279,15 +279,15 @@ void HttpConnection::answered() {
   owner_.request_finished(*this, outcome);
 }
 
-Outcome HttpConnection::failed_as(ErrorKind kind, std::string_view why) {
+RequestOutcome HttpConnection::failed_as(ErrorKind kind, std::string_view why) {
   const TimePoint at = now();
-  const Outcome outcome{.ticket = *ticket_,
-                        .error = kind,
-                        .first_byte = at,
-                        .finished = at,
-                        .bytes_out = out_.size(),
-                        .bytes_in = bytes_in_,
-                        .sample = why};
+  const RequestOutcome outcome{.ticket = *ticket_,
+                               .error = kind,
+                               .first_byte = at,
+                               .finished = at,
+                               .bytes_out = out_.size(),
+                               .bytes_in = bytes_in_,
+                               .sample = why};
   ticket_.reset();
   return outcome;
 }

@@ -22,9 +22,9 @@ struct HttpShared {
   Destination destination;
   bool keep_alive = true;
   Duration timeout = std::chrono::seconds(20);
-  std::vector<Expectation> expect;  ///< of answers with a 2xx status
-  Url url;                          ///< redirects lead to its host, or are not followed
-  unsigned redirects = 0;           ///< followed at most
+  std::vector<AnswerExpectation> expect;  ///< of answers with a 2xx status
+  Url url;                                ///< redirects lead to its host, or are not followed
+  unsigned redirects = 0;                 ///< followed at most
 };
 
 /// @threads that of the socket's io_context; held by its own pending operations
@@ -39,7 +39,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
     /// waited for it is finished next.
     virtual void connection_refused(HttpConnection& connection, ErrorKind kind,
                                     const std::string& why) = 0;
-    virtual void request_finished(HttpConnection& connection, const Outcome& outcome) = 0;
+    virtual void request_finished(HttpConnection& connection, const RequestOutcome& outcome) = 0;
     /// It ended; a request on it is finished next.
     virtual void connection_closed(HttpConnection& connection) = 0;
   };
@@ -47,10 +47,10 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   HttpConnection(boost::asio::io_context& context, HttpShared& shared, Owner& owner);
 
   /// With a request: it is sent as soon as the connection stands.
-  void connect(const Ticket* ticket);
+  void connect(const RequestTicket* ticket);
   /// Only when `is_free`, or connecting without a request: then it goes as soon as there is a
   /// connection.
-  void send(const Ticket& ticket);
+  void send(const RequestTicket& ticket);
   void check_time(TimePoint now);
   /// Ends it; a request on it is finished as `kind`.
   void end(ErrorKind kind, std::string_view why);
@@ -83,7 +83,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void answered();
   [[nodiscard]] bool is_tls_answer() const;
   [[nodiscard]] std::string not_http_reason(const Code& code) const;
-  Outcome failed_as(ErrorKind kind, std::string_view why);
+  RequestOutcome failed_as(ErrorKind kind, std::string_view why);
   void close();
 
   HttpShared& shared_;
@@ -94,7 +94,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   TimePoint expires_ = TimePoint::max();
   TimePoint last_used_;
 
-  std::optional<Ticket> ticket_;
+  std::optional<RequestTicket> ticket_;
   TimePoint first_byte_;
   unsigned redirects_ = 0;   ///< of this request
   bool as_get_ = false;      ///< since a redirect

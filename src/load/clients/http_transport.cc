@@ -96,7 +96,7 @@ HttpConnection* HttpTransport::take_free() {
   return connection;
 }
 
-void HttpTransport::add(const Ticket* ticket) {
+void HttpTransport::add(const RequestTicket* ticket) {
   auto connection = std::make_shared<HttpConnection>(context_, shared_, *this);
   connection->place = all_.size();
   all_.push_back(connection);
@@ -114,7 +114,7 @@ void HttpTransport::remove(HttpConnection& connection) {
   all_.pop_back();
 }
 
-bool HttpTransport::send(const Ticket& ticket) {
+bool HttpTransport::send(const RequestTicket& ticket) {
   if (closing_) {
     return false;
   }
@@ -176,7 +176,7 @@ void HttpTransport::connection_refused(HttpConnection& connection, ErrorKind kin
       kind == ErrorKind::kTimeout ? ErrorCode::kDeadlineExceeded : ErrorCode::kUnavailable, why));
 }
 
-void HttpTransport::request_finished(HttpConnection& connection, const Outcome& outcome) {
+void HttpTransport::request_finished(HttpConnection& connection, const RequestOutcome& outcome) {
   --in_flight_;
   if (connection.is_free()) {
     free_.push_back(&connection);

@@ -23,7 +23,7 @@ struct HttpTransportOptions {
   unsigned max_connections = 1000;
   unsigned first_endpoint = 0;  ///< where this transport begins, so that several differ
   Duration timeout = std::chrono::seconds(20);
-  std::vector<Expectation> expect;
+  std::vector<AnswerExpectation> expect;
   unsigned redirects = 0;  ///< followed at most, each request
   ClientTls tls;
 };
@@ -36,7 +36,7 @@ class HttpTransport final : public Transport, public HttpConnection::Owner {
   ~HttpTransport() override;
 
   void open(std::function<void(Result<void>)> ready) override;
-  bool send(const Ticket& ticket) override;
+  bool send(const RequestTicket& ticket) override;
   void check_time(TimePoint now) override;
   void close() override;
   [[nodiscard]] std::size_t in_flight() const override { return in_flight_; }
@@ -48,10 +48,10 @@ class HttpTransport final : public Transport, public HttpConnection::Owner {
   void connection_open(HttpConnection& connection, Duration took) override;
   void connection_refused(HttpConnection& connection, ErrorKind kind,
                           const std::string& why) override;
-  void request_finished(HttpConnection& connection, const Outcome& outcome) override;
+  void request_finished(HttpConnection& connection, const RequestOutcome& outcome) override;
   void connection_closed(HttpConnection& connection) override;
   HttpConnection* take_free();
-  void add(const Ticket* ticket);
+  void add(const RequestTicket* ticket);
   void remove(HttpConnection& connection);
   void opened_one(Result<void> result);
   void settle();

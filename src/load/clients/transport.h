@@ -22,7 +22,7 @@ namespace podsense::load {
 class Sink {
  public:
   virtual ~Sink() = default;
-  virtual void finished(const Outcome& outcome) = 0;
+  virtual void finished(const RequestOutcome& outcome) = 0;
   virtual void connected(Duration took) = 0;
 };
 
@@ -37,7 +37,7 @@ class Transport {
   virtual void open(std::function<void(Result<void>)> ready) = 0;
   /// Sends now, on a free connection or a new one. False: none is free and no more are allowed;
   /// nothing was sent, and nothing will be.
-  virtual bool send(const Ticket& ticket) = 0;
+  virtual bool send(const RequestTicket& ticket) = 0;
   /// Gives up what has taken longer than the time limit. Called many times a second.
   virtual void check_time(TimePoint now) = 0;
   /// Ends what is under way: every request gets its outcome, as ErrorKind::kCanceled. A request

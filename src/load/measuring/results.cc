@@ -60,7 +60,7 @@ bool is_success(int status) {
   return status == kGrpcOk || (status >= 200 && status < 300);
 }
 
-void Slice::merge(const Slice& other) {
+void LoadSlice::merge(const LoadSlice& other) {
   offered += other.offered;
   sent += other.sent;
   failed += other.failed;
@@ -155,7 +155,7 @@ std::size_t Recorder::slice_of(TimePoint moment) {
   return index;
 }
 
-void Recorder::dropped(const Ticket& ticket) {
+void Recorder::dropped(const RequestTicket& ticket) {
   const TimePoint intended = ticket.intended;
   if (window_.log) {
     rows_.push_back({.index = ticket.index,
@@ -163,7 +163,7 @@ void Recorder::dropped(const Ticket& ticket) {
                      .due = intended - window_.start,
                      .send_lag = ticket.started - intended});
   }
-  Slice& slice = slice_at(intended);
+  LoadSlice& slice = slice_at(intended);
   ++slice.offered;
   ++slice.dropped;
   ++recent_.offered;
@@ -176,9 +176,9 @@ void Recorder::dropped(const Ticket& ticket) {
   ++results_.counts.dropped;
 }
 
-void Recorder::sent(const Ticket& ticket) {
+void Recorder::sent(const RequestTicket& ticket) {
   const Duration lag = std::max(Duration::zero(), ticket.started - ticket.intended);
-  Slice& slice = slice_at(ticket.intended);
+  LoadSlice& slice = slice_at(ticket.intended);
   ++slice.offered;
   ++slice.sent;
   slice.worst_lag = std::max(slice.worst_lag, lag);
@@ -194,8 +194,8 @@ void Recorder::sent(const Ticket& ticket) {
 }
 
 /// What `sent` counted was not sent after all.
-void Recorder::unsent(const Outcome& outcome) {
-  Slice& slice = slice_at(outcome.ticket.intended);
+void Recorder::unsent(const RequestOutcome& outcome) {
+  LoadSlice& slice = slice_at(outcome.ticket.intended);
   --slice.sent;
   ++slice.dropped;
   ++recent_.dropped;
@@ -208,8 +208,8 @@ void Recorder::unsent(const Outcome& outcome) {
   note_sample(outcome);
 }
 
-void Recorder::keep_row(const Outcome& outcome) {
-  const Ticket& ticket = outcome.ticket;
+void Recorder::keep_row(const RequestOutcome& outcome) {
+  const RequestTicket& ticket = outcome.ticket;
   rows_.push_back({.index = ticket.index,
                    .target = window_.target,
                    .due = ticket.intended - window_.start,
@@ -222,7 +222,7 @@ void Recorder::keep_row(const Outcome& outcome) {
                    .bytes_in = outcome.bytes_in});
 }
 
-void Recorder::finished(const Outcome& outcome) {
+void Recorder::finished(const RequestOutcome& outcome) {
   if (window_.log) {
     keep_row(outcome);
   }
@@ -231,7 +231,7 @@ void Recorder::finished(const Outcome& outcome) {
     return;
   }
   const Duration latency = outcome.finished - outcome.ticket.intended;
-  Slice& slice = slice_at(outcome.ticket.intended);
+  LoadSlice& slice = slice_at(outcome.ticket.intended);
   if (outcome.ok) {
     slice.latency.record(latency);
     ++slice_at(outcome.finished).done;
@@ -276,7 +276,7 @@ void Recorder::finished(const Outcome& outcome) {
   note_sample(outcome);
 }
 
-void Recorder::note_sample(const Outcome& outcome) {
+void Recorder::note_sample(const RequestOutcome& outcome) {
   if (results_.samples.size() < kMostSamples && !outcome.sample.empty()) {
     results_.samples.try_emplace(outcome.error == ErrorKind::kNone
                                      ? status_name(outcome.status)

@@ -48,7 +48,7 @@ bool is_success(int status);
 
 /// One request on its way. `intended` is when the schedule wanted it sent, `started` when the
 /// generator acted.
-struct Ticket {
+struct RequestTicket {
   std::uint64_t index = 0;
   std::uint32_t worker = 0;  ///< of a closed loop
   TimePoint intended;
@@ -56,8 +56,8 @@ struct Ticket {
 };
 
 /// Its end. `status` is as `status_name` takes it; 0 without an answer.
-struct Outcome {
-  Ticket ticket;
+struct RequestOutcome {
+  RequestTicket ticket;
   ErrorKind error = ErrorKind::kNone;
   bool ok = false;
   int status = 0;
@@ -70,19 +70,19 @@ struct Outcome {
 
 struct StatusResult {
   std::uint64_t count = 0;
-  quantiles::Histogram latency;  ///< from the intended time
+  quantiles::DurationHistogram latency;  ///< from the intended time
 };
 
 /// A slice of the run, by intended time (offered … latency) and by the time of the answer (done).
-struct Slice {
+struct LoadSlice {
   std::uint64_t offered = 0;
   std::uint64_t sent = 0;
   std::uint64_t failed = 0;
   std::uint64_t dropped = 0;
   std::uint64_t done = 0;  ///< successful answers that came in this slice
-  quantiles::Histogram latency{quantiles::Histogram::kCoarse};
+  quantiles::DurationHistogram latency{quantiles::DurationHistogram::kCoarse};
   Duration worst_lag{};
-  void merge(const Slice& other);
+  void merge(const LoadSlice& other);
 };
 
 /// What the generator itself took. The greatest of its threads and generators.
@@ -94,7 +94,7 @@ struct GeneratorUse {
 };
 
 /// Counts cover the measured window, unless said otherwise.
-struct Counts {
+struct RequestCounts {
   std::uint64_t planned = 0;  ///< due in the window: sent + dropped
   std::uint64_t sent = 0;     ///< ok + failed + canceled
   std::uint64_t ok = 0;
@@ -109,19 +109,19 @@ struct Counts {
 };
 
 struct Results {
-  Counts counts;
-  quantiles::Histogram latency;     ///< intended time → last byte, successful answers
-  quantiles::Histogram service;     ///< actual time → last byte, successful answers
-  quantiles::Histogram first_byte;  ///< actual time → first byte, successful answers
-  quantiles::Histogram connect;     ///< TCP and TLS, every connection of the run
-  quantiles::Histogram send_lag;    ///< intended → actual time, everything sent
-  quantiles::Histogram
+  RequestCounts counts;
+  quantiles::DurationHistogram latency;     ///< intended time → last byte, successful answers
+  quantiles::DurationHistogram service;     ///< actual time → last byte, successful answers
+  quantiles::DurationHistogram first_byte;  ///< actual time → first byte, successful answers
+  quantiles::DurationHistogram connect;     ///< TCP and TLS, every connection of the run
+  quantiles::DurationHistogram send_lag;    ///< intended → actual time, everything sent
+  quantiles::DurationHistogram
       failed;  ///< intended time → end, failed requests: they waited at least so long
-  quantiles::Histogram failed_service;  ///< actual time → end, failed requests
+  quantiles::DurationHistogram failed_service;  ///< actual time → end, failed requests
   std::map<int, StatusResult> status;
   std::array<std::uint64_t, kErrorKinds> errors{};
   std::map<std::string, std::string> samples;  ///< status or error → what the first of them said
-  std::vector<Slice> slices;
+  std::vector<LoadSlice> slices;
   GeneratorUse generator;
   Duration slice_width = std::chrono::seconds(1);
   Duration measured{};     ///< length of the window, cut short by an interrupt
@@ -160,9 +160,9 @@ class Recorder {
   };
   explicit Recorder(Window window);
 
-  void dropped(const Ticket& ticket);
-  void sent(const Ticket& ticket);
-  void finished(const Outcome& outcome);
+  void dropped(const RequestTicket& ticket);
+  void sent(const RequestTicket& ticket);
+  void finished(const RequestOutcome& outcome);
   void connected(Duration took);
 
   [[nodiscard]] const Results& results() const { return results_; }
@@ -176,10 +176,10 @@ class Recorder {
     std::uint64_t ok = 0;
     std::uint64_t failed = 0;
     std::uint64_t dropped = 0;
-    quantiles::Histogram latency{quantiles::Histogram::kCoarse};
-    quantiles::Histogram failed_latency{
-        quantiles::Histogram::kCoarse};  ///< also of what an interrupt ended
-    quantiles::Histogram send_lag{quantiles::Histogram::kCoarse};
+    quantiles::DurationHistogram latency{quantiles::DurationHistogram::kCoarse};
+    quantiles::DurationHistogram failed_latency{
+        quantiles::DurationHistogram::kCoarse};  ///< also of what an interrupt ended
+    quantiles::DurationHistogram send_lag{quantiles::DurationHistogram::kCoarse};
     void merge(const Recent& other);
   };
   Recent take_recent();
@@ -187,12 +187,12 @@ class Recorder {
   std::vector<RequestRow> take_rows() { return std::exchange(rows_, {}); }
 
  private:
-  void keep_row(const Outcome& outcome);
-  void unsent(const Outcome& outcome);
+  void keep_row(const RequestOutcome& outcome);
+  void unsent(const RequestOutcome& outcome);
   [[nodiscard]] bool measured(TimePoint intended) const;
   std::size_t slice_of(TimePoint moment);
-  Slice& slice_at(TimePoint moment) { return results_.slices[slice_of(moment)]; }
-  void note_sample(const Outcome& outcome);
+  LoadSlice& slice_at(TimePoint moment) { return results_.slices[slice_of(moment)]; }
+  void note_sample(const RequestOutcome& outcome);
 
   Window window_;
   Results results_;

@@ -33,7 +33,7 @@ void sample(std::string& out, std::string_view name, auto value) {
 }
 
 void histogram(std::string& out, const std::string& name, std::string_view help,
-               const quantiles::Histogram& values) {
+               const quantiles::DurationHistogram& values) {
   head(out, name, help, "histogram");
   for (const double bound : kBuckets) {
     std::string text = name + "_bucket{le=\"";

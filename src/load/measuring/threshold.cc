@@ -57,7 +57,8 @@ std::optional<LatencyMetric> latency_metric(std::string_view metric) {
   return found;
 }
 
-Duration measure_latency(const LatencyMetric& metric, const quantiles::Histogram& histogram) {
+Duration measure_latency(const LatencyMetric& metric,
+                         const quantiles::DurationHistogram& histogram) {
   if (metric.quantile >= 0) {
     return histogram.quantile(metric.quantile);
   }
@@ -66,15 +67,15 @@ Duration measure_latency(const LatencyMetric& metric, const quantiles::Histogram
                                 : histogram.mean();
 }
 
-quantiles::Histogram together(const quantiles::Histogram& answered,
-                              const quantiles::Histogram& failed) {
-  quantiles::Histogram all = answered;
+quantiles::DurationHistogram together(const quantiles::DurationHistogram& answered,
+                                      const quantiles::DurationHistogram& failed) {
+  quantiles::DurationHistogram all = answered;
   all.merge(failed);
   return all;
 }
 
 /// How long at least failed requests waited is only a bound where it is part of the figure.
-bool is_bound(const quantiles::Histogram& failed, Duration value) {
+bool is_bound(const quantiles::DurationHistogram& failed, Duration value) {
   return failed.count() > 0 && failed.min() <= value;
 }
 
@@ -90,8 +91,8 @@ bool is_count(std::string_view metric) {
 
 }  // namespace
 
-OfAll quantile_of_all(const quantiles::Histogram& answered, const quantiles::Histogram& failed,
-                      double q) {
+OfAll quantile_of_all(const quantiles::DurationHistogram& answered,
+                      const quantiles::DurationHistogram& failed, double q) {
   const Duration value = together(answered, failed).quantile(q);
   return {.value = value, .at_least = is_bound(failed, value)};
 }
@@ -100,7 +101,7 @@ std::string format_of_all(const OfAll& figure) {
   return (figure.at_least ? "≥ " : "") + text::format_duration(figure.value);
 }
 
-double error_share(const Counts& counts) {
+double error_share(const RequestCounts& counts) {
   return share(counts.failed + counts.dropped, counts.planned - counts.canceled);
 }
 double achieved_rate(const Results& results) {
@@ -110,12 +111,12 @@ double offered_rate(const Results& results) {
   return per_second(results.counts.planned, results.measured);
 }
 
-Result<Threshold> Threshold::parse(std::string_view text) {
+Result<LoadThreshold> LoadThreshold::parse(std::string_view text) {
   const std::size_t at = text.find_first_of("<>");
   if (at == std::string_view::npos) {
     return bad(text, "there is no comparison");
   }
-  Threshold threshold;
+  LoadThreshold threshold;
   threshold.text_ = text::trim(text);
   threshold.metric_ = text::trim(text.substr(0, at));
   const bool equal = at + 1 < text.size() && text[at + 1] == '=';
@@ -153,8 +154,8 @@ Result<Threshold> Threshold::parse(std::string_view text) {
   return threshold;
 }
 
-Result<std::vector<Threshold>> Threshold::parse_objective(std::string_view text) {
-  std::vector<Threshold> all;
+Result<std::vector<LoadThreshold>> LoadThreshold::parse_objective(std::string_view text) {
+  std::vector<LoadThreshold> all;
   for (const std::string_view one : text::split(text, ',')) {
     const std::size_t at = one.find('=');
     if (at == std::string_view::npos || one.find_first_of("<>") != std::string_view::npos) {
@@ -171,13 +172,13 @@ Result<std::vector<Threshold>> Threshold::parse_objective(std::string_view text)
   return all;
 }
 
-double Threshold::quantile() const {
+double LoadThreshold::quantile() const {
   const auto metric = latency_metric(metric_);
   return metric ? metric->quantile : -1;
 }
 
-double Threshold::measure(const Results& results) const {
-  const Counts& counts = results.counts;
+double LoadThreshold::measure(const Results& results) const {
+  const RequestCounts& counts = results.counts;
   if (metric_ == "rps") {
     return achieved_rate(results);
   }
@@ -196,31 +197,32 @@ double Threshold::measure(const Results& results) const {
                                : static_cast<double>(count);
 }
 
-bool Threshold::compare(double value) const {
+bool LoadThreshold::compare(double value) const {
   return op_ == Op::kAbove     ? value > limit_
          : op_ == Op::kAtLeast ? value >= limit_
          : op_ == Op::kBelow   ? value < limit_
                                : value <= limit_;
 }
 
-Threshold::Verdict Threshold::check_latency(const Results& results) const {
+LoadThreshold::Verdict LoadThreshold::check_latency(const Results& results) const {
   using Which = LatencyMetric::Which;
   const LatencyMetric metric = latency_metric(metric_).value_or(LatencyMetric{});
   if (results.latency.count() == 0) {
     return {.holds = true, .measured = "no answer"};
   }
-  const quantiles::Histogram& answered = metric.which == Which::kLatency   ? results.latency
-                                         : metric.which == Which::kService ? results.service
-                                                                           : results.send_lag;
+  const quantiles::DurationHistogram& answered = metric.which == Which::kLatency ? results.latency
+                                                 : metric.which == Which::kService
+                                                     ? results.service
+                                                     : results.send_lag;
   const Duration of_answered = measure_latency(metric, answered);
   Verdict verdict{.holds = compare(to_seconds(of_answered)),
                   .value = to_seconds(of_answered),
                   .measured = text::format_duration(of_answered)};
-  const Counts& counts = results.counts;
+  const RequestCounts& counts = results.counts;
   if (metric.which == Which::kLag) {
     return verdict;
   }
-  const quantiles::Histogram& failed =
+  const quantiles::DurationHistogram& failed =
       metric.which == Which::kLatency ? results.failed : results.failed_service;
   if (failed.count() > 0) {
     const Duration of_all = measure_latency(metric, together(answered, failed));
@@ -246,7 +248,7 @@ Threshold::Verdict Threshold::check_latency(const Results& results) const {
   return verdict;
 }
 
-Threshold::Verdict Threshold::check(const Results& results) const {
+LoadThreshold::Verdict LoadThreshold::check(const Results& results) const {
   if (kind_ == Kind::kDuration) {
     return check_latency(results);
   }

@@ -16,15 +16,15 @@
 
 namespace podsense::load {
 
-class Threshold {
+class LoadThreshold {
  public:
   /// METRIC OP VALUE; metrics: p50 … p99.99 min mean max (latency from the intended time),
   /// service_p… (from the actual time), lag_p… (send lag), errors and drops (a share, or a number
   /// without %), failed, dropped, sent, ok, rps, status_CODE; OP: > >= < <=
   /// @errors kInvalidArgument names what was wrong and what is accepted
-  static Result<Threshold> parse(std::string_view text);
+  static Result<LoadThreshold> parse(std::string_view text);
   /// Comma-separated objectives METRIC=LIMIT, each meaning "at most".
-  static Result<std::vector<Threshold>> parse_objective(std::string_view text);
+  static Result<std::vector<LoadThreshold>> parse_objective(std::string_view text);
 
   struct Verdict {
     bool holds = false;    ///< the condition is true: a failure
@@ -60,13 +60,13 @@ struct OfAll {
   Duration value{};
   bool at_least = false;  ///< failed requests are at or below it, and would have taken longer
 };
-OfAll quantile_of_all(const quantiles::Histogram& answered, const quantiles::Histogram& failed,
-                      double q);
+OfAll quantile_of_all(const quantiles::DurationHistogram& answered,
+                      const quantiles::DurationHistogram& failed, double q);
 /// "≥ 20.0 s" or "48.1 ms"
 std::string format_of_all(const OfAll& figure);
 
 /// Of what was to be sent, failed and dropped requests have their share.
-double error_share(const Counts& counts);
+double error_share(const RequestCounts& counts);
 /// Successful answers a second, until the last of them: an overloaded server answers long after the
 /// last request was due.
 double achieved_rate(const Results& results);

@@ -27,7 +27,7 @@ TEST(Status, HasANameThatReadsBack) {
 TEST(Threshold, HoldsOrNot) {
   const Results results = results_with(990, 10, std::chrono::milliseconds(150));
   const auto holds = [&](std::string_view text) {
-    const auto threshold = Threshold::parse(text);
+    const auto threshold = LoadThreshold::parse(text);
     EXPECT_TRUE(threshold) << text << (threshold ? "" : threshold.error().message);
     return threshold && threshold->check(results).holds;
   };
@@ -46,19 +46,19 @@ TEST(Threshold, HoldsOrNot) {
 }
 
 TEST(Threshold, LatencyWithoutAnswersIsAFailure) {
-  EXPECT_TRUE(Threshold::parse("p99>200ms")->check(results_with(0, 5, {})).holds);
+  EXPECT_TRUE(LoadThreshold::parse("p99>200ms")->check(results_with(0, 5, {})).holds);
 }
 
 TEST(Threshold, RefusesNonsenseAndSaysWhatIsAccepted) {
   for (const char* text : {"", "p99", "p99>", "p99>fast", "p0>1ms", "p101>1ms", "error>1%",
                            "errors>x", "rps<5%", "status_x>0", "errors>-1"}) {
-    const auto threshold = Threshold::parse(text);
+    const auto threshold = LoadThreshold::parse(text);
     ASSERT_FALSE(threshold) << text;
     EXPECT_THAT(threshold.error().message, HasSubstr("accepted")) << text;
   }
-  EXPECT_THAT(Threshold::parse("error>1%").error().message, HasSubstr("errors?"));
-  EXPECT_FALSE(Threshold::parse_objective("p99"));
-  EXPECT_EQ(Threshold::parse_objective("p99=50ms,errors=0.1%")->size(), 2U);
+  EXPECT_THAT(LoadThreshold::parse("error>1%").error().message, HasSubstr("errors?"));
+  EXPECT_FALSE(LoadThreshold::parse_objective("p99"));
+  EXPECT_EQ(LoadThreshold::parse_objective("p99=50ms,errors=0.1%")->size(), 2U);
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ std::string percent(double share) {
 }
 
 /// A tenth of what is reported is the generator's own doing.
-bool was_late(const Report& report) {
+bool was_late(const LoadReport& report) {
   const Results& results = report.results;
   const Duration limit = std::max(Duration(std::chrono::milliseconds(1)),
                                   Duration(results.latency.quantile(0.99) / 10));
@@ -26,7 +26,7 @@ bool was_late(const Report& report) {
 
 }  // namespace
 
-std::vector<GeneratorLimit> generator_limits(const Report& report) {
+std::vector<GeneratorLimit> generator_limits(const LoadReport& report) {
   const Results& results = report.results;
   std::vector<GeneratorLimit> limits;
   for (const ErrorKind kind : {ErrorKind::kDescriptors, ErrorKind::kPorts}) {

@@ -27,7 +27,7 @@ Result<void> check_targets(const Circumstances& one, const Circumstances& other)
 }
 
 /// Rates are per second of one window, and slices of equal number stand for one moment.
-Result<void> check_plans(const Report& one, const Report& other) {
+Result<void> check_plans(const LoadReport& one, const LoadReport& other) {
   const Circumstances& a = one.circumstances;
   const Circumstances& b = other.circumstances;
   if (a.open_loop != b.open_loop) {
@@ -57,11 +57,11 @@ Result<void> check_plans(const Report& one, const Report& other) {
 
 }  // namespace
 
-Result<Report> merge_reports(std::vector<Report> reports) {
+Result<LoadReport> merge_reports(std::vector<LoadReport> reports) {
   if (reports.empty()) {
     return fail(ErrorCode::kInvalidArgument, "there is no report to merge");
   }
-  Report all = std::move(reports.front());
+  LoadReport all = std::move(reports.front());
   all.thresholds.clear();
   for (auto next = reports.begin() + 1; next != reports.end(); ++next) {
     if (auto same = check_targets(all.circumstances, next->circumstances); !same) {

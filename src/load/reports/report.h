@@ -66,12 +66,12 @@ struct Search {
   std::vector<SearchStep> steps;  ///< in the order of trying
 };
 
-struct Report {
+struct LoadReport {
   Circumstances circumstances;
   Results results;
   std::vector<Results> target_results;  ///< as many as `circumstances.targets`
   bool interrupted = false;
-  std::vector<std::pair<Threshold, Threshold::Verdict>> thresholds;
+  std::vector<std::pair<LoadThreshold, LoadThreshold::Verdict>> thresholds;
   std::optional<Search> search;
 
   /// An open loop that sent everything that was due, within the meaning of its send lag.
@@ -84,22 +84,22 @@ struct GeneratorLimit {
   std::string name;
   std::string text;
 };
-std::vector<GeneratorLimit> generator_limits(const Report& report);
+std::vector<GeneratorLimit> generator_limits(const LoadReport& report);
 
-std::string text_report(const Report& report);
-std::string json_report(const Report& report);
+std::string text_report(const LoadReport& report);
+std::string json_report(const LoadReport& report);
 /// One line per slice of the run.
-std::string csv_report(const Report& report);
-std::string html_report(const Report& report);
+std::string csv_report(const LoadReport& report);
+std::string html_report(const LoadReport& report);
 
 /// Reads what `json_report` wrote. @errors kInvalidArgument: not such a file
-Result<Report> read_report(std::string_view json);
+Result<LoadReport> read_load_report(std::string_view json);
 /// One report as if one generator had sent it all.
 /// @errors kInvalidArgument: none, or slices of different width
-Result<Report> merge_reports(std::vector<Report> reports);
+Result<LoadReport> merge_reports(std::vector<LoadReport> reports);
 
 /// The shares that reports show: 0.5 … 0.9999.
-std::vector<double> reported_quantiles(const quantiles::Histogram& histogram);
+std::vector<double> reported_quantiles(const quantiles::DurationHistogram& histogram);
 std::string percent_name(double quantile);  ///< p99.9
 
 }  // namespace podsense::load

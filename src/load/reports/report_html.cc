@@ -22,7 +22,7 @@ std::string without_tags(std::string_view json) {
 
 }  // namespace
 
-std::string html_report(const Report& report) {
+std::string html_report(const LoadReport& report) {
   const std::string_view page = report_page();
   const std::size_t mark = page.find(kMark);
   std::string out(page.substr(0, mark));

@@ -14,7 +14,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kFormat = "podsense.load/2";
 
-Json summary(const quantiles::Histogram& histogram) {
+Json summary(const quantiles::DurationHistogram& histogram) {
   Json json{{"count", histogram.count()}};
   if (histogram.count() == 0) {
     return json;
@@ -72,9 +72,10 @@ double seconds(const Json& json) {
   return json.get<double>();
 }
 
-quantiles::Histogram histogram_from(
-    const Json& json, quantiles::Histogram::Layout layout = quantiles::Histogram::kFine) {
-  std::vector<quantiles::Histogram::Bucket> buckets;
+quantiles::DurationHistogram histogram_from(
+    const Json& json,
+    quantiles::DurationHistogram::Layout layout = quantiles::DurationHistogram::kFine) {
+  std::vector<quantiles::DurationHistogram::Bucket> buckets;
   for (const Json& one : json.at("buckets")) {
     buckets.emplace_back(whole<std::uint32_t>(one.at(0)), whole<std::uint64_t>(one.at(1)));
   }
@@ -82,11 +83,11 @@ quantiles::Histogram histogram_from(
       whole<int>(json.at("sub_bits")) != layout.sub_bits) {
     throw std::invalid_argument("a histogram of another layout");
   }
-  auto histogram =
-      quantiles::Histogram::restore(layout, buckets,
-                                    {.min = Duration(whole<Duration::rep>(json.at("min_ns"))),
-                                     .max = Duration(whole<Duration::rep>(json.at("max_ns"))),
-                                     .sum_ns = whole<std::uint64_t>(json.at("sum_ns"))});
+  auto histogram = quantiles::DurationHistogram::restore(
+      layout, buckets,
+      {.min = Duration(whole<Duration::rep>(json.at("min_ns"))),
+       .max = Duration(whole<Duration::rep>(json.at("max_ns"))),
+       .sum_ns = whole<std::uint64_t>(json.at("sum_ns"))});
   if (!histogram) {
     throw std::invalid_argument(histogram.error().message);
   }
@@ -110,7 +111,7 @@ Json plan_json(const Circumstances& how) {
           {"seed", how.seed}};
 }
 
-Json counts_json(const Counts& counts) {
+Json counts_json(const RequestCounts& counts) {
   return {
       {"planned", counts.planned},       {"sent", counts.sent},       {"ok", counts.ok},
       {"failed", counts.failed},         {"dropped", counts.dropped}, {"canceled", counts.canceled},
@@ -120,7 +121,7 @@ Json counts_json(const Counts& counts) {
 Json timeline_json(const Results& results) {
   Json slices = Json::array();
   for (std::size_t i = 0; i < results.slices.size(); ++i) {
-    const Slice& slice = results.slices[i];
+    const LoadSlice& slice = results.slices[i];
     Json one{{"start", to_seconds(results.slice_width) * static_cast<double>(i)},
              {"offered", slice.offered},
              {"sent", slice.sent},
@@ -160,7 +161,7 @@ Json search_json(const Search& search) {
           {"out_of_time", search.out_of_time}, {"steps", std::move(steps)}};
 }
 
-Json generator_json(const Report& report) {
+Json generator_json(const LoadReport& report) {
   Json limits = Json::array();
   for (const GeneratorLimit& limit : generator_limits(report)) {
     limits.push_back({{"name", limit.name}, {"text", limit.text}});
@@ -240,16 +241,17 @@ Duration seconds_from(const Json& json) {
   return Duration(std::llround(seconds(json) * 1e9));
 }
 
-std::vector<Slice> slices_from(const Json& json) {
-  std::vector<Slice> slices;
+std::vector<LoadSlice> slices_from(const Json& json) {
+  std::vector<LoadSlice> slices;
   for (const Json& one : json) {
-    slices.push_back({.offered = whole<std::uint64_t>(one.at("offered")),
-                      .sent = whole<std::uint64_t>(one.at("sent")),
-                      .failed = whole<std::uint64_t>(one.at("failed")),
-                      .dropped = whole<std::uint64_t>(one.at("dropped")),
-                      .done = whole<std::uint64_t>(one.at("done")),
-                      .latency = histogram_from(one.at("latency"), quantiles::Histogram::kCoarse),
-                      .worst_lag = seconds_from(one.at("worst_send_lag"))});
+    slices.push_back(
+        {.offered = whole<std::uint64_t>(one.at("offered")),
+         .sent = whole<std::uint64_t>(one.at("sent")),
+         .failed = whole<std::uint64_t>(one.at("failed")),
+         .dropped = whole<std::uint64_t>(one.at("dropped")),
+         .done = whole<std::uint64_t>(one.at("done")),
+         .latency = histogram_from(one.at("latency"), quantiles::DurationHistogram::kCoarse),
+         .worst_lag = seconds_from(one.at("worst_send_lag"))});
   }
   return slices;
 }
@@ -318,7 +320,7 @@ void add_results(const Results& results, Json& json) {
 
 }  // namespace
 
-std::string json_report(const Report& report) {
+std::string json_report(const LoadReport& report) {
   const Results& results = report.results;
   const Circumstances& how = report.circumstances;
   Json json{{"format", kFormat},
@@ -367,7 +369,7 @@ void add_whole_run(const Json& json, Results& results) {
 
 }  // namespace
 
-Result<Report> read_report(std::string_view text) {
+Result<LoadReport> read_load_report(std::string_view text) {
   try {
     const Json json = Json::parse(text);
     if (!json.is_object() || json.value("format", "") != kFormat) {
@@ -375,10 +377,10 @@ Result<Report> read_report(std::string_view text) {
                   "not a report of `podsense load --json` (no \"format\": \"" +
                       std::string(kFormat) + "\")");
     }
-    Report report{.circumstances = circumstances_from(json),
-                  .results = results_from(json),
-                  .target_results = {},
-                  .interrupted = json.at("interrupted").get<bool>()};
+    LoadReport report{.circumstances = circumstances_from(json),
+                      .results = results_from(json),
+                      .target_results = {},
+                      .interrupted = json.at("interrupted").get<bool>()};
     add_whole_run(json, report.results);
     for (std::size_t i = 0; i < report.circumstances.targets.size(); ++i) {
       report.target_results.push_back(results_from(json.at("targets").at(i)));

@@ -11,14 +11,14 @@ namespace {
 
 using ::testing::HasSubstr;
 
-Report report_with(std::uint64_t ok, Duration latency) {
-  Report report{.circumstances = {.tool = "t",
-                                  .url = "http://h/",
-                                  .method = "GET",
-                                  .shape = "constant:1",
-                                  .arrivals = "even",
-                                  .started_at = "x"},
-                .results = results_with(ok, 3, latency)};
+LoadReport report_with(std::uint64_t ok, Duration latency) {
+  LoadReport report{.circumstances = {.tool = "t",
+                                      .url = "http://h/",
+                                      .method = "GET",
+                                      .shape = "constant:1",
+                                      .arrivals = "even",
+                                      .started_at = "x"},
+                    .results = results_with(ok, 3, latency)};
   report.results.slices.resize(2);
   report.results.slices[1].offered = ok;
   report.results.slices[1].latency.record(latency);
@@ -28,9 +28,9 @@ Report report_with(std::uint64_t ok, Duration latency) {
 }
 
 TEST(Report, ComesBackFromJson) {
-  const Report report = report_with(100, std::chrono::milliseconds(20));
+  const LoadReport report = report_with(100, std::chrono::milliseconds(20));
   const std::string json = json_report(report);
-  const auto read = read_report(json);
+  const auto read = read_load_report(json);
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(json_report(*read), json);
 }
@@ -51,7 +51,7 @@ TEST(Report, MergesExactly) {
 TEST(Report, RefusesFilesThatAreNone) {
   for (const char* text :
        {"", "[]", "{}", R"({"format": "podsense.load/1"})", R"({"format": 5})"}) {
-    EXPECT_FALSE(read_report(text)) << text;
+    EXPECT_FALSE(read_load_report(text)) << text;
   }
 }
 
@@ -65,13 +65,13 @@ TEST(Report, RefusesNumbersThatDoNotFitTheirPlace) {
       ASSERT_NE(broken.find(key), std::string::npos) << name;
       const std::size_t at = broken.find(key) + key.size();
       broken.replace(at, broken.find_first_of(",}", at) - at, value);
-      EXPECT_FALSE(read_report(broken)) << name << ": " << value;
+      EXPECT_FALSE(read_load_report(broken)) << name << ": " << value;
     }
   }
 }
 
 TEST(Report, TellsFirstThatTheRateWasNotApplied) {
-  Report report = report_with(10, std::chrono::milliseconds(1));
+  LoadReport report = report_with(10, std::chrono::milliseconds(1));
   report.results.counts.dropped = 5;
   report.results.counts.planned += 5;
   EXPECT_TRUE(text_report(report).starts_with("RATE NOT APPLIED: 5 of 18"));

@@ -39,31 +39,31 @@ Results with_timeouts() {
 TEST(Threshold, ATimeOutCountsAsLongAsItWaited) {
   const Results results = with_timeouts();
   for (const char* const text : {"p99>100ms", "p98>=1s", "max>1s", "mean>50ms", "service_p99>1s"}) {
-    const auto verdict = Threshold::parse(text)->check(results);
+    const auto verdict = LoadThreshold::parse(text)->check(results);
     EXPECT_TRUE(verdict.holds) << text;
     EXPECT_THAT(verdict.measured, HasSubstr("of all")) << text;
     EXPECT_THAT(verdict.measured, HasSubstr("of the answered (3 failed)")) << text;
   }
-  const auto kept = Threshold::parse("p95>100ms")->check(results);
+  const auto kept = LoadThreshold::parse("p95>100ms")->check(results);
   EXPECT_FALSE(kept.holds);
   EXPECT_THAT(kept.measured, HasSubstr("of the answered")) << "also where it is kept";
-  EXPECT_FALSE(Threshold::parse("p99>3s")->check(results).holds);
+  EXPECT_FALSE(LoadThreshold::parse("p99>3s")->check(results).holds);
 }
 
 TEST(Threshold, FastFailuresDoNotMendLatency) {
   Results results;
   record(results, 20, milliseconds(400), true);
   record(results, 980, milliseconds(1), false);  // refused at once
-  EXPECT_TRUE(Threshold::parse("p50>100ms")->check(results).holds);
+  EXPECT_TRUE(LoadThreshold::parse("p50>100ms")->check(results).holds);
 }
 
 TEST(Threshold, SaysWhatWasNotSent) {
   Results results;
   record(results, 10, milliseconds(4), true);
-  EXPECT_EQ(Threshold::parse("p99>1s")->check(results).measured, "4.00 ms");
+  EXPECT_EQ(LoadThreshold::parse("p99>1s")->check(results).measured, "4.00 ms");
   results.counts.planned += 5;
   results.counts.dropped = 5;
-  EXPECT_THAT(Threshold::parse("p99>1s")->check(results).measured,
+  EXPECT_THAT(LoadThreshold::parse("p99>1s")->check(results).measured,
               HasSubstr("without 5 that were not sent"));
 }
 
@@ -72,12 +72,12 @@ TEST(Threshold, SaysWhatWasNotFinished) {
   record(results, 10, milliseconds(4), true);
   results.counts.planned += 5;
   results.counts.canceled = 5;
-  EXPECT_THAT(Threshold::parse("p99>1s")->check(results).measured,
+  EXPECT_THAT(LoadThreshold::parse("p99>1s")->check(results).measured,
               HasSubstr("without 5 that were not finished"));
 }
 
-Report report_of(Results results) {
-  Report report{.results = std::move(results)};
+LoadReport report_of(Results results) {
+  LoadReport report{.results = std::move(results)};
   report.circumstances.url = "http://h/";
   report.circumstances.method = "GET";
   return report;
@@ -95,7 +95,7 @@ TEST(Report, ShowsLatencyOfTheAnsweredAndOfAll) {
 TEST(Report, AnIntervalIsOpenWhereTooFewAreSlower) {
   Results results;
   record(results, 50, milliseconds(40), true);
-  const Report report = report_of(results);
+  const LoadReport report = report_of(results);
   EXPECT_THAT(text_report(report), HasSubstr("≥ 40"));
   EXPECT_THAT(json_report(report), HasSubstr(R"("p99":[)"));
   EXPECT_THAT(json_report(report), HasSubstr(",null]"));
@@ -115,7 +115,7 @@ TEST(Report, SaysWhereTheGeneratorWasTheLimit) {
   record(results, 50, milliseconds(40), true);
   results.generator = {.busy = 0.97, .waited = 0.5, .throttled = seconds(3)};
   results.errors[static_cast<std::size_t>(ErrorKind::kDescriptors)] = 7;
-  const Report report = report_of(results);
+  const LoadReport report = report_of(results);
   std::vector<std::string> names;
   for (const GeneratorLimit& limit : generator_limits(report)) {
     names.push_back(limit.name);
@@ -129,10 +129,10 @@ TEST(Report, SaysWhereTheGeneratorWasTheLimit) {
 
 TEST(Recorder, AShortageIsDroppedNotFailed) {
   Recorder recorder({.end = seconds(1)});
-  const Ticket ticket;
+  const RequestTicket ticket;
   recorder.sent(ticket);
   recorder.finished({.ticket = ticket, .error = ErrorKind::kDescriptors, .sample = "none left"});
-  const Counts& counts = recorder.results().counts;
+  const RequestCounts& counts = recorder.results().counts;
   EXPECT_EQ(counts.sent, 0U);
   EXPECT_EQ(counts.failed, 0U);
   EXPECT_EQ(counts.dropped, 1U);
@@ -144,7 +144,7 @@ Results run_of(seconds length, Duration slice_width) {
   const TimePoint start{};
   Recorder recorder({.start = start, .end = length, .slice_width = slice_width});
   for (seconds at{}; at < length; ++at) {
-    const Ticket ticket{.intended = start + at, .started = start + at};
+    const RequestTicket ticket{.intended = start + at, .started = start + at};
     recorder.sent(ticket);
     recorder.finished(
         {.ticket = ticket, .ok = true, .status = 200, .finished = start + at + milliseconds(1)});
@@ -157,7 +157,7 @@ TEST(Recorder, ALongRunHasWiderSlicesNotAHeapInTheLast) {
   EXPECT_EQ(results.slice_width, Duration(milliseconds(3200)));  // 15,000 of 0.2 s, 938 of 3.2 s
   ASSERT_EQ(results.slices.size(), 938U);
   std::uint64_t sum = 0;
-  for (const Slice& slice : results.slices) {
+  for (const LoadSlice& slice : results.slices) {
     EXPECT_LE(slice.offered, 4U);
     EXPECT_EQ(slice.offered, slice.done);
     EXPECT_EQ(slice.offered, slice.latency.count());
@@ -167,8 +167,8 @@ TEST(Recorder, ALongRunHasWiderSlicesNotAHeapInTheLast) {
 }
 
 TEST(MergeReports, SlicesOfOneMomentMeetThoughOneRunHadToWidenThem) {
-  Report narrow = report_of(run_of(seconds(150), milliseconds(200)));
-  Report wide = report_of(run_of(seconds(300), milliseconds(200)));
+  LoadReport narrow = report_of(run_of(seconds(150), milliseconds(200)));
+  LoadReport wide = report_of(run_of(seconds(300), milliseconds(200)));
   ASSERT_NE(narrow.results.slice_width, wide.results.slice_width);
   for (const auto& pair : {std::vector{narrow, wide}, std::vector{wide, narrow}}) {
     const auto merged = merge_reports(pair);
@@ -184,15 +184,15 @@ TEST(MergeReports, SlicesOfOneMomentMeetThoughOneRunHadToWidenThem) {
 }
 
 TEST(MergeReports, RefusesRunsThatDoNotGoTogether) {
-  Report one = report_of(run_of(seconds(60), milliseconds(500)));
+  LoadReport one = report_of(run_of(seconds(60), milliseconds(500)));
   one.circumstances.seconds = 60;
-  Report longer = one;
+  LoadReport longer = one;
   longer.circumstances.seconds = 90;
-  Report warmed = one;
+  LoadReport warmed = one;
   warmed.circumstances.warm_up_seconds = 10;
-  Report closed = one;
+  LoadReport closed = one;
   closed.circumstances.open_loop = false;
-  Report odd = one;
+  LoadReport odd = one;
   odd.results.slice_width = milliseconds(1500);
   EXPECT_TRUE(merge_reports({one, one}));
   for (const auto& [other, said] : {std::pair{longer, "60 s and 90 s"},
@@ -208,7 +208,7 @@ TEST(MergeReports, RefusesRunsThatDoNotGoTogether) {
 TEST(Report, SaysWhatASearchsGeneratorCouldNotDo) {
   Results results;
   record(results, 5, milliseconds(4), true);
-  Report report = report_of(results);
+  LoadReport report = report_of(results);
   report.search = Search{.objective = "p99=1s", .best = 100, .not_held = 200};
   report.search->steps = {{.rate = 100, .stable = true, .met = true},
                           {.rate = 200,
@@ -249,8 +249,8 @@ TEST(Report, SaysThatNothingWasMeasured) {
 TEST(MergeReports, RefusesDifferentTargets) {
   Results results;
   record(results, 5, milliseconds(4), true);
-  Report one = report_of(results);
-  Report other = one;
+  LoadReport one = report_of(results);
+  LoadReport other = one;
   other.circumstances.url = "http://other/";
   EXPECT_TRUE(merge_reports({one, one}));
   const auto merged = merge_reports({one, other});

@@ -32,8 +32,8 @@ void line(std::string& out, std::string_view name, const std::string& value) {
   out += "  " + pad(name, 14, false) + value + "\n";
 }
 
-std::string headline(const Report& report) {
-  const Counts& counts = report.results.counts;
+std::string headline(const LoadReport& report) {
+  const RequestCounts& counts = report.results.counts;
   std::string out;
   std::uint64_t shortage = 0;
   for (const ErrorKind kind : {ErrorKind::kDescriptors, ErrorKind::kPorts}) {
@@ -76,9 +76,9 @@ std::string rates_text(const Results& results, bool open_loop) {
   return (open_loop ? offered + ", " : "") + answered + length(results.measured);
 }
 
-void counts_table(const Report& report, std::string& out) {
+void counts_table(const LoadReport& report, std::string& out) {
   const Results& results = report.results;
-  const Counts& counts = results.counts;
+  const RequestCounts& counts = results.counts;
   line(out, "requests",
        text::format_count(counts.sent) + " sent, OK=" + std::to_string(counts.ok) +
            " failed=" + std::to_string(counts.failed) +
@@ -103,14 +103,14 @@ void counts_table(const Report& report, std::string& out) {
 }
 
 /// "12.1 ms – 14.0 ms", "≥ 38.8 ms", or nothing where nothing is known.
-std::string interval_text(const quantiles::Histogram::Interval& between) {
+std::string interval_text(const quantiles::DurationHistogram::Interval& between) {
   if (between.high) {
     return text::format_duration(between.low) + " – " + text::format_duration(*between.high);
   }
   return between.low > Duration::zero() ? "≥ " + text::format_duration(between.low) : "–";
 }
 
-void latency_table(const Report& report, std::string& out) {
+void latency_table(const LoadReport& report, std::string& out) {
   const Results& results = report.results;
   if (results.latency.count() == 0) {
     out += "\n  no successful answer, so no latency\n";
@@ -135,8 +135,8 @@ void latency_table(const Report& report, std::string& out) {
   out += "\n";
   row("", failures ? "answered" : "latency", "95 % between", "of all", "service", "first byte",
       open ? "send lag" : "");
-  plain("min", [](const quantiles::Histogram& h) { return h.min(); });
-  plain("mean", [](const quantiles::Histogram& h) { return h.mean(); });
+  plain("min", [](const quantiles::DurationHistogram& h) { return h.min(); });
+  plain("mean", [](const quantiles::DurationHistogram& h) { return h.mean(); });
   for (const double q : reported_quantiles(results.latency)) {
     row(percent_name(q), text::format_duration(results.latency.quantile(q)),
         interval_text(results.latency.confidence(q)),
@@ -145,7 +145,7 @@ void latency_table(const Report& report, std::string& out) {
         text::format_duration(results.first_byte.quantile(q)),
         text::format_duration(results.send_lag.quantile(q)));
   }
-  plain("max", [](const quantiles::Histogram& h) { return h.max(); });
+  plain("max", [](const quantiles::DurationHistogram& h) { return h.max(); });
   out += open ? "  latency: from the time a request was due; service: from the time it was sent\n"
               : "  closed loop: a slow answer delays the requests after it, and that wait is in no "
                 "number here\n";
@@ -157,7 +157,7 @@ void latency_table(const Report& report, std::string& out) {
 }
 
 /// Bars over equal ratios between p0.1 and p99.9.
-void bars(const quantiles::Histogram& latency, std::string& out) {
+void bars(const quantiles::DurationHistogram& latency, std::string& out) {
   if (latency.count() < 2 || latency.max() <= latency.min()) {
     return;
   }
@@ -210,7 +210,7 @@ void answers(const Results& results, std::string& out) {
   }
 }
 
-void targets_table(const Report& report, std::string& out) {
+void targets_table(const LoadReport& report, std::string& out) {
   if (report.target_results.empty()) {
     return;
   }
@@ -232,7 +232,7 @@ void targets_table(const Report& report, std::string& out) {
   }
 }
 
-void verdicts(const Report& report, std::string& out) {
+void verdicts(const LoadReport& report, std::string& out) {
   if (!report.thresholds.empty()) {
     out += "\n  thresholds\n";
   }
@@ -288,7 +288,7 @@ void search_table(const Search& search, std::string& out) {
 
 }  // namespace
 
-std::vector<double> reported_quantiles(const quantiles::Histogram& histogram) {
+std::vector<double> reported_quantiles(const quantiles::DurationHistogram& histogram) {
   std::vector<double> quantiles{0.5, 0.75, 0.9, 0.95, 0.99};
   if (histogram.count() >= 1000) {
     quantiles.push_back(0.999);
@@ -308,11 +308,11 @@ std::string percent_name(double quantile) {
   return "p" + text;
 }
 
-bool Report::rate_applied() const {
+bool LoadReport::rate_applied() const {
   return results.counts.dropped == 0;
 }
 
-std::string text_report(const Report& report) {
+std::string text_report(const LoadReport& report) {
   std::string out = headline(report);
   const Circumstances& how = report.circumstances;
   out += how.method + " " + how.url + ", " +
@@ -332,13 +332,13 @@ std::string text_report(const Report& report) {
   return out;
 }
 
-std::string csv_report(const Report& report) {
+std::string csv_report(const LoadReport& report) {
   std::string out =
       "start_seconds,offered,sent,done,failed,dropped,p50_ms,p90_ms,p99_ms,max_ms,"
       "worst_send_lag_ms\n";
   const Results& results = report.results;
   for (std::size_t i = 0; i < results.slices.size(); ++i) {
-    const Slice& slice = results.slices[i];
+    const LoadSlice& slice = results.slices[i];
     const bool answered = slice.latency.count() > 0;  // else empty: no latency is not 0 ms
     const auto ms = [](Duration d) { return std::to_string(to_ms(d)); };
     const auto quantile = [&](double q) { return answered ? ms(slice.latency.quantile(q)) : ""; };

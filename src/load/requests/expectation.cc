@@ -31,8 +31,8 @@ std::string shown(const Json& value) {
 
 }  // namespace
 
-Result<Expectation> Expectation::parse(std::string_view text) {
-  Expectation expectation;
+Result<AnswerExpectation> AnswerExpectation::parse(std::string_view text) {
+  AnswerExpectation expectation;
   expectation.text_ = text;
   if (text.starts_with("body:") && text.size() > 5) {
     expectation.value_ = text.substr(5);
@@ -58,7 +58,7 @@ Result<Expectation> Expectation::parse(std::string_view text) {
   return expectation;
 }
 
-std::string Expectation::fault_of(std::string_view body) const {
+std::string AnswerExpectation::fault_of(std::string_view body) const {
   if (!json_) {
     return body.find(value_) != body.npos ? "" : "the body does not contain '" + value_ + "'";
   }
@@ -78,8 +78,8 @@ std::string Expectation::fault_of(std::string_view body) const {
   }
 }
 
-std::string first_fault(std::span<const Expectation> expectations, std::string_view body) {
-  for (const Expectation& one : expectations) {
+std::string first_fault(std::span<const AnswerExpectation> expectations, std::string_view body) {
+  for (const AnswerExpectation& one : expectations) {
     if (std::string fault = one.fault_of(body); !fault.empty()) {
       return fault;
     }

@@ -10,12 +10,12 @@
 
 namespace podsense::load {
 
-class Expectation {
+class AnswerExpectation {
  public:
   /// `json:PATH=VALUE` (PATH: names and indices with dots; VALUE: JSON, or a text), `json:PATH` (it
   /// is there) or `body:TEXT` (the body contains it).
   /// @errors kInvalidArgument
-  static Result<Expectation> parse(std::string_view text);
+  static Result<AnswerExpectation> parse(std::string_view text);
 
   /// Empty when the body has it, else what it has instead.
   [[nodiscard]] std::string fault_of(std::string_view body) const;
@@ -29,6 +29,6 @@ class Expectation {
 };
 
 /// What a body lacks of all these; empty: nothing.
-std::string first_fault(std::span<const Expectation> expectations, std::string_view body);
+std::string first_fault(std::span<const AnswerExpectation> expectations, std::string_view body);
 
 }  // namespace podsense::load

@@ -215,7 +215,7 @@ TEST(Expectation, SaysWhatAnAnswerLacks) {
        {"json:prediction=1", "json:prediction=1.0", "json:predictions.0.label=cat",
         "json:predictions.0.label=\"cat\"", "json:predictions.0.score=0.5", "json:predictions",
         "json:a/b=null", "body:cat"}) {
-    const auto expectation = Expectation::parse(good);
+    const auto expectation = AnswerExpectation::parse(good);
     ASSERT_TRUE(expectation) << good;
     EXPECT_EQ(expectation->fault_of(body), "") << good;
   }
@@ -223,11 +223,11 @@ TEST(Expectation, SaysWhatAnAnswerLacks) {
                                   {"json:predictions.1.label=cat", "no such value"},
                                   {"json:predictions.x=1", "no such value"},
                                   {"body:dog", "does not contain 'dog'"}}) {
-    EXPECT_THAT(Expectation::parse(bad)->fault_of(body), HasSubstr(said)) << bad;
+    EXPECT_THAT(AnswerExpectation::parse(bad)->fault_of(body), HasSubstr(said)) << bad;
   }
-  EXPECT_THAT(Expectation::parse("json:a")->fault_of("<html>"), HasSubstr("is no JSON"));
+  EXPECT_THAT(AnswerExpectation::parse("json:a")->fault_of("<html>"), HasSubstr("is no JSON"));
   for (const char* const text : {"", "prediction=1", "json:", "body:", "json:a..b=1"}) {
-    EXPECT_FALSE(Expectation::parse(text)) << text;
+    EXPECT_FALSE(AnswerExpectation::parse(text)) << text;
   }
 }
 

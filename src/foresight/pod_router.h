@@ -14,12 +14,12 @@
 namespace podsense::foresight {
 
 /// @threads confined to one thread
-class Router {
+class PodRouter {
  public:
   /// Requests in flight in a pod; nothing: it takes no connection.
   using Load = std::function<std::optional<std::size_t>(std::uint32_t pod)>;
 
-  Router(const Scenario& scenario, std::uint64_t seed, Load load);
+  PodRouter(const Scenario& scenario, std::uint64_t seed, Load load);
 
   void add(std::uint32_t pod) { pods_.push_back(pod); }
   /// One that clients know as well, and whose requests are not simulated.
@@ -42,9 +42,9 @@ class Router {
     std::optional<std::uint32_t> pod;
     std::uint64_t requests = 0;
   };
-  std::uint32_t random_pod(Stream& stream) const { return pods_[stream.below(pods_.size())]; }
-  std::uint32_t less_loaded(Stream& stream) const;
-  std::uint32_t by_connection(Attempt& attempt, Stream& stream);
+  std::uint32_t random_pod(RandomStream& stream) const { return pods_[stream.below(pods_.size())]; }
+  std::uint32_t less_loaded(RandomStream& stream) const;
+  std::uint32_t by_connection(Attempt& attempt, RandomStream& stream);
 
   const Scenario& scenario_;
   const std::uint64_t seed_;

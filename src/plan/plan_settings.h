@@ -41,7 +41,7 @@ struct Aim {
   std::int64_t milli = 0;  ///< of one: percent of the request for cpu, else a pod's value
 };
 
-struct Settings {
+struct PlanSettings {
   std::int64_t cpu_request = 0;           ///< thousandths of a core
   std::optional<std::int64_t> cpu_limit;  ///< the same
   unsigned executors = 0;                 ///< 0: as `podsense serve` plans them
@@ -60,11 +60,11 @@ struct Settings {
 std::string milli_quantity(std::int64_t milli);
 std::string_view signal_name(SignalKind signal);
 /// "cpu 70 % + saturation 0.7", "no autoscaler"
-std::string aims_text(const Settings& settings);
+std::string aims_text(const PlanSettings& settings);
 /// In one line, for tables.
-std::string settings_text(const Settings& settings);
+std::string settings_text(const PlanSettings& settings);
 
 /// What stands in place of a scenario's own fields; the number of pods at its begin is not in it.
-std::vector<foresight::Override> overrides_of(const Settings& settings);
+std::vector<foresight::Override> overrides_of(const PlanSettings& settings);
 
 }  // namespace podsense::plan

@@ -17,7 +17,7 @@
 namespace podsense::plan {
 
 /// Of one run, without its histograms.
-struct Outcome {
+struct RunOutcome {
   std::uint64_t requests = 0;
   std::vector<std::uint64_t> late;  ///< for each latency of the objective
   std::uint64_t errors = 0;
@@ -31,8 +31,8 @@ struct Outcome {
 
 /// What runs say together.
 struct Judgement {
-  std::vector<Share> late;
-  Share errors;
+  std::vector<ShareEstimate> late;
+  ShareEstimate errors;
   double cost = 0;       ///< mean
   double use = 0;        ///< mean; above 1 it lives on what other pods leave
   double violation = 0;  ///< largest of mean share ÷ allowed share; above 1: not held on average
@@ -41,16 +41,16 @@ struct Judgement {
   double reach = 0;      ///< largest of upper bound ÷ allowed
 };
 /// @param runs at least one
-Judgement judge(const Objective& objective, const std::vector<Outcome>& runs);
+Judgement judge(const Objective& objective, const std::vector<RunOutcome>& runs);
 
-struct Trial {
+struct PlanTrial {
   Point point{};
-  Settings settings;
+  PlanSettings settings;
   std::shared_ptr<const foresight::Scenario> scenario;
-  std::vector<Outcome> runs;  ///< of the seeds from the scenario's on
-  std::string refused;        ///< why it is not played
-  bool is_expanded = false;   ///< its neighbours are known
-  bool is_rejected = false;   ///< after all, by more runs
+  std::vector<RunOutcome> runs;  ///< of the seeds from the scenario's on
+  std::string refused;           ///< why it is not played
+  bool is_expanded = false;      ///< its neighbours are known
+  bool is_rejected = false;      ///< after all, by more runs
 };
 
 /// For a terminal.
@@ -69,16 +69,16 @@ struct PlayOptions {
 
 /// Plays what is missing of the first `runs` runs of each.
 /// @returns false: stopped; all trials are as they were
-bool play(const Problem& problem, const std::vector<Trial*>& trials, unsigned runs,
+bool play(const Problem& problem, const std::vector<PlanTrial*>& trials, unsigned runs,
           const PlayOptions& options);
 
 /// Runs with all that they brought, of seeds that the search did not see.
 struct Fresh {
-  std::vector<Outcome> runs;
-  quantiles::Histogram latency;
-  quantiles::Histogram run_time{quantiles::Histogram::kCoarse};
-  quantiles::Histogram start_up{quantiles::Histogram::kCoarse};
-  quantiles::Histogram signal_age{quantiles::Histogram::kCoarse};
+  std::vector<RunOutcome> runs;
+  quantiles::DurationHistogram latency;
+  quantiles::DurationHistogram run_time{quantiles::DurationHistogram::kCoarse};
+  quantiles::DurationHistogram start_up{quantiles::DurationHistogram::kCoarse};
+  quantiles::DurationHistogram signal_age{quantiles::DurationHistogram::kCoarse};
 };
 inline constexpr std::uint64_t kFreshSeeds = 1'000'000;  ///< after the search's first one
 std::optional<Fresh> play_fresh(const Problem& problem, const foresight::Scenario& scenario,

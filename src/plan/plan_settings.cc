@@ -1,4 +1,4 @@
-#include "plan/settings.h"
+#include "plan/plan_settings.h"
 
 #include <nlohmann/json.hpp>
 
@@ -12,7 +12,7 @@ using Json = nlohmann::ordered_json;
 /// Sum over pods of what KEDA's query asks for.
 constexpr const char* kKedaMetric = "podsense_saturation_sum";
 
-Json metric_of(const Settings& settings, const Aim& aim) {
+Json metric_of(const PlanSettings& settings, const Aim& aim) {
   if (aim.signal == SignalKind::kCpu) {
     return {{"type", "Resource"},
             {"resource",
@@ -30,7 +30,7 @@ Json metric_of(const Settings& settings, const Aim& aim) {
             {"target", target}}}};
 }
 
-Json autoscaler_of(const Settings& settings) {
+Json autoscaler_of(const PlanSettings& settings) {
   Json metrics = Json::array();
   for (const Aim& aim : settings.aims) {
     metrics.push_back(metric_of(settings, aim));
@@ -61,7 +61,7 @@ std::string_view signal_name(SignalKind signal) {
   return kSignalKindNames[static_cast<std::size_t>(signal)];
 }
 
-std::string aims_text(const Settings& settings) {
+std::string aims_text(const PlanSettings& settings) {
   if (settings.scaler == Scaler::kNone) {
     return "no autoscaler";
   }
@@ -75,7 +75,7 @@ std::string aims_text(const Settings& settings) {
   return out;
 }
 
-std::string settings_text(const Settings& settings) {
+std::string settings_text(const PlanSettings& settings) {
   std::string out = "cpu " + milli_quantity(settings.cpu_request) + "/" +
                     (settings.cpu_limit ? milli_quantity(*settings.cpu_limit) : "no limit");
   if (settings.executors != 0) {
@@ -95,7 +95,7 @@ std::string settings_text(const Settings& settings) {
   return settings.tolerance ? out + ", tolerance " + milli_quantity(*settings.tolerance) : out;
 }
 
-std::vector<foresight::Override> overrides_of(const Settings& settings) {
+std::vector<foresight::Override> overrides_of(const PlanSettings& settings) {
   const auto seconds = [](Duration time) { return text::format_rate(to_seconds(time)) + "s"; };
   std::vector<foresight::Override> out{
       {.path = "pod.cpu_request", .value = milli_quantity(settings.cpu_request)},

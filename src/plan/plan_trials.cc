@@ -1,4 +1,4 @@
-#include "plan/trials.h"
+#include "plan/plan_trials.h"
 
 #include <algorithm>
 #include <mutex>
@@ -21,17 +21,17 @@ double busiest_use(const Problem& problem, const foresight::Scenario& scenario,
   return rate * each / std::max(1, run.most_pods) / request;
 }
 
-Outcome outcome_of(const Problem& problem, const foresight::Scenario& scenario,
-                   const foresight::RunResult& run) {
-  Outcome out{.requests = run.requests(),
-              .late = {},
-              .errors = run.requests() - run.latency.count(),
-              .cost = run_cost(problem.request.prices, size_of(scenario), run,
-                               foresight::slice_length(scenario)) /
-                      to_seconds(scenario.length) * 3600,
-              .use = busiest_use(problem, scenario, run),
-              .figures = {},
-              .more_ready = run.second_ready};
+RunOutcome outcome_of(const Problem& problem, const foresight::Scenario& scenario,
+                      const foresight::RunResult& run) {
+  RunOutcome out{.requests = run.requests(),
+                 .late = {},
+                 .errors = run.requests() - run.latency.count(),
+                 .cost = run_cost(problem.request.prices, size_of(scenario), run,
+                                  foresight::slice_length(scenario)) /
+                         to_seconds(scenario.length) * 3600,
+                 .use = busiest_use(problem, scenario, run),
+                 .figures = {},
+                 .more_ready = run.second_ready};
   for (const LatencyGoal& goal : problem.objective.latencies) {
     const bool is_exact = goal.latency == scenario.objective.latency;
     out.late.push_back(is_exact ? run.late : run.requests() - run.latency.count_to(goal.latency));
@@ -75,7 +75,7 @@ double ratio(double share, double allowed) {
   return share <= 0 ? 0 : share / std::max(kLeast, allowed);
 }
 
-void add(Judgement& out, const Share& share, double allowed) {
+void add(Judgement& out, const ShareEstimate& share, double allowed) {
   out.violation = std::max(out.violation, ratio(share.mean, allowed));
   out.reach = std::max(out.reach, ratio(share.upper, allowed));
   out.holds = out.holds && share.upper <= allowed;
@@ -84,24 +84,24 @@ void add(Judgement& out, const Share& share, double allowed) {
 
 }  // namespace
 
-Judgement judge(const Objective& objective, const std::vector<Outcome>& runs) {
+Judgement judge(const Objective& objective, const std::vector<RunOutcome>& runs) {
   Judgement out{.holds = true, .might = true};
   std::vector<Counted> counted(runs.size());
   for (std::size_t goal = 0; goal < objective.latencies.size(); ++goal) {
-    std::ranges::transform(runs, counted.begin(), [goal](const Outcome& run) {
+    std::ranges::transform(runs, counted.begin(), [goal](const RunOutcome& run) {
       return Counted{.bad = run.late[goal], .all = run.requests};
     });
     out.late.push_back(share_of(counted));
     add(out, out.late.back(), objective.latencies[goal].allowed());
   }
-  std::ranges::transform(runs, counted.begin(), [](const Outcome& run) {
+  std::ranges::transform(runs, counted.begin(), [](const RunOutcome& run) {
     return Counted{.bad = run.errors, .all = run.requests};
   });
   out.errors = share_of(counted);
   if (objective.errors) {
     add(out, out.errors, *objective.errors);
   }
-  for (const Outcome& run : runs) {
+  for (const RunOutcome& run : runs) {
     out.cost += run.cost / static_cast<double>(runs.size());
     out.use += run.use / static_cast<double>(runs.size());
   }
@@ -112,15 +112,15 @@ Judgement judge(const Objective& objective, const std::vector<Outcome>& runs) {
   return out;
 }
 
-bool play(const Problem& problem, const std::vector<Trial*>& trials, unsigned runs,
+bool play(const Problem& problem, const std::vector<PlanTrial*>& trials, unsigned runs,
           const PlayOptions& options) {
   struct Job {
-    Trial* trial = nullptr;
+    PlanTrial* trial = nullptr;
     std::uint64_t run = 0;
-    std::optional<Outcome> outcome;
+    std::optional<RunOutcome> outcome;
   };
   std::vector<Job> jobs;
-  for (Trial* const trial : trials) {
+  for (PlanTrial* const trial : trials) {
     for (std::uint64_t run = trial->runs.size(); run < runs; ++run) {
       jobs.push_back({.trial = trial, .run = run, .outcome = {}});
     }
@@ -149,7 +149,7 @@ bool play(const Problem& problem, const std::vector<Trial*>& trials, unsigned ru
 
 std::optional<Fresh> play_fresh(const Problem& problem, const foresight::Scenario& scenario,
                                 unsigned runs, const PlayOptions& options) {
-  std::vector<std::optional<Outcome>> outcomes(runs);
+  std::vector<std::optional<RunOutcome>> outcomes(runs);
   Fresh out;
   std::mutex mutex;  // sums of histograms are the same in any order
   std::atomic<std::uint64_t> done = 0;

@@ -1,23 +1,23 @@
-#include "foresight/router.h"
+#include "foresight/pod_router.h"
 
 #include <utility>
 
 namespace podsense::foresight {
 
-Router::Router(const Scenario& scenario, std::uint64_t seed, Load load)
+PodRouter::PodRouter(const Scenario& scenario, std::uint64_t seed, Load load)
     : scenario_(scenario),
       seed_(seed),
       load_(std::move(load)),
       connections_(scenario.clients.connections) {}
 
 /// @source Envoy, least request with weights equal: the less loaded of two random hosts
-std::uint32_t Router::less_loaded(Stream& stream) const {
+std::uint32_t PodRouter::less_loaded(RandomStream& stream) const {
   const std::uint32_t first = random_pod(stream);
   const std::uint32_t second = random_pod(stream);
   return load_(second).value_or(0) < load_(first).value_or(0) ? second : first;
 }
 
-std::uint32_t Router::by_connection(Attempt& attempt, Stream& stream) {
+std::uint32_t PodRouter::by_connection(Attempt& attempt, RandomStream& stream) {
   if (connections_.empty()) {
     return random_pod(stream);
   }
@@ -32,11 +32,11 @@ std::uint32_t Router::by_connection(Attempt& attempt, Stream& stream) {
   return *connection.pod;
 }
 
-std::optional<std::uint32_t> Router::pick(Attempt& attempt) {
+std::optional<std::uint32_t> PodRouter::pick(Attempt& attempt) {
   if (pods_.empty()) {
     return std::nullopt;
   }
-  Stream stream(seed_, Purpose::kRoute, attempt.request, attempt.tries);
+  RandomStream stream(seed_, Purpose::kRoute, attempt.request, attempt.tries);
   switch (scenario_.routing) {
     case Routing::kRandom:
       break;
@@ -50,7 +50,7 @@ std::optional<std::uint32_t> Router::pick(Attempt& attempt) {
   return random_pod(stream);
 }
 
-void Router::close(const Attempt& attempt) {
+void PodRouter::close(const Attempt& attempt) {
   if (scenario_.routing == Routing::kConnection && !connections_.empty()) {
     Connection& connection = connections_[attempt.connection];
     if (connection.pod == attempt.pod) {

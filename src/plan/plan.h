@@ -28,7 +28,7 @@ struct Line {
 struct WhatIf {
   std::string text;   ///< of an assumption
   double growth = 1;  ///< of the knee: times the planned traffic
-  std::vector<RunOutcome> runs;
+  std::vector<TrialRun> runs;
   std::string breaks;  ///< what gives way first; empty: it holds
 };
 
@@ -44,7 +44,7 @@ struct Plan {
   /// @pre there is one
   [[nodiscard]] const PlanTrial& best() const { return search.trials.at(*search.best); }
   /// Of the fresh runs, or where there are none of the search's.
-  [[nodiscard]] const std::vector<RunOutcome>& runs() const {
+  [[nodiscard]] const std::vector<TrialRun>& runs() const {
     return search.fresh ? search.fresh->runs : best().runs;
   }
 };
@@ -57,7 +57,7 @@ Plan make_plan(Problem problem, const SearchOptions& options);
 std::vector<const PlanTrial*> pareto(const Plan& plan);
 
 /// What a judgement says of the objective: "p99 311 ms (bound 250 ms): 1.9 % late, 1 % allowed".
-std::string outcome_text(const Problem& problem, const std::vector<RunOutcome>& runs);
+std::string outcome_text(const Problem& problem, const std::vector<TrialRun>& runs);
 
 /// Three digits of any size: 0.00125.
 std::string significant(double value);

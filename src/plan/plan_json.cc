@@ -26,27 +26,27 @@ Json spread_json(const std::vector<double>& values) {
 }
 
 template <class Of>
-Json spread_of(const std::vector<RunOutcome>& runs, Of of) {
+Json spread_of(const std::vector<TrialRun>& runs, Of of) {
   std::vector<double> values(runs.size());
   std::ranges::transform(runs, values.begin(), of);
   return spread_json(values);
 }
 
-Json figure_json(const std::vector<RunOutcome>& runs, std::string_view key) {
+Json figure_json(const std::vector<TrialRun>& runs, std::string_view key) {
   for (std::size_t i = 0; i < foresight::kFigures.size(); ++i) {
     if (foresight::kFigures[i].key == key) {
-      return spread_of(runs, [i](const RunOutcome& run) { return run.figures[i]; });
+      return spread_of(runs, [i](const TrialRun& run) { return run.figures[i]; });
     }
   }
   return nullptr;
 }
 
-double error_share(const RunOutcome& run) {
+double error_share(const TrialRun& run) {
   return run.requests == 0 ? 0
                            : static_cast<double>(run.errors) / static_cast<double>(run.requests);
 }
 
-Json figures_json(const std::vector<RunOutcome>& runs) {
+Json figures_json(const std::vector<TrialRun>& runs) {
   Json out = Json::object();
   for (const char* const key : {"requests", "latency_p50_seconds", "latency_p95_seconds",
                                 "latency_p99_seconds", "late_share"}) {
@@ -58,9 +58,9 @@ Json figures_json(const std::vector<RunOutcome>& runs) {
         "pod_seconds", "cpu_seconds", "throttled_seconds"}) {
     out[key] = figure_json(runs, key);
   }
-  out["cost"] = spread_of(runs, [](const RunOutcome& run) { return run.cost; });
+  out["cost"] = spread_of(runs, [](const TrialRun& run) { return run.cost; });
   std::vector<double> ready;
-  for (const RunOutcome& run : runs) {
+  for (const TrialRun& run : runs) {
     if (run.more_ready) {
       ready.push_back(to_seconds(*run.more_ready));
     }
@@ -183,7 +183,7 @@ Json point_json(const Plan& plan, const PlanTrial& trial) {
 Json what_if_json(const Plan& plan, const WhatIf& one) {
   return {{"holds", judge(plan.problem.objective, one.runs).holds},
           {"late_share", figure_json(one.runs, "late_share")},
-          {"cost", spread_of(one.runs, [](const RunOutcome& run) { return run.cost; })}};
+          {"cost", spread_of(one.runs, [](const TrialRun& run) { return run.cost; })}};
 }
 
 Json search_json(const Plan& plan) {

@@ -49,7 +49,7 @@ constexpr Rungs kFew{4, 8, 16};
 std::vector<double> costs_of(const SearchResult& found) {
   std::vector<double> out;
   for (const auto& [point, trial] : found.trials) {
-    for (const RunOutcome& run : trial.runs) {
+    for (const TrialRun& run : trial.runs) {
       out.push_back(run.cost);
       out.push_back(static_cast<double>(run.late.front()));
     }

@@ -35,7 +35,7 @@ std::string band_text(const foresight::Band& band, foresight::Unit unit) {
 
 std::string figures_text(const Plan& plan) {
   std::string out;
-  const std::vector<RunOutcome>& runs = plan.runs();
+  const std::vector<TrialRun>& runs = plan.runs();
   constexpr std::array<std::string_view, 6> kShown{"latency_p50_seconds", "latency_p95_seconds",
                                                    "latency_p99_seconds", "late_share",
                                                    "pods_most",           "pod_seconds"};
@@ -46,12 +46,12 @@ std::string figures_text(const Plan& plan) {
     }
     std::vector<double> values(runs.size());
     std::ranges::transform(runs, values.begin(),
-                           [i](const RunOutcome& run) { return run.figures[i]; });
+                           [i](const TrialRun& run) { return run.figures[i]; });
     out += row("  " + std::string(figure.text),
                band_text(foresight::band_of(std::move(values)), figure.unit));
   }
   std::vector<double> costs(runs.size());
-  std::ranges::transform(runs, costs.begin(), &RunOutcome::cost);
+  std::ranges::transform(runs, costs.begin(), &TrialRun::cost);
   return out + row("  cost an hour",
                    band_text(foresight::band_of(std::move(costs)), foresight::Unit::kNumber) +
                        ", " + prices_text(plan.problem.request.prices));

@@ -21,9 +21,9 @@ double busiest_use(const Problem& problem, const foresight::Scenario& scenario,
   return rate * each / std::max(1, run.most_pods) / request;
 }
 
-RunOutcome outcome_of(const Problem& problem, const foresight::Scenario& scenario,
+TrialRun outcome_of(const Problem& problem, const foresight::Scenario& scenario,
                       const foresight::RunResult& run) {
-  RunOutcome out{.requests = run.requests(),
+  TrialRun out{.requests = run.requests(),
                  .late = {},
                  .errors = run.requests() - run.latency.count(),
                  .cost = run_cost(problem.request.prices, size_of(scenario), run,
@@ -84,24 +84,24 @@ void add(Judgement& out, const ShareEstimate& share, double allowed) {
 
 }  // namespace
 
-Judgement judge(const Objective& objective, const std::vector<RunOutcome>& runs) {
+Judgement judge(const Objective& objective, const std::vector<TrialRun>& runs) {
   Judgement out{.holds = true, .might = true};
   std::vector<Counted> counted(runs.size());
   for (std::size_t goal = 0; goal < objective.latencies.size(); ++goal) {
-    std::ranges::transform(runs, counted.begin(), [goal](const RunOutcome& run) {
+    std::ranges::transform(runs, counted.begin(), [goal](const TrialRun& run) {
       return Counted{.bad = run.late[goal], .all = run.requests};
     });
     out.late.push_back(share_of(counted));
     add(out, out.late.back(), objective.latencies[goal].allowed());
   }
-  std::ranges::transform(runs, counted.begin(), [](const RunOutcome& run) {
+  std::ranges::transform(runs, counted.begin(), [](const TrialRun& run) {
     return Counted{.bad = run.errors, .all = run.requests};
   });
   out.errors = share_of(counted);
   if (objective.errors) {
     add(out, out.errors, *objective.errors);
   }
-  for (const RunOutcome& run : runs) {
+  for (const TrialRun& run : runs) {
     out.cost += run.cost / static_cast<double>(runs.size());
     out.use += run.use / static_cast<double>(runs.size());
   }
@@ -117,7 +117,7 @@ bool play(const Problem& problem, const std::vector<PlanTrial*>& trials, unsigne
   struct Job {
     PlanTrial* trial = nullptr;
     std::uint64_t run = 0;
-    std::optional<RunOutcome> outcome;
+    std::optional<TrialRun> outcome;
   };
   std::vector<Job> jobs;
   for (PlanTrial* const trial : trials) {
@@ -149,7 +149,7 @@ bool play(const Problem& problem, const std::vector<PlanTrial*>& trials, unsigne
 
 std::optional<Fresh> play_fresh(const Problem& problem, const foresight::Scenario& scenario,
                                 unsigned runs, const PlayOptions& options) {
-  std::vector<std::optional<RunOutcome>> outcomes(runs);
+  std::vector<std::optional<TrialRun>> outcomes(runs);
   Fresh out;
   std::mutex mutex;  // sums of histograms are the same in any order
   std::atomic<std::uint64_t> done = 0;

@@ -17,7 +17,7 @@
 namespace podsense::plan {
 
 /// Of one run, without its histograms.
-struct RunOutcome {
+struct TrialRun {
   std::uint64_t requests = 0;
   std::vector<std::uint64_t> late;  ///< for each latency of the objective
   std::uint64_t errors = 0;
@@ -41,13 +41,13 @@ struct Judgement {
   double reach = 0;      ///< largest of upper bound ÷ allowed
 };
 /// @param runs at least one
-Judgement judge(const Objective& objective, const std::vector<RunOutcome>& runs);
+Judgement judge(const Objective& objective, const std::vector<TrialRun>& runs);
 
 struct PlanTrial {
   Point point{};
   PlanSettings settings;
   std::shared_ptr<const foresight::Scenario> scenario;
-  std::vector<RunOutcome> runs;  ///< of the seeds from the scenario's on
+  std::vector<TrialRun> runs;  ///< of the seeds from the scenario's on
   std::string refused;           ///< why it is not played
   bool is_expanded = false;      ///< its neighbours are known
   bool is_rejected = false;      ///< after all, by more runs
@@ -74,7 +74,7 @@ bool play(const Problem& problem, const std::vector<PlanTrial*>& trials, unsigne
 
 /// Runs with all that they brought, of seeds that the search did not see.
 struct Fresh {
-  std::vector<RunOutcome> runs;
+  std::vector<TrialRun> runs;
   quantiles::DurationHistogram latency;
   quantiles::DurationHistogram run_time{quantiles::DurationHistogram::kCoarse};
   quantiles::DurationHistogram start_up{quantiles::DurationHistogram::kCoarse};

@@ -23,11 +23,11 @@ PlayOptions play_options(const SearchOptions& options, const SearchResult& searc
   return out;
 }
 
-double figure(const std::vector<RunOutcome>& runs, std::string_view key) {
+double figure(const std::vector<TrialRun>& runs, std::string_view key) {
   for (std::size_t i = 0; i < foresight::kFigures.size(); ++i) {
     if (foresight::kFigures[i].key == key) {
       double sum = 0;
-      for (const RunOutcome& run : runs) {
+      for (const TrialRun& run : runs) {
         sum += run.figures[i];
       }
       return sum / static_cast<double>(runs.size());
@@ -92,8 +92,8 @@ std::string reason_of(const std::vector<Tried>& tried, std::size_t values) {
 bool add_lines(Plan& plan, const SearchOptions& options) {
   const Point best = *plan.search.best;
   const unsigned runs = plan.rungs[1];
-  const std::vector<RunOutcome>& all = plan.best().runs;
-  const std::vector<RunOutcome> same(all.begin(),
+  const std::vector<TrialRun>& all = plan.best().runs;
+  const std::vector<TrialRun> same(all.begin(),
                                      all.begin() + std::min<std::ptrdiff_t>(runs, std::ssize(all)));
   const double cost = judge(plan.problem.objective, same).cost;
   std::vector<PlanTrial*> missing;
@@ -129,7 +129,7 @@ bool add_lines(Plan& plan, const SearchOptions& options) {
 // --- other circumstances
 
 /// What gives way where the objective is not held.
-std::string breaks(const Plan& plan, const std::vector<RunOutcome>& runs) {
+std::string breaks(const Plan& plan, const std::vector<TrialRun>& runs) {
   const Judgement judged = judge(plan.problem.objective, runs);
   if (judged.holds) {
     return {};
@@ -273,7 +273,7 @@ std::vector<const PlanTrial*> pareto(const Plan& plan) {
   return out;
 }
 
-std::string outcome_text(const Problem& problem, const std::vector<RunOutcome>& runs) {
+std::string outcome_text(const Problem& problem, const std::vector<TrialRun>& runs) {
   const Judgement judged = judge(problem.objective, runs);
   std::string out;
   const auto percent = [](double share) { return significant(100 * share) + " %"; };

@@ -2,8 +2,8 @@
 
 namespace podsense {
 
-/// Which requests get a line in the log, over every protocol. kSampled: every failure, and some
-/// successes a second, so that a flood of requests is no flood of lines.
+/// Which requests are logged, for every protocol. kSampled: every failure and a limited number of
+/// successes per second, so that many requests do not flood the log.
 enum class AccessLog { kOff, kErrors, kSampled, kAll };
 
 }  // namespace podsense

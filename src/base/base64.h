@@ -6,7 +6,7 @@
 
 namespace podsense {
 
-/// Whether a text ends with '=' where bytes are missing to a multiple of three.
+/// Whether the encoding is padded with '=' if the number of bytes is not a multiple of three.
 enum class Padding : std::uint8_t { kNone, kEquals };
 
 /// `bytes` in the standard alphabet. @source RFC 4648 4

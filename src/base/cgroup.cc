@@ -66,8 +66,9 @@ std::string own_path(const Roots& roots, std::string_view controller) {
   return "/";
 }
 
-/// In a container the namespace shows the group as "/" while the file system starts at it; on a
-/// host the path leads there. Every level up to the root may set a limit: all are visited.
+/// Visits every level from this process's cgroup up to the root, as each may set a limit. In a
+/// container the cgroup's path is "/", and the mount starts at the cgroup; on a host the path is
+/// relative to the mount.
 template <class Visit>
 void each_level(const fs::path& mount, const std::string& own, Visit visit) {
   fs::path path = fs::path(own).relative_path();
@@ -175,7 +176,7 @@ std::optional<Memory> memory(const Roots& roots) {
       found = Memory{.current_bytes = *current,
                      .working_set_bytes = *current - std::min(*current, inactive.value_or(0))};
     }
-    // v1 spells "no limit" as a number near 2^63.
+    // v1 reports "no limit" as a number near 2^63.
     if (found && limit && *limit < (1ULL << 60U)) {
       found->limit_bytes = std::min(found->limit_bytes.value_or(*limit), *limit);
     }

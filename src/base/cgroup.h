@@ -1,6 +1,7 @@
 #pragma once
 
-/// What this process may use, read from its cgroup (v1 and v2), never from the host.
+/// The CPU, memory and task limits of this process, read from its cgroup (v1 or v2), never from the
+/// host.
 /// @source kernel Documentation/admin-guide/cgroup-v2.rst (cpu.max, cpu.stat, memory.max), v1
 /// cfs_quota_us
 
@@ -12,7 +13,8 @@
 
 namespace podsense::cgroup {
 
-/// `cores` is the quota in whole and part cores; without a quota, the cores of the affinity mask.
+/// `cores` is the CPU quota, possibly fractional; without a quota, the number of CPUs in the
+/// affinity mask.
 struct CpuLimit {
   double cores = 1.0;
   bool from_quota = false;
@@ -21,23 +23,23 @@ struct CpuLimit {
 };
 
 struct CpuThrottling {
-  std::uint64_t periods = 0;  ///< enforcement intervals in which the group was throttled
+  std::uint64_t periods = 0;  ///< periods in which the group was throttled
   Duration time{};            ///< total time throttled
 };
 
 struct Memory {
   std::optional<std::uint64_t> limit_bytes;
   std::uint64_t current_bytes = 0;
-  std::uint64_t working_set_bytes = 0;  ///< current less inactive file cache, as the kubelet counts
+  std::uint64_t working_set_bytes = 0;  ///< current minus inactive file cache, as in the kubelet
 };
 
-/// Processes and threads of the group.
+/// Processes and threads (tasks) of the cgroup, compared with their limit.
 struct Tasks {
-  std::optional<std::uint64_t> limit;  ///< of the level that allows the least; unset: none
-  std::uint64_t current = 0;           ///< of that level
+  std::optional<std::uint64_t> limit;  ///< of the most restrictive level; unset: none
+  std::uint64_t current = 0;           ///< tasks at that level
 };
 
-/// Where to look; tests give folders of their own.
+/// Where procfs and the cgroup hierarchy are mounted; tests use their own folders.
 struct Roots {
   std::filesystem::path proc = "/proc";
   std::filesystem::path sys = "/sys/fs/cgroup";

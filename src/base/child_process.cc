@@ -16,7 +16,7 @@
 namespace podsense {
 namespace {
 
-/// How often a child that has closed its output is asked whether it has ended.
+/// How often to check whether a child that closed its output has ended.
 constexpr Duration kReapCheck = std::chrono::milliseconds(2);
 
 class Descriptor {
@@ -36,7 +36,7 @@ class Descriptor {
   int fd_;
 };
 
-/// What becomes of descriptors and signals between fork and exec.
+/// What posix_spawn does with descriptors and signals before exec.
 class SpawnPlan {
  public:
   explicit SpawnPlan(int output) {
@@ -62,7 +62,7 @@ class SpawnPlan {
     posix_spawn_file_actions_destroy(&actions_);
     posix_spawnattr_destroy(&attributes_);
   }
-  /// Zero, or why not.
+  /// Zero, or the error number.
   int spawn(const ChildOptions& options, pid_t& pid) const {
     std::string program = options.program.string();
     std::vector<std::string> words = options.arguments;
@@ -79,7 +79,8 @@ class SpawnPlan {
   posix_spawnattr_t attributes_{};
 };
 
-/// Until the child closes its output, the time is up, or it says too much. False: kill it.
+/// Reads until the child closes its output. False: it must be killed, because the time is up or it
+/// wrote too much.
 bool read_output(int fd, const ChildOptions& options, Deadline deadline, const Clock& clock,
                  std::string& output) {
   std::array<char, 4096> piece;
@@ -112,7 +113,7 @@ bool read_output(int fd, const ChildOptions& options, Deadline deadline, const C
   }
 }
 
-/// True when it has ended by itself. It is not reaped yet, so that its number stays its own.
+/// True if the child ended by itself. It is not reaped yet, so its PID cannot be reused.
 bool wait_end(pid_t pid, Deadline deadline, const Clock& clock) {
   for (;;) {
     siginfo_t info{};
@@ -149,7 +150,7 @@ Result<ChildEnd> run_child(const ChildOptions& options, const std::stop_token& s
   ChildEnd end;
   bool by_itself = false;
   {
-    // Runs at most until the block ends, so never after the number is given to another process.
+    // Can only run until the block ends, so the PID cannot belong to another process yet.
     const std::stop_callback kill_it(stop, [pid] { ::kill(-pid, SIGKILL); });
     by_itself = read_output(read_end.get(), options, deadline, clock, end.output) &&
                 wait_end(pid, deadline, clock);

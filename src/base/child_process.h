@@ -1,8 +1,8 @@
 #pragma once
 
-/// Another program, run to its end under a time limit. Made for a process with many threads: the
-/// child is a copy of nothing (posix_spawn), gets no descriptor but its standard three, no blocked
-/// signals, and a process group of its own.
+/// Runs another program to its end, with a time limit. Safe in a process with many threads: it uses
+/// posix_spawn instead of fork. The child gets only stdin, stdout and stderr, no blocked signals,
+/// and its own process group.
 
 #include <cstddef>
 #include <filesystem>
@@ -17,7 +17,7 @@
 namespace podsense {
 
 struct ChildOptions {
-  /// No shell and no search path: works in an image that holds nothing else.
+  /// Uses neither a shell nor PATH, so it works in images that contain only this binary.
   std::filesystem::path program = "/proc/self/exe";
   std::vector<std::string> arguments;  ///< without the program's own name
   Duration timeout = std::chrono::seconds(60);
@@ -25,17 +25,17 @@ struct ChildOptions {
       64U << 10U;  ///< bytes of output kept; a child that writes more is killed
 };
 
-/// How a child ended. Exactly one of `timed_out`, `stopped`, `signal` and `exit_code` says it.
+/// How a child ended. Exactly one of `timed_out`, `stopped`, `signal` and `exit_code` applies.
 struct ChildEnd {
-  std::string output;      ///< of standard output; standard error goes nowhere
+  std::string output;      ///< from stdout; stderr is discarded
   bool timed_out = false;  ///< killed at `timeout`
-  bool stopped = false;    ///< killed since nobody wants its answer any more
-  int signal = 0;          ///< that ended it, e.g. SIGSEGV; 0: none
+  bool stopped = false;    ///< killed because `stop` was requested
+  int signal = 0;          ///< the signal that ended it, e.g. SIGSEGV; 0: none
   int exit_code = 0;
 };
 
 /// Blocks until the child has ended.
-/// @errors kUnavailable: the system starts no process, or there is no such program
+/// @errors kUnavailable: no such program, or the system cannot start a process
 Result<ChildEnd> run_child(const ChildOptions& options, const std::stop_token& stop = {});
 
 }  // namespace podsense

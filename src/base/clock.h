@@ -1,6 +1,6 @@
 #pragma once
 
-/// Time is injected: whatever waits or measures takes a Clock, so that tests drive it by hand.
+/// Time is injected: code that waits or measures takes a Clock, so tests can control the time.
 
 #include <algorithm>
 #include <atomic>
@@ -27,7 +27,7 @@ class SteadyClock final : public Clock {
   [[nodiscard]] TimePoint now() const override { return std::chrono::steady_clock::now(); }
 };
 
-/// Stands still until told to move.
+/// A clock that only moves when a test advances it.
 class ManualClock final : public Clock {
  public:
   [[nodiscard]] TimePoint now() const override { return TimePoint(Duration(now_.load())); }
@@ -38,7 +38,8 @@ class ManualClock final : public Clock {
       std::chrono::duration_cast<Duration>(std::chrono::hours(1)).count()};
 };
 
-/// A point in time after which nobody wants the answer. Saturates; unreachable by default.
+/// The time by which an answer is needed. Arithmetic saturates. A default Deadline is never
+/// reached.
 class Deadline {
  public:
   constexpr Deadline() = default;
@@ -49,7 +50,7 @@ class Deadline {
 
   [[nodiscard]] constexpr bool reachable() const { return at_ != TimePoint::max(); }
   [[nodiscard]] constexpr bool passed(TimePoint now) const { return now >= at_; }
-  /// Never negative; Duration::max() when unreachable.
+  /// The time left: never negative; Duration::max() if the deadline is unreachable.
   [[nodiscard]] constexpr Duration left(TimePoint now) const {
     return reachable() ? std::max(Duration::zero(), at_ - now) : Duration::max();
   }

@@ -14,7 +14,7 @@
 #include <exception>
 #include <new>
 
-// Everything below `handle` is called inside a signal handler: system calls and copies alone.
+// Everything below `handle` runs inside a signal handler: only system calls and copies are allowed.
 // @source signal-safety(7); backtrace(3): safe once libgcc is loaded, which `install` sees to
 
 namespace podsense::crash {
@@ -33,7 +33,7 @@ constexpr bool kSanitized = false;
 
 constexpr std::size_t kStack = 64U << 10U;
 constexpr int kFrames = 48;
-/// Whatever a broken process still does: it ends.
+/// The process ends after this time, even if writing the trace hangs.
 constexpr unsigned kLongestTrace = 5;  // seconds
 
 struct Signal {
@@ -59,7 +59,7 @@ void copy_text(std::array<char, kSize>& to, std::string_view from) {
   *std::ranges::copy(fits, to.begin()).out = '\0';
 }
 
-/// A line of JSON in memory of its own.
+/// A line of JSON in a fixed buffer.
 class Line {
  public:
   void add(const char* text) {
@@ -135,7 +135,7 @@ void describe(Line& line, int number) {
 void handle(int number) {
   if (g_crashed.test_and_set()) {
     for (;;) {
-      ::pause();  // another thread was first, and ends the process
+      ::pause();  // another thread crashed first and will end the process
     }
   }
   ::signal(SIGALRM, SIG_DFL);
@@ -155,12 +155,12 @@ void handle(int number) {
     }
     ::close(file);
   }
-  // Delivered once the handler has returned, with its own effect: a core file, the exit status.
+  // Delivered after the handler returns, with the default effect: a core file, the exit status.
   ::signal(number, SIG_DFL);
   ::raise(number);
 }
 
-/// Only notes why: the line is `handle`'s.
+/// Only notes the reason; `handle` writes the line.
 [[noreturn]] void on_terminate() {
   copy_text(g_reason, "std::terminate");
   if (const std::exception_ptr thrown = std::current_exception()) {
@@ -184,7 +184,7 @@ bool install(const Options& options) {
   copy_text(g_build, options.build);
   copy_text(g_termination_log, options.termination_log);
   void* frame = nullptr;
-  ::backtrace(&frame, 1);  // loads libgcc now, which a handler must not
+  ::backtrace(&frame, 1);  // loads libgcc now, as a signal handler must not
   std::set_terminate(&on_terminate);
   for (const Signal& signal : kSignals) {
     struct sigaction action{};
@@ -198,7 +198,7 @@ bool install(const Options& options) {
 
 Thread::Thread(const char* role) noexcept {
   t_role = role;
-  if (::getpid() != ::gettid()) {  // the first thread's name is the process's
+  if (::getpid() != ::gettid()) {  // the main thread's name is the name of the process
     ::prctl(PR_SET_NAME, role);
   }
   if (kSanitized) {

@@ -1,9 +1,9 @@
 #pragma once
 
-/// A crash leaves a trace: on a fatal signal or `std::terminate` one line of JSON (signal, the
-/// thread's role, model and request at work, build) and a backtrace go to stderr and to
-/// /dev/termination-log where there is one, which Kubernetes shows as the pod's last state. Then
-/// the process dies as it would have.
+/// Reports crashes. On a fatal signal or `std::terminate`, writes one line of JSON (signal, thread
+/// role, current model and request, build) and a backtrace to stderr. They also go to
+/// /dev/termination-log if it exists; Kubernetes shows that file in the pod's last state. Then the
+/// process dies as it would have without this handler.
 ///
 ///   crash::install({.build = "podsense 1.2.3 (abc)"});   // once, before there are threads
 ///   const crash::Thread me("executor");                   // first in a thread
@@ -17,17 +17,19 @@
 namespace podsense::crash {
 
 struct Options {
-  std::string build;  ///< what this binary is
+  std::string build;  ///< name, version and commit of this binary
   std::string termination_log = "/dev/termination-log";
 };
 
-/// Kubernetes reads no more of the termination log.
+/// Kubernetes reads at most this many bytes of the termination log.
 inline constexpr std::size_t kMaxTerminationLog = 4096;
 
-/// Does nothing in builds with sanitizers, which have reports of their own: false.
+/// Installs the handlers. Returns false, and does nothing, in sanitizer builds, which print their
+/// own reports.
 bool install(const Options& options);
 
-/// Names the calling thread, and gives it a stack on which even its stack's overflow is told.
+/// Names the calling thread and gives it an alternate signal stack, so that a stack overflow is
+/// reported, too.
 /// @threads confined
 class Thread {
  public:
@@ -41,7 +43,8 @@ class Thread {
   std::unique_ptr<char[]> stack_;  // NOLINT(modernize-avoid-c-arrays): bytes for the kernel
 };
 
-/// What the calling thread works on, until this ends; nests. Costs two short copies.
+/// Records what the calling thread works on until this object is destroyed. May be nested. Costs
+/// two short copies.
 /// @threads confined
 class Work {
  public:

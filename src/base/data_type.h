@@ -2,9 +2,9 @@
 
 /// Element types of tensors, named as in the Open Inference Protocol.
 ///
-/// Wherever PodSense holds a tensor's data it is row-major and packed, in this machine's byte order
-/// (little-endian). Texts (BYTES) have no fixed size: each is four bytes of length, little-endian,
-/// and then its bytes, one after the other, as in the protocol's binary form.
+/// PodSense always stores tensor data row-major, packed, and in this machine's byte order
+/// (little-endian). BYTES elements (texts) vary in size: each is a 4-byte little-endian length
+/// followed by its bytes, as in the protocol's binary format.
 
 #include <array>
 #include <cstddef>
@@ -74,8 +74,8 @@ constexpr std::optional<DataType> data_type_of(std::string_view name) {
   return std::nullopt;
 }
 
-/// Calls `use(std::string_view)` with each text of BYTES data; false where the data ends inside
-/// one.
+/// Calls `use(std::string_view)` with each text of BYTES data. Returns false if the data ends
+/// inside a text.
 template <class Use>
 bool for_each_text(std::span<const std::byte> data, Use use) {
   while (!data.empty()) {

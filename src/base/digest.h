@@ -7,7 +7,7 @@
 
 namespace podsense {
 
-/// Lower-case hexadecimal SHA-256 of a file, read in pieces.
+/// The SHA-256 of a file in lower-case hexadecimal. Reads the file in blocks.
 /// @errors kNotFound: cannot be opened; kInternal: read failed
 Result<std::string> sha256_file(const std::filesystem::path& path);
 

@@ -1,8 +1,8 @@
 #pragma once
 
-/// Errors are values. A function that can fail for a reason outside the program returns Result<T>;
-/// exceptions stay at third-party edges and are caught where they enter. What a code means to an
-/// HTTP or gRPC client stands in one table, protocol/error_mapping.h.
+/// Errors are values. A function that can fail for reasons outside the program returns Result<T>.
+/// Exceptions of third-party libraries are caught where the library is called.
+/// protocol/error_mapping.h maps each code to its HTTP and gRPC status.
 
 #include <array>
 #include <chrono>
@@ -14,15 +14,15 @@
 
 namespace podsense {
 
-/// One sentence each says when it is used. Adding one: extend protocol/error_mapping.h.
+/// When adding a code, extend protocol/error_mapping.h.
 enum class ErrorCode {
   kInvalidArgument,   ///< the request's content is wrong: the client must change it
-  kUnauthenticated,   ///< no or bad credentials
+  kUnauthenticated,   ///< missing or wrong credentials
   kPermissionDenied,  ///< the policy forbids it, e.g. a URL whose address is refused
   kNotFound,          ///< no such route, model or version
   kMethodNotAllowed,  ///< the route exists, the method does not
   kRequestTimeout,    ///< the client sent its request too slowly
-  kLengthRequired,    ///< a body is needed and neither Content-Length nor chunks came
+  kLengthRequired,    ///< no Content-Length or chunked encoding, but a body is required
   kPayloadTooLarge,   ///< a byte, pixel or row limit is exceeded
   kUnsupportedMedia,  ///< a format that is not accepted
   kUnprocessable,     ///< the format is right, the content cannot be decoded
@@ -33,13 +33,13 @@ enum class ErrorCode {
   kUnavailable,       ///< starting, draining, or the model is not loaded
   kBadGateway,        ///< the remote side of a fetch failed
   kDeadlineExceeded,  ///< too late, before the work began or while fetching
-  kUnimplemented,     ///< known and not offered
-  kInternal,          ///< a bug or a broken machine
+  kUnimplemented,     ///< known, but not supported
+  kInternal,          ///< a bug, or a fault of the machine
 };
 
 inline constexpr std::size_t kErrorCodeCount = static_cast<std::size_t>(ErrorCode::kInternal) + 1;
 
-/// The code as clients, metrics and logs see it.
+/// The name of the code in responses, metrics and logs.
 constexpr std::string_view error_name(ErrorCode code) {
   constexpr std::array<std::string_view, kErrorCodeCount> kNames{"INVALID_ARGUMENT",
                                                                  "UNAUTHENTICATED",
@@ -63,8 +63,8 @@ constexpr std::string_view error_name(ErrorCode code) {
   return kNames[static_cast<std::size_t>(code)];
 }
 
-/// `message` is for the client: what was wrong and what is accepted. `detail` is for the log only.
-/// `retry_after`: when asking again makes sense, for codes whose row says so; zero: unknown.
+/// `message` is sent to the client: what was wrong and what is accepted. `detail` is only logged.
+/// `retry_after`: when to retry, for codes that error_mapping.h marks as retryable; zero: unknown.
 struct Error {
   ErrorCode code = ErrorCode::kInternal;
   std::string message;

@@ -47,7 +47,7 @@ constexpr int bit_length(const Big& big) {
   return 0;
 }
 
-/// The highest 64 bits of what is there, the rest cut off.
+/// The highest 64 bits, starting at the first set bit; the rest is cut off.
 constexpr std::uint64_t top_bits(const Big& big) {
   const int shift = bit_length(big) - 64;
   if (shift <= 0) {

@@ -2,8 +2,8 @@
 
 namespace podsense {
 
-/// The shortest decimal that reads back to `value`, which is finite and may be written to 16 bytes
-/// at `at`; returns its end. As short as std::to_chars, in less than half its time.
+/// Writes the shortest decimal number that parses back to `value`, which must be finite, and
+/// returns its end. Needs 16 bytes at `at`. As short as std::to_chars, in less than half the time.
 /// @source Raffaello Giulietti, The Schubfach way to render doubles (2021), section 9, for floats
 char* write_shortest(char* at, float value);
 

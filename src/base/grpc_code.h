@@ -2,7 +2,7 @@
 
 namespace podsense {
 
-/// gRPC's status codes, as far as they are given or made here. @source google.rpc.Code
+/// The gRPC status codes that PodSense uses. @source google.rpc.Code
 enum class GrpcCode {
   kOk = 0,
   kCancelled = 1,

@@ -21,7 +21,7 @@ constexpr std::array<std::string_view, 6> kNames{"trace",   "debug", "info",
 std::atomic<Level> g_level{Level::kInfo};
 std::atomic<Format> g_format{Format::kJson};
 
-/// Never destroyed: a thread that outlives `main` may still have something to say.
+/// Never destroyed: threads that outlive `main` may still log.
 Writer& writer() {
   static Writer& the_one = *new Writer(STDOUT_FILENO);
   return the_one;
@@ -46,7 +46,8 @@ std::string make_line(Level level, std::string_view event, Fields fields) {
                  fields);
 }
 
-/// What makes two lines the same fault again: the event and what its texts say of the cause.
+/// Two lines of the same kind report the same fault: the event and its texts about the cause are
+/// equal.
 std::string kind_of(std::string_view event, Fields fields) {
   std::string kind(event);
   for (const Field& field : fields) {
@@ -150,7 +151,7 @@ void write(Level level, std::string_view event, Fields fields) noexcept {
         return;
       }
     } catch (const std::exception&) {
-      record(level, event, fields);  // no memory to count it: the line is worth more
+      record(level, event, fields);  // no memory to count it: write the line anyway
       return;
     }
   }

@@ -1,17 +1,17 @@
 #pragma once
 
 /// Structured logs: an event name (a constant, not a sentence) and fields. One JSON object a line
-/// on stdout, or a readable line on a terminal. An error is logged once, where it stops travelling.
-/// An empty text is left out, a text over 1 KiB is cut, control characters are escaped in every
-/// format, and what URLs have of passwords and queries is masked. Never log image bytes or secrets.
+/// on stdout, or a readable line on a terminal. An error is logged once, where it is handled. Empty
+/// texts are left out, texts over 1 KiB are cut, and control characters are escaped in every
+/// format. Passwords and query values in URLs are masked. Never log image bytes or secrets.
 ///
-/// A name has one type wherever it is logged: stores of logs index by it. A name is a text's unless
-/// kNumberFields or kBooleanFields has it; another value does not compile. Every line of JSON has a
-/// `message`: the field of that name, else the event in words with what it is about.
+/// A field name always has the same type, because log stores index by name. Fields are texts unless
+/// kNumberFields or kBooleanFields lists them; a value of another type does not compile. Every line
+/// of JSON has a `message`: the field of that name, or else the event in words with its subject.
 ///
-/// Logging never holds a thread: once `start_writer` was called one thread writes, and when nobody
-/// reads, lines are dropped and counted. Warnings and errors that repeat are written a few times a
-/// second and then summed up.
+/// Logging never blocks a caller after `start_writer`: one thread writes, and if nobody reads the
+/// output, lines are dropped and counted. Repeated warnings and errors are written a few times per
+/// second and then summarised.
 ///
 ///   log::info("model_loaded", {{"model", name}, {"seconds", 0.12}});
 ///
@@ -72,7 +72,7 @@ class Name {
 
 using Value = std::variant<std::string_view, bool, double, std::int64_t, std::uint64_t>;
 
-/// Borrowed for the duration of the call.
+/// Name and value are borrowed for the duration of the call.
 struct Field {
   Field(Name<Kind::kText> name, std::string_view text) : key(name.text()), value(text) {}
   Field(Name<Kind::kBoolean> name, std::same_as<bool> auto truth)
@@ -100,11 +100,13 @@ using Fields = std::initializer_list<Field>;
 
 /// Called once by the composition root.
 void configure(Level level, Format format);
-/// From here on no caller waits for whoever reads stdout. @errors kUnavailable: no thread
+/// Starts the writing thread: from now on no caller waits for the reader of stdout.
+/// @errors kUnavailable: the system cannot start a thread
 Result<void> start_writer();
-/// Before the process ends. False: after `timeout` nobody has read what is left.
+/// Writes all queued lines; called before the process ends. False: some are unwritten after
+/// `timeout`.
 bool flush(Duration timeout);
-/// Lines that nobody will read, since start.
+/// The number of lines dropped since start.
 std::uint64_t dropped();
 /// @threads any, while others write
 void set_level(Level level);
@@ -114,7 +116,8 @@ Result<Level> parse_level(std::string_view name);  ///< trace debug info warning
 bool enabled(Level level);
 
 void write(Level level, std::string_view event, Fields fields) noexcept;
-/// A line that is written however often it comes: its caller counts, as the access log does.
+/// Writes a line without the limit for repeats. For callers that limit the rate themselves, such as
+/// the access log.
 void record(Level level, std::string_view event, Fields fields) noexcept;
 inline void debug(std::string_view event, Fields fields = {}) {
   write(Level::kDebug, event, fields);

@@ -15,13 +15,13 @@
 namespace podsense::log {
 namespace {
 
-/// Longer values are cut: a request's path or a library's message may be of any length.
+/// Longer values are cut: request paths and library messages can have any length.
 constexpr std::size_t kMaxValue = 1024;
-/// The names of ECS are those of this version or older.
+/// All ECS names used here exist in this version.
 constexpr std::string_view kEcsVersion = "8.11.0";
 constexpr double kNanosecondsInMs = 1e6;
 
-/// At a character's begin, so that no half of one is left.
+/// Cuts at the start of a character, so that no character is split.
 std::string_view cut(std::string_view text) {
   if (text.size() <= kMaxValue) {
     return text;
@@ -33,7 +33,7 @@ std::string_view cut(std::string_view text) {
   return text.substr(0, end);
 }
 
-/// Nothing in it could be taken for another field, line or terminal command.
+/// Whether nothing in `text` could be mistaken for another field, a new line or a terminal command.
 bool is_plain(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, [](char c) {
     return c > ' ' && c <= '~' && c != '"' && c != '\\' && c != '=';
@@ -80,13 +80,13 @@ bool is_empty(const Value& value) {
   return text != nullptr && text->empty();
 }
 
-/// Null where there is none, or it is empty.
+/// Null if the field is missing or empty.
 const Field* find(Fields fields, std::string_view key) {
   const auto* found = std::ranges::find(fields, key, &Field::key);
   return found == fields.end() || is_empty(found->value) ? nullptr : found;
 }
 
-/// The event in words, what it is about, and why: "model refused mnist 3: no input".
+/// The event in words, its subject and its cause: "model refused mnist 3: no input".
 std::string_view told(std::string_view event, Fields fields) {
   static thread_local std::string text;
   text.assign(event);
@@ -184,7 +184,7 @@ void append_http_request(std::string& out, Fields fields) {
   out += '}';
 }
 
-/// The trace's name, where the project is known; else its id.
+/// The trace's resource name if the project is known, else its id.
 void append_trace(std::string& out, std::string_view trace_id) {
   // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets it
   static const char* const project = std::getenv("GOOGLE_CLOUD_PROJECT");
@@ -213,7 +213,7 @@ void append_gcp(std::string& line, const Head& head, Fields fields) {
   line += '}';
 }
 
-/// What ECS has a name for; everything else is under "podsense.".
+/// The fields for which ECS has a name; all others get the prefix "podsense.".
 constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kEcsNames{
     {{"request_id", "http.request.id"},
      {"peer", "client.address"},
@@ -265,7 +265,8 @@ void append_ecs(std::string& line, const Head& head, Fields fields) {
   line += '}';
 }
 
-/// The event and its fields are what a reader needs: no message but the event's own.
+/// Writes the event and its fields. No message is generated from them; only an explicit one is
+/// shown.
 void append_readable(std::string& line, const Head& head, Fields fields) {
   append_utc(line, head.time);
   fmt::format_to(std::back_inserter(line), " {:<7} {}", level_name(head.level), head.event);

@@ -1,6 +1,6 @@
 #pragma once
 
-/// How a line of the log looks in each format. Private to this module; log.h is what others use.
+/// Formats one line of the log in each format. Private to this module; others use log.h.
 
 #include <chrono>
 #include <string>
@@ -17,7 +17,7 @@ struct Head {
   std::chrono::system_clock::time_point time;
 };
 
-/// With its newline.
+/// The formatted line, with a newline at its end.
 std::string line_of(const Head& head, Fields fields);
 
 }  // namespace podsense::log

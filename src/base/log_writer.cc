@@ -102,7 +102,7 @@ void Writer::run() {
   }
 }
 
-/// Waits for as long as nobody reads; lines for which there is no reader any more are dropped.
+/// Blocks while nobody reads. Lines are dropped if the reader has gone.
 void Writer::write_all(std::string_view bytes, std::size_t lines) {
   while (!bytes.empty()) {
     const ssize_t sent = ::write(descriptor_, bytes.data(), bytes.size());
@@ -118,12 +118,12 @@ void Writer::write_all(std::string_view bytes, std::size_t lines) {
   }
 }
 
-/// False: this one is held back.
+/// False: this line is suppressed.
 bool Repeats::take(Counts& counts, const std::string& name, std::uint64_t most,
                    std::int64_t second) {
   const auto found = counts.find(name);
   if (found == counts.end() && counts.size() >= kMaxKinds) {
-    return true;  // so many kinds in one second: the limit of their event holds
+    return true;  // too many kinds in one second: only the limit per event applies
   }
   Count& count = found == counts.end() ? counts[name] : found->second;
   count.second = second;

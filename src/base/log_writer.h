@@ -1,7 +1,7 @@
 #pragma once
 
-/// What keeps logging from ever holding a thread: a bounded queue with one thread that writes, and
-/// the summing up of faults that repeat. Private to this module; log.h is what others use.
+/// Keeps logging from blocking callers: a bounded queue with one writing thread, and summaries of
+/// repeated faults. Private to this module; others use log.h.
 
 #include <atomic>
 #include <cstddef>
@@ -19,9 +19,9 @@
 
 namespace podsense::log {
 
-/// Lines to a descriptor. Before `start` the caller writes; afterwards a thread does, which alone
-/// waits when nobody reads: what the queue cannot take is dropped and counted, and one line says so
-/// once it goes on.
+/// Writes lines to a descriptor. Before `start` the caller writes; afterwards a thread does, so
+/// only that thread blocks if nobody reads. Lines that do not fit into the queue are dropped and
+/// counted; once writing continues, one line reports their number.
 /// @threads thread-safe
 class Writer {
  public:
@@ -33,16 +33,17 @@ class Writer {
 
   explicit Writer(int descriptor, std::size_t max_queued = kMaxQueued)
       : descriptor_(descriptor), max_queued_(max_queued) {}
-  /// Waits for the writing thread, which must not be held by whoever reads.
+  /// Joins the writing thread: blocks as long as that thread's write is blocked.
   ~Writer();
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
-  /// A second call does nothing. @errors kUnavailable: the system gives no thread
+  /// Starts the writing thread. A second call does nothing.
+  /// @errors kUnavailable: the system cannot start a thread
   Result<void> start(Hooks hooks);
   /// `line` ends with a newline. Never blocks once started.
   void add(const std::string& line);
-  /// False: something is still not written after `timeout`.
+  /// Waits until everything is written. False: something is not written after `timeout`.
   bool flush(Duration timeout);
   void count_dropped() { dropped_.fetch_add(1, std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
@@ -63,16 +64,16 @@ class Writer {
   bool started_ GUARDED_BY(mutex_) = false;
   bool writing_ GUARDED_BY(mutex_) = false;
   bool stopping_ GUARDED_BY(mutex_) = false;
-  std::uint64_t told_ = 0;  ///< dropped lines that a line has told of; the thread's
+  std::uint64_t told_ = 0;  ///< dropped lines already reported; only the thread uses it
   std::jthread thread_;
 };
 
-/// Which lines of faults that repeat are written: a few a second of each kind, and more of each
+/// Limits how many lines of repeated faults are written per second: few of each kind, more of each
 /// event. @threads thread-safe
 class Repeats {
  public:
   static constexpr std::uint64_t kMostOfKind = 5;    ///< a second
-  static constexpr std::uint64_t kMostOfEvent = 50;  ///< a second, whatever their kinds
+  static constexpr std::uint64_t kMostOfEvent = 50;  ///< a second, of all its kinds
 
   struct Sum {
     std::string kind;
@@ -80,11 +81,11 @@ class Repeats {
   };
   struct Verdict {
     bool write = true;
-    std::vector<Sum> ended;  ///< what to tell of before
+    std::vector<Sum> ended;  ///< to be reported before this line
   };
-  /// `kind`: the event, then a newline and what tells its faults apart.
+  /// `kind`: the event, a newline, and the texts that distinguish its faults.
   Verdict note(const std::string& kind, std::int64_t second);
-  /// What was held back in seconds before this one.
+  /// The lines suppressed in earlier seconds, by kind.
   std::vector<Sum> ended(std::int64_t second);
 
  private:

@@ -1,14 +1,15 @@
 #pragma once
 
-/// One total for all the memory that requests make a server hold, beside the limits that each of
-/// them has: bytes are counted before they are allocated, and refused where there are none left.
+/// One limit for the memory that all requests use together, in addition to the limits of each
+/// request. Bytes are counted before they are allocated; a request is refused if not enough are
+/// left.
 ///
 ///   MemoryBudget budget(256 << 20);
 ///   MemoryBudget::Share share = budget.share(MemoryUse::kBodies);
 ///   if (auto taken = share.grow_to(size); !taken) { return fail(taken.error()); }
 ///
-/// The last eighth is for small shares alone, so that a few large requests do not keep the others
-/// out.
+/// The last eighth of the budget is reserved for small shares, so that a few large requests cannot
+/// block all others.
 /// @threads thread-safe; a Share is confined to its holder
 
 #include <array>
@@ -38,7 +39,8 @@ class MemoryBudget {
   /// Up to this many bytes a share is small.
   static constexpr std::uint64_t kSmall = 256U << 10U;
 
-  /// Given back when it ends. Without a budget it counts nothing and may always grow.
+  /// Bytes taken from the budget, given back by the destructor. Without a budget, a share counts
+  /// nothing and can always grow.
   class Share {
    public:
     Share() = default;
@@ -46,13 +48,12 @@ class MemoryBudget {
     Share(Share&& other) noexcept;
     Share& operator=(Share&& other) noexcept;
 
-    /// Counts `bytes` from now on; fewer than before are given back.
-    /// @errors kOverloaded, with retry_after: there is too little now; kPayloadTooLarge: there
-    /// never
-    ///         will be enough. It is as it was then.
+    /// Changes the share to `bytes`; if that is fewer than before, the difference is given back.
+    /// @errors kOverloaded, with retry_after: not enough memory now; kPayloadTooLarge: more than
+    /// the budget ever allows. On an error the share is unchanged.
     [[nodiscard]] Result<void> grow_to(std::uint64_t bytes);
     void give_back();
-    /// Holds what `other` held, too. @requires the same budget and use, or one of them empty
+    /// Takes over the bytes of `other`. @requires the same budget and use, or one of them is empty
     void join(Share&& other) noexcept;
     [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
 
@@ -70,16 +71,16 @@ class MemoryBudget {
   MemoryBudget(const MemoryBudget&) = delete;
   MemoryBudget& operator=(const MemoryBudget&) = delete;
 
-  /// An empty share. The budget outlives it; null: none.
+  /// An empty share. `budget` must outlive it; null: no limit.
   static Share share(MemoryBudget* budget, MemoryUse use) {
     return budget == nullptr ? Share() : Share(*budget, use);
   }
 
-  /// For who keeps count himself: so many bytes more, or fewer where negative.
+  /// Counts `bytes` more, or fewer if negative, for callers that do not use a Share.
   /// @errors as Share::grow_to; nothing is counted then
   [[nodiscard]] Result<void> count(MemoryUse use, std::int64_t bytes);
 
-  /// What is held stays held, also where that is more.
+  /// Shares keep what they hold, even if that exceeds the new limit.
   void set_limit(std::uint64_t limit) { limit_.store(limit, std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t limit() const { return limit_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t used() const {
@@ -88,7 +89,7 @@ class MemoryBudget {
   [[nodiscard]] std::uint64_t used(MemoryUse use) const {
     return not_negative(at(uses_, use).load());
   }
-  /// How often a share could not grow.
+  /// How many times memory was refused.
   [[nodiscard]] std::uint64_t refused(MemoryUse use) const { return at(refused_, use).load(); }
   [[nodiscard]] std::uint64_t refused() const;
 
@@ -100,14 +101,15 @@ class MemoryBudget {
   static std::atomic<std::uint64_t>& at(Counters& all, MemoryUse use) {
     return all[static_cast<std::size_t>(use)];
   }
-  /// A thread may count what it gives back before another has counted it: for a moment less than
-  /// nothing is in use. That is nothing, and not the enormous number that it looks like.
+  /// Memory may be freed and counted on one thread before another thread has counted its
+  /// allocation. The unsigned sum is then below zero for a moment; this returns 0 instead of a huge
+  /// number.
   static std::uint64_t not_negative(std::uint64_t counted) {
     return static_cast<std::int64_t>(counted) < 0 ? 0 : counted;
   }
   bool take(MemoryUse use, std::uint64_t more, std::uint64_t most);
   void release(MemoryUse use, std::uint64_t bytes);
-  /// `whole`: of the share. @errors as Share::grow_to
+  /// `whole`: the size of the share afterwards, bytes. @errors as Share::grow_to
   [[nodiscard]] Result<void> take_or_refuse(MemoryUse use, std::uint64_t more, std::uint64_t whole);
 
   std::atomic<std::uint64_t> limit_;
@@ -116,9 +118,9 @@ class MemoryBudget {
   Counters refused_{};
 };
 
-/// Of this process, now: what is resident of it; 0 where /proc does not say.
+/// Resident memory of this process in bytes; 0 if /proc does not say.
 std::uint64_t resident_bytes();
-/// Of the machine; 0 where /proc does not say.
+/// Memory of the machine in bytes; 0 if /proc does not say.
 std::uint64_t machine_memory_bytes();
 
 }  // namespace podsense

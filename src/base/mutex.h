@@ -11,7 +11,7 @@
 #else
 #define PODSENSE_TSA(x)
 #endif
-#ifndef GUARDED_BY  // gRPC's headers bring the same
+#ifndef GUARDED_BY  // gRPC's headers define it, too
 #define GUARDED_BY(x) PODSENSE_TSA(guarded_by(x))
 #endif
 #define REQUIRES(...) PODSENSE_TSA(requires_capability(__VA_ARGS__))
@@ -43,7 +43,7 @@ class PODSENSE_TSA(scoped_lockable) MutexLock {
   Mutex& mutex_;
 };
 
-/// Waits are spurious: call in a loop over the condition, with the mutex held.
+/// Wake-ups may be spurious: call `wait` in a loop that checks the condition, with the mutex held.
 class CondVar {
  public:
   void wait(Mutex& mutex) REQUIRES(mutex) {

@@ -1,7 +1,7 @@
 #pragma once
 
-/// Writes messages of protobuf's wire format, for the modules that send a dozen fields of a public
-/// message and are no place for generated code.
+/// Writes protobuf's wire format, for modules that send only a dozen fields of a public message and
+/// need no generated code.
 /// @source protobuf.dev/programming-guides/encoding
 
 #include <bit>
@@ -21,7 +21,7 @@ class WireMessage {
     append_varint(out_, value.size());
     out_ += value;
   }
-  /// proto3 leaves out what is empty.
+  /// A string; proto3 leaves out empty ones.
   void text(unsigned field, std::string_view value) {
     if (!value.empty()) {
       bytes(field, value);
@@ -42,7 +42,7 @@ class WireMessage {
     }
   }
   void real(unsigned field, double value) { fixed64(field, std::bit_cast<std::uint64_t>(value)); }
-  /// A packed repeated sint32 or sint64; nothing where it is empty.
+  /// A packed repeated sint32 or sint64; nothing if `values` is empty.
   template <class Numbers>
   void packed_signed(unsigned field, const Numbers& values) {
     std::string packed;

@@ -6,10 +6,10 @@ namespace podsense {
 namespace {
 
 constexpr std::string_view kScheme = "://";
-/// No URL goes on behind one of these. Brackets and a comma may be part of one.
+/// A URL ends before each of these characters. Brackets and commas may be part of a URL.
 constexpr std::string_view kEnds = " \t\r\n\"'<>`";
 
-/// The values behind '?' or '#'; a part without a name is masked as a whole.
+/// The values after '?' or '#'. A part without a name is masked completely.
 void append_masked_values(std::string& out, std::string_view query) {
   while (!query.empty()) {
     out += query.front();  // ? & ; or #
@@ -26,7 +26,7 @@ void append_masked_values(std::string& out, std::string_view query) {
   }
 }
 
-/// What stands behind the scheme's "://".
+/// The part after the scheme's "://".
 void append_masked(std::string& out, std::string_view rest) {
   const auto authority_end = std::min(rest.find_first_of("/?#\\"), rest.size());
   if (const auto at = rest.substr(0, authority_end).rfind('@'); at != std::string_view::npos) {
@@ -38,7 +38,7 @@ void append_masked(std::string& out, std::string_view rest) {
   append_masked_values(out, rest.substr(query));
 }
 
-/// One word: a URL, or a text before and behind one.
+/// One word, which may be or contain a URL.
 void append_word(std::string& out, std::string_view word) {
   if (const auto scheme = word.find(kScheme); scheme != std::string_view::npos) {
     out += word.substr(0, scheme + kScheme.size());

@@ -1,23 +1,22 @@
 #pragma once
 
-/// Secrets that URLs carry: a user's password or token before the host, and the values of a query
-/// or fragment (tokens, signatures of presigned addresses). What is shown to people, in logs and
-/// with --print-config, has none of them.
+/// Masks secrets in URLs: passwords or tokens before the host, and values in the query or fragment
+/// (tokens, signatures of presigned URLs). Used for everything that people see: logs,
+/// --print-config.
 
 #include <string>
 #include <string_view>
 
 namespace podsense {
 
-/// Stands where a secret was.
+/// The replacement of a secret.
 inline constexpr std::string_view kMasked = "***";
 
-/// False for most texts, at the cost of one search.
+/// A quick check, one search over the text. False: the text contains no secret.
 bool may_have_secrets(std::string_view text);
 
-/// The text, whatever it is, with the secrets of each URL in it masked:
-/// "https://me:word@host/x?sig=1" becomes "https://***@host/x?sig=***". A "user:word@host" without
-/// a scheme counts, too.
+/// `text` with the secrets of every URL in it masked: "https://me:word@host/x?sig=1" becomes
+/// "https://***@host/x?sig=***". Also masks "user:word@host" without a scheme.
 std::string without_secrets(std::string_view text);
 
 }  // namespace podsense

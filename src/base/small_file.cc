@@ -42,7 +42,7 @@ Result<std::string> read_regular_file(const std::filesystem::path& path, std::si
   const auto wrong = [&](const std::string& what) {
     return fail(ErrorCode::kInvalidArgument, path.string() + ": " + what);
   };
-  // Without O_NONBLOCK opening a pipe that nobody writes to would wait for ever.
+  // Without O_NONBLOCK, opening a pipe without a writer would block forever.
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (file < 0) {
     return wrong("cannot be read: " + std::generic_category().message(errno));

@@ -11,15 +11,15 @@
 
 namespace podsense {
 
-/// Makes `path` a file that holds `bytes`. Readers find the old file or the new one, never a part,
-/// also when the process dies meanwhile; several writers do not mix. The folder must exist. What is
-/// being written is named `path` with ".NUMBER-NUMBER.tmp" behind it, and left only by a process
-/// that died.
-/// @errors kInternal: why it cannot be written; `path` is as before then
+/// Writes `bytes` to `path` atomically: readers see the old or the new file, never a part, even if
+/// the process dies meanwhile. Concurrent writers do not mix. The folder must exist. The temporary
+/// file is `path` plus ".NUMBER-NUMBER.tmp"; it remains only if the process dies.
+/// @errors kInternal: why it cannot be written; `path` is then unchanged
 Result<void> replace_file(const std::filesystem::path& path, std::string_view bytes);
 
-/// A whole file. What is no regular file, such as a pipe or a device, is refused rather than waited
-/// for. @errors kInvalidArgument: why it cannot be read, or that it is over `most` bytes
+/// Reads a whole file. Anything but a regular file, such as a pipe or a device, is refused, as
+/// reading it could block.
+/// @errors kInvalidArgument: why it cannot be read, or that it exceeds `most` bytes
 Result<std::string> read_regular_file(const std::filesystem::path& path, std::size_t most);
 
 }  // namespace podsense

@@ -1,7 +1,7 @@
 #pragma once
 
-/// Where the tests find their data. One file knows the path, so that clones in different folders
-/// share what the compiler made of all other tests.
+/// Where the tests find their data. Only one source file contains the path, so that clones in
+/// different folders share the compiler cache for all other tests.
 
 #include <filesystem>
 

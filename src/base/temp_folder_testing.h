@@ -1,6 +1,6 @@
 #pragma once
 
-/// For tests of every module.
+/// A temporary folder for the tests of every module.
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
@@ -13,8 +13,8 @@
 
 namespace podsense {
 
-/// A folder under testing::TempDir() that no other test and no other run has, and that goes with
-/// it. Throws where none can be made: no test could go on.
+/// A new folder under testing::TempDir(), used by no other test or run. The destructor deletes it.
+/// The constructor throws if the folder cannot be created, as no test could continue.
 class TempFolder {
  public:
   TempFolder() {
@@ -33,7 +33,7 @@ class TempFolder {
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path operator/(std::string_view relative) const { return path_ / relative; }
 
-  /// Writes a file, making folders on the way.
+  /// Writes a file and creates missing folders.
   std::filesystem::path write(std::string_view relative, std::string_view content) const {
     const auto path = path_ / relative;
     std::filesystem::create_directories(path.parent_path());

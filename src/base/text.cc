@@ -138,7 +138,7 @@ void append_json_string(std::string& out, std::string_view text) {
     }
     const std::size_t length = utf8_length(text);
     if (length == 2 && text[0] == '\xC2' && static_cast<unsigned char>(text[1]) < 0xA0) {
-      append_escaped(out, static_cast<unsigned char>(text[1]));  // U+0080 to U+009F, controls too
+      append_escaped(out, static_cast<unsigned char>(text[1]));  // controls: U+0080 to U+009F
       text.remove_prefix(2);
       continue;
     }
@@ -184,7 +184,7 @@ std::string_view nearest_name(std::string_view name, std::span<const std::string
       best = candidate;
     }
   }
-  // A slip changes little: at most a third of the letters, two for short names.
+  // A typing error changes at most a third of the letters, or two letters in short names.
   const std::size_t tolerated = std::max<std::size_t>(2, probe.size() / 3);
   return best_distance <= tolerated && best_distance < probe.size() ? best : std::string_view();
 }

@@ -7,7 +7,7 @@
 namespace podsense {
 namespace {
 
-/// Of all processes of this user, as `ulimit -u` has it; root is not bound by it.
+/// The limit for all tasks of this user (`ulimit -u`), which does not apply to root.
 std::optional<rlim_t> user_limit() {
   rlimit limit{};
   const bool finite = ::getrlimit(RLIMIT_NPROC, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
@@ -23,7 +23,7 @@ std::string thread_refusal(const std::system_error& error, const cgroup::Roots& 
     text += "; the cgroup allows " + std::to_string(*tasks->limit) + " tasks (pids.max) and has " +
             std::to_string(tasks->current);
     if (tasks->current + 1 >= *tasks->limit) {
-      return text;  // that is the one
+      return text;  // this limit was reached
     }
   }
   if (const auto limit = user_limit()) {

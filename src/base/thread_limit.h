@@ -1,6 +1,6 @@
 #pragma once
 
-/// Which limit it is where the system gives no more threads.
+/// Explains which limit was reached when the system refuses a new thread.
 
 #include <string>
 #include <system_error>
@@ -9,8 +9,9 @@
 
 namespace podsense {
 
-/// "Resource temporarily unavailable; the cgroup allows 20 tasks (pids.max) and has 20": what
-/// std::thread threw, and the limit that is reached, or those that there are.
+/// The text of `error`, thrown by std::thread, and the limit that was reached, or all limits if
+/// that is not known: "Resource temporarily unavailable; the cgroup allows 20 tasks (pids.max) and
+/// has 20".
 std::string thread_refusal(const std::system_error& error, const cgroup::Roots& roots = {});
 
 }  // namespace podsense

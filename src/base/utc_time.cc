@@ -46,7 +46,7 @@ void append_utc(std::string& out, std::chrono::system_clock::time_point time) {
 }
 
 std::string utc_text(std::int64_t unix_seconds) {
-  // From -0032 to 9999, which is all that append_seconds tells apart.
+  // From before year 0 to the end of year 9999, the years that append_seconds can tell apart.
   constexpr std::int64_t kFirst = -63'000'000'000;
   constexpr std::int64_t kLast = 253'402'300'799;
   std::string out;

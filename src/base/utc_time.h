@@ -1,6 +1,6 @@
 #pragma once
 
-/// Times as people and programs read them: RFC 3339 in UTC, also before 1970.
+/// Writes times in RFC 3339, UTC, also for times before 1970.
 
 #include <chrono>
 #include <cstdint>
@@ -8,8 +8,8 @@
 
 namespace podsense {
 
-/// Appends "2026-11-22T08:05:00.123Z", rounded down to the millisecond.
-/// Years before 0 and after 9999, which RFC 3339 does not have, come out as 0000 and 9999.
+/// Appends "2026-11-22T08:05:00.123Z", rounded down to the millisecond. Years before 0 and after
+/// 9999, which RFC 3339 cannot express, are written as 0000 and 9999.
 void append_utc(std::string& out, std::chrono::system_clock::time_point time);
 
 /// "2026-11-22T08:05:00Z" from seconds since 1970.

@@ -6,7 +6,7 @@
 
 namespace podsense {
 
-/// Is all of it UTF-8, as RFC 3629 has it?
+/// Whether all of `text` is valid UTF-8. @source RFC 3629
 bool is_utf8(std::string_view text);
 
 /// Appends a code point. @requires point <= 0x10FFFF, no surrogate

@@ -14,9 +14,9 @@
 namespace podsense::transport {
 namespace {
 
-/// A record has up to 16 KiB: after a quarter of a MiB it is others' turn.
+/// A TLS record has up to 16 KiB: after 256 KiB other connections get their turn.
 constexpr unsigned kReadsAtOnce = 16;
-/// What is offered by ALPN, the better first. Each: its length, then its bytes, RFC 7301.
+/// The protocols for ALPN, preferred first, each with a length byte in front, RFC 7301.
 constexpr std::array<unsigned char, 12> kProtocols{2,   'h', '2', 8,   'h', 't',
                                                    't', 'p', '/', '1', '.', '1'};
 
@@ -25,7 +25,7 @@ int choose_protocol(SSL* /*tls*/, const unsigned char** chosen, unsigned char* c
   unsigned char* found = nullptr;
   if (SSL_select_next_proto(&found, chosen_size, kProtocols.data(), kProtocols.size(), offered,
                             offered_size) != OPENSSL_NPN_NEGOTIATED) {
-    return SSL_TLSEXT_ERR_ALERT_FATAL;  // no_application_protocol: it would not understand us
+    return SSL_TLSEXT_ERR_ALERT_FATAL;  // no_application_protocol: none in common
   }
   *chosen = found;
   return SSL_TLSEXT_ERR_OK;
@@ -46,7 +46,7 @@ SSL_CTX* new_context() {
                                 SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_read_ahead(context, 1);  // a record's header and its rest in one call
   SSL_CTX_set_alpn_select_cb(context, &choose_protocol, nullptr);
-  // Sessions come back by tickets, whose keys live as long as the context.
+  // Sessions are resumed with tickets, whose keys live as long as the context.
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   constexpr std::array<unsigned char, 8> kName{'p', 'o', 'd', 's', 'e', 'n', 's', 'e'};
   SSL_CTX_set_session_id_context(context, kName.data(), kName.size());
@@ -94,7 +94,7 @@ void TlsSessions::renew() {
   if (const auto installed = next ? access::install(next.get(), *identity, certificates_->files())
                                   : fail(ErrorCode::kInternal, "no memory for TLS");
       !installed) {
-    // The same was tried when it was read, so memory is out: the old goes on.
+    // The certificates were checked when read, so memory is short: the old context stays.
     return log::error("tls_context_failed", {{"message", installed.error().message}});
   }
   context_ = std::move(next);
@@ -114,7 +114,7 @@ TlsSession TlsSessions::make(int socket) {
   return tls;
 }
 
-/// Waits until what the last call to OpenSSL lacked may be there.
+/// Waits until the socket is ready for what the last OpenSSL call needed.
 asio::awaitable<boost::system::error_code> ByteStream::wait_for_tls(int result) {
   const int lacked = SSL_get_error(tls_.get(), result);
   if (lacked == SSL_ERROR_WANT_READ || lacked == SSL_ERROR_WANT_WRITE) {
@@ -189,7 +189,7 @@ asio::awaitable<std::tuple<boost::system::error_code>> ByteStream::wait_readable
     ERR_clear_error();
     const int result = SSL_peek_ex(tls_.get(), &byte, 1, &got);
     if (result == 1) {
-      if (!waited) {  // who never has to wait still lets others have their turn
+      if (!waited) {  // a read that never waits must still yield to others
         co_await asio::post(socket_.get_executor(), asio::use_awaitable);
       }
       co_return std::tuple{boost::system::error_code{}};
@@ -220,7 +220,7 @@ std::size_t ByteStream::read_now(asio::mutable_buffer space, boost::system::erro
   return 0;
 }
 
-/// would_block, or the end.
+/// would_block, or why the stream ended.
 boost::system::error_code ByteStream::how_it_failed(int result) {
   switch (SSL_get_error(tls_.get(), result)) {
     case SSL_ERROR_WANT_READ:
@@ -255,7 +255,7 @@ std::size_t ByteStream::write_tls_now(const Pieces& pieces, boost::system::error
 
 asio::awaitable<ByteStream::Io> ByteStream::write_tls(Pieces* pieces) {
   for (;;) {
-    // Renegotiation is off: what a write lacks is room in the socket.
+    // Renegotiation is off, so a write can only wait for space in the socket.
     const auto [error] = co_await socket_.async_wait(Tcp::socket::wait_write, kToken);
     if (error) {
       co_return Io{error, 0};
@@ -294,7 +294,7 @@ ByteStream::Peer ByteStream::peer() {
 void ByteStream::end_sending(boost::system::error_code& error) {
   if (tls_ && !broken_ && socket_.is_open()) {
     ERR_clear_error();
-    SSL_shutdown(tls_.get());  // close_notify, where there is room for it
+    SSL_shutdown(tls_.get());  // sends close_notify, if the socket has space
     ERR_clear_error();
   }
   socket_.shutdown(Tcp::socket::shutdown_send, error);
@@ -305,7 +305,7 @@ void consume(ByteStream::Pieces& pieces, std::size_t count) {
   while (used < pieces.size() && count >= pieces[used].size()) {
     count -= pieces[used++].size();
   }
-  // A write looks at the first 64 only: with empty ones there it would never get on.
+  // A write uses only the first 64 pieces; if these were all empty it would make no progress.
   pieces.erase(pieces.begin(), pieces.begin() + static_cast<std::ptrdiff_t>(used));
   if (count > 0) {
     pieces.front() += count;

@@ -1,10 +1,10 @@
 #pragma once
 
-/// The bytes of one connection, plain or in TLS: one interface, and plain costs what the bare
-/// socket does. Private to this module.
+/// One interface for the bytes of a connection, plain or TLS. A plain connection costs no more than
+/// the bare socket. Private to this module.
 ///
-/// TLS works on the non-blocking socket itself: OpenSSL reads and writes it, and where it would
-/// block the coroutine waits for the socket. `socket().cancel()` ends any wait.
+/// OpenSSL reads and writes the non-blocking socket itself; if it would block, the coroutine waits
+/// for the socket. `socket().cancel()` ends any wait.
 /// @threads confined to its connection's
 
 #include <boost/asio/as_tuple.hpp>
@@ -37,17 +37,17 @@ struct FreeTls {
 };
 using TlsSession = std::unique_ptr<ssl_st, FreeTls>;
 
-/// Makes sessions with the certificates that are in force. @threads one at a time
+/// Creates TLS sessions with the current certificates. @threads one at a time
 class TlsSessions {
  public:
-  /// Null: connections are plain. `certificates` outlives this.
+  /// `certificates` must outlive this; null: connections are plain.
   explicit TlsSessions(access::Certificates* certificates);
   ~TlsSessions();
   TlsSessions(const TlsSessions&) = delete;
   TlsSessions& operator=(const TlsSessions&) = delete;
 
   [[nodiscard]] bool on() const { return certificates_ != nullptr; }
-  /// For a socket that was accepted; null where there is no TLS, or no memory for it.
+  /// A session for an accepted socket; null without TLS, or if memory is short.
   TlsSession make(int socket);
 
  private:
@@ -62,16 +62,16 @@ class ByteStream {
   using Pieces = std::vector<asio::const_buffer>;
   using Io = std::tuple<boost::system::error_code, std::size_t>;
 
-  /// `tls`: of this socket; null: plain.
+  /// `tls`: the session of this socket; null: plain.
   ByteStream(Tcp::socket socket, TlsSession tls)
       : socket_(std::move(socket)), tls_(std::move(tls)) {}
 
   [[nodiscard]] Tcp::socket& socket() { return socket_; }
   [[nodiscard]] bool secure() const { return tls_ != nullptr; }
-  /// The handshake has chosen HTTP/2 (ALPN).
+  /// Whether the handshake chose HTTP/2 (ALPN).
   [[nodiscard]] bool chose_http2() const;
 
-  /// What went wrong, empty when nothing did.
+  /// Why a handshake failed; both members are empty if it succeeded.
   struct Handshake {
     std::string_view reason;  ///< for the metric: plain_http, client_certificate, closed, protocol
     std::string detail;       ///< for the log
@@ -79,30 +79,31 @@ class ByteStream {
   /// @requires secure()
   asio::awaitable<Handshake> handshake();
 
-  /// As the socket's: at least one byte, or an error.
+  /// Reads at least one byte, or fails, as the socket's async_read_some does.
   asio::awaitable<Io> read_some(asio::mutable_buffer space) {
     return tls_ ? read_tls(space) : socket_.async_read_some(space, kToken);
   }
-  /// Until there is something to read, or its end. Nobody needs memory for that.
+  /// Waits until there are bytes to read or the stream ends, without holding a read buffer.
   asio::awaitable<std::tuple<boost::system::error_code>> wait_readable() {
     return tls_ ? wait_readable_tls() : socket_.async_wait(Tcp::socket::wait_read, kToken);
   }
-  /// What is there at once. @errors would_block: nothing; eof, or what else has ended it
+  /// Reads what is available without waiting. @errors would_block: nothing is; eof, or why the
+  /// stream ended
   std::size_t read_now(asio::mutable_buffer space, boost::system::error_code& error);
 
-  /// What the socket takes at once. @errors would_block, or that the peer is gone
+  /// Writes what the socket accepts without waiting. @errors would_block, or that the peer is gone
   std::size_t write_now(const Pieces& pieces, boost::system::error_code& error) {
     return tls_ ? write_tls_now(pieces, error) : socket_.write_some(pieces, error);
   }
-  /// All of the pieces, whose memory must stay as it is.
+  /// Writes all pieces. Their memory must stay valid and unchanged until then.
   asio::awaitable<Io> write(Pieces& pieces) {
     return tls_ ? write_tls(&pieces) : asio::async_write(socket_, pieces, kToken);
   }
 
   enum class Peer { kSilent, kSent, kGone };
-  /// What the peer has done; bytes that it has sent are left alone.
+  /// The state of the peer. Does not consume bytes that it has sent.
   [[nodiscard]] Peer peer();
-  /// Says that no more will be sent.
+  /// Tells the peer that no more will be sent.
   void end_sending(boost::system::error_code& error);
 
  private:
@@ -117,11 +118,11 @@ class ByteStream {
 
   Tcp::socket socket_;
   TlsSession tls_;
-  bool broken_ = false;   ///< nothing may be said in TLS any more
-  unsigned at_once_ = 0;  ///< reads since others had their turn
+  bool broken_ = false;   ///< TLS failed: it must send nothing more
+  unsigned at_once_ = 0;  ///< reads since the last yield to other connections
 };
 
-/// Takes `count` bytes off the front.
+/// Removes `count` bytes from the front.
 void consume(ByteStream::Pieces& pieces, std::size_t count);
 
 }  // namespace podsense::transport

@@ -19,14 +19,14 @@ namespace podsense::transport {
 namespace {
 
 constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
-/// What a client still sends is read for so long, and no longer than this without a byte. As nginx
-/// does: clients that write a whole body before they read lose the answer otherwise.
+/// How long to read what a client still sends after the answer: in total, and without a new byte.
+/// As in nginx: otherwise clients that write a whole body before they read would lose the answer.
 constexpr Duration kLingerLimit = std::chrono::seconds(30);
 constexpr Duration kLingerSilence = std::chrono::seconds(5);
 constexpr std::uint64_t kMostPassedOver = 128U << 20U;
-/// Once the server stops.
+/// The same limit while the server is stopping.
 constexpr Duration kLastLinger = std::chrono::seconds(2);
-/// What a kept place may take from its begin to the end of its head.
+/// The time limit in a kept place from the start of the connection to the end of the head.
 constexpr Duration kKeptLimit = std::chrono::seconds(2);
 
 }  // namespace
@@ -125,7 +125,8 @@ Duration Connection::header_limit() const {
   return turned_away_ ? std::min(limit, kKeptLimit) : limit;
 }
 
-/// Before any handshake, whose bytes are left to it, and held to the time of a request's headers.
+/// Reads the PROXY header before any handshake and leaves later bytes untouched. Uses the time
+/// limit of a request's headers.
 asio::awaitable<bool> Connection::read_proxy_header() {
   const Duration limit = header_limit();
   enter(Phase::kHandshake, server_->stopping ? std::min(limit, kHandshakeGrace) : limit);
@@ -172,7 +173,7 @@ void Connection::take_client(const Tcp::endpoint& client) {
   }
 }
 
-/// Before any request, and held to the time of one's headers.
+/// The TLS handshake, with the time limit of a request's headers.
 asio::awaitable<bool> Connection::handshake() {
   const Duration limit = header_limit();
   enter(Phase::kHandshake, server_->stopping ? std::min(limit, kHandshakeGrace) : limit);
@@ -201,8 +202,8 @@ void Connection::answer_plainly(std::string_view message) {
   stream_.socket().write_some(asio::buffer(text), ignored);
 }
 
-/// Closing with unread bytes makes the kernel send a reset, which can take the answer with it: so
-/// say that no more will be sent, and read until the peer closes, or sends no more.
+/// If a socket is closed with unread bytes, the kernel sends a reset, and the client can lose the
+/// answer. So this shuts down sending and reads until the peer closes or stops sending.
 asio::awaitable<void> Connection::linger(bool unread) {
   boost::system::error_code ignored;
   Tcp::socket& socket = stream_.socket();

@@ -1,10 +1,10 @@
 #pragma once
 
-/// One client connection from its handshake to its end. Which version of HTTP it speaks is decided
-/// by TLS (ALPN) or by its first bytes; that version's HttpProtocol then does the work.
+/// One client connection from its handshake to its end. TLS (ALPN) or the first bytes decide the
+/// HTTP version; the HttpProtocol of that version then does the work.
 ///
-/// Time limits cost nothing per request: a protocol notes when its phase ends, and the worker's
-/// sweep looks at all connections a few times a second.
+/// Time limits need no timer per request: a protocol notes when its phase ends, and the worker's
+/// sweep checks all connections a few times per second.
 /// @threads confined to its worker's thread
 
 #include <boost/asio/awaitable.hpp>
@@ -19,13 +19,13 @@
 
 namespace podsense::transport {
 
-/// A connection on which no request has come yet may bring its first one this long after the drain
-/// began: its client could not know.
+/// After the drain begins, a connection without a request so far has this long to send its first
+/// one, because its client could not know of the drain.
 inline constexpr Duration kFreshGrace = std::chrono::milliseconds(250);
-/// And a TLS handshake this long.
+/// After the drain begins, a TLS handshake has this long.
 inline constexpr Duration kHandshakeGrace = std::chrono::seconds(1);
 
-/// How a connection went, and what comes next.
+/// What to do with a connection after its protocol ends.
 enum class Next : std::uint8_t {
   kClose,
   kCloseUnread,  ///< the peer may still be sending
@@ -37,39 +37,41 @@ class HttpProtocol {
  public:
   virtual ~Protocol() = default;
 
-  /// Answers requests until the connection is to be closed.
+  /// Answers requests until the connection must be closed.
   virtual asio::awaitable<Next> run() = 0;
-  /// From the worker's sweep.
+  /// Enforces time limits; called by the worker's sweep.
   virtual void check_time(TimePoint now) = 0;
-  /// The drain has begun: ends what waits for a request; soon, if it waits for its first.
+  /// Called when the drain begins. Ends the connection if it waits for a request; one that waits
+  /// for its first request gets a grace period.
   virtual void end_if_idle() = 0;
-  /// Whether an answer is being made.
+  /// Whether a request is being answered.
   [[nodiscard]] virtual bool busy() const = 0;
-  /// The most bytes of a body that has not grown for a second; 0: there is none such.
+  /// Bytes counted for the largest body that has not grown for a second; 0: there is no such body.
   [[nodiscard]] virtual std::uint64_t held_idle(TimePoint now) const = 0;
-  /// The rest of that body is not waited for any longer.
+  /// Stops waiting for the rest of that body.
   virtual void end_body(TimePoint now) = 0;
 };
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  /// `memory`: in which the connection itself is counted. `turned_away`: there is only a place for
-  /// probes; the answer to its first request, if that is no probe; it then ends.
-  /// `peer`: a trusted one begins with a header of the PROXY protocol where the server wants that.
+  /// `memory`: counts the connection itself. `turned_away`: set if the connection has a place
+  /// reserved for probes; the answer to its first request unless that is a probe. The connection
+  /// then ends. `peer`: a trusted peer begins with a PROXY protocol header if the server is
+  /// configured so.
   Connection(ByteStream stream, Peer peer, std::shared_ptr<ServerState> server, WorkerState& worker,
              MemoryBudget::Share memory, std::optional<Error> turned_away);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  /// The whole life; ends when the connection does. Keep a shared_ptr until then.
+  /// Runs the connection until it ends. Keep a shared_ptr until then.
   asio::awaitable<void> run();
 
-  // What the worker's sweep and the drain ask; see HttpProtocol.
+  // Called by the worker's sweep and the drain; see HttpProtocol.
   void check_time(TimePoint now);
   void end_if_idle();
-  /// Ends one that has a kept place, unless its answer is being made. False: there is nothing to
-  /// end.
+  /// Ends the connection if it has a kept place and no request is being answered. False: it goes
+  /// on.
   bool end_if_kept();
   [[nodiscard]] std::uint64_t held_idle(TimePoint now) const {
     return protocol_ ? protocol_->held_idle(now) : 0;
@@ -80,16 +82,16 @@ class Connection : public std::enable_shared_from_this<Connection> {
     }
   }
 
-  // What a protocol works with.
+  // Used by the protocols.
   [[nodiscard]] ByteStream& stream() { return stream_; }
   [[nodiscard]] boost::beast::flat_buffer& buffer() { return buffer_; }
   [[nodiscard]] const Peer& peer() const { return peer_; }
   [[nodiscard]] ServerState& server() const { return *server_; }
   [[nodiscard]] WorkerState& worker() const { return worker_; }
   [[nodiscard]] const std::optional<Error>& turned_away() const { return turned_away_; }
-  /// Of a request's head, from its first byte.
+  /// The time limit of a request's head, from its first byte.
   [[nodiscard]] Duration header_limit() const;
-  /// What the connection costs besides its first bytes; false: there is not so much memory.
+  /// Changes the memory counted for the connection to `bytes`; false: memory is short.
   [[nodiscard]] bool take_memory(std::uint64_t bytes) { return memory_.grow_to(bytes).has_value(); }
 
  private:
@@ -103,16 +105,16 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void enter(Phase phase, Duration limit);
 
   ByteStream stream_;
-  Peer peer_;            ///< changes no more once requests come
-  bool placed_ = false;  ///< counted as one of the client's that a PROXY header has named
+  Peer peer_;            ///< does not change after the first request
+  bool placed_ = false;  ///< counted for the client named by the PROXY header
   const std::shared_ptr<ServerState> server_;
   WorkerState& worker_;
   MemoryBudget::Share memory_;
   std::optional<Error> turned_away_;
-  boost::beast::flat_buffer buffer_;  ///< read, and not yet used
+  boost::beast::flat_buffer buffer_;  ///< read, not yet parsed
   std::unique_ptr<HttpProtocol> protocol_;
   Phase phase_ = Phase::kServing;
-  TimePoint expires_ = TimePoint::max();  ///< of the handshake, or of lingering
+  TimePoint expires_ = TimePoint::max();  ///< end of the handshake's or lingering's time limit
 };
 
 }  // namespace podsense::transport

@@ -11,21 +11,22 @@
 namespace podsense::transport {
 namespace {
 
-/// A connection keeps the memory of texts up to this size while it is idle.
+/// An idle connection keeps the memory of texts up to this size.
 constexpr std::size_t kKeptText = 512;
-/// Bodies up to this size cost no more than the connection they come on.
+/// Bodies up to this size are not counted: the memory counted for the connection covers them.
 constexpr std::size_t kUncounted = 4U << 10U;
-/// A body that has not grown for so long makes room for others.
+/// A body that has not grown for this long may be ended if memory is short.
 constexpr Duration kIdleBody = std::chrono::seconds(1);
-/// Larger answers stay as they are: compressing takes an I/O thread about 10 ms a MiB, in which its
-/// other connections wait.
+/// Larger answers are not compressed: compression takes about 10 ms per MiB on the I/O thread, and
+/// its other connections wait.
 constexpr std::size_t kMostPacked = 1U << 20U;
-/// Failures of one status that are logged a second, whatever is configured for successes.
+/// Failures with one status that are always logged per second, independent of the configured rate
+/// for successes.
 constexpr unsigned kLeastFailures = 5;
 
 void empty(std::string& text) {
   if (text.capacity() > kKeptText) {
-    std::string().swap(text);  // an assignment would keep its memory
+    std::string().swap(text);  // assigning "" would keep the memory
   }
   text.clear();
 }
@@ -74,7 +75,7 @@ void Exchange::end() {
   }
 }
 
-/// Logs, limits and rates go by the client's address, not by the proxy's.
+/// Finds the client's address behind a proxy: logs, limits and rates use it instead of the proxy's.
 void Exchange::find_client() {
   const auto client =
       forwarded_client(request_.headers, server_.trusted, server_.options.forwarded_by);
@@ -142,7 +143,8 @@ void Exchange::begin_trace() {
   request_.context.traceparent = request_.context.trace->context().traceparent();
 }
 
-/// As it is written first: an escape may be meant, as that of a colon in a model's name.
+/// Tries the path as written first, because an escape may be intended, such as a colon in a model's
+/// name.
 Result<Router::Match> Exchange::find_route() {
   const auto offers = [this](const Result<Router::Match>& match) {
     return match && (request_.method == Method::kOptions ||
@@ -157,7 +159,8 @@ Result<Router::Match> Exchange::find_route() {
     return found;
   }
   auto plain = server_.router.find(plain_path_);
-  // A filter in front may hold what changes something back by its path as it is written.
+  // A filter in front of the server may block control routes by their exact path, so these must not
+  // be reachable under another spelling.
   if ((!offers(plain) && (found || !plain)) || plain->route->control) {
     return found;
   }
@@ -191,7 +194,8 @@ void Exchange::choose_handler() {
   check_access();
 }
 
-/// Before the body is read: without the right to ask, nobody makes the server read it.
+/// Checks credentials before the body is read, so that unauthorised clients cannot make the server
+/// read it.
 void Exchange::check_access() {
   if (route_->control && request_.method == Method::kPost) {
     if (auto same = check_same_site(request_, server_.options.own_names); !same) {
@@ -246,7 +250,7 @@ Error Exchange::too_large(std::optional<std::uint64_t> length) const {
   return {.code = ErrorCode::kPayloadTooLarge, .message = std::move(message)};
 }
 
-/// Of all Content-Encoding lines together; one coding at most is undone.
+/// Reads all Content-Encoding lines; supports at most one coding.
 void Exchange::check_coding() {
   coding_ = Coding::kIdentity;
   if (request_.headers.count("content-encoding") == 0) {
@@ -284,7 +288,8 @@ bool Exchange::take_memory(std::uint64_t bytes) {
   return taken.has_value();
 }
 
-/// JSON becomes numbers, and an index of its structure, before it is forgotten.
+/// While JSON is parsed, the body, an index of its structure and the numbers are in memory
+/// together.
 bool Exchange::take_memory_to_read() {
   constexpr std::uint64_t kOfJson = 6;
   const std::string_view body = request_.body;
@@ -362,7 +367,7 @@ void Exchange::decorate(Response& response) const {
 
 void Exchange::add_cors(Response& response) const {
   const auto& origins = server_.options.cors_origins;
-  // What is refused before there is a route is for scripts to read as well.
+  // Scripts of allowed origins may also read refusals made before the route is known.
   if (origins.empty() || (route_ != nullptr && !route_->api)) {
     return;
   }
@@ -385,7 +390,7 @@ void Exchange::record(const Response& response, std::size_t bytes_out, TimePoint
   end_trace(response, began);
 }
 
-/// Only the API's requests make traces: probes and pages would bury them.
+/// Only requests of the API are traced: traces of probes and pages would hide them.
 void Exchange::end_trace(const Response& response, TimePoint began) {
   const auto trace = std::move(request_.context.trace);
   if (!trace || route_ == nullptr || !route_->api || route_->quiet) {
@@ -403,7 +408,7 @@ void Exchange::end_trace(const Response& response, TimePoint began) {
                               now);
 }
 
-/// Failures of each status have a budget of their own, so that a flood of one hides no other.
+/// Failures of each status have their own budget, so that many of one status do not hide others.
 bool Exchange::take_log_budget(int status) {
   auto& all = worker_.log_budgets;
   auto mine = std::ranges::find(all, status, &LogBudget::status);
@@ -431,7 +436,7 @@ void Exchange::log_access(const Response& response, std::size_t bytes_out) {
   if (mode != AccessLog::kAll && !take_log_budget(failed ? response.status : 0)) {
     return;
   }
-  // A probe's "not ready" is an answer, no fault.
+  // A probe's "not ready" is a valid answer, not a fault.
   const bool fault = response.status >= 500 && !quiet;
   const log::Level level = fault ? log::Level::kError : log::Level::kInfo;
   const auto total = server_.clock.now() - request_.context.received;

@@ -1,8 +1,7 @@
 #pragma once
 
-/// What a peer may send besides requests and their bodies: a budget of frames that cost the server
-/// work and bring it nothing, such as pings and resets. Answered requests and bytes of bodies earn
-/// some of it back. Pure. Private to this module.
+/// Flood protection: a budget for frames that only cause work, such as pings and resets. Answered
+/// requests and body bytes earn some of it back. Pure. Private to this module.
 
 #include <algorithm>
 
@@ -12,7 +11,7 @@ namespace podsense::transport {
 
 class FloodGuard {
  public:
-  /// Frames that a connection may send in a row, and how many more each second.
+  /// Such frames that a connection may send in a burst, and per second after that.
   static constexpr double kBurst = 1000;
   static constexpr double kPerSecond = 100;
 

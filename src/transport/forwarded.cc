@@ -56,7 +56,7 @@ void split_unquoted(std::string_view text, char separator, const Visit& visit) {
   visit(without_blanks(text.substr(begin)));
 }
 
-/// The `for` of one element; nothing where there is none, or it is `unknown` or hidden.
+/// The `for` address of one element; nothing if it is missing, `unknown` or obfuscated.
 std::optional<ip::address> node_of(std::string_view element) {
   std::optional<ip::address> found;
   split_unquoted(element, ';', [&](std::string_view pair) {

@@ -1,7 +1,7 @@
 #pragma once
 
-/// Finds frames in what an HTTP/2 client sends, before nghttp2 sees them: it passes over some in
-/// silence. Pure. Private to this module. @source RFC 9113 4.1
+/// Finds frames in the bytes of an HTTP/2 client before nghttp2 reads them, because nghttp2
+/// silently ignores some frames. Pure. Private to this module. @source RFC 9113 4.1
 
 #include <algorithm>
 #include <array>
@@ -20,11 +20,11 @@ struct FrameHead {
 
 class FrameScanner {
  public:
-  /// `before`: bytes ahead of the first frame.
+  /// `before`: the number of bytes before the first frame.
   explicit FrameScanner(std::size_t before) : left_(before) {}
 
-  /// How many of `bytes` belong to the frame that is under way, or are the rest of a head that is
-  /// not whole; `began` turns true when they hold the end of a new frame's head, `head`.
+  /// Returns how many of `bytes` belong to the current frame's payload or to a head. Sets `began`
+  /// to true if they complete the head of a new frame, and stores it in `head`.
   /// @requires !bytes.empty()
   std::size_t next(std::string_view bytes, bool& began) {
     began = false;
@@ -59,8 +59,8 @@ class FrameScanner {
  private:
   static constexpr std::size_t kHeadSize = 9;
   std::array<char, kHeadSize> head_{};
-  std::size_t have_ = 0;  ///< bytes of the next head
-  std::size_t left_;      ///< bytes of the payload under way
+  std::size_t have_ = 0;  ///< bytes of the next head so far
+  std::size_t left_;      ///< bytes left of the current payload
 };
 
 }  // namespace podsense::transport

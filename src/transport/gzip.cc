@@ -79,7 +79,8 @@ Result<bool> Inflater::step() {
   const std::string name = coding_ == Coding::kGzip ? "gzip" : "deflate";
   z_stream& z = stream_->z;
   const std::size_t had = out_.size();
-  // Not resize: zeros written for each member of a body of empty ones would be an attack's gain.
+  // Not resize: it would write zeros for every member, which an attacker could exploit with a body
+  // of many empty members.
   out_.resize_and_overwrite(had + kSlice, [](char*, std::size_t size) { return size; });
   z.next_out = reinterpret_cast<Bytef*>(out_.data() + had);
   z.avail_out = static_cast<uInt>(kSlice);
@@ -98,7 +99,7 @@ Result<bool> Inflater::step() {
       return fail(ErrorCode::kInvalidArgument,
                   "Content-Encoding is deflate, and bytes follow its end");
     }
-    // A gzip file may have several members; anything else behind the first is an error.
+    // A gzip file may have several members; any other data after a member is an error.
     return inflateReset2(&z, kGzipOnly) == Z_OK
                ? Result<bool>(false)
                : fail(ErrorCode::kInternal, "gzip is not available");

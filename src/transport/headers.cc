@@ -7,7 +7,7 @@
 namespace podsense::transport {
 namespace {
 
-/// What is kept between requests: the heads of ordinary clients fit.
+/// Memory kept between requests: enough for the heads of ordinary clients.
 constexpr std::size_t kKeptText = 512;
 constexpr std::size_t kKeptEntries = 16;
 

@@ -1,6 +1,6 @@
 #pragma once
 
-/// The fields of a message's head, and its method, the same for every version of HTTP.
+/// The headers and the method of a message, the same for every HTTP version.
 
 #include <cstddef>
 #include <cstdint>
@@ -15,11 +15,11 @@ enum class Method : std::uint8_t { kGet, kHead, kPost, kOptions, kConnect, kOthe
 /// Methods are case-sensitive, RFC 9110 9.1.
 Method method_of(std::string_view name);
 
-/// Whether two texts are the same but for the case of ASCII letters.
+/// Whether two texts are equal if the case of ASCII letters is ignored.
 bool equals_ignoring_case(std::string_view a, std::string_view b);
 
-/// Names in lower case, in the order in which they came; a name may come several times.
-/// Keeps its memory when it is cleared, up to what ordinary requests need.
+/// Header fields in the order received, with lower-case names; a name may occur several times.
+/// `clear` keeps the memory that ordinary requests need.
 class Headers {
  public:
   void clear();
@@ -28,11 +28,11 @@ class Headers {
   [[nodiscard]] std::size_t count() const { return entries_.size(); }
   void add(std::string_view name, std::string_view value);
 
-  /// The first value of `name`, which is in lower case; empty: there is none. Valid until the next
+  /// The first value of `name`, which must be in lower case; empty: none. Valid until the next
   /// `add`.
   [[nodiscard]] std::string_view get(std::string_view name) const;
   [[nodiscard]] std::size_t count(std::string_view name) const;
-  /// All values of `name`, one after the other.
+  /// Calls `visit` with each value of `name`.
   template <class Visit>
   void each(std::string_view name, const Visit& visit) const {
     for (const Entry& entry : entries_) {
@@ -41,7 +41,7 @@ class Headers {
       }
     }
   }
-  /// The elements of all lines with this name, RFC 9110 5.6.1; empty ones do not count.
+  /// The list elements of all fields with this name, RFC 9110 5.6.1, without empty ones.
   [[nodiscard]] std::vector<std::string_view> list(std::string_view name) const;
 
  private:

@@ -117,7 +117,7 @@ void Http1::end_if_idle() {
 }
 
 asio::awaitable<Response> Http1::handle() {
-  enter(Phase::kHandling, std::chrono::hours(24));  // the scheduler minds the deadline
+  enter(Phase::kHandling, std::chrono::hours(24));  // the scheduler enforces the deadline
   answer_state_.store(kNone, std::memory_order_relaxed);
   const inference::LoopBatch& turn = connection_.worker().turn;
   const std::size_t taken = turn.size();
@@ -137,7 +137,8 @@ asio::awaitable<Response> Http1::handle() {
   co_return std::move(answer_);
 }
 
-/// The answer is given by then, on this thread; so soon that nobody watches for a leaving client.
+/// Waits for the end of the turn, when this thread has the answer. That is so soon that the
+/// connection does not watch for a leaving client.
 asio::awaitable<void> Http1::turn_end() {
   co_await asio::async_initiate<decltype(asio::use_awaitable), void()>(
       [this](auto resume) { connection_.worker().resumed_by_turn.emplace_back(std::move(resume)); },
@@ -152,7 +153,8 @@ void Http1::set_answer(Response response) {
   }
 }
 
-/// While the answer is being made: has the client gone? Bytes of a next request are left alone.
+/// Detects a client that leaves while its request is being answered. Does not consume bytes of a
+/// next request.
 void Http1::watch_for_close() {
   // TLS may have read the end together with the request.
   if (stream_.secure() && stream_.peer() == ByteStream::Peer::kGone) {
@@ -168,7 +170,7 @@ void Http1::watch_for_close() {
         if (peer == ByteStream::Peer::kGone) {
           self->exchange_.abandon();
         } else if (peer == ByteStream::Peer::kSilent) {
-          self->watch_for_close();  // what came was no byte of a request
+          self->watch_for_close();  // the socket became readable, but without a byte for us
         }
       });
 }
@@ -242,7 +244,8 @@ asio::awaitable<Http1::Step> Http1::write_all(std::string_view text) {
   co_return written;
 }
 
-/// Tries at once, since it nearly always fits the socket's buffer; waits only for the rest.
+/// Writes at once, since the answer nearly always fits into the socket's buffer; waits only for the
+/// rest.
 asio::awaitable<Http1::Step> Http1::write_pieces() {
   boost::system::error_code error;
   const std::size_t sent = stream_.write_now(pieces_, error);

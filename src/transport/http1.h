@@ -18,7 +18,7 @@
 
 namespace podsense::transport {
 
-/// An answer to what never became a request; its connection ends.
+/// An answer to bytes that are not a valid request; the connection then ends.
 std::string http1_error_text(const Response& response);
 
 class Http1 final : public HttpProtocol {
@@ -67,7 +67,7 @@ class Http1 final : public HttpProtocol {
   void build_head(const Response& response);
   [[nodiscard]] Request& request() { return exchange_.request(); }
   [[nodiscard]] ServerState& server() const { return connection_.server(); }
-  /// Keeps the connection, and so this, alive.
+  /// Keeps the connection and this object alive.
   [[nodiscard]] std::shared_ptr<Http1> self() { return {connection_.shared_from_this(), this}; }
 
   Connection& connection_;
@@ -78,20 +78,21 @@ class Http1 final : public HttpProtocol {
   bool wants_continue_ = false;
   bool body_read_ = false;
   bool keep_alive_ = false;
-  bool has_head_ = false;  ///< false: what came was none
+  bool has_head_ = false;  ///< false: no valid head arrived
 
   Phase phase_ = Phase::kIdle;
   TimePoint expires_ = TimePoint::max();
   bool timed_out_ = false;
   bool fresh_ = true;  ///< no request came yet
 
-  /// The answer comes from any thread; `answer_state_` orders it against the waiting coroutine.
+  /// The answer may come from any thread; `answer_state_` synchronises it with the waiting
+  /// coroutine.
   enum AnswerState : int { kNone, kAwaited, kGiven };
   std::atomic<int> answer_state_{kNone};
   Response answer_;
   asio::steady_timer answer_signal_;
   std::string out_;
-  ByteStream::Pieces pieces_;  ///< what is still to be sent
+  ByteStream::Pieces pieces_;  ///< not sent yet
 };
 
 }  // namespace podsense::transport

@@ -1,5 +1,5 @@
-// How HTTP/1.1 reads a body: sized, chunked, compressed; each part is counted before it is
-// read.
+// How HTTP/1.1 reads a body: with a known size, chunked, compressed. Memory is counted before each
+// part is read.
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -16,21 +16,23 @@ namespace beast_http = boost::beast::http;
 namespace {
 
 constexpr std::size_t kBodyChunk = 64U << 10U;
-/// The longest line that a chunk needs: the end of the data before it, 16 digits, its own end.
+/// The longest line that a chunk needs: the line end of the previous data, 16 digits, its own line
+/// end.
 constexpr std::size_t kChunkLine = 20;
 
 }  // namespace
 
 asio::awaitable<Http1::Step> Http1::read_body() {
   if (!has_head_) {
-    co_return Step::kGo;  // there was no head
+    co_return Step::kGo;  // no valid head was read
   }
   const auto length = parser_->content_length();
   if (!parser_->chunked() && length.value_or(0) == 0) {
     body_read_ = true;
     co_return Step::kGo;
   }
-  // A refused request is read to its end only where that is cheap and nobody waits to send it.
+  // The body of a refused request is read only if it is small and the client does not wait for "100
+  // Continue".
   const bool discards = exchange_.refusal().has_value();
   if (discards &&
       (wants_continue_ || !keep_alive_ || length.value_or(kMostDiscarded + 1) > kMostDiscarded)) {
@@ -59,7 +61,7 @@ asio::awaitable<Http1::Step> Http1::read_body() {
   co_return step;
 }
 
-/// Straight into the body's own memory: the parser is done with this message.
+/// Reads directly into the body's memory, without the parser, which has finished this message.
 asio::awaitable<Http1::Step> Http1::read_sized_body(std::uint64_t size) {
   const std::size_t have = std::min<std::size_t>(buffer_.size(), size);
   request().body.reserve(size);
@@ -87,8 +89,8 @@ asio::awaitable<Http1::Step> Http1::read_sized_body(std::uint64_t size) {
   co_return Step::kGo;
 }
 
-/// Extensions and trailers are held to the limit of headers, all of a request together. False: it
-/// is refused. `unfinished`: bytes of a line, or of trailers, whose end has not come.
+/// The limit of headers applies to all extensions and trailers of a request together. False: the
+/// request is refused. `unfinished`: bytes of a line or of trailers that are still incomplete.
 bool Http1::check_extra(std::size_t unfinished) {
   const std::size_t most = server().options.max_header_bytes;
   const std::size_t begun = unfinished - std::min(unfinished, kChunkLine);
@@ -111,7 +113,7 @@ asio::awaitable<Http1::Step> Http1::read_chunked_body() {
       refuse_parse(error);
       co_return Step::kGo;
     }
-    // What the parser leaves is a line of a chunk, or trailers, whose end it has not seen.
+    // Bytes that the parser leaves belong to an incomplete chunk line or to incomplete trailers.
     const bool waits = !parser_->is_done() && (used == 0 || error);
     if (!check_extra(waits ? buffer_.size() : 0)) {
       co_return Step::kGo;
@@ -119,7 +121,7 @@ asio::awaitable<Http1::Step> Http1::read_chunked_body() {
     if (!waits) {
       continue;
     }
-    // The parser's text grows by doubling.
+    // The parser's string grows by doubling.
     if (!exchange_.take_memory(2 * (request().body.size() + kBodyChunk))) {
       co_return Step::kGo;
     }

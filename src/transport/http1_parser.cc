@@ -37,7 +37,7 @@ void Http1Parser::on_body_init_impl(const boost::optional<std::uint64_t>& /*size
   error = {};
 }
 
-/// A body whose size is known is read past the parser.
+/// A body of known size is read without the parser.
 std::size_t Http1Parser::on_body_impl(Text /*bytes*/, Code& error) {
   error = {};
   return 0;
@@ -62,8 +62,8 @@ std::size_t Http1Parser::put_chunked(boost::asio::const_buffer bytes, Code& erro
   return used;
 }
 
-/// A size of more than 63 bits is that of no body: others may read it as negative, or as a small
-/// one once something is added to it, RFC 9112 7.1.
+/// Rejects sizes over 63 bits: no real body is that large, and other parsers may read such a size
+/// as negative, or as a small one after an overflow, RFC 9112 7.1.
 void Http1Parser::on_chunk_header_impl(std::uint64_t size, Text /*extensions*/, Code& error) {
   if (size > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
     error = beast_http::error::bad_chunk;
@@ -75,7 +75,7 @@ void Http1Parser::on_chunk_header_impl(std::uint64_t size, Text /*extensions*/, 
   }
   data_left_ -= size;
   const auto digits = static_cast<std::size_t>(std::bit_width(size | 1U) + 3) / 4;
-  const std::size_t line_ends = size > 0 ? 2 : 3;  // the data's, the line's, the trailers'
+  const std::size_t line_ends = size > 0 ? 2 : 3;  // after the data, the line and the trailers
   needed_ = digits + 2 * line_ends;
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
-/// Reads one HTTP/1.1 request, with Beast's parser, into our own Request. Trailers never become
-/// headers, RFC 9110 6.5.1: they are read and forgotten. Private to this module.
+/// Parses one HTTP/1.1 request into a Request, with Beast's parser. Trailers are read and ignored;
+/// they never become headers, RFC 9110 6.5.1. Private to this module.
 
 #include <boost/beast/http/basic_parser.hpp>
 #include <cstddef>
@@ -17,18 +17,18 @@ class Http1Parser final : public boost::beast::http::basic_parser<true> {
   using Text = boost::beast::string_view;
   using Code = boost::beast::error_code;
 
-  /// Method, target, headers and a chunked body go to `request`, which outlives this.
+  /// Stores method, target, headers and a chunked body in `request`, which must outlive this.
   explicit Http1Parser(Request& request) : request_(request) {}
 
-  /// 10 or 11.
+  /// The HTTP version: 10 or 11.
   [[nodiscard]] int version() const { return version_; }
-  /// Of a chunked body, all chunks together. Instead of `body_limit`, which cannot tell a size
-  /// that is none.
+  /// Limits the bytes of all chunks together. Used instead of Beast's `body_limit`, which does not
+  /// recognise invalid sizes.
   void data_limit(std::uint64_t most) { data_left_ = most; }
-  /// `put`, one chunk's line or data at a time.
+  /// Like `put`, but for one chunk's line or data at a time.
   std::size_t put_chunked(boost::asio::const_buffer bytes, Code& error);
-  /// Bytes of a chunked body that neither are data nor say how much of it follows: extensions,
-  /// leading zeros, trailers.
+  /// Bytes of a chunked body that are neither data nor needed to give its size: extensions, leading
+  /// zeros, trailers.
   [[nodiscard]] std::size_t extra() const { return extra_; }
 
  private:
@@ -48,7 +48,7 @@ class Http1Parser final : public boost::beast::http::basic_parser<true> {
   int version_ = 11;
   std::uint64_t data_left_ = 0;
   std::size_t extra_ = 0;
-  std::size_t needed_ = 0;  ///< by the line of the chunk that begins
+  std::size_t needed_ = 0;  ///< bytes that the current chunk's line needs
 };
 
 }  // namespace podsense::transport

@@ -1,4 +1,4 @@
-// How HTTP/1.1 reads a request: its head, and what can be refused before its body.
+// How HTTP/1.1 reads a request's head, and refuses requests before reading the body.
 #include <algorithm>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/http/error.hpp>
@@ -16,17 +16,17 @@ namespace {
 
 constexpr std::size_t kHeadChunk = 2U << 10U;
 
-/// Takes a leading empty line off; false: there is none, or not all of it yet.
+/// Removes a leading empty line; false: there is none, or it is not complete yet.
 bool skip_empty_line(std::string_view& text) {
   const std::size_t size = text.starts_with("\r\n") ? 2 : text.starts_with('\n') ? 1 : 0;
   text.remove_prefix(size);
   return size > 0;
 }
 
-/// What begins as no request does, in words; empty: nothing that is known.
+/// Names the protocol if `bytes` begin like another known protocol; empty: not recognised.
 std::string_view other_protocol(std::string_view bytes) {
   constexpr std::string_view kTlsHandshake = "\x16\x03";
-  // Of version 2 the empty lines at its begin have been passed over.
+  // The leading empty lines of the version 2 signature were already skipped.
   const std::string_view binary = kProxySignature.substr(4);
   if (bytes.starts_with(kTlsHandshake)) {
     return "TLS: this port is plain, ask it with http://, or set tls.certificate";
@@ -40,14 +40,15 @@ std::string_view other_protocol(std::string_view bytes) {
 
 }  // namespace
 
-/// Reads up to `most` bytes more. False: the peer is gone, or the phase's time is over.
+/// Reads up to `most` more bytes. False: the peer is gone, or the phase's time limit has passed.
 asio::awaitable<bool> Http1::fill(std::size_t most) {
   const auto space = buffer_.prepare(most);
   const auto [error, count] = co_await stream_.read_some(space);
   buffer_.commit(count);
   const bool was_idle = phase_ == Phase::kIdle;
   if (error == asio::error::operation_aborted && (was_idle || (server().stopping && !timed_out_))) {
-    // The drain or the idle limit ended the wait; a request that came in the same moment is served.
+    // The drain or the idle limit ended the wait; a request that arrived at the same moment is
+    // served.
     boost::system::error_code ignored;
     const std::size_t late = stream_.read_now(space, ignored);
     if (late > 0) {
@@ -66,7 +67,7 @@ Duration Http1::idle_limit() const {
   return connection_.turned_away() ? connection_.header_limit() : server().options.idle_timeout;
 }
 
-/// What the first bytes of a request say; nothing while there are too few.
+/// Decides by the first bytes of a request what to do; nothing: too few bytes so far.
 std::optional<Http1::Step> Http1::first_bytes(std::string_view have) const {
   if (have.empty() || have == "\r") {
     return std::nullopt;
@@ -76,13 +77,13 @@ std::optional<Http1::Step> Http1::first_bytes(std::string_view have) const {
     return Step::kGo;
   }
   if (!kHttp2Preface.starts_with(have.substr(0, kHttp2Preface.size()))) {
-    return Step::kGo;  // not all of it: a request of its own, and a bad one
+    return Step::kGo;  // not the preface after all: a bad HTTP/1.1 request
   }
   return have.size() < kHttp2Preface.size() ? std::nullopt : std::optional(Step::kHttp2);
 }
 
-/// Until there is a first byte that is not part of an empty line: some clients end a body with one,
-/// RFC 9112 2.2. Such lines do not renew the time that an idle connection has.
+/// Waits for the first byte that is not part of an empty line, as some clients send one after a
+/// body, RFC 9112 2.2. Empty lines do not extend the idle limit.
 asio::awaitable<Http1::Step> Http1::wait_for_request() {
   for (bool waits = false;; waits = true) {
     const auto* at = static_cast<const char*>(buffer_.data().data());
@@ -97,9 +98,9 @@ asio::awaitable<Http1::Step> Http1::wait_for_request() {
       co_return Step::kClose;
     }
     const bool began = !have.empty() && have != "\r";
-    buffer_.shrink_to_fit();  // `have` is no more
+    buffer_.shrink_to_fit();  // invalidates `have`
     if (began && phase_ != Phase::kHeader) {
-      enter(Phase::kHeader, connection_.header_limit());  // what may be HTTP/2's first words
+      enter(Phase::kHeader, connection_.header_limit());  // could be the HTTP/2 preface
     } else if (!waits) {
       enter(Phase::kIdle, idle_limit());
     }
@@ -129,7 +130,7 @@ asio::awaitable<Http1::Step> Http1::read_head() {
     if (error == beast_http::error::need_more && taken == 0 &&
         !other_protocol({static_cast<const char*>(buffer_.data().data()), buffer_.size()})
              .empty()) {
-      error = beast_http::error::bad_method;  // a line's end may never come
+      error = beast_http::error::bad_method;  // a line end may never arrive
     }
     if (error && error != beast_http::error::need_more) {
       refuse_parse(error);
@@ -151,8 +152,8 @@ asio::awaitable<Http1::Step> Http1::read_head() {
   }
 }
 
-/// Of the bytes that came. `taken`: those of this head so far. The parser's own limit leaves out
-/// the lines that it took from bytes that came earlier.
+/// Parses the received bytes. `taken`: bytes of this head so far, needed because the parser's own
+/// limit does not count lines that it consumed in earlier calls.
 boost::system::error_code Http1::parse_head(std::size_t& taken) {
   boost::system::error_code error;
   const std::size_t used = parser_->put(buffer_.data(), error);
@@ -192,7 +193,7 @@ void Http1::refuse_body_time() {
 void Http1::examine_head() {
   body_read_ = false;
   if (!has_head_) {
-    // The rest of the stream cannot be told apart from a next request: answer and close.
+    // The start of the next request is unknown: answer and close.
     keep_alive_ = false;
     exchange_.name_nameless();
     return;
@@ -211,7 +212,7 @@ void Http1::examine_head() {
 void Http1::check_hosts() {
   const auto hosts = request().headers.count("host");
   if (hosts > 1 || (hosts == 0 && parser_->version() >= 11)) {
-    keep_alive_ = false;  // a proxy in front may have sent it elsewhere
+    keep_alive_ = false;  // a proxy in front may have routed it by another host
     exchange_.refuse({.code = ErrorCode::kInvalidArgument,
                       .message = "an HTTP/1.1 request needs exactly one Host header"});
   }
@@ -231,7 +232,8 @@ void Http1::check_body_headers() {
                        length || parser_->chunked());
 }
 
-/// Where a request ends must be beyond doubt: a proxy in front may have read it otherwise.
+/// Refuses requests with ambiguous framing, which a proxy in front may read differently (request
+/// smuggling).
 void Http1::check_framing() {
   if (parser_->content_length() && (request().headers.count("content-length") > 1 ||
                                     request().header("content-length").contains(','))) {

@@ -18,17 +18,18 @@ namespace podsense::transport {
 namespace {
 
 constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
-/// What is read in a row before it is others' turn.
+/// Reads in a row before other connections get their turn.
 constexpr int kReadsAtOnce = 16;
-/// What a connection may have on its way, of all streams together.
+/// The flow-control window of a connection: bytes in flight, for all its streams together.
 constexpr std::int32_t kConnectionWindow = 16 << 20;
-/// A client that does not answer to the announcement of a GOAWAY gets it after so long.
+/// If the client does not answer the ping after the first GOAWAY, the second follows after this
+/// time.
 constexpr Duration kGoawayLimit = std::chrono::seconds(1);
-/// Pings in a row that come too soon, before they cost the connection.
+/// Consecutive pings that may come too soon before the connection is closed.
 constexpr unsigned kPingStrikes = 2;
 constexpr std::size_t kMostSkippedIds = 64;
 
-/// Connections of one age do not all end at one time.
+/// Adds random jitter, so that connections of the same age do not end at the same time.
 Duration with_jitter(Duration age) {
   if (age <= Duration::zero()) {
     return Duration::max();
@@ -45,7 +46,7 @@ struct Http2::Holders {
   explicit Holders(asio::any_io_executor where)
       : executor(std::move(where)), signal(executor, asio::steady_timer::time_point::max()) {}
 
-  /// One stream's part in it.
+  /// Counts one stream as long as it exists.
   struct Part {
     explicit Part(std::shared_ptr<Holders> its_all) : all(std::move(its_all)) { ++all->count; }
     ~Part() {
@@ -59,7 +60,7 @@ struct Http2::Holders {
   };
 
   const asio::any_io_executor executor;
-  asio::steady_timer signal;  ///< also for the end of a write; the connection's thread only
+  asio::steady_timer signal;  ///< also signals the end of a write; only on the connection's thread
   std::atomic<std::size_t> count{0};
   std::atomic<bool> awaited{false};
 };
@@ -103,7 +104,7 @@ asio::awaitable<Next> Http2::run() {
   while (more && !reading_ended_) {
     more = co_await read_some();
   }
-  // What was said last is still sent, unless the peer is gone.
+  // Finish the current write, unless the peer is gone.
   while (writing_ && !broken_) {
     co_await holders_->signal.async_wait(kToken);
   }
@@ -119,7 +120,7 @@ asio::awaitable<Next> Http2::run() {
   co_return unread ? Next::kCloseUnread : Next::kClose;
 }
 
-/// As HTTP/1.1 does: the connection counts as open until what it asked for is answered.
+/// As in HTTP/1.1, the connection counts as open until all its requests are answered.
 asio::awaitable<void> Http2::wait_for_holders() {
   holders_->awaited = true;
   while (holders_->count > 0 || writing_) {
@@ -140,7 +141,7 @@ asio::awaitable<bool> Http2::read_some() {
       more = take({space.data(), count});
     }
     if (count < space.size() && !stream.secure()) {
-      break;  // a socket gives all that it has
+      break;  // the socket had no more bytes
     }
   }
   flush();
@@ -151,7 +152,7 @@ asio::awaitable<bool> Http2::read_some() {
   co_return more;
 }
 
-/// One frame at a time: what a frame may be depends on those before it.
+/// Handles one frame at a time, because the frames before it decide which frames are allowed.
 bool Http2::take(std::string_view bytes) {
   while (!bytes.empty()) {
     bool began = false;
@@ -163,9 +164,9 @@ bool Http2::take(std::string_view bytes) {
         session_.get(), reinterpret_cast<const std::uint8_t*>(bytes.data()), size);
     if (used < 0) {
       if (used != NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
-        calm_down("flood");  // nghttp2 has limits of its own, as of CONTINUATION frames in a row
+        calm_down("flood");  // nghttp2 has its own limits, such as consecutive CONTINUATION frames
       }
-      flush();  // a GOAWAY that says why
+      flush();  // sends the GOAWAY with its reason
       return false;
     }
     bytes.remove_prefix(size);
@@ -183,7 +184,7 @@ void Http2::flush_soon() {
   });
 }
 
-/// What nghttp2 has to say, up to what one write takes.
+/// Collects output from nghttp2, up to the size of one write.
 void Http2::collect() {
   while (output_.size() < Http2Output::kEnough) {
     const std::uint8_t* bytes = nullptr;
@@ -276,12 +277,14 @@ void Http2::close_stream(std::int32_t id, bool whole) {
   }
 }
 
-/// An id below one that was used, and never used itself, RFC 9113 5.1.1; nghttp2 passes over it.
+/// Whether `id` is below a used id but was never used itself, RFC 9113 5.1.1; nghttp2 ignores such
+/// ids.
 bool Http2::is_low_id(std::int32_t id) const {
   return id < highest_id_ && std::ranges::find(skipped_ids_, id) != skipped_ids_.end();
 }
 
-/// Nothing may follow on it, RFC 9113 5.1; nghttp2 forgets closed streams, or keeps very many.
+/// Whether no frame may follow on the stream, RFC 9113 5.1; nghttp2 either forgets closed streams
+/// or keeps very many.
 bool Http2::is_done(std::int32_t id) const {
   return id <= highest_id_ && std::ranges::find(done_ids_, id) != done_ids_.end();
 }
@@ -337,7 +340,8 @@ void Http2::was_calmed() {
   }
 }
 
-/// Clients ask by pings whether the connection is alive; each costs a packet both ways.
+/// Clients ping to check whether the connection is alive; each ping costs a packet in each
+/// direction.
 void Http2::got_ping(bool ack) {
   if (ack) {
     if (goaway_ == Goaway::kAnnounced) {
@@ -428,8 +432,8 @@ void Http2::end_if_idle() {
   }
 }
 
-/// In two steps, RFC 9113 6.8: a GOAWAY that refuses nothing, and once the client has read it, one
-/// that says which streams are answered. What came in between is answered, too.
+/// Sends GOAWAY in two steps, RFC 9113 6.8: the first refuses nothing; once the client has read it,
+/// the second names the last stream that is answered. Requests in between are answered, too.
 void Http2::begin_goaway() {
   if (goaway_ != Goaway::kNone) {
     return;

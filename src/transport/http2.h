@@ -1,11 +1,11 @@
 #pragma once
 
-/// HTTP/2 on one connection, by nghttp2: frames become streams, each with an Exchange or a
-/// StreamService; what they answer is written together at the end of a turn of the loop.
+/// HTTP/2 on one connection, with nghttp2: frames become streams, each with an Exchange or a
+/// StreamService. Their answers are written together at the end of a turn of the event loop.
 ///
-/// nghttp2 holds no body: bytes go on as they come, and a client may send more only as the stream
-/// grants it, once the memory for it is counted.
-/// Private to this module. @threads confined to its connection's
+/// nghttp2 buffers no bodies: bytes are passed on when they arrive. A client may send more only
+/// after its stream has counted the memory and granted it. Private to this module. @threads
+/// confined to its connection's
 
 #include <array>
 #include <boost/asio/awaitable.hpp>
@@ -29,7 +29,7 @@ namespace podsense::transport {
 
 class Http2Stream;
 
-/// What a client with prior knowledge says first, RFC 9113 3.4.
+/// The first bytes of a client with prior knowledge, RFC 9113 3.4.
 inline constexpr std::string_view kHttp2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 class Http2 final : public HttpProtocol {
@@ -44,37 +44,37 @@ class Http2 final : public HttpProtocol {
   [[nodiscard]] std::uint64_t held_idle(TimePoint now) const override;
   void end_body(TimePoint now) override;
 
-  // For its streams.
+  // Used by its streams.
   [[nodiscard]] Connection& connection() { return connection_; }
   [[nodiscard]] nghttp2_session* session() { return session_.get(); }
   [[nodiscard]] TimePoint now() const { return connection_.server().clock.now(); }
   [[nodiscard]] FloodGuard& flood() { return flood_; }
-  /// Something was submitted: it is written when this turn of the loop ends.
+  /// Writes what was submitted to nghttp2 when this turn of the event loop ends.
   void flush_soon();
 
-  // For nghttp2's callbacks.
+  // Used by nghttp2's callbacks.
   Http2Stream& open_stream(std::int32_t id);
   [[nodiscard]] Http2Stream* find(std::int32_t id);
-  /// `whole`: it went as it should.
+  /// `whole`: the stream ended without an error.
   void close_stream(std::int32_t id, bool whole);
-  /// By the client; `close_stream` follows.
+  /// The client reset the stream; `close_stream` follows.
   void note_reset(std::int32_t id) { reset_id_ = id; }
   void got_ping(bool ack);
   void got_settings() { settings_came_ = true; }
   void note_sent() { sent_since_ping_ = true; }
-  /// A head's last frame has come, or its first only.
+  /// The last frame of a head has arrived, so its time limit ends.
   void head_ended() { head_began_ = TimePoint::max(); }
   Http2Output& output() { return output_; }
   /// The peer passed a limit: GOAWAY with ENHANCE_YOUR_CALM.
   void calm_down(std::string_view why);
-  /// Such a GOAWAY was sent, perhaps by nghttp2 itself.
+  /// A GOAWAY with ENHANCE_YOUR_CALM was sent, perhaps by nghttp2 itself.
   void was_calmed();
 
  private:
   struct FreeSession {
     void operator()(nghttp2_session* session) const;
   };
-  /// Streams that somebody still holds; outlives the connection where they do.
+  /// Counts streams that are still referenced; outlives the connection if they do.
   struct Holders;
   friend class Http2Stream;
 
@@ -104,22 +104,24 @@ class Http2 final : public HttpProtocol {
   FloodGuard flood_;
   FrameScanner scanner_{kHttp2Preface.size()};
   std::int32_t highest_id_ = 0;
-  std::vector<std::int32_t> skipped_ids_;  ///< below the highest, never opened; a few of them
-  /// The streams closed last on which the client had ended its side.
+  /// below the highest, never opened; only a limited number is kept
+  std::vector<std::int32_t> skipped_ids_;
+  /// The most recently closed streams on which the client had ended its side.
   std::array<std::int32_t, 16> done_ids_{};
   std::size_t done_count_ = 0;
-  std::int32_t reset_id_ = 0;  ///< the last one that the client has reset
+  std::int32_t reset_id_ = 0;  ///< the last one that the client reset
 
   bool settings_came_ = false;
   bool flush_posted_ = false;
-  bool writing_ = false;  ///< the socket is full, `write_rest` waits for it
+  bool writing_ = false;  ///< the socket's buffer is full, `write_rest` waits for it
   bool broken_ = false;   ///< nothing can be read or written any more
-  bool calmed_ = false;   ///< the peer may still be sending
+  bool calmed_ = false;   ///< a GOAWAY was sent for a limit; the peer may still be sending
   bool reading_ended_ = false;
   enum class Goaway : std::uint8_t { kNone, kAnnounced, kSent };
   Goaway goaway_ = Goaway::kNone;
-  TimePoint goaway_limit_ = TimePoint::max();  ///< when it is sent without an answer to our ping
-  TimePoint ends_at_ = TimePoint::max();       ///< when what is in flight is cut off
+  /// when the second GOAWAY is sent even without an answer to the ping
+  TimePoint goaway_limit_ = TimePoint::max();
+  TimePoint ends_at_ = TimePoint::max();  ///< when streams in flight are cut off
   const TimePoint began_;
   const Duration age_limit_;
   TimePoint last_read_;

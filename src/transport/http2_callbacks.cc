@@ -31,7 +31,7 @@ int on_begin_headers(nghttp2_session* /*session*/, const nghttp2_frame* frame, v
   return 0;
 }
 
-/// Trailers are read and forgotten, RFC 9110 6.5.1.
+/// Trailers are read and ignored, RFC 9110 6.5.1.
 int on_header(nghttp2_session* /*session*/, const nghttp2_frame* frame, const std::uint8_t* name,
               std::size_t name_size, const std::uint8_t* value, std::size_t value_size,
               std::uint8_t /*flags*/, void* http2) {
@@ -87,9 +87,9 @@ int on_frame(nghttp2_session* /*session*/, const nghttp2_frame* frame, void* htt
 int on_data(nghttp2_session* session, std::uint8_t /*flags*/, std::int32_t id,
             const std::uint8_t* bytes, std::size_t size, void* http2) {
   Http2& connection = of(http2);
-  // The bytes are used, or counted for the stream, at once.
+  // The bytes are used at once, or counted for the stream.
   nghttp2_session_consume_connection(session, size);
-  constexpr double kWorth = 16;  // bytes that a frame should have
+  constexpr double kWorth = 16;  // bytes that a DATA frame should have at least
   connection.flood().earn(std::min(2.0, static_cast<double>(size) / kWorth));
   if (Http2Stream* const stream = connection.find(id); stream != nullptr) {
     stream->data(text(bytes, size));

@@ -1,6 +1,6 @@
 #pragma once
 
-/// What HTTP/2 has to write: frames as text, and the large parts of bodies from where they lie.
+/// The output buffer of HTTP/2: frames are copied; large parts of bodies are borrowed, not copied.
 /// Private to this module.
 
 #include <cstddef>
@@ -19,7 +19,7 @@ class Http2Output {
  public:
   /// Parts of bodies up to this size are copied.
   static constexpr std::size_t kCopied = 2U << 10U;
-  /// One write has about so many bytes.
+  /// The approximate size of one write, bytes.
   static constexpr std::size_t kEnough = 256U << 10U;
 
   [[nodiscard]] std::size_t size() const { return size_; }
@@ -33,7 +33,7 @@ class Http2Output {
     }
     parts_.back().size += bytes.size();
   }
-  /// `bytes` stay as they are until `owner` is let go of, by `clear`.
+  /// Borrows `bytes`, which `owner` keeps valid; `clear` releases `owner`.
   void borrow(std::string_view bytes, const std::shared_ptr<const void>& owner) {
     if (bytes.size() <= kCopied) {
       return add(bytes);
@@ -44,9 +44,9 @@ class Http2Output {
       owners_.push_back(owner);
     }
   }
-  /// A chunk whose last part was borrowed: its bytes stay until `clear`.
+  /// Keeps a chunk whose last part was borrowed alive until `clear`.
   void keep(Chunk chunk) { kept_.push_back(std::move(chunk)); }
-  /// What to write. Valid until the next `add`.
+  /// Everything to write. Valid until the next `add`.
   ByteStream::Pieces& pieces() {
     pieces_.clear();
     const char* text = text_.data();
@@ -56,9 +56,9 @@ class Http2Output {
     }
     return pieces_;
   }
-  /// What is left of `pieces`, after some of it was consumed.
+  /// What remains of `pieces` after some was consumed.
   ByteStream::Pieces& rest() { return pieces_; }
-  /// All of it is written.
+  /// Everything is written: forgets the bytes and releases their owners.
   void clear() {
     text_.clear();
     parts_.clear();
@@ -66,7 +66,7 @@ class Http2Output {
     kept_.clear();
     size_ = 0;
   }
-  /// Gives memory back that an idle connection does not need. @requires empty()
+  /// Frees memory that an idle connection does not need. @requires empty()
   void shrink() {
     if (text_.capacity() > 0) {
       std::string().swap(text_);
@@ -77,7 +77,7 @@ class Http2Output {
 
  private:
   struct Part {
-    const char* borrowed = nullptr;  ///< null: the next of `text_`
+    const char* borrowed = nullptr;  ///< null: the bytes are the next ones of `text_`
     std::size_t size = 0;
   };
   std::string text_;

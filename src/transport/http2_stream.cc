@@ -13,17 +13,17 @@
 namespace podsense::transport {
 namespace {
 
-/// How far a body may run ahead of what was counted for it.
+/// Bytes granted beyond what has arrived of a body.
 constexpr std::uint64_t kAhead = 1U << 20U;
-/// A head this many times over its limit costs the connection.
+/// A head that is this many times over its limit ends the connection.
 constexpr std::size_t kFarOver = 4;
-/// What a client still sends to an answered request is passed over for so long.
+/// How long to ignore what a client still sends for an answered request.
 constexpr Duration kLinger = std::chrono::seconds(1);
-/// RFC 9113 6.5.2: each field counts so much more than its bytes.
+/// RFC 9113 6.5.2: each field counts this many bytes in addition to its own.
 constexpr std::size_t kFieldCost = 32;
 
 nghttp2_nv field(std::string_view name, std::string_view value, int flags = 0) {
-  // nghttp2 takes what it only reads as not const.
+  // nghttp2's API takes non-const pointers, although it only reads.
   const auto bytes = [](std::string_view text) {
     return reinterpret_cast<std::uint8_t*>(const_cast<char*>(text.data()));  // NOLINT
   };
@@ -34,7 +34,7 @@ nghttp2_nv field(std::string_view name, std::string_view value, int flags = 0) {
           .flags = static_cast<std::uint8_t>(NGHTTP2_NV_FLAG_NO_COPY_NAME | flags)};
 }
 
-/// Differs from answer to answer: has no place in the table of the compression.
+/// For values that differ in every answer: not stored in HPACK's table.
 constexpr int kOnce = NGHTTP2_NV_FLAG_NO_INDEX;
 
 ssize_t read_data(nghttp2_session* /*session*/, std::int32_t /*id*/, std::uint8_t* /*space*/,
@@ -77,7 +77,7 @@ bool Http2Stream::add_header(std::string_view name, std::string_view value) {
   const std::size_t limit = http2_.connection().server().options.max_header_bytes;
   head_size_ += name.size() + value.size() + kFieldCost;
   if (head_size_ > limit) {
-    return head_size_ <= limit * kFarOver;  // the rest is decoded and dropped
+    return head_size_ <= limit * kFarOver;  // further fields are decoded and dropped
   }
   Request& request = exchange_.request();
   if (name == ":method") {
@@ -114,7 +114,7 @@ void Http2Stream::head_complete(bool ended) {
     exchange_.examine();
     if (const auto& refused = exchange_.refusal();
         refused && refused->code == ErrorCode::kOverloaded) {
-      return answer(exchange_.ready_answer());  // the address has too many
+      return answer(exchange_.ready_answer());  // too many requests of this address
     }
     service_ = (*open)(self());
     if (ended && service_) {
@@ -157,7 +157,7 @@ void Http2Stream::begin_handler(bool ended) {
   grant_ahead();
 }
 
-/// The rest of a short body, or trailers, usually follow at once: then the stream ends by itself.
+/// The rest of a short body, or trailers, usually follow soon, and then the stream ends by itself.
 void Http2Stream::answered_early() {
   if (service_) {
     return need_no_more();
@@ -167,19 +167,19 @@ void Http2Stream::answered_early() {
   record();
 }
 
-/// The answer is over, whatever the client still sends.
+/// Logs the answer, which is complete even if the client is still sending.
 void Http2Stream::record() {
   exchange_.record(response_, bytes_out_, answer_began_);
   exchange_.end();
 }
 
-/// The client need not send the rest. @source RFC 9113, 8.1
+/// Tells the client not to send the rest. @source RFC 9113, 8.1
 void Http2Stream::need_no_more() {
   nghttp2_submit_rst_stream(http2_.session(), NGHTTP2_FLAG_NONE, id_, NGHTTP2_NO_ERROR);
   http2_.flush_soon();
 }
 
-/// The client may always send some more than what has come, as far as there is memory for it.
+/// Grants the client a window beyond the bytes received, if there is memory for it.
 void Http2Stream::grant_ahead() {
   const std::uint64_t most = length_.value_or(exchange_.max_body() + 1);
   const std::uint64_t target = std::min(most, received_ + kAhead);
@@ -240,7 +240,7 @@ void Http2Stream::body_complete() {
   call_handler();
 }
 
-/// A slice, then it is others' turn.
+/// Decompresses one slice, then yields to other connections.
 void Http2Stream::inflate() {
   if (closed_ || responded_) {
     return;
@@ -277,7 +277,7 @@ void Http2Stream::call_handler() {
   });
 }
 
-/// Of a handler, or instead of one.
+/// Sends the answer of a handler, or an error instead of it.
 void Http2Stream::answer(Response response) {
   if (responded_) {
     return;
@@ -321,7 +321,7 @@ void Http2Stream::answer(Response response) {
     names.push_back(ascii::lower(name));
   }
   for (std::size_t i = 0; i < names.size(); ++i) {
-    // The names' copies end with this call: nghttp2 makes its own.
+    // The copies of the names die after this call: nghttp2 must make its own.
     nghttp2_nv entry = field(names[i], response.headers[i].second);
     entry.flags = NGHTTP2_NV_FLAG_NONE;
     head.push_back(entry);
@@ -475,7 +475,7 @@ void Http2Stream::closed(bool whole) {
   if (responded_ && !service_ && !lingers_) {
     record();
   }
-  if (whole) {  // an answer that nobody took brings nothing
+  if (whole) {  // an answer that nobody received earns nothing back
     http2_.flood().earn(4);
   }
   if (responded_) {

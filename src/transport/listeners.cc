@@ -16,10 +16,10 @@ namespace ip = boost::asio::ip;
 using boost::system::error_code;
 
 constexpr int kBacklog = 4096;
-/// How often a free port of the first address is looked for that the others have free, too.
+/// Attempts to find a port that is free on the first address and on all others.
 constexpr int kTries = 16;
 
-/// `only`: not for IPv4 as well. What was opened is closed where there is an error.
+/// `only`: IPv6 without IPv4. On an error the acceptor is closed.
 error_code open_one(Acceptor& acceptor, const ip::address& address, std::uint16_t port, bool only) {
   const ip::tcp::endpoint endpoint(address, port);
   error_code error;
@@ -55,7 +55,7 @@ class Opening {
         addresses_(std::move(addresses)),
         has_ipv4_(std::ranges::any_of(addresses_, &ip::address::is_v4)) {}
 
-  /// An error: none is open.
+  /// On an error none is open.
   error_code open(std::uint16_t port) {
     open_.clear();
     for (const ip::address& address : addresses_) {
@@ -134,7 +134,7 @@ Result<std::vector<Acceptor>> take_listener(boost::asio::io_context& context, in
                                             const std::string& name) {
   sockaddr_storage address{};
   socklen_t size = sizeof address;
-  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): as the socket API has it
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): required by the socket API
   ::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size);
   std::vector<Acceptor> taken;
   error_code error;

@@ -12,7 +12,7 @@ namespace podsense::transport {
 
 namespace {
 
-/// All but the body.
+/// The response to an error, without its body.
 Response failed(const Error& error) {
   const protocol::ErrorMapping& row = protocol::mapping(error.code);
   Response response{.status = row.http_status, .code = row.name(), .detail = error.detail};
@@ -49,7 +49,7 @@ bool accepts_gzip(const Headers& headers) {
     if (!equals_ignoring_case(name, "gzip") && !equals_ignoring_case(name, "x-gzip")) {
       return false;
     }
-    // q=0, q=0.0 …: not wanted.
+    // q=0, q=0.0 …: not acceptable.
     const auto weight = element.find_first_of("qQ", semicolon);
     return weight == std::string_view::npos ||
            element.find_first_of("123456789", weight) != std::string_view::npos;

@@ -1,10 +1,10 @@
 #pragma once
 
-/// Who may connect: how many connections there may be, overall, from one address, and by the
-/// descriptors that are left. Some places are kept for probes when all others are taken.
-/// A client behind a trusted proxy counts with its connections to that where they are its own
-/// (PROXY protocol), and with its requests where the proxy's connections carry many clients'.
-/// Private to this module.
+/// Limits connections: in total, per address, and by the file descriptors left. Some places are
+/// reserved ("kept") for probes when all others are taken. For a client behind a trusted proxy its
+/// connections count if the proxy opens one for each client (PROXY protocol); if the proxy's
+/// connections carry requests of many clients, its concurrent requests count. Private to this
+/// module.
 
 #include <cstddef>
 #include <map>
@@ -18,19 +18,19 @@ namespace podsense::transport {
 struct PlaceLimits {
   std::size_t most = 16'384;
   std::size_t per_address = 0;  ///< 0: no limit
-  std::size_t kept = 64;        ///< further ones, which answer probes and refuse all else
-  int most_descriptor = 0;      ///< a higher number counts as full; 0: no limit
+  std::size_t kept = 64;        ///< additional places, which serve only probes
+  int most_descriptor = 0;      ///< a connection with a higher one counts as too many; 0: no limit
 };
 
 struct Place {
   enum class Kind {
     kOrdinary,
-    kKept,  ///< answers probes, and all else with why it is refused
+    kKept,  ///< answers probes; refuses all other requests
     kNone,
   };
   Kind kind = Kind::kOrdinary;
-  std::string_view reason;  ///< why not an ordinary one, for the metric
-  bool counted = false;     ///< of its address
+  std::string_view reason;  ///< why the place is not ordinary, for the metric
+  bool counted = false;     ///< counted for its address
 };
 
 /// @threads thread-safe
@@ -38,8 +38,8 @@ class Places {
  public:
   explicit Places(PlaceLimits limits) : limits_(limits) {}
 
-  /// What is taken goes back by `leave`, unless it is none.
-  /// `has_memory`: there is some for another connection. `proxy`: its address is not limited.
+  /// Takes a place; give it back with `leave`, unless its kind is kNone. `has_memory`: there is
+  /// memory for another connection. `proxy`: the limit per address does not apply.
   Place enter(const std::string& address, int descriptor, bool has_memory = true,
               bool proxy = false) {
     const MutexLock lock(mutex_);
@@ -64,7 +64,7 @@ class Places {
     return {.kind = Place::Kind::kKept, .reason = reason};
   }
 
-  /// Where another kept place is about to be given back.
+  /// Takes a kept place without a check, because another one is about to be given back.
   Place enter_kept(std::string_view reason) {
     const MutexLock lock(mutex_);
     ++kept_;
@@ -83,7 +83,7 @@ class Places {
     }
   }
 
-  /// One more of a client that a trusted proxy has named; false: it has as many as it may.
+  /// Counts one more for a client named by a trusted proxy; false: it has reached its limit.
   bool enter_client(const std::string& address) {
     const MutexLock lock(mutex_);
     return count(address);

@@ -13,9 +13,9 @@ namespace ip = boost::asio::ip;
 
 /// The longest line of version 1, with its end.
 constexpr std::size_t kMostLine = 107;
-/// Version 2: signature, version and command, family, length of the rest.
+/// The fixed part of version 2: signature, version and command, family, length of the rest.
 constexpr std::size_t kFixed = 16;
-/// Addresses and what may follow them; TLS certificates are the longest that anybody sends.
+/// Addresses and optional fields; TLS certificates are the longest in use.
 constexpr std::size_t kMostRest = 4096;
 constexpr unsigned char kLocal = 0x20;
 constexpr unsigned char kProxied = 0x21;

@@ -1,7 +1,7 @@
 #pragma once
 
-/// The PROXY protocol: what a proxy says of its client before the client's own bytes, version 1 (a
-/// line) and 2 (binary). Pure. Private to this module.
+/// Parses the PROXY protocol, version 1 (a line) and 2 (binary): a header in which a proxy names
+/// its client before the client's own bytes. Pure. Private to this module.
 /// @source haproxy.org/download/3.2/doc/proxy-protocol.txt
 
 #include <boost/asio/ip/tcp.hpp>
@@ -12,7 +12,7 @@
 
 namespace podsense::transport {
 
-/// What the bytes of version 2 begin with.
+/// The first bytes of a version 2 header.
 inline constexpr std::string_view kProxySignature("\r\n\r\n\0\r\nQUIT\n", 12);
 inline constexpr std::string_view kProxyWord = "PROXY ";
 
@@ -20,11 +20,11 @@ class ProxyHeader {
  public:
   enum class State { kMore, kDone, kWrong };
 
-  /// Takes bytes up to the header's end and no more; how many were its own.
+  /// Consumes bytes up to the end of the header. Returns how many.
   std::size_t take(std::string_view bytes);
   [[nodiscard]] State state() const { return state_; }
-  /// Once it is done: whence the client has connected. Nothing: the proxy asks for itself (a
-  /// health check), or knows no address.
+  /// The client's address, once the header is complete. Nothing: the proxy connected on its own
+  /// behalf (a health check), or knows no address.
   [[nodiscard]] const std::optional<boost::asio::ip::tcp::endpoint>& source() const {
     return source_;
   }

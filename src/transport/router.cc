@@ -11,7 +11,8 @@ namespace podsense::transport {
 
 namespace {
 
-/// Cuts what follows the first slash. Nothing when there are more segments than fit.
+/// Splits `path` at the slashes, without the first one. Nothing: there are more than kMost
+/// segments.
 template <std::size_t kMost>
 std::optional<std::size_t> cut(std::string_view path, std::array<std::string_view, kMost>& out) {
   std::size_t count = 0;
@@ -29,7 +30,7 @@ std::optional<std::size_t> cut(std::string_view path, std::array<std::string_vie
 bool is_value(std::string_view segment) {
   return segment.starts_with('{');
 }
-/// What follows a value in its segment: `:predict` of `{model}:predict`.
+/// The suffix after a placeholder: `:predict` in `{model}:predict`.
 std::string_view suffix_of(std::string_view segment) {
   return segment.substr(segment.find('}') + 1);
 }
@@ -125,8 +126,8 @@ Result<Router::Match> Router::find(std::string_view path) const {
   return fail(ErrorCode::kNotFound, std::move(message));
 }
 
-/// Escapes of unreserved characters mean the same as those, RFC 3986 6.2.2.2; `:` is allowed in a
-/// path as it is.
+/// An escaped unreserved character is equivalent to the character itself, RFC 3986 6.2.2.2; `:`
+/// needs no escape in a path.
 std::string Router::plain_path(std::string_view path) {
   std::string plain;
   for (std::size_t i = 0; i < path.size(); ++i) {

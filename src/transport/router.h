@@ -1,10 +1,9 @@
 #pragma once
 
-/// Path and method → handler, with what is known of a request before its body is read. A path may
-/// have segments that stand for any text (`/v2/models/{model}/infer`), also with an end of their
-/// own (`/v1/models/{model}:predict`); a path without such segments goes first, then the one that
-/// was added first. The error for an unknown path names the
-/// nearest one, and that for a wrong method those that are allowed.
+/// Maps path and method to a handler and to the limits that apply before the body is read. A
+/// segment of a path may be a placeholder (`/v2/models/{model}/infer`), also with a suffix
+/// (`/v1/models/{model}:predict`). Paths without placeholders have priority, then the order of
+/// addition. The 404 suggests the closest known path; the 405 lists the allowed methods.
 
 #include <array>
 #include <cstddef>
@@ -25,17 +24,19 @@ struct Route {
   std::string path;
   Handler get;                 ///< also HEAD; empty: not offered
   Handler post;                ///< empty: not offered
-  std::uint64_t max_body = 0;  ///< of a POST, as it is sent
-  bool body_required = true;   ///< of a POST: 411 without Content-Length and chunks
-  /// Of the inference API, to which CORS and the request deadline apply.
+  std::uint64_t max_body = 0;  ///< bytes, of a POST, before decompression
+  bool body_required = true;   ///< of a POST: 411 without Content-Length or chunked encoding
+  /// Part of the inference API: CORS applies, requests are traced, and clients need a key if keys
+  /// are configured.
   bool api = false;
-  /// Of the inference API, and free for everybody also where the server asks for keys: health.
+  /// Needs no key even if the server requires keys: health.
   bool open = false;
-  /// Changes what is served: asks for a control token where the server has some.
+  /// Changes what is served: requires a control token if control tokens are configured.
   bool control = false;
-  /// Asked again and again by machines (probes, scrapes): logged only where everything is.
+  /// Called frequently by machines (probes, scrapes): logged only if all requests are.
   bool quiet = false;
-  /// For who sends too much: what `max_body` bounds, by which setting, and what has another bound.
+  /// For the error if a body is too large: what `max_body` limits, which setting changes it, and
+  /// what has another limit.
   std::string limit_text;
 };
 
@@ -44,20 +45,20 @@ class Router {
  public:
   void add(Route route);
 
-  /// Over HTTP/2, POST requests whose Content-Type is `media_type`, or begins with it and a plus
-  /// sign, go to `open`, whatever their path.
+  /// Over HTTP/2, POST requests for any path go to `open` if their Content-Type is `media_type`, or
+  /// starts with `media_type` and '+'.
   void add_stream_service(std::string media_type, OpenStream open);
-  /// Null: there is none for it.
+  /// The stream service for `request`; null: none.
   [[nodiscard]] const OpenStream* stream_service(const Request& request) const;
 
   struct Match {
     const Route* route = nullptr;
     PathValues values;
   };
-  /// @errors kNotFound with the nearest path
+  /// @errors kNotFound, suggesting the closest known path
   [[nodiscard]] Result<Match> find(std::string_view path) const;
-  /// A path that is the same to people and to some proxies: without escapes of characters that need
-  /// none (`%2D`, `%3A`), and without a slash at its end.
+  /// The normalised path, as some proxies rewrite it: without unnecessary escapes (`%2D`, `%3A`)
+  /// and without a trailing slash.
   [[nodiscard]] static std::string plain_path(std::string_view path);
   /// "GET, HEAD, OPTIONS"
   [[nodiscard]] static std::string allowed(const Route& route);
@@ -72,7 +73,7 @@ class Router {
     }
   };
   static constexpr std::size_t kMaxSegments = 8;
-  /// A path cut at its slashes; `{…}` stands for any text that is not empty.
+  /// A path split at its slashes; `{…}` matches any text that is not empty.
   struct Pattern {
     std::vector<std::string> segments;
     std::unique_ptr<Route> route;

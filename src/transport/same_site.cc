@@ -27,7 +27,7 @@ bool is_own_host(std::string_view host, const std::vector<std::string>& names) {
          std::ranges::find(names, name) != names.end();
 }
 
-/// `scheme://host[:port]` of this very host.
+/// Whether `origin` is `scheme://host[:port]` with the host of this request.
 bool is_own_origin(std::string_view origin, std::string_view host) {
   const auto scheme_end = origin.find("://");
   return scheme_end != std::string_view::npos &&

@@ -40,7 +40,7 @@ class Workers {
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
 
-  /// Where a listener runs, and connections with a kept place.
+  /// The worker that runs the listeners and the connections in kept places.
   Worker& first() { return *all_.front(); }
   std::vector<std::unique_ptr<Worker>>& all() { return all_; }
   void start() {
@@ -50,7 +50,7 @@ class Workers {
       }
     }
   }
-  /// Nothing runs any more when this returns.
+  /// When this returns, no thread runs any more.
   void stop() {
     for (auto& worker : all_) {
       worker->stop();
@@ -69,13 +69,13 @@ namespace {
 
 constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
 constexpr Duration kAcceptPause = std::chrono::milliseconds(20);
-/// What a handshake under way may need to end; a cluster's round trip is well below.
+/// Time for TCP handshakes under way to finish; a round trip inside a cluster is much shorter.
 constexpr Duration kHandshake = std::chrono::milliseconds(10);
 
-/// Has the kernel drop every SYN that comes to this listener. A client sends it again after a
-/// second, and finds the port closed; handshakes that are under way still end well.
+/// Makes the kernel drop every SYN to this listener. A client sends it again after a second and
+/// then finds the port closed; handshakes under way still complete.
 /// @source packet(7), SO_ATTACH_FILTER; RFC 9293 3.1: byte 13 of a TCP header holds SYN as bit 1
-/// False: the system does not take the filter, as under gVisor.
+/// False: the system does not support the filter, as in gVisor.
 bool refuse_handshakes(int listener) {
   std::array<sock_filter, 4> code{
       {BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13), BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 2, 0, 1),
@@ -84,14 +84,14 @@ bool refuse_handshakes(int listener) {
   return ::setsockopt(listener, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0;
 }
 
-/// What a connection costs by itself, with what it has read of a head; measured: resident memory of
-/// 1,000 to 7,000 idle ones.
+/// Bytes that a connection costs, including what it has read of a head; measured as resident memory
+/// of 1,000 to 7,000 idle connections.
 constexpr std::uint64_t kPlainBytes = 12U << 10U;
 constexpr std::uint64_t kTlsBytes = 40U << 10U;
 
 class ServerImpl final : public Server {
  public:
-  /// `workers`: of another server; null: its own.
+  /// `workers`: those of another server; null: creates its own.
   ServerImpl(ServerOptions options, std::shared_ptr<Workers> workers, const Router& router,
              metrics::Registry& registry, const Clock& clock)
       : state_(std::make_shared<ServerState>(std::move(options), router, registry, clock)),
@@ -132,7 +132,7 @@ class ServerImpl final : public Server {
       asio::co_spawn(
           workers_->first().context(), accept_all(listener),
           [this](const std::exception_ptr& thrown) {
-            --accepting_;  // not before: one that was accepted may be on its way to `admit`
+            --accepting_;  // only now: an accepted connection may still be on its way to `admit`
             tell_idle();
             if (thrown) {
               log::error("accepting_ended_by_exception", {{"server", options_.name}});
@@ -160,7 +160,8 @@ class ServerImpl final : public Server {
   bool wait_idle(Duration timeout) override {
     const Deadline deadline = Deadline::after(state_->clock.now(), timeout);
     const MutexLock lock(idle_mutex_);
-    // Connections, not requests: one may have come whose first byte is not read yet.
+    // Wait for connections, not requests: a request may have arrived whose first byte is not read
+    // yet.
     while ((accepting_ > 0 || open_ > 0) && !deadline.passed(state_->clock.now())) {
       idle_.wait_for(idle_mutex_, deadline.left(state_->clock.now()));
     }
@@ -196,11 +197,12 @@ class ServerImpl final : public Server {
     return *all[next_worker_++ % all.size()];
   }
 
-  /// A connection that the kernel has made and nobody has accepted is reset when the listener
-  /// closes: so no new one is begun, those on their way get a moment, and all are accepted.
+  /// When a listener closes, the kernel resets connections that are established but not accepted.
+  /// So this blocks new handshakes, gives those under way a moment, and accepts all connections.
   asio::awaitable<void> close_listeners() {
     if (options_.listener >= 0) {
-      // Who handed it in keeps it, and with it what has not been accepted: the next process does.
+      // The process that handed in the socket keeps it open, so the next process can accept the
+      // waiting connections.
       boost::system::error_code ignored;
       acceptors_.front().close(ignored);
       co_return;
@@ -221,7 +223,7 @@ class ServerImpl final : public Server {
       boost::system::error_code ignored;
       acceptor.close(ignored);
     }
-    // Where nobody came in that moment, nobody is reset either.
+    // Without new connections in that moment, none is reset either.
     if (accepted > 0 && !refused) {
       log::warning("listener_filter_refused",
                    {{"server", options_.name},
@@ -250,8 +252,8 @@ class ServerImpl final : public Server {
     idle_.notify_all();
   }
 
-  /// Out of descriptors the listener would spin on the same connection: the spare one is spent to
-  /// take it and to answer, so that the client learns at once.
+  /// Without free descriptors the listener would spin on the same connection. The spare descriptor
+  /// is used to accept it and to answer, so that the client gets an error at once.
   void refuse_accept(Acceptor& acceptor, const boost::system::error_code& error) {
     state_->registry.connection_refused("descriptors");
     log::error("accept_failed", {{"server", options_.name}, {"reason", error.message()}});
@@ -270,11 +272,11 @@ class ServerImpl final : public Server {
 
   static int open_reserve() { return ::open("/dev/null", O_RDONLY | O_CLOEXEC); }
 
-  /// All that can be done for a connection for which there is no place: what it has sent is read,
-  /// so that closing resets nothing, and one packet says why.
+  /// Answers a connection for which there is no place: reads what it has sent, so that closing does
+  /// not cause a reset, and sends the reason in one packet.
   void answer_busy(int socket) const {
     if (sessions_.on()) {
-      return;  // it waits for a handshake
+      return;  // the client expects a handshake
     }
     std::array<char, 4096> waste;
     while (::recv(socket, waste.data(), waste.size(), MSG_DONTWAIT) > 0) {
@@ -325,12 +327,13 @@ class ServerImpl final : public Server {
       state_->registry.connection_refused(place.reason);
     }
     if (place.kind == Place::Kind::kNone && workers_->first().end_oldest_kept(*state_)) {
-      place = places.enter_kept(place.reason);  // a probe asks at once: who has not is no probe
+      // A probe sends its request at once, so the connection that was ended is no probe's.
+      place = places.enter_kept(place.reason);
     }
     if (place.kind == Place::Kind::kNone) {
       return answer_busy(socket.native_handle());
     }
-    // Those that are kept live on this thread, which can end them to make room.
+    // Connections in kept places run on this thread, so it can end them to make room.
     const bool kept = place.kind == Place::Kind::kKept;
     Worker& home = kept ? workers_->first() : worker;
     if (kept && &home != &worker) {

@@ -1,7 +1,7 @@
 #pragma once
 
-/// One stream of HTTP/2 in the hands of a service that reads and writes its bytes itself, as gRPC
-/// does. All else is answered by a Router's handlers, which see whole requests.
+/// HTTP/2 streams for services that read and write the bytes themselves, as gRPC does. All other
+/// requests go to a Router's handlers, which get complete requests.
 
 #include <cstddef>
 #include <cstdint>
@@ -17,10 +17,10 @@
 
 namespace podsense::transport {
 
-/// Names in lower case; names and values are free of control characters.
+/// Names are in lower case; names and values contain no control characters.
 using Fields = std::vector<std::pair<std::string_view, std::string>>;
 
-/// Bytes to be sent: `bytes`, then `tail`, which is not copied and which `owner` keeps alive.
+/// Bytes to send: `bytes`, then `tail`, which is not copied; `owner` keeps `tail` alive.
 struct Chunk {
   std::string bytes;
   std::vector<std::span<const std::byte>> tail;
@@ -28,52 +28,55 @@ struct Chunk {
   MemoryBudget::Share memory;
 };
 
-/// What a service does with its stream. @threads the connection's; exceptions: `post`
+/// The interface through which a service uses its stream. @threads the connection's; exception:
+/// `post`
 class Stream : public std::enable_shared_from_this<Stream> {
  public:
   virtual ~Stream() = default;
 
-  /// The request's head, with its context's time and turn. Lives as long as the stream.
+  /// The request's head, with the time and the turn of its context. Lives as long as the stream.
   [[nodiscard]] virtual const Request& request() const = 0;
 
-  /// Begins the answer, with status 200.
+  /// Begins the answer with status 200.
   virtual void respond(Fields headers) = 0;
   virtual void write(Chunk chunk) = 0;
-  /// Ends the answer. Where it was not begun, this is all of it, in one piece.
+  /// Ends the answer. Without `respond` before, the trailers are the whole answer
+  /// ("trailers-only").
   virtual void finish(Fields trailers) = 0;
-  /// The client may send so many bytes more than it was allowed to so far: `kInitialWindow`.
+  /// Allows the client to send `bytes` more, in addition to `kInitialWindow` and earlier grants.
   virtual void grant(std::uint64_t bytes) = 0;
-  /// The body may take as long as the client wants; else as long as any request's.
+  /// Removes the time limit for the body, which otherwise is that of any request.
   virtual void allow_slow_body() = 0;
-  /// Bytes given to `write` that are not sent yet.
+  /// The number of bytes given to `write` and not sent yet.
   [[nodiscard]] virtual std::uint64_t unsent() const = 0;
 
-  /// Has `work` done on the connection's thread: at once, if this is it. @threads any
+  /// Runs `work` on the connection's thread: at once if called on it. @threads any
   virtual void post(std::move_only_function<void()> work) = 0;
 };
 
-/// What a client may send on a stream before it is granted more.
+/// Bytes that a client may send on a stream before `grant`.
 inline constexpr std::uint32_t kInitialWindow = 256U << 10U;
 
-/// What happens to a service's stream. @threads the connection's
+/// The events of a service's stream. @threads the connection's
 class StreamService {
  public:
   virtual ~StreamService() = default;
-  /// `bytes` live until this returns.
+  /// More of the body; `bytes` are valid until this returns.
   virtual void on_data(std::string_view bytes) = 0;
-  /// The client has sent all.
+  /// The client has sent the whole body.
   virtual void on_end() = 0;
-  /// The body did not come in time.
+  /// The body did not arrive in time.
   virtual void on_late() = 0;
-  /// Some of what `write` took has been sent.
+  /// Some bytes given to `write` were sent.
   virtual void on_sent() {}
-  /// The server stops: what need not go on should end.
+  /// The server is stopping: streams that can end should end.
   virtual void on_stop() {}
-  /// The stream is over, ended by either side; nothing can be sent any more. Called once, last.
+  /// Either side ended the stream; nothing more can be sent. Called exactly once, as the last
+  /// event.
   virtual void on_closed() = 0;
 };
 
-/// Takes a stream whose head is there.
+/// Creates the service for a stream whose head has arrived.
 using OpenStream = std::function<std::shared_ptr<StreamService>(const std::shared_ptr<Stream>&)>;
 
 }  // namespace podsense::transport

@@ -24,7 +24,7 @@ bool is_registered_name(std::string_view name) {
   return true;
 }
 
-/// What is in brackets: an IPv6 address, loosely, or a later form that nobody uses.
+/// A host in brackets: an IPv6 address, checked loosely, or a future form that nobody uses.
 bool is_bracketed(std::string_view text) {
   return text.size() > 2 && std::ranges::all_of(text, [](char c) {
            return ascii::hex_value(c) >= 0 || c == ':' || c == '.';
@@ -33,7 +33,7 @@ bool is_bracketed(std::string_view text) {
 
 struct HostParts {
   std::string_view name;
-  std::string_view rest;  ///< behind the name: ":port", or what should not be there
+  std::string_view rest;  ///< after the name: ":port", or something invalid
   bool bracketed = false;
 };
 
@@ -49,7 +49,7 @@ HostParts split(std::string_view host) {
   return {.name = host.substr(0, colon), .rest = host.substr(colon)};
 }
 
-/// A scheme and an authority that parse; of http and https alone, since nothing else is served.
+/// Parses absolute-form. Only http and https are accepted, as nothing else is served.
 Result<Target> parse_absolute(std::string_view target) {
   const auto wrong = [] {
     return fail(ErrorCode::kInvalidArgument,
@@ -97,7 +97,7 @@ std::string_view host_name(std::string_view host) {
 }
 
 Result<Target> parse_target(std::string_view target) {
-  // The parser lets controls and spaces through to nobody; a fragment is never sent.
+  // Control characters and spaces are invalid; clients never send a fragment.
   if (!std::ranges::all_of(target, [](char c) { return c > ' ' && c <= '~' && c != '#'; })) {
     return fail(ErrorCode::kInvalidArgument,
                 "the request's target holds a character that a URL may not have as it is; "

@@ -1,7 +1,6 @@
 #pragma once
 
-/// What a request is for: its target and its Host, as RFC 9112 3.2 and RFC 3986 have them. Pure.
-/// Private to this module.
+/// Parses a request's target and Host, RFC 9112 3.2 and RFC 3986. Pure. Private to this module.
 
 #include <string_view>
 
@@ -14,15 +13,15 @@ struct Target {
   std::string_view query;  ///< without '?'
 };
 
-/// Takes origin-form (`/path?query`), absolute-form (`http://host/path?query`) and `*`. What is
-/// given back borrows from `target`.
+/// Accepts origin-form (`/path?query`), absolute-form (`http://host/path?query`) and `*`. The
+/// result borrows from `target`.
 /// @errors kInvalidArgument: anything else
 Result<Target> parse_target(std::string_view target);
 
-/// `uri-host [ ":" port ]`, which may be empty.
+/// Whether `host` is a valid Host value, `uri-host [ ":" port ]`; it may be empty.
 bool valid_host(std::string_view host);
 
-/// The host without its port, and an IPv6 address without its brackets.
+/// The host without its port; an IPv6 address also without its brackets.
 std::string_view host_name(std::string_view host);
 
 }  // namespace podsense::transport

@@ -17,7 +17,7 @@ constexpr int kSweepsPerSecond = 4;
 
 }  // namespace
 
-/// A connection that ends by an exception (no memory) must not be swept either.
+/// Lists a connection for the sweep, and removes it even if it ends by an exception (no memory).
 class Worker::Listed {
  public:
   Listed(std::list<Connection*>& all, Connection* connection)
@@ -66,7 +66,7 @@ void Worker::end_idle(const ServerState& server) {
   }
 }
 
-/// What was posted by a handler runs after those that are ready, and before the loop waits.
+/// Posted from a handler: runs after the handlers that are ready, before the loop waits.
 void Worker::post_turn_end() {
   asio::post(context_, [this] {
     state_.turn.end(clock_);
@@ -77,7 +77,7 @@ void Worker::post_turn_end() {
   });
 }
 
-/// What a handler throws, such as bad_alloc, ends that handler alone.
+/// An exception of a handler, such as bad_alloc, ends only that handler.
 void Worker::run() {
   const crash::Thread me(name_ == "admin" ? "admin" : "http");
   for (;;) {
@@ -109,7 +109,7 @@ void Worker::sweep() {
   });
 }
 
-/// Where memory was short since the last look: who holds the most and sends nothing ends first.
+/// If memory was refused since the last check, ends the stalled connection that holds the most.
 void Worker::make_room(TimePoint now) {
   const std::uint64_t refused = memory_ == nullptr ? 0 : memory_->refused();
   if (std::exchange(refused_, refused) == refused) {
@@ -144,7 +144,7 @@ void Worker::set_date() {
   const std::time_t now = std::time(nullptr);
   std::tm parts{};
   gmtime_r(&now, &parts);
-  std::array<char, 64> text;  // names of days and months as in the C locale, which we never leave
+  std::array<char, 64> text;  // English names of days and months: the locale is always "C"
   state_.date.assign(text.data(),
                      std::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT", &parts));
 }

@@ -1,7 +1,7 @@
 #pragma once
 
-/// The threads that do input and output: each has its own event loop, and a connection stays on the
-/// one that it was given. Private to this module.
+/// The I/O threads: each has its own event loop, and a connection stays on one thread. Private to
+/// this module.
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/executor_work_guard.hpp>
@@ -21,7 +21,7 @@ namespace podsense::transport {
 /// One I/O thread and the connections that live on it.
 class Worker {
  public:
-  /// `memory`: in which bodies are counted; null: there is none.
+  /// `memory`: the budget that counts bodies; null: none.
   Worker(const Clock& clock, std::string name, MemoryBudget* memory);
 
   asio::io_context& context() { return context_; }
@@ -32,7 +32,7 @@ class Worker {
 
   // @threads this worker's
   asio::awaitable<void> serve(std::shared_ptr<Connection> connection);
-  /// Those of one server; false: there is none to end.
+  /// Ends the oldest of this server's connections in a kept place; false: there is none to end.
   bool end_oldest_kept(const ServerState& server);
   void end_idle(const ServerState& server);
 
@@ -47,7 +47,7 @@ class Worker {
 
   const Clock& clock_;
   const std::string name_;
-  std::list<Connection*> connections_;  ///< outlives the coroutines, which go with the context
+  std::list<Connection*> connections_;  ///< outlives the coroutines, which the context destroys
   asio::io_context context_{1};
   asio::executor_work_guard<asio::io_context::executor_type> guard_{context_.get_executor()};
   asio::steady_timer sweeper_{context_};
@@ -55,7 +55,7 @@ class Worker {
                      .resumed_by_turn = {}};
   int sweeps_ = 0;
   MemoryBudget* const memory_;  ///< null: none
-  std::uint64_t refused_ = 0;   ///< of it, at the last look
+  std::uint64_t refused_ = 0;   ///< refusals of `memory_` at the last check
   std::jthread thread_;
 };
 

@@ -66,8 +66,8 @@ Result<protocol::Pictures> only(Result<protocol::ClassifyRequest> picture) {
   return pictures;
 }
 
-/// Of a body that is text: whether its type says JSON, or says nothing (curl -d says urlencoded
-/// whatever it sends) and it begins like JSON.
+/// Whether a text body is JSON: by its Content-Type, or, if the type says nothing (curl -d always
+/// sends "urlencoded"), by its first characters.
 bool is_json(std::string_view body, std::string_view type) {
   if (protocol::is_json(type)) {
     return true;
@@ -76,7 +76,8 @@ bool is_json(std::string_view body, std::string_view type) {
   return protocol::may_be_json(type) && begin != std::string_view::npos && body[begin] == '{';
 }
 
-/// The content decides, whatever its declared type: only a form needs that, for its boundary.
+/// Detects the format by the content. The Content-Type is only used for forms, which need its
+/// boundary.
 Result<protocol::Pictures> read_pictures(Request& request) {
   const std::string_view header = request.header("content-type");
   const std::string type = protocol::media_type(header);
@@ -102,7 +103,7 @@ Result<protocol::Pictures> read_pictures(Request& request) {
   return only(std::move(picture));
 }
 
-/// An answer written by `write`, or the error.
+/// Answers with the result as written by `write`, or with the error.
 template <class Answer>
 inference::Done<Answer> answer_with(Request& request, Reply reply,
                                     void (*write)(std::string&, const Answer&, std::string_view)) {
@@ -117,7 +118,7 @@ inference::Done<Answer> answer_with(Request& request, Reply reply,
   };
 }
 
-/// Runs `call` with what was read, or refuses.
+/// Calls `call` with the parsed value, or refuses the request.
 template <class Value, class Call>
 void proceed(Service& service, Request& request, Reply& reply, Result<Value> value, Call call) {
   if (!value) {
@@ -167,7 +168,7 @@ void predict_single(Service& service, Request& request, Reply reply) {
 
 void predict_batch(Service& service, Request& request, Reply reply) {
   auto rows = read_json(request, &protocol::parse_instances);
-  // Looked for where there are no rows, so that rows do not pay for it.
+  // Checked only if there are no rows, so that requests with rows do not pay for it.
   if (!rows && protocol::holds_several_pictures(request.body)) {
     return proceed(service, request, reply, read_json(request, &protocol::parse_classify_several),
                    [&](protocol::Pictures wanted) {
@@ -180,7 +181,7 @@ void predict_batch(Service& service, Request& request, Reply reply) {
   });
 }
 
-/// A picture, a URL or a row: the answer is that of the endpoint for it.
+/// Accepts a picture, a URL or a row, and answers like the endpoint for it.
 void infer_any(Service& service, Request& request, Reply reply) {
   using Wanted = std::variant<protocol::ClassifyRequest, protocol::RowsRequest>;
   auto json = expect_json(request);

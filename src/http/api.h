@@ -1,7 +1,7 @@
 #pragma once
 
-/// The endpoints for people: pictures, rows, the simulated model. Reads a request's forms, calls
-/// the use case, writes its answer.
+/// PodSense's own inference endpoints: pictures, rows, the simulated model. They parse the request,
+/// call the use case and write its answer.
 
 #include <cstdint>
 #include <string>
@@ -16,9 +16,9 @@ struct ApiLimits {
   std::uint64_t max_json_bytes = 28ULL << 20U;   ///< a JSON body; base64 takes a third more
 };
 
-/// What a body of pictures may have, in JSON, a form or as they are.
+/// The size limit of a request with pictures, in bytes: JSON, form or raw.
 std::uint64_t largest_body(const ApiLimits& limits);
-/// Behind that number, for a message: which settings hold for what.
+/// For error messages: which setting limits which format.
 std::string limits_of_pictures(const ApiLimits& limits);
 
 /// `service` must outlive the router.

@@ -2,9 +2,9 @@
 
 /// The files of web/, inside the binary. Generated at build time by cmake/EmbedFiles.cmake.
 ///
-/// What a server must do with them: `Cache-Control: no-cache` with `ETag` (answer 304 when
-/// `If-None-Match` names it), `Vary: Accept-Encoding`, `gzip_body` where the client accepts gzip,
-/// and kPagePolicy with every page. The ETag is weak, so one serves both encodings.
+/// How a server must send them: `Cache-Control: no-cache` with `ETag` (answer 304 if
+/// `If-None-Match` names it), `Vary: Accept-Encoding`, `gzip_body` if the client accepts gzip, and
+/// kPagePolicy with every page. The ETag is weak, so it is valid for both encodings.
 /// @threads immutable
 
 #include <span>
@@ -17,8 +17,8 @@ struct Asset {
   std::string_view path;          ///< "/", "/docs", "/app.js"
   std::string_view content_type;  ///< complete, with charset
   std::string_view body;
-  std::string_view gzip_body;  ///< empty where compressing did not pay
-  std::string_view etag;       ///< complete: W/"…"; changes with the body and with nothing else
+  std::string_view gzip_body;  ///< empty if compression saves too little
+  std::string_view etag;       ///< complete: W/"…"; depends only on the body
 };
 
 std::span<const Asset> assets();
@@ -33,8 +33,8 @@ inline const Asset* find_asset(std::string_view path) {
   return nullptr;
 }
 
-/// Content-Security-Policy of / and /docs: nothing inline, nothing from elsewhere. The page shows
-/// a picked picture from a blob: URL.
+/// Content-Security-Policy of / and /docs: nothing inline, nothing from other origins. The page
+/// shows the chosen picture from a blob: URL.
 inline constexpr std::string_view kPagePolicy =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";

@@ -1,6 +1,6 @@
 #pragma once
 
-/// GET and POST /v1/faults on the admin port: faults on purpose. See inference/faults.h.
+/// GET and POST /v1/faults on the admin port: fault injection. See inference/faults.h.
 
 #include "inference/faults.h"
 #include "transport/router.h"

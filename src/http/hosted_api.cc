@@ -28,7 +28,7 @@ using inference::Service;
 using nlohmann::json;
 using ServedPtr = std::shared_ptr<const ServedModel>;
 
-/// What this server answers by itself, from a router of its own.
+/// The POST handler of one of this server's own endpoints.
 Handler post_of(const Router& router, std::string_view path) {
   return router.find(path)->route->post;
 }
@@ -36,7 +36,7 @@ Handler get_of(const Router& router, std::string_view path) {
   return router.find(path)->route->get;
 }
 
-/// Models that have a version that serves.
+/// The names of models with a serving version.
 std::set<std::string> names_of(const inference::Catalog& catalog) {
   std::set<std::string> names;
   for (const inference::ModelStatus& status : catalog.status()) {
@@ -47,7 +47,7 @@ std::set<std::string> names_of(const inference::Catalog& catalog) {
   return names;
 }
 
-/// The model that is named; else the default for pictures or rows, else the only one there is.
+/// The named model; without a name the default for pictures or rows, or else the only model.
 Result<ServedPtr> model_for(const inference::Catalog& catalog, const std::string& name,
                             bool picture) {
   if (!name.empty()) {
@@ -59,7 +59,7 @@ Result<ServedPtr> model_for(const inference::Catalog& catalog, const std::string
                            : std::move(found);
 }
 
-/// An answer in JSON, or the error.
+/// Answers with JSON, or with the error.
 template <class Answer, class Write>
 inference::Done<Answer> answer_with(const Request& request, Reply reply, const Write& write) {
   return [id = request.id, reply = std::move(reply), write](Result<Answer> answer) mutable {
@@ -127,7 +127,7 @@ void predict_tensors(Service& service, const Request& request, Reply reply,
                     }));
 }
 
-/// `{"instances": […]}` for a model of any task. `name` empty: the model that is there.
+/// `{"instances": […]}` for a model of any task. `name` empty: the default or only model.
 void predict_instances(Service& service, const Request& request, Reply reply,
                        const std::string& name) {
   const std::string type = protocol::media_type(request.header("content-type"));
@@ -170,7 +170,7 @@ void explain_v1(Service& service, Request& request, Reply reply) {
       {.code = ErrorCode::kUnimplemented, .message = "explanations are not offered; ask :predict"});
 }
 
-/// The endpoints that a body of /invocations may be meant for.
+/// The endpoints to which /invocations may forward a body.
 struct Invocations {
   Service& service;
   Handler picture;  ///< /predict
@@ -238,7 +238,7 @@ void add_hosted_routes(Router& router, Service& service, const StatusSources& so
                                      .rows = post_of(own, "/predict-single"),
                                      .oip = post_of(own, "/v2/models/m/infer")};
   const std::uint64_t most = largest_body(api_limits);
-  // What this server has under the platform's path for health is health, too.
+  // If the server already has this path, its own route stays: it is a health path, too.
   if (!routes.health.empty() && !own.find(routes.health)) {
     probe(routes.health);
   }

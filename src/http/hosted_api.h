@@ -1,8 +1,8 @@
 #pragma once
 
-/// What platforms and older clients ask that host models: KServe's first protocol, SageMaker's
-/// /ping and /invocations, and the routes that Vertex AI chooses. Thin: each ends in an endpoint of
-/// this server's own.
+/// Endpoints for hosting platforms and older clients: KServe's V1 protocol, SageMaker's /ping and
+/// /invocations, and the routes that Vertex AI chooses. Each forwards to one of this server's own
+/// endpoints.
 
 #include <string>
 
@@ -20,8 +20,9 @@ struct HostedRoutes {
 };
 
 /// `/v1/models/{model}`, `/v1/models/{model}:predict`, `/v2/models`, `/ping`, `/invocations`, and
-/// `routes`. Of two routes with one path the router keeps the first that is added: to be called
-/// before the others, so that a platform's choice holds. `service` must outlive the router.
+/// `routes`. If two routes have the same path, the router uses the one added first. So call this
+/// before other routes are added: the platform's choice then has priority. `service` must outlive
+/// the router.
 void add_hosted_routes(transport::Router& router, inference::Service& service,
                        const StatusSources& sources, const ApiLimits& api_limits,
                        const OipLimits& oip_limits, const HostedRoutes& routes);

@@ -26,7 +26,7 @@ constexpr std::string_view kJsonSize = "Inference-Header-Content-Length";
 constexpr std::string_view kJsonSizeField = "inference-header-content-length";
 constexpr std::string_view kBinary = "application/octet-stream";
 
-/// Texts from outside (file names, reasons) may hold any bytes: what is not UTF-8 is replaced.
+/// External texts (file names, reasons) may contain any bytes: invalid UTF-8 is replaced.
 Response document(const json& body, int status = 200) {
   Response response =
       json_response(body.dump(-1, ' ', false, json::error_handler_t::replace), status);
@@ -59,7 +59,7 @@ Result<std::optional<std::size_t>> json_size(const Request& request) {
   return *size;
 }
 
-/// Clients send bodies with binary data as octet-stream, JSON as JSON, and curl says urlencoded.
+/// Clients send binary data as octet-stream and JSON as JSON; curl's default is urlencoded.
 Result<void> expect_type(const Request& request, bool with_size) {
   const std::string type = protocol::media_type(request.header("content-type"));
   if (with_size || type == kBinary || protocol::may_be_json(type)) {
@@ -108,7 +108,7 @@ Result<protocol::InferRequest> read_infer(Service& service, const OipLimits& lim
   return wanted;
 }
 
-/// Bytes of JSON that the outputs become, at most; of binary data none are made.
+/// The maximum size of the outputs as JSON, in bytes; binary outputs are not converted.
 std::uint64_t json_bytes(const protocol::InferAnswer& answer) {
   constexpr std::uint64_t kOfNumber = 20;  // -1.2345678e-38, and a comma
   std::uint64_t bytes = 0;
@@ -156,7 +156,7 @@ void infer(Service& service, const OipLimits& limits, Request& request, Reply re
       });
 }
 
-// --- what there is
+// --- metadata
 
 json server_metadata(const StatusSources& sources) {
   return {{"name", "podsense"},
@@ -177,7 +177,7 @@ Response config(const inference::Catalog& catalog, const Request& request) {
   return served ? document(oip_config(**served)) : oip_error_response(served.error());
 }
 
-/// 404 for what is not there, 503 for what is and cannot be served yet or any more.
+/// 404 for unknown models, 503 for models that are known but not serving.
 Response model_ready(const StatusSources& sources, const Request& request) {
   const protocol::ModelRef ref = model_of(request);
   const auto served = sources.catalog.find(ref);
@@ -198,7 +198,7 @@ Response model_ready(const StatusSources& sources, const Request& request) {
   return oip_error_response(served.error());
 }
 
-/// Of one version where the path names one, else of all that serve.
+/// Statistics of the version in the path, or else of all serving versions.
 Response statistics(const inference::Catalog& catalog, const Request& request) {
   const protocol::ModelRef ref = model_of(request);
   json list = json::array();
@@ -218,7 +218,7 @@ Response statistics(const inference::Catalog& catalog, const Request& request) {
 
 // --- repository
 
-/// The members of a control request's body: an object, or nothing at all.
+/// Parses a control request's body: an object, or an empty body.
 Result<json> control_body(const Request& request) {
   if (request.body.find_first_not_of(" \t\r\n") == std::string::npos) {
     return json::object();
@@ -244,7 +244,7 @@ Response repository_index(const inference::Catalog& catalog, const Request& requ
   return document(oip_repository_index(catalog, ready != body->end() && ready->get<bool>()));
 }
 
-/// @errors kUnimplemented: what would replace the repository's own files
+/// @errors kUnimplemented: parameters that would replace the repository's own files
 Result<void> check_control(const Request& request) {
   const auto body = control_body(request);
   if (!body) {
@@ -283,8 +283,8 @@ void change(inference::Control& control, inference::ControlRequest::Action actio
       });
 }
 
-/// Adds a GET route for each path, whose answer takes no longer than it takes to write it.
-/// kProbe: asked by machines again and again, and free for everybody.
+/// Adds GET routes whose answers need no waiting. kProbe: called frequently by machines, without a
+/// key.
 enum class Asked { kByClients, kByMonitors, kProbe };
 template <class Make>
 void add_get(Router& router, std::initializer_list<std::string_view> paths, Asked asked,

@@ -13,12 +13,12 @@
 namespace podsense::http {
 
 struct OipLimits {
-  std::uint64_t max_body_bytes = 64ULL << 20U;  ///< an infer request as it is sent
-  std::uint64_t max_json_bytes = 28ULL << 20U;  ///< its JSON, binary data apart
+  std::uint64_t max_body_bytes = 64ULL << 20U;  ///< an infer request before decompression
+  std::uint64_t max_json_bytes = 28ULL << 20U;  ///< its JSON, without binary data
   MemoryBudget* memory = nullptr;               ///< outlives the router and its answers; null: none
 };
 
-/// `/v2` and what is below it, but for the repository. `service` must outlive the router.
+/// `/v2` and everything below it except the repository. `service` must outlive the router.
 void add_oip_routes(transport::Router& router, inference::Service& service,
                     const StatusSources& sources, const OipLimits& limits);
 

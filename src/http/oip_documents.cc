@@ -9,7 +9,7 @@ namespace {
 
 using nlohmann::json;
 
-/// "TYPE_FP32"; Triton calls BYTES a string here.
+/// "TYPE_FP32"; Triton's name for BYTES is TYPE_STRING.
 std::string config_type(DataType type) {
   return "TYPE_" +
          (type == DataType::kBytes ? std::string("STRING") : std::string(data_type_name(type)));

@@ -13,7 +13,7 @@
 
 namespace podsense::http {
 
-/// Versions of one model that serve, oldest first; empty: none.
+/// The serving versions of one model, oldest first; empty: none.
 std::vector<inference::ModelStatus> versions_of(const inference::Catalog& catalog,
                                                 std::string_view name);
 

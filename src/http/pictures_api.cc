@@ -20,7 +20,7 @@ using transport::Reply;
 using transport::Request;
 using Answer = Result<protocol::ClassifyAnswer>;
 
-/// Collects the answers, which come on any threads; the last one sends them all.
+/// Collects the answers, which may arrive on any thread; the last one sends the response.
 class Results {
  public:
   Results(std::string id, Reply reply, std::size_t count)
@@ -83,7 +83,7 @@ class Results {
 void classify_all(inference::Service& service, transport::Request& request, transport::Reply reply,
                   protocol::Pictures pictures) {
   const auto results = std::make_shared<Results>(request.id, std::move(reply), pictures.size());
-  // The request may be gone once the last answer has come.
+  // The request may be destroyed after the last answer.
   inference::Context context = request.context;
   for (std::size_t i = 0; i < pictures.size(); ++i) {
     auto& picture = pictures[i];
@@ -94,7 +94,8 @@ void classify_all(inference::Service& service, transport::Request& request, tran
       service.reject(context, picture.error().code);
       results->take(i, tl::unexpected(std::move(picture.error())));
     }
-    context.trace = nullptr;  // of one picture: a trace is written by one thread after another
+    // Only the first picture is traced, because a trace does not allow concurrent writers.
+    context.trace = nullptr;
   }
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
-/// Several pictures in one request: each is asked for by itself, so that they share runs with
-/// others and one that fails costs the others nothing, and answered in the request's order.
+/// Several pictures in one request. Each is classified separately, so that they can share runs with
+/// other requests and a failure affects only one picture. The results are in the request's order.
 
 #include "inference/service.h"
 #include "protocol/messages.h"
@@ -9,9 +9,9 @@
 
 namespace podsense::http {
 
-/// Answers `{"results": [ANSWER or {"error", "code"}, …]}`. Where none was answered and all failed
-/// for a reason that is not theirs (overload, a deadline, a fault), that error is the answer.
-/// @requires one picture at least
+/// Answers `{"results": [ANSWER or {"error", "code"}, …]}`. If all pictures failed for a reason
+/// that the pictures did not cause (overload, deadline, internal fault), the answer is that error.
+/// @requires at least one picture
 void classify_all(inference::Service& service, transport::Request& request, transport::Reply reply,
                   protocol::Pictures pictures);
 

@@ -32,7 +32,7 @@ constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
 struct Target {
   std::string host, port, path;
   bool tls = false;
-  /// An IPv6 address is in brackets.
+  /// The host for a URL: an IPv6 address in brackets.
   [[nodiscard]] std::string in_url() const { return host.contains(':') ? "[" + host + "]" : host; }
 };
 
@@ -104,7 +104,7 @@ tl::unexpected<Error> unavailable(std::string_view what, const beast::error_code
 
 template <class Stream>
 asio::awaitable<Result<ProbeAnswer>> exchange(Stream* stream, Target target) {
-  // As text: Beast's own writer of requests uses what C++23 deprecates.
+  // Written by hand, because Beast's request serialiser uses features deprecated in C++23.
   const std::string request = "GET " + target.path + " HTTP/1.1\r\nHost: " + target.in_url() +
                               "\r\nConnection: close\r\n\r\n";
   const auto [unsent, sent] = co_await asio::async_write(*stream, asio::buffer(request), kToken);

@@ -16,15 +16,15 @@ struct ProbeAnswer {
 struct ProbeOptions {
   Duration timeout = std::chrono::seconds(2);
   std::string ca_file;      ///< PEM, for https; empty: the system's authorities
-  std::string certificate;  ///< PEM, shown to servers that ask for one; empty: none
+  std::string certificate;  ///< PEM, sent to servers that request one; empty: none
   std::string key;
-  bool verify = true;  ///< false: any certificate will do
+  bool verify = true;  ///< false: accepts any certificate
 };
 
-/// One GET over a connection of its own: for health probes in images without a shell.
-/// @errors kInvalidArgument: not `http[s]://host[:port][/path]`, or a file with a fault;
-///         kUnavailable: could not connect, a certificate that is not believed, or no answer within
-///         the timeout
+/// Sends one GET over a new connection, for health probes in images without a shell.
+/// @errors kInvalidArgument: `url` is not `http[s]://host[:port][/path]`, or a certificate or key
+/// file is invalid; kUnavailable: cannot connect, untrusted certificate, or no answer within the
+/// timeout
 /// @threads any; blocks
 Result<ProbeAnswer> probe(std::string_view url, const ProbeOptions& options);
 

@@ -24,7 +24,7 @@ namespace {
 
 using nlohmann::json;
 
-/// Texts from outside (file names, reasons) may hold any bytes: what is not UTF-8 is replaced.
+/// External texts (file names, reasons) may contain any bytes: invalid UTF-8 is replaced.
 Response reply_json(const json& body, int status = 200) {
   return json_response(body.dump(-1, ' ', false, json::error_handler_t::replace), status);
 }
@@ -69,7 +69,7 @@ json latency_ms(const metrics::LatencyBuckets& latency) {
   return quantiles_json(inference::quantiles_of(latency));
 }
 
-/// What the same numbers were at each of the last ticks.
+/// The same numbers for each of the last ticks.
 json history_json(const inference::Stats& source, double now) {
   json list = json::array();
   for (const inference::Moment& past : source.history()) {
@@ -83,7 +83,7 @@ json history_json(const inference::Stats& source, double now) {
   return list;
 }
 
-/// The value of a query's parameter; nothing where there is none, or the query is broken.
+/// The value of a query parameter; nothing if it is missing or the query is malformed.
 std::optional<std::string> parameter(const Request& request, std::string_view name) {
   if (request.query.empty()) {
     return std::nullopt;
@@ -96,7 +96,7 @@ std::optional<std::string> parameter(const Request& request, std::string_view na
   return found == query->end() ? std::nullopt : std::optional(found->value);
 }
 
-/// With `?history=true` also of the last two minutes: for who comes just now.
+/// With `?history=true` also the last two minutes, so that a newly opened page has a history.
 Response stats(const inference::Stats& source, const Request& request) {
   const std::string wanted = parameter(request, "history").value_or("false");
   if (wanted != "true" && wanted != "false") {
@@ -180,7 +180,7 @@ Response health_document(const StatusSources& sources) {
   return reply_json(body, ready ? 200 : 503);
 }
 
-/// For whom a route is: scripts of other origins, where CORS allows it; probes and scrapers.
+/// Who calls a route: scripts of other origins (if CORS allows them); probes and scrapers.
 struct Audience {
   bool scripts = false;
   bool machines = false;
@@ -195,7 +195,8 @@ Response probe(const char* name, bool yes) {
   return response;
 }
 
-/// With `?probe=…` the same as /livez, /readyz or /startupz: for who has one path for all probes.
+/// With `?probe=…` the same as /livez, /readyz or /startupz, for platforms with one path for all
+/// probes.
 Response health(const StatusSources& sources, const Request& request) {
   const auto which = parameter(request, "probe");
   if (!which) {
@@ -216,8 +217,8 @@ Response health(const StatusSources& sources, const Request& request) {
       request.id);
 }
 
-/// /startupz; with `?wait` the answer comes when the first load has ended, so that a probe that
-/// asks every second need not come a second time. Where too many wait, at once.
+/// /startupz. With `?wait` the answer comes when the first load has ended, so that a pod is ready
+/// without waiting for the next probe. If too many requests wait, the answer comes at once.
 void startup(const StatusSources& sources, const Request& request, Reply reply) {
   if (parameter(request, "wait") != "") {
     return reply(probe("started", sources.catalog.started()));
@@ -231,7 +232,7 @@ void startup(const StatusSources& sources, const Request& request, Reply reply) 
   }
 }
 
-/// A route whose answer takes no longer than it takes to write it.
+/// Adds a GET route whose answer needs no waiting.
 template <class Make>
 void add_get(Router& router, std::string_view path, const Make& make, Audience audience) {
   router.add({.path = std::string(path),
@@ -321,7 +322,8 @@ void add_log_level_route(Router& router) {
                       return reply(error_response(level.error(), request.id));
                     }
                     const auto before = log::level_name(log::level());
-                    // Said at the louder of the two levels, so that the change itself is seen.
+                    // Logged at the more verbose of the two levels, so that the change itself is
+                    // visible.
                     log::set_level(std::min(log::level(), *level));
                     log::info("log_level_changed",
                               {{"from", before}, {"to", log::level_name(*level)}});

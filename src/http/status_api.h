@@ -1,6 +1,6 @@
 #pragma once
 
-/// Endpoints about the server itself: health, versions, statistics, metrics, reload, the web page.
+/// Endpoints about the server: health, versions, statistics, metrics, reload, the web page.
 
 #include <atomic>
 #include <string>
@@ -13,12 +13,12 @@
 
 namespace podsense::http {
 
-/// Where this process is in its life. @threads thread-safe
+/// The state of this process between start and exit. @threads thread-safe
 struct Lifecycle {
-  std::atomic<bool> draining{false};  ///< told to stop; still answers
+  std::atomic<bool> draining{false};  ///< asked to stop; still answers
   std::atomic<bool> closed{false};    ///< no longer ready
-  std::atomic<bool> unready{false};   ///< says so on purpose
-  /// A run has gone on for so long that it will not end: only a restart helps. Nothing else makes
+  std::atomic<bool> unready{false};   ///< reports "not ready" on purpose (fault injection)
+  /// A run has taken so long that it will not end, so only a restart helps. Only this makes
   /// liveness fail.
   std::atomic<bool> stuck{false};
 };
@@ -28,7 +28,7 @@ struct VersionAnswer {
   std::string version, commit, compiler, onnxruntime;
 };
 
-/// What these endpoints read; all of it outlives the routers.
+/// What these endpoints read; everything must outlive the routers.
 struct StatusSources {
   inference::Catalog& catalog;
   metrics::Registry& registry;
@@ -37,8 +37,8 @@ struct StatusSources {
   VersionAnswer build;
 };
 
-/// Who may read what says more than whether all is well: models, statistics, version. On the port
-/// of everybody it asks for the same keys as inference does.
+/// Who may read details beyond health: models, statistics, version. On the public port (kWithKeys)
+/// clients need the same keys as for inference.
 enum class Readers { kWithKeys, kAll };
 
 /// GET /health (also ?probe=liveness|readiness|startup) /livez /readyz /startupz /version /stats
@@ -51,7 +51,7 @@ void add_models_route(transport::Router& router, const StatusSources& sources, R
 /// the router.
 void add_admin_routes(transport::Router& router, const StatusSources& sources,
                       inference::Control* control);
-/// GET / /docs /openapi.json and what the pages need
+/// GET / /docs /openapi.json and the pages' assets
 void add_page_routes(transport::Router& router);
 
 }  // namespace podsense::http

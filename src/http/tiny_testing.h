@@ -1,6 +1,6 @@
 #pragma once
 
-/// A server of one tiny real model, `tabular`, with one I/O thread.
+/// A server with one tiny real model, `tabular`, and one I/O thread.
 
 #include <gtest/gtest.h>
 

@@ -15,9 +15,9 @@
 namespace podsense::access {
 namespace {
 
-/// Tokens whose signature was found good; at most so many are remembered.
+/// The maximum number of remembered tokens with a valid signature.
 constexpr std::size_t kRemembered = 4096;
-/// Names with a bucket; beyond, the full buckets are forgotten.
+/// The maximum number of names with a bucket; above it, full buckets are removed.
 constexpr std::size_t kMaxBuckets = 65'536;
 
 struct DigestHash {
@@ -30,7 +30,7 @@ struct DigestHash {
   }
 };
 
-/// What the files say, immutable once read.
+/// The contents of the files, immutable once read.
 struct Secrets {
   std::optional<Keys> api_keys;
   std::optional<Keys> control;
@@ -76,7 +76,7 @@ Result<std::shared_ptr<const Secrets>> read_secrets(const Options& options) {
   return secrets;
 }
 
-/// The scheme's name is free of case (RFC 9110 11.1).
+/// The scheme's name is case-insensitive (RFC 9110 11.1).
 std::optional<std::string_view> bearer(std::string_view header) {
   constexpr std::string_view kScheme = "bearer ";
   if (!ascii::equal_ignoring_case(header.substr(0, kScheme.size()), kScheme)) {
@@ -136,7 +136,7 @@ class FileGuard final : public Guard {
     }
     auto secrets = read_secrets(options_);
     if (secrets && fingerprints() != now) {
-      return false;  // written to meanwhile: next time
+      return false;  // files changed while they were read: retry next time
     }
     const MutexLock lock(mutex_);
     seen_ = std::move(now);
@@ -191,7 +191,8 @@ class FileGuard final : public Guard {
     return take(left, kFailureRate, kFailures, now) > Duration::zero();
   }
 
-  /// Nothing sent is no attempt. Beyond the limit the answer says when, and no longer what.
+  /// Counts a failed attempt; a request without credentials is not one. Over the limit the answer
+  /// says when to retry, instead of what is wrong.
   Error count_failure(Error error, const Credentials& credentials, TimePoint now) {
     if (credentials.address.empty() ||
         (credentials.authorization.empty() && credentials.api_key.empty())) {
@@ -216,7 +217,7 @@ class FileGuard final : public Guard {
     return later;
   }
 
-  /// `cheap`: only what costs next to nothing to look at.
+  /// `cheap`: skip checks that cost CPU time, such as signatures.
   Result<Name> identify(Area area, const Credentials& credentials, bool cheap) {
     const auto token = bearer(credentials.authorization);
     if (!token && credentials.api_key.empty()) {

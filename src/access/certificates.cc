@@ -62,7 +62,7 @@ Result<std::vector<Owned<X509>>> read_certificates(const std::string& pem, const
   return all;
 }
 
-/// Nobody is there to be asked for a passphrase.
+/// Refuses a key with a passphrase, as nobody can enter it.
 int no_passphrase(char* /*buffer*/, int /*size*/, int /*writing*/, void* asked) {
   *static_cast<bool*>(asked) = true;
   return -1;
@@ -83,7 +83,7 @@ Result<Owned<EVP_PKEY>> read_key(const std::string& pem, const fs::path& file) {
   return key;
 }
 
-/// Clients' certificates are checked against these, and clients are told their names.
+/// Verifies client certificates with these authorities and sends their names to clients.
 Result<void> trust(SSL_CTX* context, const std::string& pem, const fs::path& file) {
   auto authorities = read_certificates(pem, file);
   if (!authorities) {
@@ -114,7 +114,7 @@ std::string subject_of(X509* certificate) {
   return {text, static_cast<std::size_t>(size)};
 }
 
-/// Read, and tried out as a server will use it.
+/// Reads the files and installs them in a test context, as the server would.
 Result<std::shared_ptr<const Identity>> read_identity(const CertificateFiles& files) {
   auto identity = std::make_shared<Identity>();
   for (const auto& [file, into] :
@@ -207,7 +207,7 @@ Result<bool> Certificates::refresh() {
   }
   auto identity = read_identity(files_);
   if (fingerprints(files_) != now) {
-    return false;  // written to meanwhile: next time
+    return false;  // files changed while they were read: retry next time
   }
   const MutexLock lock(mutex_);
   seen_ = std::move(now);

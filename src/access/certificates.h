@@ -1,7 +1,7 @@
 #pragma once
 
-/// What a server shows in TLS and whom it believes, from PEM files that are read again when they
-/// change. What is in force was checked to work: a new pair with a fault leaves the old in force.
+/// TLS certificates, keys and client authorities, from PEM files that are read again when they
+/// change. Files are checked before use: if a new pair is invalid, the old one stays in force.
 ///
 ///   auto certificates = Certificates::create({.certificate = "tls.crt", .key = "tls.key"});
 ///   auto identity = (*certificates)->current();
@@ -20,40 +20,42 @@ struct ssl_ctx_st;
 namespace podsense::access {
 
 struct CertificateFiles {
-  std::filesystem::path certificate;  ///< the server's own first, then those between it and a root
+  std::filesystem::path certificate;  ///< the server's certificate first, then the intermediates
   std::filesystem::path key;          ///< without a passphrase
-  std::filesystem::path client_ca;  ///< who signs clients' certificates; empty: none are asked for
+  /// authorities that sign client certificates; empty: clients need none
+  std::filesystem::path client_ca;
 };
 
 /// Immutable once read.
 struct Identity {
-  std::string certificate;  ///< PEM, as the next two
+  std::string certificate;  ///< PEM, like the next two
   std::string key;
   std::string client_ca;
   std::string subject;       ///< of the server's own certificate, for the log
   std::int64_t expires = 0;  ///< of the server's own certificate, Unix seconds
 };
 
-/// Gives a context certificate, key and, where clients must show one, the authorities to believe.
-/// @errors kInvalidArgument: which file has which fault
+/// Installs certificate, key and, if clients need certificates, the client authorities in
+/// `context`.
+/// @errors kInvalidArgument: which file is invalid, and why
 Result<void> install(ssl_ctx_st* context, const Identity& identity, const CertificateFiles& files);
 
 /// @threads thread-safe
 class Certificates {
  public:
-  /// @errors kInvalidArgument: a file that cannot be read or used, naming it
+  /// @errors kInvalidArgument: a file cannot be read or used; names the file
   static Result<std::unique_ptr<Certificates>> create(CertificateFiles files);
 
   [[nodiscard]] std::shared_ptr<const Identity> current() const;
-  /// Differs once `current` does; costs nothing to ask.
+  /// Changes whenever `current` does; cheap to read.
   [[nodiscard]] std::uint64_t generation() const { return generation_; }
   [[nodiscard]] bool asks_clients() const { return !files_.client_ca.empty(); }
   [[nodiscard]] const CertificateFiles& files() const { return files_; }
 
-  /// Reads again what has changed on disk; call it every few seconds. True: other ones are in
-  /// force. A fault is told once.
+  /// Reads changed files again; call it every few seconds. True: new certificates are in force. The
+  /// same fault is returned only once.
   Result<bool> refresh();
-  /// Why what lies on disk is not in force; empty: it is.
+  /// Why the files on disk are not in force; empty: they are.
   [[nodiscard]] std::string fault() const;
 
  private:

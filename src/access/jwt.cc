@@ -40,7 +40,7 @@ tl::unexpected<Error> denied(std::string what) {
   return fail(ErrorCode::kUnauthenticated, std::move(what));
 }
 
-/// A member that is a text; "" otherwise.
+/// The member `name` if it is a string, else "".
 std::string text_of(const Json& object, const char* name) {
   const auto found = object.find(name);
   return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
@@ -104,7 +104,7 @@ PublicKey ed25519_key(const Json& jwk) {
                      : nullptr);
 }
 
-/// ES256 signatures are r and s side by side; OpenSSL reads them as DER.
+/// Converts an ES256 signature (r followed by s) to DER, which OpenSSL needs.
 std::string to_der(const std::string& raw) {
   const EcSignature signature(ECDSA_SIG_new());
   BIGNUM* r = BN_bin2bn(bytes(raw), 32, nullptr);
@@ -149,7 +149,7 @@ std::optional<KeySet::Kind> kind_of(const std::string& algorithm) {
   return algorithm == "EdDSA" ? std::optional(KeySet::Kind::kEdDsa) : std::nullopt;
 }
 
-/// A token's part as a JSON object; null when it is none.
+/// Decodes a part of a token as a JSON object; null if it is not one.
 Json object_of(std::string_view part) {
   std::string text;
   if (!decode_base64url(part, text)) {
@@ -165,7 +165,7 @@ std::optional<std::int64_t> time_of(const Json& claims, const char* name) {
     return std::nullopt;
   }
   const auto seconds = found->get<double>();
-  constexpr double kLast = 4e15;  // keeps every later sum in range
+  constexpr double kLast = 4e15;  // prevents overflow in later sums
   return static_cast<std::int64_t>(std::clamp(seconds, -kLast, kLast));
 }
 
@@ -236,7 +236,7 @@ bool decode_base64url(std::string_view text, std::string& out) {
       out.push_back(static_cast<char>(bits >> have & 0xFFU));
     }
   }
-  // One way only to write a value: no lone character, no bits left over.
+  // Only the canonical encoding is valid: no single leftover character, no nonzero unused bits.
   return text.size() % 4 != 1 && (bits & ((1U << have) - 1)) == 0;
 }
 

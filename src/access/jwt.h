@@ -1,6 +1,6 @@
 #pragma once
 
-/// JSON Web Tokens signed by one of a set of public keys. Private to this module.
+/// Verifies JSON Web Tokens with a set of public keys. Private to this module.
 
 #include <cstdint>
 #include <memory>
@@ -14,13 +14,14 @@ struct evp_pkey_st;
 
 namespace podsense::access {
 
-/// Longer tokens are refused unread.
+/// The maximum length of a token in bytes; longer ones are refused unread.
 inline constexpr std::size_t kMaxToken = 8U << 10U;
-/// Clocks of issuer and server may differ by this many seconds.
+/// The tolerated clock difference between issuer and server, seconds.
 inline constexpr std::int64_t kLeeway = 30;
 
-/// A JSON Web Key Set. Takes RSA keys from 2048 bits (RS256), EC keys on P-256 (ES256) and OKP keys
-/// on Ed25519 (EdDSA); others are passed over, since a set may be shared with other services.
+/// A JSON Web Key Set. Supports RSA keys of at least 2048 bits (RS256), EC keys on P-256 (ES256)
+/// and OKP keys on Ed25519 (EdDSA). Other keys are ignored, since a set may be shared with other
+/// services.
 class KeySet {
  public:
   enum class Kind { kRs256, kEs256, kEdDsa };
@@ -33,7 +34,7 @@ class KeySet {
     std::unique_ptr<evp_pkey_st, Release> key;
   };
 
-  /// @errors kInvalidArgument: not a key set, a key of these kinds with a fault, or none usable
+  /// @errors kInvalidArgument: not a key set, an invalid key of a supported kind, or no usable key
   static Result<KeySet> parse(std::string_view json);
   [[nodiscard]] const std::vector<Key>& keys() const { return keys_; }
 
@@ -51,12 +52,12 @@ struct Claims {
   std::int64_t expires = 0;  ///< Unix time
 };
 
-/// Checks signature first, then times, issuer and audience. `exp` and `sub` are needed.
-/// @errors kUnauthenticated, saying what is wrong
+/// Checks the signature first, then times, issuer and audience. `exp` and `sub` are required.
+/// @errors kUnauthenticated: what is wrong with the token
 Result<Claims> verify_token(std::string_view token, const KeySet& keys,
                             const ExpectedClaims& expected, std::int64_t now);
 
-/// Bytes of base64url without padding; nothing when it is not that.
+/// Decodes base64url without padding into `out`; false if `text` is not valid.
 bool decode_base64url(std::string_view text, std::string& out);
 
 }  // namespace podsense::access

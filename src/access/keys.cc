@@ -23,7 +23,7 @@ tl::unexpected<Error> fault(const std::string& where, const std::string& what) {
   return fail(ErrorCode::kInvalidArgument, where + ": " + what);
 }
 
-/// Why no header can hold this key; empty: one can.
+/// Why a header cannot contain this key; empty: it can.
 std::string unmatchable(std::string_view key) {
   if (key.find_first_of("\r\n") != std::string_view::npos) {
     return "it has more than one line; a file of a folder holds one key, a file of keys has "
@@ -38,19 +38,19 @@ std::string unmatchable(std::string_view key) {
   return {};
 }
 
-/// Without the mark that some editors put in front of UTF-8.
+/// Removes the byte order mark that some editors write before UTF-8.
 std::string_view without_mark(std::string_view text) {
   return text.starts_with(kByteOrderMark) ? text.substr(kByteOrderMark.size()) : text;
 }
 
-/// UTF-16, which has zeros in it and may open with its own mark.
+/// Detects UTF-16, which contains zero bytes and may start with its own mark.
 bool is_utf16(std::string_view text) {
   return text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF") ||
          text.find('\0') != std::string_view::npos;
 }
 
-/// The folder's files in order, without what starts with a dot: Kubernetes keeps the mounted
-/// Secret's versions there.
+/// The folder's files in order, without names that start with a dot: there Kubernetes keeps the
+/// versions of a mounted Secret.
 std::vector<fs::path> files_of(const fs::path& folder) {
   std::vector<fs::path> files;
   std::error_code error;
@@ -178,7 +178,7 @@ std::string_view Keys::find(std::string_view key) const {
   std::string_view found;
   for (const Entry& entry : entries_) {
     if (CRYPTO_memcmp(entry.digest.data(), digest.data(), digest.size()) == 0) {
-      found = entry.name;  // and on: when one stops tells where it stood
+      found = entry.name;  // no early exit, which would reveal the position
     }
   }
   return found;

@@ -17,15 +17,15 @@ using Digest = std::array<unsigned char, 32>;
 /// SHA-256.
 Digest digest_of(std::string_view text);
 
-/// Kept as digests: a memory dump shows no key, and all have one length to compare.
+/// Keys, stored as digests: a memory dump shows no key, and all comparisons have the same length.
 class Keys {
  public:
-  /// A byte order mark in front of UTF-8 is passed over.
-  /// @errors kInvalidArgument: unreadable, a line without a colon, a key too short or too long or
-  ///         that no header can hold, a name or key given twice, none at all
+  /// A leading UTF-8 byte order mark is ignored.
+  /// @errors kInvalidArgument: unreadable file, line without a colon, key too short, too long or
+  /// not possible in a header, duplicate name or key, no keys at all
   static Result<Keys> read(const std::filesystem::path& path);
 
-  /// The key's name, or "" when there is none. Takes the same time whichever key it is.
+  /// The name of `key`, or "" if unknown. Takes constant time, independent of which key matches.
   [[nodiscard]] std::string_view find(std::string_view key) const;
 
  private:
@@ -37,10 +37,10 @@ class Keys {
   std::vector<Entry> entries_;
 };
 
-/// What changes when a file, or any file of a folder, does; "" when it cannot be looked at.
+/// A text that changes when the file, or any file of the folder, changes; "" if it cannot be read.
 std::string fingerprint(const std::filesystem::path& path);
 
-/// A whole small file. @errors kInvalidArgument: unreadable or over 1 MiB
+/// Reads a whole file. @errors kInvalidArgument: unreadable or over 1 MiB
 Result<std::string> read_small_file(const std::filesystem::path& path);
 
 }  // namespace podsense::access

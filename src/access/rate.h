@@ -8,13 +8,13 @@
 
 namespace podsense::access {
 
-/// `tokens` at `at`; refills by `rate` a second up to `burst`.
+/// Had `tokens` at time `at`; refills with `rate` tokens per second up to `burst`.
 struct Bucket {
   double tokens = 0;
   TimePoint at;
 };
 
-/// Takes one token: zero, or how long to wait until there is one (nothing is taken then).
+/// Takes one token and returns zero, or takes none and returns how long to wait for one.
 inline Duration take(Bucket& bucket, double rate, double burst, TimePoint now) {
   const double passed = to_seconds(std::max(Duration::zero(), now - bucket.at));
   bucket.tokens = std::min(burst, bucket.tokens + passed * rate);

@@ -13,9 +13,9 @@ namespace podsense::grpc {
 namespace {
 
 constexpr std::string_view kContentType = "application/grpc";
-/// What a client may have under way of a message whose size is not known yet.
+/// Bytes that a client may send of a message whose size is unknown.
 constexpr std::uint64_t kLeastAllowed = transport::kInitialWindow / 2;
-/// Answers up to this size cost no more than the stream they wait in.
+/// Answers up to this size are not counted: the stream's memory covers them.
 constexpr std::size_t kUncounted = 4U << 10U;
 
 }  // namespace
@@ -58,7 +58,7 @@ Caller::Caller(CallEnvironment& shared, const transport::Stream& stream, const R
   begin_trace(context_);
 }
 
-/// Of the client's deadline; no end where there is none.
+/// Time until the client's deadline; unlimited without one.
 Duration Caller::time_left() const {
   return limit_ && *limit_
              ? std::max(Duration::zero(), (*limit_)->left(shared_.sources.clock.now()))
@@ -137,7 +137,7 @@ transport::Fields Caller::trailers(const Error* error, std::optional<GrpcCode> c
   return fields;
 }
 
-/// Probes are not traced: they would bury the rest.
+/// Probes are not traced, as their traces would hide the others.
 void Caller::begin_trace(inference::Context& context) const {
   const std::string_view parent = request_.header("traceparent");
   trace::Tracer* const tracer = shared_.sources.tracer;
@@ -249,10 +249,11 @@ void Call::read_on() {
   use(read);
 }
 
-/// What follows a look at the messages that came.
+/// Handles the result of reading messages.
 void Call::use(const Result<void>& read) {
   if (!read) {
-    // Clients know a message's limit by this code, whatever else is too large.
+    // gRPC clients expect RESOURCE_EXHAUSTED for too large messages; other too large inputs get
+    // another code.
     too_large_ = read.error().code == ErrorCode::kPayloadTooLarge;
     return reject(read.error());
   }
@@ -269,7 +270,7 @@ void Call::use(const Result<void>& read) {
   grant();
 }
 
-/// The client may send what its message lacks, and always some of the next.
+/// Grants the rest of the current message, and always some bytes of the next.
 void Call::grant() {
   const std::uint64_t wanted = std::max(kLeastAllowed, reader_.missing());
   if (!ended_ && allowed_ < wanted) {

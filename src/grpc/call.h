@@ -1,6 +1,6 @@
 #pragma once
 
-/// One call from its head to its status: who asks and until when, messages, accounting, log line.
+/// One gRPC call from its headers to its status: client, deadline, messages, metrics, log line.
 /// @threads a call's own connection's, unless it says otherwise
 
 #include <google/protobuf/arena.h>
@@ -25,13 +25,13 @@
 
 namespace podsense::grpc {
 
-/// What calls share. Everything here outlives them. @threads thread-safe
+/// What all calls share; outlives them. @threads thread-safe
 class CallEnvironment {
  public:
   CallEnvironment(GrpcOptions its_options, Sources its_sources)
       : options(std::move(its_options)), sources(std::move(its_sources)) {}
 
-  /// False: as many calls are under way as may be.
+  /// False: the limit of concurrent calls is reached.
   bool enter() {
     return in_flight_.fetch_add(1, std::memory_order_relaxed) < options.max_in_flight;
   }
@@ -53,23 +53,23 @@ class CallEnvironment {
   LogBudget failures_;
 };
 
-/// What a method asks of its callers; kOpen: nothing, as for health.
+/// The credentials that a method requires; kOpen: none, as for health.
 enum class Access : std::uint8_t { kOpen, kInference, kControl };
 
 struct RpcMethod {
   std::string_view name;  ///< "/package.Service/Method", static text
   Access access = Access::kInference;
-  bool quiet = false;  ///< asked again and again by machines: not logged
+  bool quiet = false;  ///< called frequently by machines: not logged
 };
 
-/// What a log line says of a call, or of one request of a stream.
+/// What is logged about a call, or about one request of a stream.
 struct CallOutcome {
-  const Error* error = nullptr;  ///< null: it went well
+  const Error* error = nullptr;  ///< null: success
   std::size_t bytes_in = 0;
   std::size_t bytes_out = 0;
 };
 
-/// Who asks, and until when.
+/// The client of a call and its deadline.
 class Caller {
  public:
   Caller(CallEnvironment& shared, const transport::Stream& stream, const RpcMethod& method);
@@ -82,21 +82,21 @@ class Caller {
   [[nodiscard]] const std::string& request_id() const { return request_.id; }
   [[nodiscard]] CallEnvironment& shared() const { return shared_; }
   [[nodiscard]] inference::Service& service() const { return shared_.sources.service; }
-  /// Before anything is read. @errors kOverloaded; kUnauthenticated, kRateLimited: the guard's;
-  /// kInvalidArgument: a timeout that is none
+  /// Checks the client before any message is read. @errors kOverloaded; kUnauthenticated,
+  /// kRateLimited: from the guard; kInvalidArgument: malformed timeout
   Result<void> admit();
-  /// For a further request of a stream.
+  /// The same check for a further request of a stream.
   [[nodiscard]] Result<void> admit_next() const;
   void abandon() { gone_->leave(shared_.sources.clock.now()); }
 
-  /// For one request of a stream: its time begins now.
+  /// A context for one request of a stream, whose time limit starts now.
   [[nodiscard]] inference::Context next_context() const;
-  /// Logs what has ended and hands its trace on. @threads any
+  /// Logs a finished call or request and exports its trace. @threads any
   void record(const CallOutcome& outcome, const inference::Context& context) const;
-  /// Metadata that a client reads before an answer.
+  /// The metadata sent before an answer.
   [[nodiscard]] transport::Fields answer_metadata() const;
-  /// Status and metadata behind an answer, or instead of one; null: it went well.
-  /// `code`: instead of the error's own.
+  /// Status and metadata after an answer or instead of it. `error` null: success. `code`: replaces
+  /// the error's own code.
   [[nodiscard]] transport::Fields trailers(const Error* error,
                                            std::optional<GrpcCode> code = {}) const;
 
@@ -112,20 +112,20 @@ class Caller {
   const std::string peer_;
   const RpcMethod method_;
   const bool has_place_;
-  Result<std::optional<Deadline>> limit_;  ///< the client's
+  Result<std::optional<Deadline>> limit_;  ///< requested by the client
   std::shared_ptr<inference::Departure> gone_ = std::make_shared<inference::Departure>();
   inference::Context context_;
 };
 
-/// @errors kInvalidArgument: the bytes are no such message
+/// @errors kInvalidArgument: the bytes are not a message of this type
 Result<void> parse_message(std::string_view bytes, google::protobuf::Message& message);
 
-/// What every kind of call has: admission, messages in, status out.
+/// The base of all calls: admission, reading messages, sending the status.
 class Call : public transport::StreamService, public std::enable_shared_from_this<Call> {
  public:
   Call(CallEnvironment& shared, std::shared_ptr<transport::Stream> stream, const RpcMethod& method);
 
-  /// Admits the caller; nothing is read of one that is refused.
+  /// Admits the client; reads nothing if it is refused.
   void start();
   void on_data(std::string_view bytes) final;
   void on_end() final;
@@ -133,15 +133,16 @@ class Call : public transport::StreamService, public std::enable_shared_from_thi
   void on_closed() final;
 
   [[nodiscard]] const Caller& caller() const { return caller_; }
-  /// What the client sent. @requires the stream is there
+  /// Metadata from the client. @requires the stream exists
   [[nodiscard]] std::string_view metadata(std::string_view name) const {
     return stream_->request().header(name);
   }
-  /// Before the answer. Names as transport::Fields has them; of a `-bin` one, the value in base64.
+  /// Adds metadata sent before the answer. Names as in transport::Fields; values of `-bin` names
+  /// are base64.
   void add_metadata(std::string_view name, std::string value) {
     metadata_.emplace_back(name, std::move(value));
   }
-  /// Behind the answer, with its status.
+  /// Adds metadata sent after the answer, with the status.
   void add_trailer(std::string_view name, std::string value) {
     trailers_.emplace_back(name, std::move(value));
   }
@@ -151,22 +152,22 @@ class Call : public transport::StreamService, public std::enable_shared_from_thi
   virtual void message(std::string_view bytes) = 0;
   /// The client will send no more messages.
   virtual void half_closed() = 0;
-  /// The client has gone, or the stream has ended otherwise before its status.
+  /// The client has gone, or the stream ended without a status.
   virtual void cancelled() {}
-  /// Whether a further message is to be read now; see `read_on`.
+  /// Whether to read another message now; see `read_on`.
   [[nodiscard]] virtual bool reads() const { return true; }
 
-  /// `reads` may have become true.
+  /// Continues reading; call it when `reads` may have become true.
   void read_on();
-  /// What is framed goes out as it is. Begins the answer where that was not done. Ends the call
-  /// where there is no memory to hold it until the client takes it.
+  /// Sends framed bytes and begins the answer if necessary. Ends the call with an error if there is
+  /// no memory to keep them until the client reads them.
   void send(std::string framed);
-  /// Ends the call; with an error for `error`. What comes after is ignored.
+  /// Ends the call, with success or with `error`. Later calls are ignored.
   void finish(const Error* error);
-  /// The same with a status that none of our errors has.
+  /// Like `finish`, with a status that no ErrorCode maps to.
   void finish_with(std::uint32_t status, std::string_view text);
   [[nodiscard]] bool finished() const { return finished_; }
-  /// Every call of the inference service that ends before it got there is counted.
+  /// Ends the call with an error before it reaches the inference service, and counts it.
   void reject(const Error& error);
 
   [[nodiscard]] transport::Stream& stream() { return *stream_; }
@@ -186,18 +187,18 @@ class Call : public transport::StreamService, public std::enable_shared_from_thi
   transport::Fields trailers_;
   bool begun_ = false;
   bool finished_ = false;
-  bool reading_ = false;                               ///< inside the reader
-  bool ended_ = false;                                 ///< the client's side
+  bool reading_ = false;                               ///< the reader is active
+  bool ended_ = false;                                 ///< the client has sent everything
   bool told_ = false;                                  ///< half_closed was called
-  bool too_large_ = false;                             ///< a message was
-  std::uint64_t allowed_ = transport::kInitialWindow;  ///< bytes that may still come
+  bool too_large_ = false;                             ///< a message exceeded its limit
+  std::uint64_t allowed_ = transport::kInitialWindow;  ///< bytes that the client may still send
 };
 
-/// A call's request and response. A run may still read the request when its call was answered at
-/// the deadline and is gone.
+/// A call's request and response. They can outlive the call: it may be answered at its deadline
+/// while a run still reads the request.
 template <class Request, class Response>
 struct Messages {
-  std::array<char, 2048> first_block;  ///< small messages need no other memory
+  std::array<char, 2048> first_block;  ///< small messages need no heap allocation
   google::protobuf::Arena arena{first_block.data(), first_block.size()};
   Request* request = google::protobuf::Arena::CreateMessage<Request>(&arena);
   Response* response = google::protobuf::Arena::CreateMessage<Response>(&arena);
@@ -207,17 +208,18 @@ struct Messages {
 template <class Request, class Response>
 class UnaryCall final : public Call {
  public:
-  /// Calls `reply` or `refuse` once, now or later, on any thread; the call lives until then.
+  /// Must call `reply` or `refuse` exactly once, now or later, on any thread; the call lives until
+  /// then.
   using Handle = std::function<void(UnaryCall&)>;
 
-  /// `handle` outlives the call.
+  /// `handle` must outlive the call.
   UnaryCall(CallEnvironment& shared, std::shared_ptr<transport::Stream> stream,
             const RpcMethod& method, const Handle& handle)
       : Call(shared, std::move(stream), method), handle_(handle) {}
 
   [[nodiscard]] Request& request() { return *messages_->request; }
   [[nodiscard]] Response& response() { return *messages_->response; }
-  /// What keeps `request` alive.
+  /// Keeps `request` alive.
   [[nodiscard]] std::shared_ptr<const void> messages() const { return messages_; }
   [[nodiscard]] const inference::Context& context() const { return caller().context(); }
   [[nodiscard]] inference::Service& service() const { return caller().service(); }
@@ -229,20 +231,21 @@ class UnaryCall final : public Call {
     }
     answer(frame(response(), compression_));
   }
-  /// Ends the call with a status that none of our errors has. @threads any
+  /// Ends the call with a status that no ErrorCode maps to. @threads any
   void reply_status(std::uint32_t status, std::string text) {
     stream().post([self = std::move(self_), status, text = std::move(text)] {
       self->finish_with(status, text);
     });
   }
-  /// Before `reply`. The client has to accept it: `grpc-accept-encoding`.
+  /// Compresses the answer; call before `reply`. The client must accept it
+  /// (`grpc-accept-encoding`).
   void compress(transport::Coding compression) {
     compression_ = compression;
     add_metadata("grpc-encoding", std::string(name_of(compression)));
   }
-  /// Whether the request came compressed.
+  /// Whether the request was compressed.
   [[nodiscard]] bool was_compressed() const { return was_compressed_; }
-  /// An error that no model was told of.
+  /// Answers with an error that is counted for no model.
   void refuse(const Error& error) {
     service().reject(context(), error.code);
     answer(fail(error));
@@ -289,7 +292,8 @@ class UnaryCall final : public Call {
   bool has_request_ = false;
   bool was_compressed_ = false;
   transport::Coding compression_ = transport::Coding::kIdentity;  ///< of the answer
-  std::shared_ptr<UnaryCall> self_;                               ///< while it is being answered
+  /// keeps this alive until the answer
+  std::shared_ptr<UnaryCall> self_;
   const std::shared_ptr<Messages<Request, Response>> messages_ =
       std::make_shared<Messages<Request, Response>>();
 };

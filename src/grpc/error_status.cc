@@ -16,7 +16,7 @@ std::optional<milliseconds> retry_delay(const Error& error) {
   if (retry != protocol::Retry::kAfterWait && retry != protocol::Retry::kElsewhere) {
     return std::nullopt;
   }
-  // As HTTP's Retry-After: an unknown wait is a second.
+  // As for HTTP's Retry-After, an unknown wait is one second.
   return error.retry_after > milliseconds::zero() ? error.retry_after : milliseconds(1000);
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 
-/// Errors as gRPC clients see them, by the table in protocol/error_mapping.h.
+/// Converts errors to gRPC statuses with the table in protocol/error_mapping.h.
 
 #include <chrono>
 #include <optional>
@@ -14,11 +14,11 @@ class Status;
 
 namespace podsense::grpc {
 
-/// Details: google.rpc.ErrorInfo with the error's own code as `reason`, and RetryInfo where asking
-/// again makes sense.
+/// Details: google.rpc.ErrorInfo with error_name as `reason`, and RetryInfo for errors that clients
+/// should retry.
 void fill_status(const Error& error, google::rpc::Status& status);
 
-/// When to ask again; nothing where that would not help.
+/// When to retry; nothing if a retry would not help.
 std::optional<std::chrono::milliseconds> retry_delay(const Error& error);
 
 }  // namespace podsense::grpc

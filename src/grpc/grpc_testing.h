@@ -1,6 +1,6 @@
 #pragma once
 
-/// What this module's tests share: tiny real models, all that serves them, and a real channel.
+/// Shared by this module's tests: tiny real models, a real server and a real channel.
 
 #include <gmock/gmock.h>
 #include <grpcpp/channel.h>
@@ -64,7 +64,7 @@ class GrpcTest : public testing::Test {
                                std::filesystem::copy_options::overwrite_existing);
   }
 
-  /// Before `open`: asks for these keys; an empty text for none.
+  /// Call before `open`: the server then requires these keys; empty: none.
   void protect(const std::string& api_keys, const std::string& control_tokens) {
     const auto file = [this](const std::string& name, const std::string& text) {
       return text.empty() ? std::filesystem::path() : folder_.write(name, text + "\n");
@@ -75,7 +75,8 @@ class GrpcTest : public testing::Test {
     guard_ = std::move(*guard);
   }
 
-  /// A server on a port of its own and a channel to it; models are loaded unless `load` is false.
+  /// Starts a server on a free port and opens a channel to it; loads the models unless `load` is
+  /// false.
   void open(GrpcOptions options = {}, bool load = true,
             transport::ServerOptions server_options = {}) {
     backends_ = inference::test_backends();
@@ -118,7 +119,7 @@ class GrpcTest : public testing::Test {
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
   }
 
-  /// Waits for what another thread brings about; gives up after a minute.
+  /// Waits until `holds` returns true; false after a minute.
   static bool eventually(const std::function<bool()>& holds) {
     for (int i = 0; i < 6000; ++i) {
       if (holds()) {

@@ -14,7 +14,7 @@ namespace {
 namespace health = ::grpc::health::v1;
 using Status = health::HealthCheckResponse::ServingStatus;
 
-/// Names that stand for the whole server.
+/// Service names that mean the whole server.
 constexpr std::array<std::string_view, 4> kWhole{"", "readiness", "podsense.v1.InferenceService",
                                                  "inference.GRPCInferenceService"};
 
@@ -48,12 +48,12 @@ class Watcher;
 
 }  // namespace
 
-/// Those who watch. @threads thread-safe
+/// All current Watch calls. @threads thread-safe
 class Watchers {
  public:
   Watchers() : thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
-  /// False: there are too many.
+  /// False: the limit is reached.
   bool add(const std::shared_ptr<Watcher>& watcher) {
     const std::lock_guard lock(mutex_);
     if (watchers_.size() >= kMaxWatchers) {
@@ -86,7 +86,7 @@ class Watcher final : public Call {
           const RpcMethod& method, Watchers& all)
       : Call(shared, std::move(stream), method), all_(all) {}
 
-  /// Tells the status if it is another than the last. @threads any
+  /// Sends the status if it has changed. @threads any
   void update() {
     stream().post([self = self()] { self->tell(); });
   }
@@ -113,8 +113,8 @@ class Watcher final : public Call {
   }
   void half_closed() override {}
   void cancelled() override { all_.remove(self()); }
-  /// The last word is that the server does not serve. With an error for a status clients would drop
-  /// what they have not read yet.
+  /// Sends NOT_SERVING last. The call ends with OK, because with an error clients drop messages
+  /// that they have not read yet.
   void on_stop() override {
     tell();
     finish(nullptr);

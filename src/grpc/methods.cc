@@ -3,7 +3,7 @@
 namespace podsense::grpc {
 namespace {
 
-/// Says at once that there is nothing behind the name.
+/// Answers at once that the method is not supported.
 class RefusedCall final : public Call {
  public:
   RefusedCall(CallEnvironment& shared, std::shared_ptr<transport::Stream> stream,

@@ -1,6 +1,6 @@
 #pragma once
 
-/// Which methods there are, and what answers them. Private to this module.
+/// The table of methods and their implementations. Private to this module.
 
 #include <functional>
 #include <memory>
@@ -22,13 +22,13 @@ class Methods {
   struct Entry {
     RpcMethod method;
     Open open;
-    bool ends = true;  ///< the server ends its answer by itself: fit for gRPC-Web
+    bool ends = true;  ///< the server ends the call, so it is possible in gRPC-Web
   };
 
   void add(const RpcMethod& method, Open open, bool ends = true) {
     entries_.emplace(method.name, Entry{.method = method, .open = std::move(open), .ends = ends});
   }
-  /// `handle` as UnaryCall has it.
+  /// `handle`: see UnaryCall::Handle.
   template <class Request, class Response>
   void unary(const RpcMethod& method, std::function<void(UnaryCall<Request, Response>&)> handle) {
     add(method, [handle = std::move(handle)](CallEnvironment& shared,
@@ -38,7 +38,7 @@ class Methods {
                                                             handle);
     });
   }
-  /// `fill(request, response)` takes no longer than writing it does.
+  /// For methods that answer at once: `fill(request, response)` must be fast and not block.
   template <class Request, class Response>
   void answer(const RpcMethod& method,
               std::function<Result<void>(const Request&, Response&)> fill) {
@@ -55,10 +55,10 @@ class Methods {
                                                              handlers);
     });
   }
-  /// A method that is known, and not offered.
+  /// Adds a known method that is not supported, and the reason.
   void refuse(std::string_view name, std::string why);
 
-  /// Null: there is none.
+  /// The entry of a method; null: unknown.
   [[nodiscard]] const Entry* find(std::string_view path) const {
     const auto found = entries_.find(path);
     return found == entries_.end() ? nullptr : &found->second;
@@ -69,7 +69,7 @@ class Methods {
   std::unordered_map<std::string_view, Entry> entries_;
 };
 
-/// Begins the call that `stream` asks for; UNIMPLEMENTED where there is no such method.
+/// Begins the call that `stream` requests; answers UNIMPLEMENTED if the method is unknown.
 std::shared_ptr<transport::StreamService> open_call(
     CallEnvironment& shared, const Methods& methods,
     const std::shared_ptr<transport::Stream>& stream);

@@ -26,7 +26,7 @@ using Parameters = google::protobuf::Map<std::string, InferParameter>;
 
 constexpr std::size_t kShownName = 64;  ///< bytes of a parameter's name in an error
 
-/// One input and where it stands, `inputs[2]`: REST names it the same way.
+/// One input and its place in the request (`inputs[2]`), named as in REST.
 struct Given {
   const Wire& wire;
   std::size_t index;
@@ -72,7 +72,7 @@ struct Filled {
   int size;
 };
 
-/// The fields that hold something.
+/// The fields that are not empty.
 std::vector<Filled> filled(const InferTensorContents& contents) {
   std::vector<Filled> all{{"bool_contents", contents.bool_contents_size()},
                           {"int_contents", contents.int_contents_size()},
@@ -91,7 +91,7 @@ std::span<const std::byte> bytes_of(const google::protobuf::RepeatedField<T>& fi
   return std::as_bytes(std::span(field.data(), static_cast<std::size_t>(field.size())));
 }
 
-/// Elements of a narrower type than the message has.
+/// Converts elements to a narrower type than the message's.
 template <class Narrow, class Wide>
 Result<void> narrow(const Given& given, const google::protobuf::RepeatedField<Wide>& field,
                     InputTensor& tensor) {
@@ -111,7 +111,7 @@ Result<void> narrow(const Given& given, const google::protobuf::RepeatedField<Wi
   return {};
 }
 
-/// Texts in the packed form that tensors have here.
+/// Converts texts to the packed format of tensors.
 void pack(const google::protobuf::RepeatedPtrField<std::string>& texts, InputTensor& tensor) {
   std::size_t size = 0;
   for (const std::string& text : texts) {
@@ -183,7 +183,8 @@ Result<void> read_typed(const Given& given, std::uint64_t count, InputTensor& te
   std::uint64_t got = 0;
   for (const Filled& field : fields) {
     if (field.name != wanted) {
-      // NOLINTNEXTLINE(performance-inefficient-string-concatenation): an error, once a request
+      // NOLINTNEXTLINE(performance-inefficient-string-concatenation): error path, at most once per
+      // request
       return invalid(given.place() + " is " + type + " and has " + std::string(field.name) + "; " +
                      type + " goes into " + std::string(wanted));
     }
@@ -244,7 +245,7 @@ Result<void> check_name(const std::string& place, const std::string& name) {
                       : protocol::check_length(place + ".name", name, protocol::kMaxTensorName);
 }
 
-/// As JSON shows it.
+/// A parameter's value as JSON would show it.
 std::string shown(const InferParameter& parameter) {
   switch (parameter.parameter_choice_case()) {
     case InferParameter::kBoolParam:
@@ -271,7 +272,7 @@ tl::unexpected<Error> wrong_parameter(const std::string& place, const InferParam
   return invalid(place + " is " + shown(parameter) + "; " + std::string(rule));
 }
 
-/// A whole number from 0, by whichever type of number.
+/// A non-negative integer, in any of the number types.
 Result<std::uint64_t> whole_number(const std::string& place, const InferParameter& parameter) {
   if (parameter.has_uint64_param()) {
     return parameter.uint64_param();
@@ -300,14 +301,15 @@ Result<void> read_parameter(const std::string& name, const InferParameter& param
   if ((name == "sequence_start" || name == "sequence_end") && !parameter.has_bool_param()) {
     return wrong_parameter(place, parameter, protocol::kBoolRule);
   }
-  // Clients ask so for a last, empty answer of models with many; none here has.
+  // Requests a final empty answer from models with several answers per request; no model here has
+  // them.
   if (name == "triton_enable_empty_final_response") {
     return {};
   }
   return protocol::check_parameter_name(place, name);
 }
 
-/// Parameters of other servers are none of ours, but for those that change what an answer means.
+/// Ignores parameters of other servers, except those that would change the meaning of an answer.
 Result<void> read_parameters(const Parameters& parameters, protocol::InferRequest& request) {
   for (const auto& [name, parameter] : parameters) {
     if (auto read = read_parameter(name, parameter, request); !read) {
@@ -353,7 +355,7 @@ Result<void> read_outputs(const ModelInferRequest& message, protocol::InferReque
   return {};
 }
 
-/// Raw and typed contents exclude each other for the whole request.
+/// A request must use either raw or typed contents for all inputs.
 Result<void> check_contents(const ModelInferRequest& message) {
   if (std::cmp_greater(message.inputs_size(), protocol::kMaxTensors)) {
     return protocol::too_many_tensors("inputs");

@@ -1,7 +1,7 @@
 #pragma once
 
-/// Messages of the Open Inference Protocol ↔ protocol values. The JSON codec leaves the same values
-/// for the same request.
+/// Converts messages of the Open Inference Protocol to and from protocol values. The JSON codec
+/// produces the same values for the same request.
 
 #include <cstdint>
 
@@ -16,11 +16,11 @@ class ModelInferResponse;
 namespace podsense::grpc {
 
 /// The inputs borrow from `message`, which must outlive them and not change.
-/// @errors kInvalidArgument: a name, datatype, shape or parameter that cannot be, elements that do
-///         not fit shape and datatype, raw and typed contents mixed; kUnimplemented: shared memory
+/// @errors kInvalidArgument: invalid name, datatype, shape or parameter, elements that do not fit
+/// shape and datatype, or raw and typed contents mixed; kUnimplemented: shared memory
 Result<protocol::InferRequest> read_infer(const ::inference::ModelInferRequest& message);
 
-/// Every output goes into raw_output_contents.
+/// Writes all outputs to raw_output_contents.
 void write_infer(const protocol::InferAnswer& answer, ::inference::ModelInferResponse& message);
 
 }  // namespace podsense::grpc

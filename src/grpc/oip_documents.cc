@@ -56,7 +56,7 @@ void add_tensor(const inference::TensorFacts& info,
   to.mutable_shape()->Add(info.shape.begin(), info.shape.end());
 }
 
-/// Without the first dimension where that is the batch.
+/// Leaves out the first dimension if it is the batch.
 template <class Tensor>
 void add_config(const inference::TensorFacts& info, bool batches, Tensor& to) {
   to.set_name(info.name);
@@ -95,7 +95,7 @@ void add_statistics(const protocol::ModelStatistics& from, wire::ModelStatistics
   put(from.compute_input, *phases.mutable_compute_input());
   put(from.compute_infer, *phases.mutable_compute_infer());
   put({.count = from.success.count, .total = {}},
-      *phases.mutable_compute_output());  // none is done
+      *phases.mutable_compute_output());  // there is no such phase
   phases.mutable_cache_hit();
   phases.mutable_cache_miss();
   for (const protocol::ModelStatistics::Batch& batch : from.batches) {

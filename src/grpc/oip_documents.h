@@ -1,6 +1,6 @@
 #pragma once
 
-/// What the Open Inference Protocol says about the server and its models, as messages.
+/// Messages of the Open Inference Protocol that describe the server and its models.
 
 #include "base/error.h"
 #include "grpc/call.h"
@@ -16,16 +16,16 @@ class ServerMetadataResponse;
 
 namespace podsense::grpc {
 
-/// @errors kInvalidArgument: no name, or one that cannot be
+/// @errors kInvalidArgument: missing or invalid name
 Result<protocol::ModelRef> model_ref(const std::string& name, const std::string& version);
 
 void fill_server(const GrpcOptions& options, ::inference::ServerMetadataResponse& message);
-/// @errors those of Catalog::find, as the next two
+/// @errors those of Catalog::find, also for the next two functions
 Result<void> fill_metadata(const inference::Catalog& catalog, const protocol::ModelRef& ref,
                            ::inference::ModelMetadataResponse& message);
 Result<void> fill_config(const inference::Catalog& catalog, const protocol::ModelRef& ref,
                          ::inference::ModelConfig& message);
-/// An empty name stands for every model that serves.
+/// An empty name means all serving models.
 Result<void> fill_statistics(const inference::Catalog& catalog, const protocol::ModelRef& ref,
                              ::inference::ModelStatisticsResponse& message);
 void fill_index(const inference::Catalog& catalog, bool only_ready,

@@ -1,8 +1,8 @@
 #pragma once
 
-/// One tensor request written in every form that clients use: JSON, JSON with binary data, protobuf
-/// with typed and with raw contents. Written here without our codecs, which then read them back:
-/// what they leave, or the sentence they refuse with, has to be the same.
+/// Writes one tensor request in every format that clients use: JSON, JSON with binary data,
+/// protobuf with typed and with raw contents. It does not use our codecs; these then parse all
+/// formats and must produce the same values or the same error message.
 
 #include <inference/grpc_service.pb.h>
 
@@ -29,14 +29,15 @@ struct Tensor {
   std::string name = "x";
   std::string datatype = "FP32";
   std::vector<std::int64_t> shape = {};
-  /// Elements by kind: the type says which is used. Narrow integers may be out of their range.
+  /// Elements; the datatype decides which member is used. Integers may be out of range for narrow
+  /// types.
   std::vector<std::int64_t> integers = {};
   std::vector<std::uint64_t> naturals = {};
   std::vector<double> reals = {};
   std::vector<std::string> texts = {};
   std::string halves = {};   ///< FP16 and BF16, packed
-  std::size_t cut = 0;       ///< bytes that binary data lacks at its end
-  std::string surplus = {};  ///< and has too many
+  std::size_t cut = 0;       ///< bytes missing at the end of the binary data
+  std::string surplus = {};  ///< additional bytes at its end
 };
 
 struct Output {
@@ -144,8 +145,8 @@ inline std::string packed(const Tensor& tensor) {
   return out + tensor.surplus;
 }
 
-/// `{"id":…,"parameters":{…},"outputs":[…],"inputs":[…]}`; the binary data, where it is wanted,
-/// goes into `binary`.
+/// `{"id":…,"parameters":{…},"outputs":[…],"inputs":[…]}`. If `binary` is not null, the data goes
+/// there as binary data.
 inline std::string to_json(const Request& request, std::string* binary) {
   std::string out = R"({"id":)";
   append_quoted(out, request.id);
@@ -250,7 +251,7 @@ inline ::inference::ModelInferRequest to_message(const Request& request, Content
   return message;
 }
 
-/// All that a request means, or the sentence that refuses it, as one text.
+/// The complete meaning of a request, or its error message, as one text for comparisons.
 inline std::string meaning(const Result<protocol::InferRequest>& read) {
   if (!read) {
     return "refused: " + read.error().message;
@@ -275,7 +276,7 @@ inline std::string meaning(const Result<protocol::InferRequest>& read) {
   return out;
 }
 
-/// The field that holds elements is called `data` in JSON and `contents.…` in protobuf.
+/// Renames protobuf's `contents.…` to JSON's `data`, so that messages can be compared.
 inline std::string with_field_of_json(std::string text) {
   const std::size_t at = text.find(".contents.");
   const std::size_t end = text.find("_contents", at == std::string::npos ? 0 : at + 10);
@@ -309,7 +310,7 @@ inline Meanings meanings(const Request& request) {
   return all;
 }
 
-/// An answer's outputs read back as if they were inputs: the fields are the same.
+/// Parses an answer's outputs as if they were inputs, as the fields are the same.
 inline std::string meaning_of_body(const protocol::OipAnswerBody& body) {
   std::string bytes = body.json;
   bytes.replace(bytes.find("\"outputs\""), std::strlen("\"outputs\""), "\"inputs\"");

@@ -12,7 +12,7 @@ namespace wire = ::inference;
 
 using Done = std::move_only_function<void(Result<void>)>;
 
-/// `owner` keeps `request` alive; the caller keeps the rest, until `done` was called.
+/// `owner` keeps `request` alive; the caller keeps everything else alive until `done` is called.
 void infer(const Caller& caller, const wire::ModelInferRequest& request,
            std::shared_ptr<const void> owner, wire::ModelInferResponse& response,
            const inference::Context& context, Done done) {
@@ -40,7 +40,7 @@ Error disabled() {
               "on and auth.control_tokens says who may"};
 }
 
-/// This port is everybody's, so control needs tokens here.
+/// This port is public, so control always requires tokens here.
 template <class Request, class Response>
 void add_control(Methods& methods, CallEnvironment& shared, std::string_view name,
                  inference::ControlRequest::Action action) {
@@ -65,7 +65,8 @@ void add_control(Methods& methods, CallEnvironment& shared, std::string_view nam
       });
 }
 
-/// Each request of a stream has one answer; clients of models with many ask which is the last.
+/// Each request of a stream has exactly one answer. It is marked as final, because some clients
+/// wait for that mark.
 /// @source Triton, docs/customization_guide/inference_protocols.md
 wire::ModelInferResponse& only_answer(wire::ModelStreamInferResponse& response) {
   wire::ModelInferResponse& answer = *response.mutable_infer_response();
@@ -91,7 +92,7 @@ void add_inference(Methods& methods) {
        .tell =
            [](const Error& error, Stream::Item& item) {
              item.response.set_error_message(error.message);
-             // Clients tell by the id which of their requests went wrong.
+             // Clients match errors to their requests by the id.
              only_answer(item.response).set_id(item.request.id());
            }});
 }

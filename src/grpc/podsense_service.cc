@@ -20,7 +20,7 @@ using inference::Service;
 using Done = std::move_only_function<void(Result<void>)>;
 
 void fill_timing(const protocol::Timing& from, v1::Timing& to) {
-  // Three decimals, as the HTTP API writes them.
+  // Three decimals, as in the HTTP API.
   const auto ms = [](Duration d) {
     return std::round(to_ms(std::max(d, Duration::zero())) * 1000) / 1000;
   };
@@ -77,7 +77,8 @@ Result<void> fill_row(const protocol::RowsAnswer& answer, v1::InferResponse& res
     response.mutable_value()->Add(row.values.begin(), row.values.end());
     return {};
   }
-  // JSON knows 64-bit numbers only as texts to transcoders; the label has them in full.
+  // Transcoders write 64-bit integers as JSON strings, so the field has 32 bits; the label has the
+  // full number.
   if (row.prediction < std::numeric_limits<std::int32_t>::min() ||
       row.prediction > std::numeric_limits<std::int32_t>::max()) {
     return fail(ErrorCode::kUnimplemented,

@@ -12,7 +12,7 @@
 namespace podsense::grpc {
 namespace {
 
-// Both versions are the same on the wire: v1's messages serve both.
+// v1 and v1alpha are identical on the wire, so v1's messages are used for both.
 namespace reflection = ::grpc::reflection::v1;
 using google::protobuf::Descriptor;
 using google::protobuf::DescriptorPool;
@@ -74,7 +74,7 @@ void tell_extensions(const std::string& name, Response& response) {
   }
 }
 
-/// A stream of questions, each answered at once.
+/// A stream of requests, each answered at once.
 class ReflectionCall final : public Call {
  public:
   ReflectionCall(CallEnvironment& shared, std::shared_ptr<transport::Stream> stream,
@@ -131,7 +131,7 @@ class ReflectionCall final : public Call {
 }  // namespace
 
 void add_reflection(Methods& methods) {
-  // Their files are there only where something of them is used.
+  // Forces the linker to keep these messages' descriptors.
   google::protobuf::LinkMessageReflection<::grpc::reflection::v1alpha::ServerReflectionRequest>();
   constexpr std::array<std::string_view, 2> kNames{
       "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",

@@ -7,7 +7,7 @@
 
 namespace podsense::grpc {
 
-/// Names the services of all methods that are there by then.
+/// Reports the services of all methods added before this call.
 void add_reflection(Methods& methods);
 
 }  // namespace podsense::grpc

@@ -13,7 +13,8 @@
 namespace podsense::grpc {
 namespace {
 
-/// Bytes that are no message are the client's fault and answered as such: no line on stderr.
+/// Keeps protobuf from writing to stderr: malformed messages are the client's fault and answered
+/// with an error.
 void quiet_protobuf(google::protobuf::LogLevel level, const char* /*file*/, int /*line*/,
                     const std::string& message) {
   log::write(level >= google::protobuf::LOGLEVEL_FATAL ? log::Level::kError : log::Level::kDebug,

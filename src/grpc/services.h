@@ -2,7 +2,7 @@
 
 /// gRPC over the server's own HTTP/2 (src/transport): podsense.v1.InferenceService, the Open
 /// Inference Protocol (inference.GRPCInferenceService), grpc.health.v1 and reflection. Calls the
-/// same use cases as HTTP does. gRPC-Web reaches the same methods, over HTTP/1.1 too.
+/// same use cases as HTTP. gRPC-Web reaches the same methods, also over HTTP/1.1.
 ///
 /// Calls run on their connection's thread and do not block; answers may come from any thread.
 
@@ -23,28 +23,29 @@
 
 namespace podsense::grpc {
 
-inline constexpr unsigned kSampledPerSecond = 40;  ///< successes that are logged, where some are
+inline constexpr unsigned kSampledPerSecond = 40;  ///< successes logged per second with kSampled
 
 struct GrpcOptions {
   std::uint64_t max_message_bytes = 32ULL << 20U;  ///< one request message
-  std::uint32_t max_in_flight = 8192;              ///< calls at a time on all connections
-  std::uint32_t stream_in_flight = 16;             ///< requests of one stream worked on at a time
-  Duration request_timeout = std::chrono::seconds(30);  ///< a call's, where its deadline is later
+  std::uint32_t max_in_flight = 8192;              ///< concurrent calls on all connections
+  std::uint32_t stream_in_flight = 16;             ///< concurrent requests of one stream
+  /// limit of a call whose own deadline is later
+  Duration request_timeout = std::chrono::seconds(30);
   AccessLog access_log = AccessLog::kSampled;
   bool reflection = true;
   bool repository_control = false;  ///< whether clients may load and unload models
   std::string version;              ///< of the server, for metadata
 };
 
-/// What the services use; all of it outlives them.
+/// What the services use; everything must outlive them.
 struct Sources {
   inference::Service& service;
   const Clock& clock;
-  std::function<bool()> draining;         ///< told to stop, still answers; for Health
+  std::function<bool()> draining;         ///< asked to stop, still answers; for Health
   std::function<bool()> closed;           ///< no longer ready
-  access::Guard* guard = nullptr;         ///< null: everybody may come
+  access::Guard* guard = nullptr;         ///< null: no authentication
   trace::Tracer* tracer = nullptr;        ///< null: nothing is traced
-  inference::Control* control = nullptr;  ///< loads and unloads; null: nobody may
+  inference::Control* control = nullptr;  ///< loads and unloads; null: not allowed
   MemoryBudget* memory = nullptr;         ///< null: no budget
 };
 
@@ -56,7 +57,7 @@ class Services {
   Services(const Services&) = delete;
   Services& operator=(const Services&) = delete;
 
-  /// Calls and gRPC-Web on the ports that this router serves; it lives shorter than this.
+  /// Adds gRPC and gRPC-Web to the router, which must not outlive this object.
   void add_to(transport::Router& router);
 
  private:

@@ -1,8 +1,8 @@
 #pragma once
 
-/// A stream of requests and their answers, in the requests' order. Up to `stream_in_flight`
-/// requests are worked on at a time; beyond, the stream is not read, and HTTP/2's flow control
-/// makes the client wait.
+/// A bidirectional stream: answers are sent in the order of the requests. Up to `stream_in_flight`
+/// requests are processed concurrently. At that limit the stream is not read, so HTTP/2 flow
+/// control makes the client wait.
 
 #include <cstdint>
 #include <deque>
@@ -14,9 +14,9 @@
 
 namespace podsense::grpc {
 
-/// One request of a stream. A run may still read the request when the item was answered at the
-/// deadline: who borrows from it keeps the item. @threads one after the other, as its handler hands
-/// it on
+/// One request of a stream. A run may still read the request after it was answered at its deadline,
+/// so code that borrows from the request must keep the item alive. @threads one at a time, as its
+/// handler passes it on
 template <class Request, class Response>
 struct StreamItem : std::enable_shared_from_this<StreamItem<Request, Response>> {
   std::uint32_t index = 0;  ///< in the stream
@@ -25,7 +25,7 @@ struct StreamItem : std::enable_shared_from_this<StreamItem<Request, Response>> 
   Response response;
   std::size_t bytes_in = 0;
   bool answered = false;
-  std::string framed;  ///< the response, once it is answered
+  std::string framed;  ///< the serialised response, once answered
 };
 
 template <class Request, class Response>
@@ -34,9 +34,9 @@ class StreamCall final : public Call {
   using Item = StreamItem<Request, Response>;
   using Done = std::move_only_function<void(Result<void>)>;
   struct Handlers {
-    /// Fills in `response`, then calls `done` once, now or later, on any thread.
+    /// Fills `response`, then calls `done` exactly once, now or later, on any thread.
     void (*handle)(const Caller&, Item&, Done done);
-    /// Writes what a client reads of an error into the item's response.
+    /// Writes an error into the item's response.
     void (*tell)(const Error&, Item&);
   };
 
@@ -45,12 +45,12 @@ class StreamCall final : public Call {
       : Call(shared, std::move(stream), method), handlers_(handlers) {}
 
  private:
-  /// Answers that wait for a slow reader, before requests wait for them.
+  /// Unsent bytes of answers above which no further requests are read.
   static constexpr std::uint64_t kMostUnsent = 16U << 10U;
 
   void begin() override {
     stream().allow_slow_body();
-    send({});  // clients wait for the head before they send
+    send({});  // some clients wait for the headers before they send
   }
   [[nodiscard]] bool reads() const override {
     return !ending_ && items_.size() < caller().shared().options.stream_in_flight &&
@@ -65,7 +65,7 @@ class StreamCall final : public Call {
     item->index = next_index_++;
     items_.push_back(item);
     Result<void> parsed;
-    if (item->index > 0) {  // the first was admitted with the stream
+    if (item->index > 0) {  // the first request was admitted with the stream
       parsed = caller().admit_next();
     }
     if (parsed) {
@@ -123,8 +123,8 @@ class StreamCall final : public Call {
     items_.clear();
   }
 
-  /// The last answer of a stream that the server ends. The status is OK all the same: with an
-  /// error clients drop the answers that they have not read yet.
+  /// Ends the stream after the answers under way. The status is OK, because with an error clients
+  /// drop answers that they have not read yet.
   void on_stop() override {
     if (finished() || std::exchange(ending_, true)) {
       return;
@@ -146,7 +146,7 @@ class StreamCall final : public Call {
   std::deque<std::shared_ptr<Item>> items_;
   std::uint32_t next_index_ = 0;
   std::uint64_t unsent_ = 0;
-  bool ending_ = false;  ///< no more requests are read
+  bool ending_ = false;  ///< reads no more requests
 };
 
 }  // namespace podsense::grpc

@@ -17,8 +17,8 @@ bool is_binary(std::string_view type) {
           type[kBinary.size()] == ';' || type[kBinary.size()] == ' ');
 }
 
-/// What a call takes for its stream: the request is whole, the answer is gathered.
-/// @threads thread-safe by its lock, which is held while the call works
+/// The stream of a gRPC-Web call: the request is complete, the answer is collected.
+/// @threads thread-safe: its lock is held while the call works
 class WebStream final : public transport::Stream {
  public:
   WebStream(transport::Request& request, transport::Reply reply)
@@ -68,7 +68,7 @@ class WebStream final : public transport::Stream {
   }
 
  private:
-  /// Names and values of a head, or of trailers, as lines.
+  /// Sends the collected answer, with the trailers as lines.
   void end() {
     if (!reply_) {
       return;
@@ -105,7 +105,7 @@ class WebStream final : public transport::Stream {
   transport::Fields headers_;
   transport::Fields trailers_;
   std::string body_;
-  MemoryBudget::Share memory_;  ///< in which it is counted
+  MemoryBudget::Share memory_;  ///< counts the collected answer
   int running_ = 0;
   bool ended_ = false;
 };
@@ -129,7 +129,7 @@ void add_web_routes(transport::Router& router, CallEnvironment& shared, const Me
     if (!entry.ends) {
       continue;
     }
-    // Who may call, and the log line, are the call's affair.
+    // The call itself checks credentials and writes the log line.
     router.add({.path = std::string(path),
                 .post =
                     [&shared, &methods](transport::Request& request, transport::Reply reply) {

@@ -9,7 +9,7 @@
 namespace podsense::grpc {
 namespace {
 
-/// Messages up to this size cost no more than the connection they come on.
+/// Messages up to this size are not counted: the connection's memory covers them.
 constexpr std::uint64_t kUncounted = 4U << 10U;
 constexpr std::size_t kMostTimeoutDigits = 8;
 
@@ -57,7 +57,7 @@ Result<std::string> frame(const google::protobuf::MessageLite& message,
     return fail(ErrorCode::kInternal, "the answer has more than 2 GiB");
   }
   std::string out;
-  // libstdc++ 12 hands the capacity on instead of the size.
+  // libstdc++ 12 passes the capacity instead of the size.
   out.resize_and_overwrite(kPrefixSize + size, [&](char* at, std::size_t /*capacity*/) {
     write_prefix(at, false, size);
     message.SerializeWithCachedSizesToArray(reinterpret_cast<std::uint8_t*>(at + kPrefixSize));
@@ -139,10 +139,10 @@ Result<void> MessageReader::count(std::uint64_t size) {
     return {};
   }
   memory_ = std::make_shared<MemoryBudget::Share>(MemoryBudget::share(budget_, MemoryUse::kBodies));
-  return memory_->grow_to(2 * size);  // as bytes, and as the message that is made of them
+  return memory_->grow_to(2 * size);  // for the bytes, and for the message parsed from them
 }
 
-/// Behind the first message of what is kept.
+/// Counts the kept bytes after the first message.
 Result<void> MessageReader::count_waiting() {
   const std::uint64_t first =
       held_.size() < kPrefixSize ? kPrefixSize : kPrefixSize + std::uint64_t{read_size(held_)};

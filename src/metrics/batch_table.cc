@@ -13,7 +13,7 @@ BatchTable::Place* BatchTable::place(std::size_t size) {
     std::uint64_t held = place.size.load(std::memory_order_relaxed);
     if (held == size ||
         (held == 0 && place.size.compare_exchange_strong(held, size, std::memory_order_relaxed)) ||
-        held == size) {  // taken meanwhile, for the same
+        held == size) {  // taken meanwhile, for the same size
       return &place;
     }
   }

@@ -12,7 +12,7 @@ namespace {
 using enum Kind;
 
 constexpr std::array kDescriptions{
-    // What users get.
+    // Requests and their latency.
     Description{"podsense_requests_total", kCounter, "model version protocol code",
                 "Requests by outcome; without a model: never reached one"},
     Description{"podsense_request_seconds", kHistogram, "model version",
@@ -34,7 +34,7 @@ constexpr std::array kDescriptions{
                 "more), wait_bound (waited longer than clients do), client_gone"},
     Description{"podsense_unreceived_answers_total", kCounter, "model version",
                 "Answers that nobody received: the client left during the run"},
-    // Where the time goes.
+    // Phases of a request.
     Description{"podsense_queue_seconds", kHistogram, "model version",
                 "Time a request waited for an executor"},
     Description{"podsense_preprocess_seconds", kHistogram, "model version",
@@ -43,7 +43,7 @@ constexpr std::array kDescriptions{
                 "One run of the model, whatever its batch"},
     Description{"podsense_batch_size", kHistogram, "model version", "Rows in one run"},
     Description{"podsense_fetch_seconds", kHistogram, "outcome", "Transfers from URLs by outcome"},
-    // How full it is.
+    // Load and saturation.
     Description{"podsense_saturation", kGauge, "",
                 "Demand over what this pod can do within the latency objective; 1: the objective "
                 "starts to break"},
@@ -91,7 +91,7 @@ constexpr std::array kDescriptions{
         "podsense_memory_refused_total", kCounter, "use",
         "Requests for memory that was not there: connections, bodies, fetches, decoding, tensors, "
         "answers"},
-    // Models and life.
+    // Models and lifecycle.
     Description{"podsense_model_info", kGauge, "model version task plan",
                 "Model versions that are loaded; always 1"},
     Description{"podsense_profile_seconds", kGauge, "model version rows threads profile",
@@ -108,7 +108,7 @@ constexpr std::array kDescriptions{
     Description{"podsense_ready", kGauge, "", "1 while readyz says yes"},
     Description{"podsense_build_info", kGauge, "version commit onnxruntime",
                 "What this binary is; always 1"},
-    // What the container may use and uses.
+    // Limits and usage of the container.
     Description{"podsense_cpu_cores", kGauge, "",
                 "CPU cores this process may use, by quota or affinity"},
     Description{"podsense_cpu_throttled_seconds_total", kCounter, "",
@@ -146,7 +146,7 @@ std::span<const Description> descriptions() {
 const Description& description(std::string_view name) {
   const auto* found = std::ranges::find(kDescriptions, name, &Description::name);
   if (found == kDescriptions.end()) {
-    // A fault of the program, whose metric has to be found: the log may not be written any more.
+    // A bug: write the metric's name directly, as the log may not be written any more.
     const std::string line =
         "podsense: the metric '" + std::string(name) +
         "' has no description: add it to the table in metrics/descriptions.cc\n";

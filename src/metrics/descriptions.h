@@ -1,7 +1,7 @@
 #pragma once
 
-/// Every metric that this process can show: one table for help texts, types, labels and the
-/// reference page. A metric that is not in it cannot be registered.
+/// All metrics of this process: one table with help texts, types and labels, also for the reference
+/// page. A metric must be in it to be registered.
 
 #include <span>
 #include <string>
@@ -15,7 +15,7 @@ struct Description {
   std::string_view name;
   Kind kind;
   std::string_view labels;  ///< names, separated by blanks
-  std::string_view help;    ///< one line, with the unit where the name does not say it
+  std::string_view help;    ///< one line; includes the unit if the name does not
 };
 
 /// In the order of the reference page.

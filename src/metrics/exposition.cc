@@ -15,7 +15,7 @@ constexpr std::string_view kOpenMetricsType =
     "application/openmetrics-text; version=1.0.0; charset=utf-8";
 constexpr std::string_view kTextType = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Up to the next `separator`, without blanks and quotes; takes it off `rest`.
+/// The part before the next `separator`, without blanks and quotes; removes it from `rest`.
 std::string next_part(std::string_view& rest, char separator) {
   const std::size_t end = std::min(rest.find(separator), rest.size());
   std::string part;
@@ -28,7 +28,7 @@ std::string next_part(std::string_view& rest, char separator) {
   return part;
 }
 
-/// One of an Accept header's ranges, as far as it matters here.
+/// One media range of an Accept header.
 struct Range {
   std::string type;
   bool metric_family = false;
@@ -44,7 +44,7 @@ Range read_range(std::string_view text) {
     range.delimited |= parameter == "encoding=delimited";
     if (parameter.starts_with("q=")) {
       const char* const begin = parameter.data() + 2;
-      // What is no number counts as the least.
+      // An invalid number counts as the lowest preference.
       const auto read = std::from_chars(begin, parameter.data() + parameter.size(), range.quality);
       range.quality = read.ec == std::errc{} ? range.quality : 0;
     }
@@ -79,7 +79,7 @@ Exposition preferred_exposition(std::string_view accept) {
     } else if (range.type == "application/openmetrics-text") {
       form = Exposition::kOpenMetrics;
     } else if (range.type != "text/plain") {
-      continue;  // a wildcard gets what everyone can read
+      continue;  // a wildcard gets text, which everybody can read
     }
     if (range.quality > quality || (range.quality == quality && quality > 0 && form > best)) {
       best = form;

@@ -1,6 +1,6 @@
 #pragma once
 
-/// The forms of /metrics, and which of them a scraper wants.
+/// The formats of /metrics, and content negotiation between them.
 
 #include <string_view>
 
@@ -15,8 +15,8 @@ enum class Exposition {
 /// The value of `Content-Type`.
 std::string_view content_type(Exposition form);
 
-/// What an `Accept` header likes best of them; text where it likes none. Of equals, the one that
-/// says more: scrapers list what they can read, and name each for what it has.
+/// The format that an `Accept` header prefers; text if it accepts none. Among equal preferences,
+/// the format with more information.
 /// @source RFC 9110, section 12.5.1; Prometheus, "Exposition formats"
 Exposition preferred_exposition(std::string_view accept);
 

@@ -22,7 +22,7 @@ const auto kMantissaBounds = [] {
   return bounds;
 }();
 
-/// The place in a histogram's native counts: 0 is the zero bucket.
+/// The index in a histogram's native counts; 0 is the zero bucket.
 std::size_t native_slot(double value, std::size_t last) {
   const auto bits = std::bit_cast<std::uint64_t>(value);
   const int exponent = static_cast<int>(bits >> kDoubleMantissaBits) - kDoubleExponentBias;
@@ -31,7 +31,7 @@ std::size_t native_slot(double value, std::size_t last) {
   if (value <= 0 || exponent < Histogram::kLowestExponent) {
     return 0;
   }
-  std::size_t above = 0;  // how many bounds of its octave it exceeds
+  std::size_t above = 0;  // how many bounds of its power of two it exceeds
   for (const std::uint64_t bound : kMantissaBounds) {
     above += mantissa > bound ? 1 : 0;
   }
@@ -55,7 +55,7 @@ void reduce_resolution(NativeBuckets& native, std::size_t max_buckets) {
     --native.schema;
     std::vector<std::pair<int, std::uint64_t>> wider;
     for (const auto& [index, count] : native.buckets) {
-      const int into = (index + 1) >> 1;  // both halves share the upper bound of the upper one
+      const int into = (index + 1) >> 1;  // the merged bucket ends where the upper half ends
       if (wider.empty() || wider.back().first != into) {
         wider.emplace_back(into, 0);
       }

@@ -35,7 +35,7 @@ const std::vector<double> kLatencyBounds{
     0.03,    0.05,   0.075,   0.1,    0.15,  0.25,  0.5,   1,     2.5,    5,    10};
 const std::vector<double> kBatchBounds{1, 2, 4, 8, 16, 32, 64, 128, 256, 512};
 
-/// The objective is a bound, so that what meets it can be counted exactly.
+/// The objective is a bound, so that requests within it are counted exactly.
 std::vector<double> latency_bounds(Duration objective) {
   std::vector<double> bounds = kLatencyBounds;
   const double seconds = to_seconds(objective);
@@ -50,7 +50,7 @@ std::string_view protocol_name(Protocol protocol) {
   return protocol == Protocol::kHttp ? "http" : "grpc";
 }
 
-/// Counters by protocol and outcome, made when first needed, then reached without a lock.
+/// Counters by protocol and outcome: created on first use, then read without a lock.
 class OutcomeCounters {
  public:
   OutcomeCounters(prometheus::Family<Counter>& family, prometheus::Labels labels)
@@ -73,7 +73,7 @@ class OutcomeCounters {
     return *counter;
   }
 
-  /// @requires nobody counts any more
+  /// @requires no further counting
   void remove() {
     for (auto& protocol : slots_) {
       for (auto& slot : protocol) {
@@ -101,8 +101,8 @@ class OutcomeCounters {
 
 constexpr std::size_t kOkOutcome = kErrorCodeCount;
 
-/// What the objectives count. These series begin at 0: `rate` sees nothing of a series' first
-/// value.
+/// The codes in the objectives' queries. Their series start at 0, because `rate` ignores the first
+/// value of a series.
 constexpr std::array kObjectiveCodes{ErrorCode::kInternal, ErrorCode::kOverloaded,
                                      ErrorCode::kUnavailable, ErrorCode::kDeadlineExceeded,
                                      ErrorCode::kCancelled};
@@ -266,7 +266,7 @@ prometheus::MetricFamily collected(const HistogramFamily& histograms) {
 
 }  // namespace
 
-/// A gauge or counter whose value is asked for at each scrape.
+/// A gauge or counter whose value is read at each scrape.
 struct Registry::Impl final : prometheus::Collectable {
   struct Asked {
     prometheus::MetricType type;
@@ -342,12 +342,12 @@ struct Registry::Impl final : prometheus::Collectable {
     return made;
   }
 
-  /// Ends the series of versions that nobody serves any more; their requests stay in the totals.
+  /// Removes the series of versions that are no longer served; their requests stay in the totals.
   void forget_unused() {
     const MutexLock lock(mutex);
     for (auto entry = models.begin(); entry != models.end();) {
       const auto& [key, model] = *entry;
-      // Only `for_model` gives further references, and it waits for the mutex.
+      // Only `for_model` creates further references, and it needs the mutex.
       if (model.use_count() > 1) {
         ++entry;
         continue;
@@ -405,7 +405,7 @@ struct Registry::Impl final : prometheus::Collectable {
     for (const Asked& entry : asked) {
       const double now = entry.value();
       if (std::isnan(now)) {
-        continue;  // it cannot be read: none, rather than one that is wrong
+        continue;  // it cannot be read: no value rather than a wrong one
       }
       auto& family = families[entry.name];
       family.name = entry.name;
@@ -433,7 +433,7 @@ struct Registry::Impl final : prometheus::Collectable {
   const RegistryOptions options;
   const std::vector<double> bounds;
   prometheus::Registry registry;
-  std::deque<HistogramFamily> histograms;  ///< stay where they are
+  std::deque<HistogramFamily> histograms;  ///< a deque, as their addresses must not change
   prometheus::Family<Counter>& requests = counters("podsense_requests_total");
   HistogramFamily& request = durations("podsense_request_seconds");
   prometheus::Family<Counter>& slow = counters("podsense_slow_requests_total");
@@ -452,7 +452,7 @@ struct Registry::Impl final : prometheus::Collectable {
   prometheus::Gauge& connections = gauges("podsense_connections").Add({});
   OutcomeCounters unrouted;
 
-  Mutex exposing;  ///< one scrape at a time: series end between two
+  Mutex exposing;  ///< one scrape at a time: series are removed between scrapes
   mutable Mutex mutex;
   Sum forgotten GUARDED_BY(mutex);
   std::list<Asked> asked GUARDED_BY(mutex);
@@ -518,7 +518,7 @@ std::unique_ptr<Registry::Gauge> Registry::watch(std::string_view name, Labels l
 std::string Registry::expose(Exposition form) const {
   const MutexLock one_at_a_time(impl_->exposing);
   std::string text = impl_->expose(form);
-  impl_->forget_unused();  // after this scrape, which has their last values
+  impl_->forget_unused();  // only now: this scrape still has their last values
   return text;
 }
 

@@ -1,8 +1,8 @@
 #pragma once
 
-/// The metrics of one process: prometheus-cpp inside, typed handles outside. Every name is
-/// `podsense_*` in base units with bounded labels; handles are looked up once per model version,
-/// never per request.
+/// The metrics of one process: typed handles on top of prometheus-cpp. Every name is `podsense_*`
+/// in base units with bounded labels; handles are looked up once per model version, never per
+/// request.
 /// @threads thread-safe
 
 #include <cstdint>
@@ -20,19 +20,18 @@ namespace podsense::metrics {
 
 enum class Protocol { kHttp, kGrpc };
 
-/// A cumulative count per latency bucket, comparable between two moments.
+/// Counts since start, by latency bucket. Two snapshots can be subtracted.
 struct LatencyBuckets {
   std::vector<double> bounds;         ///< upper bounds in seconds; the last bucket is open
-  std::vector<std::uint64_t> counts;  ///< bounds.size() + 1, each bucket alone
+  std::vector<std::uint64_t> counts;  ///< bounds.size() + 1 values, not cumulative
   [[nodiscard]] std::uint64_t total() const;
-  /// Seconds below which the share `q` of the observations lies, interpolated inside the bucket;
-  /// 0 without any.
+  /// The `q`-quantile in seconds, interpolated inside its bucket; 0 without observations.
   [[nodiscard]] double quantile(double q) const;
-  /// What came since `earlier`, a snapshot of the same histogram.
+  /// The counts since `earlier`, a snapshot of the same histogram.
   [[nodiscard]] LatencyBuckets since(const LatencyBuckets& earlier) const;
 };
 
-/// An observation of a histogram's bucket whose request was traced.
+/// An observation in a histogram's bucket whose request was traced.
 struct Exemplar {
   std::string trace_id;  ///< empty: none
   double value = 0;
@@ -53,19 +52,19 @@ class ModelMetrics {
   /// `trace_id`: 32 hexadecimal digits of a sampled trace, which becomes the exemplar of the
   /// latency's bucket; empty: none.
   void ok(Protocol protocol, Duration total, std::string_view trace_id = {});
-  /// `elapsed` since its first byte: kCancelled and kDeadlineExceeded after more than the latency
-  /// objective count as slow.
+  /// `elapsed`: since the request's first byte. kCancelled and kDeadlineExceeded count as slow if
+  /// it exceeds the latency objective.
   void failed(Protocol protocol, ErrorCode code, Duration elapsed = {});
   void queued(Duration d);
   void preprocessed(Duration d);
-  /// A run of `batch` rows, which took `input` to prepare.
+  /// Counts a run of `batch` rows; preparing its input took `input`.
   void computed(Duration d, std::size_t batch, Duration input = {});
 
-  /// Latency of successful requests since start.
+  /// The latency of successful requests since start.
   [[nodiscard]] LatencyBuckets latency() const;
   [[nodiscard]] std::uint64_t requests() const;
 
-  /// How often and how long in all, since start.
+  /// Count and total duration since start.
   struct Phase {
     std::uint64_t count = 0;
     Duration total{};
@@ -77,14 +76,14 @@ class ModelMetrics {
   };
   [[nodiscard]] Phases phases() const;
 
-  /// The runs of one size since start.
+  /// The runs with one number of rows, since start.
   struct Batch {
     std::uint64_t size = 0;  ///< rows of each
     std::uint64_t runs = 0;
     Duration input{};    ///< in all
     Duration compute{};  ///< in all
   };
-  /// By size. Bounded: the sizes up to 64, and the first 64 larger ones that were run.
+  /// Runs by size. Bounded: the sizes up to 64, and the first 64 larger ones that occurred.
   [[nodiscard]] std::vector<Batch> batches() const;
 
  private:
@@ -93,10 +92,10 @@ class ModelMetrics {
 };
 
 struct RegistryOptions {
-  /// What a successful request may take: a bucket's bound of its own, and what counts as slow.
+  /// The latency objective: one bucket ends exactly there, and slower requests count as slow.
   Duration latency_objective = std::chrono::milliseconds(250);
-  /// Model versions with metrics of their own, so that many reloads cannot grow what is scraped
-  /// without end; those beyond share the model "(others)".
+  /// The maximum number of model versions with their own metrics, so that reloads cannot grow the
+  /// scrape without limit. Further versions share the model "(others)".
   std::size_t max_model_versions = 200;
 };
 
@@ -107,35 +106,36 @@ class Registry {
   Registry(const Registry&) = delete;
   Registry& operator=(const Registry&) = delete;
 
-  /// The same handles for the same names as long as anybody holds them. The scrape after the last
-  /// handle is gone is the last to show their series.
+  /// Returns the same handles for the same names while somebody holds them. The first scrape after
+  /// the last handle is released is the last one with their series.
   std::shared_ptr<ModelMetrics> for_model(std::string_view model, std::string_view version);
-  /// Requests that reached no model: wrong route, bad input, a fetch that failed.
+  /// Counts a request that reached no model: wrong route, bad input, failed fetch.
   void unrouted(Protocol protocol, ErrorCode code);
   void reload(bool ok);
   void connection_opened();
   void connection_closed();
   void connection_refused(std::string_view reason);  ///< descriptors, limit, memory, per_address
-  /// In TLS: plain_http, client_certificate, closed, protocol, timeout.
+  /// A failed TLS handshake; reasons: plain_http, client_certificate, closed, protocol, timeout.
   void handshake_failed(std::string_view reason);
-  /// An HTTP/2 connection that passed a limit: flood, headers, too_many_pings.
+  /// An HTTP/2 connection that exceeded a limit; reasons: flood, headers, too_many_pings.
   void connection_calmed(std::string_view reason);
   void fetched(std::string_view outcome, Duration elapsed);
 
-  /// Read at each scrape. `value` must stay callable as long as the handle lives.
+  /// A metric read at each scrape. `value` must stay callable while the handle lives.
   class Gauge {
    public:
     virtual ~Gauge() = default;
   };
   using Labels = std::vector<std::pair<std::string, std::string>>;
-  /// A gauge, or a counter whose value never falls: what `descriptions` says of the name.
-  /// @requires the name is described. Where `value` gives NaN (it cannot be read) there is none.
+  /// A gauge, or a counter whose value never falls, as in `descriptions`. While `value` returns NaN
+  /// (it cannot be read), the metric is left out.
+  /// @requires `name` is in the table of descriptions
   [[nodiscard]] std::unique_ptr<Gauge> watch(std::string_view name, Labels labels,
                                              std::function<double()> value);
 
   [[nodiscard]] std::string expose(Exposition form = Exposition::kPrometheusText) const;
 
-  /// All models together, since start.
+  /// Totals of all models since start.
   struct Totals {
     std::uint64_t requests = 0;
     std::uint64_t failed = 0;

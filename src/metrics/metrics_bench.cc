@@ -1,4 +1,4 @@
-// What a request pays for being counted.
+// The cost of counting a request.
 
 #include <benchmark/benchmark.h>
 
@@ -30,7 +30,7 @@ void Observe(benchmark::State& state) {
 }
 BENCHMARK(Observe)->Threads(1)->Threads(2);
 
-/// The three observations and the counter of a request that ran.
+/// The three observations and the counter of one request.
 void Request(benchmark::State& state) {
   static Registry registry;
   const auto model = registry.for_model("m", "1");

@@ -14,8 +14,8 @@ using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
 
-/// Shortest form that reads back the same; whole numbers keep ".0", as the specification's
-/// canonical numbers do.
+/// The shortest text that parses back to the same value; whole numbers keep ".0", as in the
+/// specification's canonical numbers.
 std::string number(double value) {
   if (std::isnan(value)) {
     return "NaN";
@@ -93,7 +93,7 @@ void append_histogram(std::string& out, const std::string& name, const ClientMet
   out.append(" ").append(std::to_string(metric.histogram.sample_count)).append("\n");
 }
 
-/// A counter's family is named without what its samples end in.
+/// A counter family's name, without the "_total" suffix of its samples.
 std::string family_name(const MetricFamily& family) {
   constexpr std::string_view kTotal = "_total";
   std::string name = family.name;

@@ -1,7 +1,7 @@
 #pragma once
 
-/// OpenMetrics text 1.0 of what prometheus-cpp collects, which writes only the older format and
-/// knows no exemplars. Internal to this module.
+/// Writes OpenMetrics text 1.0, because prometheus-cpp writes only the older format and has no
+/// exemplars. Internal to this module.
 /// @source OpenMetrics 1.0 (prometheus/OpenMetrics, specification/OpenMetrics.md)
 
 #include <prometheus/metric_family.h>
@@ -15,7 +15,7 @@
 namespace podsense::metrics {
 
 class Histogram;
-/// What a metric of a histogram's family was collected from.
+/// Finds the histogram from which a metric was collected.
 using HistogramOf = std::function<const Histogram&(const std::string& family,
                                                    const prometheus::ClientMetric& metric)>;
 

@@ -33,8 +33,9 @@ WireMessage exemplar_message(const Exemplar& exemplar) {
   return out;
 }
 
-/// Runs of buckets, each with the number of buckets left out before it; the counts as differences
-/// from bucket to bucket. A gap of one or two is cheaper filled with zeros than as a new run.
+/// Writes spans of consecutive buckets, each with the gap before it, and the counts as differences
+/// between buckets. Gaps of one or two buckets are filled with zeros, which is shorter than a new
+/// span.
 void append_native(WireMessage& out, const NativeBuckets& native) {
   constexpr int kFilledGap = 2;
   constexpr unsigned kPositiveSpan = 12;
@@ -73,8 +74,8 @@ void append_native(WireMessage& out, const NativeBuckets& native) {
   out.packed_signed(13, deltas);
 }
 
-/// Fixed and native buckets are read one after the other while requests go on. The count has to be
-/// the native buckets' sum, or a scraper refuses them; no fixed bucket may have more.
+/// Fixed and native buckets are read one after the other while requests continue. The count must
+/// equal the sum of the native buckets, or scrapers reject them; no fixed bucket may exceed it.
 WireMessage histogram_message(const Histogram& histogram) {
   const auto counts = histogram.counts();
   const Exemplars exemplars = histogram.exemplars();

@@ -1,8 +1,8 @@
 #pragma once
 
-/// The protobuf form of what was collected, the only one that carries native histograms. Written
-/// by hand (base/protobuf_wire.h): a dozen fields, and protobuf belongs to another module. Internal
-/// to this module.
+/// The protobuf format of /metrics, the only one with native histograms. Written with
+/// base/protobuf_wire.h: it has only a dozen fields, and another module owns protobuf. Internal to
+/// this module.
 /// @source github.com/prometheus/client_model, io/prometheus/client/metrics.proto
 
 #include <prometheus/metric_family.h>

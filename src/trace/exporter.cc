@@ -15,7 +15,7 @@ namespace {
 
 /// Requests in one export: some hundred KiB.
 constexpr std::size_t kBatch = 256;
-/// Of an answer, of which a line at most is shown.
+/// Bytes kept of a response; at most one line of it is logged.
 constexpr std::size_t kMostBody = 4096;
 constexpr int kMostPoll = 1000;  // ms
 
@@ -41,7 +41,7 @@ class HeaderList {
  public:
   explicit HeaderList(const Pairs& headers) {
     add("Content-Type: application/x-protobuf");
-    add("Expect:");  // keeps libcurl from asking first whether a large body is welcome
+    add("Expect:");  // keeps libcurl from sending "Expect: 100-continue"
     for (const auto& [name, value] : headers) {
       std::string line = name;
       add(line.append(": ").append(value));
@@ -57,7 +57,7 @@ class HeaderList {
   curl_slist* list_ = nullptr;
 };
 
-/// Counts its callers; thread-safe from libcurl 7.84 on.
+/// curl_global_init is reference-counted, and thread-safe since libcurl 7.84.
 CURLM* new_multi() {
   curl_global_init(CURL_GLOBAL_DEFAULT);
   return curl_multi_init();
@@ -65,7 +65,8 @@ CURLM* new_multi() {
 
 }  // namespace
 
-/// What lies in the network or is over soon; what the collector finds wrong stays wrong.
+/// Retry network faults and temporary errors, but not requests that the collector rejects as
+/// invalid.
 bool Tracer::Exporter::Answer::worth_another() const {
   if (code != CURLE_OK) {
     constexpr std::array kForGood{CURLE_URL_MALFORMAT, CURLE_UNSUPPORTED_PROTOCOL,
@@ -156,8 +157,8 @@ void Tracer::Exporter::run() {
   }
 }
 
-/// Each pause is twice the one before, and between half and all of that, so that many servers do
-/// not come back to a collector at once; what it asks for itself is kept.
+/// Pauses double each time, with jitter between half and all of the pause, so that many servers do
+/// not retry at once. A Retry-After from the collector is respected.
 void Tracer::Exporter::deliver(const Batch& batch) {
   const std::string body = encode(options_, batch);
   const TimePoint began = std::chrono::steady_clock::now();
@@ -218,7 +219,7 @@ Tracer::Exporter::Answer Tracer::Exporter::send(const std::string& body) {
   curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
   curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, static_cast<long>(limit.count()));
   curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(handle, CURLOPT_QUICK_EXIT, 1L);  // a resolver that hangs is not waited for
+  curl_easy_setopt(handle, CURLOPT_QUICK_EXIT, 1L);  // does not wait for a hanging resolver
   curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, keep_body);
   curl_easy_setopt(handle, CURLOPT_WRITEDATA, &answer.body);
   file(CURLOPT_CAINFO, options_.ca_file);
@@ -231,11 +232,11 @@ Tracer::Exporter::Answer Tracer::Exporter::send(const std::string& body) {
     constexpr curl_off_t kMost = 3600;
     answer.retry_after = std::chrono::seconds(std::clamp<curl_off_t>(seconds, 0, kMost));
   }
-  curl_easy_setopt(handle, CURLOPT_HTTPHEADER, nullptr);  // it goes with this call
+  curl_easy_setopt(handle, CURLOPT_HTTPHEADER, nullptr);  // the list is freed after this call
   return answer;
 }
 
-/// Not curl_easy_perform: the end of the process waits for nobody.
+/// Not curl_easy_perform, which could not be interrupted at shutdown.
 CURLcode Tracer::Exporter::perform(CURL* handle) {
   if (curl_multi_add_handle(multi_.get(), handle) != CURLM_OK) {
     return CURLE_FAILED_INIT;
@@ -252,7 +253,7 @@ CURLcode Tracer::Exporter::perform(CURL* handle) {
       }
     }
     if (running > 0) {
-      constexpr int kAtTheEnd = 20;  // ms: the end has come, and is near
+      constexpr int kAtTheEnd = 20;  // ms, during shutdown
       curl_multi_poll(multi_.get(), nullptr, 0, stopping() ? kAtTheEnd : kMostPoll, nullptr);
     }
   }

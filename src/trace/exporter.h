@@ -1,6 +1,6 @@
 #pragma once
 
-/// A thread that sends finished requests to a collector. Internal to this module.
+/// A thread that exports finished requests to a collector. Internal to this module.
 /// @source OTLP 1.x, "OTLP/HTTP Response", "Retryable Response Codes", "OTLP/HTTP Throttling"
 
 #include <curl/curl.h>
@@ -19,7 +19,7 @@ namespace podsense::trace {
 
 class Tracer::Exporter {
  public:
-  /// @throws std::system_error  the system gives no thread
+  /// @throws std::system_error the system cannot start a thread
   explicit Exporter(const Options& options);
   ~Exporter();
   Exporter(const Exporter&) = delete;
@@ -30,12 +30,12 @@ class Tracer::Exporter {
 
  private:
   using Batch = std::vector<std::shared_ptr<Request>>;
-  /// What came of one try.
+  /// The result of one attempt.
   struct Answer {
     CURLcode code = CURLE_OK;
-    long status = 0;         ///< of HTTP; 0: none came
+    long status = 0;         ///< of HTTP; 0: no response
     Duration retry_after{};  ///< zero: the collector does not say
-    std::string body;        ///< its beginning
+    std::string body;        ///< the first bytes of the response
 
     [[nodiscard]] bool good() const { return code == CURLE_OK && status >= 200 && status < 300; }
     [[nodiscard]] bool worth_another() const;
@@ -43,14 +43,14 @@ class Tracer::Exporter {
   };
 
   void run();
-  /// Until it is delivered, given up, or the end has come.
+  /// Retries until the batch is delivered, given up, or the time at shutdown is over.
   void deliver(const Batch& batch);
   Answer send(const std::string& body);
   CURLcode perform(CURL* handle);
-  /// False: the end has come.
+  /// False: shutdown has begun.
   bool pause(Duration pause);
   [[nodiscard]] bool stopping() const;
-  /// The end has come, and its time has passed.
+  /// Shutdown has begun and its time limit has passed.
   [[nodiscard]] bool out_of_time() const;
   void count(const Batch& batch, const Answer& answer);
   void note(const Answer& answer);
@@ -58,13 +58,13 @@ class Tracer::Exporter {
   const Options& options_;
   const std::string url_;
   const std::unique_ptr<CURLM, CURLMcode (*)(CURLM*)> multi_;
-  const std::unique_ptr<CURL, void (*)(CURL*)> handle_;  ///< keeps its connection
+  const std::unique_ptr<CURL, void (*)(CURL*)> handle_;  ///< keeps the connection open
   mutable Mutex mutex_;
   CondVar wake_;
   std::deque<std::shared_ptr<Request>> waiting_ GUARDED_BY(mutex_);
   Counts counts_ GUARDED_BY(mutex_);
-  std::optional<TimePoint> end_ GUARDED_BY(mutex_);  ///< until when it may go on
-  bool reachable_ = true;  ///< of the thread: a change is logged, not each failure
+  std::optional<TimePoint> end_ GUARDED_BY(mutex_);  ///< the time limit after shutdown begins
+  bool reachable_ = true;  ///< only the thread uses it: logs changes, not every failure
   std::jthread thread_;
 };
 

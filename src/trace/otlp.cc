@@ -65,7 +65,7 @@ std::uint64_t take_varint(std::string_view& bytes) {
   return value;
 }
 
-/// A field of `bytes`, which is cut off them: its number, and its value in one of the two.
+/// A field removed from the front of `bytes`: its number, and its value in one of the two members.
 struct WireField {
   std::uint64_t number = 0;
   std::uint64_t integer = 0;
@@ -88,13 +88,13 @@ bool take_field(std::string_view& bytes, WireField& field) {
       return true;
     }
     default:
-      return false;  // there are no others in these messages
+      return false;  // these messages have no other wire types
   }
 }
 
 }  // namespace
 
-/// Reads a Request's members.
+/// Encodes a Request; a friend that reads its members.
 struct Encoder {
   const Request& request;
 
@@ -130,7 +130,7 @@ struct Encoder {
     out.message(
         9, attribute("http.response.status_code", static_cast<std::uint64_t>(request.status_)));
     out.message(9, attribute("podsense.request_id", request.request_id_));
-    // OpenTelemetry's conventions name models of generative AI only (gen_ai.request.model).
+    // OpenTelemetry's conventions only cover generative AI models (gen_ai.request.model).
     if (!request.model_.empty()) {
       out.message(9, attribute("podsense.model.name", request.model_));
       out.message(9, attribute("podsense.model.version", request.version_));
@@ -167,7 +167,7 @@ std::string encode(const Options& options, const std::vector<std::shared_ptr<Req
   if (!options.instance.empty()) {
     attributes.emplace("service.instance.id", options.instance);
   }
-  attributes.insert(options.attributes.begin(), options.attributes.end());  // where there is none
+  attributes.insert(options.attributes.begin(), options.attributes.end());  // keeps existing keys
   Message resource;
   for (const auto& [key, value] : attributes) {
     resource.message(1, attribute(key, value));

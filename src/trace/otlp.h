@@ -1,7 +1,7 @@
 #pragma once
 
-/// OTLP's protobuf messages, written by hand: a dozen fields need no generated code, and protobuf
-/// belongs to another module. Internal to this module.
+/// OTLP's protobuf messages, encoded by hand: there are only a dozen fields, and another module
+/// owns protobuf. Internal to this module.
 /// @source opentelemetry-proto 1.x, opentelemetry/proto/trace/v1/trace.proto and
 ///         collector/trace/v1/trace_service.proto; protobuf's encoding guide
 
@@ -13,13 +13,13 @@
 
 namespace podsense::trace {
 
-/// An ExportTraceServiceRequest of finished requests.
+/// An ExportTraceServiceRequest with the spans of finished requests.
 std::string encode(const Options& options, const std::vector<std::shared_ptr<Request>>& requests);
 
-/// Spans that `encode` writes for it.
+/// The number of spans that `encode` writes for `request`.
 std::size_t span_count(const Request& request);
 
-/// The spans that a collector says it refused in an answer of success, and why.
+/// Spans that a collector rejected in a successful response, and why.
 /// @source opentelemetry-proto, ExportTracePartialSuccess
 struct PartialSuccess {
   std::uint64_t rejected = 0;

@@ -36,12 +36,13 @@ std::uint64_t hex_value(std::string_view text) {
   return value;
 }
 
-/// The lower half of a trace id is uniform: what lies below the ratio's share of it is chosen.
+/// The lower half of a trace id is uniformly distributed: values below the ratio's share are
+/// sampled.
 bool chosen(std::uint64_t low_half, double ratio) {
   return ratio >= 1 || static_cast<double>(low_half >> 1U) < ratio * 0x1p63;
 }
 
-/// @param parent  what the caller decided; unset: there is none, or it does not
+/// @param parent the caller's decision; unset: no caller, or no decision
 bool samples(const Options& options, std::uint64_t low_half, std::optional<bool> parent) {
   switch (options.sampler) {
     case Sampler::kAlwaysOn:

@@ -6,11 +6,12 @@
 ///   trace->add("queue", enqueued, started);          // any thread, one after another
 ///   tracer.end(std::move(trace), {.name = …}, now);  // exported when sampled, or when it failed
 ///
-/// Sampling is parent-based: who calls decides; without a caller's decision a ratio of the traces,
-/// chosen by trace id, so that every service with the same ratio chooses the same ones. A request
-/// that failed is always exported, unless the sampler is kAlwaysOff. What a collector cannot take
-/// now (429, 502, 503, 504, no connection) is sent again, later each time. Exporting never holds a
-/// request up: what does not fit into the queue is dropped and counted.
+/// Sampling is parent-based: the caller decides. Without the caller's decision a ratio of the
+/// traces is sampled by trace id, so that all services with the same ratio sample the same traces.
+/// Failed requests are always exported, unless the sampler is kAlwaysOff. If the collector is
+/// temporarily unavailable (429, 502, 503, 504, no connection), the export is retried with growing
+/// pauses. Exporting never delays a request: spans that do not fit into the queue are dropped and
+/// counted.
 /// @source W3C Trace Context; OpenTelemetry specification, trace/sdk (TraceIdRatioBased),
 /// protocol/otlp (OTLP/HTTP: failures, retries), protocol/exporter
 
@@ -38,11 +39,11 @@ struct Context {
   [[nodiscard]] std::string trace_id_text() const;  ///< 32 hexadecimal digits
 };
 
-/// False where the header is missing or malformed; `out` is then unchanged.
+/// False if the header is missing or malformed; `out` is then unchanged.
 bool parse_traceparent(std::string_view header, Context& out);
 
-/// What this server does on behalf of `parent`: the same trace, a span of its own. Empty when
-/// `parent` is not valid.
+/// The `traceparent` of a new child span of `parent`, in the same trace. Empty if `parent` is
+/// invalid.
 std::string child_traceparent(std::string_view parent);
 
 /// The trace id of a sampled `traceparent` that this server made; empty otherwise.
@@ -54,7 +55,7 @@ struct Span {
   TimePoint end;
 };
 
-/// What the span of a whole request says.
+/// The attributes of a request's span.
 struct Outcome {
   std::string_view method;
   std::string_view path;
@@ -71,9 +72,9 @@ class Request {
       : own_(own), parent_span_(parent_span), begin_(begin) {}
 
   [[nodiscard]] const Context& context() const { return own_; }
-  /// A part of the request. Parts beyond kMaxSpans are left out.
+  /// Adds a span for a part of the request. More than kMaxSpans are ignored.
   void add(std::string_view name, TimePoint begin, TimePoint end);
-  /// Which model version the request is for, once that is known.
+  /// Sets the model version of the request, once known.
   void set_model(std::string_view name, std::string_view version);
 
  private:
@@ -85,7 +86,7 @@ class Request {
   const std::uint64_t parent_span_;  ///< 0: none
   const TimePoint begin_;
   TimePoint end_{};
-  std::int64_t unix_offset_ns_ = 0;  ///< added to a TimePoint gives Unix time
+  std::int64_t unix_offset_ns_ = 0;  ///< Unix time minus TimePoint
   std::vector<Span> spans_;
   std::string name_;
   std::string method_, path_, request_id_, code_;
@@ -94,7 +95,7 @@ class Request {
   bool failed_ = false;
 };
 
-/// OpenTelemetry's samplers. Those with a parent follow the caller, where there is one.
+/// OpenTelemetry's samplers. Parent-based ones follow the caller's decision if there is one.
 enum class Sampler {
   kAlwaysOn,
   kAlwaysOff,
@@ -108,40 +109,42 @@ using Pairs = std::map<std::string, std::string>;
 
 struct Options {
   std::string endpoint;         ///< "http://collector:4318"; spans go to /v1/traces below it
-  std::string traces_endpoint;  ///< for spans as it is, in place of `endpoint`
-  Pairs headers{};              ///< of each export, such as credentials: never shown
-  std::string ca_file{};        ///< PEM, of those to trust; empty: the system's
-  std::string certificate{};    ///< PEM, to show to the collector; empty: none
+  std::string traces_endpoint;  ///< complete URL for spans, instead of `endpoint`
+  Pairs headers{};              ///< of each export, such as credentials: never printed
+  std::string ca_file{};        ///< PEM, trusted authorities; empty: the system's
+  std::string certificate{};    ///< PEM, client certificate; empty: none
   std::string key{};            ///< its private key
   Sampler sampler = Sampler::kParentRatio;
-  double ratio = 0.01;  ///< of traces without a caller's decision, 0 to 1
+  double ratio = 0.01;  ///< 0 to 1, of traces without a caller's decision
   std::string service_name = "podsense";
   std::string service_version;
   std::string instance;  ///< the pod's name; empty: left out
-  Pairs attributes{};    ///< of the resource, beside and weaker than the three before
+  Pairs attributes{};    ///< further resource attributes; the three members above have priority
   std::size_t max_waiting = 2048;
-  Duration interval = std::chrono::seconds(1);     ///< between exports
-  Duration timeout = std::chrono::seconds(10);     ///< of one export
-  Duration first_pause = std::chrono::seconds(1);  ///< before a second try; doubled for each more
+  Duration interval = std::chrono::seconds(1);  ///< between exports
+  Duration timeout = std::chrono::seconds(10);  ///< of one export
+  /// before the second attempt; then doubled each time
+  Duration first_pause = std::chrono::seconds(1);
   Duration longest_pause = std::chrono::seconds(30);
-  Duration patience = std::chrono::minutes(5);            ///< from the first try to the last
-  Duration last_chance = std::chrono::milliseconds(500);  ///< for what is left at the end
+  Duration patience = std::chrono::minutes(5);            ///< from the first attempt to the last
+  Duration last_chance = std::chrono::milliseconds(500);  ///< time to export the rest at shutdown
 };
 
 /// Spans, since start.
 struct Counts {
   std::uint64_t exported = 0;
-  std::uint64_t dropped = 0;  ///< the queue was full, or it ended before they were sent
-  std::uint64_t failed = 0;   ///< the collector refused them, or could not be reached for too long
+  std::uint64_t dropped = 0;  ///< the queue was full, or the process ended before
+  std::uint64_t failed = 0;   ///< refused, or the collector was unreachable for too long
   std::uint64_t retries = 0;  ///< exports, not spans
 };
 
 /// @threads thread-safe
 class Tracer {
  public:
-  /// @errors kInvalidArgument: the endpoint is no http or https URL; kUnavailable: no thread
+  /// @errors kInvalidArgument: the endpoint is not an http or https URL; kUnavailable: the system
+  /// cannot start a thread
   static Result<std::unique_ptr<Tracer>> create(Options options);
-  /// Exports what waits, for up to `last_chance`, however the collector behaves.
+  /// Exports waiting spans; takes at most `last_chance`, even if the collector does not respond.
   ~Tracer();
   Tracer(const Tracer&) = delete;
   Tracer& operator=(const Tracer&) = delete;

@@ -1,7 +1,6 @@
 #pragma once
 
-/// What all kinds of requests have in common while they wait and when they end. Private to this
-/// module.
+/// The common base of all queued requests: waiting and answering. Private to this module.
 
 #include <cstddef>
 #include <optional>
@@ -32,13 +31,14 @@ class AnswerTask : public RequestTask {
     };
   }
 
-  /// Does nothing for one that was answered at its deadline.
+  /// Does nothing if the request was already answered at its deadline.
   void finish(Result<Answer> answer, TimePoint now) {
     if (!claim()) {
       return;
     }
     if (!answer && answer.error().code == ErrorCode::kCancelled && deadline.passed(now)) {
-      answer = fail(deadline_error());  // its run was cancelled a moment before the timer came
+      // Its run was cancelled just before the deadline timer fired.
+      answer = fail(deadline_error());
     }
     metrics::ModelMetrics& metrics = *served_->metrics;
     unreceived = abandoned();
@@ -50,7 +50,7 @@ class AnswerTask : public RequestTask {
       metrics.ok(context_.protocol, answer->timing.total,
                  trace::sampled_trace_id(context_.traceparent));
     } else {
-      // An answer that nobody reads is none.
+      // An answer whose client has gone counts as cancelled.
       count_failed(*served_, context_, answer ? ErrorCode::kCancelled : answer.error().code, now);
     }
     std::exchange(done_, nullptr)(std::move(answer));

@@ -1,6 +1,6 @@
 #pragma once
 
-/// The engines that the server has, for tests.
+/// The server's backends, for tests.
 
 #include <memory>
 #include <utility>

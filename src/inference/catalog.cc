@@ -19,12 +19,13 @@
 namespace podsense::inference {
 namespace {
 
-/// Probes come every second or so, each with a connection of its own.
+/// Maximum of waiting `when_started` callers; a probe arrives about every second, each on a new
+/// connection.
 constexpr std::size_t kMostWhoWait = 64;
 
-/// Gives the system back what a version has left behind. Loading leaves small lasting things among
-/// large passing ones, on threads with heaps of their own: without this, resident memory doubles
-/// within a dozen reloads. Holds each heap's lock for some milliseconds.
+/// Returns freed memory to the system. Loading mixes small long-lived allocations with large
+/// temporary ones, on threads with separate heaps; without this call, resident memory doubles
+/// within a dozen reloads. Locks each heap for some milliseconds.
 void return_free_memory() {
 #ifdef __GLIBC__
   malloc_trim(0);
@@ -33,11 +34,11 @@ void return_free_memory() {
 
 }  // namespace
 
-/// The outcome of one candidate: a version, or why not.
+/// The result for one candidate: a version, or a reason.
 struct Catalog::Loaded {
   const model::Candidate* candidate = nullptr;
   std::shared_ptr<const ServedModel> served;
-  bool kept = false;  ///< as it was before
+  bool kept = false;  ///< unchanged since the last reload
   std::string reason;
   bool pending = false;  ///< as Refusal::pending
 };
@@ -96,7 +97,7 @@ void Catalog::tell_started() {
   }
 }
 
-/// The defaults that are configured, one by one, and no model of the listing has their name.
+/// Configured defaults that name no model of the listing.
 std::vector<std::string> Catalog::unknown_defaults(const model::Listing& listing) const {
   std::vector<std::string> unknown;
   for (const auto& [task, name] : options_.defaults) {
@@ -158,7 +159,8 @@ bool Catalog::free_retired() {
   std::vector<std::shared_ptr<const ServedModel>> free;
   {
     const MutexLock lock(mutex_);
-    // Nobody can take a new reference to a retired version, so 1 means: only this list.
+    // No new references to a retired version are possible, so a count of 1 means only this list
+    // holds it.
     auto idle = std::partition(retired_.begin(), retired_.end(),
                                [](const auto& served) { return served.use_count() > 1; });
     std::move(idle, retired_.end(), std::back_inserter(free));
@@ -208,7 +210,7 @@ Result<std::shared_ptr<const ServedModel>> Catalog::load_one(const model::Candid
   return served;
 }
 
-/// What opening throws is this model's reason: the others go on.
+/// An exception while opening becomes this model's reason; other models are not affected.
 Result<std::shared_ptr<const ServedModel>> Catalog::load_guarded(
     const model::Candidate& candidate) try {
   return load_one(candidate);
@@ -254,7 +256,7 @@ std::vector<Catalog::Loaded> Catalog::load_all(const std::vector<model::Candidat
     for (unsigned t = 1; t < options_.load_threads && t < candidates.size(); ++t) {
       helpers.emplace_back(work);
     }
-  } catch (const std::system_error& error) {  // with fewer threads it takes longer
+  } catch (const std::system_error& error) {  // continue with fewer threads
     log::warning("load_thread_refused", {{"reason", error.what()}});
   }
   work();
@@ -273,8 +275,8 @@ void Catalog::take(Loaded loaded, Snapshot& after) {
   }
 }
 
-/// Where the newest versions cannot be loaded, the newest that can: a new pod serves what one has
-/// that was there before.
+/// If a model's newest versions cannot be loaded, loads the newest older one that can. So a new pod
+/// serves the same version as a pod that ran before.
 void Catalog::load_spares(const model::Listing& listing, const Snapshot& before, Snapshot& after) {
   for (const model::Candidate& spare : listing.spares) {
     const auto found = after.models.find(spare.name);
@@ -287,8 +289,7 @@ void Catalog::load_spares(const model::Listing& listing, const Snapshot& before,
   }
 }
 
-/// At start there is nothing that a version could take the place of, so it need not wait for the
-/// others.
+/// At start a version replaces nothing, so it serves at once instead of waiting for the others.
 void Catalog::serve_early(const Loaded& loaded) {
   const MutexLock lock(mutex_);
   auto now = std::make_shared<Snapshot>(*snapshot_);
@@ -298,8 +299,8 @@ void Catalog::serve_early(const Loaded& loaded) {
   snapshot_ = std::move(now);
 }
 
-/// One line when it becomes unreadable, for whatever reason, and one when it is readable again: a
-/// poll may meet it every second.
+/// Logs one line when the repository becomes unreadable and one when it is readable again, because
+/// a poll may see the fault every second.
 void Catalog::note_repository(std::string_view fault) {
   if (fault == unreadable_) {
     return;
@@ -352,10 +353,10 @@ Result<ReloadReport> Catalog::reload() {
     take(std::move(loaded), *after);
   }
   load_spares(*listing, *before, *after);
-  // As long as all that there may be is still being opened, the first load has not ended.
+  // The first load has not ended while all candidates are still being opened.
   after->loaded_once = before->loaded_once || !after->models.empty() ||
                        std::ranges::none_of(after->refusals, &Refusal::pending);
-  // Still in the repository, but nothing of it can be served: what served before goes on.
+  // If no version in the repository can be served, the previous versions of the model continue.
   for (const Refusal& refusal : after->refusals) {
     const auto old = before->models.find(refusal.name);
     if (old != before->models.end() && !after->models.contains(refusal.name)) {
@@ -452,7 +453,7 @@ ReloadReport Catalog::publish(const std::shared_ptr<const Snapshot>& before,
   return report;
 }
 
-/// Each once, however many reloads meet it.
+/// Logs each refusal once, not at every reload.
 void Catalog::log_refusals(const Snapshot& before, const Snapshot& after, ReloadReport& report) {
   const auto known = [&](const Refusal& refusal) {
     return std::ranges::any_of(before.refusals, [&](const Refusal& earlier) {
@@ -469,7 +470,7 @@ void Catalog::log_refusals(const Snapshot& before, const Snapshot& after, Reload
       registry_.reload(false);
     }
     if (refusal.name.empty()) {
-      continue;  // the repository's own: note_repository tells
+      continue;  // about the repository itself: note_repository logs it
     }
     log::write(refusal.pending ? log::Level::kWarning : log::Level::kError,
                refusal.pending ? "model_pending" : "model_refused",
@@ -477,7 +478,7 @@ void Catalog::log_refusals(const Snapshot& before, const Snapshot& after, Reload
   }
 }
 
-/// Once, when it comes to that.
+/// Logs defaults that are no longer served, once.
 void Catalog::warn_of_defaults(const Snapshot& before, const Snapshot& after) const {
   std::set<std::string_view> names{options_.preferred_model};
   for (const auto& [task, name] : options_.defaults) {

@@ -1,10 +1,10 @@
 #pragma once
 
-/// Which model versions serve now. `reload` compares the repository with what is loaded, by
-/// fingerprint: new or changed versions are loaded and warmed up beside the old ones and then take
-/// over in one step; versions no longer wanted end when their last request does. A version that
-/// cannot be loaded is refused with a reason, and what served before goes on serving: a model's old
-/// versions stay until at least one of its wanted versions is there.
+/// The model versions that serve now. `reload` compares the repository with the loaded versions, by
+/// fingerprint. New or changed versions are loaded and warmed up while the old ones serve, and then
+/// replace them in one step. Removed versions end with their last request. A version that cannot be
+/// loaded is refused with a reason, and the model's old versions continue to serve until at least
+/// one new version is loaded.
 
 #include <atomic>
 #include <cstdint>
@@ -33,21 +33,21 @@ namespace podsense::inference {
 struct CatalogOptions {
   model::RepositoryOptions repository;
   ServeOptions serve;
-  std::filesystem::path profile_dir;  ///< where measured profiles are kept; empty: nowhere
-  bool polls = false;                 ///< somebody calls `reload` again and again
-  bool strict_readiness = false;      ///< ready only while every model serves
+  std::filesystem::path profile_dir;  ///< where measured profiles are saved; empty: not saved
+  bool polls = false;                 ///< `reload` is called regularly
+  bool strict_readiness = false;      ///< ready only while all models serve
   unsigned load_threads = 1;
-  Trial trial;                           ///< of files not opened before; empty: there is none
+  Trial trial;                           ///< for files not opened before; empty: no trials
   std::set<std::string> known_models{};  ///< hashes of files that need no trial
-  std::string preferred_model;           ///< default of its task, where it is served
-  /// Model by task. A task that is not there: preferred_model, or the first by name.
+  std::string preferred_model;           ///< default of its task, if it is served
+  /// The default model by task. For other tasks: preferred_model, or the first by name.
   std::map<std::string, std::string, std::less<>> defaults;
 };
 
 struct ModelStatus {
   std::string name;
   std::string version;
-  std::string reason;  ///< why it is not served; empty when it is
+  std::string reason;  ///< why it is not served; empty: it is
   bool latest = false;
   std::shared_ptr<const ServedModel> served;  ///< null when refused
 };
@@ -69,66 +69,68 @@ class Catalog {
   Catalog(const Catalog&) = delete;
   Catalog& operator=(const Catalog&) = delete;
 
-  /// Looks at the repository before anything is loaded: is there a reason not to start? Its table
-  /// is readiness.h. @errors kInvalidArgument: a setting is wrong; kUnavailable: there is nothing
-  /// to
-  ///         serve and nobody polls
+  /// Checks the repository before anything is loaded: is there a reason not to start? readiness.h
+  /// has the rules.
+  /// @errors kInvalidArgument: a setting is wrong; kUnavailable: there is nothing to serve, and the
+  /// repository is not polled
   [[nodiscard]] Result<void> check_start() const;
 
-  /// Reloads now; blocks for as long as that takes, of which models that are slow in their trial
-  /// have a share of seconds: then the others serve without them, and `when_late` is told once the
-  /// next reload can take them in. @errors kNotFound: the repository cannot be read
+  /// Reloads now; blocks until done. It waits only some seconds for slow trials
+  /// (TrialsOptions::patience); then the other models serve without those, and `when_late` is
+  /// called once the next reload can add them.
+  /// @errors kNotFound: the repository cannot be read
   Result<ReloadReport> reload();
-  /// The last reload could not read it, which was logged.
+  /// Whether the last reload could not read the repository, which was logged.
   [[nodiscard]] bool repository_unreadable() const;
 
-  /// What to do when a trial has ended for which no reload waited. Empty: nothing. Once this
-  /// returns, the function of before is called no more.
+  /// Sets the function to call when a trial ends for which no reload waited; empty: none. After
+  /// this returns, the previous function is not called any more.
   void when_late(std::function<void()> tell);
-  /// Calls `tell` once: when the first load has ended, on the thread that loads; at once where it
-  /// has; or in `stop_trials`. False: too many wait, and `tell` was left as it is. @threads any
+  /// Calls `tell` once: when the first load ends, on the loading thread; at once if it has ended;
+  /// or in `stop_trials`. False: too many are waiting, and `tell` is unchanged. @threads any
   [[nodiscard]] bool when_started(std::move_only_function<void()>& tell);
-  /// Ends trials under way; later ones are refused.
+  /// Ends current trials and refuses later ones.
   void stop_trials();
 
-  /// Takes a model out of service, whatever the repository holds, until `load` or a restart; its
-  /// versions end when their last request does. @errors kNotFound: nothing by this name
+  /// Takes a model out of service until `load` or a restart, even if the repository contains it.
+  /// Its versions end with their last request. @errors kNotFound: no model with this name
   Result<void> unload(const std::string& name);
   /// Undoes `unload`, then reloads.
   /// @errors kNotFound: the repository has no such model; kInvalidArgument: the reason why no
   ///         version of it can be served; those of `reload`
   Result<void> load(const std::string& name);
-  /// Names that `unload` holds back.
+  /// The models taken out of service by `unload`.
   [[nodiscard]] std::vector<std::string> unloaded() const;
-  /// Destroys retired versions that no request uses any more. True: some are left.
+  /// Destroys retired versions that no request uses any more. True: some retired versions are left.
   bool free_retired();
 
-  /// Without a name: the default of the first task of this form whose default somebody chose; else
-  /// of the first that has one.
-  /// @errors kNotFound: no such model or version (naming those there are); kInvalidArgument: its
-  ///         task takes requests of another form; kUnavailable: still starting, or why the model
-  ///         cannot be served
+  /// Without a name: the default model of the first task of this form with a configured default, or
+  /// else of the first task with any default.
+  /// @errors kNotFound: no such model or version (the message lists the existing ones);
+  /// kInvalidArgument: its task takes requests of another form; kUnavailable: still starting, or
+  /// why the model cannot be served
   [[nodiscard]] Result<std::shared_ptr<const ServedModel>> find(const protocol::ModelRef& ref,
                                                                 Form form) const;
 
-  /// Of any task; `ref.name` must not be empty. @errors kNotFound, kUnavailable as above
+  /// Finds a model of any task; `ref.name` must not be empty. @errors kNotFound, kUnavailable as
+  /// above
   [[nodiscard]] Result<std::shared_ptr<const ServedModel>> find(
       const protocol::ModelRef& ref) const;
 
-  /// Blocks until it is known of every version whether its requests may share runs.
+  /// Blocks until it is decided for every version whether its requests may share runs.
   void wait_for_checks() { checks_.wait(); }
 
   [[nodiscard]] std::vector<ModelStatus> status() const;
   [[nodiscard]] std::string default_model(const TaskKind& task) const;
-  /// A model serves or has served: what is there at start decides whether the server goes on.
+  /// Whether any model serves or has served. Decides whether the server continues after its start.
   [[nodiscard]] bool served_once() const { return snapshot()->served_once; }
-  /// The first load has ended, well or not.
+  /// Whether the first load has ended, successfully or not.
   [[nodiscard]] bool started() const;
-  /// Why requests cannot be served as they should; empty when all is well.
+  /// Why some requests cannot be served; empty: no problems.
   [[nodiscard]] std::vector<std::string> problems() const;
-  /// What was guessed or passed over in models that serve: "name/version: what".
+  /// What was guessed or ignored in serving models: "name/version: what".
   [[nodiscard]] std::vector<std::string> warnings() const;
-  /// What readiness.h judges. @threads any
+  /// The input of readiness.h. @threads any
   [[nodiscard]] Situation situation() const;
   [[nodiscard]] bool ready() const { return judge(situation()).ready; }
   /// @threads any
@@ -145,15 +147,15 @@ class Catalog {
     std::string version;
     std::string reason;
     std::string fingerprint;
-    bool pending = false;  ///< nothing is wrong with it so far: it is still being opened
+    bool pending = false;  ///< not an error: it is still being opened
   };
-  /// What serves: versions in rising order per model.
+  /// The serving versions of each model, in rising order.
   struct Snapshot {
     std::map<std::string, std::vector<Version>, std::less<>> models;
     std::vector<Refusal> refusals;
-    std::vector<std::string> remarks;  ///< what was passed over: "name: what"
+    std::vector<std::string> remarks;  ///< what was ignored: "name: what"
     bool loaded_once = false;
-    bool served_once = false;  ///< there was a model, now or earlier
+    bool served_once = false;  ///< a model serves or has served
   };
   struct Loaded;
 
@@ -176,7 +178,7 @@ class Catalog {
   static Result<std::shared_ptr<const ServedModel>> find(const Snapshot& now,
                                                          const std::string& name,
                                                          const std::string& version);
-  /// The default that somebody chose, by its task's name or as the preferred model.
+  /// The configured default: by task, or as the preferred model.
   [[nodiscard]] std::string chosen_default(const Snapshot& now, const TaskKind& task) const;
   [[nodiscard]] std::string default_model(const Snapshot& now, const TaskKind& task) const;
   [[nodiscard]] std::string default_model(const Snapshot& now, Form form) const;
@@ -191,14 +193,16 @@ class Catalog {
   mutable Mutex mutex_;
   std::shared_ptr<const Snapshot> snapshot_ GUARDED_BY(mutex_);
   std::set<std::string> unloaded_ GUARDED_BY(mutex_);
-  std::vector<std::move_only_function<void()>> starting_ GUARDED_BY(mutex_);  ///< who waits
+  /// callers of `when_started`
+  std::vector<std::move_only_function<void()>> starting_ GUARDED_BY(mutex_);
   bool stopped_ GUARDED_BY(mutex_) = false;
   std::vector<std::shared_ptr<const ServedModel>> retired_ GUARDED_BY(mutex_);
 
   StackingChecks checks_;
   std::unique_ptr<Trials> trials_;
-  mutable Mutex reload_mutex_;                        ///< held for a whole reload
-  std::string unreadable_ GUARDED_BY(reload_mutex_);  ///< why the repository is; empty: it is not
+  mutable Mutex reload_mutex_;  ///< held for a whole reload
+  /// why the repository is unreadable; empty: it is not
+  std::string unreadable_ GUARDED_BY(reload_mutex_);
   std::atomic<bool> executors_lost_{false};
 };
 

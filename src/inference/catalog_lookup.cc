@@ -1,4 +1,4 @@
-// What a catalog's snapshot says: which version answers, and what is wrong with the others.
+// Lookups in a catalog's snapshot: which version answers a request, and why others cannot.
 #include <algorithm>
 #include <set>
 #include <utility>
@@ -89,7 +89,8 @@ Result<std::shared_ptr<const ServedModel>> Catalog::find(const Snapshot& now,
   return found->served;
 }
 
-/// Nothing for requests of this form is served. Where models failed, one of them may be for it.
+/// The error if no model serves requests of this form. It mentions failed models, as one of them
+/// may be for this form.
 tl::unexpected<Error> Catalog::no_default(const Snapshot& now, Form form) {
   std::string message = "no model for " + task_names(form) + " is served";
   const auto broken = std::ranges::find_if(now.refusals, [&](const Refusal& refusal) {

@@ -19,11 +19,11 @@ namespace podsense::inference {
 
 class LoopBatch;
 
-/// The batch of the event loop that runs on this thread. On any other thread there is none.
+/// A reference to an event loop's batch that is only valid on that loop's thread.
 class LoopBatchRef {
  public:
   LoopBatchRef() = default;
-  /// `turn`: of the calling thread's loop.
+  /// `turn`: the batch of the calling thread's loop.
   explicit LoopBatchRef(LoopBatch& turn) : turn_(&turn), thread_(std::this_thread::get_id()) {}
   [[nodiscard]] LoopBatch* get() const {
     return thread_ == std::this_thread::get_id() ? turn_ : nullptr;
@@ -34,11 +34,12 @@ class LoopBatchRef {
   std::thread::id thread_;
 };
 
-/// Whether a client has gone, and when: that it was noticed later is no fault of the service.
+/// Whether and when a client has left. The time counts, so that the service is not blamed for
+/// noticing it late.
 /// @threads thread-safe
 class Departure {
  public:
-  /// The first time counts.
+  /// Only the first call counts.
   void leave(TimePoint now) {
     TimePoint stays = TimePoint::max();
     left_.compare_exchange_strong(stays, now, std::memory_order_relaxed);
@@ -57,26 +58,26 @@ struct Ending {
   Duration elapsed;  ///< since the request's first byte
 };
 
-/// What comes with a request beside its content.
+/// The circumstances of a request, without its content.
 struct Context {
   TimePoint received;  ///< when its first byte was read
   Deadline deadline;
   metrics::Protocol protocol = metrics::Protocol::kHttp;
-  std::string client;                          ///< who asks, "key:NAME"; empty: anybody
-  std::string traceparent;                     ///< passed on to fetches when not empty
+  std::string client;                          ///< the client's name, "key:NAME"; empty: anonymous
+  std::string traceparent;                     ///< sent with fetches if not empty
   std::shared_ptr<trace::Request> trace;       ///< null: not traced
-  std::shared_ptr<const Departure> departure;  ///< of the client; null: it cannot be seen
-  /// In which the request's bytes are counted until nobody needs them any more; null: too few to
-  /// count.
+  std::shared_ptr<const Departure> departure;  ///< of the client; null: it cannot be detected
+  /// Counts the request's bytes until they are no longer needed; null: too few to count.
   std::shared_ptr<MemoryBudget::Share> memory;
-  /// What the client calls the request, cut: for the trace that a crash leaves.
+  /// The request id, truncated: for crash reports.
   std::array<char, 64> request_id{};
   void set_request_id(std::string_view id) {
     request_id = {};
     std::ranges::copy(id.substr(0, request_id.size() - 1), request_id.begin());
   }
   [[nodiscard]] bool abandoned() const { return departure && departure->left(); }
-  /// Of a request that ends now with `code`. A client that has left waits for no deadline.
+  /// How a request that ends now with `code` ended for its client: if the client left earlier, its
+  /// wait ended then.
   [[nodiscard]] Ending ending(ErrorCode code, TimePoint now) const {
     const bool waits = code == ErrorCode::kDeadlineExceeded || code == ErrorCode::kCancelled;
     if (waits && abandoned()) {
@@ -84,8 +85,8 @@ struct Context {
     }
     return {.code = code, .elapsed = now - received};
   }
-  /// Small requests may be answered when it ends, on its thread. None: a small request is answered
-  /// before the call returns.
+  /// If set, small requests may be answered at the end of this turn, on its thread. Otherwise a
+  /// small request is answered before the call returns.
   LoopBatchRef turn;
 };
 

@@ -16,7 +16,7 @@ namespace {
 
 using Action = ControlRequest::Action;
 
-/// How often the worker looks whether a retired version is free of requests.
+/// The interval at which the worker checks whether retired versions have no requests left.
 constexpr Duration kRetireCheck = std::chrono::milliseconds(20);
 
 tl::unexpected<Error> busy(std::string message) {
@@ -104,8 +104,8 @@ void Control::submit(ControlRequest request, Done done) {
   }
 }
 
-/// The job that waits and does what is asked, or null. A load after an unload of the same model is
-/// another job than a load before it; reloads commute with both.
+/// The waiting job with the same action, or null. A load after an unload of the same model must not
+/// join a load before it; reloads commute with both.
 Control::Job* Control::join(const ControlRequest& request, bool with_files) {
   for (auto job = waiting_.rbegin(); job != waiting_.rend(); ++job) {
     if (job->request == request) {
@@ -119,7 +119,7 @@ Control::Job* Control::join(const ControlRequest& request, bool with_files) {
   return nullptr;
 }
 
-/// On an error `done` is untouched.
+/// On an error `done` is unchanged.
 Result<void> Control::enqueue(const ControlRequest& request, Done& done, bool with_files) try {
   {
     const MutexLock lock(mutex_);
@@ -138,7 +138,7 @@ Result<void> Control::enqueue(const ControlRequest& request, Done& done, bool wi
       job = &waiting_.back();
     }
     if (done) {
-      // The caller's place first: what throws here leaves `done` where it is.
+      // Allocate the caller's entry first: if that throws, `done` is unchanged.
       Caller& caller = job->callers.emplace_back(clock_.now() + options_.max_wait, Done());
       caller.done = std::move(done);
       ++callers_;
@@ -209,7 +209,7 @@ Control::Wake Control::wait(Job& job, bool retired_left) {
   }
 }
 
-/// Ends only with the object, whatever a job throws.
+/// Runs until the object is destroyed, even if a job throws.
 void Control::run() {
   const crash::Thread me("control");
   bool retired_left = false;
@@ -272,10 +272,10 @@ Result<ControlOutcome> Control::perform(const Job& job) {
   return outcome;
 }
 
-/// The same fault is logged once, however often a poll meets it.
+/// Logs the same fault only once, not at every poll.
 void Control::note(const Job& job, const Result<ControlOutcome>& outcome) {
   const std::string fault = outcome ? std::string() : outcome.error().message;
-  // Of a reload the catalog tells itself.
+  // The catalog itself logs an unreadable repository.
   const bool told = job.request.action == Action::kReload && catalog_.repository_unreadable();
   if (!fault.empty() && fault != last_fault_ && !told) {
     log::error("control_failed", {{"action", action_name(job.request.action)},

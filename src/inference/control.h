@@ -1,12 +1,11 @@
 #pragma once
 
-/// The control plane: one worker thread that loads, unloads and reloads models, whether HTTP, gRPC,
-/// SIGHUP or the poll asks. Requests for the same thing that wait share one run. Nobody waits
-/// longer than `max_wait`: the answer is then kUnavailable with `retry_after`, and the work goes
-/// on.
+/// The control plane: one worker thread that loads, unloads and reloads models, for HTTP, gRPC,
+/// SIGHUP and polling. Waiting requests for the same action share one job. Nobody waits longer than
+/// `max_wait`: then the answer is kUnavailable with `retry_after`, and the job continues.
 ///
-/// The worker survives what a job throws, such as a lack of memory or of threads: the callers get
-/// an error, the log a line.
+/// The worker survives exceptions of a job, such as a lack of memory or threads: the callers get an
+/// error, and it is logged.
 
 #include <cstddef>
 #include <deque>
@@ -23,12 +22,12 @@
 
 namespace podsense::inference {
 
-/// What became of other files, such as credentials, at a reload.
+/// The result of reloading other files, such as credentials.
 struct FilesRead {
   enum class Outcome { kUnchanged, kRead, kRefused };
   std::string_view files;  ///< "credentials", "certificates"
   Outcome outcome = Outcome::kUnchanged;
-  std::string reason;  ///< of a refusal: what was read before is still in force
+  std::string reason;  ///< of kRefused: the previous contents stay in force
 };
 
 struct ControlRequest {
@@ -46,38 +45,36 @@ struct ControlOutcome {
 struct ControlOptions {
   Duration poll_interval{};  ///< zero: reload only on request
   Duration max_wait = std::chrono::seconds(30);
-  std::size_t max_jobs = 64;       ///< different requests that may wait
-  std::size_t max_callers = 4096;  ///< that may wait for all of them together
-  /// Reads other files that changed, before the models at a reload; may block. Empty: there are
-  /// none.
+  std::size_t max_jobs = 64;       ///< maximum of waiting jobs
+  std::size_t max_callers = 4096;  ///< maximum of waiting callers of all jobs
+  /// Reads other changed files at a reload, before the models; may block. Empty: none.
   std::function<std::vector<FilesRead>()> read_files;
 };
 
 /// @threads thread-safe
 class Control {
  public:
-  /// Called exactly once, on the worker, in `expire`, or within `submit`.
+  /// Called exactly once: on the worker thread, in `expire` or inside `submit`.
   using Done = std::move_only_function<void(Result<ControlOutcome>)>;
 
-  /// `catalog` and `clock` outlive this.
+  /// `catalog` and `clock` must outlive this.
   Control(ControlOptions options, Catalog& catalog, const Clock& clock);
   ~Control() { stop(); }
   Control(const Control&) = delete;
   Control& operator=(const Control&) = delete;
 
   /// Starts the worker; the first load begins at once.
-  /// @errors kUnavailable: the system gives no thread
+  /// @errors kUnavailable: the system cannot start a thread
   Result<void> start();
 
-  /// Waits for the job under way. Callers that still wait, and all that come later, get
-  /// kUnavailable.
+  /// Waits for the current job. Waiting callers and all later ones get kUnavailable.
   void stop();
 
   /// Never blocks. `done` may be empty.
-  /// @errors given to `done`: kUnavailable with retry_after: too many wait, the wait took too long,
-  ///         or memory or threads ran out; those of the catalog's functions
+  /// @errors passed to `done`: kUnavailable with retry_after: too many callers, the wait took too
+  /// long, or memory or threads ran out; those of the catalog's functions
   void submit(ControlRequest request, Done done);
-  /// Answers those who have waited too long; call it about once a second.
+  /// Answers callers that have waited too long; call it about once per second.
   void expire();
 
  private:
@@ -104,12 +101,12 @@ class Control {
   const ControlOptions options_;
   Catalog& catalog_;
   const Clock& clock_;
-  std::string last_fault_;  ///< the worker's
+  std::string last_fault_;  ///< used by the worker only
 
   Mutex mutex_;
   CondVar wake_;
   std::deque<Job> waiting_ GUARDED_BY(mutex_);
-  std::vector<Caller> served_ GUARDED_BY(mutex_);  ///< callers of the job under way
+  std::vector<Caller> served_ GUARDED_BY(mutex_);  ///< callers of the current job
   std::size_t callers_ GUARDED_BY(mutex_) = 0;     ///< of all jobs
   TimePoint next_poll_ GUARDED_BY(mutex_);
   bool stopping_ GUARDED_BY(mutex_) = false;

@@ -1,8 +1,7 @@
 #pragma once
 
-/// Faults on purpose, for tests and demonstrations: a slow, failing or stuck model, a server that
-/// says it is not ready. Exists only where configuration asks for it; what does not exist costs
-/// nothing.
+/// Fault injection for tests and demonstrations: a slow, failing or stuck model, or a server that
+/// reports "not ready". Only exists if it is configured, and costs nothing otherwise.
 /// @threads thread-safe
 
 #include <map>
@@ -16,9 +15,9 @@
 namespace podsense::inference {
 
 struct Fault {
-  Duration slow{};     ///< added to each run, asleep
+  Duration slow{};     ///< sleep added to each run
   bool fail = false;   ///< each run fails with kInternal
-  bool stuck = false;  ///< each run waits until the fault is taken back
+  bool stuck = false;  ///< each run waits until the fault is removed
   friend bool operator==(const Fault&, const Fault&) = default;
 };
 
@@ -29,14 +28,14 @@ class Faults {
     std::map<std::string, Fault, std::less<>> models;  ///< "": every model without its own
   };
 
-  /// Takes the place of all faults that were; stuck runs look again.
+  /// Replaces all previous faults and wakes stuck runs.
   void set(State state);
   [[nodiscard]] State state() const;
 
   [[nodiscard]] bool unready() const;
   [[nodiscard]] bool hits(const std::string& model) const;
-  /// Waits as the model's fault says; the error to answer with, if any. Blocks: never on an I/O
-  /// thread.
+  /// Applies the model's fault: waits, and returns the error to answer with, if any. Blocks: never
+  /// call it on an I/O thread.
   [[nodiscard]] std::optional<Error> before_run(const std::string& model);
 
  private:

@@ -1,12 +1,12 @@
 #pragma once
 
-/// Small requests that one turn of an event loop brought, run together at its end: one run of
-/// several rows costs less than as many runs. The loop is never asked to wait: a turn ends when all
-/// that was ready has been handled.
+/// Collects the small requests of one turn of an event loop and runs them together at its end,
+/// because one run of several rows is cheaper than many runs. The loop never waits for requests: a
+/// turn ends when everything that was ready is handled.
 ///
-/// A turn's end costs the loop a look for new events, which a lone request must not pay. So a turn
-/// in a while is only watched, and gathering begins when one brought several requests, and ends
-/// when a few in a row brought one.
+/// Ending a turn costs the loop an additional poll for events, which a lone request should not pay.
+/// So only some turns are watched. Gathering begins when a watched turn brings several requests,
+/// and ends after a few consecutive turns with one request each.
 /// @threads confined to its loop's
 
 #include <cstddef>
@@ -24,24 +24,25 @@ struct ServedModel;
 
 class LoopBatch {
  public:
-  /// Requests between two turns that are watched while nothing is gathered. A prime: so many
-  /// clients in step would else have the last of their turn watched every time.
+  /// Requests between two watched turns while nothing is gathered. A prime: otherwise, with that
+  /// many clients in lockstep, always the last request of a turn would be watched.
   static constexpr unsigned kWatchEvery = 31;
-  /// So many turns in a row with one request each end the gathering.
+  /// This many consecutive turns with one request each end the gathering.
   static constexpr unsigned kLoneTurns = 4;
 
-  /// `at_end`: has `end` called when the turn ends, after the handlers that are ready now.
+  /// `at_end`: schedules a call of `end` at the end of the turn, after the handlers that are ready
+  /// now.
   explicit LoopBatch(std::move_only_function<void()> at_end);
   ~LoopBatch();
   LoopBatch(const LoopBatch&) = delete;
   LoopBatch& operator=(const LoopBatch&) = delete;
 
-  /// Takes `task` where this turn gathers and the model's runs get cheaper by it; else leaves it
-  /// alone, to be run at once. What is taken is answered by `end`.
+  /// Takes `task` if this turn gathers and the model benefits from larger runs; `end` then answers
+  /// it. Otherwise leaves `task` unchanged, to be run at once.
   void offer(const ServedModel& served, std::unique_ptr<RequestTask>& task);
-  /// Requests that wait for `end`.
+  /// The number of requests waiting for `end`.
   [[nodiscard]] std::size_t size() const { return size_; }
-  /// Runs what was taken, a batch per model, or several of at most its largest batch.
+  /// Runs the collected tasks: one batch per model, or several if they exceed its largest batch.
   void end(const Clock& clock);
 
  private:
@@ -56,10 +57,10 @@ class LoopBatch {
   std::vector<Group> groups_;
   std::size_t size_ = 0;
   bool gathers_ = false;
-  bool watched_ = false;     ///< `end` will come
-  unsigned brought_ = 0;     ///< requests of a watched turn
-  unsigned unwatched_ = 0;   ///< requests since one was
-  unsigned lone_turns_ = 0;  ///< in a row
+  bool watched_ = false;     ///< `end` is scheduled
+  unsigned brought_ = 0;     ///< requests in the watched turn
+  unsigned unwatched_ = 0;   ///< requests since a turn was watched
+  unsigned lone_turns_ = 0;  ///< consecutive turns with one request
 };
 
 }  // namespace podsense::inference

@@ -8,7 +8,7 @@
 namespace podsense::inference {
 namespace {
 
-/// As facts, or borrowed.
+/// Converts tensor infos, copied or borrowed.
 template <class Tensor>
 std::vector<Tensor> tensors(const std::vector<model::TensorInfo>& infos) {
   std::vector<Tensor> out;
@@ -73,7 +73,7 @@ std::vector<protocol::TensorMetadata> inputs_of(const ServedModel& served) {
 std::vector<std::pair<std::string, std::string>> default_models(const Catalog& catalog) {
   std::vector<std::pair<std::string, std::string>> out;
   for (const TaskKind* task : task_kinds()) {
-    // Requests of tensors always name their model.
+    // Requests with plain tensors always name their model, so they have no default.
     std::string name = task->form() == Form::kTensors ? "" : catalog.default_model(*task);
     if (!name.empty()) {
       out.emplace_back(task->name(), std::move(name));

@@ -1,7 +1,7 @@
 #pragma once
 
-/// What is known of a served model version, as one plain value. REST, gRPC and `/health` print it;
-/// none of them looks into a model itself.
+/// Facts about a served model version as a plain value. REST, gRPC and `/health` print them,
+/// without access to the model itself.
 
 #include <chrono>
 #include <cstdint>
@@ -18,7 +18,7 @@
 
 namespace podsense::inference {
 
-/// Which versions of a model are served.
+/// The versions of a model that are served.
 struct LatestVersions {
   std::uint32_t count = 1;
 };
@@ -49,18 +49,18 @@ struct ModelFacts {
   std::optional<std::size_t> features;  ///< columns of a row; tabular models
   ServedVersions version_policy;
   std::uint32_t max_batch_size = 0;                    ///< as ServedModel::max_batch_size
-  std::optional<std::uint32_t> instances;              ///< where the manifest gives them
-  std::optional<std::chrono::microseconds> max_delay;  ///< where the manifest asks for batches
-  /// How it runs and why: `task`, and as ServedModel::plan_facts.
+  std::optional<std::uint32_t> instances;              ///< if set in the manifest
+  std::optional<std::chrono::microseconds> max_delay;  ///< if the manifest sets a batch delay
+  /// How it runs and why: `task`, and those of ServedModel::plan_facts.
   std::vector<std::pair<std::string, std::string>> parameters;
 };
 
 ModelFacts facts_of(const ServedModel& served);
 
-/// The inputs alone, for requests that are read by them. Borrowed from the model.
+/// Only the inputs, for parsing requests. Borrowed from the model.
 std::vector<protocol::TensorMetadata> inputs_of(const ServedModel& served);
 
-/// Task and model of each default that there is.
+/// Task and model of each existing default.
 std::vector<std::pair<std::string, std::string>> default_models(const Catalog& catalog);
 
 }  // namespace podsense::inference

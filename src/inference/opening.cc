@@ -16,10 +16,10 @@ namespace {
 
 using ModelPtr = std::shared_ptr<const model::Model>;
 
-/// What a run is taken to cost before any was seen.
+/// The assumed run time if none could be measured.
 constexpr Duration kGuess = std::chrono::milliseconds(5);
 
-/// A run with all cores must take no more than this share of one with one core.
+/// All cores are used only if a run takes at most this share of the time with one core.
 constexpr double kPays = 0.8;
 
 Result<ModelPtr> load_with(model::Backend& backend, model::Candidate candidate, unsigned threads) {
@@ -47,7 +47,7 @@ ProfileKey key_of(const model::Backend& backend, const model::Candidate& candida
                   text_of(manifest.max_batch)};
 }
 
-/// With the threads of the saved profile; nothing where that no longer fits.
+/// Opens the model with the threads of the saved profile; nothing: the profile no longer holds.
 Result<std::optional<Opened>> reopen(model::Backend& backend, const model::Candidate& candidate,
                                      ModelPtr model, SavedProfile saved, const Clock& clock) {
   if (saved.threads != model->threads()) {
@@ -59,7 +59,7 @@ Result<std::optional<Opened>> reopen(model::Backend& backend, const model::Candi
   }
   const auto fits = still_fits(*model, saved.profile, clock);
   if (!fits) {
-    return std::nullopt;  // measuring says what is wrong
+    return std::nullopt;  // measuring will report the error
   }
   if (!*fits) {
     log::info("profile_refused", {{"model", candidate.name},
@@ -82,7 +82,7 @@ bool wants_more_threads(const model::Candidate& candidate, const Profile& profil
          !candidate.file.empty() && manifest.warmup_runs > 1 && profile.front().time > kInlineLimit;
 }
 
-/// All cores for the one instance, where that pays.
+/// Tries all cores for the single instance and keeps them if that is faster.
 Result<void> try_threads(model::Backend& backend, const model::Candidate& candidate, unsigned cores,
                          const Clock& clock, Opened& opened) {
   const auto model = load_with(backend, candidate, cores);
@@ -113,7 +113,7 @@ Result<void> try_threads(model::Backend& backend, const model::Candidate& candid
   return {};
 }
 
-/// The file's hash, where something is known by it.
+/// The file's hash, if anything is looked up by it.
 std::optional<model::Hash128> content_of(const model::Candidate& candidate,
                                          const SavedProfiles& saved, const Trials* trials) {
   std::error_code error;
@@ -125,7 +125,7 @@ std::optional<model::Hash128> content_of(const model::Candidate& candidate,
   return model::fast_hash_file(candidate.file);
 }
 
-/// What a trial measured; nothing where there was none.
+/// The profile measured by a trial; nothing: there was no trial.
 Result<std::optional<SavedProfile>> try_first(const model::Candidate& candidate, Trials* trials) {
   if (trials == nullptr || !trials->needed(candidate)) {
     return std::nullopt;
@@ -150,13 +150,13 @@ Result<std::optional<SavedProfile>> try_first(const model::Candidate& candidate,
   return std::move(report->profile);
 }
 
-/// Measures the model with what it is given here and now.
+/// Measures the model in this process.
 Result<Opened> measure_here(model::Backend& backend, const model::Candidate& candidate,
                             ModelPtr model, unsigned cores, const Clock& clock) {
   auto profile = measure(*model, clock);
   Opened opened{.model = std::move(model), .profile = {{.rows = 1, .time = kGuess}}, .key = {}};
   if (!profile) {
-    // Zeros do not suit every model. What does is the business of those who ask.
+    // Some models reject zeros. Requests may still have inputs that they accept.
     opened.warning = profile.error().message;
     opened.out_of_memory = profile.error().code == ErrorCode::kUnavailable;
     return opened;
@@ -170,11 +170,11 @@ Result<Opened> measure_here(model::Backend& backend, const model::Candidate& can
   return opened;
 }
 
-/// From what is known of it already, or measured.
+/// Uses the known profile, or measures.
 Result<Opened> open_loaded(model::Backend& backend, const model::Candidate& candidate,
                            ModelPtr model, std::optional<SavedProfile> known, unsigned cores,
                            const Clock& clock) {
-  // Whether rows are independent does not depend on how long runs take.
+  // Keep this result even if the profile's times no longer hold.
   std::optional<std::string> rows = known ? known->rows : std::nullopt;
   if (known) {
     auto again = reopen(backend, candidate, model, std::move(*known), clock);

@@ -1,7 +1,7 @@
 #pragma once
 
-/// A model version opened, measured or remembered, with the threads that suit it. Private to this
-/// module.
+/// Opens a model version, measures it or loads its saved profile, and chooses its number of
+/// threads. Private to this module.
 
 #include <memory>
 #include <optional>
@@ -19,11 +19,11 @@ namespace podsense::inference {
 struct Opened {
   std::shared_ptr<const model::Model> model;
   Profile profile;
-  bool saved = false;  ///< the profile is an earlier start's
+  bool saved = false;  ///< the profile was measured at an earlier start
   ProfileKey key;
   std::optional<std::string> rows = std::nullopt;  ///< as SavedProfile::rows
-  std::string warning = {};    ///< why the warm-up measured nothing; empty: it did
-  bool out_of_memory = false;  ///< that was a lack of memory
+  std::string warning = {};                        ///< why the warm-up failed; empty: it did not
+  bool out_of_memory = false;                      ///< the warm-up failed because memory was short
   std::shared_ptr<const ModelTask> task = nullptr;
 };
 
@@ -33,15 +33,15 @@ struct OpeningOptions {
 
 class Trials;
 
-/// Threads of one run are the manifest's, else 1: concurrent runs of one thread give more than runs
-/// of many. Only where the manifest asks for a single instance, and a run is long enough to be
-/// worth dividing, all `cores` are tried too, and taken where they save a fifth of the time.
-/// A model whose warm-up fails is opened all the same, with a warning and a profile of guesses.
-/// @param trials try what has neither a saved profile nor a known hash in another process first,
-///               and measure it; null: it is opened here at once
+/// The threads per run are those of the manifest, or else 1, because concurrent single-threaded
+/// runs have more throughput. If the manifest sets a single instance and a run is long enough, all
+/// `cores` are tried, too, and used if they save 20 % of the time. If the warm-up fails, the model
+/// is still opened, with a warning and a guessed profile.
+/// @param trials open and measure the file in another process first, unless it has a saved profile
+/// or a known hash; null: no trials
 /// @errors those of Backends::load, assign_task and Trials::run
-/// @threads any; takes the time of opening and up to the manifest's warm-up limit for each number
-///          of threads
+/// @threads any; blocks while opening the model, plus up to the manifest's warm-up limit for each
+/// number of threads
 Result<Opened> open_measured(const model::Backends& backends, model::Candidate candidate,
                              const SavedProfiles& saved, const OpeningOptions& options,
                              const Clock& clock, Trials* trials);

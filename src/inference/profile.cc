@@ -12,17 +12,17 @@
 namespace podsense::inference {
 namespace {
 
-/// Lengths tried for open dimensions other than the rows, until the model takes one.
+/// Lengths tried for dynamic dimensions other than the rows, until the model accepts one.
 constexpr std::array<std::int64_t, 5> kLengths{1, 16, 64, 224, 2};
 
-/// A lack of memory is no fault of the values.
+/// A lack of memory is not the fault of the inputs, so it keeps its code.
 Error warmup_failed(Error error) {
   error.code = error.code == ErrorCode::kUnavailable ? error.code : ErrorCode::kInvalidArgument;
   error.message = "the warm-up run failed: " + error.message;
   return error;
 }
 
-/// Inputs that the model takes, or the first that were tried.
+/// Inputs that the model accepts, or else the first that were tried.
 Result<WarmupInputs> accepted_inputs(const model::Model& model, std::size_t rows) {
   model::Outputs outputs;
   auto first = WarmupInputs::make(model, rows, kLengths.front());
@@ -38,7 +38,7 @@ Result<WarmupInputs> accepted_inputs(const model::Model& model, std::size_t rows
   return first;
 }
 
-/// The median of up to `runs` runs, without the first, which pays for allocation.
+/// The median of up to `runs` runs, without the first, which includes allocation.
 Result<Duration> time_of(const model::Model& model, std::size_t rows, std::uint32_t runs,
                          Deadline limit, const Clock& clock) {
   std::vector<Duration> times;
@@ -67,33 +67,34 @@ Result<Duration> time_of(const model::Model& model, std::size_t rows, std::uint3
   return times[times.size() / 2];
 }
 
-/// All sizes of a small model are tried: the whole costs less than this, and one that does not pay
-/// may be noise.
+/// Up to this much time, further sizes are tried even after one without a gain, because that may be
+/// noise.
 constexpr Duration kCheap = std::chrono::milliseconds(20);
 
-/// A larger size pays where its row costs no more than this share of a smaller one's.
+/// A larger size is better if its row costs at most this share of a smaller size's row.
 constexpr double kBetter = 0.95;
-/// And batching at all, of a row alone.
+/// Batching is used only if a row costs at most this share of a single row.
 constexpr double kWorthIt = 0.9;
-/// Half the width of what a median may be by chance, in standard errors.
+/// Half the width of a median's confidence interval, in standard errors.
 constexpr double kSure = 2;
 
-/// Comparisons of two sizes. So many of three are beyond a true middle one time in eight, of seven
-/// one time in 128: few are enough to leave a size, not to take it.
+/// The number of comparisons needed to reject or to choose a size. By chance, all of three lie on
+/// one side of the true median with probability 1/8, all of seven with 1/128: few are enough to
+/// reject a size, but not to choose it.
 constexpr std::size_t kRoundsToLeave = 3;
 constexpr std::size_t kRoundsToTake = 7;
 constexpr std::size_t kMostRounds = 41;
-/// Beyond it no more rounds than have to be.
+/// After this time only the minimum of rounds is run.
 constexpr Duration kLongestComparison = std::chrono::milliseconds(150);
 
-/// One run to allocate and two to look at; short ones more often, against noise.
+/// One run to allocate and two to measure; more for short runs, to reduce noise.
 std::uint32_t runs_for(Duration run) {
   constexpr Duration kEnough = std::chrono::milliseconds(1);
   const auto often = run > Duration::zero() ? kEnough / run : 1;
   return static_cast<std::uint32_t>(std::clamp<std::int64_t>(often, 3, 50));
 }
 
-/// The noise of two ratios, one of the other's result: at worst both are off in the same direction.
+/// The noise of the product of two ratios: in the worst case both errors have the same direction.
 double chained(double one, double other) {
   return ((1 + kSure * one) * (1 + kSure * other) - 1) / kSure;
 }
@@ -102,22 +103,23 @@ double per_row(const ProfilePoint& point) {
   return to_seconds(point.time) / static_cast<double>(point.rows);
 }
 
-/// What a row costs in the larger run, in rows of the smaller: the median of those seen, and
-/// between what it lies by 95 %, whatever the distribution.
+/// The cost of a row in the larger run relative to the smaller: the observed median and its 95 %
+/// confidence interval, for any distribution.
 struct Ratio {
   double low = 0;
   double median = 1;
   double high = 2;
 
   [[nodiscard]] bool is_clear() const { return high < kBetter || low > kBetter; }
-  /// Of the median, upwards: what would make a larger size pay less.
+  /// The noise of the median upwards, the direction in which a larger size would be worse.
   [[nodiscard]] double noise() const {
-    constexpr double kLeast = 0.005;  // a clock and a few runs tell no more
+    constexpr double kLeast = 0.005;  // the precision of a clock and a few runs
     return std::max(kLeast, (high - median) / kSure / median);
   }
 };
 
-/// @source confidence interval of a median by order statistics: binomial(n, 1/2), as a normal
+/// @source confidence interval of a median by order statistics: binomial(n, 1/2), normal
+/// approximation
 Ratio ratio_of(std::vector<double> seen) {
   std::ranges::sort(seen);
   const auto count = static_cast<double>(seen.size());
@@ -131,7 +133,7 @@ Ratio ratio_of(std::vector<double> seen) {
           .high = at(std::ceil(count / 2 + width - 1))};
 }
 
-/// Runs of one size, whose first has been and paid for allocation.
+/// Runs of one size. The constructor does the first run, which includes allocation.
 class Runs {
  public:
   static Result<Runs> make(const model::Model& model, std::size_t rows, const Clock& clock) {
@@ -164,8 +166,8 @@ class Runs {
   model::Outputs outputs_;
 };
 
-/// The same rows in two runs and in one, in turns and now one, now the other first: what the
-/// machine does besides takes its time from both.
+/// Runs the same rows in two runs and in one, alternating which is first, so that other load on the
+/// machine affects both.
 Result<Ratio> compare(Runs& halves, Runs& whole, Deadline limit, const Clock& clock) {
   const TimePoint began = clock.now();
   std::vector<double> seen;
@@ -242,7 +244,7 @@ Result<Profile> measure(const model::Model& model, const Clock& clock) {
   for (std::size_t rows = 2; halves && rows <= kMaxProfiledRows; rows *= 2) {
     auto whole = Runs::make(model, rows, clock);
     if (!whole || limit.passed(clock.now())) {
-      break;  // a model that takes one row only is fine
+      break;  // a model that accepts only one row is valid
     }
     const auto ratio = compare(*halves, *whole, limit, clock);
     if (!ratio || limit.passed(clock.now())) {
@@ -268,7 +270,7 @@ BatchChoice choose_batch(std::span<const ProfilePoint> profile) {
   const ProfilePoint* chosen = &profile.front();
   const ProfilePoint* cheapest = chosen;
   for (const ProfilePoint& point : profile.subspan(1)) {
-    // What lies before both is the same for both.
+    // Noise before these two sizes affects both equally.
     const double at_worst = (1 + kSure * point.noise) / (1 + kSure * chosen->noise);
     if (per_row(point) * at_worst <= kBetter * per_row(*chosen)) {
       chosen = &point;

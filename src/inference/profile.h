@@ -1,7 +1,7 @@
 #pragma once
 
-/// How long a model takes for how many rows: measured when it is loaded, on the thread that loads
-/// it. The plan (inline or executor) and the batch size come from it.
+/// The run times of a model by number of rows, measured at loading, on the loading thread. They
+/// decide the plan (inline or executor) and the batch size.
 
 #include <cstddef>
 #include <span>
@@ -15,44 +15,43 @@ namespace podsense::inference {
 
 struct ProfilePoint {
   std::size_t rows = 1;
-  Duration time{};   ///< of one run, the median of those seen
-  double noise = 0;  ///< how far `time` may be off against one row's, as a share of it
+  Duration time{};   ///< of one run, median
+  double noise = 0;  ///< uncertainty of `time` relative to one row's, as a share of `time`
 };
 
-/// The first point is one row; further ones only where a model takes batches.
+/// The first point is one row; further points exist only for models that take batches.
 using Profile = std::vector<ProfilePoint>;
 
-/// Batches larger than this are not tried: they add waiting, and memory, for little.
+/// Larger batches are not tried: they add waiting time and memory for little gain.
 inline constexpr std::size_t kMaxProfiledRows = 32;
 
-/// Runs one row the manifest's number of times, then compares two, four, … rows with two runs of
-/// half as many, taken in turns, so that what else the machine does befalls both alike; more often
-/// where the two are close or the times differ. Goes on as long as a row becomes cheaper by 5 %
-/// each time, or trying costs next to nothing. Ends at the manifest's warm-up limit,
-/// after one run at least.
+/// Runs one row as often as the manifest says. Then compares two, four, … rows with two runs of
+/// half as many, alternating, so that other load on the machine affects both equally; more often if
+/// the two are close or the times vary. Continues while each doubling makes a row cheaper by 5 %,
+/// or while measuring is cheap. Ends at the manifest's warm-up limit, but after at least one run.
 /// @errors kInvalidArgument: a run failed
 Result<Profile> measure(const model::Model& model, const Clock& clock);
 
-/// One row's time, as `measure` takes it, within `limit`.
+/// The time of one row, measured as in `measure`, within `limit`.
 /// @errors kInvalidArgument: a run failed
 Result<Duration> measure_one(const model::Model& model, const Clock& clock, Deadline limit);
 
-/// A few runs of one row, so that the first request does not pay for allocation, and to see whether
-/// `profile` still says what a run takes: the fastest of them, since a busy machine only adds,
-/// within a factor of two. A start on a busy machine measures badly, and what it saved must not
-/// stay.
+/// Runs one row a few times, so that the first request does not pay for allocation, and checks
+/// whether `profile` still holds: the fastest run must be within a factor of two of it. (The
+/// fastest, because other load only adds time.) A profile measured on a busy machine is wrong and
+/// must not be kept.
 /// @errors kInvalidArgument: a run failed
 Result<bool> still_fits(const model::Model& model, const Profile& profile, const Clock& clock);
 
-/// How many rows a run should have, and how sure that is.
+/// The best number of rows per run, and how certain that is.
 struct BatchChoice {
   std::size_t rows = 1;
-  double gain = 0;   ///< share of a row's time that it saves; for 1: that the best size may save
-  double noise = 0;  ///< of the gain: what `rows` says is beyond twice this
+  double gain = 0;   ///< share of a row's time saved; for `rows` 1: what the best size might save
+  double noise = 0;  ///< of the gain: `rows` was chosen by more than twice this
 };
 
-/// A larger size is taken where it saves a twentieth of a smaller one's row, and any at all where
-/// it saves a tenth of a row alone; both by more than the noise.
+/// Chooses a larger size if it saves 5 % of the time per row of a smaller size. Chooses batching at
+/// all only if it saves 10 % of the time of a single row. Both must exceed the noise.
 BatchChoice choose_batch(std::span<const ProfilePoint> profile);
 inline std::size_t best_batch(std::span<const ProfilePoint> profile) {
   return choose_batch(profile).rows;

@@ -8,8 +8,9 @@
 
 namespace podsense::inference {
 
-/// Why the profile that `folder` has of this version would not be used; empty: it would, or there
-/// is none. @param cores  that a run may use, as the server plans it
+/// Why the saved profile of this version in `folder` would not be used; empty: it would, or there
+/// is none.
+/// @param cores that a run may use in the server
 std::string unused_profile(const model::Backends& backends, model::Candidate candidate,
                            const std::filesystem::path& folder, unsigned cores);
 

@@ -1,15 +1,16 @@
 #pragma once
 
-/// Whether a server starts, goes on and is ready. docs/reference/readiness.md has the same table
-/// for people, and readiness_test.cc each of its rows:
+/// Decides whether a server starts, continues and is ready. docs/reference/readiness.md documents
+/// the same rules, and readiness_test.cc tests each of them:
 ///
 /// - exit code 2: a setting is wrong, or a default names a model that a repository with models
 /// lacks
-/// - exit code 1: nothing can be served, and nobody polls
-/// - not ready: nothing can be served, and polling may find something; or nothing serves any more
-/// - ready: a model serves, also where another failed, even a default one
+/// - exit code 1: nothing can be served, and the repository is not polled
+/// - not ready: nothing can be served yet, but polling may find a model; or nothing serves any more
+/// - ready: a model serves, even if another one failed, even a default model
 /// - not ready, with strict readiness: any model failed
-/// - not ready: fewer than half of the executors are left, since runs on the others do not end
+/// - not ready: fewer than half of the executors are left, because the others are in runs that do
+/// not end
 ///
 /// Liveness never depends on models.
 
@@ -18,15 +19,17 @@
 
 namespace podsense::inference {
 
-/// What is known of a repository's models.
+/// The state of a repository's models.
 struct Situation {
-  bool loaded = false;           ///< the first load has ended
-  bool polls = false;            ///< the repository is looked at again and again
-  bool strict = false;           ///< --strict-readiness
-  bool unknown_default = false;  ///< a default names a model that the repository, not empty, lacks
-  std::size_t offered = 0;       ///< models that may be served; once loaded, that are
-  std::size_t failed = 0;        ///< models of which no version can be served
-  bool executors_lost = false;   ///< more than half of the executors are in runs that do not end
+  bool loaded = false;  ///< the first load has ended
+  bool polls = false;   ///< the repository is polled
+  bool strict = false;  ///< --strict-readiness
+  /// a default names a model that is not in the (non-empty) repository
+  bool unknown_default = false;
+  /// models that could be served; once loaded: models that are served
+  std::size_t offered = 0;
+  std::size_t failed = 0;       ///< models of which no version can be served
+  bool executors_lost = false;  ///< more than half of the executors are in runs that do not end
 };
 
 enum class Start : std::uint8_t { kGoesOn, kWrongSetting, kNothingToServe };
@@ -46,7 +49,7 @@ constexpr Verdict judge(const Situation& now) {
   return {.ready = now.loaded && !now.executors_lost && !(now.strict && now.failed > 0)};
 }
 
-/// What `podsense serve` exits with.
+/// The exit code of `podsense serve`.
 constexpr int exit_code(Start start) {
   return start == Start::kWrongSetting ? 2 : start == Start::kNothingToServe ? 1 : 0;
 }

@@ -12,7 +12,7 @@ namespace {
 
 using batching::TaskPtr;
 
-/// One run for all where they may share one; where that cannot be, or went wrong, one for each.
+/// Runs all tasks together if they may share a run; if not, or if that run failed, each alone.
 void run_tasks(const ServedModel& served, const Clock& clock, std::span<TaskPtr> batch,
                const std::stop_token& stop) {
   const bool together = batch.size() == 1 || served.stacking->shared();

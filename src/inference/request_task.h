@@ -1,6 +1,6 @@
 #pragma once
 
-/// What waits in a model's queue: a request, what is measured of it, and where its answer goes.
+/// A request in a model's queue, with its measurements and the destination of its answer.
 
 #include <functional>
 #include <memory>
@@ -19,7 +19,7 @@ namespace podsense::inference {
 /// A queued request. Keeps its model version alive until it is answered.
 class RequestTask : public batching::Task {
  public:
-  /// kTask: of the kind that the model's task says. Models of any task take plain tensors too.
+  /// kTask: a request of the model's task. Models of any task also accept plain tensors (kTensor).
   enum class Kind { kTask, kTensor };
 
   RequestTask(std::shared_ptr<const ServedModel> served, const Context& context)
@@ -33,7 +33,7 @@ class RequestTask : public batching::Task {
   [[nodiscard]] const Context& context() const { return context_; }
   [[nodiscard]] const std::shared_ptr<const ServedModel>& served() const { return served_; }
 
-  /// Fills in what every answer carries and counts the phases.
+  /// Fills the common fields of an answer and counts the phases.
   void fill_head(protocol::AnswerHead& head, TimePoint now) const;
 
   /// Adds the model and what happened until `now` to the request's trace.
@@ -42,7 +42,7 @@ class RequestTask : public batching::Task {
   std::optional<Duration> fetch;
   std::optional<Duration> preprocess;
   std::optional<Duration> compute;
-  TimePoint preprocessed;  ///< when that ended
+  TimePoint preprocessed;  ///< when preprocessing ended
   Kind kind = Kind::kTask;
 
  protected:
@@ -57,14 +57,14 @@ inline void count_failed(const ServedModel& served, const Context& context, Erro
   served.metrics->failed(context.protocol, end.code, end.elapsed);
 }
 
-/// Runs a batch of tasks; every one is answered.
-/// @param stop cuts runs of the model short; what has not been answered by then is kCancelled, or
-///        kDeadlineExceeded after its deadline
+/// Runs a batch of tasks and answers each of them.
+/// @param stop cancels runs of the model; unanswered tasks then get kCancelled, or
+/// kDeadlineExceeded after their deadline
 /// @threads executor, or any for an inline model
 void run_batch(const ServedModel& served, const Clock& clock, std::span<batching::TaskPtr> batch,
                const std::stop_token& stop = {});
 
-/// @errors kInvalidArgument: inputs or outputs that are not the model's; `done` is then untouched
+/// @errors kInvalidArgument: inputs or outputs do not match the model; `done` is then unchanged
 Result<std::unique_ptr<RequestTask>> make_task(std::shared_ptr<const ServedModel> served,
                                                const Context& context,
                                                protocol::InferRequest request,

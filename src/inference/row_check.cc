@@ -18,17 +18,17 @@ namespace {
 
 using Bytes = std::vector<std::byte>;
 
-/// Lengths tried for open dimensions other than the rows, until the model takes one: of texts and
-/// sequences, then of pictures.
+/// Lengths tried for dynamic dimensions other than the rows, until the model accepts one: first for
+/// texts and sequences, then for pictures.
 constexpr std::array<std::int64_t, 5> kLengths{5, 16, 64, 224, 1};
-/// Rows of the draws that are compared.
+/// The numbers of rows in the compared random inputs.
 constexpr std::array<std::size_t, 3> kRows{2, 3, 4};
-/// Larger inputs than this for one row are not drawn.
+/// The maximum elements of one row's random input.
 constexpr std::uint64_t kMostElements = 64U << 20U;
 
 /// Bit patterns of the 16-bit float formats.
 std::uint16_t half_of(float value) {
-  // Draws are moderate numbers: rounding and the edges of the format do not matter.
+  // Random values are moderate, so rounding and the limits of the format do not matter.
   const auto bits = std::bit_cast<std::uint32_t>(value);
   const std::uint32_t sign = bits >> 16U & 0x8000U;
   const std::int32_t exponent = static_cast<std::int32_t>(bits >> 23U & 0xFFU) - 127 + 15;
@@ -53,7 +53,8 @@ float bfloat_value(std::uint16_t bits) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16U);
 }
 
-/// Values fit to a type. `wide`: whole numbers beyond 0 and 1, which not every model takes.
+/// Random values for a type. `wide`: also integers other than 0 and 1, which not every model
+/// accepts.
 class Draw {
  public:
   Draw(std::uint64_t seed, bool wide) : random_(seed), wide_(wide) {}
@@ -84,7 +85,7 @@ class Draw {
     out.insert(out.end(), bytes.begin(), bytes.end());
   }
   std::uint64_t below(std::uint64_t bound) { return random_() % bound; }
-  /// Most near 0, a few large: a maximum over rows then belongs to one of them.
+  /// Mostly near 0, sometimes large, so that a maximum over rows depends on a single row.
   float real() {
     const float size = below(8) == 0 ? 20.0F : 1.5F;
     const auto unit = static_cast<float>(below(1U << 24U)) / static_cast<float>(1U << 23U) - 1.0F;
@@ -108,7 +109,7 @@ class Draw {
   bool wide_;
 };
 
-/// Some rows of every input, each row's bytes apart.
+/// Some rows of every input, with separate bytes for each row.
 struct Rows {
   std::vector<std::vector<std::int64_t>> shapes;  ///< of each input, for one row
   std::vector<std::vector<Bytes>> data;           ///< [input][row]
@@ -116,7 +117,7 @@ struct Rows {
   [[nodiscard]] std::size_t count() const { return data.front().size(); }
 };
 
-/// What a run answered, kept apart from the engine's memory.
+/// The answer of a run, copied from the engine's memory.
 struct Answer {
   DataType type = DataType::kFp32;
   std::vector<std::int64_t> shape;
@@ -198,7 +199,7 @@ bool is_real(DataType type) {
          type == DataType::kBf16;
 }
 
-/// `size` floats from `at` on in `together` against all of `alone`.
+/// Compares floats of `together`, from index `at` on, with all of `alone`.
 bool reals_agree(const Answer& together, std::size_t at, const Answer& alone) {
   const bool half = alone.type == DataType::kFp16 || alone.type == DataType::kBf16;
   const double absolute = half ? 1e-2 : 1e-5;
@@ -217,13 +218,13 @@ bool reals_agree(const Answer& together, std::size_t at, const Answer& alone) {
     best_alone = a > value_at(alone, best_alone) ? byte : best_alone;
     best_together = b > value_at(together, at + best_together) ? byte : best_together;
   }
-  // Two that are as good as equal may change places.
+  // The largest value may change its index only if the two values are nearly equal.
   return best_alone == best_together || alone.data.empty() ||
          std::abs(value_at(alone, best_alone) - value_at(alone, best_together)) <=
              allowed(value_at(alone, best_alone));
 }
 
-/// Where row `row` of `together` begins and ends; nothing where it has no rows to part.
+/// The byte range of row `row` in `together`; nothing: it cannot be split into rows.
 std::optional<std::pair<std::size_t, std::size_t>> part_of(const Answer& together, std::size_t row,
                                                            std::size_t rows) {
   if (together.shape.empty() || together.shape.front() != static_cast<std::int64_t>(rows)) {
@@ -258,7 +259,7 @@ bool agrees(const Answer& together, const Answer& alone, std::size_t row, std::s
 
 enum class Outcome { kEqual, kRefused, kLate };
 
-/// Compares one draw. @errors kInvalidArgument: answers differ
+/// Compares one random input. @errors kInvalidArgument: answers differ
 Result<Outcome> compare(const model::Model& model, const Rows& rows, const Clock& clock,
                         Deadline limit) {
   std::vector<std::vector<Answer>> alone;

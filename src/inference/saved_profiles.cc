@@ -28,7 +28,7 @@ constexpr Duration kLongestRun = std::chrono::minutes(10);
 constexpr unsigned kMostThreads = 4096;
 constexpr double kMillion = 1e6;
 
-/// Takes "NAME VALUE\n" off the front of `text`.
+/// Removes "NAME VALUE\n" from the front of `text`.
 std::optional<std::string_view> take_line(std::string_view& text, std::string_view name) {
   const auto end = text.find('\n');
   if (end == std::string_view::npos || !text.starts_with(name) || text.size() <= name.size() ||
@@ -90,7 +90,7 @@ std::string rows_text(const std::optional<std::string>& rows) {
   return text;
 }
 
-/// False where `text` is none that rows_text makes.
+/// The inverse of rows_text; false: `text` is invalid.
 bool read_rows(std::string_view text, std::optional<std::string>& rows) {
   if (text.starts_with(kRowsAlone) && text.size() > kRowsAlone.size()) {
     rows = text.substr(kRowsAlone.size());
@@ -221,7 +221,8 @@ void SavedProfiles::keep(const ProfileKey& key, const SavedProfile& saved) const
   model::tell_cache_unwritable(folder_, written.error().message);
 }
 
-/// Oldest first, beyond kMaxFiles: models come and go, the folder may live for years.
+/// Deletes the oldest files above kMaxFiles, because models change and the folder may exist for
+/// years.
 void SavedProfiles::make_room() const {
   std::vector<std::pair<fs::file_time_type, fs::path>> files;
   std::error_code error;

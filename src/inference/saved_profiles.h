@@ -1,9 +1,9 @@
 #pragma once
 
-/// Profiles of earlier starts, so that the next one need not measure: one small text file a model
-/// version in the folder of optimised copies. A profile holds only for what it was measured with;
-/// one that differs, or is damaged, is refused with a line in the log, measured anew and replaced.
-/// Every other fault here (no folder, a read-only one) costs time, never the load.
+/// Saves profiles for the next start, which then need not measure: one small text file per model
+/// version, in the folder of optimised copies. A profile is only valid for the conditions it was
+/// measured under. One that does not match, or is damaged, is logged, measured again and replaced.
+/// Other faults (no folder, read-only folder) cost time but never fail the load.
 
 #include <array>
 #include <filesystem>
@@ -15,35 +15,35 @@
 
 namespace podsense::inference {
 
-/// What a profile depends on. No value may hold a line's end.
+/// The conditions of a profile. No value may contain a line break.
 struct ProfileKey {
   std::string model;    ///< name-version; also names the file
-  std::string content;  ///< hash of the model's file; empty: unknown, so that nothing is kept
+  std::string content;  ///< hash of the model's file; empty: unknown, nothing is saved
   std::string cpu;      ///< model and flags
   std::string runtime;  ///< ONNX Runtime's version
-  std::string plan;     ///< cores, and what the manifest says of batches, instances and threads
+  std::string plan;     ///< cores, and the manifest's batching, instances and threads
 };
 
 struct SavedProfile {
   unsigned threads = 1;  ///< per run
   Profile profile;
-  /// Whether rows of different requests may share a run (stacking.h): nothing: not known; empty:
-  /// they may; else why not. One line.
+  /// Whether rows of different requests may share a run (stacking.h). Nothing: unknown; empty: they
+  /// may; else why not, in one line.
   std::optional<std::string> rows = std::nullopt;
-  std::string file{};  ///< from which it was read
+  std::string file{};  ///< the file it was read from
 };
 
-/// @threads thread-safe: writers make files of their own and rename them
+/// @threads thread-safe: writers create temporary files and rename them
 class SavedProfiles {
  public:
-  /// An empty folder: nothing is kept or found.
+  /// `folder` empty: nothing is saved or found.
   explicit SavedProfiles(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
   [[nodiscard]] bool enabled() const { return !folder_.empty(); }
-  /// Empty where there is none. @errors kInvalidArgument: it does not hold for `key`, or cannot be
-  /// read; the message names the file
+  /// Nothing if there is none. @errors kInvalidArgument: it does not match `key` or cannot be read;
+  /// the message names the file
   [[nodiscard]] Result<std::optional<SavedProfile>> read(const ProfileKey& key) const;
-  /// The same, with one line in the log in place of an error.
+  /// Like `read`, but logs errors.
   [[nodiscard]] std::optional<SavedProfile> find(const ProfileKey& key) const;
   void keep(const ProfileKey& key, const SavedProfile& saved) const;
 
@@ -54,8 +54,8 @@ class SavedProfiles {
   std::filesystem::path folder_;
 };
 
-/// The file's text and back. @errors kInvalidArgument: damaged, or measured with something else
-/// than `key`; the message says which
+/// Converts a profile to the file's text and back. @errors kInvalidArgument: damaged, or it does
+/// not match `key`; the message says what differs
 std::string write_profile(const ProfileKey& key, const SavedProfile& saved);
 Result<SavedProfile> read_profile(std::string_view text, const ProfileKey& key);
 

@@ -14,7 +14,8 @@
 namespace podsense::inference {
 namespace {
 
-/// Whether a request's size says what its run costs, so that one row measured stands for others.
+/// Whether the size of a request determines the cost of its run, so that one measured row is
+/// representative.
 bool cost_is_known(const model::Signature& signature) {
   return !signature.loops && std::ranges::all_of(signature.inputs, [](const auto& input) {
     return !input.shape.empty() && !input.any_rank &&
@@ -23,7 +24,7 @@ bool cost_is_known(const model::Signature& signature) {
   });
 }
 
-/// Open dimensions other than the first, and texts, are as large as a request makes them.
+/// Requests choose the size of texts and of dynamic dimensions other than the first.
 bool sizes_vary(const model::Signature& signature) {
   return std::ranges::any_of(signature.inputs, [](const auto& input) {
     return input.any_rank || input.type == DataType::kBytes ||
@@ -120,7 +121,7 @@ void export_plan(ServedModel& served, metrics::Registry& registry) {
   }
 }
 
-/// Three digits after the point.
+/// Three decimals.
 std::string share_text(double number) {
   std::array<char, 32> text;
   const auto end =
@@ -129,7 +130,7 @@ std::string share_text(double number) {
   return {text.data(), end};
 }
 
-/// To a microsecond.
+/// With microsecond precision.
 std::string milliseconds_text(Duration time) {
   return share_text(to_ms(time));
 }
@@ -142,7 +143,7 @@ std::string_view ServedModel::label(std::size_t class_index) const {
 }
 
 std::uint32_t ServedModel::max_batch_size() const {
-  // Where the manifest sets no batch size: as many rows as fit the body.
+  // If the manifest sets no batch size, only the body limits the rows.
   constexpr std::uint32_t kAnyBatch = 4096;
   const bool rows = model->signature().batchable && stacking->state() != Stacking::State::kAlone;
   return rows ? model->manifest().max_batch.value_or(kAnyBatch) : 0;
@@ -160,8 +161,8 @@ void ServedModel::end_stacking(std::string_view reason) const {
 
 protocol::ModelStatistics ServedModel::statistics() const {
   const metrics::ModelMetrics::Phases seen = metrics->phases();
-  // As Triton counts: each request that succeeded once in every phase, also where a model that runs
-  // inline has no queue. Clients divide by these counts, and take a model without any for idle.
+  // As in Triton, each successful request counts once in every phase, even in the queue phase of an
+  // inline model. Clients divide by these counts and treat a model with zero counts as idle.
   const auto phase = [&seen](const metrics::ModelMetrics::Phase& p) {
     return protocol::ModelStatistics::Phase{.count = seen.request.count, .total = p.total};
   };

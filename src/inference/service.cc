@@ -11,7 +11,7 @@
 namespace podsense::inference {
 namespace {
 
-/// From the profile.
+/// The expected run time, from the profile.
 Duration expected_run(const ServedModel& served, const RequestTask& task) {
   return served.service * static_cast<Duration::rep>(task.rows);
 }
@@ -39,7 +39,7 @@ void Service::refuse(const ServedModel* served, const Context& context, Error er
 void Service::run(const ServedModel& served, std::unique_ptr<RequestTask> request) {
   const Duration expected = expected_run(served, *request);
   const bool faulty = served.faults != nullptr && served.faults->hits(served.name());
-  // Of a model with this plan only texts vary.
+  // In inline models only texts vary in size.
   const bool short_texts = request->size * request->rows <= kInlineTextBytes;
   if (served.plan == Plan::kInline && expected <= kInlineLimit && short_texts && !faulty) {
     if (LoopBatch* turn = request->context().turn.get(); turn != nullptr) {
@@ -96,7 +96,7 @@ void Service::classify(protocol::ClassifyRequest request, const Context& context
 void Service::classify_bytes(const std::shared_ptr<const ServedModel>& served,
                              protocol::ClassifyRequest request, const Context& context,
                              std::optional<Duration> fetched, Done<protocol::ClassifyAnswer> done) {
-  // What is no picture at all, or too large a one, takes no place in the queue.
+  // Invalid or too large pictures are refused before they take a place in the queue.
   if (auto info = image::inspect(std::as_bytes(std::span(request.image)), options_.image_limits);
       !info) {
     return refuse(served.get(), context, std::move(info.error()), done);
@@ -157,7 +157,7 @@ void Service::infer(protocol::InferRequest request, const Context& context,
     return refuse(found->get(), context, std::move(task.error()), done);
   }
   if (timeout && (*found)->plan == Plan::kInline && *timeout < expected_run(**found, **task)) {
-    // A queue would say so; what runs here and now has none.
+    // A queue would refuse this request, but inline runs have no queue.
     (*task)->drop({.code = ErrorCode::kDeadlineExceeded,
                    .message = "the work asked for takes longer than the deadline allows"});
     return;

@@ -17,12 +17,11 @@ namespace {
 
 using State = Stacking::State;
 
-/// A check that takes longer than this is given up: requests of so slow a model gain little by
-/// sharing a run.
+/// The time limit of a check: a model this slow gains little from shared runs.
 constexpr Duration kLongestCheck = std::chrono::seconds(30);
 constexpr int kLowPriority = 10;
 
-/// Some rows together can need more memory than there is, though one has enough.
+/// Several rows together may need more memory than available, even if one row fits.
 Result<void> check_guarded(const model::Model& model, const Clock& clock) try {
   return check_rows(model, clock, Deadline::after(clock.now(), kLongestCheck));
 } catch (const std::exception& error) {
@@ -52,7 +51,7 @@ std::string Stacking::reason() const {
 void Stacking::set(State state, std::string reason) {
   const MutexLock lock(mutex_);
   if (ended_ != 0) {
-    return;  // what a run has shown outweighs what a check says
+    return;  // a failure in a real run overrides the check
   }
   reason_ = std::move(reason);
   state_ = state;
@@ -137,8 +136,8 @@ void StackingChecks::wait() {
 }
 
 void StackingChecks::run() {
-  // Requests come first. Linux has a priority for each thread; where it cannot be lowered, the
-  // check runs as any other thread does.
+  // Requests have priority. Linux has priorities per thread; if lowering fails, the check runs at
+  // normal priority.
   ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kLowPriority);
   for (;;) {
     std::weak_ptr<const ServedModel> next;

@@ -1,9 +1,10 @@
 #pragma once
 
-/// Whether requests of one model version may share a run: their rows stacked, one run, the answer
-/// cut apart. A wrong answer is worse than a slow one, so a version starts with every request
-/// alone, and shares runs only after its graph proved that rows are independent and random rows
-/// were answered alike alone and together (row_check.h), or where the manifest says so.
+/// Whether requests of a model version may share a run: their rows are stacked, run once, and the
+/// answer is split. A wrong answer is worse than a slow one, so each version starts with separate
+/// runs. It shares runs only after a proof from its graph that rows are independent and a check
+/// that random rows get the same answers alone and together (row_check.h), or if the manifest says
+/// so.
 
 #include <atomic>
 #include <memory>
@@ -20,21 +21,21 @@ namespace podsense::inference {
 class SavedProfiles;
 struct ServedModel;
 
-/// What is known of one version. @threads thread-safe
+/// The state of one version. @threads thread-safe
 class Stacking {
  public:
   enum class State {
-    kChecking,  ///< each request runs alone until the check has ended
+    kChecking,  ///< each request runs alone until the check ends
     kShared,
     kAlone,
   };
 
   [[nodiscard]] bool shared() const { return state() == State::kShared; }
   [[nodiscard]] State state() const { return state_.load(std::memory_order_relaxed); }
-  /// One sentence fit for a person.
+  /// The reason for the state, as one sentence for users.
   [[nodiscard]] std::string reason() const;
   void set(State state, std::string reason);
-  /// False where it had ended already.
+  /// Ends shared runs. False: they had already ended.
   bool end(std::string reason);
   /// Whether `end` was called: 1, else 0.
   [[nodiscard]] unsigned ended() const { return ended_.load(std::memory_order_relaxed); }
@@ -49,15 +50,14 @@ class Stacking {
 /// "shared", "alone", "checking"
 std::string_view stacking_name(Stacking::State state);
 
-/// What the manifest and the graph decide at once; kChecking where random rows must be compared.
+/// Sets the state that manifest and graph decide; kChecking if random rows must be compared.
 void begin_stacking(const ServedModel& served);
 
-/// Compares random rows of a version that begin_stacking left open, lets its requests share runs
-/// where they agree, and keeps the outcome with the saved profile. Blocks for the runs of the
-/// check.
+/// Compares random rows of a version in state kChecking and allows shared runs if the answers
+/// agree. Saves the result with the profile. Blocks for the runs of the check.
 void finish_stacking(const ServedModel& served, const SavedProfiles& saved, const Clock& clock);
 
-/// Does finish_stacking for new versions, one after the other, on a thread of low priority.
+/// Calls finish_stacking for new versions, one after the other, on a low-priority thread.
 /// @threads thread-safe
 class StackingChecks {
  public:
@@ -66,9 +66,9 @@ class StackingChecks {
   StackingChecks(const StackingChecks&) = delete;
   StackingChecks& operator=(const StackingChecks&) = delete;
 
-  /// A version that ends before its turn is passed over.
+  /// Versions that end before their turn are skipped.
   void add(std::weak_ptr<const ServedModel> served);
-  /// Blocks until all that was added is decided.
+  /// Blocks until all added versions are decided.
   void wait();
 
  private:

@@ -179,7 +179,7 @@ RecentLoad Stats::load() const {
                          last.at - previous.at);
   load.latency = last.totals.latency.since(first.totals.latency);
   load.cpu_cores = per_second(to_seconds(last.cpu - first.cpu), last.at - first.at);
-  // A stuck run's executor has another in its place, and still takes its share of the cores.
+  // A stuck executor is replaced by another one, but still uses its share of the cores.
   const unsigned executors = scheduler_.executors();
   const unsigned stuck = std::min(executors - 1, scheduler_.overdue().runs);
   load.saturation =

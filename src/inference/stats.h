@@ -1,7 +1,7 @@
 #pragma once
 
-/// What this process does right now, for people: rates and percentiles over the last seconds, read
-/// back from the same metrics that Prometheus scrapes.
+/// The current activity of this process for people: rates and percentiles of the last seconds,
+/// computed from the same metrics that Prometheus scrapes.
 
 #include <cstdint>
 #include <deque>
@@ -27,7 +27,7 @@ struct RecentLoad {
   double rate = 0;  ///< answered requests a second
   metrics::LatencyBuckets latency;
   double cpu_cores = 0;   ///< used by this process
-  double saturation = 0;  ///< over a window of its own: batching/saturation_window.h
+  double saturation = 0;  ///< over its own window, see batching/saturation_window.h
 };
 
 /// In seconds; NaN: nothing was answered.
@@ -38,9 +38,9 @@ struct Quantiles {
 };
 Quantiles quantiles_of(const metrics::LatencyBuckets& latency);
 
-/// What was, at one tick.
+/// The values at one tick.
 struct Moment {
-  Duration age{};  ///< before now
+  Duration age{};  ///< how long ago
   double rate = 0;
   Quantiles latency;
   std::size_t waiting = 0;
@@ -49,7 +49,7 @@ struct Moment {
 };
 
 struct Process {
-  std::optional<std::uint64_t> resident_bytes;  ///< unset, as the next: it cannot be read
+  std::optional<std::uint64_t> resident_bytes;  ///< unset: it cannot be read, also below
   std::optional<std::uint64_t> descriptors;
   Duration cpu{};
   std::uint64_t max_descriptors = 0;
@@ -57,12 +57,12 @@ struct Process {
 /// @source /proc/self/statm, getrusage, /proc/self/fd, getrlimit
 Process process_now(const std::filesystem::path& proc = "/proc");
 
-/// Of one model version, since it was loaded.
+/// The statistics of one model version since it was loaded.
 struct ModelReport {
   std::string name, version;
   std::uint64_t requests = 0;
   metrics::LatencyBuckets latency;
-  batching::Queue::Load queue;  ///< service time alone when the plan is inline
+  batching::Queue::Load queue;  ///< only the service time if the plan is inline
 };
 
 struct StatsReport {
@@ -86,19 +86,19 @@ class Stats {
         const inference::Catalog& catalog, const batching::LatencyObjective& objective,
         const Clock& clock);
 
-  /// Takes a sample; call once a second.
+  /// Takes a sample; call it once per second.
   void tick();
   [[nodiscard]] RecentLoad load() const;
-  /// Demand over what this pod can do within the latency objective, during the window.
+  /// Demand over the capacity of this pod within the latency objective, during the window.
   [[nodiscard]] double saturation() const { return load().saturation; }
 
-  /// What to know of that is no fault, as sentences: models of which a single run takes the whole
-  /// latency objective or more, as of the last tick.
+  /// Warnings that are not faults, one sentence each: models with a run time of at least the
+  /// latency objective, as of the last tick.
   [[nodiscard]] std::vector<std::string> warnings() const;
   /// The number of those models.
   [[nodiscard]] std::size_t out_of_reach() const;
 
-  /// Of all models together.
+  /// The totals of all models.
   struct Queues {
     std::size_t waiting = 0;
     std::size_t running = 0;
@@ -116,9 +116,9 @@ class Stats {
     metrics::Registry::Totals totals;
     Duration cpu{};
   };
-  /// Name and version to the time of a run.
+  /// Run time by name and version.
   using SlowModels = std::map<std::pair<std::string, std::string>, Duration>;
-  /// A sample of everything, at one moment.
+  /// A consistent sample of everything.
   struct Look {
     Sample sample;
     batching::SaturationSample saturation;

@@ -32,7 +32,7 @@ TensorTask& tensor_task(const TaskPtr& task) {
   return static_cast<TensorTask&>(*task);
 }
 
-/// Finds a place for each input: by name, each once.
+/// Finds the signature's index of each input by name; each must occur once.
 Result<std::vector<std::size_t>> order_inputs(const ServedModel& served,
                                               std::span<const InputTensor> inputs) {
   const auto& wanted = served.model->signature().inputs;
@@ -94,7 +94,7 @@ Result<std::vector<std::size_t>> find_outputs(const ServedModel& served,
   return found;
 }
 
-/// The rows that all inputs have; nothing where they differ, or there are none.
+/// The number of rows of all inputs; nothing: they differ, or there are no rows.
 std::optional<std::size_t> common_rows(const InferRequest& request) {
   const auto& shape = request.inputs.front().shape;
   const auto rows = shape.empty() ? 0 : shape.front();
@@ -104,7 +104,7 @@ std::optional<std::size_t> common_rows(const InferRequest& request) {
   return same ? std::optional(static_cast<std::size_t>(rows)) : std::nullopt;
 }
 
-/// Whether their inputs can be stacked: they differ in the first dimension alone.
+/// Whether the inputs can be stacked: they differ only in the first dimension.
 bool stackable(const TensorTask& a, const TensorTask& b) {
   const auto alike = [](const InputTensor& x, const InputTensor& y) {
     return std::ranges::equal(std::span(x.shape).subspan(1), std::span(y.shape).subspan(1));
@@ -112,7 +112,7 @@ bool stackable(const TensorTask& a, const TensorTask& b) {
   return a.has_rows && b.has_rows && std::ranges::equal(a.request.inputs, b.request.inputs, alike);
 }
 
-/// What sets its cost and its company apart from others'.
+/// Notes size and shape, which determine the cost and with which tasks it can share a run.
 void note_size(TensorTask& task) {
   for (const InputTensor& input : task.request.inputs) {
     task.size += input.data.size() / task.rows;
@@ -123,7 +123,7 @@ void note_size(TensorTask& task) {
   }
 }
 
-/// Inputs of a run: those of the one task, or all tasks' rows one after the other.
+/// The inputs of a run: those of the single task, or the rows of all tasks concatenated.
 struct Stacked {
   std::vector<std::vector<std::int64_t>> shapes;
   std::vector<std::vector<std::byte>> joined;
@@ -153,7 +153,7 @@ struct Stacked {
   }
 };
 
-/// Bytes that `rows` rows from `data`'s start on take.
+/// The size of the first `rows` rows of `data` in bytes.
 std::size_t bytes_of_rows(const model::TensorView& all, std::span<const std::byte> data,
                           std::size_t rows) {
   const auto total = static_cast<std::size_t>(all.shape.front());
@@ -224,13 +224,13 @@ OutputTensor classify(const ServedModel& served, const OutputTensor& tensor, std
   return out;
 }
 
-/// What an answer's tensors borrow from.
+/// The memory that an answer's tensors borrow from.
 struct AnswerStorage {
   std::shared_ptr<const model::Outputs> outputs;
-  std::vector<std::vector<std::byte>> texts;  ///< of classifications
+  std::vector<std::vector<std::byte>> texts;  ///< classification results
 };
 
-/// A run's outputs, handed out to its tasks row by row.
+/// A run's outputs, split by row among its tasks.
 class Answers {
  public:
   Answers(const ServedModel& served, std::shared_ptr<model::Outputs> outputs, bool split)
@@ -285,7 +285,7 @@ class Answers {
 
   const ServedModel& served_;
   const std::shared_ptr<model::Outputs> outputs_;
-  const bool split_;  ///< several tasks share the run
+  const bool split_;  ///< several tasks share this run
   std::vector<std::span<const std::byte>> rest_;
   std::vector<std::span<const std::byte>> mine_;
 };
@@ -322,7 +322,7 @@ void run_stacked(const ServedModel& served, const Clock& clock, std::span<TaskPt
                         " rows gave another number of answers");
   }
   if (shared && (!run || !divides(*outputs, rows))) {
-    // One request's values are no fault of the others.
+    // One request's values may have caused the failure, so each runs again alone.
     for (TaskPtr& task : batch) {
       run_stacked(served, clock, {&task, 1}, stop);
     }

@@ -1,6 +1,6 @@
 #pragma once
 
-/// Requests of plain tensors. Private to this module.
+/// Requests with plain tensors. Private to this module.
 
 #include <cstddef>
 #include <span>
@@ -23,18 +23,20 @@ class TensorTask final : public AnswerTask<protocol::InferAnswer> {
   }
   /// Inputs in the order of the model's signature.
   protocol::InferRequest request;
-  /// Index into the signature's outputs of each output asked for.
+  /// The requested outputs, as indices into the signature's outputs.
   std::vector<std::size_t> outputs;
-  bool has_rows = false;  ///< all inputs have `rows` rows, so that other requests' may join them
+  bool has_rows = false;  ///< all inputs have `rows` rows, so the request can share a run
 };
 
-/// Puts inputs into the signature's order and finds the outputs; changes nothing where it fails.
-/// @errors kInvalidArgument: an unknown, missing or doubled input or output, a type or shape that
-///         differs, classification of texts
+/// Sorts inputs into the signature's order and finds the requested outputs; changes nothing on an
+/// error.
+/// @errors kInvalidArgument: an unknown, missing or duplicate input or output, a different type or
+/// shape, or classification of texts
 Result<std::vector<std::size_t>> fit_to_signature(const ServedModel& served,
                                                   protocol::InferRequest& request);
 
-/// Runs the tasks, all of this kind; those whose inputs differ only in their rows run together.
+/// Runs the tasks, which must all be of this kind. Tasks whose inputs differ only in their rows run
+/// together.
 void run_tensors(const ServedModel& served, const Clock& clock, std::span<batching::TaskPtr> batch,
                  const std::stop_token& stop);
 

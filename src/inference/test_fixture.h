@@ -1,6 +1,6 @@
 #pragma once
 
-/// What this module's tests share.
+/// The fixture of this module's tests.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -18,15 +18,15 @@
 
 namespace podsense::inference {
 
-/// A repository of tiny real models in a folder of the test's own, and all that serves it.
+/// A repository of tiny real models in a temporary folder, and everything needed to serve it.
 class InferenceTest : public testing::Test {
  protected:
   void SetUp() override {
     put_simulated("simulated", 2);
     put_model("tabular", 1, "tabular.onnx");
   }
-  /// As the server does it: an executor that still holds an answered task must not be the last that
-  /// holds its model, whose queue would then wait for that very executor.
+  /// As in the server: an executor that still holds an answered task must not hold the last
+  /// reference to its model, because the queue's destructor would deadlock on that executor.
   void TearDown() override {
     if (scheduler_) {
       scheduler_->stop();
@@ -57,7 +57,7 @@ class InferenceTest : public testing::Test {
                      *scheduler_, registry_, clock_);
     service_.emplace(ServiceOptions{}, *catalog_, nullptr, registry_, clock_);
   }
-  /// Also waits until it is known which models' requests may share runs.
+  /// Also waits until it is decided which models' requests may share runs.
   ReloadReport reload() {
     ReloadReport report = catalog_->reload().value();
     catalog_->wait_for_checks();

@@ -13,7 +13,7 @@ namespace {
 using End = TrialReport::End;
 
 constexpr Duration kLongestPause = std::chrono::hours(1);
-/// Trials for which nobody waits any more. Each may hold a core.
+/// The maximum of trials for which nobody waits. Each may use a core.
 constexpr std::ptrdiff_t kMostUnawaited = 8;
 
 tl::unexpected<Error> still_opening(std::string message) {
@@ -33,7 +33,7 @@ bool Trials::needed(const model::Candidate& candidate) const {
 }
 
 void Trials::begin_round(const std::vector<model::Candidate>& wanted) {
-  std::vector<std::jthread> ended;  // joined once nothing is locked
+  std::vector<std::jthread> ended;  // joined after the lock is released
   const MutexLock lock(mutex_);
   round_began_ = clock_.now();
   for (auto attempt = attempts_.begin(); attempt != attempts_.end();) {
@@ -55,7 +55,7 @@ Result<TrialReport> Trials::run(const model::Candidate& candidate) {
   }
   Attempt& attempt = attempts_[candidate.fingerprint];
   attempt.model = candidate.name;
-  if (attempt.report) {  // of an earlier round
+  if (attempt.report) {  // from an earlier round
     ended = std::move(attempt.thread);
     return settle(attempt);
   }
@@ -128,7 +128,7 @@ void Trials::try_it(const model::Candidate& candidate, std::stop_token stop) {
     const MutexLock lock(mutex_);
     const auto found = attempts_.find(candidate.fingerprint);
     if (found == attempts_.end()) {
-      return;  // nobody wants it any more
+      return;  // its candidate is no longer wanted
     }
     found->second.running = false;
     found->second.report = std::move(report);
@@ -172,7 +172,7 @@ void Trials::when_late(std::function<void()> tell) {
 }
 
 void Trials::stop() {
-  std::map<std::string, Attempt> all;  // threads are joined once nothing is locked
+  std::map<std::string, Attempt> all;  // threads are joined after the lock is released
   {
     const MutexLock lock(mutex_);
     stopping_ = true;

@@ -1,7 +1,7 @@
 #pragma once
 
-/// Trials of a catalog's candidates (trial.h): who waits for them, how long, and when one that
-/// failed is tried again. Private to this module.
+/// Manages the trials of a catalog's candidates (trial.h): how long a reload waits for them, and
+/// when a failed one is retried. Private to this module.
 
 #include <cstddef>
 #include <functional>
@@ -21,13 +21,13 @@
 namespace podsense::inference {
 
 struct TrialsOptions {
-  Trial trial;                    ///< empty: models are opened in this process at once
+  Trial trial;                    ///< empty: no trials
   std::set<std::string> known{};  ///< hashes of files that need no trial
-  /// A reload waits this long for trials; those that take longer go on by themselves.
+  /// A reload waits this long for trials; slower ones continue in the background.
   Duration patience = std::chrono::seconds(10);
-  /// However many slow trials came before, each gets this much of a reload's time.
+  /// Each trial gets at least this much time in a reload, even after many slow ones.
   Duration least_patience = std::chrono::seconds(1);
-  /// What fell over is tried again after this, then after twice as long each time, an hour at most.
+  /// The pause before a trial that fell over is retried; doubles each time, up to an hour.
   Duration pause = std::chrono::minutes(1);
 };
 
@@ -39,21 +39,22 @@ class Trials {
   Trials(const Trials&) = delete;
   Trials& operator=(const Trials&) = delete;
 
-  /// Whether some files are known by their hash.
+  /// Whether hashes of known files are configured.
   [[nodiscard]] bool knows_some() const { return !options_.known.empty(); }
   /// `candidate.content` may be unknown.
   [[nodiscard]] bool needed(const model::Candidate& candidate) const;
 
-  /// A reload begins: its patience, and what it may ask for. Trials of other candidates end.
+  /// Begins a reload: resets its patience, and ends trials of candidates that are not in `wanted`.
   void begin_round(const std::vector<model::Candidate>& wanted);
-  /// Tries the candidate, at most for what is left of the round's patience and a little more.
-  /// @errors kUnavailable with retry_after: it goes on, and `when_late` tells its end; without: it
-  ///         fell over lately, or the server stops
+  /// Tries the candidate. Waits for the round's remaining patience, but at least for
+  /// least_patience.
+  /// @errors kUnavailable with retry_after: the trial continues, and `when_late` reports its end;
+  /// without: it fell over recently, or the server is stopping
   Result<TrialReport> run(const model::Candidate& candidate);
-  /// What fell over of this model may be tried again at once.
+  /// Forgets failed trials of this model, so that they may be retried at once.
   void forget(const std::string& model);
-  /// Called on another thread when a trial has ended for which nobody waited. Empty: nobody. Once
-  /// this returns, the function of before is called no more.
+  /// Sets the function to call, on another thread, when a trial ends for which nobody waits; empty:
+  /// none. After this returns, the previous function is not called any more.
   void when_late(std::function<void()> tell);
   /// Ends all trials.
   void stop();
@@ -61,7 +62,7 @@ class Trials {
  private:
   struct Attempt {
     std::string model;
-    std::optional<TrialReport> report;  ///< that nobody has taken yet
+    std::optional<TrialReport> report;  ///< not taken by a reload yet
     bool running = false;
     bool awaited = false;
     unsigned failures = 0;
@@ -72,7 +73,7 @@ class Trials {
 
   bool start(const model::Candidate& candidate, Attempt& attempt) REQUIRES(mutex_);
   void try_it(const model::Candidate& candidate, std::stop_token stop);
-  /// Takes the report of an attempt that has ended. What fell over stays known.
+  /// Takes the report of a finished attempt. Remembers the failure if it fell over.
   TrialReport settle(Attempt& attempt) REQUIRES(mutex_);
   Result<TrialReport> wait_for(const std::string& fingerprint) REQUIRES(mutex_);
 

@@ -25,10 +25,10 @@ std::uint64_t machine_memory() {
          static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
-/// Without the bytes of texts themselves.
+/// The size of an input in bytes, with empty texts.
 /// @errors kUnavailable: no machine has that much
 Result<std::size_t> size_of(const model::TensorInfo& input, std::span<const std::int64_t> shape) {
-  // A text is its length alone: four zeros say that it is empty.
+  // An empty text is only its length: four zero bytes.
   std::size_t bytes = input.type == DataType::kBytes ? 4 : element_size(input.type);
   for (const std::int64_t dimension : shape) {
     if (__builtin_mul_overflow(bytes, static_cast<std::size_t>(dimension), &bytes)) {
@@ -64,7 +64,7 @@ void fill(Bytes& out, const model::WarmupInput::Range& range, std::mt19937_64& r
     if constexpr (std::is_integral_v<T>) {
       constexpr auto kLeast = static_cast<double>(std::numeric_limits<T>::min());
       constexpr auto kMost = static_cast<double>(std::numeric_limits<T>::max());
-      // The bound itself may round up beyond what the type holds.
+      // The bound itself may round up to a value that the type cannot represent.
       number = std::min(std::clamp(std::round(number), kLeast, kMost), std::nextafter(kMost, 0.0));
     }
     const T value = static_cast<T>(number);
@@ -74,7 +74,7 @@ void fill(Bytes& out, const model::WarmupInput::Range& range, std::mt19937_64& r
 
 /// @errors kInvalidArgument: texts have no range
 Result<void> fill(DataType type, Bytes& out, const model::WarmupInput::Range& range) {
-  std::mt19937_64 random(1);  // NOLINT(bugprone-random-generator-seed): the same at every start
+  std::mt19937_64 random(1);  // NOLINT(bugprone-random-generator-seed): same values at every start
   switch (type) {
     case DataType::kBool:
       for (std::byte& byte : out) {
@@ -110,7 +110,7 @@ Result<void> fill(DataType type, Bytes& out, const model::WarmupInput::Range& ra
               "a range is for types other than FP16, BF16 and BYTES; give a file");
 }
 
-/// One input as the manifest has it.
+/// The data of one input as the manifest defines it.
 Result<Bytes> make_data(const model::TensorInfo& input, const model::WarmupInput& wanted,
                         std::span<const std::int64_t> shape) {
   const auto size = size_of(input, shape);
@@ -211,7 +211,7 @@ Result<void> WarmupInputs::take_manifest(const model::Model& model, std::int64_t
   return {};
 }
 
-/// Rows again from the first where there are too few.
+/// Repeats the rows from the first one until there are enough.
 Result<void> WarmupInputs::repeat(const model::Signature& signature, std::size_t rows) {
   for (std::size_t i = 0; i < shapes_.size(); ++i) {
     const model::TensorInfo& input = signature.inputs[i];

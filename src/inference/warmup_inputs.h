@@ -1,7 +1,6 @@
 #pragma once
 
-/// What a model is asked while it is measured: what its manifest says, else zeros. Private to this
-/// module.
+/// The inputs for measuring a model: those of its manifest, or else zeros. Private to this module.
 
 #include <cstddef>
 #include <cstdint>
@@ -15,17 +14,17 @@ namespace podsense::inference {
 
 class WarmupInputs {
  public:
-  /// @param rows first dimension of a batchable model's inputs; what the manifest gives is repeated
-  ///             or cut as often as that takes
-  /// @param length of every other open dimension that the manifest leaves open
-  /// @errors kUnavailable: they need more memory than this machine has; kInvalidArgument: what the
-  ///         manifest says does not fit the model, or a file does not hold it
+  /// @param rows first dimension of a batchable model's inputs; the manifest's rows are repeated or
+  /// cut to this number
+  /// @param length of every other dynamic dimension that the manifest does not set
+  /// @errors kUnavailable: they need more memory than this machine has; kInvalidArgument: the
+  /// manifest's inputs do not fit the model, or a file has the wrong size
   static Result<WarmupInputs> make(const model::Model& model, std::size_t rows,
                                    std::int64_t length);
 
-  /// @shape as the model's inputs; valid as long as this is where it is
+  /// @shape as the model's inputs; valid as long as this object is neither moved nor destroyed
   [[nodiscard]] std::span<const model::TensorView> views() const { return views_; }
-  /// Whether another `length` would give other inputs.
+  /// Whether `length` affects the inputs.
   [[nodiscard]] bool has_open_lengths() const { return open_lengths_; }
 
  private:

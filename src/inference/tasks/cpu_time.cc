@@ -42,13 +42,13 @@ class CpuTime final : public ModelTask {
   }
 };
 
-/// Milliseconds in, milliseconds out: [1] each.
+/// Whether `tensor` has this name and holds one number [1], milliseconds.
 bool is_number(const model::TensorInfo& tensor, std::string_view name) {
   return tensor.name == name && tensor.type == DataType::kFp64 &&
          tensor.shape == std::vector<std::int64_t>{1};
 }
 
-/// Of any model that burns the CPU time it is told to, as its signature says.
+/// For models that burn the requested CPU time, recognised by their signature.
 class Kind final : public TaskKind {
  public:
   using TaskKind::TaskKind;

@@ -1,6 +1,6 @@
 #pragma once
 
-/// Object detectors' outputs → boxes. Pure functions of numbers. Private to this module.
+/// Converts object detectors' outputs to boxes. Pure. Private to this module.
 
 #include <cstddef>
 #include <cstdint>
@@ -13,15 +13,15 @@
 
 namespace podsense::inference {
 
-/// What was found, with its box in pixels of the model's input.
+/// A detected object, with its box in pixels of the model's input.
 struct Detection {
   protocol::Box box;
   float score = 0;
-  std::uint32_t index = 0;  ///< of the class, as the model counts
-  std::size_t place = 0;    ///< among all finds, for ties; set by suppress
+  std::uint32_t index = 0;  ///< of the class, in the model's numbering
+  std::size_t place = 0;    ///< position among all detections, for ties; set by suppress
 };
 
-/// How four numbers are a box.
+/// The meaning of a box's four numbers.
 enum class BoxForm { kXyxy, kYxyx, kXywh, kCxcywh };
 
 struct Size {
@@ -29,20 +29,21 @@ struct Size {
   float height = 0;
 };
 
-/// `numbers` as `form` has them, each times width or height of `unit`.
+/// Converts `numbers` in `form` to a box, each multiplied by the width or height of `unit`.
 protocol::Box to_box(std::span<const float> numbers, BoxForm form, const Size& unit);
 
-/// What is taken for a find: not below `score`, classes from `first_class` on.
+/// The minimum for a detection: at least `score`, and a class from `first_class` on.
 struct ScoreThreshold {
   float score = 0;
   std::uint32_t first_class = 0;
 };
 
-/// The class of highest score times `certainty`, where that is a find; ties by lower index.
+/// Appends the class with the highest score times `certainty`, if that reaches the threshold; for
+/// ties the lower index.
 void take_best(const protocol::Box& box, std::span<const float> scores, float certainty,
                const ScoreThreshold& threshold, std::vector<Detection>& out);
 
-/// A YOLOX head's places: cells of 8, 16 and 32 pixels, row by row.
+/// The grid of a YOLOX head: cells of 8, 16 and 32 pixels, row by row.
 struct GridCell {
   float x = 0;
   float y = 0;
@@ -50,14 +51,15 @@ struct GridCell {
 };
 std::vector<GridCell> grid_cells(std::uint32_t width, std::uint32_t height);
 
-/// Intersection over union; 0 where one of them is empty.
+/// Intersection over union; 0 if one of them is empty.
 float overlap(const protocol::Box& a, const protocol::Box& b);
 
-/// The best `most`, best first; of boxes of one class that overlap by more than `overlap_limit`
-/// the best alone. What has no finite box is left out. Ties keep the model's order.
+/// Non-maximum suppression: keeps at most `most` detections, best first. Of boxes of one class that
+/// overlap by more than `overlap_limit` only the best remains. Detections without a finite box are
+/// removed. Ties keep the model's order.
 void suppress(std::vector<Detection>& found, float overlap_limit, std::size_t most);
 
-/// Into pixels of the picture, cut at its edges.
+/// Converts a box to pixels of the picture, clipped at its edges.
 protocol::Box in_picture(const protocol::Box& box, const image::Geometry& geometry);
 
 }  // namespace podsense::inference

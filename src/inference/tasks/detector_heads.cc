@@ -36,7 +36,7 @@ bool is_whole(DataType type) {
   return type == DataType::kInt32 || type == DataType::kInt64;
 }
 
-/// Whether the name has one of these words, in any case.
+/// Whether the name contains one of these words; ignores case.
 bool is_called(const TensorInfo& tensor, std::initializer_list<std::string_view> words) {
   const std::string name = ascii::lower(tensor.name);
   return std::ranges::any_of(words, [&](std::string_view word) { return name.contains(word); });
@@ -46,15 +46,14 @@ std::int64_t last(const TensorInfo& tensor) {
   return tensor.shape.empty() ? 0 : tensor.shape.back();
 }
 
-/// Looks for a head's parts among the outputs. Those that TensorFlow keeps beside them are passed
-/// over.
+/// Finds the parts of a head among the outputs; ignores TensorFlow's additional outputs.
 class Finder {
  public:
   Finder(const std::vector<TensorInfo>& outputs, std::size_t cells)
       : outputs_(outputs), cells_(static_cast<std::int64_t>(cells)) {}
 
-  /// The head of this form, where the outputs can be one. A guess also goes by the number of
-  /// places, since three numbers of a shape say little.
+  /// The head of this form, if the outputs match it. A guess also checks the number of positions,
+  /// because a shape of three numbers is ambiguous.
   [[nodiscard]] std::optional<DetectorHead> of(HeadForm form, bool guess) const {
     switch (form) {
       case HeadForm::kYolov5:
@@ -228,7 +227,7 @@ Result<Named> choose(const DetectionSpec& spec, const Finder& finder,
                          "'detection: {head: …}' in model.yaml with one of " + names_of(possible));
 }
 
-/// What the manifest says of boxes goes over what the head has.
+/// Applies the manifest's settings for boxes to the head.
 Result<void> read_boxes(const DetectionSpec& spec, DetectorHead& head) {
   const bool apart = head.form == HeadForm::kBoxesScores || head.form == HeadForm::kBoxesLabels;
   if (apart && (spec.boxes.empty() || spec.coordinates.empty())) {

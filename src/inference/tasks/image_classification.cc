@@ -16,7 +16,7 @@ class ImageClassification final : public PictureModel {
   Result<void> fit(const model::Model& model) {
     const auto& outputs = model.signature().outputs;
     if (!picture_input(model.signature())) {
-      return take_pictures(model, model.signature().preprocess);  // says what is wrong
+      return take_pictures(model, model.signature().preprocess);  // returns the error
     }
     const auto at = score_output(outputs, 1);
     if (!at) {
@@ -57,7 +57,7 @@ class ImageClassification final : public PictureModel {
     const std::size_t classes = scores.size() / rows;
     thread_local std::vector<float> buffer;
     const auto mine = scores_.read(scores.subspan(row * classes, classes), buffer);
-    static_cast<void>(scores_.are_probabilities(mine));  // tells people where not
+    static_cast<void>(scores_.are_probabilities(mine));  // logs it if they are not
     answer.predictions = top(served, mine, task.request.top_k.value_or(kTop));
     return true;
   }
@@ -92,7 +92,7 @@ class Kind final : public TaskKind {
     }
     const model::PreprocessSpec& spec = signature.preprocess;
     const bool sized = (seen->width > 0 || spec.width) && (seen->height > 0 || spec.height);
-    // Pixels scaled or centred another way give wrong classes with a straight face.
+    // With wrong scaling or mean, a model returns wrong classes without any error.
     const bool described = spec.given != 0 || signature.preprocess_given ||
                            signature.inputs[0].type == DataType::kUint8;
     if (sized && !described) {

@@ -11,7 +11,7 @@
 namespace podsense::inference {
 namespace {
 
-/// What a thread reads outputs into that are not FP32.
+/// A thread's buffers for outputs that are not FP32.
 struct FindBuffers {
   std::vector<float> main;
   std::vector<float> scores;
@@ -28,7 +28,7 @@ std::span<const float> converted(const model::TensorView& view, std::vector<floa
   return buffer;
 }
 
-/// FP32 where it is; other numbers in `buffer`.
+/// The values of `view` as FP32: in place if they are FP32, else converted into `buffer`.
 std::span<const float> numbers(const model::TensorView& view, std::vector<float>& buffer) {
   switch (view.type) {
     case DataType::kFp64:
@@ -56,7 +56,7 @@ class ObjectDetection final : public PictureModel {
           "{resize: …, scale: …, mean: …, std: …}");
     }
     if ((preprocess.given & model::PreprocessSpec::kResize) == 0) {
-      preprocess.resize = "squash";  // a crop would lose what lies outside
+      preprocess.resize = "squash";  // a crop would lose objects outside of it
     }
     if (auto done = take_pictures(model, std::move(preprocess)); !done) {
       return done;
@@ -81,7 +81,7 @@ class ObjectDetection final : public PictureModel {
   }
 
  private:
-  /// Scores have a column for each class.
+  /// Whether scores have one column per class.
   [[nodiscard]] bool has_columns() const {
     return head_.form != HeadForm::kNms && head_.form != HeadForm::kBoxesLabels;
   }
@@ -98,7 +98,8 @@ class ObjectDetection final : public PictureModel {
     answer.picture = {.width = task.geometry.width, .height = task.geometry.height};
     answer.predictions.reserve(mine.found.size());
     for (const Detection& one : mine.found) {
-      const std::size_t label = one.index - first_label_;  // large where it is below the first
+      // Wraps to a large number if it is below the first.
+      const std::size_t label = one.index - first_label_;
       answer.predictions.push_back(
           {.index = one.index,
            .label = label < labels.size() ? std::string_view(labels[label]) : std::string_view(),
@@ -125,7 +126,8 @@ class ObjectDetection final : public PictureModel {
     return find_apart(outputs, row, rows, mine);
   }
 
-  /// One picture's part of an output of `rank` dimensions with the pictures, or one less without.
+  /// One picture's part of an output. `rank`: its dimensions, including that of the pictures, which
+  /// may be missing.
   struct Part {
     std::span<const float> values;
     std::vector<std::int64_t> shape;
@@ -201,7 +203,7 @@ class ObjectDetection final : public PictureModel {
   }
 
   void take(const protocol::Box& box, float score, float label, FindBuffers& mine) const {
-    // Models mark places where nothing is by a negative class.
+    // Models mark empty entries with a negative class.
     if (score >= threshold_.score && label >= 0 && label < 1e6F) {
       mine.found.push_back(
           {.box = box, .score = score, .index = static_cast<std::uint32_t>(std::lround(label))});

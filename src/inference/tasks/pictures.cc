@@ -65,8 +65,8 @@ Result<void> channels_and_layout(const PictureInput& seen, PreprocessSpec& spec)
   return {};
 }
 
-/// Within what `spent` leaves of the picture's time. Without memory or time for it the answer comes
-/// all the same.
+/// Creates the thumbnail in the time that is left after `spent`. Without enough memory or time the
+/// answer has no thumbnail.
 void take_thumbnail(PictureTask& task, Duration spent, image::Scratch& scratch) {
   image::Limits limits = task.limits;
   limits.max_time -= spent;
@@ -165,7 +165,7 @@ Result<void> PictureModel::take_pictures(const model::Model& model, PreprocessSp
     return done;
   }
   byte_input = signature.inputs[0].type == DataType::kUint8;
-  if (byte_input) {  // the graph normalises by itself
+  if (byte_input) {  // the graph normalises the pixels itself
     preprocess.scale = 1.0;
     preprocess.mean.assign(3, 0.0);
     preprocess.std.assign(3, 1.0);
@@ -173,7 +173,7 @@ Result<void> PictureModel::take_pictures(const model::Model& model, PreprocessSp
   return tensor_spec(preprocess).map([this](const image::TensorSpec& made) { spec = made; });
 }
 
-/// What a thread needs to run models; grows to the largest request and stays.
+/// A thread's buffers for runs; they grow to the largest request and are kept.
 struct PictureModel::Buffers {
   image::Scratch scratch;
   std::vector<float> floats;
@@ -205,8 +205,9 @@ std::unique_ptr<model::Outputs> PictureModel::probe_run(const model::Model& mode
   return model.run({&input, 1}, *outputs) ? std::move(outputs) : nullptr;
 }
 
-/// Decodes each picture straight into its row of the batch. One that fails is answered and its row
-/// taken by the next. Returns the rows filled; their tasks come first in `batch` then.
+/// Decodes each picture directly into its row of the batch. A picture that fails is answered with
+/// an error, and the next one uses its row. Returns the number of filled rows; their tasks are then
+/// first in `batch`.
 template <class Element>
 std::size_t PictureModel::decode_into(const ServedModel& served, const Clock& clock,
                                       std::span<TaskPtr> batch, std::vector<Element>& tensor,

@@ -1,7 +1,7 @@
 #pragma once
 
-/// What tasks that take pictures have in common: how a picture becomes the model's one input, and
-/// how a batch of pictures runs. Private to this module.
+/// The base of tasks for pictures: converts pictures to the model's single input and runs batches.
+/// Private to this module.
 
 #include <string_view>
 
@@ -19,8 +19,8 @@ class PictureTask final : public AnswerTask<protocol::ClassifyAnswer> {
       : AnswerTask(std::move(served), context, std::move(done)), request(std::move(wanted)) {}
   protocol::ClassifyRequest request;
   image::Limits limits;
-  image::Geometry geometry;  ///< once it is decoded
-  std::string thumbnail;     ///< a JPEG, where one is wanted and could be made
+  image::Geometry geometry;  ///< set after decoding
+  std::string thumbnail;     ///< a JPEG, if requested and possible
 };
 
 /// @errors kInvalidArgument: an unknown name (with the accepted ones)
@@ -29,30 +29,31 @@ Result<image::TensorSpec> tensor_spec(const model::PreprocessSpec& preprocess);
 class PictureModel : public ModelTask {
  public:
   using ModelTask::ModelTask;
-  /// Decodes, runs, has the run's outputs answered. A picture that fails is answered by itself.
+  /// Decodes and runs the pictures and answers the tasks. A picture that cannot be decoded gets its
+  /// own error.
   [[nodiscard]] bool run(const ServedModel& served, const Clock& clock,
                          std::span<batching::TaskPtr>& batch,
                          const std::stop_token& stop) const final;
 
-  /// Of the tensor that a picture becomes.
+  /// The size of one picture's tensor in bytes.
   [[nodiscard]] std::uint64_t row_bytes() const {
     return image::element_count(spec) * (byte_input ? 1 : sizeof(float));
   }
 
   image::TensorSpec spec;
-  bool byte_input = false;  ///< the model takes the bytes as they are
+  bool byte_input = false;  ///< the model takes bytes without normalisation
 
  protected:
-  /// The outputs for a picture of random numbers; none where the model does not take it.
+  /// The outputs for a random picture; null: the model rejects it.
   [[nodiscard]] std::unique_ptr<model::Outputs> probe_run(const model::Model& model) const;
-  /// Takes over how pictures become the input. @errors kInvalidArgument: the model has no one input
-  /// for pictures, or `preprocess` does not fit it
+  /// Sets how pictures are converted to the input. @errors kInvalidArgument: the model does not
+  /// have exactly one picture input, or `preprocess` does not fit it
   Result<void> take_pictures(const model::Model& model, model::PreprocessSpec preprocess);
 
  private:
   struct Buffers;
 
-  /// The answer to the picture in row `row` of `rows`; false where outputs have no such rows.
+  /// Answers the picture in row `row` of `rows`; false: the outputs cannot be split into rows.
   virtual bool answer(const ServedModel& served, const model::Outputs& outputs, std::size_t row,
                       std::size_t rows, const PictureTask& task,
                       protocol::ClassifyAnswer& answer) const = 0;
@@ -64,7 +65,7 @@ class PictureModel : public ModelTask {
   [[nodiscard]] std::vector<std::int64_t> batch_shape(std::size_t rows) const;
 };
 
-/// The model's one input, where that is one for pictures: its channel dimension is 1 or 3.
+/// The model's single input if it takes pictures: its channel dimension is 1 or 3.
 struct PictureInput {
   bool nhwc = false;
   std::int64_t channels = 0;

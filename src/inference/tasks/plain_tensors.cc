@@ -4,7 +4,8 @@
 namespace podsense::inference {
 namespace {
 
-/// Its requests are of plain tensors, which a model of any task takes: tensor_task.h runs them.
+/// For models that only take plain tensors, which models of every task take; tensor_task.h runs
+/// them.
 class PlainTensors final : public ModelTask {
  public:
   using ModelTask::ModelTask;

@@ -95,7 +95,7 @@ Result<std::shared_ptr<const ModelTask>> assign_task(const model::Model& model) 
     auto fitted = fit(*kind, model, warnings);
     if (fitted || manifest.preprocess || !manifest.labels.empty() ||
         !manifest.postprocess.empty()) {
-      return fitted;  // what somebody wrote down is no guess
+      return fitted;  // explicit settings are not guesses
     }
     warnings.push_back("it looks like a model for " + std::string(kind->name()) +
                        ", but is served as 'tensor': " + fitted.error().message);

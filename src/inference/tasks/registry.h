@@ -1,6 +1,6 @@
 #pragma once
 
-/// All kinds of tasks. Who has a model and asks what it is for, asks here.
+/// The list of all kinds of tasks; finds the task of a model.
 
 #include <memory>
 #include <span>
@@ -11,22 +11,22 @@
 
 namespace podsense::inference {
 
-/// In the order in which they are tried, and in which defaults are looked for.
+/// In the order in which they are tried for models and defaults.
 std::span<const TaskKind* const> task_kinds();
 
 /// The kind of that name, or null.
 const TaskKind* find_task(std::string_view name);
 
-/// Names of all kinds, or of those that take `form`, with ", " or " or " before the last.
+/// The names of all kinds, or of those that take `form`, separated by ", " and a final " or ".
 std::string task_names();
 std::string task_names(Form form);
 
-/// @errors kInvalidArgument: no task has this name; the message has those there are
+/// @errors kInvalidArgument: unknown task; the message lists the known ones
 Result<void> check_task_name(std::string_view name);
 
-/// The task that the model's manifest names, else the one that it looks like. A guess refuses no
-/// model: where it does not hold, plain tensors do, with a warning.
-/// @errors kInvalidArgument: the model does not fit what its manifest says; one sentence
+/// The task in the model's manifest, or else the one that fits its inputs and outputs. A wrong
+/// guess never refuses a model: it then serves plain tensors, with a warning.
+/// @errors kInvalidArgument: the model does not fit its manifest; one sentence
 Result<std::shared_ptr<const ModelTask>> assign_task(const model::Model& model);
 
 }  // namespace podsense::inference

@@ -16,7 +16,7 @@ namespace {
 using model::TensorInfo;
 using protocol::Cell;
 
-/// Types that a value in JSON can be of: all but the halves.
+/// Whether JSON values can have this type: all except FP16 and BF16.
 bool has_cells(DataType type) {
   return type != DataType::kFp16 && type != DataType::kBf16;
 }
@@ -78,7 +78,7 @@ bool put(const std::optional<Number>& number, std::vector<std::byte>& out) {
   return number.has_value();
 }
 
-/// False where the cell is not of this type.
+/// False: the cell does not have this type.
 bool put_cell(const Cell& cell, DataType type, std::vector<std::byte>& out) {
   switch (type) {
     case DataType::kFp32: {
@@ -146,7 +146,7 @@ std::optional<RowInputs> RowInputs::of(const model::Signature& signature) {
     out.columns_ = static_cast<std::size_t>(std::max<std::int64_t>(first.shape[1], 0));
     return out;
   }
-  // A column alone may be a text or a number by its name.
+  // A single column may also be a named text or number.
   const bool matrix = rows && (first.shape[1] > 1 || (first.shape[1] == 1 && !is_column(first)));
   if (matrix && has_cells(first.type)) {
     out.kind_ = Kind::kMatrix;

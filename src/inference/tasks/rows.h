@@ -1,7 +1,7 @@
 #pragma once
 
-/// What tasks that take rows of numbers have in common: how rows become the model's one input, and
-/// how a batch of them runs. Private to this module.
+/// The base of tasks for rows of numbers: converts rows to the model's inputs and runs batches.
+/// Private to this module.
 
 #include <algorithm>
 #include <array>
@@ -26,53 +26,52 @@ class RowsTask final : public AnswerTask<protocol::RowsAnswer> {
       : AnswerTask(std::move(served), context, std::move(done)), request(std::move(wanted)) {
     rows = request.rows;
   }
-  /// Of its rows, where they differ.
+  /// Notes the size of its rows, if sizes vary.
   void note_size() {
     if (!served_->sizes_vary) {
       return;
     }
     size = inputs.empty() ? request.columns * sizeof(float) : 0;
-    shape = inputs.empty() ? request.columns : 0;  // rows of other lengths are none of its run
+    shape = inputs.empty() ? request.columns : 0;  // only rows of equal length share a run
     for (const PackedInput& input : inputs) {
       size += input.data.size() / std::max<std::size_t>(1, rows);
     }
   }
   protocol::RowsRequest request;
-  std::vector<PackedInput> inputs;  ///< as RowInputs::pack has them
+  std::vector<PackedInput> inputs;  ///< packed by RowInputs::pack
 };
 
-/// What does not depend on the kind of answer.
+/// The part that does not depend on the type of answer.
 class RowsModelBase : public ModelTask {
  public:
   using ModelTask::ModelTask;
   [[nodiscard]] const RowInputs& inputs() const { return inputs_; }
 
  protected:
-  /// Takes over how rows become inputs. @errors kInvalidArgument: the inputs are for no rows
+  /// Sets how rows are converted to inputs. @errors kInvalidArgument: the inputs do not take rows
   Result<void> take_rows(const model::Model& model);
 
  private:
   RowInputs inputs_;
 };
 
-/// The values of a batch's requests, one after the other. Of a single request: where they are.
+/// The concatenated values of a batch's requests; not copied for a single request.
 std::span<const float> joined_rows(std::span<batching::TaskPtr> batch);
 
-/// One run of all rows of a batch whose inputs are packed, or of row `only` of its one request.
+/// Runs all rows of a batch with packed inputs, or row `only` of its single request.
 Result<void> run_packed(const ServedModel& served, const RowInputs& inputs,
                         std::span<batching::TaskPtr> batch, std::optional<std::size_t> only,
                         std::size_t rows, model::Outputs& outputs, const std::stop_token& stop);
 
-/// What a thread runs models into; stays.
+/// The calling thread's outputs, kept between runs.
 model::Outputs& row_outputs();
 
-/// One run of `rows` rows of values.
+/// Runs `rows` rows of values once.
 Result<void> run_once(const ServedModel& served, std::span<const float> values, std::size_t rows,
                       model::Outputs& outputs, const std::stop_token& stop);
 
-/// Runs of rows. `Task` answers: it has `answer(outputs, first, count, all)`, which is rows
-/// [first, first + count) of the `all` that a run answered. Known where it is compiled, so that a
-/// row costs no virtual call.
+/// Runs rows. `Task` has `answer(outputs, first, count, all)` for the rows [first, first + count)
+/// of `all` rows of the run. It is a template parameter to avoid a virtual call per row.
 template <class Task>
 class RowsModel : public RowsModelBase {
  public:
@@ -123,7 +122,7 @@ class RowsModel : public RowsModelBase {
 
   [[nodiscard]] const Task& self() const { return static_cast<const Task&>(*this); }
 
-  /// Rows of one request, each in a run of its own: of a model whose rows may depend on each other.
+  /// Runs each row of a request separately, for models whose rows may depend on each other.
   void run_apart(const ServedModel& served, const Clock& clock, std::span<batching::TaskPtr> batch,
                  const std::stop_token& stop) const {
     auto& task = static_cast<RowsTask&>(*batch[0]);

@@ -11,7 +11,7 @@
 namespace podsense::inference {
 namespace {
 
-/// Rounding leaves sums of exponentials a little above 1.
+/// Rounding errors can make softmax results slightly larger than 1.
 constexpr float kRounding = 1e-4F;
 
 void softmax(std::span<float> values) {

@@ -13,29 +13,29 @@
 
 namespace podsense::inference {
 
-/// What a classifier's scores become: as they are, or probabilities by softmax or sigmoid.
+/// Converts a classifier's scores: unchanged, softmax or sigmoid.
 /// @threads thread-safe once made
 class Scores {
  public:
   enum class Become { kAsTheyAre, kSoftmax, kSigmoid };
 
-  /// What the manifest's `postprocess` says of an output of `columns` columns (below 1: not known).
+  /// Applies the manifest's `postprocess` to an output with `columns` columns (below 1: unknown).
   /// @errors kInvalidArgument: softmax of one column, which is always 1
   Result<void> take(const model::Model& model, std::int64_t columns);
 
-  /// Of one column: those of two classes, the first being that it is not.
+  /// Whether one column is converted to the scores of two classes: first "no", then "yes".
   [[nodiscard]] bool is_binary() const { return binary_; }
-  /// The manifest says that they are none.
+  /// Whether the manifest declares that scores are not probabilities.
   [[nodiscard]] bool are_declared() const { return declared_; }
 
-  /// One row's scores as the answer has them. They stay in `row`, or are put into `buffer`.
+  /// One row's scores for the answer. Returns `row` itself, or the converted values in `buffer`.
   [[nodiscard]] std::span<const float> read(std::span<const float> row,
                                             std::vector<float>& buffer) const;
 
-  /// Whether these, and all that came before, lie in [0, 1]. Told once in the log where not.
+  /// Whether these scores and all earlier ones are in [0, 1]. Logs once if not.
   [[nodiscard]] bool are_probabilities(std::span<const float> scores) const;
 
-  /// The sentence for people once a score was none; else empty.
+  /// A warning for users once a score was not a probability; else empty.
   [[nodiscard]] std::string warning() const;
 
  private:
@@ -47,7 +47,7 @@ class Scores {
   mutable std::atomic<float> example_ = 0;
 };
 
-/// Random numbers, the same each time, as a model's input to look at its scores.
+/// Pseudo-random input values, always the same, for examining a model's scores.
 std::vector<float> probe_values(std::size_t count);
 
 }  // namespace podsense::inference

@@ -57,7 +57,7 @@ Result<void> take_labels(const model::Model& model, std::size_t classes, ModelTa
   if (!own.empty()) {
     return unfit(counts);
   }
-  // Other tools keep other things under this name.
+  // Other tools use this metadata name for other data.
   task.warnings.push_back(counts + " in the file's metadata 'labels', which is passed over");
   task.labels.clear();
   return {};

@@ -40,7 +40,7 @@ class TabularClassification final : public RowsModel<TabularClassification> {
                                    "sigmoid'"
                                  : ""));
     }
-    // One score beside a label is that of something, but not of each class.
+    // A single score next to a label does not belong to each class.
     single_ = columns == 1 && !scores_.is_binary();
     if (labels_output_ && outputs[*labels_output_].type == DataType::kBytes &&
         !model.manifest().labels.empty()) {
@@ -89,7 +89,7 @@ class TabularClassification final : public RowsModel<TabularClassification> {
   void probe(const model::Model& model) const override {
     if (!scores_output_ || single_ || features == 0 ||
         inputs().kind() != RowInputs::Kind::kFloats) {
-      return;  // who asks will see
+      return;  // a real request will show the error
     }
     const auto values = probe_values(features);
     const std::array<std::int64_t, 2> shape{1, static_cast<std::int64_t>(features)};
@@ -122,14 +122,15 @@ class TabularClassification final : public RowsModel<TabularClassification> {
     return index < labels.size() ? std::string_view(labels[index]) : std::string_view();
   }
 
-  /// Its label where the model gives labels, else the class of the highest score.
+  /// The answer of a row: the model's own label if it has one, else the class with the highest
+  /// score.
   [[nodiscard]] protocol::RowAnswer row(std::span<const float> scores,
                                         std::optional<std::int64_t> number,
                                         std::optional<std::string> text) const {
     const auto best = static_cast<std::int64_t>(std::ranges::max_element(scores) - scores.begin());
     const std::int64_t prediction = number.value_or(best);
-    // `labels` names the columns of scores. Where the model's own label is another than the column
-    // of the highest score, which name it has is not known: its number is its name then.
+    // `labels` names the columns of scores. If the model's own label differs from the column with
+    // the highest score, its name is unknown, so its number is used.
     const bool named = scores.size() < 2 || prediction == best;
     return {.prediction = prediction,
             .label = named ? label(static_cast<std::size_t>(prediction)) : std::string_view(),
@@ -140,7 +141,7 @@ class TabularClassification final : public RowsModel<TabularClassification> {
   std::optional<std::size_t> scores_output_;
   std::optional<std::size_t> labels_output_;  ///< labels as INT64 or texts
   Scores scores_;
-  bool single_ = false;  ///< one score a row, and no class of its own
+  bool single_ = false;  ///< one score per row, not per class
 };
 
 class Kind final : public TaskKind {
@@ -161,7 +162,7 @@ class Kind final : public TaskKind {
     if (inputs->kind() == RowInputs::Kind::kFloats && inputs->columns() > 0) {
       return labelled || (scores && signature.outputs[*scores].shape[1] > 0);
     }
-    // Other inputs say less, so both outputs have to be there.
+    // Other inputs are less specific, so both outputs are required.
     return labelled && (scores || score_output(signature.outputs, 2, DataType::kFp64));
   }
 

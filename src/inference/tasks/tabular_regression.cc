@@ -11,7 +11,7 @@ bool is_number(DataType type) {
   return type == DataType::kFp32 || type == DataType::kFp64;
 }
 
-/// Every output of floating-point numbers is a part of the answer, all columns of it.
+/// The answer contains all columns of every floating-point output.
 class TabularRegression final : public RowsModel<TabularRegression> {
  public:
   explicit TabularRegression(const TaskKind& kind) : RowsModel(kind) {}

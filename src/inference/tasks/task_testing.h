@@ -1,6 +1,6 @@
 #pragma once
 
-/// What the tests of tasks share: tiny models, opened and given their task, and a server of them.
+/// Helpers for the tests of tasks: open tiny models, assign their tasks, serve them.
 
 #include <memory>
 #include <string>
@@ -16,7 +16,7 @@ class TaskTest : public InferenceTest {
  protected:
   void SetUp() override {}  // no models but the test's own
 
-  /// The tiny model `file` with this manifest; null, with a failure, where it is refused.
+  /// The tiny model `file` with this manifest; null, and a test failure, if it is refused.
   static std::shared_ptr<const ModelTask> task(std::string_view file, std::string_view yaml = {}) {
     auto made = assign(file, yaml);
     EXPECT_TRUE(made) << file << ": " << made.error().message;

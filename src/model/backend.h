@@ -1,7 +1,7 @@
 #pragma once
 
-/// An engine that opens models, and the list of those that a server has. The list is made in
-/// `server`; nothing else knows which backends there are.
+/// An engine that opens models, and the list of a server's backends. Only `server`, which creates
+/// the list, knows which backends exist.
 
 #include <cstdint>
 #include <memory>
@@ -19,20 +19,20 @@ namespace podsense::model {
 class Backend {
  public:
   virtual ~Backend() = default;
-  /// As `backend:` of a manifest has it: "onnxruntime".
+  /// The name in manifests (`backend:`): "onnxruntime".
   [[nodiscard]] virtual std::string_view name() const = 0;
-  /// Whether it opens this candidate where the manifest names no backend.
+  /// Whether it can open this candidate if the manifest names no backend.
   [[nodiscard]] virtual bool accepts(const Candidate& candidate) const = 0;
-  /// Opens and checks a model; runs nothing. Order of checks: size, sha256, external data inside
+  /// Opens and checks a model, without a run. Order of checks: size, sha256, external data inside
   /// the model's folder, then the engine.
-  /// @errors kInvalidArgument: any of these, or a file that does not fit its manifest; the reason
-  ///         is one sentence fit for a person; kUnavailable: there is not enough memory
+  /// @errors kInvalidArgument: a check failed, or the file does not fit its manifest; the reason is
+  /// one sentence for users; kUnavailable: not enough memory
   /// @threads thread-safe; takes 10 ms to seconds
   virtual Result<std::shared_ptr<const Model>> load(const Candidate& candidate) = 0;
-  /// Of the engine: "1.31.1".
+  /// The engine's version: "1.31.1".
   [[nodiscard]] virtual std::string_view version() const = 0;
-  /// What measured times hold for besides the version: a hash of this machine's CPU, as hexadecimal
-  /// digits. Empty: they are not kept.
+  /// A hash of this machine's CPU in hexadecimal: saved profiles are valid only for this and for
+  /// `version`. Empty: profiles are not saved.
   [[nodiscard]] virtual std::string_view machine() const { return {}; }
 };
 
@@ -44,11 +44,11 @@ class Backends {
       : backends_(std::move(backends)) {}
 
   /// The backend that the manifest names, else the first that accepts the candidate.
-  /// @errors kInvalidArgument: there is none; the message names those there are
+  /// @errors kInvalidArgument: no such backend; the message lists the existing ones
   [[nodiscard]] Result<Backend*> find(const Candidate& candidate) const;
-  /// As Backend::load. @errors those of find, too
+  /// Opens the candidate with its backend. @errors those of find and Backend::load
   [[nodiscard]] Result<std::shared_ptr<const Model>> load(const Candidate& candidate) const;
-  /// Empty where there is no such backend.
+  /// The version of backend `name`; empty: no such backend.
   [[nodiscard]] std::string_view version(std::string_view name) const;
 
  private:

@@ -1,7 +1,7 @@
 #pragma once
 
-/// The folder of optimised copies and saved profiles. What cannot be written there costs time at
-/// every start, never a load; so that it is known, one line in the log says so.
+/// The folder for optimised copies and saved profiles. If it is not writable, every start takes
+/// longer, but no load fails; one log line reports it.
 
 #include <filesystem>
 #include <string_view>
@@ -10,11 +10,11 @@
 
 namespace podsense::model {
 
-/// Makes the folder and tries whether files can be written there.
-/// @errors kUnavailable: the folder, and why not
+/// Creates the folder and tests whether files can be written there.
+/// @errors kUnavailable: the folder, and why it is not writable
 Result<void> try_cache_folder(const std::filesystem::path& folder);
 
-/// Logs it, once for each folder as long as the process lives. @threads any
+/// Logs that the folder is not writable, once per folder and process. @threads any
 void tell_cache_unwritable(const std::filesystem::path& folder, std::string_view reason);
 
 }  // namespace podsense::model

@@ -12,7 +12,7 @@ namespace {
 
 using Names = std::set<std::string, std::less<>>;
 
-/// An operator whose output is as large as the values of inputs `first` to `last` say.
+/// An operator whose output size depends on the values of inputs `first` to `last`.
 struct SizedByInput {
   std::string_view op;
   std::size_t first;
@@ -37,7 +37,7 @@ constexpr std::array<SizedByInput, 18> kSizedByInput{{{"AffineGrid", 1, 1},
                                                       {"Tile", 1, 1},
                                                       {"Upsample", 1, 1}}};
 
-/// Quantised and fused operators of ONNX Runtime; its others search, sample or decode.
+/// ONNX Runtime's quantised and fused operators; its other operators search, sample or decode.
 bool is_plain_microsoft(std::string_view op) {
   return op.starts_with("QLinear") || op.starts_with("Fused") || op.starts_with("Quantize") ||
          op.starts_with("Dequantize") || op.starts_with("DynamicQuantize") ||
@@ -69,7 +69,7 @@ bool cost_depends_on_values(const Graph& graph) {
   if (graph.loops || graph.functions > 0) {
     return true;
   }
-  Names settled;  // values that the shapes of the inputs settle
+  Names settled;  // values that depend only on the inputs' shapes
   for (const auto& [name, constant] : graph.constants) {
     settled.insert(name);
   }

@@ -1,15 +1,15 @@
 #pragma once
 
-/// Whether the sizes of a request's tensors say what a run of the graph costs. Private to this
+/// Decides whether the cost of a run depends only on the sizes of its tensors. Private to this
 /// module.
 
 #include "model/onnx_graph.h"
 
 namespace podsense::model {
 
-/// True where values may decide how much work a run is: loops, branches, operators whose output is
-/// as large as a value of theirs says (unless that value follows from shapes and constants alone),
-/// and operators that are not known here. Never false where they do.
+/// True if values may affect the cost of a run: loops, branches, operators whose output size
+/// depends on input values (unless these derive only from shapes and constants), and unknown
+/// operators. False only if values certainly do not affect it.
 bool cost_depends_on_values(const Graph& graph);
 
 }  // namespace podsense::model

@@ -1,13 +1,13 @@
 #pragma once
 
-/// The CPU, as far as engines choose their kernels by it.
+/// The properties of the CPU by which engines choose their kernels.
 
 #include <filesystem>
 #include <string>
 
 namespace podsense::model {
 
-/// CPU model and flags, a line each.
+/// CPU model and flags, one per line.
 std::string cpu_description(const std::filesystem::path& cpuinfo = "/proc/cpuinfo");
 
 }  // namespace podsense::model

@@ -28,8 +28,8 @@ class Source {
   Source& operator=(const Source&) = delete;
   virtual ~Source() = default;
   [[nodiscard]] virtual std::uint64_t size() const = 0;
-  /// Bytes from `offset` on, as many as are at hand; none where nothing can be read. Valid until
-  /// the next call.
+  /// Bytes from `offset` on, as many as are in memory; empty: nothing can be read. Valid until the
+  /// next call.
   virtual std::span<const std::byte> from(std::uint64_t offset) = 0;
 };
 
@@ -96,7 +96,7 @@ struct Child {
   Message child;
 };
 
-/// Every way from a model to a tensor.
+/// All fields that lead from a model to a tensor.
 constexpr std::array<Child, 20> kChildren{{
     {Message::kModel, 7, Message::kGraph},
     {Message::kModel, 20, Message::kTraining},
@@ -141,7 +141,7 @@ struct Range {
 
 struct Field {
   std::uint32_t number = 0;
-  bool delimited = false;  ///< else the value is already skipped
+  bool delimited = false;  ///< false: the value is already skipped
   Range content;
 };
 
@@ -172,9 +172,10 @@ class Walker {
     return false;
   }
 
-  /// Forests keep a million numbers as single fields, so a byte must cost little.
+  /// Must be fast: forests store a million numbers as single fields.
   bool have(std::uint64_t at) {
-    if (at - window_begin_ < window_.size()) {  // wraps, and fails, below the window
+    // If `at` is before the window, the difference wraps and the check fails.
+    if (at - window_begin_ < window_.size()) {
       return true;
     }
     window_begin_ = at;
@@ -182,8 +183,8 @@ class Walker {
     return !window_.empty();
   }
 
-  /// Passes over single numbers that lie wholly in the window, in place of a million calls of
-  /// `field` for a forest. Stops, without a verdict, at whatever else there is.
+  /// Skips consecutive single numbers inside the window, instead of a million calls of `field` for
+  /// a forest. Stops at anything else, without an error.
   std::uint64_t skip_numbers(std::uint64_t& at, std::uint64_t end) const {
     constexpr std::size_t kLongest = 11;  // a tag of one byte, a varint of ten
     if (at - window_begin_ >= window_.size()) {
@@ -302,8 +303,8 @@ class Walker {
     return true;
   }
 
-  /// StringStringEntryProto. Of repeated keys or values protobuf takes the last: so any of them
-  /// counts as a location here.
+  /// Reads a StringStringEntryProto. Of repeated keys or values protobuf uses the last one, so here
+  /// each counts as a location.
   bool entry(Range range) {
     bool is_location = false;
     std::vector<std::string> values;
@@ -340,7 +341,7 @@ class Walker {
     const std::uint64_t size = field.content.end - field.content.begin;
     const bool key = field.number == 1;
     if (key && size > kMaxKeyBytes) {
-      return true;  // no key we look for
+      return true;  // not a key we search for
     }
     if (size > kMaxLocationBytes) {
       why_ = "an external data path is longer than " + std::to_string(kMaxLocationBytes) + " bytes";
@@ -361,10 +362,11 @@ class Walker {
   ExternalData found_;
   std::string why_;
   bool graph_seen_ = false;
-  bool elsewhere_ = false;  // of the tensor that is being walked
+  bool elsewhere_ = false;  // about the current tensor
 };
 
-/// What people commit or download in place of a model.
+/// Whether the file is a Git LFS pointer, which people sometimes commit or download instead of the
+/// model.
 bool is_git_lfs_pointer(Source& source) {
   constexpr std::string_view kStart = "version https://git-lfs.github.com/spec/";
   const auto bytes = source.from(0);

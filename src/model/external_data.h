@@ -1,8 +1,8 @@
 #pragma once
 
-/// Where an ONNX file says that its weights lie in other files. ONNX Runtime opens those by itself,
-/// so they are looked at first, by a walk over the protobuf's wire format that skips what it does
-/// not need (weights are never read). Private to this module.
+/// Finds the external data files that an ONNX file refers to. ONNX Runtime opens these by itself,
+/// so they are checked first. The search walks over protobuf's wire format and skips everything
+/// else (weights are never read). Private to this module.
 /// @source onnx/onnx.proto (field numbers), protobuf's encoding guide (wire format)
 
 #include <cstddef>
@@ -18,16 +18,19 @@ namespace podsense::model {
 
 struct ExternalData {
   std::vector<std::string> locations;  ///< as written, sorted, each once
-  bool elsewhere = false;              ///< some of it not of the main graph's initialisers
+  /// some belongs to other tensors than the main graph's initialisers
+  bool elsewhere = false;
 };
 
-/// Looks through every tensor of graph, nested graphs, functions and training graphs.
-/// @errors kInvalidArgument: not an ONNX model, broken at byte N, or nested or split without bound
+/// Searches all tensors of the graph, nested graphs, functions and training graphs.
+/// @errors kInvalidArgument: not an ONNX model, malformed at byte N, nested too deeply, or too many
+/// external files
 Result<ExternalData> find_external_data(std::span<const std::byte> onnx);
 Result<ExternalData> find_external_data(const std::filesystem::path& file);
 
-/// The files behind `locations`, links resolved, when all lie inside `folder`.
-/// @errors kInvalidArgument: absolute, "..", a link out of the folder, missing, not a regular file
+/// The files of `locations` with symbolic links resolved; all must be inside `folder`.
+/// @errors kInvalidArgument: absolute path, "..", link out of the folder, missing, or not a regular
+/// file
 Result<std::vector<std::filesystem::path>> resolve_external_data(
     const ExternalData& data, const std::filesystem::path& folder);
 

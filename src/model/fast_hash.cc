@@ -82,7 +82,7 @@ std::optional<Hash128> fast_hash_file(const std::filesystem::path& path, Hash128
   const auto piece = std::make_unique_for_overwrite<std::byte[]>(kPiece);
   std::optional<Hash128> hash = seed;
   for (;;) {
-    // Whole pieces only, so that a short read does not change the result.
+    // Hash only full blocks, so that short reads do not change the result.
     std::size_t filled = 0;
     ssize_t got = 0;
     while (filled < kPiece && ((got = ::read(fd, piece.get() + filled, kPiece - filled)) > 0 ||

@@ -1,7 +1,7 @@
 #pragma once
 
-/// A 128-bit hash at memory speed, for accidents only (fingerprints, cache keys, torn files).
-/// Whoever wants to be sure who made a file uses SHA-256.
+/// A 128-bit hash at memory speed. It detects only accidental changes (fingerprints, cache keys,
+/// incomplete files); use SHA-256 against deliberate ones.
 /// @source the multiply-and-fold step of wyhash (public domain)
 
 #include <cstddef>
@@ -21,12 +21,12 @@ struct Hash128 {
   [[nodiscard]] std::string hex() const;  ///< 32 digits
 };
 
-/// Chain by giving the last result as `seed`; pieces count: hash(a + b) differs from hash(b,
-/// hash(a)).
+/// To hash several pieces, pass the previous result as `seed`. The division into pieces matters:
+/// hash(a + b) differs from hash(b, hash(a)).
 Hash128 fast_hash(std::span<const std::byte> bytes, Hash128 seed = {});
 Hash128 fast_hash(std::string_view text, Hash128 seed = {});
 
-/// Reads the file in pieces. Empty when it cannot be read.
+/// Hashes a file, read in blocks. Nothing: it cannot be read.
 std::optional<Hash128> fast_hash_file(const std::filesystem::path& path, Hash128 seed = {});
 
 }  // namespace podsense::model

@@ -1,7 +1,6 @@
 #pragma once
 
-/// What every engine that opens files of ONNX looks at before it does: size, digest, and where the
-/// weights lie.
+/// The checks before any engine opens an ONNX file: size, digest, and the location of its weights.
 
 #include <cstdint>
 #include <filesystem>
@@ -13,19 +12,20 @@
 
 namespace podsense::model {
 
-/// Size and, where the manifest has one, the digest. Bytes of the file.
+/// Checks the size and, if the manifest has one, the digest. Returns the file's size in bytes.
 /// @errors kInvalidArgument
 Result<std::uint64_t> check_file(const Candidate& candidate);
 
-/// Where a model's weights are, beside its own file.
+/// A model's external data files.
 struct ExternalFiles {
   std::vector<std::string> locations;        ///< as written
-  std::vector<std::filesystem::path> files;  ///< of each
+  std::vector<std::filesystem::path> files;  ///< resolved paths, in the same order
   bool elsewhere = false;                    ///< as ExternalData::elsewhere
 };
 
-/// All files of external data inside the folder, and with them still within the manifest's limit.
-/// @param bytes of the model's own file
+/// Finds all external data files, which must be inside the folder and, together with the model's
+/// file, within the manifest's size limit.
+/// @param bytes size of the model's own file
 /// @errors kInvalidArgument
 Result<ExternalFiles> check_external_data(const Candidate& candidate, std::uint64_t bytes);
 

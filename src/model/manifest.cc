@@ -30,7 +30,7 @@ struct Draft {
   const std::filesystem::path* folder = nullptr;
 };
 
-/// What `versions` said, before its keys are held against each other.
+/// The raw values of `versions`, before they are checked against each other.
 struct Versions {
   std::optional<std::string> policy;
   std::optional<std::uint64_t> keep;
@@ -42,7 +42,7 @@ auto into(T& out) {
   return [&out](auto value) { out = static_cast<T>(std::move(value)); };
 }
 
-/// Which tasks there are is for those to say who fulfil them.
+/// Only the syntax of the name is checked here; inference knows the tasks.
 Result<void> read_task(Key key, const Node& node, Draft& out) {
   return yaml_text(key, node).map([&](std::string name) {
     out.manifest.without_file = name == kWithoutFile;
@@ -309,7 +309,7 @@ Result<Manifest> parse_manifest(std::string_view yaml, const std::filesystem::pa
   if (node->IsNull()) {
     return std::move(draft.manifest);
   }
-  // Converting a node throws on shapes that the checks above let through only by a fault of ours.
+  // Conversions throw only if the checks above have a bug.
   try {
     if (auto done = read_map("", *node, kTopKeys, draft); !done) {
       return fail(done.error());

@@ -1,10 +1,10 @@
 #pragma once
 
-/// `model.yaml`: what the ONNX file alone does not say. Every key is optional; what is left out is
-/// read from the file's inputs, outputs and metadata (`labels`, `preprocess`). An unknown key is an
-/// error that names the nearest known one. The manifest lies beside the versions
-/// (`NAME/model.yaml`) and, for one version alone, inside it (`NAME/VERSION/model.yaml`, whose keys
-/// win).
+/// The manifest, `model.yaml`: settings that the ONNX file does not contain. Every key is optional;
+/// missing values come from the file's inputs, outputs and metadata (`labels`, `preprocess`). The
+/// error for an unknown key suggests the closest known one. The manifest is in the model's folder
+/// (`NAME/model.yaml`); a version can have its own in addition (`NAME/VERSION/model.yaml`), whose
+/// keys have priority.
 ///
 ///   task: image-classification        # object-detection, tabular-classification,
 ///                                     # tabular-regression, tensor, simulated
@@ -13,25 +13,26 @@
 ///   preprocess: {width: 224, height: 224, resize: crop-then-resize, crop_fraction: 0.875,
 ///                filter: bicubic, channels: rgb, layout: nchw, scale: 1, mean: [127, 127, 127],
 ///                std: [128, 128, 128], pad: 114, place: center}
-///   postprocess: softmax                       # of a classifier's scores; or sigmoid, none
+///   postprocess: softmax                       # for a classifier's scores; or sigmoid, none
 ///   detection: {head: yolov8, boxes: cxcywh, coordinates: pixels, first_class: 0,
 ///               score_threshold: 0.25, iou_threshold: 0.45, max_boxes: 100}
 ///   versions: {policy: latest, keep: 1}        # newest `keep`; or all; or
 ///                                              # {policy: list, list: [1, 3]}
 ///   batching: {max_batch: 32, max_delay_ms: 0, # rows in one run
-///              share_runs: true}               # requests may be stacked, or may not; default:
-///              only
-///                                              # where that is shown to change no answer
+///              share_runs: true}               # whether requests may share runs; default: only
+///                                              # if that is proved to change no answer
 ///   instances: 2                               # concurrent runs; default: the quota's cores
 ///   threads: 1                                 # per run
-///   weight: 1                                  # of its share of the executors
+///   weight: 1                                  # in the share of executor time
 ///   warmup: {runs: 8, max_ms: 2000, request: request.json,  # a body of POST /v2/models/NAME/infer
-///            inputs: {x: {shape: [1, 3, 640, 640], range: [0, 255]},  # random numbers of a range
+///            inputs: {x: {shape: [1, 3, 640, 640], range: [0, 255]},  # random numbers in a range
 ///                     ids: {shape: [1, 8], file: ids.bin}}}  # or raw values, little-endian
 ///   timeout_ms: 10000                          # from a request's first byte
-///   limits: {max_bytes: 2147483648, open_bytes: 4294967296}  # of the files; of memory to open
-///   them file: net.onnx                             # in place of model.onnx sha256: "…" # of
-///   model.onnx; refused when it differs simulated: {cpu_ms: 25}
+///   limits: {max_bytes: 2147483648,            # of the files
+///            open_bytes: 4294967296}           # of memory for opening them
+///   file: net.onnx                             # instead of model.onnx
+///   sha256: "…"                                # of model.onnx; refused if it differs
+///   simulated: {cpu_ms: 25}
 
 #include <cstdint>
 #include <filesystem>
@@ -48,20 +49,20 @@ namespace podsense::model {
 
 enum class VersionPolicy { kLatest, kAll, kList };
 
-/// Names only: the values are those of image::TensorSpec (inference maps them, so that this module
-/// need not know the image module).
+/// Values as names. They correspond to image::TensorSpec; inference maps them, so that this module
+/// does not depend on the image module.
 struct PreprocessSpec {
   std::optional<std::uint32_t> width, height;  ///< unset: the model's input shape
   std::string resize = "crop-then-resize";     ///< resize-then-crop, squash, letterbox
-  std::uint32_t pad = 0;                       ///< letterbox: the byte around the picture
-  std::string place = "center";                ///< letterbox: where the picture lies; top-left
+  std::uint32_t pad = 0;                       ///< letterbox: byte value of the border
+  std::string place = "center";                ///< letterbox: position; top-left
   double crop_fraction = 0.875;
   std::string filter = "bicubic";     ///< bilinear, lanczos, box, nearest
   std::string channels = "rgb";       ///< bgr, gray
   std::optional<std::string> layout;  ///< nchw, nhwc; unset: the model's input shape
   double scale = 1.0;
   std::vector<double> mean{127, 127, 127};
-  std::vector<double> std{128, 128, 128};  ///< as `mean`: one for each of three channels
+  std::vector<double> std{128, 128, 128};  ///< as `mean`: one for each channel
 
   enum Given : std::uint32_t {
     kWidth = 1U << 0U,
@@ -77,66 +78,69 @@ struct PreprocessSpec {
     kPad = 1U << 10U,
     kPlace = 1U << 11U,
   };
-  std::uint32_t given = 0;  ///< keys that were written down; the rest is told from the ONNX file
+  std::uint32_t given = 0;  ///< bit set of the keys that are set; others come from the ONNX file
 };
 
-/// What the warm-up asks for one input. Without any of it: zeros of the model's shape.
+/// The data of one input in the warm-up. By default zeros in the model's shape.
 struct WarmupInput {
-  std::vector<std::int64_t> shape;  ///< of one request, rows included; empty: the model's own
+  std::vector<std::int64_t> shape;  ///< of one request, including rows; empty: the model's shape
   struct Range {
     double least = 0;
     double most = 0;
   };
   std::optional<Range> range;
-  std::filesystem::path file;  ///< of the values' bytes, as the Open Inference Protocol packs them
+  /// the values' bytes, in the Open Inference Protocol's binary format
+  std::filesystem::path file;
 };
 
-/// How an object detector's outputs are read. Names only, as with PreprocessSpec; what is empty or
-/// unset is the head's own.
+/// How to read an object detector's outputs. Values as names, as in PreprocessSpec; empty or unset:
+/// the head's default.
 struct DetectionSpec {
   std::string head;                       ///< empty: found from the outputs
   std::string boxes;                      ///< xyxy, yxyx, xywh, cxcywh
   std::string coordinates;                ///< pixels (of the model's input), normalized (0 to 1)
-  std::uint32_t first_class = 0;          ///< the number of the class that the first label names
+  std::uint32_t first_class = 0;          ///< the class number of the first label
   std::optional<double> score_threshold;  ///< 0 to 1
-  std::optional<double> iou_threshold;    ///< boxes of a class that overlap more are one
+  std::optional<double> iou_threshold;    ///< of boxes of one class that overlap more, one remains
   std::optional<std::uint32_t> max_boxes;
 };
 
 struct Manifest {
-  std::string backend;  ///< empty: by the file
+  std::string backend;  ///< empty: chosen by the file
   std::string task;     ///< empty: found from the ONNX inputs and outputs
-  /// The task is that of a model without a file: there is none to be looked for.
+  /// The task needs no model file, so none is searched.
   bool without_file = false;
   std::vector<std::string> labels;
   std::optional<PreprocessSpec> preprocess;
-  std::string postprocess;  ///< softmax, sigmoid, none; empty: scores are what the model says
+  std::string postprocess;  ///< softmax, sigmoid, none; empty: scores are used unchanged
   DetectionSpec detection;
   VersionPolicy version_policy = VersionPolicy::kLatest;
   std::uint32_t keep_versions = 1;
   std::vector<std::uint64_t> listed_versions;
   std::optional<std::uint32_t> max_batch;  ///< unset: the profile decides
   Duration max_delay{};
-  std::optional<bool> share_runs;  ///< unset: where the graph and random rows show it harmless
+  std::optional<bool> share_runs;  ///< unset: if the graph and random rows prove it safe
   std::optional<std::uint32_t> instances;
   double weight = 1;
   std::uint32_t threads = 1;
-  bool threads_given = false;  ///< else the runtime's own number holds
+  bool threads_given = false;  ///< false: the engine's default applies
   std::uint32_t warmup_runs = 8;
   Duration warmup_limit = std::chrono::seconds(2);
   std::map<std::string, WarmupInput> warmup_inputs;  ///< by the input's name
-  std::filesystem::path warmup_request;  ///< a request's JSON body; goes before warmup_inputs
+  std::filesystem::path warmup_request;  ///< a request's JSON body; has priority over warmup_inputs
   std::optional<Duration> timeout;
   std::uint64_t max_file_bytes = 2ULL << 30U;
-  std::optional<std::uint64_t> open_bytes;  ///< memory to open it; unset: by the files' size
-  std::string file;                         ///< of the model, in its folder; empty: looked for
+  /// memory for opening it; unset: derived from the files' size
+  std::optional<std::uint64_t> open_bytes;
+  /// the model's file name in its folder; empty: searched
+  std::string file;
   std::string sha256;
-  std::vector<std::string> remarks;  ///< what is passed over, or is not as it should be
+  std::vector<std::string> remarks;  ///< what is ignored or suspicious
   Duration simulated_cpu = std::chrono::milliseconds(25);
 };
 
-/// Parses YAML text over `base` (the model's own manifest under a version's).
-/// `folder` is where label files are looked for; they may not leave it.
+/// Parses YAML text; its keys replace those of `base` (for a version's manifest, that of the
+/// model). `folder`: where label files must be.
 /// @errors kInvalidArgument: syntax, unknown key (with the nearest known), wrong type or range;
 ///         the message names the key and the line
 Result<Manifest> parse_manifest(std::string_view yaml, const std::filesystem::path& folder,

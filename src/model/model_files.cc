@@ -12,8 +12,7 @@ namespace fs = std::filesystem;
 
 bool is_there(const fs::path& path) {
   std::error_code error;
-  return fs::exists(
-      fs::symlink_status(path, error));  // a link to nowhere was meant to be something
+  return fs::exists(fs::symlink_status(path, error));  // a dangling link counts as existing
 }
 
 constexpr std::array<std::string_view, 3> kUsualFiles{"model.onnx", "model.ort", "onnx/model.onnx"};
@@ -22,7 +21,7 @@ bool is_model_name(const fs::path& path) {
   return path.extension() == ".onnx" || path.extension() == ".ort";
 }
 
-/// Names of model files in a folder, in order.
+/// The names of model files in a folder, sorted.
 std::vector<std::string> model_names(const fs::path& folder) {
   std::vector<std::string> names;
   std::error_code error;
@@ -42,7 +41,7 @@ std::vector<std::string> model_names(const fs::path& folder) {
 }  // namespace
 
 std::optional<std::uint64_t> version_number(std::string_view text) {
-  constexpr std::uint64_t kMost = std::uint64_t{1} << 53U;  // exact in JSON readers
+  constexpr std::uint64_t kMost = std::uint64_t{1} << 53U;  // exact as a double, as in JSON
   if (text.starts_with('v') || text.starts_with('V')) {
     text.remove_prefix(1);
   }

@@ -1,6 +1,6 @@
 #pragma once
 
-/// What this module's tests share.
+/// Helpers for this module's tests.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -16,7 +16,7 @@ namespace {
 using google::protobuf::io::CodedInputStream;
 
 constexpr std::size_t kMaxNodes = 1'000'000;
-constexpr std::size_t kMaxNumbers = 4096;  // of one constant: axes, shapes and indices are short
+constexpr std::size_t kMaxNumbers = 4096;  // of one constant; axes, shapes and indices are short
 constexpr int kMaxNameBytes = 4096;
 constexpr int kMaxNesting = 64;
 
@@ -26,13 +26,13 @@ constexpr std::uint64_t kInt32 = 6;
 constexpr std::uint64_t kInt64 = 7;
 constexpr std::uint64_t kBool = 9;
 
-/// One field of a message: its number and how it is written.
+/// A field's number and wire type.
 struct Tag {
   std::uint32_t number = 0;
   std::uint32_t wire = 0;  // 0: varint, 1: 8 bytes, 2: length-delimited, 5: 4 bytes
 };
 
-/// Reads ONNX's messages field by field. Every function is false where the bytes are no message.
+/// Reads ONNX's messages field by field. Every function returns false if the bytes are malformed.
 class Reader {
  public:
   explicit Reader(CodedInputStream& in) : in_(in) {}
@@ -69,7 +69,7 @@ class Reader {
     return in_.ConsumedEntireMessage();
   }
 
-  /// Runs `read` within the bytes of an embedded message.
+  /// Calls `read` with the limit set to an embedded message.
   template <class Read>
   bool nested(Tag tag, Read read) {
     std::uint32_t size = 0;
@@ -105,7 +105,7 @@ class Reader {
            in_.ReadString(&out, static_cast<int>(size));
   }
 
-  /// A text that may be long and is then of no interest.
+  /// Reads a text; a long one is skipped, as it is not needed.
   bool short_text(Tag tag, std::string& out) {
     std::uint32_t size = 0;
     if (tag.wire != 2 || !in_.ReadVarint32(&size)) {
@@ -115,7 +115,8 @@ class Reader {
                                  : in_.Skip(static_cast<int>(size));
   }
 
-  /// A repeated int64, packed or not. Values past kMaxNumbers are counted but not kept.
+  /// A repeated int64, packed or not. Values after the first kMaxNumbers are counted but not
+  /// stored.
   bool numbers(Tag tag, std::vector<std::int64_t>& out) {
     std::uint64_t value = 0;
     const auto keep = [&] {
@@ -399,7 +400,7 @@ class Reader {
                                    : in_.Skip(static_cast<int>(size));
   }
 
-  /// float_data: kept where every value is whole, as the scales of a Resize often are.
+  /// float_data: stored if every value is integral, as the scales of a Resize often are.
   bool floats(Tag tag, std::vector<std::int64_t>& out) {
     const auto one = [&] {
       std::uint32_t bits = 0;
@@ -421,8 +422,8 @@ class Reader {
     });
   }
 
-  /// A float as a whole number; what is not whole becomes a number that no shape, axis or scale of
-  /// rows has.
+  /// A float as an integer; a value that is not integral becomes a number that no shape, axis or
+  /// row scale has.
   static std::int64_t whole(float value) {
     constexpr float kMost = 1e9F;
     return value == std::floor(value) && std::abs(value) <= kMost ? static_cast<std::int64_t>(value)

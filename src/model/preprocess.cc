@@ -129,7 +129,7 @@ constexpr std::array<YamlKey<PreprocessSpec>, 12> kKeys{{
     {"place", read_place},
 }};
 
-/// Lower case, up to the first blank: "NCHW f32" → "nchw".
+/// The first word in lower case: "NCHW f32" → "nchw".
 std::string first_word(const Node& node) {
   if (!node.IsScalar()) {
     return {};

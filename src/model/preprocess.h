@@ -1,7 +1,7 @@
 #pragma once
 
-/// How a picture becomes the model's input, as the manifest or the ONNX file's metadata say it.
-/// Private to this module.
+/// Reads how pictures are converted to the model's input, from the manifest or the ONNX file's
+/// metadata. Private to this module.
 
 #include <yaml-cpp/yaml.h>
 
@@ -12,15 +12,15 @@
 
 namespace podsense::model {
 
-/// Reads the manifest's `preprocess` map over what `spec` holds.
+/// Reads the manifest's `preprocess` map; its keys replace those of `spec`.
 Result<void> read_preprocess(std::string_view key, const YAML::Node& node, PreprocessSpec& spec);
 
 /// Reads the metadata value `preprocess`: a JSON object with the manifest's keys, or with those of
 /// older recipes (`size`, `crop: center`, a filter's name under `resize`, one number for `mean` and
-/// `std`, "NCHW f32"). Keys it does not know are left alone: other tools write there too.
+/// `std`, "NCHW f32"). Unknown keys are ignored, because other tools write there, too.
 Result<PreprocessSpec> parse_preprocess_metadata(std::string_view json);
 
-/// The file's word with the manifest's over it, key by key.
+/// `file`, with the keys set in `manifest` replaced.
 PreprocessSpec overlay(const PreprocessSpec& file, const PreprocessSpec& manifest);
 
 }  // namespace podsense::model

@@ -32,7 +32,7 @@ bool valid_name(std::string_view name) {
          name.find_first_not_of(kAllowed) == std::string_view::npos;
 }
 
-/// What a reload compares: path, size, mtime, inode.
+/// The state that reloads compare: path, size, mtime, inode.
 std::string file_state(const fs::path& path) {
   struct stat s{};
   if (::stat(path.c_str(), &s) != 0) {
@@ -83,7 +83,8 @@ class Scanner {
   }
 
  private:
-  /// Where a version's folder is: the model's own, or one below it with a manifest of its own.
+  /// Whether a version is in the model's folder itself, or in a subfolder that can have its own
+  /// manifest.
   enum class Place { kInModel, kBelowModel };
 
   static bool exists(const fs::path& path) {
@@ -97,7 +98,7 @@ class Scanner {
         {std::move(name), std::move(version), std::move(reason), fast_hash(key).hex()});
   }
 
-  /// Links resolved and still under the root, whatever the link says.
+  /// Whether `path`, with links resolved, is inside the root.
   bool stays_inside(const fs::path& path) const {
     std::error_code error;
     const fs::path real = fs::canonical(path, error);
@@ -117,13 +118,13 @@ class Scanner {
     listing_.remarks.push_back({name.substr(0, kMaxNameBytes), std::move(text)});
   }
 
-  /// The manifest's name, as messages and people have it.
+  /// Reads a manifest; messages contain only its file name.
   Result<std::string> read_text(const fs::path& path, std::size_t most) const {
     const std::string name = path.filename().string();
     if (!stays_inside(path)) {
       return fail(ErrorCode::kInvalidArgument, name + " is a link that leaves the repository");
     }
-    if (std::error_code error; !fs::is_regular_file(path, error)) {  // a pipe would be waited for
+    if (std::error_code error; !fs::is_regular_file(path, error)) {  // reading a pipe would block
       return fail(ErrorCode::kInvalidArgument, name + " is not a regular file");
     }
     std::ifstream file(path, std::ios::binary);
@@ -162,7 +163,7 @@ class Scanner {
     return out;
   }
 
-  /// Of a model's folder: Triton's configuration, over which a manifest goes.
+  /// Reads the manifest of a model's folder. Its keys have priority over Triton's configuration.
   Result<ManifestFile> read_model_manifest(const fs::path& folder) {
     if (!exists(folder / kTritonConfigFile)) {
       return read_manifest(folder, {});
@@ -184,7 +185,7 @@ class Scanner {
     return own;
   }
 
-  /// The folder's own files change external data and label files; the manifest texts come along.
+  /// Covers all files of the folder (also external data and labels) and the manifest texts.
   static std::string fingerprint(const Candidate& candidate, std::string_view manifests) {
     std::string state(manifests);
     state += candidate.file.empty() ? candidate.folder.string() : file_state(candidate.file);
@@ -208,7 +209,7 @@ class Scanner {
     return hash.hex();
   }
 
-  /// Turns one version's folder into a candidate, or lists why not.
+  /// Makes a candidate of a version's folder, or lists why it cannot.
   std::optional<Candidate> version_at(const std::string& name, std::uint64_t version,
                                       const fs::path& folder, const ManifestFile& base,
                                       Place place) {
@@ -251,7 +252,7 @@ class Scanner {
     if (simulated) {
       return no("'task: simulated' and a " + name + "; remove one of them");
     }
-    // What a link to nowhere, or to itself, leads to is nothing either.
+    // A dangling or circular link counts as a missing file.
     if (std::error_code error; fs::exists(*file, error) && !stays_inside(*file)) {
       return no(name + " is a link that leaves the repository");
     }
@@ -263,8 +264,8 @@ class Scanner {
     return {};
   }
 
-  /// The root is a model itself where it holds a model's file or manifest, or versions with one
-  /// and no other models.
+  /// The root itself is a model if it contains a model file or manifest, or versions with model
+  /// files and no other models.
   static bool is_model_itself(const fs::path& root) {
     return exists(root / "model.onnx") || exists(root / "model.ort") ||
            exists(root / kManifestFile) || exists(root / kOtherManifestFile);
@@ -273,7 +274,7 @@ class Scanner {
     if (is_model_itself(options_.root)) {
       return true;
     }
-    // Of one model: its versions, or what Hugging Face calls its folder.
+    // Folders that belong to a single model: versions, or Hugging Face's `onnx`.
     const auto part = [](const Entry& entry) {
       const bool named = version_number(entry.name) || entry.name == kOnnxFolder;
       const auto file = named ? find_model_file(entry.path) : Result<fs::path>(fs::path());
@@ -328,7 +329,7 @@ class Scanner {
       if (!number) {
         others.push_back(entry);
       } else if (const auto [at, fresh] = versions.try_emplace(*number, entry); !fresh) {
-        // The plain number sorts before v1 and after 01.
+        // The plain number sorts before "v1" and after "01".
         const bool plain = entry.name == std::to_string(*number);
         pass_over(model.name, "the folder '" + (plain ? at->second.name : entry.name) +
                                   "' is passed over: '" + (plain ? entry.name : at->second.name) +
@@ -420,7 +421,7 @@ class Scanner {
   }
 
   const RepositoryOptions& options_;
-  fs::path root_;  // links resolved
+  fs::path root_;  // with links resolved
   Listing listing_;
 };
 

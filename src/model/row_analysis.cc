@@ -86,7 +86,7 @@ std::optional<std::int64_t> product(std::span<const Extent> extents) {
 
 namespace {
 
-/// The extent `from_right` places from the last one; 1 where the value has no such dimension.
+/// The extent `from_right` positions before the last one; 1 if there is no such dimension.
 Extent extent_from_right(const Value& value, std::size_t from_right) {
   return from_right < value.rank() ? (*value.dims)[value.rank() - 1 - from_right]
                                    : Extent::fixed(1);
@@ -124,7 +124,7 @@ std::optional<Value> broadcast(const Operator& op, std::span<const std::size_t> 
       break;
     }
     const std::size_t place = rows_from_right(*rows);
-    // Unknown multiples are equal, or the run fails: broadcasting takes equal lengths only.
+    // Unknown multiples must be equal, or the run fails: broadcasting needs equal lengths.
     const auto multiple = [](const Value& v) { return v.row_extent().n; };
     const bool agrees = value.has_rows() ? rows_from_right(value) == place &&
                                                (multiple(value) == multiple(*rows) ||
@@ -255,7 +255,7 @@ class Analysis {
                           ? described(node) + " is not known to treat each row by itself"
                           : described(node) + " may let one row see another");
     }
-    if (!applied) {  // made of constants alone: a constant
+    if (!applied) {  // all inputs are constant, so the output is, too
       op.out.assign(node.outputs.size(), Value{});
     }
     keep(node, std::move(op.out));

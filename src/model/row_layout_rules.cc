@@ -14,9 +14,9 @@ namespace {
 
 using Kind = Extent::Kind;
 using Numbers = std::vector<std::int64_t>;
-constexpr std::size_t kMaxShape = 64;  // numbers of a shape that are followed
+constexpr std::size_t kMaxShape = 64;  // maximum tracked numbers of a shape
 
-/// The lengths a Reshape is given, with zeros replaced by what they copy.
+/// The target lengths of a Reshape, with zeros replaced by the input's lengths.
 std::optional<Extents> wanted_lengths(const Operator& op, const Value& x) {
   const Value* given = op.input(1);
   const GraphAttribute* old = op.attribute("shape");
@@ -39,8 +39,8 @@ std::optional<Extents> wanted_lengths(const Operator& op, const Value& x) {
   return lengths;
 }
 
-/// Rows lie one after the other in memory, so they stay whole where the new first dimension is the
-/// rows, or the rows times something that divides a row evenly. Sets that dimension.
+/// Rows are consecutive in memory, so they stay intact if the new first dimension is the number of
+/// rows, or that times a factor that divides a row evenly. Sets that dimension.
 bool reshape_first(const Value& x, Extents& lengths) {
   if (lengths.empty()) {
     return false;
@@ -55,7 +55,7 @@ bool reshape_first(const Value& x, Extents& lengths) {
   if (!rest || *rest < 1) {
     return false;
   }
-  std::int64_t tail = 1;  // of x, from the last dimension on
+  std::int64_t tail = 1;  // product of x's last dimensions
   for (std::size_t i = x.rank(); i-- > 1;) {
     const Extent extent = (*x.dims)[i];
     if (extent.kind != Kind::kFixed || extent.n < 1) {
@@ -72,7 +72,7 @@ bool reshape_first(const Value& x, Extents& lengths) {
   return false;
 }
 
-/// As many dimensions as hold the rows and all before them stay as they are.
+/// The dimension of the rows and all before it must stay unchanged.
 bool reshape_behind(const Value& x, const Extents& lengths) {
   if (lengths.size() <= *x.axis) {
     return false;
@@ -186,7 +186,7 @@ bool squeeze(Operator& op) {
   bool known = true;
   const auto axes = op.list("axes", 1, known);
   if (x == nullptr || !x->dims || !known || (!axes && x->has_rows())) {
-    return false;  // without axes a single row would lose its dimension
+    return false;  // without axes, a batch of one row would lose its dimension
   }
   std::vector<bool> gone(x->rank(), false);
   for (std::size_t i = 0; !axes && i < x->rank(); ++i) {
@@ -245,7 +245,7 @@ bool unsqueeze(Operator& op) {
   return true;
 }
 
-/// Lists of numbers, one after the other.
+/// Concatenates lists of numbers.
 bool concat_numbers(Operator& op) {
   Value out{.axis = std::nullopt, .dims = std::nullopt, .numbers = Extents{}};
   for (const Value* value : op.in) {
@@ -316,7 +316,7 @@ bool split(Operator& op) {
   return true;
 }
 
-/// What Slice takes, as attributes or as inputs.
+/// The parameters of Slice, from attributes or inputs.
 struct Slices {
   std::optional<Numbers> axes, steps;
   std::optional<Extents> starts, ends;
@@ -341,7 +341,7 @@ std::optional<Slices> slices_of(const Operator& op) {
   return axes_known && steps_known ? std::optional(std::move(out)) : std::nullopt;
 }
 
-/// The length that is left of `length`, for steps of 1.
+/// The length after slicing, for a step of 1.
 Extent sliced(Extent length, Extent start, Extent end) {
   if (length.kind != Kind::kFixed || start.kind != Kind::kFixed || end.kind != Kind::kFixed) {
     return Extent::open();

@@ -1,6 +1,6 @@
 /// Operators that compute: element by element, over dimensions, and the forests and linear models
-/// of ai.onnx.ml. What each does is read from its specification; an operator or a
-/// form of one that is not listed has no rule.
+/// of ai.onnx.ml. The rules follow the operators' specifications. Operators and variants that are
+/// not listed have no rule.
 /// @source onnx/docs/Operators.md, Operators-ml.md; onnxruntime/docs/ContribOperators.md
 
 #include <algorithm>
@@ -16,7 +16,7 @@ namespace {
 
 using Numbers = std::vector<std::int64_t>;
 
-/// Every input is combined element by element.
+/// All inputs are combined element by element.
 bool elementwise(Operator& op) {
   std::vector<std::size_t> which;
   for (std::size_t i = 0; i < op.in.size(); ++i) {
@@ -32,7 +32,7 @@ bool elementwise(Operator& op) {
   return true;
 }
 
-/// Element by element of the first input; all others are parameters.
+/// Element-wise on the first input; all others are parameters.
 bool unary(Operator& op) {
   if (op.input(0) == nullptr || !op.input(0)->dims || !op.rest_constant(1)) {
     return false;
@@ -41,7 +41,7 @@ bool unary(Operator& op) {
   return true;
 }
 
-/// As unary, of a table: a single list of values would be one row to it.
+/// Like unary, but for tables only: the operator would treat a 1-D input as a single row.
 bool table_columns(Operator& op) {
   return op.input(0) != nullptr && op.input(0)->dims && op.input(0)->rank() >= 2 && unary(op);
 }
@@ -57,7 +57,7 @@ bool dropout(Operator& op) {
   return true;
 }
 
-/// A parameter with one value for each index along `axis` must not go along the rows.
+/// Parameters per index of `axis` are not allowed if `axis` is the dimension of the rows.
 bool quantize(Operator& op) {
   const Value* x = op.input(0);
   const Value* scale = op.input(1);
@@ -71,7 +71,7 @@ bool quantize(Operator& op) {
   return unary(op);
 }
 
-/// ONNX Runtime's Q... operators: values at `places`, each followed by its scale and zero point.
+/// ONNX Runtime's Q... operators: inputs at `places`, each followed by scale and zero point.
 bool quantized_binary(Operator& op) {
   constexpr std::array<std::size_t, 2> kPlaces{0, 3};
   for (std::size_t i = 0; i < op.in.size(); ++i) {
@@ -87,7 +87,7 @@ bool quantized_binary(Operator& op) {
   return true;
 }
 
-/// Softmax and its kin: from `axis` on, or over it alone.
+/// Softmax and similar: over all dimensions from `axis` on, or only over `axis`.
 bool over_axis(Operator& op, std::int64_t otherwise, bool to_the_end) {
   const Value* x = op.input(0);
   if (x == nullptr || !x->dims || !op.rest_constant(1)) {
@@ -113,7 +113,7 @@ bool mean_variance(Operator& op) {
   const Value* x = op.input(0);
   const GraphAttribute* axes = op.attribute("axes");
   if (x == nullptr || !x->dims || axes == nullptr) {
-    return false;  // by default over the rows too
+    return false;  // the default includes the rows
   }
   for (const std::int64_t each : axes->numbers) {
     const auto axis = axis_of(each, x->rank());
@@ -135,7 +135,7 @@ bool cumulative_sum(Operator& op) {
   return at && at != x->axis && unary(op);
 }
 
-/// Without the dimensions `axes`, or with 1 in their place.
+/// Removes the reduced dimensions, or sets them to 1.
 Value reduced(const Value& x, const std::vector<bool>& gone, bool keep) {
   Value out = Value::of(std::nullopt, {});
   for (std::size_t i = 0; i < x.rank(); ++i) {
@@ -163,7 +163,7 @@ bool reduce(Operator& op) {
       op.give(x->alike());
       return true;
     }
-    return false;  // over everything
+    return false;  // reduces everything
   }
   std::vector<bool> gone(x->rank(), false);
   for (const std::int64_t each : *axes) {
@@ -210,14 +210,14 @@ bool top_k(Operator& op) {
   return true;
 }
 
-/// Rows must be a dimension that is multiplied side by side, not summed over.
+/// The rows must not be a dimension that is summed over.
 bool mat_mul_of(Operator& op, std::size_t left, std::size_t right) {
   const Value* a = op.input(left);
   const Value* b = op.input(right);
   if (a == nullptr || b == nullptr || !a->dims || !b->dims || a->rank() < 2 || b->rank() < 2) {
     return false;
   }
-  // The stacks of matrices are broadcast; the last two dimensions are the matrices.
+  // The last two dimensions are matrices; all dimensions before are broadcast.
   const auto stack = [](const Value& v) {
     Value out{.axis = v.axis, .dims = Extents(v.dims->begin(), v.dims->end() - 2), .numbers = {}};
     if (out.axis && *out.axis + 2 >= v.rank()) {
@@ -350,7 +350,8 @@ bool einsum(Operator& op) {
   return true;
 }
 
-/// Forests, linear models, SVMs: a table in, one entry or one row of scores out for each row.
+/// Forests, linear models, SVMs: the input is a table; the output has one entry or one row of
+/// scores per row.
 bool table_regressor(Operator& op) {
   const Value* x = op.input(0);
   if (x == nullptr || x->axis != 0 || x->rank() != 2 || !op.rest_constant(1)) {
@@ -390,7 +391,7 @@ bool array_feature_extractor(Operator& op) {
 
 using Table = std::map<std::string_view, Rule, std::less<>>;
 
-/// Element by element, of one value.
+/// Element-wise operators with one input.
 constexpr std::array<const char*, 43> kUnary{"Abs",
                                              "Acos",
                                              "Acosh",

@@ -1,5 +1,5 @@
-/// Operators that make shapes, and the arithmetic that exporters put between a value's shape and
-/// the operator that uses it.
+/// Operators that compute shapes, and the arithmetic that exporters insert between a value's shape
+/// and the operator that uses it.
 /// @source onnx/docs/Operators.md
 
 #include <algorithm>
@@ -13,7 +13,7 @@ namespace podsense::model::rows {
 namespace {
 
 using Kind = Extent::Kind;
-constexpr std::size_t kMaxShape = 64;  // numbers of a shape that are followed
+constexpr std::size_t kMaxShape = 64;  // maximum tracked numbers of a shape
 
 bool identity(Operator& op) {
   if (op.input(0) == nullptr) {
@@ -23,7 +23,7 @@ bool identity(Operator& op) {
   return true;
 }
 
-/// The single number of a value, or the one at `i` of a list as long as the others.
+/// The number at `i`, or the only number of a single-number value.
 Extent number_at(const Value& value, std::size_t i) {
   return value.numbers->size() == 1 ? value.numbers->front() : (*value.numbers)[i];
 }
@@ -32,7 +32,8 @@ Extent combine(const std::string& op, Extent a, Extent b) {
   const bool fixed = a.kind == Kind::kFixed && b.kind == Kind::kFixed;
   const bool varies = a.varies() || b.varies();
   const Extent unknown{varies ? Kind::kVarying : Kind::kOpen, 0};
-  constexpr std::int64_t kMost = 1'000'000'000;  // floats that are not whole are beyond it
+  // Floats that are not integral are read as larger numbers.
+  constexpr std::int64_t kMost = 1'000'000'000;
   if (fixed && (std::abs(a.n) > kMost || std::abs(b.n) > kMost)) {
     return unknown;
   }
@@ -57,7 +58,7 @@ Extent combine(const std::string& op, Extent a, Extent b) {
     }
     return fixed && b.n != 0 ? Extent::fixed(a.n / b.n) : unknown;
   }
-  // Equal: a length is never negative.
+  // For Equal: a length is never negative.
   const auto negative = [](Extent e) { return e.kind == Kind::kFixed && e.n < 0; };
   if (fixed || negative(a) != negative(b)) {
     return Extent::fixed(fixed && a.n == b.n ? 1 : 0);
@@ -65,7 +66,7 @@ Extent combine(const std::string& op, Extent a, Extent b) {
   return unknown;
 }
 
-/// Add, Sub, Mul, Div, Equal: of shapes number by number, of all else element by element.
+/// Add, Sub, Mul, Div, Equal: tracks the numbers of shapes; other values are only element-wise.
 bool arithmetic(Operator& op) {
   const Value* a = op.input(0);
   const Value* b = op.input(1);
@@ -177,7 +178,8 @@ bool constant(Operator& op) {
   return true;
 }
 
-/// Where a shape made of numbers has the rows: exactly one dimension, once each.
+/// Finds the dimension of the rows in a computed shape: exactly one dimension may be the number of
+/// rows, with factor 1.
 bool place_rows(const Extents& lengths, std::optional<std::size_t>& axis) {
   for (std::size_t i = 0; i < lengths.size(); ++i) {
     if (lengths[i].kind == Kind::kVarying ||
@@ -254,7 +256,7 @@ bool tile(Operator& op) {
   return true;
 }
 
-/// Counts, so from a length that does not change with the rows only.
+/// Its output length depends on its inputs' values, so these must not depend on the rows.
 bool range(Operator& op) {
   if (!op.rest_constant(0)) {
     return false;

@@ -1,5 +1,5 @@
-/// Operators over pictures and the like, [rows, channels, …]: convolutions, pools, normalisation of
-/// channels, resizing. All keep dimension 0 as it is.
+/// Operators on [rows, channels, …], such as pictures: convolution, pooling, normalisation over
+/// channels, resizing. All keep dimension 0 unchanged.
 /// @source onnx/docs/Operators.md, onnxruntime/docs/ContribOperators.md
 
 #include <algorithm>
@@ -12,7 +12,7 @@
 namespace podsense::model::rows {
 namespace {
 
-/// Over all elements but the first two dimensions, or per group of channels.
+/// Normalises over all dimensions after the first two, or per group of channels.
 bool per_sample(Operator& op) {
   const Value* x = op.input(0);
   const bool batch_first = x != nullptr && x->dims && x->rank() >= 2 && x->axis.value_or(0) == 0;
@@ -23,7 +23,7 @@ bool per_sample(Operator& op) {
   return true;
 }
 
-/// One length along a window's way. @source the formulas of ONNX's Conv and MaxPool
+/// The output length of one dimension of a window. @source the formulas of ONNX's Conv and MaxPool
 Extent windowed(const Operator& op, std::size_t i, Extent in, std::int64_t kernel) {
   const auto at = [&](std::string_view name, std::size_t place, std::int64_t otherwise) {
     const GraphAttribute* found = op.attribute(name);
@@ -47,7 +47,8 @@ Extent windowed(const Operator& op, std::size_t i, Extent in, std::int64_t kerne
   return padded < span ? Extent::open() : Extent::fixed((padded - span) / stride + 1);
 }
 
-/// Windows over the dimensions after the first two of input 0, with weights at `weights` or none.
+/// Windows over all dimensions of input 0 after the first two. `weights`: the input with weights,
+/// if any.
 bool convolve(Operator& op, std::size_t weights, bool transposed) {
   const Value* x = op.input(0);
   const Value* w = op.input(weights);
@@ -90,7 +91,7 @@ bool pool(Operator& op) {
   }
   op.give(out);
   if (op.node.op == "MaxPool" && op.node.outputs.size() > 1) {
-    return false;  // indices count from the first row on
+    return false;  // its indices count across rows
   }
   return true;
 }
@@ -107,7 +108,7 @@ bool global_pool(Operator& op) {
   return true;
 }
 
-/// Resize and Upsample: the rows' own scale is 1, or their own length is asked for.
+/// Resize and Upsample: the rows must have scale 1, or their original length.
 bool resize(Operator& op) {
   const Value* x = op.input(0);
   const bool upsample = op.node.op == "Upsample" || op.opset < 11;
@@ -134,7 +135,7 @@ bool resize(Operator& op) {
   return true;
 }
 
-/// Blocks of the two last dimensions to channels and back.
+/// Moves blocks of the last two dimensions to channels and back.
 bool depth_space(Operator& op) {
   const Value* x = op.input(0);
   if (x == nullptr || x->axis != 0 || x->rank() != 4) {

@@ -15,7 +15,8 @@ bool open_first(const TensorInfo& t) {
   return !t.shape.empty() && t.shape[0] < 0;
 }
 
-/// A dimension of another name is another number: of boxes found, say, not of rows given.
+/// A dimension with another name is another quantity, for example the number of boxes instead of
+/// rows.
 bool takes_rows(const Signature& signature) {
   std::string_view name;
   const auto fits = [&name](const TensorInfo& t) {
@@ -27,7 +28,7 @@ bool takes_rows(const Signature& signature) {
          std::ranges::all_of(signature.outputs, fits);
 }
 
-/// Other tools keep other things under these names: what cannot be read is left alone.
+/// Other tools use these metadata names for other data, so invalid values are ignored.
 void ignored(std::string_view key, const Error& error) {
   log::warning("model_metadata_ignored", {{"key", key}, {"reason", error.message}});
 }

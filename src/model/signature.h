@@ -1,6 +1,7 @@
 #pragma once
 
-/// What a file's inputs, outputs, metadata and manifest say together. Private to this module.
+/// Builds a model's signature from the file's inputs, outputs and metadata, and the manifest.
+/// Private to this module.
 
 #include <string>
 

@@ -7,14 +7,14 @@
 namespace podsense::model {
 namespace {
 
-/// At most this many elements are asked for by one tensor: keeps every product in 64 bits.
+/// The maximum elements of a tensor: keeps all products within 64 bits.
 constexpr std::uint64_t kMaxElements = std::uint64_t{1} << 40U;
 
 Error misfit(const TensorInfo& info, std::string what) {
   return {ErrorCode::kInvalidArgument, "input '" + info.name + "' " + std::move(what), {}};
 }
 
-/// Elements of `shape`; nothing when it does not fit `info`.
+/// The number of elements of `shape`; nothing: it does not fit `info`.
 std::optional<std::uint64_t> count_elements(const TensorInfo& info,
                                             std::span<const std::int64_t> shape) {
   if (shape.size() != info.shape.size() && !info.any_rank) {
@@ -32,7 +32,7 @@ std::optional<std::uint64_t> count_elements(const TensorInfo& info,
   return count;
 }
 
-/// Whole texts, as many as the shape asks for.
+/// Checks that the data contains exactly `count` complete texts.
 Result<void> check_texts(const TensorInfo& info, const TensorView& view, std::uint64_t count) {
   std::uint64_t seen = 0;
   const bool whole = for_each_text(view.data, [&](std::string_view) { ++seen; });
@@ -44,9 +44,9 @@ Result<void> check_texts(const TensorInfo& info, const TensorView& view, std::ui
   return {};
 }
 
-/// Whether the two have a byte in common.
+/// Whether the two share at least one byte.
 bool overlap(std::span<const std::byte> a, std::span<const std::byte> b) {
-  const std::less<const std::byte*> before;  // also orders what lies in different objects
+  const std::less<const std::byte*> before;  // also defined for pointers into different objects
   return !a.empty() && !b.empty() && before(a.data(), b.data() + b.size()) &&
          before(b.data(), a.data() + a.size());
 }
@@ -66,7 +66,7 @@ Result<void> Model::run(std::span<const TensorView> inputs, Outputs& outputs,
                         const std::stop_token& stop) const {
   auto done = stop.stop_requested() ? Result<void>(fail(ErrorCode::kCancelled, ""))
                                     : run_until(inputs, outputs, stop);
-  if (!done && stop.stop_requested()) {  // whatever reason the engine gives
+  if (!done && stop.stop_requested()) {  // replaces the engine's own error
     outputs.clear();
     return fail(ErrorCode::kCancelled, "the run was cancelled, as nobody waits for it any more");
   }
@@ -100,7 +100,7 @@ Result<void> check_input(const TensorInfo& info, const TensorView& view) {
                                  std::to_string(bytes) + " bytes, not " +
                                  std::to_string(view.data.size())));
   }
-  // Kernels read these as C++ bools, for which other bytes have no meaning.
+  // Kernels read these as C++ bool, for which other byte values are undefined.
   if (info.type == DataType::kBool &&
       std::ranges::any_of(view.data, [](std::byte b) { return b > std::byte{1}; })) {
     return fail(misfit(info, "must hold only 0 and 1"));

@@ -1,7 +1,7 @@
 #pragma once
 
-/// The smallest engine: models in plain C++, without a file. For the backend contract suite, and
-/// for tests of whatever stands on models but needs no ONNX Runtime.
+/// A minimal engine: models in plain C++, without a file. For the backend contract suite, and for
+/// tests that need models but not ONNX Runtime.
 
 #include <cstring>
 #include <memory>
@@ -14,7 +14,7 @@
 
 namespace podsense::model::testing {
 
-/// Answers each input with the input itself.
+/// Returns each input as output.
 class ToyModel final : public Model {
  public:
   explicit ToyModel(const Candidate& candidate) : candidate_(candidate) {
@@ -34,7 +34,7 @@ class ToyModel final : public Model {
   }
   [[nodiscard]] std::uint64_t file_bytes() const override { return 0; }
 
-  /// Answered only when it is stopped.
+  /// An input value with which a run only ends when it is stopped.
   static constexpr float kEndless = -1e30F;
 
  private:
@@ -58,7 +58,7 @@ class ToyModel final : public Model {
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       tensors[i].type = inputs[i].type;
       tensors[i].shape.assign(inputs[i].shape.begin(), inputs[i].shape.end());
-      tensors[i].data = inputs[i].data;  // as an engine that passes an input on
+      tensors[i].data = inputs[i].data;  // shares the input's memory, as some engines do
     }
     std::vector<std::span<const std::byte>> borrowed;
     for (const TensorView& input : inputs) {

@@ -17,7 +17,7 @@ namespace {
 namespace pb = google::protobuf;
 namespace wire = ::inference;
 
-/// Warnings are about unknown fields, whose names are all that is kept of them.
+/// Warnings are about unknown fields; only their names are kept.
 class Findings final : public pb::io::ErrorCollector {
  public:
   void AddError(int line, int /*column*/, const std::string& message) override {
@@ -77,7 +77,7 @@ class Reader {
     if (rows > 0) {
       out_.max_batch = static_cast<std::uint32_t>(rows);
     } else {
-      out_.share_runs = false;  // Triton never stacks requests of such a model
+      out_.share_runs = false;  // Triton never batches requests of such a model
     }
     const std::uint64_t delay = config_.dynamic_batching().max_queue_delay_microseconds();
     if (delay > kLongestDelayUs) {
@@ -201,7 +201,7 @@ class Reader {
       constexpr unsigned kMostThreads = 256;
       const bool number = error == std::errc() && end == text.data() + text.size();
       if (name == "intra_op_thread_count" && number && threads <= kMostThreads) {
-        // 0 leaves it to the engine, in Triton as here.
+        // 0 means the engine's default, as in Triton.
         out_.threads_given = threads > 0;
         out_.threads = std::max(threads, 1U);
       } else {

@@ -1,7 +1,7 @@
 #pragma once
 
-/// Triton's config.pbtxt beside a model: what of it has a counterpart becomes part of the manifest,
-/// over which model.yaml goes. Private to this module.
+/// Reads Triton's config.pbtxt: settings with a counterpart become part of the manifest; model.yaml
+/// has priority over them. Private to this module.
 
 #include <filesystem>
 #include <string>
@@ -15,11 +15,11 @@ namespace podsense::model {
 inline constexpr std::string_view kTritonConfigFile = "config.pbtxt";
 inline constexpr std::size_t kMaxTritonConfigBytes = 256U << 10U;
 
-/// Followed: version_policy, max_batch_size, instance_group (count on CPUs), dynamic_batching
+/// Supported: version_policy, max_batch_size, instance_group (count on CPUs), dynamic_batching
 /// (max_queue_delay_microseconds), default_model_filename, output.label_filename, model_warmup (the
 /// first), parameters (intra_op_thread_count). Everything else is listed in one remark.
-/// @param folder the model's, where files of labels and in `warmup/` are looked for
-/// @errors kInvalidArgument: no text format of protobuf, with the line; or a value out of range
+/// @param folder the model's folder, with label files and `warmup/`
+/// @errors kInvalidArgument: not protobuf's text format (with the line), or a value out of range
 Result<Manifest> read_triton_config(std::string_view text, const std::filesystem::path& folder);
 
 }  // namespace podsense::model

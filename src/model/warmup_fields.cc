@@ -97,7 +97,7 @@ Result<void> read_request(Key key, const Node& node, Draft& out) {
   return read_file(key, node, out.folder, out.manifest.warmup_request);
 }
 
-/// Names of inputs are the model's, so any is accepted.
+/// Any input name is accepted here; the model decides which exist.
 Result<void> read_inputs(Key key, const Node& node, Draft& out) {
   if (!node.IsMap() || node.size() > kMostInputs) {
     return fail_at(node, "'" + std::string(key) + "' must be a map of inputs' names");

@@ -1,6 +1,6 @@
 #pragma once
 
-/// `warmup:` of a manifest. Private to this module.
+/// Reads `warmup:` of a manifest. Private to this module.
 
 #include <filesystem>
 #include <string_view>
@@ -11,7 +11,7 @@
 
 namespace podsense::model {
 
-/// @param folder where files of inputs are looked for; they may not leave it
+/// @param folder where input files must be
 /// @errors kInvalidArgument, as parse_manifest
 Result<void> read_warmup_section(std::string_view key, const YAML::Node& node,
                                  const std::filesystem::path& folder, Manifest& out);

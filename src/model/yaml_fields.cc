@@ -10,7 +10,7 @@
 namespace podsense::model {
 namespace {
 
-/// What a person may be shown of a value they wrote.
+/// A value for messages, shortened.
 std::string quoted(const YAML::Node& node) {
   constexpr std::size_t kShown = 40;
   if (node.IsMap()) {
@@ -31,7 +31,7 @@ Error error_at(const YAML::Mark& mark, std::string what) {
   return Error{ErrorCode::kInvalidArgument, message + std::move(what), {}};
 }
 
-/// Walks the events alone, before any tree exists, so that nothing refused is ever built.
+/// Checks the event stream before a tree is built, so that refused documents allocate nothing.
 class Guard final : public YAML::EventHandler {
  public:
   struct Refusal {

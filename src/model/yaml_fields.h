@@ -1,6 +1,6 @@
 #pragma once
 
-/// Reading YAML under limits, with messages that name the key and the line. Private to this module.
+/// Reads YAML with limits; messages name the key and the line. Private to this module.
 
 #include <yaml-cpp/yaml.h>
 
@@ -38,9 +38,9 @@ tl::unexpected<Error> fail_at(const YAML::Node& node, std::string what);
 Result<std::string> yaml_text(std::string_view key, const YAML::Node& node);
 Result<std::uint64_t> yaml_whole(std::string_view key, const YAML::Node& node, WholeRange range);
 Result<double> yaml_real(std::string_view key, const YAML::Node& node, RealRange range);
-/// Milliseconds, whole or not, as a Duration.
+/// Milliseconds, possibly fractional, as a Duration.
 Result<Duration> yaml_ms(std::string_view key, const YAML::Node& node, RealRange range);
-/// One of `choices`, whose list the message gives.
+/// One of `choices`; the error message lists them.
 Result<std::string> yaml_choice(std::string_view key, const YAML::Node& node,
                                 std::span<const std::string_view> choices);
 
@@ -53,8 +53,8 @@ struct YamlKey {
 Error unknown_key(const YAML::Node& node, std::string_view section, std::string_view name,
                   std::span<const std::string_view> known);
 
-/// Reads each key of a map with its reader; an unknown or repeated key is an error.
-/// @param section name of the map for messages: "" at the top
+/// Reads each key of a map with its reader; an unknown or duplicate key is an error.
+/// @param section name of the map for messages; "" for the top level
 template <class T, std::size_t N>
 Result<void> read_map(std::string_view section, const YAML::Node& node,
                       const std::array<YamlKey<T>, N>& keys, T& out) {

@@ -1,4 +1,4 @@
-/// What a decision costs, and what a task costs on its way through the queue and an executor.
+/// Measures the cost of a decision, and of a task's way through queue and executor.
 
 #include <benchmark/benchmark.h>
 
@@ -58,7 +58,7 @@ void policy_take(benchmark::State& state) {
 }
 BENCHMARK(policy_take);
 
-/// One in and one out of a queue in which `waiting` tasks of `clients` clients stay.
+/// One push and one pop in a queue with `waiting` tasks of `clients` clients.
 void queue_push_pop(benchmark::State& state) {
   const auto clients = static_cast<std::uint64_t>(state.range(1));
   Waiting<> waiting;
@@ -82,7 +82,7 @@ BENCHMARK(queue_push_pop)
     ->Args({1000, 1})
     ->Args({1000, 100});
 
-/// From `submit` to the answer by an executor, one at a time: the price of a hand-over.
+/// From `submit` to the answer by an executor, one task at a time: the cost of the hand-over.
 void queue_round_trip(benchmark::State& state) {
   const SteadyClock clock;
   Scheduler scheduler({.executors = 1}, clock);
@@ -104,7 +104,7 @@ void queue_round_trip(benchmark::State& state) {
 }
 BENCHMARK(queue_round_trip)->UseRealTime();
 
-/// The same with `state.range(0)` under way at a time: what batches save.
+/// The same with `state.range(0)` concurrent tasks: what batches save.
 void queue_throughput(benchmark::State& state) {
   const SteadyClock clock;
   Scheduler scheduler({.executors = 1}, clock);

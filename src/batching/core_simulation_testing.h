@@ -1,7 +1,7 @@
 #pragma once
 
-/// A pod under open-loop load in virtual time: the real SchedulerCore, clients that leave after
-/// their time-out and may ask again. The same seed gives the same history.
+/// Simulates a pod under open-loop load in virtual time, with the real SchedulerCore and clients
+/// that leave after a time-out and may retry. The same seed gives the same result.
 
 #include <cmath>
 #include <cstddef>
@@ -21,13 +21,14 @@ namespace podsense::batching {
 
 struct Pod {
   std::string name = "exact";
-  Duration service = std::chrono::milliseconds(25);  ///< of a row
-  double noise = 0;                                  ///< deviation of a run's logarithm
-  bool throttled = false;  ///< half a core: every other run is held back to three times its time
+  Duration service = std::chrono::milliseconds(25);  ///< per row
+  /// standard deviation of the logarithm of run times
+  double noise = 0;
+  bool throttled = false;  ///< half a core: every second run takes three times as long
   unsigned executors = 1;
-  std::size_t max_batch = 1;  ///< four fifths of what rows cost alone is saved in company
+  std::size_t max_batch = 1;  ///< each further row of a batch saves 80 % of its cost
   Duration max_wait{};
-  /// Rows a second that the executors can do.
+  /// The capacity of the executors in rows per second.
   [[nodiscard]] double capacity() const {
     const double row = to_seconds(service) * (throttled ? 2 : 1) * row_share(max_batch);
     return executors / row;
@@ -40,23 +41,23 @@ struct Pod {
 struct Clients {
   Duration timeout = std::chrono::seconds(20);
   int retries = 0;   ///< after a time-out or a refusal
-  double hasty = 0;  ///< share that leaves after `hasty_timeout`
+  double hasty = 0;  ///< share of clients that leave after `hasty_timeout`
   Duration hasty_timeout{};
   Duration deadline = std::chrono::seconds(30);  ///< the server's own
 };
 
-/// Load as parts of the capacity, each for a while.
+/// A period of constant load, as a multiple of the capacity.
 struct Phase {
   double load = 1;
   Duration length{};
 };
 
 struct Counts {
-  double received = 0;    ///< answers that reached a client that still waited
-  double unreceived = 0;  ///< answers that nobody waited for any more
+  double received = 0;    ///< answers that reached a waiting client
+  double unreceived = 0;  ///< answers whose client had left
   double refused = 0;
   double timed_out = 0;  ///< attempts
-  Duration longest{};    ///< of what was received, from asking to answer
+  Duration longest{};    ///< longest time from request to received answer
 };
 
 class CoreSimulation {
@@ -71,7 +72,7 @@ class CoreSimulation {
                                 .max_wait = pod_.max_wait,
                                 .service = pod_.service})) {}
 
-  /// What came of the part of `phases` that is later than `from`.
+  /// Simulates `phases` and counts results after `from`.
   Counts run(const std::vector<Phase>& phases, Duration from) {
     count_from_ = kBegin + from;
     TimePoint end = kBegin;

@@ -31,7 +31,7 @@ void DeadlineTimer::watch(Task& task) {
   bool earlier = false;
   {
     const MutexLock lock(mutex_);
-    // Most come in the order of their deadlines.
+    // Most tasks arrive in the order of their deadlines.
     task.place_ = watched_.emplace_hint(watched_.end(), at, &task);
     earlier = at < wakes_at_;
   }
@@ -63,7 +63,7 @@ void DeadlineTimer::work() {
     const TimePoint now = clock_.now();
     while (!watched_.empty() && watched_.begin()->first <= now) {
       Task& task = *watched_.begin()->second;
-      // Under the lock, so that the task is still there; what it gives outlives it.
+      // Called under the lock, while the task exists; the returned function may outlive it.
       answers.push_back(task.answer_at_deadline());
       task.place_.reset();
       watched_.erase(watched_.begin());

@@ -1,8 +1,8 @@
 #pragma once
 
-/// Answers tasks at their deadlines, whether they wait, run, or never end: a client gets its answer
-/// in time even if no executor comes back. Private to this module.
-/// @threads thread-safe; answers are given on a thread of its own
+/// Answers tasks at their deadlines, whether they wait, run or never end: a client gets its answer
+/// in time even if all executors are stuck. Private to this module.
+/// @threads thread-safe; answers are given on its own thread
 
 #include <functional>
 #include <thread>
@@ -15,22 +15,22 @@ namespace podsense::batching {
 
 class DeadlineTimer {
  public:
-  /// `after_answers`: called on the timer's thread when tasks were answered at their deadlines, so
-  /// that what still works for them can end.
+  /// `after_answers`: called on the timer's thread after tasks were answered at their deadlines, so
+  /// that their runs can be cancelled.
   DeadlineTimer(const Clock& clock, std::function<void()> after_answers);
-  /// No task may be watched any more.
+  /// @pre no task is watched any more
   ~DeadlineTimer();
   DeadlineTimer(const DeadlineTimer&) = delete;
   DeadlineTimer& operator=(const DeadlineTimer&) = delete;
 
-  /// Watches the task until it is answered or forgotten. One without a deadline is left alone.
+  /// Watches the task until it is answered or forgotten. Ignores a task without a deadline.
   void watch(Task& task);
-  /// Before a task is destroyed, wherever it is watched: the timer calls what a destructor ends.
+  /// Stops watching a task. Call it before the task is destroyed, because the timer calls the task.
   static void forget(Task& task);
 
  private:
   friend class Task;
-  /// True when the caller came before the timer.
+  /// True: the caller must answer, as the timer has not.
   bool claim(Task& task);
   void work();
 
@@ -39,7 +39,7 @@ class DeadlineTimer {
   Mutex mutex_;
   CondVar changed_;
   Watched watched_ GUARDED_BY(mutex_);
-  /// What it waits for: an earlier deadline has to wake it.
+  /// The time until which the thread sleeps; an earlier deadline must wake it.
   TimePoint wakes_at_ GUARDED_BY(mutex_) = TimePoint::max();
   bool stopping_ GUARDED_BY(mutex_) = false;
   std::jthread thread_;

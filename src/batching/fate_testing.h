@@ -1,6 +1,6 @@
 #pragma once
 
-/// What a test's task tells of its end.
+/// Reports to a test how its task ended.
 
 #include <atomic>
 #include <future>
@@ -10,7 +10,7 @@
 
 namespace podsense::batching {
 
-/// What became of one task.
+/// How one task ended.
 struct Fate {
   std::promise<std::optional<ErrorCode>> promise;
   std::future<std::optional<ErrorCode>> future = promise.get_future();

@@ -1,11 +1,12 @@
 #pragma once
 
-/// How long clients wait for an answer, learned from those that leave: nothing else says it, as a
-/// request does not carry its client's time-out.
+/// Learns how long clients wait for an answer, from those that leave. There is no other source,
+/// because a request does not contain its client's time-out.
 ///
-/// A queue that outlives the patience of its clients wastes the executors: the client whose turn
-/// comes has just left, or leaves during the run. Such runs are the sign, where clients leave more
-/// often than they do after a short wait; those that leave while they wait cost no time.
+/// If the wait in a queue exceeds the patience of its clients, executors waste time: the next
+/// client has just left, or leaves during the run. Such runs show that the wait is too long, if
+/// clients leave more often than after a short wait. Clients that leave while waiting cost no
+/// executor time, so they do not count.
 /// @threads confined
 
 #include <algorithm>
@@ -18,17 +19,17 @@
 
 namespace podsense::batching {
 
-/// What came of a run.
+/// The result of a run.
 struct RunOutcome {
   Duration elapsed{};
   std::size_t unreceived = 0;  ///< tasks whose client had left by its end
-  std::size_t prompt = 0;      ///< tasks that had waited for no longer than the run took
-  std::size_t outwaited = 0;   ///< unreceived ones that had waited for longer
-  Duration patience{};         ///< of those, from when they came until about when they left
-  bool cancelled = false;      ///< it was cut short, and would have taken longer
+  std::size_t prompt = 0;      ///< tasks that had waited at most as long as the run took
+  std::size_t outwaited = 0;   ///< unreceived tasks that had waited longer
+  Duration patience{};         ///< of those, from arrival until about when they left
+  bool cancelled = false;      ///< it was cancelled and would have taken longer
 };
 
-/// `tasks`: those of the run, all answered.
+/// The outcome of a run. `tasks`: all tasks of the run, answered.
 template <TaskHandle Handle>
 RunOutcome outcome_of(std::span<const Handle> tasks, Duration elapsed) {
   RunOutcome outcome{.elapsed = elapsed};
@@ -52,7 +53,7 @@ RunOutcome outcome_of(std::span<const Handle> tasks, Duration elapsed) {
 
 class Patience {
  public:
-  /// A run of `tasks` ended now.
+  /// Learns from a run with `tasks` tasks that has ended now.
   void observe(TimePoint now, std::size_t tasks, const RunOutcome& outcome) {
     relax(now);
     if (tasks == 0) {
@@ -74,12 +75,12 @@ class Patience {
     }
   }
 
-  /// A newcomer was refused for what is learned.
+  /// A request was refused because of the learned patience.
   void refused(TimePoint now) { refused_ = now; }
 
-  /// Forgets slowly, since clients may have changed: twice as long after three quarters of a minute
-  /// without a sign, and after twelve minutes while newcomers are refused, as the same clients
-  /// would only show it again. To be called before `learned` is asked for.
+  /// Forgets slowly, because clients may have changed: `learned` doubles after about 45 seconds
+  /// without new evidence, or after twelve minutes while requests are refused because of it, as the
+  /// same clients would only leave again. Call it before `learned`.
   void relax(TimePoint now) {
     while (learned_ != kUnknown && now - relaxed_ >= kStep) {
       relaxed_ += kStep;
@@ -91,12 +92,13 @@ class Patience {
   }
 
   static constexpr Duration kUnknown = Duration::max();
-  /// From arrival until a client leaves; kUnknown: none shows that it would.
+  /// The learned time from arrival until a client leaves; kUnknown: no client has shown a limit.
   [[nodiscard]] Duration learned() const { return learned_; }
 
  private:
-  /// The share of tasks run for nobody, of the last 64 runs or so, that is believed: at the least
-  /// some six runs in a row; or twice what is usual after a short wait.
+  /// The share of wasted tasks, over about the last 64 runs, that counts as evidence: at least
+  /// kLeastWaste, about six runs in a row, and twice the usual share after a short wait, but at
+  /// most kMostWaste.
   static constexpr double kLeastWaste = 0.08;
   static constexpr double kMostWaste = 0.5;
   static constexpr Duration kStep = std::chrono::seconds(1);
@@ -108,17 +110,17 @@ class Patience {
   }
 
   Duration learned_ = kUnknown;
-  Duration seen_{};    ///< of those that left since it was learned last
-  double wasted_ = 0;  ///< of all tasks, those run for nobody after a long wait
-  double usual_ = 0;   ///< of tasks that waited shortly, those run for nobody
-  TimePoint relaxed_;  ///< until when it has been forgotten
+  Duration seen_{};    ///< patience of clients that left since `learned_` last changed
+  double wasted_ = 0;  ///< share of tasks whose client left after a long wait
+  double usual_ = 0;   ///< share of briefly waiting tasks whose client left
+  TimePoint relaxed_;  ///< the time up to which `relax` has been applied
   TimePoint refused_;
 };
 
-/// The longest wait that a newcomer may be let in to. A quarter of the clients' patience keeps the
-/// queue well below it whatever the estimates say, and a longer queue serves no more requests, only
-/// later. Three runs keep executors busy at any load, where patience allows for them.
-/// `run`: time of the run it will be in. `most`: what is configured; zero: nothing.
+/// The longest expected wait with which a new request is admitted: a quarter of the clients'
+/// patience, which leaves a margin for wrong estimates. A longer queue would not serve more
+/// requests, only later. At least three runs, if patience allows, so that executors stay busy at
+/// any load. `run`: time of the request's run. `most`: the configured limit; zero: none.
 inline Duration wait_bound(Duration patience, Duration run, Duration most) {
   const Duration configured = most == Duration::zero() ? Patience::kUnknown : most;
   if (patience == Patience::kUnknown) {
@@ -127,8 +129,8 @@ inline Duration wait_bound(Duration patience, Duration run, Duration most) {
   return std::min(configured, std::max(patience / 4, std::min(3 * run, patience - 3 * run / 2)));
 }
 
-/// Who has waited for longer than this at its turn does not run: estimates may be wrong by a
-/// factor, and clients leave soon.
+/// A task that has waited longer than this when its turn comes does not run: estimates may be wrong
+/// by a factor, and its client would soon leave.
 inline Duration longest_wait(Duration patience, Duration run, Duration bound) {
   if (bound == Patience::kUnknown) {
     return Patience::kUnknown;

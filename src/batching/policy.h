@@ -1,7 +1,7 @@
 #pragma once
 
-/// What runs now, and what is let in: pure functions of (now, queue, capacity). They keep no state
-/// and read no clock, so that the server and a simulation decide alike.
+/// The decisions on admission and batching, as pure functions of (now, queue, profile). They have
+/// no state and read no clock, so that the server and a simulation decide identically.
 
 #include <algorithm>
 #include <cstddef>
@@ -10,34 +10,34 @@
 
 namespace podsense::batching {
 
-/// Bounds of what is learned of how far waits exceed what was expected. A fixed eighth was enough
-/// on a calm machine only.
+/// The bounds of the learned ratio of actual to expected waits. A fixed 12.5 % was enough only on
+/// an idle machine.
 inline constexpr double kLeastHeadroom = 1.125;
 inline constexpr double kMostHeadroom = 2;
 
-/// What the policy knows of what serves one model's queue.
+/// The capacity and batching limits of one model.
 struct QueueCapacity {
-  std::size_t max_batch = 1;  ///< rows in one run at most, ≥ 1
-  Duration max_delay{};       ///< how long a task may wait for company; zero: never
-  /// Executors that this model can count on: the number of its runs at the same time, or its share
-  /// of the threads while other models want them too. > 0
+  std::size_t max_batch = 1;  ///< maximum rows in one run, ≥ 1
+  Duration max_delay{};       ///< how long a task may wait for a fuller batch; zero: never
+  /// Executors available to this model: its concurrent runs, or its share of the threads while
+  /// other models need them, too. > 0
   double executors = 1;
-  /// How many times longer than expected a wait may turn out without costing the admitted their
-  /// deadline: `learn_headroom`. ≥ 1
+  /// The factor by which waits may exceed expectations before admitted tasks miss their deadlines,
+  /// see learn_headroom. ≥ 1
   double headroom = kLeastHeadroom;
 };
 
-/// One model's queue at one moment, as a newcomer finds it.
+/// The state of a model's queue when a new task arrives.
 struct QueueState {
-  std::size_t rows = 0;  ///< that wait
-  Duration ahead{};      ///< executor time of what waits and would run before the newcomer
-  Duration running{};    ///< executor time of what runs
+  std::size_t rows = 0;  ///< waiting
+  Duration ahead{};      ///< executor time of waiting tasks that would run before the new one
+  Duration running{};    ///< executor time of running tasks
   bool executor_free = true;
-  TimePoint oldest;  ///< when the first waiting task came; meaningless when none waits
+  TimePoint oldest;  ///< arrival of the oldest waiting task; undefined without one
 };
 
-/// Time until a task that came now would start: what is ahead of it, spread over the executors.
-/// What runs counts half: on average it is half done.
+/// The expected time until a new task starts: the work ahead of it, divided among the executors.
+/// Running tasks count half, because on average they are half done.
 inline Duration expected_wait(const QueueState& queue, const QueueCapacity& capacity) {
   if (queue.ahead == Duration::zero() && queue.executor_free) {
     return Duration::zero();
@@ -48,14 +48,14 @@ inline Duration expected_wait(const QueueState& queue, const QueueCapacity& capa
 
 struct Admission {
   bool admitted = true;
-  /// When refused: after this the queue will be short enough for the same deadline.
+  /// If refused: the time after which the queue will be short enough for the same deadline.
   Duration retry_after{};
 };
 
-/// The headroom after one more task, of service time `cost`, has waited. One that waited longer
-/// than there was room for is believed at once, and forgotten over thousands: a queue shorter than
-/// need be costs no goodput, as executors have work all the same. Waits of a few services say
-/// nothing: what runs is a large part of them, and may have just begun or be nearly done.
+/// The new headroom after a task with service time `cost` has waited. A wait beyond the headroom
+/// raises it at once; it decays only over thousands of tasks. A queue that is shorter than
+/// necessary costs no goodput, as executors still have work. Waits of a few service times are
+/// ignored: the running tasks dominate them and may have just begun or be nearly done.
 inline double learn_headroom(double headroom, Duration expected, Duration waited, Duration cost) {
   if (expected < 4 * cost || expected == Duration::zero()) {
     return headroom;
@@ -66,8 +66,8 @@ inline double learn_headroom(double headroom, Duration expected, Duration waited
   return std::clamp(next, kLeastHeadroom, kMostHeadroom);
 }
 
-/// Time from a newcomer's start until its answer: that of the batch it will be in, as its fellows
-/// are answered together. `service` is that of a row. If a full batch is already waiting, the
+/// The time from a new task's start until its answer: that of its whole batch, because all tasks of
+/// a batch are answered together. `service`: time per row. If a full batch is already waiting, the
 /// newcomer will run in a full batch, too.
 inline Duration batch_cost(const QueueState& queue, const QueueCapacity& capacity, Duration cost,
                            Duration service) {
@@ -76,9 +76,9 @@ inline Duration batch_cost(const QueueState& queue, const QueueCapacity& capacit
              : std::max(cost, service * static_cast<Duration::rep>(capacity.max_batch));
 }
 
-/// Lets a task in when it can be expected to be done by its deadline. `cost` is the time from its
-/// start to its answer. An empty queue always admits: the estimate may be wrong, and somebody has
-/// to correct it.
+/// Admits a task if it is expected to be done by its deadline. `cost`: time from its start to its
+/// answer. An empty queue always admits, because the estimate may be wrong and only a run can
+/// correct it.
 inline Admission admit(TimePoint now, const QueueState& queue, const QueueCapacity& capacity,
                        Deadline deadline, Duration cost) {
   const Duration wait =
@@ -92,12 +92,11 @@ inline Admission admit(TimePoint now, const QueueState& queue, const QueueCapaci
 
 struct Take {
   bool run = false;
-  TimePoint again;  ///< when something waits and does not run yet: when to ask again
+  TimePoint again;  ///< if tasks wait but do not run yet: when to call again
 };
 
-/// Natural batching: a free executor takes what waits, up to max_batch rows. Only where max_delay
-/// is set does a batch that is not full wait, and then no longer than that after its oldest task
-/// came.
+/// Natural batching: a free executor takes the waiting tasks, up to max_batch rows. A batch that is
+/// not full waits only if max_delay is set, until that time after the arrival of its oldest task.
 inline Take take(TimePoint now, const QueueState& queue, const QueueCapacity& capacity) {
   if (queue.rows == 0) {
     return {};
@@ -108,28 +107,26 @@ inline Take take(TimePoint now, const QueueState& queue, const QueueCapacity& ca
   return {.run = true, .again = {}};
 }
 
-/// A task whose turn has come, and which cannot be expected to be done by its deadline, does not
-/// run: its time is better spent on those behind it. The last one that waits runs in any case,
-/// since the estimate may be wrong.
+/// Whether a task should not run, because it is not expected to be done by its deadline: later
+/// tasks use the time better. The last waiting task always runs, because the estimate may be wrong.
 inline bool cannot_meet_deadline(TimePoint now, Deadline deadline, Duration cost, bool last) {
   return deadline.passed(now) || (!last && cost > deadline.left(now));
 }
 
-/// Of several models that want an executor: its weight's share, not more than it can use at once.
+/// A model's share of the executors by its weight, limited to its number of concurrent runs.
 inline double executor_share(std::size_t threads, double weight, double weights,
                              std::size_t instances) {
   return std::min(static_cast<double>(instances),
                   static_cast<double>(threads) * weight / std::max(weight, weights));
 }
 
-/// Exponentially weighted: the estimate follows a change within some 2.5 × `parts` runs.
+/// An exponentially weighted average: it follows a change within about 2.5 × `parts` runs.
 inline Duration follow(Duration estimate, Duration observed, int parts = 8) {
   return estimate == Duration::zero() ? observed : estimate + (observed - estimate) / parts;
 }
 
-/// A row's service time by which admission goes. In overload somebody is let in at every moment at
-/// which it looks short, so what looks long is believed at once and what looks short only when it
-/// lasts.
+/// The service time of a row for admission. In overload, requests are admitted whenever the
+/// estimate is low, so it rises at once and falls only if run times stay low.
 struct ServiceEstimate {
   Duration recent{};
   Duration lasting{};
@@ -137,7 +134,7 @@ struct ServiceEstimate {
     recent = follow(recent, row);
     lasting = follow(lasting, row, 64);
   }
-  /// A run that was cut short would have taken longer: it says nothing unless it took long already.
+  /// For a cancelled run, which would have taken longer: counts only if it raises the estimate.
   void observe_at_least(Duration row) { observe(std::max(row, conservative())); }
   [[nodiscard]] Duration conservative() const { return std::max(recent, lasting); }
 };

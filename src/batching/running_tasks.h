@@ -1,7 +1,7 @@
 #pragma once
 
-/// The tasks of an executor's run, for others to look at while it lasts. The run itself may move
-/// them about in its batch. Private to this module.
+/// The tasks of an executor's current run, for other threads to inspect. The run itself may reorder
+/// them in its batch. Private to this module.
 /// @threads thread-safe
 
 #include <span>
@@ -23,12 +23,12 @@ class RunningTasks {
     const MutexLock lock(mutex_);
     first_ = first;
   }
-  /// Before the tasks are destroyed.
+  /// Call before the tasks are destroyed.
   void forget() {
     const MutexLock lock(mutex_);
     first_ = nullptr;
   }
-  /// There are some, and nobody waits for any of them.
+  /// Whether there are tasks and all of their clients have left.
   [[nodiscard]] bool all_abandoned() const {
     const MutexLock lock(mutex_);
     const Task* task = first_;

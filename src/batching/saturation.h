@@ -1,24 +1,24 @@
 #pragma once
 
-/// How full a pod is, as one number to scale on: a pure function, so that the server and a
-/// simulation agree.
+/// The saturation of a pod, as one number for autoscaling. Pure, so that the server and a
+/// simulation compute the same.
 ///
-///   saturation = demand / u*          demand: executor time that arriving requests ask for, a
-///   second
-///                                     and executor; u*: the most of it within the latency
-///                                     objective
+///   saturation = demand / u*
 ///
-/// Demand is what was done, plus what was refused, plus what the queues grew by: it is linear in
-/// the load and does not stop at 1. So the average over pods, divided by a target, is the ratio by
-/// which their number is wrong, which is what a HorizontalPodAutoscaler computes.
+/// Demand is the executor time that arriving requests need, per second and executor. u* is the
+/// largest demand that can be served within the latency objective.
 ///
-/// u* is the largest utilisation u at which the wanted share q of requests still meets the
-/// objective L. Waiting in a queue with c servers, random arrivals and service times of mean s and
-/// mean square s2 is, beyond its chance p(u) = u^(sqrt(2(c+1)) - 1) of being non-zero, close to
-/// exponential with mean w(u) = s2 / (2 s c (1 - u)); u* solves  p(u) · exp(-(L - s) / w(u)) = 1 -
-/// q.
-/// The nearer a run of its own comes to the objective, the less any number of pods can do for it:
-/// from four fifths of L on u* gives way to 1, which is plain utilisation.
+/// Demand is the work that was done, plus what was refused, plus the growth of the queues. It is
+/// linear in the load and not limited to 1. So the average over pods divided by a target is the
+/// factor by which the number of pods must change, which is what a HorizontalPodAutoscaler
+/// computes.
+///
+/// u* is the largest utilisation u at which the share q of requests still meets the objective L. In
+/// a queue with c servers, random arrivals and service times with mean s and mean square s2, a
+/// request waits with probability p(u) = u^(sqrt(2(c+1)) - 1). If it waits, the time is roughly
+/// exponential with mean w(u) = s2 / (2 s c (1 - u)). u* solves p(u) · exp(-(L - s) / w(u)) = 1 -
+/// q. If a single run takes nearly the whole objective, more pods help little. So if a run takes
+/// more than 80 % of L, u* rises towards 1, which is plain utilisation.
 /// @source Kingman's heavy-traffic approximation with Pollaczek and Khinchine's mean; p(u) after
 ///         Sakasegawa, "An approximation formula L_q ≃ α·ρ^β/(1-ρ)", 1977
 
@@ -32,30 +32,33 @@ namespace podsense::batching {
 
 struct LatencyObjective {
   Duration latency = std::chrono::milliseconds(250);
-  double quantile = 0.99;  ///< share of requests that have to meet it, below 1
+  double quantile = 0.99;  ///< share of requests that must meet it, below 1
 };
 
-/// Runs of executors during a window, or since start: differences of two are one, too.
+/// Totals of executors' runs during a window or since start. The difference of two totals is also
+/// one.
 struct Runs {
   std::uint64_t count = 0;
-  double seconds = 0;             ///< together
-  double square_seconds = 0;      ///< sum of squares
-  double busy_seconds = 0;        ///< as `seconds`, with those under way as far as they have come
-  double unreceived_seconds = 0;  ///< of `seconds`, for requests whose clients left before the end
+  double seconds = 0;         ///< together
+  double square_seconds = 0;  ///< sum of squares
+  double busy_seconds = 0;    ///< as `seconds`, plus the elapsed time of current runs
+  /// part of `seconds` for requests whose clients left before the end
+  double unreceived_seconds = 0;
 };
 
-/// u* is not taken to be smaller: it keeps the answer finite.
+/// The minimum of u*: keeps the result finite.
 inline constexpr double kLeastUtilisation = 0.05;
 
-/// The least u* where a run takes `share` of the objective: rises to 1 without a step, since a mean
-/// that moves a little must not move the number of pods a lot.
+/// The minimum of u* if a run takes `share` of the objective. It rises to 1 continuously, because a
+/// small change of the mean must not change the number of pods a lot.
 inline double least_utilisation(double share) {
   constexpr double kFrom = 0.8;
   return std::clamp((share - kFrom) / (1 - kFrom), kLeastUtilisation, 1.0);
 }
 
-/// A single run takes the whole objective or more, so that no number of pods meets it. `before`:
-/// what was said last, so that a mean at the border does not say both in turns.
+/// Whether a single run takes the whole objective or more, so that no number of pods can meet it.
+/// `before`: the last result, for hysteresis, so that a mean near the limit does not make the
+/// result alternate.
 inline bool objective_out_of_reach(bool before, Duration run, Duration objective) {
   return run >= objective || (before && run >= objective / 10 * 9);
 }
@@ -88,23 +91,23 @@ inline double usable_utilisation(const Runs& runs, unsigned servers,
   return low;
 }
 
-/// What a pod was asked to do during a window. `seconds` of executor time; the rest likewise.
+/// The work requested from a pod during a window, in seconds of executor time.
 struct Demand {
   Duration window{};
-  double done = 0;        ///< by runs
-  double unreceived = 0;  ///< of those, for requests whose clients left before the end
-  double refused = 0;     ///< asked for by requests that were refused, or dropped as time ran out
-  double grown = 0;       ///< by what the queues are longer now; counts only when positive
+  double done = 0;        ///< executed by runs
+  double unreceived = 0;  ///< part of `done` for requests whose clients left before the end
+  double refused = 0;     ///< of requests that were refused, or dropped because of their deadlines
+  double grown = 0;       ///< growth of the queues; counts only if positive
   double cpu = 0;         ///< used by the whole process, in seconds
 };
 
-/// What it may use.
+/// The resources it may use.
 struct Means {
   unsigned executors = 1;
   double cpu_cores = 1;  ///< quota or affinity
 };
 
-/// 1: the objective starts to break; 2: twice as many pods are needed. Bounded at 100.
+/// 1: the objective is just met; 2: twice as many pods are needed. At most 100.
 inline double saturation(const Demand& demand, const Means& means, const Runs& runs,
                          const LatencyObjective& objective) {
   const double seconds = to_seconds(demand.window);
@@ -113,8 +116,8 @@ inline double saturation(const Demand& demand, const Means& means, const Runs& r
   }
   const double executors = std::max(1U, means.executors);
   const double waiting = demand.refused + std::max(0.0, demand.grown);
-  // A client that left asks again as a rule, and is counted then. Time that was used was used,
-  // though.
+  // Clients that left usually retry and are counted then, so their share is subtracted. But time
+  // that was really used always counts.
   const auto asked = [&](double used) {
     return std::max(used, used - demand.unreceived + waiting);
   };

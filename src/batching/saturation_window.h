@@ -1,7 +1,7 @@
 #pragma once
 
-/// Saturation over the last seconds, from samples of what only grows. No clock: a sample says when
-/// it was taken, by the server's ticker or by a simulation.
+/// Saturation over the last seconds, from samples of monotonic totals. Needs no clock: each sample
+/// contains its time, from the server's ticker or a simulation.
 /// @threads confined
 
 #include <algorithm>
@@ -13,26 +13,26 @@
 
 namespace podsense::batching {
 
-/// Since start, but for `waiting`.
+/// Totals since start, except `waiting`.
 struct SaturationSample {
   TimePoint at;
   Runs runs;
-  double crowded_out = 0;  ///< executor time of requests that found no room, seconds
-  double waiting = 0;      ///< executor time of what waits now, seconds
+  double crowded_out = 0;  ///< executor time of refused or dropped requests, seconds
+  double waiting = 0;      ///< executor time of waiting requests, seconds
   double cpu = 0;          ///< used by the whole process, seconds
 };
 
 class SaturationWindow {
  public:
-  /// The window is 60 runs long within these: ten runs of a second each say little of how many
-  /// come.
+  /// The window spans about 60 runs, within these bounds: for example, ten runs of one second each
+  /// are too few to estimate the arrival rate.
   static constexpr Duration kShortest = std::chrono::seconds(10);
   static constexpr Duration kLongest = std::chrono::seconds(120);
   static constexpr int kRuns = 60;
 
   explicit SaturationWindow(const LatencyObjective& objective) : objective_(objective) {}
 
-  /// @requires later than the one before
+  /// @requires a later time than the previous sample
   void add(const SaturationSample& sample) {
     samples_.push_back(sample);
     while (samples_.size() > 2 && sample.at - samples_[1].at >= kLongest) {
@@ -40,7 +40,7 @@ class SaturationWindow {
     }
   }
 
-  /// How far back it looks now.
+  /// The current length of the window.
   [[nodiscard]] Duration length() const {
     if (samples_.empty()) {
       return kShortest;
@@ -67,7 +67,7 @@ class SaturationWindow {
   }
 
  private:
-  /// The latest sample that is at least `length` old; the oldest there is while none is.
+  /// The latest sample that is at least `length` old, or the oldest sample if none is.
   [[nodiscard]] const SaturationSample& begin() const {
     const TimePoint from = samples_.back().at - length();
     const auto later = std::ranges::upper_bound(samples_, from, {}, &SaturationSample::at);

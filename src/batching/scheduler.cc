@@ -15,27 +15,28 @@ namespace podsense::batching {
 
 namespace {
 
-/// How long after its last deadline a run is taken for one that may never end.
+/// How long after its last deadline a run counts as overdue.
 constexpr Duration kOverdue = std::chrono::seconds(1);
 
-/// A pod of one executor, too, has to get over a run or two that never end.
+/// The maximum of replacement executors. At least two, so that a pod with one executor survives two
+/// runs that never end.
 constexpr unsigned most_replaced(unsigned executors) {
   return std::max(2U, executors);
 }
 
 }  // namespace
 
-/// What one executor does now.
+/// The state of one executor.
 struct Executor {
   ActiveRun run;
-  TimePoint due = TimePoint::max();  ///< the latest deadline of its tasks; max: it is free
-  Duration overdue{};                ///< time since then, from the calls of `note_overdue`
-  bool disowned = false;             ///< its run is
-  bool cancelled = false;            ///< its run is: `stop` has been requested
-  std::stop_source stop{};           ///< the next run's, too, where this one was not cancelled
+  TimePoint due = TimePoint::max();  ///< the latest deadline of its tasks; max: idle
+  Duration overdue{};                ///< time since `due`, as measured by `note_overdue`
+  bool disowned = false;             ///< its run is disowned
+  bool cancelled = false;            ///< its run is cancelled: `stop` was requested
+  std::stop_source stop{};           ///< reused for the next run unless this one was cancelled
 };
 
-/// The core with its lock, and who waits for it to change.
+/// The core with its lock and condition variables.
 struct LockedCore {
   LockedCore(const Scheduler::Options& options, const Clock& time)
       : clock(time),
@@ -46,16 +47,16 @@ struct LockedCore {
         timer(time, [this] { cancel_late(); }) {}
 
   const Clock& clock;
-  const unsigned most;  ///< executors that work at the same time
+  const unsigned most;  ///< maximum of working executors
   Mutex mutex;
-  CondVar work_came;    ///< for executors: something waits, or stopping
-  CondVar resized;      ///< for threads that are more than the executors wanted
+  CondVar work_came;    ///< for executors: tasks are waiting, or stopping
+  CondVar resized;      ///< for threads beyond the required number
   CondVar batch_ended;  ///< for queues being destroyed
   SchedulerCore<> core GUARDED_BY(mutex);
   std::vector<const Queue::Run*> runs GUARDED_BY(mutex);  ///< by QueueId
   bool stopping GUARDED_BY(mutex) = false;
-  std::vector<Executor> executors GUARDED_BY(mutex);  ///< as many as there may ever be threads
-  unsigned disowned GUARDED_BY(mutex) = 0;            ///< of them
+  std::vector<Executor> executors GUARDED_BY(mutex);  ///< one for each possible thread
+  unsigned disowned GUARDED_BY(mutex) = 0;            ///< number of disowned executors
   std::vector<std::jthread> threads GUARDED_BY(mutex);
   std::deque<RunningTasks> running;  ///< by executor
   DeadlineTimer timer;
@@ -67,16 +68,16 @@ struct LockedCore {
     runs[static_cast<std::size_t>(id)] = &run;
     return id;
   }
-  /// Threads to have: of disowned runs each has another in its place, up to as many again.
+  /// The required number of threads: each disowned run has a replacement, up to a limit.
   [[nodiscard]] unsigned wanted() const REQUIRES(mutex) {
     const unsigned own = core.executors();
     return own + std::min(disowned, most_replaced(own));
   }
   void begin(unsigned index, const SchedulerCore<>::Next& next) REQUIRES(mutex);
   void end(Executor& executor, TimePoint now, RunOutcome outcome) REQUIRES(mutex);
-  /// Under the lock, so that it is not the next run that is stopped.
+  /// Called under the lock, so that it cannot stop the next run.
   static void cancel(Executor& executor);
-  /// Runs whose tasks were all answered at their deadlines.
+  /// Cancels runs whose tasks were all answered at their deadlines.
   void cancel_late();
 };
 
@@ -203,7 +204,7 @@ Result<void> Queue::submit(TaskPtr& task) {
     Task& watched = *task;
     verdict = locked_.core.submit(id_, task, now);
     if (verdict.admitted()) {
-      locked_.timer.watch(watched);  // before an executor can take it
+      locked_.timer.watch(watched);  // must happen before an executor can take it
     }
   }
   if (!verdict.admitted()) {
@@ -243,7 +244,7 @@ void Scheduler::resize(unsigned executors) {
   start_threads();
 }
 
-/// Those that are wanted and not there.
+/// Starts the missing threads.
 void Scheduler::start_threads() {
   {
     const MutexLock lock(locked_->mutex);
@@ -252,7 +253,7 @@ void Scheduler::start_threads() {
         const auto index = static_cast<unsigned>(locked_->threads.size());
         locked_->threads.emplace_back([this, index] { work(index); });
       }
-    } catch (const std::system_error&) {  // no thread: it goes on with those that there are
+    } catch (const std::system_error&) {  // continue with the existing threads
       if (locked_->threads.empty()) {
         throw;
       }
@@ -286,7 +287,7 @@ void Scheduler::stop() {
   locked_->work_came.notify_all();
   locked_->resized.notify_all();
   threads.clear();  // joins
-  // A task that waits keeps its model alive, which keeps the queue that it waits in.
+  // A waiting task keeps its model alive, and so its own queue.
   std::vector<TaskPtr> left;
   {
     const MutexLock lock(locked_->mutex);
@@ -342,7 +343,7 @@ void Scheduler::work(unsigned index) {
   locked.mutex.lock();
   while (!locked.stopping) {
     if (index >= locked.wanted()) {
-      locked.work_came.notify_one();  // the signal that woke this thread may be another's
+      locked.work_came.notify_one();  // pass on the signal, which may be meant for another thread
       locked.resized.wait(locked.mutex);
       continue;
     }
@@ -364,7 +365,7 @@ void Scheduler::work(unsigned index) {
       stop = locked.executors[index].stop.get_token();
     }
     locked.mutex.unlock();
-    locked.work_came.notify_one();  // one signal may have brought work for several executors
+    locked.work_came.notify_one();  // there may be work for further executors
 
     drop_all(next.dropped);
     if (run == nullptr) {
@@ -376,7 +377,7 @@ void Scheduler::work(unsigned index) {
     const RunOutcome outcome = outcome_of(std::span<const TaskPtr>(next.batch), end - now);
     locked.running[index].forget();
     std::ranges::for_each(next.batch, [](const TaskPtr& task) { DeadlineTimer::forget(*task); });
-    next.batch.clear();  // before the run counts as ended: a queue may go then
+    next.batch.clear();  // before the run counts as ended, when its queue may be destroyed
 
     locked.mutex.lock();
     locked.end(locked.executors[index], end, outcome);

@@ -1,7 +1,7 @@
 #pragma once
 
-/// What the scheduler decides, without threads, locks or clocks: its driver says what time
-/// it is. The server does (scheduler.h), a simulation in virtual time does alike.
+/// The decisions of the scheduler, without threads, locks or clocks: the driver passes the time.
+/// Drivers are the server (scheduler.h) and simulations in virtual time.
 ///
 ///   SchedulerCore<> core({.executors = 2});
 ///   const QueueId queue = core.add_queue({.max_batch = 8});
@@ -9,8 +9,8 @@
 ///   auto next = core.next(now);                       // a batch, or when to ask again
 ///   core.finish(next.run, now + elapsed, outcome);    // its run has ended
 ///
-/// The same calls give the same decisions on every machine. Ask `next` after each `submit`,
-/// `finish` and `resize`, and at `again`, until it has no batch.
+/// The same calls give the same decisions on every machine. After each `submit`, `finish` and
+/// `resize`, and at `again`, call `next` until it returns no batch.
 /// @threads confined, or under its driver's lock
 
 #include <algorithm>
@@ -32,30 +32,30 @@
 
 namespace podsense::batching {
 
-/// One queue of one core. Numbers of removed queues are used again.
+/// A queue of a core. The numbers of removed queues are reused.
 enum class QueueId : std::uint32_t {};
 
 struct QueueOptions {
   std::size_t max_batch = 1;  ///< rows
   Duration max_delay{};
-  double weight = 1;               ///< of its share of the executors, > 0
-  std::size_t instances = 1;       ///< runs of this queue at the same time; 0: all executors
-  std::size_t max_waiting = 4096;  ///< tasks; a second bound beside the one in time
-  Duration max_wait{};  ///< that a newcomer may expect; zero: what is learned of clients alone
+  double weight = 1;               ///< for its share of the executors, > 0
+  std::size_t instances = 1;       ///< concurrent runs of this queue; 0: all executors
+  std::size_t max_waiting = 4096;  ///< tasks; limits the queue in addition to its wait
+  Duration max_wait{};  ///< limit of a new task's expected wait; zero: only the learned patience
   Duration service{};   ///< first estimate per row, from warm-up
 };
 
-/// Why tasks never ran, in counts since the queue was added.
+/// The number of tasks that never ran, by reason, since the queue was added.
 struct Unserved {
   std::uint64_t queue_time = 0;           ///< refused: the deadline cannot be met
   std::uint64_t queue_length = 0;         ///< refused: max_waiting is reached
   std::uint64_t deadline = 0;             ///< refused: already past it
-  std::uint64_t cost = 0;                 ///< refused: a known cost that does not fit before it
-  std::uint64_t wait_bound = 0;           ///< refused: clients would not wait so long
-  std::uint64_t late = 0;                 ///< dropped: the deadline came out of reach
-  std::uint64_t waited_too_long = 0;      ///< dropped: clients do not wait so long
-  std::uint64_t client_disconnected = 0;  ///< dropped: nobody waits for the answer any more
-  /// Time or room ran out: with more executors they would have run.
+  std::uint64_t cost = 0;                 ///< refused: the known cost exceeds the time left
+  std::uint64_t wait_bound = 0;           ///< refused: clients do not wait that long
+  std::uint64_t late = 0;                 ///< dropped: the deadline can no longer be met
+  std::uint64_t waited_too_long = 0;      ///< dropped: clients do not wait that long
+  std::uint64_t client_disconnected = 0;  ///< dropped: the client has left
+  /// Tasks that would have run with more executors.
   [[nodiscard]] std::uint64_t crowded_out() const {
     return queue_time + queue_length + wait_bound + late + waited_too_long;
   }
@@ -64,17 +64,17 @@ struct Unserved {
 struct QueueLoad {
   std::size_t waiting = 0;
   std::size_t running = 0;
-  Duration expected_wait{};      ///< of a newcomer of usual priority
+  Duration expected_wait{};      ///< of a new task with default priority
   Duration service{};            ///< per row
-  Duration wait_bound{};         ///< the longest expected wait that is let in; zero: no bound
-  std::uint64_t unreceived = 0;  ///< tasks run whose client had left by the end, since it was added
-  std::uint64_t cancelled = 0;   ///< runs cut short, as nobody waited for them any more
+  Duration wait_bound{};         ///< the longest expected wait that is admitted; zero: no limit
+  std::uint64_t unreceived = 0;  ///< executed tasks whose client had left by the end
+  std::uint64_t cancelled = 0;   ///< runs cancelled because nobody waited for them
   Unserved unserved;
 };
 
 enum class Refusal {
-  kPastDeadline,  ///< the deadline passed before it came
-  kCost,          ///< its known cost does not fit before its deadline
+  kPastDeadline,  ///< the deadline passed before it arrived
+  kCost,          ///< its known cost exceeds the time left until its deadline
   kQueueTime,     ///< the queue is too long for its deadline
   kWaitBound,     ///< the queue is longer than clients wait, or than max_wait
   kQueueLength,   ///< max_waiting is reached
@@ -87,13 +87,13 @@ struct AdmissionVerdict {
 
 enum class DropReason { kLate, kWaitedTooLong, kClientDisconnected };
 
-/// A batch under way: what `finish` has to know of it.
+/// A running batch, with the data that `finish` needs.
 struct ActiveRun {
   QueueId queue{};
   std::size_t tasks = 0;
   std::size_t rows = 0;
-  std::uint64_t size = 0;  ///< of a row on average, as a task's
-  Duration cost{};         ///< expected, of all its tasks
+  std::uint64_t size = 0;  ///< average bytes of a row, see Ticket::size
+  Duration cost{};         ///< expected time of all its tasks
   TimePoint started;
 };
 
@@ -101,54 +101,54 @@ template <TaskHandle Handle = TaskPtr>
 class SchedulerCore {
  public:
   struct Options {
-    unsigned executors = 1;  ///< runs at the same time, of all queues together
+    unsigned executors = 1;  ///< concurrent runs of all queues together
   };
   struct Dropped {
     Handle task;
     DropReason reason;
   };
   struct Next {
-    std::vector<Handle> batch;  ///< to run now; empty: nothing is to run
+    std::vector<Handle> batch;  ///< to run now; empty: nothing to run
     ActiveRun run;
-    std::vector<Dropped> dropped;        ///< to be answered without a run
-    TimePoint again = TimePoint::max();  ///< without a batch: when to ask again at the latest
+    std::vector<Dropped> dropped;        ///< to answer without a run
+    TimePoint again = TimePoint::max();  ///< without a batch: when to call again at the latest
   };
 
   explicit SchedulerCore(Options options) : executors_(std::max(1U, options.executors)) {}
 
   QueueId add_queue(QueueOptions options);
-  /// Lets go of what waits in it, and takes nothing out of it any more.
+  /// Returns its waiting tasks; the queue gives no further batches.
   [[nodiscard]] std::vector<Handle> close_queue(QueueId id);
-  /// @requires closed, and no run of it under way
+  /// @requires it is closed and has no runs
   void remove_queue(QueueId id) { queues_[index(id)].reset(); }
-  /// Lets go of what waits in all queues, in their order.
+  /// Removes and returns the waiting tasks of all queues, in order.
   [[nodiscard]] std::vector<Handle> drain();
 
-  /// Rows of the batches that are put together from now on. @pre ≥ 1
+  /// Sets the maximum rows of future batches. @pre ≥ 1
   void set_max_batch(QueueId id, std::size_t rows) { queue_of(id).options.max_batch = rows; }
 
-  /// Takes the task, or refuses it and leaves it as it was.
+  /// Takes the task, or refuses it and leaves it unchanged.
   AdmissionVerdict submit(QueueId id, Handle& task, TimePoint now);
   Next next(TimePoint now);
   /// @requires `run` came from `next` and has not been finished
   void finish(const ActiveRun& run, TimePoint now, const RunOutcome& outcome);
-  /// Instead of `finish`, for a run that may never end: its executor is free for another.
+  /// Instead of `finish`, for a run that may never end: frees its executor's place.
   void disown(const ActiveRun& run, TimePoint now);
-  /// A disowned run has ended after all.
+  /// Call when a disowned run ends after all.
   void disowned_ended(const ActiveRun& run) {
     --queue_of(run.queue).disowned;
     ++queue_of(run.queue).cancelled;
   }
-  /// Takes effect as runs end; none is cut short. At least one.
+  /// Takes effect as runs end; no run is cancelled. At least 1.
   void resize(unsigned executors) { executors_ = std::max(1U, executors); }
 
   [[nodiscard]] unsigned executors() const { return executors_; }
-  /// Runs under way, disowned ones too.
+  /// The current runs of a queue, including disowned ones.
   [[nodiscard]] std::size_t running(QueueId id) const {
     return queue_of(id).running_batches + queue_of(id).disowned;
   }
   [[nodiscard]] QueueLoad load(QueueId id) const;
-  /// Since the beginning.
+  /// Totals since start.
   [[nodiscard]] Runs runs(TimePoint now) const;
 
  private:
@@ -160,8 +160,8 @@ class SchedulerCore {
     std::size_t running_batches = 0;
     std::size_t disowned = 0;  ///< runs
     Duration running_cost{};
-    Duration consumed{};               ///< executor time had, by weight, for fairness
-    double headroom = kLeastHeadroom;  ///< learned from what waited
+    Duration consumed{};               ///< executor time used, divided by weight, for fairness
+    double headroom = kLeastHeadroom;  ///< learned from past waits
     Patience patience;
     std::uint64_t unreceived = 0;
     std::uint64_t cancelled = 0;  ///< runs
@@ -176,33 +176,33 @@ class SchedulerCore {
   [[nodiscard]] std::size_t instances_of(const Queue& queue) const;
   [[nodiscard]] QueueState state_of(const Queue& queue, const Ticket& newcomer) const;
   [[nodiscard]] QueueCapacity capacity_of(const Queue& queue) const;
-  /// What its deadline alone says.
+  /// Refusals that depend only on the task's deadline.
   static std::optional<Refusal> refuse_by_deadline(const Ticket& task, TimePoint now);
-  /// What the queue says. `task.cost` is set.
+  /// Refusals that depend on the queue. @pre `task.cost` is set
   static AdmissionVerdict refuse_by_queue(const Queue& queue, const Ticket& task, TimePoint now,
                                           const QueueState& state, const QueueCapacity& capacity);
   static AdmissionVerdict refuse(Queue& queue, AdmissionVerdict verdict);
-  /// `run`: time of the run that a newcomer will be in.
+  /// The wait bound. `run`: time of a new task's run.
   static Duration bound_of(const Queue& queue, Duration run) {
     return wait_bound(queue.patience.learned(), run, queue.options.max_wait);
   }
-  /// The queue to serve now, or none, with `again` where one only waits for company.
+  /// The queue to serve now. None: sets `again` if a queue only waits for a fuller batch.
   std::optional<QueueId> pick(TimePoint now, TimePoint& again) const;
   void collect(Queue& queue, TimePoint now, Next& next);
-  /// `last`: nothing else would run.
+  /// `last`: no other task could run instead.
   static std::optional<DropReason> drop_reason(const Queue& queue, const Ticket& task,
                                                TimePoint now, bool last);
   static void drop(Queue& queue, Handle handle, DropReason reason, Next& next);
-  /// Of a row of the run with the task's.
+  /// The average row size of the run after adding the task.
   static std::uint64_t mean_size(const ActiveRun& run, const Ticket& task) {
     return run.size == task.size || run.rows == 0
                ? task.size
                : (run.size * run.rows + task.size * task.rows) / (run.rows + task.rows);
   }
   void begin(QueueId id, TimePoint now, Next& next);
-  /// Its executor is free again.
+  /// Frees the run's executor.
   void release(const ActiveRun& run, TimePoint now);
-  /// To be called before `running_` changes.
+  /// Call before `running_` changes.
   void account(TimePoint now) {
     runs_ = runs(now);
     changed_ = std::max(changed_, now);
@@ -211,7 +211,7 @@ class SchedulerCore {
   unsigned executors_;
   std::size_t running_ = 0;                     ///< batches
   std::vector<std::unique_ptr<Queue>> queues_;  ///< by QueueId; null: removed
-  /// What the queue served last had had by then: where queues begin that were idle.
+  /// The `consumed` of the queue served last: where queues that were idle start.
   Duration virtual_time_{};
   Runs runs_;            ///< busy_seconds: until changed_
   TimePoint changed_{};  ///< when running_ did
@@ -263,7 +263,7 @@ QueueState SchedulerCore<Handle>::state_of(const Queue& queue, const Ticket& new
           .oldest = {}};
 }
 
-/// The executors are shared with those queues that have work now.
+/// Executors are shared among the queues that have work now.
 template <TaskHandle Handle>
 QueueCapacity SchedulerCore<Handle>::capacity_of(const Queue& queue) const {
   double weights = queue.options.weight;
@@ -358,7 +358,7 @@ AdmissionVerdict SchedulerCore<Handle>::submit(QueueId id, Handle& handle, TimeP
     return refuse(queue, verdict);
   }
   if (queue.idle()) {
-    // It has no claim on the time in which it wanted nothing.
+    // A queue gets no credit for the time in which it was idle.
     queue.consumed = std::max(queue.consumed, virtual_time_);
   }
   task.enqueued = now;
@@ -531,7 +531,7 @@ Runs SchedulerCore<Handle>::runs(TimePoint now) const {
 template <TaskHandle Handle>
 QueueLoad SchedulerCore<Handle>::load(QueueId id) const {
   const Queue& queue = queue_of(id);
-  // Of a client of its own: what it would find is the longest that a fair newcomer waits.
+  // A task of a new client: its wait is the longest that a fair client has.
   const Ticket newcomer{.cost = queue.service.all().conservative()};
   const QueueState state = state_of(queue, newcomer);
   const QueueCapacity capacity = capacity_of(queue);

@@ -1,10 +1,10 @@
 #pragma once
 
-/// How long a row takes, by its size. Where all rows of a model are alike, one estimate says it.
-/// Where they are not (open dimensions, texts), each power of two of a row's size has an estimate
-/// of its own: a row a hundred times larger neither is taken for a small one nor makes small ones
-/// seem dear. A size that was not seen yet is taken to cost in proportion to the next smaller one
-/// that was, and no more than the next larger one.
+/// Estimates the time of a row by its size. One estimate is enough if all rows of a model have the
+/// same size. If sizes vary (dynamic dimensions, texts), each power of two of a row's size has its
+/// own estimate: large rows are not underestimated and do not raise the estimate of small ones. The
+/// estimate of a new size is that of the next smaller known size, scaled in proportion, but at most
+/// that of the next larger known size.
 /// @threads confined
 
 #include <algorithm>
@@ -21,10 +21,11 @@ namespace podsense::batching {
 
 class ServiceEstimates {
  public:
-  /// `first`: of a row of whatever size, until one was seen.
+  /// `first`: the estimate for all sizes until a run is observed.
   explicit ServiceEstimates(Duration first = {}) : all_{.recent = first, .lasting = first} {}
 
-  /// `size`: bytes of a row; 0: all are alike. A run that was cut short would have taken longer.
+  /// `size`: bytes of a row; 0: all rows have the same size. `cut_short`: the run was cancelled and
+  /// would have taken longer.
   void observe(std::uint64_t size, Duration row, bool cut_short) {
     observe(all_, row, cut_short);
     if (size > 0) {
@@ -32,7 +33,7 @@ class ServiceEstimates {
     }
   }
 
-  /// By which admission goes.
+  /// The estimate for admission.
   [[nodiscard]] Duration row(std::uint64_t size) const {
     if (size == 0) {
       return all_.conservative();
@@ -55,11 +56,11 @@ class ServiceEstimates {
     return below == 0 ? scaled(at(above), wanted, above)
                       : std::min(scaled(at(below), wanted, below), at(above));
   }
-  /// Of the rows that came lately, whatever their size.
+  /// The estimate over recent rows of all sizes.
   [[nodiscard]] const ServiceEstimate& all() const { return all_; }
 
  private:
-  /// Of 1 to 64 bits; the first place stays empty.
+  /// Sizes with 1 to 64 bits; index 0 is unused.
   static constexpr std::size_t kOrders = 65;
   static std::size_t order(std::uint64_t size) {
     return static_cast<std::size_t>(std::bit_width(size));
@@ -74,14 +75,14 @@ class ServiceEstimates {
     }
   }
   static Duration scaled(Duration known, std::size_t wanted, std::size_t of) {
-    constexpr double kMost = 300;  // seconds: times any number of rows it is still a Duration
+    constexpr double kMost = 300;  // seconds; prevents overflow when multiplied by rows
     const auto orders = static_cast<int>(wanted) - static_cast<int>(of);
     return std::max(from_seconds(std::min(kMost, std::ldexp(to_seconds(known), orders))),
                     Duration(1));
   }
 
   ServiceEstimate all_;
-  std::array<ServiceEstimate, kOrders> of_size_{};  ///< zero: not seen
+  std::array<ServiceEstimate, kOrders> of_size_{};  ///< zero: not observed
 };
 
 }  // namespace podsense::batching

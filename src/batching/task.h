@@ -1,6 +1,6 @@
 #pragma once
 
-/// A request on its way through a queue.
+/// A request in a queue.
 
 #include <concepts>
 #include <cstddef>
@@ -15,27 +15,27 @@
 
 namespace podsense::batching {
 
-/// What tasks without a priority of their own have; 1 is the highest.
+/// The priority of tasks that set none; 1 is the highest.
 inline constexpr std::uint32_t kDefaultPriority = 8;
 
-/// What the scheduler has to know of a task.
+/// The data that the scheduler needs about a task.
 struct Ticket {
   Deadline deadline;
-  Duration cost{};         ///< own service time where known beforehand; else the queue estimates it
-  std::size_t rows = 1;    ///< of the batch that it takes, ≥ 1
-  std::uint64_t size = 0;  ///< bytes of a row, where rows of its model differ in size; else 0
-  std::uint64_t shape = 0;                    ///< tasks of another shape share no batch with it
+  Duration cost{};          ///< service time if known; zero: the queue estimates it
+  std::size_t rows = 1;     ///< that it takes in a batch, ≥ 1
+  std::uint64_t size = 0;   ///< bytes of a row if row sizes of its model vary; else 0
+  std::uint64_t shape = 0;  ///< only tasks of the same shape share a batch
   std::uint32_t priority = kDefaultPriority;  ///< lower runs first
-  std::uint64_t client = 0;  ///< who shares fairly with whom; a hash, 0: nobody in particular
+  std::uint64_t client = 0;  ///< for fairness between clients; a hash, 0: anonymous
   TimePoint enqueued;        ///< set by submit
   Duration expected_wait{};  ///< set by submit
   TimePoint started;         ///< set when taken
-  bool unreceived = false;   ///< set by what answers it: its client had left by then
+  bool unreceived = false;   ///< set when answered: its client had left
 };
 
 class DeadlineTimer;
 class Task;
-/// Tasks that are answered at their deadlines, by these.
+/// Tasks by the deadlines at which they are answered.
 using Watched = std::multimap<TimePoint, Task*>;
 
 class Task : public Ticket {
@@ -47,30 +47,31 @@ class Task : public Ticket {
   Task& operator=(const Task&) = delete;
   virtual ~Task() = default;
 
-  /// Answers a task that will not run. Called once, outside any lock; must not block.
+  /// Answers a task that will not run. Called once, without locks; must not block.
   virtual void drop(Error error) = 0;
-  /// Nobody waits for the answer any more. @threads any
+  /// Whether the client has left. @threads any
   [[nodiscard]] virtual bool abandoned() const { return false; }
-  /// What gives the task's client its answer at the deadline, instead of `Run` and `drop`. The task
-  /// may be gone when it is called, and may be running when this is: it may read only what no run
-  /// changes. Empty: the client has to wait. @threads the timer's
+  /// A function that answers the client at the deadline, instead of `Run` or `drop`. Called while
+  /// the task may be running, so it may only read what runs do not change. The returned function
+  /// may be called after the task is destroyed. Empty: no answer at the deadline. @threads the
+  /// timer's
   [[nodiscard]] virtual DeadlineAnswer answer_at_deadline() { return {}; }
 
  protected:
-  /// True when the deadline has not been answered yet: the caller then has to answer. Call it once.
+  /// True: the task was not answered at its deadline, so the caller must answer it. Call it once.
   [[nodiscard]] bool claim();
 
  private:
   friend class DeadlineTimer;
   friend class RunningTasks;
-  DeadlineTimer* timer_ = nullptr;          ///< where it is watched
+  DeadlineTimer* timer_ = nullptr;          ///< the timer that watches it
   std::optional<Watched::iterator> place_;  ///< guarded by the timer's lock
-  Task* next_running_ = nullptr;            ///< of its run's tasks
+  Task* next_running_ = nullptr;            ///< next task of the same run
 };
 using TaskPtr = std::unique_ptr<Task>;
 
-/// What queues own and move about: `*handle` is a Ticket that can say whether it was abandoned. The
-/// server's is a TaskPtr; a simulation may take a plain pointer into its own table.
+/// An owning or borrowing handle of a task in queues: `*handle` is a Ticket with `abandoned()`. The
+/// server uses TaskPtr; a simulation may use plain pointers into its own table.
 template <class Handle>
 concept TaskHandle = std::movable<Handle> && requires(const Handle& handle, Ticket* ticket) {
   ticket = &*handle;

@@ -1,8 +1,8 @@
 #pragma once
 
-/// The tasks that wait in one queue, in the order they will run: by priority, within it the client
-/// that has had the least first, and a client's own in the order they came. A client that floods
-/// the queue waits behind its own flood, not the others. Private to this module.
+/// The waiting tasks of one queue, in the order in which they will run: by priority, then fairly
+/// between clients, and each client's tasks in the order of arrival. A client that sends many
+/// requests delays only itself. Private to this module.
 /// @threads confined
 
 #include <algorithm>
@@ -21,33 +21,33 @@ namespace podsense::batching {
 template <TaskHandle Handle = TaskPtr>
 class Waiting {
  public:
-  /// The task's cost must be set: it is what fairness is counted in.
+  /// Adds a task. Its cost must be set, as fairness is measured in cost.
   void push(Handle handle);
-  /// The next to run. @requires not empty
+  /// Removes the next task to run. @requires not empty
   Handle pop();
-  /// The one that `pop` would take. @requires not empty
+  /// The task that `pop` would return. @requires not empty
   [[nodiscard]] const Ticket& next() const;
   std::vector<Handle> drain();
 
   [[nodiscard]] bool empty() const { return tasks_ == 0; }
   [[nodiscard]] std::size_t tasks() const { return tasks_; }
   [[nodiscard]] std::size_t rows() const { return rows_; }
-  /// When the one that has waited longest came. @requires not empty
+  /// The arrival of the oldest waiting task. @requires not empty
   [[nodiscard]] TimePoint oldest() const;
-  /// Cost of what would run before a task that came now.
+  /// The cost of the tasks that would run before a new task.
   [[nodiscard]] Duration ahead_of(const Ticket& newcomer) const;
 
  private:
   struct Client {
     std::deque<Handle> tasks;
-    Duration cost{};  ///< of those
-    Duration had{};   ///< virtual time, as the level's
+    Duration cost{};  ///< of `tasks`
+    Duration had{};   ///< virtual time used, as for the level
   };
   struct Level {
-    std::map<std::uint64_t, Client> clients;                ///< those with tasks
+    std::map<std::uint64_t, Client> clients;                ///< clients with waiting tasks
     std::set<std::pair<Duration, std::uint64_t>> by_share;  ///< (had, client)
     Duration cost{};
-    Duration virtual_time{};  ///< what the client now served had had: where newcomers begin
+    Duration virtual_time{};  ///< `had` of the client being served: where new clients start
   };
   using Levels = std::map<std::uint32_t, Level>;
   using Clients = std::map<std::uint64_t, Client>;
@@ -56,8 +56,8 @@ class Waiting {
   Client& client_of(Level& level, std::uint64_t id);
   void add_share(Level& level, Duration had, std::uint64_t id);
 
-  Levels levels_;  ///< those with tasks, by priority
-  /// Of what was emptied last: a queue that is empty now and then does not allocate for each task.
+  Levels levels_;  ///< levels with waiting tasks, by priority
+  /// Nodes emptied last, for reuse: a queue that is often empty need not allocate for each task.
   typename Levels::node_type spare_level_;
   typename Clients::node_type spare_client_;
   Shares::node_type spare_share_;
@@ -80,7 +80,7 @@ typename Waiting<Handle>::Level& Waiting<Handle>::level_of(std::uint32_t priorit
   return levels_.insert(known, std::move(spare_level_))->second;
 }
 
-/// One that is new begins where the client now served stands.
+/// A new client starts at the virtual time of the client being served.
 template <TaskHandle Handle>
 typename Waiting<Handle>::Client& Waiting<Handle>::client_of(Level& level, std::uint64_t id) {
   const auto known = level.clients.lower_bound(id);
@@ -138,7 +138,7 @@ Handle Waiting<Handle>::pop() {
   level.cost -= task.cost;
   --tasks_;
   rows_ -= task.rows;
-  // Even what costs nothing takes a turn.
+  // Even a task with zero cost uses a turn.
   client.had = had + std::max(task.cost, Duration(1));
   if (!client.tasks.empty()) {
     add_share(level, client.had, id);
@@ -192,7 +192,7 @@ Duration Waiting<Handle>::ahead_of(const Ticket& newcomer) const {
     const auto own = level.clients.find(newcomer.client);
     const Duration mine = own == level.clients.end() ? Duration::zero() : own->second.cost;
     for (const auto& [id, client] : level.clients) {
-      // Turn by turn, nobody has had more than this client when its newcomer's turn comes.
+      // With fair turns, no other client gets more than this one before its new task runs.
       ahead += id == newcomer.client ? mine : std::min(client.cost, mine + newcomer.cost);
     }
   }

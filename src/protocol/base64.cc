@@ -31,8 +31,8 @@ constexpr auto kSextet = [] {
   return table;
 }();
 
-// Four look-ups or-ed together give three bytes in memory order; kNotPlain
-// marks all but sextets.
+// Four table look-ups combined with OR give three bytes in memory order; kNotPlain marks characters
+// that are not sextets.
 static_assert(std::endian::native == std::endian::little, "kQuad holds bytes in memory order");
 constexpr std::uint32_t kNotPlain = 0x8000'0000U;
 using Table = std::array<std::uint32_t, 256>;
@@ -51,12 +51,12 @@ constexpr auto kQuad = [] {
 
 struct Fault {
   std::size_t offset;
-  const char* why;  ///< null: the character at `offset` is the fault
+  const char* why;  ///< null: the character at `offset` is invalid
 };
 
 class Decoder {
  public:
-  /// `out` has room for 3 bytes for each 4 of `text`, and 7 more.
+  /// `out` must have room for 3 bytes for each 4 of `text`, plus 7.
   Decoder(std::string_view text, char* out) : text_(text), begin_(out), out_(out) {}
 
   std::optional<Fault> run() {
@@ -90,8 +90,7 @@ class Decoder {
     out_ = out;
   }
 
-  /// Up to four sextets with white space between them, or the first padding
-  /// character.
+  /// Reads up to four sextets with white space in between, or the first padding character.
   std::optional<Fault> one_quad() {
     std::uint32_t bits = 0;
     unsigned count = 0;

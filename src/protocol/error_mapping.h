@@ -1,8 +1,8 @@
 #pragma once
 
-/// The one table that says what an ErrorCode means outside: HTTP status, gRPC code, retry advice.
-/// Envoy's transcoder derives HTTP from the gRPC column, so direct and transcoded replies differ
-/// for 405, 408, 411, 413, 415, 422, 431 and 502 alone.
+/// The table that maps each ErrorCode to HTTP status, gRPC code and retry advice. Envoy's
+/// transcoder derives the HTTP status from the gRPC code, so direct and transcoded replies differ
+/// only for 405, 408, 411, 413, 415, 422, 431 and 502.
 
 #include <array>
 #include <cstddef>
@@ -20,7 +20,7 @@ struct ErrorMapping {
   int http_status;
   GrpcCode grpc;
   Retry retry;
-  /// In the JSON field "code".
+  /// The value of the JSON field "code".
   [[nodiscard]] constexpr std::string_view name() const { return error_name(code); }
 };
 

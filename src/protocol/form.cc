@@ -45,12 +45,12 @@ Result<void> read_option(const FormPart& part, ClassifyRequest& request) {
   return {};
 }
 
-/// An input that was left empty is not there; one without a picture needs no other name.
+/// Reads the options. Empty inputs count as missing.
 Result<ClassifyRequest> read_options(const std::vector<FormPart>& parts) {
   ClassifyRequest options;
   for (auto part = parts.begin(); part != parts.end(); ++part) {
     if (!is_option(*part)) {
-      // A slip in an option's name would be answered as if it had not been given.
+      // A misspelled option would be silently ignored, so it is an error.
       if (!is_picture(*part) && !nearest_name(part->name, kOptions).empty()) {
         return unknown_name("form part", part->name, kOptions);
       }
@@ -118,7 +118,7 @@ bool begins_binary(std::string_view body) {
       return false;
     }
   }
-  // UTF-16 without that mark.
+  // UTF-16 without a byte order mark.
   if (body.size() > 1 && (body[0] == '\0') != (body[1] == '\0') &&
       std::string_view("{[").contains(body[0] == '\0' ? body[1] : body[0])) {
     return false;

@@ -10,14 +10,14 @@
 namespace podsense::protocol {
 namespace {
 
-/// A thread keeps its parser and buffer up to this body size.
+/// A thread keeps its parser and buffer for bodies up to this size.
 constexpr std::size_t kKeptBytes = std::size_t{1} << 20U;
 
 constexpr std::string_view kNumberRule = "it must be a finite number, or null where it is missing";
 constexpr std::string_view kFloatRule = "it must be within ±3.4028235e+38 (32-bit float)";
 constexpr std::string_view kSpace = " \t\r\n";
 
-/// What other languages write for what JSON has not.
+/// Whether `token` is another language's spelling of NaN or infinity, which JSON does not have.
 bool is_non_finite(std::string_view token) {
   if (token.starts_with('-') || token.starts_with('+')) {
     token.remove_prefix(1);

@@ -1,8 +1,8 @@
 #pragma once
 
-/// What all JSON bodies have in common: one object, known fields, each once, nothing after it; and
-/// the sentences that refuse a value. simdjson's types stay in this module: include this in its .cc
-/// files and private headers alone.
+/// The common rules of all JSON bodies: one object, only known fields, no duplicates, nothing after
+/// it; and the error messages for wrong values. Include it only in this module's .cc files and
+/// private headers, so that simdjson's types stay in this module.
 
 #include <simdjson.h>
 
@@ -21,25 +21,24 @@ namespace podsense::protocol {
 
 namespace ondemand = simdjson::ondemand;
 
-/// One kind of body: its fields in the order that the readers' indices mean,
-/// and one to imitate.
+/// A kind of body: its fields, in the order of the readers' indices, and an example for messages.
 struct Shape {
   std::span<const std::string_view> fields;
   std::string_view example;
 };
 
-/// The thread's parser and the copy of the body with the padding that simdjson
-/// reads past its end.
+/// A thread's parser, and its copy of the body with the padding that simdjson needs.
 class Reader {
  public:
-  /// The copy, valid until the next load.
+  /// Copies the body; the result is valid until the next load.
   std::string_view load(std::string_view json);
 
   simdjson::simdjson_result<ondemand::document> parse(std::string_view loaded) {
     return parser_.iterate(loaded.data(), loaded.size(), capacity_);
   }
 
-  /// One large image must not cost every I/O thread its size for ever.
+  /// Frees large buffers, so that one large image does not increase every I/O thread's memory
+  /// forever.
   void release_if_large();
 
  private:
@@ -50,7 +49,7 @@ class Reader {
 
 Reader& thread_reader();
 
-/// Lends the thread's reader for one body.
+/// Holds the thread's reader while one body is parsed.
 class Lease {
  public:
   Lease() = default;
@@ -65,14 +64,13 @@ class Lease {
 
 tl::unexpected<Error> syntax_error(std::string_view json);
 
-/// simdjson before 3.6.3 reads numbers with more than 19 digits behind `0.` wrongly.
+/// simdjson before 3.6.3 misreads numbers with more than 19 digits after `0.`.
 /// @source https://github.com/simdjson/simdjson/issues/2093
 inline constexpr std::size_t kLongNumber = std::string_view("0.12345678901234567890").size();
-/// The double nearest to a JSON number; `otherwise` where that is too small for std::from_chars.
+/// The double nearest to a JSON number; `otherwise` if it is too small for std::from_chars.
 double nearest_double(std::string_view token, double otherwise);
 
-/// A value that is a number: the double nearest to it, whatever its length. False: it is none, or
-/// beyond the type's range.
+/// Reads a number of any length as the nearest double. False: not a number, or out of range.
 inline bool read_double(ondemand::value& value, double& out) {
   const std::string_view token = value.raw_json_token();
   if (value.get_double().get(out) != simdjson::SUCCESS) {
@@ -84,7 +82,7 @@ inline bool read_double(ondemand::value& value, double& out) {
   return true;
 }
 
-/// Where a value stands, written only when it is refused.
+/// The position of a value; formatted only for error messages.
 struct ValuePlace {
   static constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
   std::string_view field;
@@ -102,20 +100,20 @@ struct ValuePlace {
   }
 };
 
-/// `features[3] is a string; it must be a finite number, …`. `wanted` is how a
-/// right value starts: one that starts so and was still refused is a syntax
-/// error, as is what is no JSON value at all.
+/// The error `features[3] is a string; it must be a finite number, …`. `wanted`: first character of
+/// a correct value. If the refused value starts with it, or is not JSON at all, the error is a
+/// syntax error instead.
 tl::unexpected<Error> refuse(std::string_view json, ondemand::value& value, const ValuePlace& place,
                              std::string_view rule, char wanted = '\0');
-/// The same for a value that starts at byte `at` of `json`.
+/// The same error for a value that starts at byte `at` of `json`.
 tl::unexpected<Error> refuse_at(std::string_view json, std::size_t at, const std::string& where,
                                 std::string_view rule, char wanted = '\0');
-/// For a number that must fit a float.
+/// The error for a value that must be a number in float range.
 tl::unexpected<Error> refuse_number(std::string_view json, ondemand::value& value,
                                     const ValuePlace& place);
 tl::unexpected<Error> not_an_object(std::string_view json, const Shape& shape);
 
-/// Where a value stands, written only when it is refused: `inputs[2].shape`.
+/// The position of a value, such as `inputs[2].shape`; formatted only for error messages.
 struct Where {
   std::string_view list{};  ///< empty: the body itself
   std::size_t index = 0;
@@ -128,8 +126,8 @@ struct Where {
   }
 };
 
-/// Calls `on_field(index, name, value)` for each field. With `known` a field may come once, and an
-/// unknown one is refused; without, any name is a field, and `index` means nothing.
+/// Calls `on_field(index, name, value)` for each field. With `known`, unknown and duplicate fields
+/// are refused. Without it, any name is accepted and `index` is undefined.
 template <class OnField>
 Result<void> read_fields(std::string_view json, ondemand::object& object, const Where& where,
                          std::span<const std::string_view> known, OnField on_field) {
@@ -160,16 +158,16 @@ Result<void> read_fields(std::string_view json, ondemand::object& object, const 
   return {};
 }
 
-/// Calls `on_field(index, value, json)` for each field of the object that is
-/// the whole body. Everything is checked: the reader below it parses only what
-/// is touched, so all is touched.
+/// Calls `on_field(index, value, json)` for each field of the body's object. simdjson validates
+/// only values that are read, so this makes sure that all are read.
 template <class OnField>
 Result<void> read_object(std::string_view body, const Shape& shape, OnField on_field) {
   Lease reader;
   const std::string_view json = reader->load(without_byte_order_mark(body));
   ondemand::document document;
   ondemand::object object;
-  // Newer versions of simdjson skip a second byte order mark, older ones do not.
+  // Newer versions of simdjson skip a second byte order mark, older ones do not; so it is refused
+  // here.
   if (json.starts_with('\xEF') || reader->parse(json).get(document) != simdjson::SUCCESS ||
       document.get_object().get(object) != simdjson::SUCCESS) {
     return not_an_object(json, shape);

@@ -102,7 +102,7 @@ bool is_data_url(std::string_view text) {
   return same_name(text.substr(0, 5), "data:");
 }
 
-/// What a data: URL holds. The declared media type is not looked at, the content is.
+/// Decodes a data: URL. Its declared media type is ignored, as the content decides.
 /// @source WHATWG Fetch, "data: URL processor"
 Result<std::string> read_data_url(std::string_view field, std::string_view text) {
   constexpr std::string_view kMark = "base64";
@@ -125,7 +125,7 @@ Result<std::string> read_data_url(std::string_view field, std::string_view text)
   return decode_base64_field(field, decode_segment(text.substr(comma + 1)), 0);
 }
 
-/// Base64, bare or in a data: URL.
+/// Decodes base64, plain or in a data: URL.
 Result<std::string> read_image(std::string_view text, std::string_view field = "image") {
   if (same_name(text.substr(0, 7), "http://") || same_name(text.substr(0, 8), "https://")) {
     return invalid(std::string(field) +
@@ -153,7 +153,7 @@ Result<void> read_image_field(std::string_view json, ondemand::value& value,
   return {};
 }
 
-/// A URL, or the picture itself as a data: URL.
+/// Reads a URL; a data: URL contains the picture itself.
 Result<void> read_url(std::string_view url, const std::string& field, ClassifyRequest& request) {
   if (is_data_url(url)) {
     auto image = read_image(url, field);
@@ -235,7 +235,7 @@ Result<RowsRequest> read_rows_body(std::string_view json, const Shape& shape,
   return request;
 }
 
-/// One row: `features`, or `instances` with one element, as batches have it.
+/// Reads one row: `features`, or `instances` with one element.
 Result<void> read_one_row(std::string_view json, ondemand::value& value, std::size_t index,
                           RowsRequest& request, std::vector<Cell>* cells) {
   if (request.rows != 0) {

@@ -16,8 +16,7 @@ namespace podsense::protocol {
 namespace {
 
 constexpr double kMaxFloat = std::numeric_limits<float>::max();
-/// Numbers to reserve room for before they are read; above it the vector grows
-/// as they come.
+/// The maximum of numbers to reserve memory for in advance; beyond it the vector grows.
 constexpr std::size_t kMaxReserved = std::size_t{1} << 18U;
 constexpr std::string_view kCellRule = "it must be a finite number, a string, true, false or null";
 
@@ -27,7 +26,7 @@ constexpr Shape kExactShape{kExactFields, R"({"features": [0.5, 1, 2]})"};
 constexpr std::size_t kExactFeatures = 0;
 constexpr std::size_t kExactInstances = 1;
 
-/// A value that is missing: `null`, or `NaN` as Python and others write it.
+/// Whether a value is missing: `null`, or `NaN`, which Python and others write.
 bool is_missing(ondemand::value& value) {
   std::string_view token = value.raw_json_token();
   if (!token.starts_with('n') && !token.starts_with('N')) {
@@ -37,7 +36,7 @@ bool is_missing(ondemand::value& value) {
   return token == "null" || token == "NaN";
 }
 
-/// Appends a value of a list to numbers. False where it is none that fits a float.
+/// Appends a number of a list. False: not a number in float range.
 template <class Number>
 bool append(ondemand::value& item, std::vector<Number>& values) {
   double number = 0;
@@ -50,7 +49,7 @@ bool append(ondemand::value& item, std::vector<Number>& values) {
   return true;
 }
 
-/// A number, a text, a boolean, or nothing where it is missing.
+/// A number, a text, a boolean or a missing value; nothing: any other value.
 std::optional<Cell> read_cell(ondemand::value& value) {
   if (is_missing(value)) {
     return Cell();
@@ -166,13 +165,13 @@ Result<void> read_named_row(std::string_view json, ondemand::value& value, const
                             : Result<void>();
 }
 
-/// One allocation for all numbers of a usual body.
+/// Reserves memory for all numbers of an ordinary body at once.
 void reserve_for(std::string_view json, std::vector<float>& values) {
   const auto commas = static_cast<std::size_t>(std::ranges::count(json, ','));
   values.reserve(std::min(commas + 1, kMaxReserved));
 }
 
-/// One row as a list, into `cells` where they are wanted, else into the request's numbers.
+/// Reads a row given as a list into `cells` if not null, else into the request's numbers.
 Result<std::size_t> read_list(std::string_view json, ondemand::value& value,
                               const ValuePlace& place, RowsRequest& request,
                               std::vector<Cell>* cells) {
@@ -253,7 +252,7 @@ Result<void> read_features(std::string_view json, ondemand::value& value, RowsRe
 
 namespace {
 
-/// All values of a request's rows, which were read before and found good.
+/// All values of a request's rows, which were already validated.
 template <class Value>
 Result<std::vector<Value>> read_exact(std::string_view json) {
   std::vector<Value> values;

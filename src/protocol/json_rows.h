@@ -1,7 +1,7 @@
 #pragma once
 
-/// Rows in JSON: lists of numbers, lists of values of any type, or objects of names and values.
-/// Private to this module.
+/// Parses rows in JSON: lists of numbers, lists of values of any type, or objects with names and
+/// values. Private to this module.
 
 #include <memory>
 #include <string_view>
@@ -15,15 +15,15 @@
 
 namespace podsense::protocol {
 
-/// Reads the value of "instances". Lists go into the request's numbers, or into `cells` where that
+/// Reads the value of "instances". Lists are stored in the request's numbers, or in `cells` if that
 /// is not null. @errors kInvalidArgument, kPayloadTooLarge
 Result<void> read_rows(std::string_view json, ondemand::value& value, RowsRequest& request,
                        std::vector<Cell>* cells);
-/// As read_rows, the value of "features", which is one row.
+/// Like read_rows, for the value of "features", which is one row.
 Result<void> read_features(std::string_view json, ondemand::value& value, RowsRequest& request,
                            std::vector<Cell>* cells);
 
-/// Null: the body is a picture's.
+/// The body's rows; null: the body is a picture.
 inline RowsRequest* rows_of(RowsRequest& request) {
   return &request;
 }
@@ -31,9 +31,9 @@ inline RowsRequest* rows_of(std::variant<ClassifyRequest, RowsRequest>& request)
   return std::get_if<RowsRequest>(&request);
 }
 
-/// Parses a body's rows as numbers; where they are no numbers of FP32, as cells. `parse` takes
-/// null, or where cells go. What is wrong with the numbers stays with the cells, for models that
-/// want numbers; what is neither is refused as numbers are.
+/// Parses a body's rows as FP32 numbers, or, if that fails, as cells. `parse` gets the destination
+/// of cells, or null. The error for the numbers is kept with the cells, for models that need
+/// numbers. If both fail, the error is that for numbers.
 template <class Parse>
 auto parse_rows(const Parse& parse) {
   auto request = parse(static_cast<std::vector<Cell>*>(nullptr));

@@ -24,7 +24,7 @@ std::string hex_byte(char c) {
   return {'0', 'x', kHex[byte >> 4U], kHex[byte & 15U]};
 }
 
-/// Bytes of the number at the start of `text`; 0 when there is none.
+/// The length of the number at the start of `text`; 0: none.
 std::size_t number_length(std::string_view text) {
   std::size_t i = 0;
   const auto digits = [&] {
@@ -90,7 +90,7 @@ class Checker {
     return false;
   }
 
-  /// By its byte order mark, or as the first of two characters in ASCII.
+  /// Detected by a byte order mark, or by a zero byte next to an ASCII character.
   [[nodiscard]] bool is_utf16() const {
     return json_.starts_with("\xFF\xFE") || json_.starts_with("\xFE\xFF") ||
            (json_.size() > 1 && (json_[0] == '\0') != (json_[1] == '\0'));
@@ -226,7 +226,7 @@ class Checker {
     return fail(start, "a string without its closing quote");
   }
 
-  /// One character of several bytes.
+  /// A multi-byte UTF-8 character.
   bool character() {
     const auto lead = static_cast<unsigned char>(json_[at_]);
     const std::size_t length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;

@@ -9,8 +9,7 @@
 namespace podsense::protocol {
 namespace {
 
-/// Milliseconds with three decimals, written from whole microseconds. Never
-/// negative.
+/// Writes milliseconds with three decimals, rounded to microseconds. Never negative.
 void append_ms(std::string& out, Duration time) {
   const auto half = std::chrono::nanoseconds(500);
   const Duration rounded = std::max(time, Duration::zero());
@@ -66,7 +65,7 @@ void append_box(std::string& out, const Box& box) {
   out += '}';
 }
 
-/// `"value":1.5`, or a list where the model gives several.
+/// `"value":1.5`, or a list if the model has several values.
 void append_values(std::string& out, const RowAnswer& row, bool as_float) {
   const bool several = row.values.size() != 1;
   out += several ? R"("value":[)" : R"("value":)";
@@ -74,7 +73,7 @@ void append_values(std::string& out, const RowAnswer& row, bool as_float) {
   for (const double value : row.values) {
     out += comma;
     if (as_float) {
-      append_json_number(out, static_cast<float>(value));  // its digits, not those of the double
+      append_json_number(out, static_cast<float>(value));  // the float's digits, not the double's
     } else {
       append_json_number(out, value);
     }
@@ -115,8 +114,7 @@ void append_row(std::string& out, const RowAnswer& row, RowsAnswer::Numbers numb
   out += ']';
 }
 
-/// Room for the fixed parts and usual names, so that an answer is one
-/// allocation.
+/// Reserves memory for the fixed parts and ordinary names, so that an answer needs one allocation.
 void reserve_more(std::string& out, std::size_t entries, std::size_t bytes_each) {
   constexpr std::size_t kFixed = 320;
   out.reserve(out.size() + kFixed + entries * bytes_each);

@@ -1,7 +1,7 @@
 #pragma once
 
-/// Requests and answers as plain values: what is left when JSON, multipart or protobuf is gone.
-/// Transports make and write them, `inference` fulfils them.
+/// Requests and answers as plain values, independent of JSON, multipart or protobuf. Transports
+/// parse and serialise them; `inference` answers them.
 
 #include <cstdint>
 #include <memory>
@@ -17,7 +17,7 @@
 
 namespace podsense::protocol {
 
-/// Empty name: the default model of the task. Empty version: the newest that serves.
+/// Empty name: the default model of the task. Empty version: the newest serving version.
 struct ModelRef {
   std::string name;
   std::string version;
@@ -27,41 +27,41 @@ struct ClassifyRequest {
   ModelRef model;
   std::string image;  ///< encoded bytes, owned; exactly one of image and url is set
   std::string url;
-  /// Classes, or boxes found, to answer at most: 1..1000. Unset: the task's own number.
+  /// Maximum number of classes or boxes in the answer: 1..1000. Unset: the task's default.
   std::optional<std::uint32_t> top_k;
-  bool thumbnail = false;        ///< the answer is to hold a small picture of it
-  MemoryBudget::Share memory{};  ///< in which a fetched image is counted
+  bool thumbnail = false;        ///< the answer should contain a thumbnail
+  MemoryBudget::Share memory{};  ///< counts a fetched image
 };
 
-/// The pictures of one request, in its order; one that cannot be read is its own error.
+/// The pictures of one request, in order. A picture that cannot be read has its own error.
 using Pictures = std::vector<Result<ClassifyRequest>>;
 inline constexpr std::size_t kMaxPictures = 16;
 
-/// One value of a row whose columns have names; std::monostate: it is missing.
+/// One value of a row; std::monostate: missing.
 using Cell = std::variant<std::monostate, bool, std::int64_t, double, std::string>;
 
 /// Rows as `{"age": 41, "city": "Berlin"}`, all with the same names.
 struct NamedRows {
   std::vector<std::string> names;          ///< in the order of the first row
-  std::vector<std::vector<Cell>> columns;  ///< one for each name, a cell for each row
+  std::vector<std::vector<Cell>> columns;  ///< one for each name, with one cell per row
 };
 
-/// Rows as lists of values that are not all numbers of FP32.
+/// Rows as lists of values that are not all FP32 numbers.
 struct CellRows {
   std::vector<Cell> cells;  ///< [rows, columns], row-major
-  Error not_numbers;        ///< what a model that wants numbers answers
+  Error not_numbers;        ///< the error for models that need numbers
 };
 
 struct RowsRequest {
   ModelRef model;
-  /// [rows, columns], row-major, finite or NaN; of no meaning with `named` or `cells`
+  /// [rows, columns], row-major, finite or NaN; unused with `named` or `cells`
   std::vector<float> values;
   std::size_t rows = 0;
   std::size_t columns = 0;
   std::shared_ptr<const NamedRows> named;   ///< null: rows are lists
-  std::shared_ptr<const CellRows> cells{};  ///< null: the values are what came
-  /// The text that `values` were read from, for models that want them exactly: read_exact_values.
-  /// Borrowed until the request is taken. Empty: there is nothing more exact.
+  std::shared_ptr<const CellRows> cells{};  ///< null: `values` represents the input
+  /// The text that `values` were parsed from, for models that need exact values
+  /// (read_exact_values). Borrowed until the request is accepted. Empty: `values` are exact.
   std::string_view json{};
 };
 
@@ -70,7 +70,7 @@ struct SimulateRequest {
   std::optional<Duration> cpu;  ///< unset: the model's default
 };
 
-/// Time in each phase; unset phases are left out of the answer.
+/// The time of each phase; the answer omits unset phases.
 struct Timing {
   std::optional<Duration> fetch;
   std::optional<Duration> queue;
@@ -79,7 +79,7 @@ struct Timing {
   Duration total{};
 };
 
-/// In pixels of the picture as it is displayed, from its upper left corner.
+/// In pixels of the displayed picture, from its upper left corner.
 struct Box {
   float x_min = 0;
   float y_min = 0;
@@ -91,7 +91,7 @@ struct ScoredClass {
   std::uint32_t index = 0;
   std::string_view label;  ///< borrowed from the model version that Answer::owner keeps alive
   float score = 0;
-  Box box{};  ///< where ClassifyAnswer::picture is set
+  Box box{};  ///< valid if ClassifyAnswer::picture is set
 };
 
 struct PictureSize {
@@ -100,15 +100,15 @@ struct PictureSize {
 };
 
 struct RowAnswer {
-  /// The model's own label where that is a number, else the class with the highest score.
+  /// The model's own label if it is a number, else the class with the highest score.
   std::int64_t prediction = 0;
-  std::string_view label;  ///< borrowed likewise; empty: the class has no name but its number
-  std::optional<std::string> text_label;  ///< the model's own label where that is a text
-  std::vector<float> probabilities;       ///< or scores, as RowsAnswer::numbers says
-  std::vector<double> values{};           ///< of a regression, instead of all of the above
+  std::string_view label;                 ///< borrowed likewise; empty: the class has only a number
+  std::optional<std::string> text_label;  ///< the model's own label if it is a text
+  std::vector<float> probabilities;       ///< or scores, see RowsAnswer::numbers
+  std::vector<double> values{};           ///< of a regression, instead of all members above
 };
 
-/// What every answer carries.
+/// The common fields of all answers.
 struct AnswerHead {
   std::string_view model;    ///< borrowed from `owner`
   std::string_view version;  ///< borrowed from `owner`
@@ -118,18 +118,19 @@ struct AnswerHead {
 
 struct ClassifyAnswer : AnswerHead {
   std::vector<ScoredClass> predictions;  ///< best first
-  std::optional<PictureSize> picture;    ///< as displayed; set where predictions have boxes
-  std::uint32_t frames = 1;              ///< more: of an animation, of which the first was used
-  std::string thumbnail;                 ///< a JPEG; empty: not wanted, or not to be had now
+  std::optional<PictureSize> picture;    ///< size as displayed; set if predictions have boxes
+  /// above 1: an animation, of which the first frame was used
+  std::uint32_t frames = 1;
+  std::string thumbnail;  ///< a JPEG; empty: not requested, or not possible
 };
 struct RowsAnswer : AnswerHead {
-  /// What the numbers of each row are; kValues are those of a model that calculates in FP32.
+  /// The meaning of each row's numbers; kValues: values of a model that computes in FP32.
   enum class Numbers { kProbabilities, kScores, kValues, kDoubles };
   Numbers numbers = Numbers::kProbabilities;
   std::vector<RowAnswer> rows;
 };
 struct SimulateAnswer : AnswerHead {
-  Duration cpu{};  ///< truly burnt
+  Duration cpu{};  ///< actually used
 };
 
 }  // namespace podsense::protocol

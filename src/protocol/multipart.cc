@@ -33,8 +33,8 @@ class Splitter {
   Splitter(std::string_view body, std::string_view boundary)
       : body_(body), needle_("\r\n--" + std::string(boundary)) {}
 
-  /// The first delimiter at or after `from`, `start` kNotFound when there is
-  /// none. A line that only begins like one (`--boundaryX`) is data.
+  /// The first delimiter at or after `from`; `start` is kNotFound if there is none. A line that
+  /// only begins like a delimiter (`--boundaryX`) is data.
   [[nodiscard]] Delimiter next(std::size_t from) const {
     // Linear in all cases: CR occurs once in the needle, so partial matches
     // cannot overlap.
@@ -50,7 +50,7 @@ class Splitter {
     }
   }
 
-  /// The one before the first part: the body may begin with it, without a CRLF.
+  /// The delimiter before the first part; at the start of the body it has no CRLF before it.
   [[nodiscard]] Delimiter first() const {
     const std::string_view bare = std::string_view(needle_).substr(2);
     if (body_.starts_with(bare)) {
@@ -61,7 +61,7 @@ class Splitter {
     return next(0);
   }
 
-  /// Why there is no delimiter, for the message.
+  /// Whether line ends are bare LFs, which explains a missing delimiter in the message.
   [[nodiscard]] bool has_bare_line_feeds() const {
     const std::string_view bare = std::string_view(needle_).substr(2);
     const std::size_t at = body_.find(bare);
@@ -204,8 +204,7 @@ Result<std::vector<FormPart>> parse_multipart(std::string_view body, std::string
       return invalid(nth(parts.size()) +
                      " has no name; send Content-Disposition: form-data; name=\"image\"");
     }
-    // An empty part may do without a CRLF of its own: the delimiter's closes
-    // the headers.
+    // An empty part may have no CRLF of its own; the delimiter's CRLF then ends the headers.
     delimiter = splitter.next(at);
     if (delimiter.start == kNotFound) {
       return invalid("the form ends without its closing delimiter; it was cut short");

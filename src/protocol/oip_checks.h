@@ -1,7 +1,7 @@
 #pragma once
 
-/// What a tensor must keep to whatever codec it came by, and the sentences that refuse one. REST
-/// and gRPC name fields alike (`inputs[2].shape`), so the same fault reads the same in both.
+/// Checks of tensors for all codecs, with their error messages. REST and gRPC name fields alike
+/// (`inputs[2].shape`), so the same fault has the same message in both.
 
 #include <chrono>
 #include <cstddef>
@@ -18,17 +18,18 @@
 
 namespace podsense::protocol {
 
-/// Bytes of a tensor's name. Errors repeat it, and gRPC's travel as metadata, of which clients take
-/// 8 KiB.
+/// Maximum bytes of a tensor's name. Errors contain it, and gRPC sends errors as metadata, of which
+/// clients accept 8 KiB.
 inline constexpr std::size_t kMaxTensorName = 512;
 inline constexpr std::size_t kMaxRequestId = 1024;  ///< bytes
 inline constexpr std::string_view kStringRule = "it must be a string";
 inline constexpr std::string_view kBoolRule = "it must be true or false";
 inline constexpr std::string_view kCountRule = "it must be an integer, 0 or more";
 
-inline constexpr std::uint64_t kMaxClasses = 1'000'000;  ///< of `classification`: more mean all
+/// of `classification`; larger values mean all
+inline constexpr std::uint64_t kMaxClasses = 1'000'000;
 
-/// The parameter `timeout`, in microseconds: 0 is none, and more than an hour as good as none.
+/// The parameter `timeout` in microseconds. 0, or more than an hour: no limit.
 constexpr std::optional<Duration> client_timeout(std::uint64_t microseconds) {
   constexpr std::uint64_t kMost = 3'600'000'000;
   if (microseconds == 0) {
@@ -49,14 +50,14 @@ tl::unexpected<Error> in_shared_memory(const std::string& tensor);
 /// @errors kInvalidArgument: the name is reserved
 Result<void> check_parameter_name(const std::string& place, std::string_view name);
 
-/// @errors kInvalidArgument: naming the accepted ones
+/// @errors kInvalidArgument: unknown; the message lists the accepted ones
 Result<DataType> read_data_type(const std::string& tensor, std::string_view name);
 
-/// Elements that the shape asks for.
+/// The number of elements of the shape.
 /// @errors kInvalidArgument: too many dimensions, one below 0, or more than 2^40 elements
 Result<std::uint64_t> check_shape(const std::string& tensor, std::span<const std::int64_t> shape);
 
-/// Without `got`: too many, and nobody counted how many.
+/// The message for a wrong number of elements. Without `got`: too many to count.
 std::string wrong_element_count(const std::string& place, std::optional<std::uint64_t> got,
                                 std::uint64_t wanted, std::span<const std::int64_t> shape);
 
@@ -68,11 +69,11 @@ std::string integer_rule(DataType type) {
          std::string(data_type_name(type)) + ")";
 }
 
-/// BYTES data holds exactly `count` whole texts, BOOL data only 0 and 1; any other type has its
-/// size.
-/// @errors kInvalidArgument, its message ready to follow what the data is called
+/// Checks that BYTES data contains exactly `count` complete texts, BOOL data only 0 and 1, and that
+/// data of other types has the right size.
+/// @errors kInvalidArgument; the caller puts the name of the data in front of its message
 Result<void> check_binary_data(DataType type, std::uint64_t count, std::span<const std::byte> data);
-/// The same, of a tensor: `the binary data of inputs[0] has …`.
+/// The same for a tensor; the message starts with `the binary data of inputs[0] has …`.
 Result<void> check_binary_data(const std::string& tensor, DataType type, std::uint64_t count,
                                std::span<const std::byte> data);
 

@@ -15,9 +15,9 @@
 namespace podsense::protocol {
 namespace {
 
-constexpr std::size_t kLengthBytes = 4;  ///< in front of each text
+constexpr std::size_t kLengthBytes = 4;  ///< before each text
 
-/// Elements that are numbers.
+/// Parses elements that are numbers.
 template <class Number>
 struct NumberElement {
   using Value = Number;
@@ -63,7 +63,7 @@ unsigned hex_value(const char* digits) {
   return std::from_chars(digits, digits + 4, value, 16).ptr == digits + 4 ? value : ~0U;
 }
 
-/// From the 'u' of an escape; null when it is none.
+/// Decodes a \u escape from its 'u' on; null: invalid.
 const char* unescape_unicode(const char* at, std::string& out) {
   unsigned point = hex_value(at + 1);
   at += 5;
@@ -84,7 +84,7 @@ const char* unescape_unicode(const char* at, std::string& out) {
   return at;
 }
 
-/// From behind a backslash.
+/// Decodes an escape after its backslash.
 const char* unescape(const char* at, std::string& out) {
   constexpr std::string_view kNames = "\"\\/bfnrt";
   constexpr std::string_view kMeant = "\"\\/\b\f\n\r\t";
@@ -99,8 +99,8 @@ const char* unescape(const char* at, std::string& out) {
   return at + 1;
 }
 
-/// A string from its quote to behind the closing one. That it has one, and that its bytes are
-/// UTF-8, the parser of the whole body has seen.
+/// Reads a string from its opening quote to past the closing one. The parser of the whole body has
+/// checked that it is closed and valid UTF-8.
 const char* read_string(const char* at, std::string& out) {
   if (*at != '"') {
     return nullptr;
@@ -125,7 +125,7 @@ const char* read_string(const char* at, std::string& out) {
   }
 }
 
-/// Goes through brackets; `Sink` reads the elements.
+/// Parses nested brackets; `Sink` reads the elements.
 template <class Sink>
 class ArrayReader {
  public:
@@ -144,7 +144,7 @@ class ArrayReader {
   }
 
  private:
-  /// From '[' to behind its ']'; null with error_ set.
+  /// Parses from '[' to past its ']'; null: error_ is set.
   const char* level(const char* at, std::size_t depth) {
     at = skip_space(at + 1);
     if (*at != '[') {
@@ -244,11 +244,11 @@ class ArrayReader {
     return "data must be flat, or nested as the shape " + shape_text(place_.shape) + " says";
   }
 
-  /// Without `got`: too many, and nobody counted how many.
+  /// Without `got`: too many to count.
   const char* wrong_count(std::size_t depth, std::uint64_t wanted,
                           std::optional<std::uint64_t> got) {
     std::string message = wrong_element_count(where(depth), got, wanted, place_.shape);
-    // The parser looks at the text behind only if it has to: what is no JSON there goes first.
+    // The parser has not checked the text after this point, so a syntax error there has priority.
     if (auto fault = json_fault(place_.json)) {
       message = std::move(fault->message);
     }
@@ -260,7 +260,7 @@ class ArrayReader {
   const DataPlace& place_;
   Sink& sink_;
   std::array<std::uint64_t, kMaxDimensions> index_{};
-  std::size_t leaf_depth_ = kUnknown;  ///< brackets around an element, less one; the same for all
+  std::size_t leaf_depth_ = kUnknown;  ///< nesting depth of elements minus one; equal for all
   std::optional<Error> error_;
 };
 
@@ -273,7 +273,7 @@ struct FixedSink {
   [[nodiscard]] std::string rule() const { return Element::rule(type); }
 };
 
-/// Appends to memory that has room.
+/// Appends a text; the memory must have room.
 void append_text(OwnedData& out, std::string_view text) {
   std::byte* const at = out.memory.get() + out.size;
   for (std::size_t i = 0; i < kLengthBytes; ++i) {
@@ -284,7 +284,8 @@ void append_text(OwnedData& out, std::string_view text) {
 }
 
 struct TextSink {
-  static constexpr char kFirst = '"';  ///< a right value: refused all the same, it is no JSON
+  /// a value that starts correctly but is refused is a syntax error
+  static constexpr char kFirst = '"';
   OwnedData& out;
   std::string text;
   const char* read(const char* at) {
@@ -298,7 +299,7 @@ struct TextSink {
   [[nodiscard]] static std::string rule() { return "it must be a string (BYTES)"; }
 };
 
-/// Two bytes of text are the least that an element takes: `1,`.
+/// An element takes at least two bytes of text: `1,`.
 std::uint64_t most_elements(const DataPlace& place) {
   return std::min<std::uint64_t>(place.count, place.text.size() / 2);
 }
@@ -306,7 +307,7 @@ std::uint64_t most_elements(const DataPlace& place) {
 template <class Element>
 Result<OwnedData> read_fixed(const DataPlace& place) {
   using Value = typename Element::Value;
-  // One more: an element that is refused is written before.
+  // One more, because an element is written before it can be refused.
   const std::size_t room = (most_elements(place) + 1) * sizeof(Value);
   OwnedData out{.memory = std::make_unique_for_overwrite<std::byte[]>(room),
                 .size = place.count * sizeof(Value)};
@@ -319,7 +320,8 @@ Result<OwnedData> read_fixed(const DataPlace& place) {
 }
 
 Result<OwnedData> read_texts(const DataPlace& place) {
-  // A text and what stands around it, `"",`, is never shorter than its length and it.
+  // The JSON of a text, with `"",`, plus kLengthBytes per element is never shorter than its packed
+  // form.
   OwnedData out{.memory = std::make_unique_for_overwrite<std::byte[]>(
                     place.text.size() + kLengthBytes * (most_elements(place) + 1))};
   TextSink sink{.out = out, .text = {}};

@@ -1,6 +1,7 @@
 #pragma once
 
-/// One tensor's `data`, JSON ↔ packed bytes: the loops that most of a request's time goes to.
+/// Converts a tensor's `data` between JSON and packed bytes: the loops in which most of a request's
+/// time is spent.
 
 #include <cstddef>
 #include <cstdint>
@@ -15,38 +16,39 @@
 
 namespace podsense::protocol {
 
-/// Where an input's `data` stands and what it has to be.
+/// The position of an input's `data` in the JSON, and the expected type and shape.
 struct DataPlace {
-  std::string_view json;  ///< the whole JSON; white space follows it, as Reader::load leaves it
-  std::string_view text;  ///< of it: from '[' to its ']'
+  std::string_view json;  ///< the whole JSON, followed by white space, see Reader::load
+  std::string_view text;  ///< the part from '[' to its ']'
   std::size_t input = 0;  ///< index in `inputs`, for messages
   DataType type = DataType::kFp32;
   std::span<const std::int64_t> shape;
-  std::uint64_t count = 0;  ///< elements that the shape asks for
+  std::uint64_t count = 0;  ///< elements of the shape
 };
 
-/// Packed elements in memory of their own, aligned for any element type.
+/// Packed elements in owned memory, aligned for any element type.
 struct OwnedData {
   std::unique_ptr<std::byte[]> memory;
   std::size_t size = 0;
 };
 
-/// Makes the data the tensor's own.
+/// Moves the data into the tensor.
 void own(InputTensor& tensor, OwnedData data);
 
-/// `data` may be flat, nested as the shape says, or nested for its first dimensions and flat below.
-/// @errors kInvalidArgument: another number of elements, a value of another type or out of range,
-///         FP16 and BF16, or no JSON
+/// Parses `data`, which may be flat, nested like the shape, or nested only for the first
+/// dimensions.
+/// @errors kInvalidArgument: wrong number of elements, a value of the wrong type or out of range,
+/// FP16 or BF16, or invalid JSON
 Result<OwnedData> read_json_data(const DataPlace& place);
 
-/// `[1,2.5]`, flat.
+/// Writes a flat list, `[1,2.5]`.
 /// @errors kInvalidArgument: FP16, BF16, or a text that is not UTF-8
 Result<void> write_json_data(std::string& out, DataType type, std::span<const std::byte> data);
 
-/// What to say of FP16 and BF16.
+/// The error message for FP16 and BF16, which have no JSON form.
 std::string no_json_form(DataType type);
 
-/// One text of BYTES data: four bytes of length, little-endian, and its bytes.
+/// BYTES data with one text: four bytes of length, little-endian, and the text.
 OwnedData one_text(std::string_view text);
 
 }  // namespace podsense::protocol

@@ -30,7 +30,7 @@ void write_numbers(std::string& out, std::span<const std::byte> data) {
       }
       return static_cast<std::size_t>(at - text);
     });
-    // The first block tells how long the rest will be: one allocation instead of a growing string.
+    // Estimate the total size from the first block, to allocate once.
     if (done == 0 && count > block) {
       const std::size_t usual = (out.size() - had) / block + 1;
       out.reserve(out.size() + (count - block) * usual + kBlock * kLongest);

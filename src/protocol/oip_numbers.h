@@ -1,8 +1,8 @@
 #pragma once
 
-/// JSON numbers read where they stand, one pass, no copy. Every function takes the first byte of a
-/// value and returns the byte behind it, or null where there is no value of that kind. The text
-/// must be followed by at least 16 readable bytes that end a number (Reader::load leaves white
+/// Parses JSON numbers in place, in one pass, without copies. Every function gets a pointer to the
+/// first byte of a value and returns a pointer past it, or null if there is no such value. The text
+/// must be followed by at least 16 readable bytes that end a number (Reader::load adds white
 /// space).
 
 #include <array>
@@ -21,7 +21,7 @@ constexpr bool is_digit(char c) {
   return static_cast<unsigned char>(c - '0') < 10;
 }
 
-/// Eight bytes at once: whether all are digits, and their value.
+/// Reads eight digits at once into `value`. False: not all are digits.
 /// @source the well-known SWAR reduction: pairs, then fours, then eight
 inline bool eight_digits(const char* at, std::uint64_t& value) {
   std::uint64_t bytes = 0;
@@ -44,13 +44,14 @@ struct Decimal {
   std::uint64_t digits = 0;
   std::int64_t power = 0;
   bool negative = false;
-  bool exact = true;  ///< false: more digits than `digits` holds
+  bool exact = true;  ///< false: more digits than fit into `digits`
 };
 
-/// Powers beyond this are infinity or nothing whatever the digits; keeps sums far from overflow.
+/// Beyond this power the value is infinity or zero, whatever the digits; it also prevents overflow
+/// of sums.
 inline constexpr std::int64_t kFarPower = 1'000'000;
 
-/// The end of the digits from `at`, which are added to `value`.
+/// Appends the digits at `at` to `value` and returns their end.
 inline const char* take_digits(const char* at, std::uint64_t& value) {
   std::uint64_t eight = 0;
   while (eight_digits(at, eight)) {
@@ -81,7 +82,7 @@ inline const char* take_exponent(const char* at, std::int64_t& power) {
   return at;
 }
 
-/// JSON's grammar to the letter: no leading zeros, digits on both sides of the point.
+/// Follows JSON's grammar strictly: no leading zeros, digits on both sides of the point.
 inline const char* read_decimal(const char* at, Decimal& out) {
   out.negative = *at == '-';
   at += out.negative ? 1 : 0;
@@ -102,7 +103,7 @@ inline const char* read_decimal(const char* at, Decimal& out) {
     out.power = fraction - at;
     length += at - fraction;
   }
-  if (length > 19) {  // zeros in front do not count
+  if (length > 19) {  // leading zeros do not count
     const char* zero = first;
     while (*zero == '0' || *zero == '.') {
       length -= *zero == '0' ? 1 : 0;
@@ -118,7 +119,7 @@ inline const char* read_decimal(const char* at, Decimal& out) {
   return at;
 }
 
-/// Powers of ten that a double holds exactly.
+/// The powers of ten that a double represents exactly.
 inline constexpr std::array<double, 23> kPowers{1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                                 1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                                 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
@@ -129,15 +130,15 @@ inline double scaled(const Decimal& number) {
                           : value * kPowers[static_cast<std::size_t>(number.power)];
 }
 
-/// For what the short ways leave: correct whatever the length. False: beyond the type's range.
+/// The slow path, correct for any length. False: out of the type's range.
 template <std::floating_point Float>
 bool read_exactly(const char* first, const char* last, const Decimal& number, Float& out) {
   const auto error = std::from_chars(first, last, out).ec;
   if (error == std::errc()) {
     return std::isfinite(out);
   }
-  // Out of range, which is too large, or so small that it is nothing. The power of the first digit
-  // that is not zero tells.
+  // Out of range: too large, or so small that it is zero. The power of the first nonzero digit
+  // decides which.
   std::int64_t leading = number.power;
   for (const char* at = first; at != last && *at != 'e' && *at != 'E'; ++at) {
     leading += is_digit(*at) ? 1 : 0;
@@ -149,7 +150,7 @@ bool read_exactly(const char* first, const char* last, const Decimal& number, Fl
   if (leading > 0) {
     return false;
   }
-  // A float's smallest values are within a double's usual ones.
+  // The smallest floats are normal doubles.
   double wide = 0;
   if (std::from_chars(first, last, wide).ec != std::errc()) {
     wide = 0;
@@ -158,11 +159,10 @@ bool read_exactly(const char* first, const char* last, const Decimal& number, Fl
   return true;
 }
 
-/// What became of a number.
+/// The result of parsing a number.
 enum class Read { kOk, kOutOfRange };
 
-/// A value that is missing: `null`, or `NaN` as Python and others write it. Null where `at` has
-/// neither.
+/// Reads a missing value: `null`, or `NaN`, which Python and others write. Null: neither.
 template <std::floating_point Float>
 const char* read_missing(const char* at, Float& out) {
   out = std::numeric_limits<Float>::quiet_NaN();
@@ -178,7 +178,7 @@ inline const char* read(const char* at, double& out, Read& outcome) {
   if (end == nullptr) {
     return read_missing(at, out);
   }
-  // Both factors and so the product's rounding are exact. @source Clinger 1990
+  // Both factors are exact, so the result is rounded only once. @source Clinger 1990
   if (number.exact && number.digits <= (1ULL << 53U) && number.power >= -22 && number.power <= 22) {
     const double value = scaled(number);
     out = number.negative ? -value : value;
@@ -190,7 +190,7 @@ inline const char* read(const char* at, double& out, Read& outcome) {
   return end;
 }
 
-/// The nearest float of the decimal itself, not of the double nearest to it.
+/// The float nearest to the decimal number itself, not to its nearest double.
 inline const char* read(const char* at, float& out, Read& outcome) {
   Decimal number;
   const char* const end = read_decimal(at, number);
@@ -198,8 +198,8 @@ inline const char* read(const char* at, float& out, Read& outcome) {
     return read_missing(at, out);
   }
   if (number.exact && number.power >= -22 && number.power <= 22) {
-    // Two roundings leave the double within 2 of its last places: that decides the float unless it
-    // lies that near to the middle between two floats.
+    // After two roundings the double's error is at most 2 units in the last place. That decides the
+    // float, unless the double is that close to the middle between two floats.
     const double value = scaled(number);
     std::uint64_t bits = 0;
     std::memcpy(&bits, &value, sizeof bits);
@@ -216,7 +216,7 @@ inline const char* read(const char* at, float& out, Read& outcome) {
   return end;
 }
 
-/// Digits alone: 1.0 and 1e3 are no integers here.
+/// Only digits: 1.0 and 1e3 are not integers here.
 template <std::integral Integer>
 const char* read(const char* at, Integer& out, Read& outcome) {
   const bool negative = *at == '-';

@@ -22,7 +22,7 @@ constexpr std::array<std::string_view, 5> kInputFields{"name", "shape", "datatyp
                                                        "data"};
 constexpr std::array<std::string_view, 2> kOutputFields{"name", "parameters"};
 
-/// An input as it stands in the JSON; its data is read when all its fields are known.
+/// An input in the JSON. Its data is parsed after all its fields are known.
 struct ReadInput {
   InputTensor tensor;
   std::string_view data;  ///< from '[' to ']'; empty: none
@@ -47,7 +47,7 @@ class RequestReader {
   Result<void> field(std::size_t index, ondemand::value value) {
     constexpr Where kBody;
     if (index != kInputsField && is_null(value)) {
-      return {};  // left out
+      return {};  // null counts as omitted
     }
     switch (index) {
       case 0:
@@ -66,7 +66,7 @@ class RequestReader {
             value, kBody, [&](std::string_view name, ondemand::value v, const std::string& place) {
               return parameter(name, v, place);
             });
-      default: {  // The path says which model; what clients repeat in the body is let pass.
+      default: {  // Ignored: the model is in the path, and some clients repeat it in the body.
         std::string ignored;
         return assign(ignored, values_.string(value, kBody, kBodyFields[index], kMaxRequestId));
       }
@@ -209,7 +209,7 @@ class RequestReader {
     if (value.get_array().get(array) != simdjson::SUCCESS) {
       return refuse(values_.json(), value, {where.text("data")}, "it must be an array", '[');
     }
-    // The brackets match here; what stands between them is read later, and checked then.
+    // Only the brackets are matched here; the content is parsed and checked later.
     if (array.raw_json().get(input.data) != simdjson::SUCCESS) {
       return syntax_error(values_.json());
     }
@@ -256,7 +256,7 @@ class RequestReader {
     return read;
   }
 
-  /// The data of an input of which all is known now.
+  /// Parses the data of an input whose fields are all known.
   Result<void> fill(const Where& where, ReadInput& input) {
     InputTensor& tensor = input.tensor;
     const char* missing = tensor.name.empty() ? "name"

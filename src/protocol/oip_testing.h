@@ -1,6 +1,7 @@
 #pragma once
 
-/// For tests of the tensor codecs: requests from texts, and their bytes as numbers.
+/// Helpers for tests of the tensor codecs: parse requests from texts, and read their bytes as
+/// numbers.
 
 #include <cstring>
 #include <string>

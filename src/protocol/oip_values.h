@@ -1,7 +1,7 @@
 #pragma once
 
-/// The protocol's JSON below its outermost object: fields, lists, parameters and their values, each
-/// read or refused with its place. Private to this module.
+/// Parses the nested parts of the protocol's JSON: fields, lists, parameters and values. Errors
+/// contain the position. Private to this module.
 
 #include <algorithm>
 #include <cstddef>
@@ -22,7 +22,7 @@ namespace podsense::protocol {
 
 inline constexpr std::string_view kObjectRule = "it must be an object";
 
-/// Reads values, or says what they are instead.
+/// Reads values; errors say what was there instead.
 class Values {
  public:
   explicit Values(std::string_view json) : json_(json) {}
@@ -56,7 +56,7 @@ class Values {
     return is;
   }
 
-  /// A parameter that is accepted and not used.
+  /// Checks a parameter that is accepted but not used.
   Result<void> scalar(ondemand::value& value, const std::string& place) const {
     ondemand::json_type type{};
     std::string_view text;

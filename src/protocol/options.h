@@ -1,6 +1,6 @@
 #pragma once
 
-/// Model, version, top_k and cpu_ms: one rule for JSON, forms and query strings.
+/// Model, version, top_k and cpu_ms: the same rules for JSON, forms and query strings.
 
 #include <optional>
 #include <span>
@@ -23,24 +23,25 @@ Result<std::string> name_option(std::string_view field, std::string_view text);
 Result<std::uint32_t> top_k_option(std::string_view text);
 Result<Duration> cpu_option(std::string_view text);
 
-/// Nothing when `ms` is out of range or not a number.
+/// Nothing: `ms` is out of range or NaN.
 std::optional<Duration> cpu_from_ms(double ms);
 
-/// `unknown KIND 'x'; did you mean 'y'?`, or the list of what is accepted.
+/// The error `unknown KIND 'x'; did you mean 'y'?`, or with the list of accepted names.
 tl::unexpected<Error> unknown_name(std::string_view kind, std::string_view name,
                                    std::span<const std::string_view> accepted);
 
 /// `a, b, c`
 std::string list_of(std::span<const std::string_view> names);
 
-/// More than kMaxPictures in one request.
+/// The error for more than kMaxPictures in one request.
 tl::unexpected<Error> too_many_pictures();
 
 inline tl::unexpected<Error> invalid(std::string message) {
   return fail(ErrorCode::kInvalidArgument, std::move(message));
 }
 
-/// As decode_base64, with the field's name in the message and offsets from the start of the value.
+/// Like decode_base64, but the message contains the field's name and offsets from the start of the
+/// value.
 Result<std::string> decode_base64_field(std::string_view field, std::string_view text,
                                         std::size_t skip);
 

@@ -1,6 +1,7 @@
 #pragma once
 
-/// `value; name=token; name="quoted \" string"` as Content-Type and Content-Disposition write it.
+/// Parses parameters of headers such as Content-Type and Content-Disposition: `value; name=token;
+/// name="quoted \" string"`.
 /// @source RFC 9110 section 5.6.6
 
 #include <optional>
@@ -10,11 +11,11 @@ namespace podsense::protocol {
 
 struct Parameter {
   std::string_view name;
-  std::string_view value;  ///< without its quotes, escapes left as sent
+  std::string_view value;  ///< without quotes; escapes are not decoded
   bool was_quoted = false;
 };
 
-/// Reads one after another; stops at the end or at the first malformed one.
+/// Reads one parameter after another; stops at the end or at the first malformed one.
 class Parameters {
  public:
   explicit Parameters(std::string_view header);
@@ -26,10 +27,10 @@ class Parameters {
   bool malformed_ = false;
 };
 
-/// What stands before the first `;`, trimmed.
+/// The part before the first `;`, trimmed.
 std::string_view first_segment(std::string_view header);
 
-/// Equal but for the case of ASCII letters.
+/// Whether two names are equal if the case of ASCII letters is ignored.
 bool same_name(std::string_view a, std::string_view b);
 
 }  // namespace podsense::protocol

@@ -146,8 +146,8 @@ BENCHMARK(write_classify_top_5);
 
 constexpr std::size_t kImage = 3UL * 224 * 224;
 
-/// As clients write the floats of a picture: with `digits` significant digits, or, for 0, as Python
-/// writes a float32 (a double, and ", " between).
+/// A picture's floats as clients write them: with `digits` significant digits, or, for 0, like
+/// Python writes a float32 (as a double, separated by ", ").
 std::string tensor_body(int digits) {
   std::mt19937 random(1);
   std::normal_distribution<float> normal;

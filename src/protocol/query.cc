@@ -18,7 +18,8 @@ constexpr std::array<std::string_view, 4> kClassifyNames{"model", "version", "to
 constexpr std::array<std::string_view, 2> kRowsNames{"model", "version"};
 constexpr std::array<std::string_view, 3> kSimulateNames{"model", "version", "cpu_ms"};
 
-/// Neither an option of ours nor a slip of one. What begins with `_` is jQuery's and analytics'.
+/// Whether the parameter is neither an option nor a misspelled one. Names with a leading `_` belong
+/// to jQuery and analytics tools.
 bool is_for_others(std::string_view name) {
   constexpr std::array<std::string_view, 12> kNames{
       "cachebuster", "cache_buster", "cachebust", "cb",   "dclid", "fbclid",
@@ -73,7 +74,7 @@ Result<void> apply_switch(const QueryParameter& parameter, bool& on) {
   return {};
 }
 
-/// Calls `apply` for each parameter once all names are known and given once.
+/// Checks that all names are known and unique, then calls `apply` for each parameter.
 template <class Apply>
 Result<void> for_each(const std::vector<QueryParameter>& query,
                       std::span<const std::string_view> accepted, Apply apply) {

@@ -1,6 +1,6 @@
 #pragma once
 
-/// For this module's tests: tables of bad inputs, each with the exact message it gets.
+/// For this module's tests: tables of invalid inputs with their exact error messages.
 
 #include <gtest/gtest.h>
 
@@ -17,7 +17,7 @@ struct Refusal {
   std::string_view message;
 };
 
-/// As a model that wants numbers sees it.
+/// The result for a model that needs numbers.
 template <class Parse>
 auto of_numbers(Parse parse) {
   return [parse](std::string_view json) -> Result<RowsRequest> {
@@ -29,7 +29,7 @@ auto of_numbers(Parse parse) {
   };
 }
 
-/// Each input of the table must fail with kInvalidArgument and its message.
+/// Expects each input of the table to fail with kInvalidArgument and its message.
 template <class Parse>
 void expect_refusals(std::span<const Refusal> table, Parse parse) {
   for (const Refusal& row : table) {

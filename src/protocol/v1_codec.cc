@@ -18,8 +18,8 @@ namespace {
 
 constexpr std::string_view kExample = R"({"instances": [[0.5, 1], [2, 3]]})";
 
-/// The parts of a JSON array or object that simdjson has found whole, cut at the commas of its own
-/// level. `each` takes the text of one; false ends it.
+/// Splits a JSON array or object, already validated by simdjson, at its top-level commas. Calls
+/// `each` with the text of each part; false stops.
 template <class Each>
 void for_each_part(std::string_view json, Each each) {
   int depth = 0;
@@ -47,7 +47,7 @@ void for_each_part(std::string_view json, Each each) {
   }
 }
 
-/// Of a member of an object. Names are compared as they were written, without escapes.
+/// Splits a member of an object. Names are compared without decoding escapes.
 std::pair<std::string_view, std::string_view> name_and_value(std::string_view member) {
   std::size_t quote = 1;
   while (quote < member.size() && member[quote] != '"') {
@@ -57,7 +57,7 @@ std::pair<std::string_view, std::string_view> name_and_value(std::string_view me
   return {member.substr(1, quote - 1), ascii::trim(member.substr(colon + 1))};
 }
 
-/// Lengths of a nested list along its first elements; a value has none.
+/// The shape of a nested list, along its first elements; empty for a value.
 std::vector<std::int64_t> nested_shape(std::string_view value) {
   std::vector<std::int64_t> shape;
   while (value.starts_with('[')) {
@@ -73,7 +73,7 @@ std::vector<std::int64_t> nested_shape(std::string_view value) {
   return shape;
 }
 
-/// One input's values, an entry for each instance.
+/// One input's values, with one entry per instance.
 struct Column {
   std::string data = "[";
   std::size_t count = 0;
@@ -92,7 +92,7 @@ void append_input(std::string& out, const TensorMetadata& input, Column column) 
   std::vector<std::int64_t> shape{static_cast<std::int64_t>(column.count)};
   shape.insert(shape.end(), column.shape.begin(), column.shape.end());
   if (shape.size() + 1 == input.shape.size()) {
-    shape.push_back(1);  // a value for each instance is a column of them
+    shape.push_back(1);  // one value per instance is a column
   }
   out += out.back() == '[' ? R"({"name":)" : R"(,{"name":)";
   append_json_string(out, input.name);
@@ -116,7 +116,7 @@ std::string names_of(std::span<const TensorMetadata> inputs) {
   return names;
 }
 
-/// Adds the members of one instance to their inputs' columns.
+/// Appends the members of one instance to the columns of their inputs.
 Result<void> add_object(std::string_view object, std::size_t index,
                         std::span<const TensorMetadata> inputs, std::vector<Column>& columns) {
   const std::string where = "instances[" + std::to_string(index) + "]";
@@ -142,7 +142,7 @@ Result<void> add_object(std::string_view object, std::size_t index,
   return done;
 }
 
-/// The bytes of `{"b64": "…"}`, or nothing where the instance is something else.
+/// The bytes of `{"b64": "…"}`; empty: the instance is something else.
 Result<std::string> read_picture(std::string_view instance) {
   std::string encoded;
   if (instance.starts_with('{')) {
@@ -153,11 +153,11 @@ Result<std::string> read_picture(std::string_view instance) {
       return only;
     });
   }
-  std::erase(encoded, '\\');  // "\/" is how some write a slash
+  std::erase(encoded, '\\');  // some clients write "\/" for a slash
   return encoded.empty() ? std::string() : decode_base64_field("instances[0].b64", encoded, 0);
 }
 
-/// A value, or a list where there are several.
+/// Writes a value, or a list if there are several.
 void append_values(std::string& out, const RowAnswer& row, bool as_float) {
   const bool several = row.values.size() != 1;
   out += several ? "[" : "";
@@ -172,7 +172,7 @@ void append_values(std::string& out, const RowAnswer& row, bool as_float) {
   out += several ? "]" : "";
 }
 
-/// Where each row of an output's data ends.
+/// The end offset of each row of an output's data.
 std::vector<std::size_t> row_ends(const OutputTensor& output, std::size_t rows) {
   std::vector<std::size_t> ends;
   if (output.type != DataType::kBytes) {
@@ -198,7 +198,7 @@ std::vector<std::size_t> row_ends(const OutputTensor& output, std::size_t rows) 
   return ends;
 }
 
-/// Nested as `shape` says; a value where it is empty.
+/// Writes nested lists of this shape, or a value if it is empty.
 // NOLINTNEXTLINE(misc-no-recursion): as deep as a tensor has dimensions
 Result<void> append_nested(std::string& out, DataType type, std::span<const std::byte> data,
                            std::span<const std::int64_t> shape) {
@@ -235,7 +235,7 @@ Result<void> append_nested(std::string& out, DataType type, std::span<const std:
 Result<Instances> read_instances(std::string_view json) {
   json = without_byte_order_mark(json);
   const std::string_view body = ascii::trim(json);
-  // What is cut into parts below is known to be whole.
+  // The code below splits the text and relies on valid JSON.
   if (auto fault = json_fault(json)) {
     return invalid(std::move(fault->message));
   }

@@ -1,8 +1,8 @@
 #pragma once
 
-/// KServe's and TensorFlow Serving's first protocol, `{"instances": […]}` → `{"predictions": […]}`,
-/// which SageMaker's and Vertex AI's containers speak too: read into what the other codecs read.
-/// An instance is a value, a nested list, or an object with a member for each input.
+/// The V1 protocol of KServe and TensorFlow Serving, `{"instances": […]}` → `{"predictions": […]}`,
+/// also used by SageMaker's and Vertex AI's containers. It is converted to the values of the other
+/// codecs. An instance is a value, a nested list, or an object with a member for each input.
 
 #include <cstddef>
 #include <span>
@@ -16,30 +16,33 @@
 
 namespace podsense::protocol {
 
-/// A body's instances, apart from whatever else it brings (`parameters`, `signature_name`).
+/// A body's instances, without its other fields (`parameters`, `signature_name`).
 struct Instances {
-  std::string json;       ///< `{"instances":[…]}`, as it was written
+  std::string json;       ///< `{"instances":[…]}`, unchanged text
   std::size_t count = 0;  ///< at least 1
-  std::string picture;    ///< of the one instance `{"b64": "…"}`; empty: there is none
+  std::string picture;    ///< of a single instance `{"b64": "…"}`; empty: none
 };
 
-/// @errors kInvalidArgument: no JSON object, `instances` missing, no list, or empty; `inputs`, the
-///         columnar form
+/// @errors kInvalidArgument: not a JSON object; `instances` is missing, not a list, or empty; or
+/// `inputs`, the unsupported columnar format
 Result<Instances> read_instances(std::string_view json);
 
-/// The JSON of an Open Inference Protocol request for a model with these inputs.
-/// @errors kInvalidArgument: instances that are no objects for several inputs, an object without
-///         one of the inputs or with another member
+/// Converts instances to the JSON of an Open Inference Protocol request for a model with these
+/// inputs.
+/// @errors kInvalidArgument: the model has several inputs and an instance is not an object, or an
+/// object lacks an input or has an unknown member
 Result<std::string> instances_to_oip(const Instances& instances,
                                      std::span<const TensorMetadata> inputs);
 
-/// `{"predictions":[…]}`: for each instance its row of the output, or an object of all outputs.
-/// @errors kInvalidArgument: an output without a row for each instance, or without a form in JSON
+/// Writes `{"predictions":[…]}`: for each instance its row of the output, or an object with all
+/// outputs.
+/// @errors kInvalidArgument: an output without a row for each instance, or of a type without a JSON
+/// form
 Result<std::string> write_predictions(const InferAnswer& answer, std::size_t instances);
-/// The same for rows: the label of each, or its value.
+/// The same for rows: the label or the value of each.
 std::string write_predictions(const RowsAnswer& answer);
 
-/// Whether the body's object has this member, as it is written; false where it is no object.
+/// Whether the body is an object with this member, compared without decoding escapes.
 bool has_member(std::string_view json, std::string_view name);
 
 }  // namespace podsense::protocol

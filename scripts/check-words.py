@@ -24,7 +24,7 @@ WORDS = [
      "lies in", "is in"),
     (r"\b(?:[Hh]opeless)(?:ly)?\b", "hopeless", "cannot be done in time"),
     (r"\b(?:seem|seems|seemed|look|looks|looked|is|are) dear\b", "dear", "expensive"),
-    (r"\b[Rr]ooms\b|\b(?:[Tt]his|[Ee]ach|[Ee]very|[Aa]nother|[Oo]wn|[Oo]ther) room\b", "room", "module"),
+    (r"(?i)\brooms\b|\b(?:this|each|every|another|own|other) room\b", "room", "module"),
 ]
 
 # What was named otherwise once, and what it is called now.

@@ -20,7 +20,7 @@
 namespace podsense::batching {
 
 /// The result of a run.
-struct RunOutcome {
+struct FinishedRun {
   Duration elapsed{};
   std::size_t unreceived = 0;  ///< tasks whose client had left by its end
   std::size_t prompt = 0;      ///< tasks that had waited at most as long as the run took
@@ -31,8 +31,8 @@ struct RunOutcome {
 
 /// The outcome of a run. `tasks`: all tasks of the run, answered.
 template <TaskHandle Handle>
-RunOutcome outcome_of(std::span<const Handle> tasks, Duration elapsed) {
-  RunOutcome outcome{.elapsed = elapsed};
+FinishedRun outcome_of(std::span<const Handle> tasks, Duration elapsed) {
+  FinishedRun outcome{.elapsed = elapsed};
   Duration waits{};
   for (const Handle& handle : tasks) {
     const Ticket& task = *handle;
@@ -54,7 +54,7 @@ RunOutcome outcome_of(std::span<const Handle> tasks, Duration elapsed) {
 class Patience {
  public:
   /// Learns from a run with `tasks` tasks that has ended now.
-  void observe(TimePoint now, std::size_t tasks, const RunOutcome& outcome) {
+  void observe(TimePoint now, std::size_t tasks, const FinishedRun& outcome) {
     relax(now);
     if (tasks == 0) {
       return;

@@ -12,17 +12,17 @@ using std::chrono::seconds;
 
 constexpr Duration kRun = milliseconds(10);
 /// A run of one task whose client left after about a second.
-constexpr RunOutcome kWasted{
+constexpr FinishedRun kWasted{
     .elapsed = kRun, .unreceived = 1, .outwaited = 1, .patience = milliseconds(1000)};
 /// One whose client waited for it, after a long wait and after a short one.
-constexpr RunOutcome kReceived{.elapsed = kRun};
-constexpr RunOutcome kPrompt{.elapsed = kRun, .prompt = 1};
+constexpr FinishedRun kReceived{.elapsed = kRun};
+constexpr FinishedRun kPrompt{.elapsed = kRun, .prompt = 1};
 /// One whose client left though it had not waited long.
-constexpr RunOutcome kLeftAtOnce{.elapsed = kRun, .unreceived = 1, .prompt = 1};
+constexpr FinishedRun kLeftAtOnce{.elapsed = kRun, .unreceived = 1, .prompt = 1};
 
 class PatienceTest : public testing::Test {
  protected:
-  void observe(const RunOutcome& outcome, int times) {
+  void observe(const FinishedRun& outcome, int times) {
     for (int i = 0; i < times; ++i) {
       patience_.observe(now_ += kRun, 1, outcome);
     }
@@ -46,13 +46,13 @@ Visit visit(Duration waited, bool unreceived) {
   return task;
 }
 
-TEST(RunOutcome, TellsLeavingAfterALongWaitFromLeavingSoon) {
+TEST(FinishedRun, TellsLeavingAfterALongWaitFromLeavingSoon) {
   Visit soon = visit(milliseconds(10), true);
   Visit late = visit(milliseconds(90), true);
   Visit later = visit(milliseconds(110), true);
   Visit waited = visit(milliseconds(200), false);
   const std::array<Visit*, 4> tasks{&soon, &late, &later, &waited};
-  const RunOutcome outcome = outcome_of(std::span<Visit* const>(tasks), kRun);
+  const FinishedRun outcome = outcome_of(std::span<Visit* const>(tasks), kRun);
   EXPECT_EQ(outcome.unreceived, 3U);
   EXPECT_EQ(outcome.prompt, 1U);
   EXPECT_EQ(outcome.outwaited, 2U);

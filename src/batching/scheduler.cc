@@ -74,7 +74,7 @@ struct LockedCore {
     return own + std::min(disowned, most_replaced(own));
   }
   void begin(unsigned index, const SchedulerCore<>::Next& next) REQUIRES(mutex);
-  void end(Executor& executor, TimePoint now, RunOutcome outcome) REQUIRES(mutex);
+  void end(Executor& executor, TimePoint now, FinishedRun outcome) REQUIRES(mutex);
   /// Called under the lock, so that it cannot stop the next run.
   static void cancel(Executor& executor);
   /// Cancels runs whose tasks were all answered at their deadlines.
@@ -149,7 +149,7 @@ void LockedCore::begin(unsigned index, const Next& next) {
   running[index].watch(next.batch);
 }
 
-void LockedCore::end(Executor& executor, TimePoint now, RunOutcome outcome) {
+void LockedCore::end(Executor& executor, TimePoint now, FinishedRun outcome) {
   outcome.cancelled = executor.cancelled;
   if (executor.disowned) {
     core.disowned_ended(executor.run);
@@ -374,7 +374,7 @@ void Scheduler::work(unsigned index) {
     }
     (*run)(next.batch, stop);
     const TimePoint end = locked.clock.now();
-    const RunOutcome outcome = outcome_of(std::span<const TaskPtr>(next.batch), end - now);
+    const FinishedRun outcome = outcome_of(std::span<const TaskPtr>(next.batch), end - now);
     locked.running[index].forget();
     std::ranges::for_each(next.batch, [](const TaskPtr& task) { DeadlineTimer::forget(*task); });
     next.batch.clear();  // before the run counts as ended, when its queue may be destroyed

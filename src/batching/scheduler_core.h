@@ -131,7 +131,7 @@ class SchedulerCore {
   AdmissionVerdict submit(QueueId id, Handle& task, TimePoint now);
   Next next(TimePoint now);
   /// @requires `run` came from `next` and has not been finished
-  void finish(const ActiveRun& run, TimePoint now, const RunOutcome& outcome);
+  void finish(const ActiveRun& run, TimePoint now, const FinishedRun& outcome);
   /// Instead of `finish`, for a run that may never end: frees its executor's place.
   void disown(const ActiveRun& run, TimePoint now);
   /// Call when a disowned run ends after all.
@@ -501,7 +501,8 @@ void SchedulerCore<Handle>::disown(const ActiveRun& run, TimePoint now) {
 }
 
 template <TaskHandle Handle>
-void SchedulerCore<Handle>::finish(const ActiveRun& run, TimePoint now, const RunOutcome& outcome) {
+void SchedulerCore<Handle>::finish(const ActiveRun& run, TimePoint now,
+                                   const FinishedRun& outcome) {
   release(run, now);
   Queue& queue = queue_of(run.queue);
   const double seconds = to_seconds(outcome.elapsed);

@@ -518,7 +518,7 @@ TEST_F(SchedulerCoreTest, DropsWhatWaitedTwiceTheBoundUnlessNothingElseWaits) {
 
 TEST_F(SchedulerCoreTest, RunsForNobodyShortenTheQueueAndAnswersThatArriveDoNot) {
   const QueueId queue = core_.add_queue({.service = milliseconds(10)});
-  const auto serve = [&](int runs, const RunOutcome& outcome) {
+  const auto serve = [&](int runs, const FinishedRun& outcome) {
     for (int i = 0; i < runs; ++i) {
       ASSERT_TRUE(admitted(queue, "a"));
       ASSERT_EQ(begin(), "a");

@@ -35,7 +35,7 @@ enum class Next : std::uint8_t {
 /// One version of HTTP on a connection, which outlives it.
 class HttpProtocol {
  public:
-  virtual ~Protocol() = default;
+  virtual ~HttpProtocol() = default;
 
   /// Answers requests until the connection must be closed.
   virtual asio::awaitable<Next> run() = 0;

@@ -152,7 +152,7 @@ asio::awaitable<Http1::Step> Http1::inflate_body() {
     if (*done) {
       break;
     }
-    co_await asio::post(stream_.socket().get_executor(), asio::use_awaitable);  // others' turn
+    co_await asio::post(stream_.socket().get_executor(), asio::use_awaitable);  // yields to others
   }
   request().body = inflater.take();
   co_return Step::kGo;

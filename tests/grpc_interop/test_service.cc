@@ -123,8 +123,8 @@ class Later {
 /// For each request as many answers as it asks for, of the sizes and after the times that it says.
 class OutputCall final : public Call {
  public:
-  OutputCall(Shared& shared, std::shared_ptr<transport::Stream> stream, const Method& method,
-             Later& later)
+  OutputCall(CallEnvironment& shared, std::shared_ptr<transport::Stream> stream,
+             const RpcMethod& method, Later& later)
       : Call(shared, std::move(stream), method), later_(later) {}
 
  private:
@@ -204,17 +204,18 @@ void add_test_service(Methods& methods) {
   methods.unary<testing::SimpleRequest, testing::SimpleResponse>(
       {.name = "/grpc.testing.TestService/UnaryCall", .access = Access::kOpen}, &answer_simple);
   methods.add({.name = "/grpc.testing.TestService/StreamingInputCall", .access = Access::kOpen},
-              [](Shared& shared, std::shared_ptr<transport::Stream> stream, const Method& method) {
+              [](CallEnvironment& shared, std::shared_ptr<transport::Stream> stream,
+                 const RpcMethod& method) {
                 return std::make_shared<InputCall>(shared, std::move(stream), method);
               });
   const auto later = std::make_shared<Later>();
   for (const std::string_view name : {"/grpc.testing.TestService/StreamingOutputCall",
                                       "/grpc.testing.TestService/FullDuplexCall"}) {
-    methods.add(
-        {.name = name, .access = Access::kOpen},
-        [later](Shared& shared, std::shared_ptr<transport::Stream> stream, const Method& method) {
-          return std::make_shared<OutputCall>(shared, std::move(stream), method, *later);
-        });
+    methods.add({.name = name, .access = Access::kOpen},
+                [later](CallEnvironment& shared, std::shared_ptr<transport::Stream> stream,
+                        const RpcMethod& method) {
+                  return std::make_shared<OutputCall>(shared, std::move(stream), method, *later);
+                });
   }
 }
 

@@ -80,7 +80,7 @@ TARGETS = {
     "fmt": {"fmt::fmt"},
     "tl::expected": {"tl::expected"},
     "OpenSSL": {"OpenSSL::SSL", "OpenSSL::Crypto"},
-    "libjpeg": {"PkgConfig::JPEG"},
+    "libjpeg-turbo": {"PkgConfig::JPEG"},
     "libspng": {"PkgConfig::SPNG"},
     "libwebp": {"PkgConfig::WEBP"},
     "libidn2": {"PkgConfig::IDN2"},
@@ -121,13 +121,8 @@ PARTS = [
     ("protocol/query.cc", "protocol/form.h"),
 ]
 
-# Names that types of several modules have. Each of the first is its module's own, and is read with it: fetch::Options.
-# Those of the second are in load, foresight or plan, which describe from outside what a server does.
-SHARED_NAMES = {"Context", "Description", "Options", "Request", "Response", "RealRange", "DurationRange", "WholeRange"} | {
-    "Axis", "Counts", "Demand", "Ending", "Engine", "Exchange", "Fault", "Histogram", "Http2Stream", "Node", "Outcome",
-    "Outputs", "Plan", "Profile", "Queue", "Route", "Router", "ServerState", "Settings", "Shape", "Share", "Slice", "Stream",
-    "Ticket", "Trial", "Values", "Verdict",
-}  # fmt: skip
+# Names that types of several modules have. Each is its module's own, and is read with it: fetch::Options.
+SHARED_NAMES = {"Context", "Description", "Engine", "Options", "Plan", "Request", "Response", "RealRange", "DurationRange", "WholeRange"}
 
 # Folders of the system's own headers.
 SYSTEM = {"arpa", "asm", "bits", "experimental", "linux", "net", "netinet", "sanitizer", "sys"}

@@ -27,9 +27,9 @@
 namespace podsense::server {
 namespace {
 
-/// Blocks of this size and beyond are returned to the system as soon as they are free. Left to
-/// itself glibc moves the bound up to 32 MiB as models come and go, and their weights then lie
-/// among small things that keep the heap from shrinking.
+/// Blocks of at least this size are returned to the system as soon as they are freed. By default
+/// glibc raises this threshold up to 32 MiB while models are loaded and unloaded; then weights are
+/// in the heap between small allocations, which keep it from shrinking.
 constexpr int kMappedBlock = 4 * 1024 * 1024;
 
 void return_large_blocks() {
@@ -39,8 +39,8 @@ void return_large_blocks() {
 #endif
 }
 
-/// What a graph's nested graphs may take; threads get what `ulimit -s` says, or 2 MiB where that is
-/// "unlimited". Memory that is not touched costs nothing.
+/// The minimum stack size, for deeply nested graphs. Threads get the size of `ulimit -s`, or only 2
+/// MiB if that is "unlimited". Untouched stack memory costs nothing.
 constexpr std::size_t kLeastStack = std::size_t{8} << 20U;
 
 void ensure_stacks() {
@@ -58,10 +58,10 @@ void ensure_stacks() {
 #endif
 }
 
-/// How often the main thread looks whether the first load has ended.
+/// The interval at which the main thread checks whether the first load has ended.
 constexpr Duration kLoadCheck = std::chrono::milliseconds(20);
 
-/// What was logged is written, unless nobody reads.
+/// The maximum time to write the last log lines at exit.
 constexpr Duration kLastLines = std::chrono::seconds(1);
 
 [[noreturn]] void exit_now(int code) {
@@ -88,13 +88,13 @@ int wait_signal(const sigset_t& set, Duration timeout) {
   return std::max(got, 0);
 }
 
-/// The signal that ends serving, and when it came.
+/// The signal to stop, and when it arrived.
 struct Stop {
   int signal = 0;
   TimePoint at{};
 
-  /// A second signal means: now. Wrappers such as `timeout` send theirs to the child and to its
-  /// group: the same one within a second is the first.
+  /// Whether `got` is a second signal, which exits at once. Wrappers such as `timeout` send a
+  /// signal to the child and to its group, so the same signal within a second does not count.
   [[nodiscard]] bool insisted(int got, TimePoint now) const {
     constexpr Duration kSame = std::chrono::seconds(1);
     return (got == SIGTERM || got == SIGINT) && (got != signal || now - at >= kSame);
@@ -107,7 +107,7 @@ void reload(Serving& serving, const ServiceManager& manager) {
   serving.reload([manager] { manager.ready(); });
 }
 
-/// Waits until told to stop; SIGHUP reloads. @errors kUnavailable: nothing can be served
+/// Waits for the signal to stop; SIGHUP reloads. @errors kUnavailable: nothing can be served
 Result<Stop> wait_for_stop(Serving& serving, const sigset_t& set, bool reload_signal,
                            const ServiceManager& manager) {
   const SteadyClock clock;
@@ -132,8 +132,8 @@ Result<Stop> wait_for_stop(Serving& serving, const sigset_t& set, bool reload_si
   }
 }
 
-/// Waits for a second signal during the drain. Its thread is there from the start, since the system
-/// may have none left when it comes to that.
+/// Waits for a second signal during the drain. Its thread is created at start, because the system
+/// may have no threads left later.
 class SecondSignal {
  public:
   /// @errors kUnavailable: no thread
@@ -147,11 +147,11 @@ class SecondSignal {
     shared_->stop = stop;
     shared_->draining.release();
   }
-  /// Once all is answered there is nothing left to force.
+  /// If all requests are answered, a second signal exits with code 0 instead of 1.
   void set_answered(bool answered) { shared_->answered = answered; }
 
  private:
-  /// The thread outlives `main`, and then must touch nothing that its end destroys.
+  /// The thread may outlive `main`, so it only uses this shared state.
   struct Shared {
     Stop stop;
     std::binary_semaphore draining{0};
@@ -175,7 +175,7 @@ class SecondSignal {
   std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
 };
 
-/// As URLs have them; empty: there is no such port.
+/// The addresses as in URLs; empty: no such port.
 std::string places(const std::vector<std::string>& hosts, std::uint16_t port) {
   std::string all;
   for (const std::string& host : port == 0 ? std::vector<std::string>() : hosts) {
@@ -196,7 +196,7 @@ void log_start(const Serving& serving, const Config& config) {
                         {"onnxruntime", serving.onnxruntime()}});
 }
 
-/// True when every request was answered.
+/// True: all requests were answered.
 bool drain(Serving& serving, const Config& config, const sigset_t& signals, const Stop& stop,
            SecondSignal& second) {
   const SteadyClock clock;
@@ -210,7 +210,7 @@ bool drain(Serving& serving, const Config& config, const sigset_t& signals, cons
       exit_now(1);
     }
     if (delay.passed(clock.now())) {
-      break;  // not for SIGHUP, which means nothing any more
+      break;  // SIGHUP is ignored now
     }
   }
   second.watch_from_now(stop);
@@ -262,13 +262,13 @@ Result<int> run(const LoadedConfig& loaded) {
   manager.stopping();
   const bool drained = drain(serving, config, signals, *stop, second);
   if (!drained || !serving.close_admin() || serving.has_overdue_runs()) {
-    exit_now(drained ? 0 : 1);  // requests and runs still hold what would be destroyed
+    exit_now(drained ? 0 : 1);  // requests and runs still use objects that would be destroyed
   }
   created->reset();
   return 0;
 }
 
-/// @errors also what a constructor throws where the system gives no thread or no memory
+/// @errors also exceptions of constructors, such as a lack of threads or memory
 Result<int> run_guarded(const LoadedConfig& loaded) try {
   return run(loaded);
 } catch (const std::bad_alloc&) {

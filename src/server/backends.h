@@ -1,6 +1,6 @@
 #pragma once
 
-/// The engines of this server: the one list of them.
+/// The list of this server's backends.
 
 #include <memory>
 
@@ -10,8 +10,8 @@
 
 namespace podsense::server {
 
-/// With OpenVINO where this build has it and its library is there.
-/// @param runs of a model at the same time, for engines that want to know
+/// Creates all backends; OpenVINO only if this build includes it and its library is installed.
+/// @param runs concurrent runs of a model, for engines that need the number
 /// @errors kInternal: an engine cannot start
 Result<std::unique_ptr<const model::Backends>> make_backends(const onnx::Options& options,
                                                              unsigned runs = 1);

@@ -2,7 +2,7 @@
 
 namespace podsense::server {
 
-/// What this binary was built from; the values come from CMake.
+/// Version and commit of this binary; set by CMake.
 struct BuildInfo {
   const char* version;
   const char* commit;

@@ -1,9 +1,9 @@
 #pragma once
 
-/// What a serving process is told to do. Sources, strongest first: flags, environment PODSENSE_*,
-/// environment names that people's ConfigMaps use (PORT, LOG_LEVEL, …), a YAML file, defaults.
-/// One table (settings.cc) drives all of them, `--print-config`, `--help` and the reference page:
-/// a new setting is a member here and one row there.
+/// The configuration of a serving process. Sources, highest priority first: flags, environment
+/// PODSENSE_*, common environment names (PORT, LOG_LEVEL, …), a YAML file, defaults. One table
+/// (settings.cc) drives all of them, `--print-config`, `--help` and the reference page: a new
+/// setting is a member here and a row there.
 ///
 ///   auto loaded = load_config({.arguments = args, .environment = process_environment()});
 ///   if (!loaded) { std::cerr << loaded.error().message << '\n'; return 2; }
@@ -28,16 +28,16 @@
 
 namespace podsense::server {
 
-/// The defaults stand here and nowhere else. Ranges and meanings: settings.cc.
+/// All defaults are here. settings.cc has ranges and meanings.
 struct Config {
   struct Listen {
-    std::vector<std::string> host{"::"};  ///< :: is all of both families
+    std::vector<std::string> host{"::"};  ///< :: means all addresses of both families
     std::uint16_t http_port = 8080;       ///< 0: any free port
     std::uint16_t grpc_port = 9000;       ///< 0: any free port
     std::vector<std::string> admin_host{"::"};
     std::uint16_t admin_port = 8000;       ///< 0: any free port
-    std::vector<std::string> admin_names;  ///< further hosts by which the admin port is known
-    std::string ports_file;                ///< empty: none is written
+    std::vector<std::string> admin_names;  ///< further accepted hosts of the admin port
+    std::string ports_file;                ///< empty: not written
     std::vector<std::string> trusted_proxies;
     transport::ForwardedBy forwarded_by = transport::ForwardedBy::kAny;
     bool proxy_protocol = false;
@@ -46,17 +46,18 @@ struct Config {
   struct Models {
     std::string dir;  ///< never empty after load_config
     std::string model_name;
-    std::map<std::string, std::string> defaults;       ///< model by task; else the first by name
-    std::vector<std::string> only;                     ///< names of those to serve; empty: all
+    /// model by task; without an entry the first by name
+    std::map<std::string, std::string> defaults;
+    std::vector<std::string> only;                     ///< names of the models to serve; empty: all
     Duration reload_interval{};                        ///< 0: no polling
-    Duration load_timeout = std::chrono::seconds(60);  ///< 0: no trial in another process
+    Duration load_timeout = std::chrono::seconds(60);  ///< 0: no trials in another process
     std::string known_models;                          ///< empty: none
     bool strict_readiness = false;
     bool reload_api = true;
     bool repository_api = false;
     bool reload_signal = true;
     bool fault_api = false;
-    std::string cache_dir;  ///< of optimised models; empty: none
+    std::string cache_dir;  ///< for optimised models; empty: none
     friend bool operator==(const Models&, const Models&) = default;
   };
   struct Limits {
@@ -71,7 +72,7 @@ struct Config {
     std::uint32_t max_frames = 1'000;
     Duration decode_timeout = std::chrono::seconds(5);
     Duration request_timeout = std::chrono::seconds(30);
-    Duration max_wait{};  ///< 0: what is learned of clients alone
+    Duration max_wait{};  ///< 0: only the learned patience
     Duration header_timeout = std::chrono::seconds(10);
     Duration body_timeout = std::chrono::seconds(30);
     Duration idle_timeout = std::chrono::seconds(620);
@@ -79,7 +80,7 @@ struct Config {
     Duration write_timeout = std::chrono::seconds(30);
     std::uint32_t max_connections = 16'384;
     std::uint32_t max_connections_per_address = 0;  ///< 0: no limit
-    std::uint32_t max_queue_length = 4'096;         ///< requests a model
+    std::uint32_t max_queue_length = 4'096;         ///< requests per model
     friend bool operator==(const Limits&, const Limits&) = default;
   };
   struct Threads {
@@ -110,20 +111,20 @@ struct Config {
     bool metrics_on_http = false;
     bool web_page = true;
     std::uint64_t gzip_from = 32ULL << 10U;  ///< bytes of an answer; 0: none is compressed
-    std::string health_route;                ///< a platform's path for readiness; empty: none
+    std::string health_route;                ///< a hosting platform's readiness path; empty: none
     std::string predict_route;
     AccessLog access_log = AccessLog::kSampled;
-    std::uint32_t access_log_rate = 20;  ///< sampled successes a second and I/O thread
+    std::uint32_t access_log_rate = 20;  ///< sampled successes per second and I/O thread
     friend bool operator==(const Http&, const Http&) = default;
   };
-  /// Paths of secrets, never secrets: environment and --print-config show this.
+  /// Only paths of secrets, never secrets, because --print-config shows these values.
   struct Auth {
-    std::string api_keys;  ///< empty, as the next two: none
+    std::string api_keys;  ///< empty: none, also for the next two
     std::string control_tokens;
     std::string jwks;
     std::string jwt_issuer;
     std::string jwt_audience;
-    std::optional<double> rate;  ///< requests a second for each key; unset: no limit
+    std::optional<double> rate;  ///< requests per second for each key; unset: no limit
     std::optional<double> burst;
     Duration refresh_interval = std::chrono::seconds(5);
     friend bool operator==(const Auth&, const Auth&) = default;
@@ -139,33 +140,34 @@ struct Config {
     bool enabled = true;
     bool reflection = true;
     std::uint64_t max_message_bytes = 64ULL << 20U;
-    bool all_routes = false;  ///< on the port of its own, too
+    bool all_routes = false;  ///< HTTP routes also on gRPC's own port
     std::uint32_t max_streams = 1'024;
     std::uint32_t max_in_flight = 8'192;
     std::uint32_t stream_in_flight = 16;
     Duration keepalive_time = std::chrono::minutes(2);
     Duration keepalive_timeout = std::chrono::seconds(20);
     Duration min_ping_interval = std::chrono::seconds(10);
-    Duration max_connection_idle{};  ///< 0: no limit, as the next
+    Duration max_connection_idle{};  ///< 0: no limit, also below
     Duration max_connection_age{};
     Duration max_connection_age_grace{};
     friend bool operator==(const Grpc&, const Grpc&) = default;
   };
-  /// What users are promised; saturation and podsense_slow_requests_total measure against it.
+  /// The latency objective; saturation and podsense_slow_requests_total are relative to it.
   struct Objective {
     Duration latency = std::chrono::milliseconds(250);
-    double quantile = 0.99;  ///< share of the successful requests that meet it
+    double quantile = 0.99;  ///< share of successful requests that must meet it
     friend bool operator==(const Objective&, const Objective&) = default;
   };
   struct Tracing {
-    std::string endpoint;                        ///< OTLP over HTTP; empty, as the next: off
-    std::string traces_endpoint;                 ///< of spans alone, with its path
-    std::map<std::string, std::string> headers;  ///< secrets may be in them
+    /// OTLP over HTTP; both endpoints empty: tracing is off
+    std::string endpoint;
+    std::string traces_endpoint;                 ///< complete URL for spans
+    std::map<std::string, std::string> headers;  ///< may contain secrets
     std::string ca_file;                         ///< empty: the system's
     std::string certificate;                     ///< empty: none
     std::string key;
     Duration timeout = std::chrono::seconds(10);
-    std::uint32_t max_queue = 2'048;  ///< requests that wait to be sent
+    std::uint32_t max_queue = 2'048;  ///< requests waiting for export
     trace::Sampler sampler = trace::Sampler::kParentRatio;
     double ratio = 0.01;
     std::string service_name = "podsense";
@@ -179,7 +181,8 @@ struct Config {
   };
   struct Shutdown {
     Duration drain_delay = std::chrono::seconds(5);
-    /// From the signal, drain_delay included: below Kubernetes' grace period, 30 s by default.
+    /// From the signal on, including drain_delay. Must be below Kubernetes' grace period, 30 s by
+    /// default.
     Duration drain_timeout = std::chrono::seconds(25);
     bool ready_while_draining = false;  ///< during drain_delay
     friend bool operator==(const Shutdown&, const Shutdown&) = default;
@@ -212,7 +215,8 @@ struct Config {
   Simulated simulated;
   Onnxruntime onnxruntime;
 
-  /// Faults between settings (ranges of single ones are load_config's), one a line.
+  /// Checks combinations of settings (load_config checks single ones). Faults are listed one per
+  /// line.
   [[nodiscard]] Result<void> validate() const;
 
   friend bool operator==(const Config&, const Config&) = default;
@@ -220,7 +224,7 @@ struct Config {
 
 enum class Action { kServe, kPrintConfig, kHelp };
 
-/// One setting as it came out. `text` is its YAML form.
+/// The effective value of a setting. `text` is its YAML form.
 struct EffectiveSetting {
   std::string_view key;  ///< "listen.http_port"
   std::string text;
@@ -232,10 +236,10 @@ struct LoadedConfig {
   Action action = Action::kServe;
   std::string file;                        ///< the YAML file that was read; empty: none
   std::vector<EffectiveSetting> settings;  ///< all of them, in the table's order
-  std::vector<std::string> warnings;       ///< for the log: what was ignored, and why
+  std::vector<std::string> warnings;       ///< for the log: ignored settings, and why
 };
 
-/// Where configuration comes from. Borrowed for the duration of the call.
+/// The sources of the configuration. Borrowed for the duration of the call.
 struct ConfigSources {
   std::span<const char* const> arguments;    ///< those after `podsense serve`
   std::span<const std::string> environment;  ///< NAME=VALUE
@@ -246,13 +250,14 @@ struct ConfigSources {
 
 std::vector<std::string> process_environment();
 
-/// With `--help` nothing else is looked at. An empty environment variable counts as not set.
-/// Variables that Kubernetes makes for Services called `podsense` or `podsense-…` are ignored.
-/// @errors kInvalidArgument: every fault of every source, one a line, each opening with where it
-///         lies; the caller prints the message and exits with 2
+/// With `--help` everything else is ignored. An empty environment variable counts as not set.
+/// Variables that Kubernetes sets for Services named `podsense` or `podsense-…` are ignored.
+/// @errors kInvalidArgument: all faults of all sources, one per line, each starting with its
+/// location; the caller prints the message and exits with 2
 Result<LoadedConfig> load_config(const ConfigSources& sources);
 
-/// YAML with the origin of each value as a comment; given as a file, it yields the same Config.
+/// YAML with the origin of each value as a comment. Used as a configuration file, it results in the
+/// same Config.
 std::string print_config(const LoadedConfig& loaded);
 
 std::string config_reference_markdown();  ///< docs/reference/configuration.md

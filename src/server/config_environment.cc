@@ -16,13 +16,13 @@ constexpr std::string_view kPrefix = "PODSENSE_";
 constexpr std::string_view kConfigFile = "PODSENSE_CONFIG";
 constexpr std::string_view kOpenTelemetry = "OTEL_";
 
-/// Does `text` end with `word`, standing alone or behind an underscore?
+/// Whether `text` is `word` or ends with '_' and `word`.
 bool ends_with_word(std::string_view text, std::string_view word) {
   return text.ends_with(word) &&
          (text.size() == word.size() || text[text.size() - word.size() - 1] == '_');
 }
 
-/// Is `word` in `text` between underscores or ends?
+/// Whether `text`, split at underscores, contains `word`.
 bool has_word(std::string_view text, std::string_view word) {
   for (auto at = text.find(word); at != std::string_view::npos; at = text.find(word, at + 1)) {
     const auto end = at + word.size();
@@ -87,7 +87,7 @@ std::string link_warning(std::string_view name) {
          "(enableServiceLinks: false in the pod's spec removes it)";
 }
 
-/// OpenTelemetry's variables for what is not here.
+/// Warns about OpenTelemetry variables for exports that do not exist here.
 void warn_of_other_exports(const std::map<std::string_view, std::string_view>& variables,
                            EnvironmentReading& reading) {
   for (const auto& [name, value] : variables) {
@@ -115,7 +115,7 @@ bool is_service_link(std::string_view name, std::string_view value) {
 }
 
 EnvironmentReading read_environment(std::span<const std::string> environment) {
-  // Trimmed, since values that come from files often end with a newline.
+  // Trimmed, because values from files often end with a newline.
   std::map<std::string_view, std::string_view> variables;
   for (const std::string_view entry : environment) {
     const auto equals = entry.find('=');
@@ -127,7 +127,8 @@ EnvironmentReading read_environment(std::span<const std::string> environment) {
     }
   }
   EnvironmentReading reading;
-  // Taken out of `variables` when ignored or used; what is left with our prefix is unknown.
+  // Ignored and used variables are removed from `variables`; the remaining ones with our prefix are
+  // unknown.
   std::erase_if(variables, [&](const auto& variable) {
     const auto& [name, value] = variable;
     const bool link = is_service_link(name, value) || (name == "PORT" && is_address_link(value));
@@ -149,7 +150,7 @@ EnvironmentReading read_environment(std::span<const std::string> environment) {
     if (found) {
       const std::string name(found.key());
       std::string value(found.mapped());
-      // OpenTelemetry's count in milliseconds.
+      // OpenTelemetry's time-outs are in milliseconds.
       if (name.starts_with(kOpenTelemetry) && name.ends_with("_TIMEOUT")) {
         value += "ms";
       }

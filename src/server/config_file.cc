@@ -57,7 +57,7 @@ class YamlReader {
     }
   }
 
-  /// Empty, with a fault, where the key is no plain name or has been given before.
+  /// The name of a key; empty, with a fault, if it is not a plain name or is a duplicate.
   std::string key_name(const YAML::Node& key, const std::string& prefix, Seen& seen) {
     if (!key.IsScalar() || key.Scalar().empty()) {
       fault(key, "a key must be a name");
@@ -106,7 +106,7 @@ class YamlReader {
     const bool map = setting->value.shape == Accessor::Shape::kMap;
     const bool list = setting->value.shape == Accessor::Shape::kList;
     if (node.IsNull()) {
-      return;  // as if it were not there: templates leave such keys
+      return;  // counts as missing: templates often leave empty keys
     }
     if ((node.IsMap() && !map) || (node.IsSequence() && !list) || (node.IsScalar() && map)) {
       fault(key, full + ": must be " +
@@ -135,7 +135,8 @@ class YamlReader {
     reading_.given.push_back(std::move(given));
   }
 
-  /// The nearest key of the same section; else the same name in another one; else a section.
+  /// A suggestion: the closest key of the same section, else the same name in another section, else
+  /// a section.
   [[nodiscard]] static std::string suggestion(const std::string& section, const std::string& name) {
     std::vector<std::string_view> siblings;
     std::string_view best;

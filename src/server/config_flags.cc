@@ -10,8 +10,8 @@ namespace podsense::server {
 
 namespace {
 
-/// CLI11 tells options from values; everything else (types, unknown names, all faults at once) is
-/// done here, since CLI11 stops at the first fault.
+/// CLI11 only separates options from values. Everything else (types, unknown names, reporting all
+/// faults) is done here, because CLI11 stops at the first fault.
 class FlagParser {
  public:
   FlagParser() : app_("", "podsense serve") {
@@ -48,7 +48,7 @@ class FlagParser {
   }
 
  private:
-  /// CLI11 takes `--x= y` for `--x y`; here `--x=` gives the empty value.
+  /// CLI11 treats `--x= y` as `--x y`; here `--x=` sets the empty value.
   std::vector<std::string> split_empty_values(std::span<const char* const> arguments) {
     std::vector<std::string> out;
     for (const std::string argument : arguments) {
@@ -70,12 +70,12 @@ class FlagParser {
 
   void parse(std::vector<std::string> arguments) {
     const std::string last = arguments.empty() ? std::string() : arguments.back();
-    std::ranges::reverse(arguments);  // as CLI11 wants them
+    std::ranges::reverse(arguments);  // CLI11's order
     try {
       app_.parse(arguments);
     } catch (const CLI::ArgumentMismatch&) {
-      // An option takes whatever follows it, so only the last argument can lack its value; what
-      // came before has been read.
+      // An option takes the next argument as its value, so only the last one can lack a value; all
+      // others have been read.
       reading_.faults.push_back(last + ": needs a value");
     } catch (const CLI::Error& error) {
       reading_.faults.emplace_back(error.what());
@@ -105,7 +105,7 @@ class FlagParser {
       const bool flag = extra.starts_with('-') && extra != "-" && extra != "--";
       if (flag) {
         reading_.faults.push_back(unknown_flag(extra.substr(0, extra.find('='))));
-      } else if (extra != "--" && !after_unknown_flag) {  // else most likely that flag's value
+      } else if (extra != "--" && !after_unknown_flag) {  // otherwise probably that flag's value
         reading_.faults.push_back("unexpected argument " + in_quotes(extra));
       }
       after_unknown_flag = flag && !extra.contains('=');

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::uintmax_t kMaxFileBytes = 1U << 20U;
 
-/// Links followed on both sides.
+/// Whether `file` is inside `folder`, with symbolic links resolved.
 bool lies_in(const std::filesystem::path& file, const std::filesystem::path& folder) {
   std::error_code error;
   const auto inner = std::filesystem::weakly_canonical(file, error);
@@ -32,7 +32,7 @@ Result<std::string> read_small_file(const std::filesystem::path& path) {
   if (!stream) {
     return fail(ErrorCode::kNotFound, std::generic_category().message(errno));
   }
-  // Not by file size: a pipe or a file in /proc has none.
+  // The file size cannot be used: pipes and files in /proc have none.
   std::string text(kMaxFileBytes + 1, '\0');
   stream.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (stream.bad()) {
@@ -50,7 +50,7 @@ bool is_existing_folder(const std::filesystem::path& path) {
   return std::filesystem::is_directory(path, error);
 }
 
-/// Collects what the sources say, weakest first.
+/// Merges the sources, lowest priority first.
 class Loader {
  public:
   explicit Loader(const ConfigSources& sources) : sources_(sources) {
@@ -90,7 +90,8 @@ class Loader {
     for (Given& given : reading.given) {
       const auto wrong = given.setting->value.set(loaded_.config, given.words);
       if (wrong && given.where.starts_with("OTEL_")) {
-        // As their specification wants it: they are often set for a whole cluster.
+        // OpenTelemetry's specification requires to ignore invalid values, as these are often set
+        // for a whole cluster.
         loaded_.warnings.push_back(given.where + ": is passed over: " + *wrong);
       } else if (wrong) {
         add_fault(given.where + ": " + *wrong);
@@ -133,7 +134,7 @@ class Loader {
     return sources_.is_folder ? sources_.is_folder(path) : is_existing_folder(path);
   }
 
-  /// The mounted one, else the one in the current folder, else the models that came with the
+  /// The mounted folder, else the one in the current folder, else the models installed with the
   /// program.
   std::string models_folder() const {
     if (is_folder("/mnt/models")) {
@@ -148,7 +149,7 @@ class Loader {
   const ConfigSources& sources_;
   LoadedConfig loaded_;
   std::map<const Setting*, std::string> origins_;
-  std::string faults_;  ///< one a line
+  std::string faults_;  ///< one per line
 };
 
 }  // namespace

@@ -15,7 +15,7 @@ std::string flag_text(const Setting& setting) {
                                                           : "--" + flag + " " + setting.value.form;
 }
 
-/// Empty lists, texts and unset values need no brackets or quotes for a reader.
+/// The default for readers: empty lists, texts and unset values without brackets or quotes.
 std::string default_text(const Setting& setting) {
   std::string out;
   for (const std::string& word : setting.value.get(Config{})) {
@@ -24,7 +24,7 @@ std::string default_text(const Setting& setting) {
   return out;
 }
 
-/// For a cell of a Markdown table.
+/// Escapes text for a cell of a Markdown table.
 std::string cell(std::string_view text) {
   std::string out;
   for (const char c : text) {

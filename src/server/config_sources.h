@@ -1,6 +1,6 @@
 #pragma once
 
-/// What each source of configuration says, before it is applied. Internal to this module.
+/// Reads each source of the configuration. Internal to this module.
 
 #include <optional>
 #include <span>
@@ -12,15 +12,16 @@
 
 namespace podsense::server {
 
-/// One setting, given by one source.
+/// The value of one setting from one source.
 struct Given {
   const Setting* setting = nullptr;  ///< a row of settings()
   std::vector<std::string> words;    ///< exactly one unless the setting is a list
-  std::string where;                 ///< opens a fault: "PODSENSE_HOST", "f.yaml:3: listen.host"
-  std::string origin;                ///< as EffectiveSetting::origin
+  /// location for faults: "PODSENSE_HOST", "f.yaml:3: listen.host"
+  std::string where;
+  std::string origin;  ///< as EffectiveSetting::origin
 };
 
-/// Weakest first where one setting is given twice.
+/// If a setting occurs twice, the later one has priority.
 struct SourceReading {
   std::vector<Given> given;
   std::vector<std::string> faults;
@@ -38,15 +39,15 @@ struct EnvironmentReading : SourceReading {
 };
 EnvironmentReading read_environment(std::span<const std::string> environment);
 
-/// `file` only names the place of faults.
+/// `file`: only for the location of faults.
 SourceReading read_yaml(const std::string& yaml, const std::string& file);
 
-/// Is it a variable that Kubernetes makes for a Service called `podsense` or `podsense-…`?
+/// Whether Kubernetes sets this variable for a Service named `podsense` or `podsense-…`.
 /// @source Kubernetes documentation, "Accessing the Service", environment variables; names as in
 ///         pkg/kubelet/envvars/envvars.go
 bool is_service_link(std::string_view name, std::string_view value);
 
-/// Words for a setting from one piece of text.
+/// Splits a text into the words of a setting.
 std::vector<std::string> words_of(const Setting& setting, std::string_view text);
 
 }  // namespace podsense::server

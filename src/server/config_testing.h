@@ -1,6 +1,6 @@
 #pragma once
 
-/// For the tests of this module: configuration from given sources, nothing of the real process.
+/// For this module's tests: configuration from given sources only, independent of the real process.
 
 #include <gtest/gtest.h>
 
@@ -14,14 +14,14 @@
 
 namespace podsense::server::config_testing {
 
-/// What a process would see.
+/// The environment of a simulated process.
 struct Inputs {
   std::vector<std::string> flags;
   std::vector<std::string> environment;
   std::map<std::string, std::string> files;
   bool models_are_mounted = false;
-  bool models_are_here = false;    // in the current folder
-  bool models_came_along = false;  // with the program
+  bool models_are_here = false;    // ./models exists in the current folder
+  bool models_came_along = false;  // models are installed with the program
 };
 
 inline Result<LoadedConfig> load(const Inputs& given) {
@@ -64,7 +64,7 @@ inline Config from_yaml(std::string yaml) {
   return config_of({.flags = {"--config=c.yaml"}, .files = {{"c.yaml", std::move(yaml)}}});
 }
 
-/// The faults, one a line; empty (and a failed test) when there are none.
+/// The faults, one per line; empty (and a failed test) if there are none.
 inline std::string faults_of(const Inputs& given) {
   const auto loaded = load(given);
   if (loaded) {

@@ -1,6 +1,6 @@
 #pragma once
 
-/// What `podsense check` looks at before a server does.
+/// Checks of files for `podsense check`.
 
 #include <string>
 #include <vector>
@@ -14,8 +14,8 @@ struct CheckedFile {
   std::string fault;  ///< one sentence with the path; empty: none
 };
 
-/// The files of credentials and the model cache that are configured: whether a server could use
-/// them. The cache's folder is made where there is none.
+/// Checks whether a server could use the configured credential files and model cache. Creates a
+/// missing cache folder.
 std::vector<CheckedFile> check_files(const Config& config);
 
 }  // namespace podsense::server

@@ -32,7 +32,7 @@ void log_certificate(const access::Identity& identity) {
               {"client_certificates", identity.client_ca.empty() ? "not asked for" : "required"}});
 }
 
-/// @errors kInvalidArgument: a file of credentials with a fault
+/// @errors kInvalidArgument: an invalid credentials file
 Result<std::unique_ptr<access::Guard>> make_guard(const Config& config) {
   const Config::Auth& auth = config.auth;
   return access::Guard::create({.api_keys = auth.api_keys,
@@ -44,7 +44,7 @@ Result<std::unique_ptr<access::Guard>> make_guard(const Config& config) {
                                 .burst = auth.burst.value_or(0)});
 }
 
-/// Null: no TLS. @errors kInvalidArgument: a file with a fault
+/// Null: no TLS. @errors kInvalidArgument: an invalid file
 Result<std::unique_ptr<access::Certificates>> make_certificates(const Config& config) {
   const Config::Tls& tls = config.tls;
   if (tls.certificate.empty()) {
@@ -103,7 +103,7 @@ Result<std::unique_ptr<WatchedFiles>> WatchedFiles::create(const Config& config)
 void WatchedFiles::look_when_due(TimePoint now) {
   const auto due = [now](TimePoint& next, Duration interval) {
     const bool is_due = next != TimePoint() && now >= next;
-    if (is_due || next == TimePoint()) {  // what was read at the start is new enough
+    if (is_due || next == TimePoint()) {  // not due at start, when files were just read
       next = now + interval;
     }
     return is_due;
@@ -126,7 +126,7 @@ std::vector<inference::FilesRead> WatchedFiles::look() {
     const auto outcome = look_at_certificates();
     all.push_back({.files = "certificates", .outcome = outcome, .reason = certificates_->fault()});
   }
-  // What was refused before, and has not changed, is refused still.
+  // Files that were refused before and have not changed are still refused.
   for (inference::FilesRead& one : all) {
     if (!one.reason.empty()) {
       one.outcome = inference::FilesRead::Outcome::kRefused;

@@ -1,7 +1,7 @@
 #pragma once
 
-/// Credentials and certificates as configured: made at start, looked after while serving. Private
-/// to this module.
+/// The configured credentials and certificates: read at start, reloaded while serving. Private to
+/// this module.
 
 #include <atomic>
 #include <cstdint>
@@ -16,25 +16,25 @@
 
 namespace podsense::server {
 
-/// Says loudly what anybody on the network may do.
+/// Logs a warning about everything that needs no credentials.
 void warn_unauthenticated(const Config& config, const access::Guard& guard);
 
-/// Reads changed files again and logs what came of it.
+/// Reads changed files again and logs the result.
 class WatchedFiles {
  public:
-  /// @errors kInvalidArgument: a file with a fault
+  /// @errors kInvalidArgument: an invalid file
   static Result<std::unique_ptr<WatchedFiles>> create(const Config& config);
 
   [[nodiscard]] access::Guard& guard() { return *guard_; }
   /// Null: no TLS.
   [[nodiscard]] access::Certificates* certificates() { return certificates_.get(); }
 
-  /// Each kind when its interval has passed. @threads the ticker's
+  /// Checks each kind of file at its interval. @threads the ticker's
   void look_when_due(TimePoint now);
-  /// All at once: what was read, or is refused, of each kind that is configured. @threads any
+  /// Checks all configured files now; returns the result for each kind. @threads any
   std::vector<inference::FilesRead> look();
 
-  /// Changed certificates that were taken, and that were refused. @threads any
+  /// The number of changed certificates that were accepted or refused. @threads any
   [[nodiscard]] std::uint64_t certificates_taken() const { return certificates_taken_; }
   [[nodiscard]] std::uint64_t certificates_refused() const { return certificates_refused_; }
 
@@ -44,7 +44,7 @@ class WatchedFiles {
   inference::FilesRead::Outcome look_at_credentials();
   inference::FilesRead::Outcome look_at_certificates();
 
-  const bool has_credentials_;  ///< in files
+  const bool has_credentials_;  ///< credentials come from files
   const Duration credentials_interval_;
   const Duration certificates_interval_;
   const std::unique_ptr<access::Guard> guard_;

@@ -35,9 +35,9 @@ using inference::TrialReport;
 using End = TrialReport::End;
 
 constexpr std::uint64_t kGibi = std::uint64_t{1} << 30U;
-/// A child whose limits would be lower could not even start.
+/// The minimum limit: with less memory the child could not even start.
 constexpr std::uint64_t kLeastMemory = std::uint64_t{64} << 20U;
-/// What a shell says of a program that it cannot run; the loader ends with it, too.
+/// The exit code of shells and of the dynamic loader for programs that cannot run.
 constexpr int kNotRun = 126;
 
 // Sanitizers reserve terabytes of address space.
@@ -53,7 +53,7 @@ constexpr bool kAddressSpaceLimited = true;
 constexpr bool kAddressSpaceLimited = true;
 #endif
 
-/// What the server tells the child, as NAME=VALUE words.
+/// The arguments of the child, as NAME=VALUE words.
 class Words {
  public:
   Words() = default;
@@ -146,7 +146,7 @@ std::uint64_t available_memory() {
   return available;
 }
 
-/// The version's files, whatever they are: external data lies among them.
+/// The total size of all files in the version's folder, which includes external data.
 std::uint64_t bytes_in(const std::filesystem::path& folder) {
   constexpr std::size_t kMostEntries = 10'000;
   std::uint64_t bytes = 0;
@@ -178,7 +178,8 @@ std::uint64_t address_space_used() {
   return pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
-/// The server's threads have as much; the main thread's stack grows as far as this says.
+/// Sets the limit to which the main thread's stack may grow, equal to the stacks of the server's
+/// threads.
 void allow_deep_stack() {
   constexpr rlim_t kDeep = rlim_t{8} << 20U;
   rlimit now{};
@@ -188,8 +189,8 @@ void allow_deep_stack() {
   }
 }
 
-/// Most models open in less. What takes longer may never end, and the server has requests to
-/// answer.
+/// Lowers the priority after a few seconds. Most models open faster; slower ones may never end and
+/// should not take CPU time from requests.
 void step_back_after_a_while() {
   constexpr itimerval kWhile{.it_interval = {}, .it_value = {.tv_sec = 3, .tv_usec = 0}};
   struct sigaction action{};
@@ -202,20 +203,20 @@ void step_back_after_a_while() {
   ::setitimer(ITIMER_PROF, &kWhile, nullptr);
 }
 
-/// Whatever comes, it hits this process and not the server.
+/// Lets the kernel kill this process rather than the server.
 void make_expendable(std::uint64_t cpu_seconds) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   std::ofstream("/proc/self/oom_score_adj") << "1000";
   step_back_after_a_while();
   limit(RLIMIT_CORE, 0);
   allow_deep_stack();
-  // A second more than the server waits at most, which tells it better.
+  // One second more than the server's own limit, whose error message is better.
   limit(RLIMIT_CPU, cpu_seconds + 1);
-  // Heaps of their own for each thread would take their share of the address space.
+  // Separate heaps per thread would use up the limited address space.
   ::mallopt(M_ARENA_MAX, 1);  // NOLINT(concurrency-mt-unsafe): before there are threads
 }
 
-/// "hash file" a line: a file's name may hold anything else.
+/// "HASH FILE" lines; the hash is first because file names may contain blanks.
 std::string write_pairs(const std::map<std::string, std::string>& hash_by_file) {
   std::string text;
   for (const auto& [file, hash] : hash_by_file) {
@@ -339,8 +340,7 @@ inference::Trial make_trial(const Config& config) {
 }
 
 int run_trial(std::span<const char* const> arguments) {
-  // Standard output is the report's alone: what libraries and logs write there goes where standard
-  // error goes.
+  // Stdout is reserved for the report: redirect other output of libraries and logs to stderr.
   const int out = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
   ::dup2(STDERR_FILENO, STDOUT_FILENO);
   const Words words(arguments);
@@ -355,7 +355,7 @@ int run_trial(std::span<const char* const> arguments) {
     }
     rest.remove_prefix(static_cast<std::size_t>(written));
   }
-  ::_exit(0);  // what was opened may not survive being closed
+  ::_exit(0);  // closing the model could crash
 }
 
 }  // namespace podsense::server

@@ -1,10 +1,10 @@
 #pragma once
 
-/// The wall behind which models are opened for the first time: a child of this very binary that
-/// opens one version under limits of memory, CPU time and time, and tells what came of it.
+/// Opens models for the first time in a child process of the same binary, with limits of memory,
+/// CPU time and time. The child reports the result.
 ///
-/// Both ends are here: `make_trial` for the server, `run_trial` for the child, whose arguments are
-/// an affair between the two.
+/// `make_trial` is the server's side, `run_trial` the child's. The arguments between them are
+/// internal.
 
 #include <cstdint>
 #include <set>
@@ -18,22 +18,23 @@
 
 namespace podsense::server {
 
-/// The command line word that makes a process the child. Not for people.
+/// The subcommand of the child process. Not for users.
 inline constexpr std::string_view kTrialCommand = "open-model";
 
-/// Empty where `models.load_timeout` is 0.
+/// Creates the Trial function; empty if `models.load_timeout` is 0.
 inference::Trial make_trial(const Config& config);
 
-/// The child: opens what `arguments` say and writes the report to standard output. Ends the process
-/// where the exit code would be anything but 0. Called once, before there are threads.
+/// The child: opens the model given by `arguments` and writes the report to stdout. On an error it
+/// ends the process instead of returning. Call it once, before other threads exist.
 int run_trial(std::span<const char* const> arguments);
 
-/// The hashes of a file that `podsense check --hashes` wrote; none for an empty path.
-/// @errors kInvalidArgument: it cannot be read, or a line is no hash
+/// Reads the hashes written by `podsense check --hashes`; empty for an empty path.
+/// @errors kInvalidArgument: it cannot be read, or a line is not a hash
 Result<std::set<std::string>> read_known_models(const std::string& path);
 
-/// Bytes that opening may take beyond what the process has: 1 GiB and four times the files, at most
-/// what machine and cgroup have left; or the manifest's `limits.open_bytes`.
+/// The memory limit for opening a model, in bytes, in addition to the process's own memory: the
+/// manifest's `limits.open_bytes`, or else 1 GiB plus four times the files' size, at most what
+/// machine and cgroup have left.
 std::uint64_t opening_memory(const model::Candidate& candidate);
 
 }  // namespace podsense::server

@@ -172,11 +172,11 @@ transport::ServerOptions admin_options(const Config& config, const Descriptors& 
   options.port = config.listen.admin_port;
   options.cors_origins.clear();
   options.own_names = config.listen.admin_names;
-  options.trusted_proxies.clear();  // nobody asks it for others
+  options.trusted_proxies.clear();  // no proxies in front of the admin port
   options.proxy_protocol = false;
   options.max_connections = 1024;
   options.most_descriptor = descriptors.admin;
-  // Monitors and tools are quick; who is not must not hold a place.
+  // Monitors and tools are fast; slow clients must not block places.
   options.idle_timeout = std::min(options.idle_timeout, kAdminTimeout);
   options.header_timeout = std::min(options.header_timeout, kAdminTimeout);
   options.body_timeout = std::min(options.body_timeout, kAdminTimeout);

@@ -1,4 +1,4 @@
-// What each module is told, from the one configuration.
+// Converts the configuration to the options of each module.
 #pragma once
 
 #include "fetch/fetch.h"
@@ -11,41 +11,41 @@
 
 namespace podsense::server {
 
-/// How many threads of each kind.
+/// The number of threads of each kind.
 struct Threads {
   unsigned io = 1;
   unsigned executors = 1;
 };
 
-/// As configured; where that says nothing, one of each for a core of the cgroup's quota as it is
-/// now.
+/// The configured numbers; by default one of each per core of the current cgroup quota.
 Threads plan_threads(const Config& config);
 
 fetch::Options fetch_options(const Config::Fetch& fetch, const Config::Limits& limits);
 trace::Options trace_options(const Config::Tracing& tracing);
 inference::CatalogOptions catalog_options(const Config& config, const Threads& threads);
 inference::ServiceOptions service_options(const Config& config);
-/// Up to which descriptor each port takes connections, so that some are left for probes, scrapes
-/// and files of models when clients have taken all others. 0: no limit.
+/// The highest file descriptor for connections on each port, so that some are left for probes,
+/// scrapes and model files when clients use all others. 0: no limit.
 struct Descriptors {
   int http = 0;
   int admin = 0;
-  unsigned kept = 64;  ///< further connections in which only probes are served
+  unsigned kept = 64;  ///< additional connections, which serve only probes
 };
-/// Bytes that the process may use: as configured, else the cgroup's limit, else all there is.
+/// The memory limit of the process in bytes: configured, else the cgroup's limit, else the
+/// machine's memory.
 std::uint64_t plan_memory(const Config& config);
-/// `limit`: of the process; 0: none.
+/// `limit`: the descriptor limit of the process; 0: none.
 Descriptors plan_descriptors(int limit);
-/// How many descriptors this process may have. 0: no limit worth the name.
+/// The descriptor limit of this process. 0: practically unlimited.
 int descriptor_limit();
-/// Makes that as many as the system lets it be.
+/// Raises the descriptor limit as far as the system allows.
 void raise_descriptor_limit();
 
 transport::ServerOptions http_options(const Config& config, unsigned threads,
                                       const Descriptors& descriptors);
-/// The admin port's: one thread, few connections, short limits, no CORS.
+/// The options of the admin port: one thread, few connections, short time limits, no CORS.
 transport::ServerOptions admin_options(const Config& config, const Descriptors& descriptors);
-/// Of the port that is gRPC's own: the same limits, on the same threads.
+/// The options of gRPC's own port: the same limits and the same threads as the main port.
 transport::ServerOptions grpc_port_options(const Config& config, const Descriptors& descriptors);
 grpc::GrpcOptions grpc_options(const Config& config);
 

@@ -11,11 +11,11 @@
 namespace podsense::server {
 namespace {
 
-/// Of this process, to a few milliseconds: taken when the program was loaded.
+/// The start time of this process, within a few milliseconds: read when the program was loaded.
 const double kStartTime =
     std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 
-/// What cannot be read (there is no /proc, no cgroup) is no sample.
+/// A value that cannot be read (no /proc, no cgroup) gives no sample.
 constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
 template <class Number>

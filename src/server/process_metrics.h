@@ -1,6 +1,6 @@
 #pragma once
 
-/// What the process and its container use, for the registry.
+/// Metrics about the process and its container.
 
 #include <memory>
 #include <vector>
@@ -9,7 +9,7 @@
 
 namespace podsense::server {
 
-/// Each is read at a scrape: from the cgroup, /proc and the kernel's own accounts.
+/// All are read at each scrape: from the cgroup, /proc and getrusage.
 std::vector<std::unique_ptr<metrics::Registry::Gauge>> watch_process(metrics::Registry& registry);
 
 }  // namespace podsense::server

@@ -32,19 +32,19 @@ std::optional<Number> whole(std::string_view text) {
                                                                   : std::nullopt;
 }
 
-/// errno, or 0.
+/// Sends `state`; returns errno or 0.
 int send_to(const std::string& socket, std::string_view state) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (socket.size() > sizeof address.sun_path || (socket[0] != '/' && socket[0] != '@')) {
-    return EINVAL;  // a path, or an abstract name; others speak no datagrams here
+    return EINVAL;  // only paths and abstract names are supported
   }
   std::ranges::copy(socket, address.sun_path);
   const bool abstract = socket[0] == '@';
   if (abstract) {
     address.sun_path[0] = '\0';
   }
-  // A path that fits to the last byte has no end to be counted.
+  // A path of maximum length has no terminating zero to count.
   const auto size =
       static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) +
                              std::min(socket.size() + (abstract ? 0 : 1), sizeof address.sun_path));

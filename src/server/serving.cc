@@ -19,7 +19,8 @@
 namespace podsense::server {
 namespace {
 
-/// The ticker ticks once a second; on a busy machine it may be late.
+/// The maximum counted time between ticks. The ticker ticks once per second, but later on a busy
+/// machine.
 constexpr Duration kMostBetweenTicks = std::chrono::seconds(5);
 
 /// @param watch  takes a metric's name, its value and labels
@@ -47,7 +48,7 @@ Serving::Serving(const Config& config, Surroundings surroundings)
           {.executors = threads_.executors,
            .most_executors = std::max(threads_.executors, std::thread::hardware_concurrency())},
           clock_) {
-  // Until it is known what the models leave of it.
+  // A preliminary limit until the memory of the models is known.
   memory_.set_limit(plan_memory(config_) / 2);
 }
 
@@ -62,16 +63,16 @@ Result<std::unique_ptr<Serving>> Serving::create(const Config& config, Surroundi
 Serving::~Serving() {
   ticker_.reset();
   if (control_) {
-    control_->stop();  // those who wait for it are answered while there is a connection to do it
+    control_->stop();  // answers its callers while their connections are still open
   }
   grpc_.reset();
   http_.reset();
   admin_.reset();
   if (faults_) {
-    faults_->set({});  // a run that is stuck goes on
+    faults_->set({});  // releases runs that are stuck on purpose
   }
-  // An executor may still be letting go of what it ran: before the catalog does, since the
-  // last holder of a model destroys it.
+  // Stop executors before the catalog: an executor may still hold a model, and the one that drops
+  // the last reference destroys it.
   scheduler_.stop();
 }
 
@@ -170,7 +171,7 @@ void Serving::tick() {
 
 void Serving::note_overdue() {
   const TimePoint now = clock_.now();
-  // A tick that comes late, since the process was stopped or frozen, says nothing about runs.
+  // If the process was suspended, a late tick must not count as run time.
   scheduler_.note_overdue(std::min<Duration>(now - last_tick_, kMostBetweenTicks));
   last_tick_ = now;
   const batching::Overdue overdue = scheduler_.overdue();
@@ -193,15 +194,15 @@ void Serving::follow_memory() {
   const std::uint64_t most = plan_memory(config_);
   const std::uint64_t used = memory_.used();
   const std::uint64_t resident = resident_bytes();
-  // Counted bytes need not be resident yet, so that this may be too little for a while: it rises at
-  // once, and falls over some 16 seconds.
+  // Counted bytes may not be resident yet, so this value can be too low for a while. So it rises at
+  // once and falls over about 16 seconds.
   constexpr std::uint64_t kSeconds = 16;
   const std::uint64_t rest = resident - std::min(resident, used);
   const bool first = base_memory_ == 0;
   const std::uint64_t fallen =
       base_memory_ - (base_memory_ - std::min(base_memory_, rest)) / kSeconds;
   base_memory_ = std::max(rest, fallen);
-  // A tenth is left for what allocators do not give back.
+  // 10 % is reserved for memory that allocators do not return.
   const std::uint64_t left = most - std::min(most, base_memory_);
   memory_.set_limit(std::max(left / 10 * 9, most / 16));
   if (first) {
@@ -223,7 +224,7 @@ void Serving::follow_quota() {
 Result<void> Serving::build() {
   auto files = WatchedFiles::create(config_);
   if (!files) {
-    // Not a wrong setting: the file has a fault.
+    // The file is invalid, not a setting.
     return fail(ErrorCode::kUnavailable, std::move(files.error().message));
   }
   files_ = std::move(*files);
@@ -346,7 +347,7 @@ void Serving::add_routes() {
   }
 }
 
-/// On the main port, and on one of its own.
+/// Adds gRPC to the main port and to its own port.
 void Serving::add_grpc() {
   if (!config_.grpc.enabled) {
     return;

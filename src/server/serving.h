@@ -1,7 +1,7 @@
 #pragma once
 
-/// Everything that serves, made in the order in which one depends on the other and ended in the
-/// reverse one. Private to this module.
+/// All objects of a running server, created in the order of their dependencies and destroyed in
+/// reverse. Private to this module.
 
 #include <cstddef>
 #include <cstdint>
@@ -36,50 +36,51 @@
 
 namespace podsense::server {
 
-/// What the process was started with.
+/// What the process was started with, besides the configuration.
 struct Surroundings {
-  const ServiceManager* manager = nullptr;  ///< outlives what serves
-  ListenSockets sockets;                    ///< to take over in place of configured ports
+  const ServiceManager* manager = nullptr;  ///< must outlive Serving
+  ListenSockets sockets;                    ///< used instead of configured ports
 };
 
-/// Members are destroyed in the reverse order: first the servers, so that no request comes any
-/// more, then what requests use, last what that uses.
+/// Members are destroyed in reverse order: first the servers, so that no more requests arrive, then
+/// what requests use, and so on.
 class Serving {
  public:
   /// Listens, but accepts no request before `start`.
-  /// @errors what kept it from starting
+  /// @errors why it could not start
   static Result<std::unique_ptr<Serving>> create(const Config& config, Surroundings surroundings);
   ~Serving();
   Serving(const Serving&) = delete;
   Serving& operator=(const Serving&) = delete;
 
-  /// @errors what kept it from starting, such as a lack of threads
+  /// @errors why it could not start, such as a lack of threads
   [[nodiscard]] Result<void> start();
-  /// Once the first load has ended: is there a reason to end? Empty while it goes on.
+  /// The result of the first load: success, or a reason to exit. Nothing: it has not ended.
   /// @errors kUnavailable: nothing can be served
   [[nodiscard]] std::optional<Result<void>> first_load() const;
-  /// Where all listen, as JSON, for whoever started this with port 0; nothing where no file is
-  /// configured. @errors kInternal: it cannot be written
+  /// Writes the ports to a file, as JSON, for callers that started this with port 0; does nothing
+  /// if no file is configured. @errors kInternal: it cannot be written
   [[nodiscard]] Result<void> write_ports_file() const;
-  /// Asks for credentials, certificates and models to be looked at. @threads any
-  /// `done` is called once, on a thread of its own, or within this.
+  /// Requests a reload of credentials, certificates and models. @threads any
+  /// `done` is called once, on another thread or inside this call.
   void reload(std::move_only_function<void()> done);
 
-  /// Answers carry `Connection: close` from now on, and readiness checks say that nothing is
-  /// ready, unless shutdown.ready_while_draining.
+  /// From now on answers carry `Connection: close`, and readiness checks report "not ready", unless
+  /// shutdown.ready_while_draining.
   void announce();
-  /// True when every request was answered.
+  /// True: all requests were answered.
   bool drain(Deadline deadline);
-  /// After `drain`, so that liveness holds to the last moment. False: a request, such as a reload,
-  /// still uses what would be destroyed.
+  /// Closes the admin port; call it after `drain`, so that liveness probes succeed until then.
+  /// False: a request, such as a reload, still uses objects that would be destroyed.
   bool close_admin();
 
   [[nodiscard]] std::size_t in_flight() const;
-  /// A run goes on although its requests were answered at their deadlines: it may never end.
+  /// Whether a run continues although its requests were answered at their deadlines: it may never
+  /// end.
   [[nodiscard]] bool has_overdue_runs() const { return scheduler_.overdue().runs > 0; }
   [[nodiscard]] std::uint16_t http_port() const { return http_->port(); }
   [[nodiscard]] std::uint16_t admin_port() const { return admin_->port(); }
-  /// 0: there is none.
+  /// 0: no such port.
   [[nodiscard]] std::uint16_t grpc_port() const { return grpc_ ? grpc_->port() : 0; }
   [[nodiscard]] const access::Guard& guard() const { return files_->guard(); }
   [[nodiscard]] const Threads& threads() const { return threads_; }
@@ -101,13 +102,14 @@ class Serving {
   [[nodiscard]] transport::ServerOptions with_sources(transport::ServerOptions options);
   void add_gauges();
 
-  /// Once a second.
+  /// Called once per second.
   void tick();
   void note_overdue();
-  /// What the process uses that no request holds is no part of the budget.
+  /// Adapts the budget: memory that the process uses for other things than requests is not part of
+  /// it.
   void follow_memory();
-  /// The quota of a running pod can be changed in place. I/O threads stay as they are: they cost
-  /// nothing while idle.
+  /// Adapts the executors to the CPU quota, which can change while a pod runs. The number of I/O
+  /// threads stays, as they cost nothing while idle.
   void follow_quota();
 
   [[nodiscard]] transport::ServerOptions with_listener(transport::ServerOptions options) const;
@@ -117,7 +119,7 @@ class Serving {
   const Threads threads_;
   const SteadyClock clock_;
   http::Lifecycle lifecycle_;
-  TimePoint last_tick_{};      ///< the ticker's, as the next
+  TimePoint last_tick_{};      ///< used by the ticker only, also the next
   unsigned overdue_runs_ = 0;  ///< at the last tick
   MemoryBudget memory_;
   std::uint64_t base_memory_ = 0;  ///< bytes: engine, models, code; 0: not loaded yet
@@ -140,7 +142,7 @@ class Serving {
   transport::Router grpc_router_;
   std::unique_ptr<transport::Server> http_;
   std::unique_ptr<transport::Server> admin_;
-  std::unique_ptr<transport::Server> grpc_;  ///< on the threads of `http_`; null: no such port
+  std::unique_ptr<transport::Server> grpc_;  ///< uses the threads of `http_`; null: no such port
 };
 
 }  // namespace podsense::server

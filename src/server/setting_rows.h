@@ -1,7 +1,6 @@
 #pragma once
 
-/// How the table of settings is put together, and its sections that have a file of their own.
-/// Internal to this module.
+/// Builds the table of settings; some sections have their own file. Internal to this module.
 
 #include <string_view>
 #include <vector>
@@ -10,7 +9,7 @@
 
 namespace podsense::server {
 
-/// @param alias  further, weaker environment names, the stronger first
+/// @param alias further environment names with lower priority, highest first
 Setting row(std::string_view key, std::string_view flag, Accessor value, std::string_view meaning,
             std::string_view alias = {});
 

@@ -1,13 +1,13 @@
 #pragma once
 
-/// What help, man page and completion of `podsense serve` are made from.
+/// Texts for help, man page and completion of `podsense serve`.
 
 #include <string>
 #include <vector>
 
 namespace podsense::server {
 
-/// A setting as people read it.
+/// The description of a setting for users.
 struct SettingText {
   std::string section;             ///< its title
   std::vector<std::string> flags;  ///< with dashes; a boolean has two

@@ -19,7 +19,7 @@ bool is_control(char c) {
   return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
 }
 
-/// All of `text` as decimal digits; nullopt where anything else stands or it does not fit.
+/// Parses all of `text` as decimal digits; nullopt: other characters, or overflow.
 std::optional<std::uint64_t> whole_number(std::string_view text) {
   std::uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -29,7 +29,7 @@ std::optional<std::uint64_t> whole_number(std::string_view text) {
   return value;
 }
 
-/// All of `text` as digits with at most one point: no sign, exponent, inf or nan.
+/// Parses all of `text` as digits with at most one point; no sign, exponent, inf or nan.
 std::optional<double> decimal(std::string_view text) {
   const bool plain = !text.empty() && std::ranges::all_of(text, [](char c) {
     return ascii::is_digit(c) || c == '.';
@@ -88,7 +88,7 @@ constexpr std::array<TimeUnit, 7> kTimeUnits{{{"h", 3'600'000'000'000},
                                               {"\xC2\xB5s", 1'000},
                                               {"ns", 1}}};
 
-/// A number and a unit at the head of `rest`, which is cut off it.
+/// Removes a number with its unit from the front of `rest`.
 std::optional<double> take_nanoseconds(std::string_view& rest) {
   const auto in_number = [](char c) { return ascii::is_digit(c) || c == '.'; };
   const auto number_end =
@@ -107,7 +107,7 @@ std::optional<double> take_nanoseconds(std::string_view& rest) {
 }
 
 std::optional<Duration> duration_of(std::string_view text) {
-  // Beyond 2^53 ns (104 days) a double is not exact, and no setting allows as much.
+  // Above 2^53 ns (104 days) a double is not exact; no setting allows more.
   constexpr double kMaxNanoseconds = 9e15;
   double total = 0;
   if (const auto seconds = decimal(text)) {
@@ -265,7 +265,7 @@ std::string format_duration(Duration duration) {
 }
 
 std::string format_number(double value) {
-  // A double in fixed notation can take 325 characters; those of settings take a few.
+  // A double in fixed notation can have 325 characters; settings have few.
   std::array<char, 400> buffer{};
   const auto [end, error] =
       std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::fixed);

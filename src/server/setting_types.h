@@ -1,7 +1,7 @@
 #pragma once
 
-/// The types that settings have: how each reads text, what it says about text it cannot read, and
-/// how it is written. Internal to this module; settings.h makes rows of them.
+/// The types of settings: parsing, error messages and formatting. Internal to this module;
+/// settings.h uses them for its rows.
 
 #include <algorithm>
 #include <chrono>
@@ -24,7 +24,7 @@
 
 namespace podsense::server {
 
-/// A value, or what it must be ("must be true or false"), to which the caller adds the text.
+/// A value, or the rule that was violated ("must be true or false"); the caller adds the text.
 template <class T>
 using Parsed = tl::expected<T, std::string>;
 
@@ -51,26 +51,26 @@ Parsed<double> parse_number(std::string_view text, const NumberRange& range);
 Parsed<std::uint64_t> parse_size(std::string_view text, const SizeRange& range);
 /// "30" and "0.5" are seconds; "500ms", "1.5h", "1m30s"; units h m s ms us ns.
 Parsed<Duration> parse_duration(std::string_view text, const DurationRange& range);
-/// "NAME=VALUE", blanks around both dropped, %XX in the value decoded; no control characters.
+/// "NAME=VALUE": removes blanks around both, decodes %XX in the value; no control characters.
 Parsed<std::pair<std::string, std::string>> parse_encoded_pair(std::string_view text);
-/// What parse_encoded_pair reads back: '%', ',', ';', blanks and what is not ASCII are encoded.
+/// The inverse of parse_encoded_pair's decoding: encodes '%', ',', ';', blanks and non-ASCII bytes.
 std::string percent_encoded(std::string_view text);
 Parsed<bool> parse_boolean(std::string_view text);
 Parsed<std::string> parse_string(std::string_view text);
 
-/// Shortest exact forms, which the parsers read back to the same value.
+/// The shortest exact form, which the parser reads back to the same value.
 std::string format_size(std::uint64_t bytes);
 std::string format_duration(Duration duration);
 std::string format_number(double value);
 
-/// Cuts long text, masks secrets of URLs and replaces control characters, so that a message stays
-/// one line.
+/// Quotes a text for a message: shortens it, masks secrets in URLs, and replaces control characters
+/// so that the message stays one line.
 std::string in_quotes(std::string_view text);
 
 /// A comma-separated list; blanks around items and empty items are dropped.
 std::vector<std::string> split_list(std::string_view text);
 
-/// Checks a string that parse_string took: nullopt, or what it must be.
+/// An additional check of a string: nullopt, or the rule that was violated.
 using StringCheck = std::optional<std::string> (*)(std::string_view text);
 std::optional<std::string> any_string(std::string_view text);
 std::optional<std::string> model_name(std::string_view text);
@@ -78,23 +78,25 @@ std::optional<std::string> model_name_or_empty(std::string_view text);
 std::optional<std::string> cors_origin(std::string_view text);
 std::optional<std::string> listen_address(std::string_view text);
 
-/// How one setting is read and written, with its type erased.
+/// Reads and writes one setting, with type erasure.
 struct Accessor {
   /// kMap: a list whose words are KEY=VALUE; a mapping in YAML.
   enum class Shape { kScalar, kBoolean, kList, kMap };
   Shape shape = Shape::kScalar;
   [[nodiscard]] bool is_list() const { return shape == Shape::kList || shape == Shape::kMap; }
-  /// Written in quotes in YAML.
+  /// Quoted in YAML.
   bool is_text = false;
-  bool is_secret = false;  ///< of a map, the values: never shown
-  std::string form;        ///< what stands behind the flag in the help: NUMBER, SIZE, json|text
-  /// nullopt, or what is wrong. A scalar gets exactly one word. On failure `config` is unchanged.
+  bool is_secret = false;  ///< never printed; for a map, its values
+  std::string form;        ///< the placeholder of the value in the help: NUMBER, SIZE, json|text
+  /// Sets the value. Returns nullopt, or what is wrong; then `config` is unchanged. A scalar gets
+  /// exactly one word.
   std::function<std::optional<std::string>(Config& config, std::span<const std::string> words)> set;
-  /// The words that `set` reads back to the same value; none for an unset optional or empty list.
+  /// The words from which `set` restores the same value; empty for an unset optional or an empty
+  /// list.
   std::function<std::vector<std::string>(const Config& config)> get;
 };
 
-/// An accessor from a parser and a formatter of one word.
+/// Makes an accessor of a parser and a formatter of one word.
 template <class Group, class T, class Parse, class Format>
 Accessor scalar(Group Config::* group, T Group::* member, const Parse& parse,
                 const Format& format) {
@@ -206,8 +208,8 @@ Accessor text_list(Group Config::* group, std::vector<std::string> Group::* memb
   return accessor;
 }
 
-/// Texts by key, in OpenTelemetry's form: values are percent-encoded in every source, and not
-/// checked further. `secret`: they are never shown.
+/// Texts by key in OpenTelemetry's format: values are percent-encoded in every source, and not
+/// checked further. `secret`: values are never printed.
 template <class Group>
 Accessor encoded_map(Group Config::* group, std::map<std::string, std::string> Group::* member,
                      bool secret) {
@@ -239,7 +241,7 @@ Accessor encoded_map(Group Config::* group, std::map<std::string, std::string> G
   return accessor;
 }
 
-/// Texts by key. `known`: what must be said of a key that there is not.
+/// Texts by key. `known`: returns the error for an unknown key.
 template <class Group>
 Accessor text_map(Group Config::* group, std::map<std::string, std::string> Group::* member,
                   std::string form, StringCheck known, StringCheck check) {
@@ -299,7 +301,7 @@ Accessor number(Group Config::* group, double Group::* member, NumberRange range
   return accessor;
 }
 
-/// An empty word unsets it.
+/// A number that an empty word unsets.
 template <class Group>
 Accessor optional_number(Group Config::* group, std::optional<double> Group::* member,
                          NumberRange range) {
@@ -321,7 +323,7 @@ Accessor optional_number(Group Config::* group, std::optional<double> Group::* m
   return accessor;
 }
 
-/// The first name of a value is the one written; those behind it are synonyms. Any case.
+/// The first name of a value is used for output; later ones are synonyms. Case-insensitive.
 template <class E>
 using Names = std::vector<std::pair<std::string_view, E>>;
 

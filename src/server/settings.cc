@@ -280,7 +280,7 @@ std::vector<Setting> http_settings() {
                                   {"sampled", AccessLog::kSampled},
                                   {"errors", AccessLog::kErrors},
                                   {"off", AccessLog::kOff},
-                                  // YAML 1.1 tools turn off into false, on into true.
+                                  // YAML 1.1 tools convert off to false and on to true.
                                   {"false", AccessLog::kOff},
                                   {"true", AccessLog::kAll}},
                  4),
@@ -509,7 +509,7 @@ std::optional<std::string> sha256_digits(std::string_view text) {
               : std::optional<std::string>("must be 64 hexadecimal digits in lower case");
 }
 
-/// Tasks that have default models, whose requests need not name one.
+/// Checks that a task can have a default model (its requests need not name a model).
 std::optional<std::string> default_task(std::string_view text) {
   std::string known;
   for (const inference::TaskKind* task : inference::task_kinds()) {

@@ -19,7 +19,7 @@ std::optional<std::string> network(std::string_view text) {
              : std::optional<std::string>("must be a network such as 10.0.0.0/8 or fd00::/8");
 }
 
-/// Commas between them. One word, so that of a flag that is repeated the last one counts.
+/// A comma-separated list. It is one word, so that of a repeated flag the last one counts.
 Accessor addresses(std::vector<std::string> Config::Listen::* member) {
   Accessor accessor;
   accessor.is_text = true;

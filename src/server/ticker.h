@@ -1,6 +1,6 @@
 #pragma once
 
-/// Calls a function once a second on a thread of its own. Private to this module.
+/// Calls a function once per second on its own thread. Private to this module.
 
 #include <chrono>
 #include <condition_variable>
@@ -16,7 +16,7 @@
 
 namespace podsense::server {
 
-/// The first call comes a second after the start; none is under way once it is destroyed.
+/// The first call is one second after the start. The destructor waits for a call in progress.
 class Ticker {
  public:
   explicit Ticker(std::function<void()> tick)
@@ -27,7 +27,7 @@ class Ticker {
                                  [&stop] { return stop.stop_requested(); })) {
             try {
               tick();
-            } catch (const std::exception& thrown) {  // such as a lack of memory: the next goes on
+            } catch (const std::exception& thrown) {  // such as a lack of memory: go on
               log::error("tick_failed", {{"reason", thrown.what()}});
             }
           }

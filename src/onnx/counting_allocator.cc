@@ -11,28 +11,28 @@
 namespace podsense::onnx {
 namespace {
 
-/// As ONNX Runtime's own: its kernels use vectors of up to 64 bytes.
+/// The same as in ONNX Runtime, whose kernels use vectors of up to 64 bytes.
 constexpr std::size_t kAlignment = 64;
-/// A thread counts by itself, and tells the budget in steps of this many bytes.
+/// Each thread counts locally and updates the budget in steps of this many bytes.
 constexpr std::int64_t kStep = 64 << 10;
-/// Smaller blocks are quick to get.
+/// Smaller blocks are not kept: allocating them is fast.
 constexpr std::size_t kLeastKept = 32U << 10U;
-constexpr std::size_t kMostKept = 16U << 20U;  ///< bytes a thread
-/// More than any machine has; sums of a few of these do not overflow.
+constexpr std::size_t kMostKept = 16U << 20U;  ///< bytes per thread
+/// Larger than any machine's memory; a sum of a few does not overflow.
 constexpr std::size_t kMostBlock = std::size_t{1} << 60U;
 
 std::atomic<MemoryBudget*> budget{nullptr};
 std::atomic<bool> keeps{false};
-/// This thread's Local is gone: other objects of an ending thread still free what they hold.
+/// This thread's Local is destroyed, but other objects of the ending thread may still free memory.
 thread_local bool ended = false;
 
-/// Before each block: how large it is, and whether it counts.
+/// Stored before each block: its size, and whether it is counted.
 struct Header {
   std::size_t bytes;
   bool counted;
 };
 
-/// ONNX Runtime reports what it catches of this as the failure of a run.
+/// ONNX Runtime catches this and reports it as the failure of a run.
 struct Refused final : std::bad_alloc {
   [[nodiscard]] const char* what() const noexcept override { return "bad_alloc: memory budget"; }
 };
@@ -41,7 +41,7 @@ Header& header_of(void* data) {
   return *static_cast<Header*>(static_cast<void*>(static_cast<std::byte*>(data) - kAlignment));
 }
 
-/// A thread's part of the count, and its blocks.
+/// A thread's uncommitted count, and its kept blocks.
 class Local {
  public:
   Local() = default;
@@ -85,7 +85,7 @@ class Local {
     return static_cast<std::byte*>(block) + kAlignment;
   }
 
-  /// For a thread whose Local is gone.
+  /// Frees a block on a thread whose Local is destroyed.
   static void free_at_end(void* data) {
     const Header header = header_of(data);
     std::free(&header_of(data));
@@ -99,7 +99,7 @@ class Local {
   std::optional<Error> refused;
 
  private:
-  /// The smallest that is large enough, unless that is far too large.
+  /// The smallest kept block that is large enough, unless it is far too large.
   void* find(std::size_t bytes) {
     constexpr std::size_t kFar = 4;
     std::size_t best = kept_;
@@ -127,7 +127,7 @@ class Local {
       return false;
     }
     while (kept_ > 0 && (kept_ == blocks_.size() || kept_bytes_ + header.bytes > kMostKept)) {
-      kept_bytes_ -= header_of(blocks_[0]).bytes;  // the one that was not asked for the longest
+      kept_bytes_ -= header_of(blocks_[0]).bytes;  // the least recently used one
       release(blocks_[0]);
       std::move(blocks_.begin() + 1, blocks_.begin() + static_cast<std::ptrdiff_t>(kept_),
                 blocks_.begin());
@@ -149,7 +149,7 @@ class Local {
     }
   }
 
-  /// Before it is taken. Throws where that is too much.
+  /// Counts bytes before they are allocated. Throws over the budget.
   void count(std::int64_t bytes) {
     pending_ += bytes;
     if (pending_ < kStep) {
@@ -176,7 +176,7 @@ class Local {
     pending_ = 0;
   }
 
-  std::int64_t pending_ = 0;  ///< bytes that the budget does not know of yet; negative: freed
+  std::int64_t pending_ = 0;  ///< bytes not reported to the budget yet; negative: freed
   std::array<void*, 32> blocks_{};
   std::size_t kept_ = 0;
   std::size_t kept_bytes_ = 0;
@@ -223,11 +223,11 @@ struct Allocator final : OrtAllocator {
 }  // namespace
 
 void register_allocator(Ort::Env& env, bool keep_blocks) {
-  // Never destroyed: ONNX Runtime frees with it until the end.
+  // Never destroyed: ONNX Runtime frees memory with it until the process ends.
   static Allocator& allocator = *new Allocator();  // NOLINT(cppcoreguidelines-owning-memory)
   keeps.store(keep_blocks, std::memory_order_relaxed);
   OrtStatus* const failed = Ort::GetApi().RegisterAllocator(env, &allocator);
-  if (failed != nullptr) {  // another environment of this process, which is the same, has it
+  if (failed != nullptr) {  // already registered with the same process-wide environment
     Ort::GetApi().ReleaseStatus(failed);
   }
 }

@@ -1,10 +1,10 @@
 #pragma once
 
-/// What ONNX Runtime allocates with: counts what runs take in the process's memory budget, before
-/// it is allocated. A graph may make any amount of memory of a few bytes of input: over the budget
-/// the run fails, and its request alone. Weights are no part of it. Large blocks stay for the next
-/// run of their thread, since runs of a model ask for the same again and again.
-/// Private to this module. @threads thread-safe
+/// ONNX Runtime's allocator: counts the memory of runs in the process's budget before it is
+/// allocated. A graph can allocate any amount of memory for a few bytes of input; over the budget
+/// only that run and its request fail. Weights are not counted. Large blocks are kept for the next
+/// run of the same thread, because runs of a model need the same sizes again. Private to this
+/// module. @threads thread-safe
 
 #include <cstdint>
 #include <optional>
@@ -15,15 +15,15 @@
 
 namespace podsense::onnx {
 
-/// From now on all sessions of `env` that ask for the environment's allocators use it.
-/// `keep_blocks`: for the next run.
+/// From now on all sessions of `env` with the option to use the environment's allocators use it.
+/// `keep_blocks`: keep large blocks for the next run.
 /// @errors ONNX Runtime's, as an Ort::Exception
 void register_allocator(Ort::Env& env, bool keep_blocks);
 
-/// Where is counted from now on; null: nowhere. One for the process, which outlives all runs.
+/// Sets the budget for counting; null: none. One per process; it must outlive all runs.
 void count_in(MemoryBudget* budget);
 
-/// Of a run on this thread, from its making on: why memory was refused to it.
+/// Records why memory was refused to a run on this thread, from construction on.
 class MemoryWatch {
  public:
   MemoryWatch();

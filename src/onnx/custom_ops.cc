@@ -48,7 +48,7 @@ Result<CustomOps> CustomOps::open(const std::map<std::string, std::string>& sha2
     if (*found != wanted) {
       return refused(file, "has the SHA-256 " + *found + ", not " + wanted);
     }
-    // Never closed: what it gave to sessions has to outlive them.
+    // Never closed: its operators must outlive the sessions.
     void* const library = ::dlopen(std::filesystem::absolute(file).c_str(), RTLD_NOW | RTLD_LOCAL);
     if (library == nullptr) {
       const char* const text = ::dlerror();  // NOLINT(concurrency-mt-unsafe): glibc's is per thread

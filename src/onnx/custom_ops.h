@@ -1,8 +1,8 @@
 #pragma once
 
-/// Libraries of operators that ONNX Runtime does not have, as `--custom-ops` names them. A library
-/// runs with all that this process may do, so it comes from the configuration alone, with the hash
-/// of what was looked at; never from a model's folder. Private to this module.
+/// Custom operator libraries, configured by `--custom-ops`. A library has all rights of this
+/// process, so it only comes from the configuration, with the hash of the reviewed file; never from
+/// a model's folder. Private to this module.
 
 #include <filesystem>
 #include <map>
@@ -18,10 +18,10 @@ namespace podsense::onnx {
 class CustomOps {
  public:
   /// @param sha256 by file
-  /// @errors kInvalidArgument: a file cannot be read, is another than its hash says, or is no
-  ///         library of operators that can be loaded here; one sentence
+  /// @errors kInvalidArgument: a file cannot be read, has another hash, or is not a loadable
+  /// operator library; one sentence
   static Result<CustomOps> open(const std::map<std::string, std::string>& sha256);
-  /// Makes the operators known to sessions with these options. @errors ONNX Runtime's, as an
+  /// Registers the operators with these session options. @errors ONNX Runtime's, as an
   /// Ort::Exception
   void give_to(Ort::SessionOptions& options) const;
 
@@ -30,8 +30,8 @@ class CustomOps {
   std::vector<Register> libraries_;
 };
 
-/// Why the loader does not take a library, from its own text; in particular one that is a module of
-/// Python's.
+/// Why the dynamic loader refused a library, from its message; detects libraries that only load
+/// inside Python.
 std::string loader_reason(const std::string& file, std::string_view loader_text);
 
 }  // namespace podsense::onnx

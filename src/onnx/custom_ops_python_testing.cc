@@ -1,5 +1,5 @@
-// A library that cannot be loaded outside Python, as PyPI's onnxruntime-extensions: a symbol of
-// libpython's is missing.
+// A library that only loads inside Python, like PyPI's onnxruntime-extensions: it needs a symbol of
+// libpython.
 extern "C" {
 extern int PyInstanceMethod_Type;
 __attribute__((visibility("default"))) int* RegisterCustomOps();

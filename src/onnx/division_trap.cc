@@ -25,11 +25,11 @@ void pass_on(int signal, siginfo_t* info, void* context) {
   } else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
     previous.sa_handler(signal);
   } else {
-    ::signal(signal, SIG_DFL);  // the instruction runs again and ends the process
+    ::signal(signal, SIG_DFL);  // the instruction executes again and kills the process
   }
 }
 
-/// Async-signal-safe: registers, a thread-local number and a lock-free counter.
+/// Async-signal-safe: uses only registers, a thread-local number and a lock-free counter.
 void on_division(int signal, siginfo_t* info, void* context) {
   auto& registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
   // NOLINTNEXTLINE(performance-no-int-to-ptr): the address of the instruction that trapped
@@ -90,7 +90,7 @@ void install_division_trap() {
   std::call_once(once, [] {
     struct sigaction action = {};
     action.sa_sigaction = on_division;
-    // On the crash handler's own stack, where there is one: `pass_on` may lead there.
+    // Use the crash handler's alternate stack if there is one, as `pass_on` may call that handler.
     action.sa_flags = SA_SIGINFO | SA_ONSTACK;
     sigemptyset(&action.sa_mask);
     ::sigaction(SIGFPE, &action, &previous);

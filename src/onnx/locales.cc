@@ -38,7 +38,7 @@ bool find_locale(const std::vector<std::filesystem::path>& folders) {
     std::error_code error;
     if (before == nullptr &&
         std::filesystem::is_regular_file(folder / "en_US.utf8/LC_CTYPE", error)) {
-      ::setenv("LOCPATH", folder.c_str(), 1);  // glibc leaks a little wherever it is looked at
+      ::setenv("LOCPATH", folder.c_str(), 1);  // leaks a little memory, so only if needed
       return true;
     }
   }

@@ -1,4 +1,5 @@
-/// What a run costs over ONNX Runtime's own call, and what a load costs with and without the cache.
+/// Measures the overhead of a run over ONNX Runtime's own call, and loading with and without the
+/// cache.
 ///
 ///   PODSENSE_BENCH_MODEL=forest.onnx model_bench     # default: the committed tabular model
 
@@ -30,7 +31,7 @@ Candidate bench_candidate() {
           .fingerprint = {}};
 }
 
-/// One row of every input, all 0.3 where floats are asked for.
+/// One row of every input; floats are 0.3.
 struct Row {
   explicit Row(const Signature& signature) {
     for (const TensorInfo& input : signature.inputs) {
@@ -74,7 +75,7 @@ void ours(benchmark::State& state) {
 }
 BENCHMARK(ours)->Name("run/podsense");
 
-/// The least that anybody does: names and tensor made once, results released.
+/// The minimum: names and tensor created once, results released.
 void raw(benchmark::State& state) {
   const auto model = bench_model(state);
   if (model == nullptr) {

@@ -25,7 +25,7 @@ namespace fs = std::filesystem;
 constexpr std::string_view kSuffix = ".podsense-ort";
 constexpr std::size_t kMaxEntries = 32;
 
-/// Ends every entry, so that a torn or changed one is recognised before it is used.
+/// The last bytes of every entry, to detect incomplete or modified files.
 struct Seal {
   std::array<char, 8> magic{'P', 'S', 'O', 'R', 'T', '0', '0', '1'};
   std::uint64_t size = 0;
@@ -155,7 +155,7 @@ void ModelCache::bar(const std::string& key) const {
   fs::create_directories(folder_, error);
   const Seal seal = seal_for({});
   const auto bytes = std::bit_cast<std::array<char, sizeof seal>>(seal);
-  // Where it cannot be written the file is tried again at the next start.
+  // If it cannot be written, the copy is tried again at the next start.
   if (auto written =
           replace_file(folder_ / (key + std::string(kSuffix)), {bytes.data(), bytes.size()});
       !written) {
@@ -163,8 +163,8 @@ void ModelCache::bar(const std::string& key) const {
   }
 }
 
-/// Oldest first, beyond kMaxEntries; and what processes left that died while writing. A mapped
-/// entry lives on until its model goes.
+/// Deletes the oldest entries above kMaxEntries, and temporary files of processes that died. A
+/// deleted entry that is still mapped stays valid.
 void ModelCache::make_room() const {
   constexpr auto kDead = std::chrono::hours(1);
   std::vector<std::pair<fs::file_time_type, fs::path>> entries;

@@ -1,7 +1,7 @@
 #pragma once
 
-/// Optimised copies of models, so that the next start on this kind of machine skips the work. Every
-/// fault here (no folder, no room, a torn file) costs time, never the load. Private to this module.
+/// A cache of optimised models, for faster starts on the same kind of machine. Faults (no folder,
+/// no space, a damaged file) cost time but never fail a load. Private to this module.
 
 #include <cstddef>
 #include <filesystem>
@@ -20,8 +20,8 @@ using model::cpu_description;
 using model::fast_hash;
 using model::Hash128;
 
-/// A file's bytes, mapped for reading as long as this lives. Only for files that nobody writes in
-/// place: a file cut short under a mapping kills the process that touches it.
+/// A read-only mapping of a file. Only for files that are never modified in place: accessing a
+/// mapping of a truncated file kills the process.
 class MappedFile {
  public:
   static std::optional<MappedFile> open(const std::filesystem::path& path);
@@ -32,7 +32,7 @@ class MappedFile {
   }
   ~MappedFile();
   [[nodiscard]] std::span<const std::byte> bytes() const { return bytes_; }
-  /// Gives the pages back to the file cache; they return when touched.
+  /// Releases the pages; they are read again on access.
   void forget_pages() const;
 
  private:
@@ -40,31 +40,31 @@ class MappedFile {
   std::span<const std::byte> bytes_;
 };
 
-/// @threads thread-safe: writers make files of their own and rename them
+/// @threads thread-safe: writers create temporary files and rename them
 class ModelCache {
  public:
-  /// @param runtime_version ONNX Runtime's; part of every key, as is this machine's CPU
+  /// @param runtime_version of ONNX Runtime; part of every key, like this machine's CPU
   ModelCache(std::filesystem::path folder, std::string_view runtime_version);
 
   [[nodiscard]] bool enabled() const { return !folder_.empty(); }
-  /// Name of the entry for a model with this content.
+  /// The name of the entry for a model with this content.
   [[nodiscard]] std::string key(const Hash128& content) const;
 
   struct Entry {
     MappedFile file;
-    std::span<const std::byte> model;  ///< borrowed from `file`; empty: barred
+    std::span<const std::byte> model;  ///< borrowed from `file`; empty: barred, see `bar`
     [[nodiscard]] bool barred() const { return model.empty(); }
   };
-  /// Empty where there is none. An entry that is not whole is removed.
+  /// Nothing if there is no entry. A damaged entry is removed.
   [[nodiscard]] std::optional<Entry> find(const std::string& key) const;
 
-  /// Where ONNX Runtime may write a new entry; empty when the folder cannot be written.
+  /// The temporary file for a new entry; empty: the folder is not writable.
   [[nodiscard]] std::filesystem::path scratch(const std::string& key) const;
-  /// Seals what was written there and gives it its name. False where that failed.
+  /// Adds the seal to the temporary file and renames it. False: failed.
   bool keep(const std::filesystem::path& scratch, const std::string& key) const;
   void discard(const std::string& key) const;
-  /// Notes that ONNX Runtime writes copies of this model that it cannot read (1.31 does so with
-  /// tensors in attributes), so that they are not made anew at every start.
+  /// Marks a model whose optimised copy ONNX Runtime cannot read back (as in 1.31 with tensors in
+  /// attributes), so that the copy is not created again at every start.
   void bar(const std::string& key) const;
 
  private:

@@ -20,11 +20,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The format of saved copies holds offsets of 32 bits, with room left for what grows.
+/// Saved copies have 32-bit offsets; this leaves a margin, as optimised models can be larger.
 constexpr std::uint64_t kMaxCachedBytes = std::uint64_t{1} << 30U;
 
-/// Telemetry is read from the environment when the library is first called, so this comes before
-/// anything else of it. Once: the environment is not touched again while threads run.
+/// The library reads the telemetry setting from the environment at its first call, so this must run
+/// before that. Only once, because the environment must not change while threads run.
 bool start_library() {
   static const bool started = [] {
     // NOLINTNEXTLINE(concurrency-mt-unsafe): before any thread of the library
@@ -43,7 +43,8 @@ bool start_library() {
 void ORT_API_CALL write_log(void* /*param*/, OrtLoggingLevel severity, const char* /*category*/,
                             const char* logger, const char* where, const char* message) {
   const std::string_view text(message);
-  // Said of every optimised copy; keys hold the CPU, so it is as it should be.
+  // A warning for every optimised copy, which is tied to the CPU. It is expected, as cache keys
+  // include the CPU.
   if (text.starts_with("Serializing optimized model")) {
     return;
   }
@@ -60,7 +61,7 @@ std::string file_name(const Candidate& candidate) {
   return candidate.file.filename().string();
 }
 
-/// ONNX Runtime's own format, optimised when it was written.
+/// ONNX Runtime's own format, already optimised.
 bool is_ort(const Candidate& candidate) {
   return candidate.file.extension() == ".ort";
 }
@@ -86,7 +87,7 @@ class OnnxBackend final : public model::Backend {
         version_(OrtGetApiBase()->GetVersionString()),
         cpu_(options_.cache_dir.empty() ? "" : fast_hash(cpu_description()).hex()),
         cache_(options_.cache_dir, version_) {}
-  /// Threads that end later still free what they kept, and the budget may be gone by then.
+  /// Threads that end later still free their kept blocks, when the budget may be destroyed.
   ~OnnxBackend() override {
     if (options_.budget != nullptr) {
       count_in(nullptr);
@@ -136,8 +137,8 @@ class OnnxBackend final : public model::Backend {
     out.SetGraphOptimizationLevel(ORT_ENABLE_ALL);
     out.AddConfigEntry(kOrtSessionOptionsConfigAllowIntraOpSpinning, options_.spinning ? "1" : "0");
     out.AddConfigEntry(kOrtSessionOptionsConfigAllowInterOpSpinning, "0");
-    // A pattern is kept for every shape ever seen, so strangers could make it grow without end; and
-    // runs of one image cost the same without, with 2 to 8 MB less.
+    // Memory patterns are stored for every input shape, so clients could make them grow without
+    // limit. Without them runs of one image take the same time and 2 to 8 MB less.
     out.DisableMemPattern();
     out.DisableCpuMemArena();
     out.AddConfigEntry(kOrtSessionOptionsConfigUseEnvAllocators, "1");
@@ -150,13 +151,13 @@ class OnnxBackend final : public model::Backend {
     std::string key;
     if (cache_.enabled() && content && bytes <= kMaxCachedBytes && !is_ort(candidate)) {
       key = cache_.key(*content);
-      // Only files without external data are kept, so a hit needs no look for it.
+      // Only models without external data are cached, so a hit needs no check of it.
       if (auto hit = open_cached(candidate, key)) {
         return std::move(*hit);
       }
     }
     const auto external = is_ort(candidate)
-                              ? Result<model::ExternalFiles>()  // it holds its weights
+                              ? Result<model::ExternalFiles>()  // contains its weights
                               : model::check_external_data(candidate, bytes);
     if (!external) {
       return fail(external.error());
@@ -192,7 +193,7 @@ class OnnxBackend final : public model::Backend {
       weights.give_to(options);
       OpenSession out{.context = context_};
       if (external.elsewhere && !options_.map_weights) {
-        // ONNX Runtime takes what it is given for the main graph alone.
+        // ONNX Runtime uses preloaded data only for the main graph.
         out.warning =
             "external data of a nested graph is mapped from its file: leave the file as it is "
             "while "
@@ -205,7 +206,7 @@ class OnnxBackend final : public model::Backend {
     }
   }
 
-  /// Clears `key` where no copy shall be made either.
+  /// Opens the cached copy. Clears `key` if no new copy should be created.
   std::optional<OpenSession> open_cached(const Candidate& candidate, std::string& key) {
     auto entry = cache_.find(key);
     if (!entry) {
@@ -234,9 +235,9 @@ class OnnxBackend final : public model::Backend {
     }
   }
 
-  /// Opens the model and lets ONNX Runtime write its optimised copy on the way. Nothing where that
-  /// fails, for whatever reason, which `why` then holds unless it was told: the plain way shows
-  /// whether it is the model's.
+  /// Opens the model and lets ONNX Runtime write its optimised copy. Nothing: it failed; `why` has
+  /// the reason unless it was already logged. The caller then opens the model without a copy, which
+  /// shows whether the model is the cause.
   std::optional<OpenSession> open_and_keep(const Candidate& candidate, const std::string& key,
                                            std::string& why) {
     const fs::path scratch = cache_.scratch(key);

@@ -1,6 +1,6 @@
 #pragma once
 
-/// ONNX files, run by ONNX Runtime, which nobody else includes.
+/// The backend that runs ONNX files with ONNX Runtime. Only this module includes ONNX Runtime.
 ///
 /// @source ONNX Runtime C++ API 21 over the library 1.31
 
@@ -16,27 +16,26 @@
 namespace podsense::onnx {
 
 struct Options {
-  unsigned threads = 1;  ///< per run where the manifest says nothing
+  unsigned threads = 1;  ///< per run, unless set in the manifest
   bool spinning = false;
-  /// Blocks of memory that a run has used stay for the next of its thread, up to 16 MiB.
+  /// Keep a run's memory blocks for the next run of the same thread, up to 16 MiB.
   bool memory_arena = true;
-  MemoryBudget* budget = nullptr;  ///< that runs take their memory from; null: none
-  /// Map external data from its file instead of reading it: no memory of this process's own, shared
-  /// by all that map it; but what is done to the file is done to the model.
+  MemoryBudget* budget = nullptr;  ///< for the memory of runs; null: none
+  /// Map external data instead of reading it: several processes share the memory, but a change of
+  /// the file changes the model.
   bool map_weights = false;
-  /// Libraries of operators, each with the SHA-256 of its file. They may do all that this process
-  /// may.
+  /// Custom operator libraries, each with the SHA-256 of its file. They have all rights of this
+  /// process.
   std::map<std::string, std::string> custom_ops{};
-  /// Where optimised copies of models are kept for a faster start (keyed by content, library and
-  /// CPU); empty: nowhere. Never inside the repository.
+  /// The folder for optimised models (keyed by content, library version and CPU); empty: none. Must
+  /// not be inside the repository.
   std::filesystem::path cache_dir;
 };
 
-/// One per process. Sets ORT_DISABLE_TELEMETRY=1 before the first call into ONNX Runtime, and
-/// LOCPATH where only a folder beside the binary has the locale en_US.UTF-8, for which
-/// StringNormalizer asks.
-/// @errors kInternal: ONNX Runtime cannot start; kInvalidArgument: a library of operators that
-///         cannot be used
+/// One per process. Sets ORT_DISABLE_TELEMETRY=1 before the first call of ONNX Runtime, and LOCPATH
+/// if the locale en_US.UTF-8, needed by StringNormalizer, is only in a folder next to the binary.
+/// @errors kInternal: ONNX Runtime cannot start; kInvalidArgument: an operator library cannot be
+/// used
 Result<std::unique_ptr<model::Backend>> make_backend(const Options& options);
 
 }  // namespace podsense::onnx

@@ -23,15 +23,15 @@ namespace {
 
 using model::FileDescription;
 
-/// Inputs and outputs of ordinary models; more than this go to the heap.
+/// The number of inputs or outputs of ordinary models; more need heap memory.
 constexpr std::size_t kFewTensors = 8;
-/// An input up to this size is copied, so that its tensor can be used by the next run again.
+/// An input up to this size is copied, so that the next run can reuse its tensor.
 constexpr std::size_t kKeptInput = 4096;
 
 constexpr std::string_view kOutOfMemory = "there was not enough memory for this run";
 
-/// Most failures while running come from values the graph cannot take (an index out of bounds,
-/// shapes that do not go together); memory that ran out does not.
+/// Most run failures are caused by values that the graph rejects (index out of bounds, incompatible
+/// shapes); out of memory is not.
 Error run_error(OrtStatus* raw) {
   const OrtStatusPtr status(raw);
   const char* text = Ort::GetApi().GetErrorMessage(status.get());
@@ -54,9 +54,9 @@ std::uint64_t next_serial() {
   return ++last;
 }
 
-/// Options of one run, which ONNX Runtime ends between two operators or two turns of a loop once
-/// `stop` is requested. Options that were terminated stay so: each run that may be stopped has its
-/// own, all others share.
+/// Run options with which ONNX Runtime ends a run, between two operators or loop iterations, when
+/// `stop` is requested. Terminated options stay terminated, so each run that can be stopped needs
+/// its own; all others share one.
 class StoppableOptions {
  public:
   StoppableOptions(const Ort::RunOptions& shared, const std::stop_token& stop)
@@ -72,7 +72,7 @@ class StoppableOptions {
   [[nodiscard]] const OrtRunOptions* get() const { return used_; }
   [[nodiscard]] bool stopped() const { return stop_.stop_requested(); }
 
-  /// Every refused request would else write a line; the caller gets the text.
+  /// Otherwise every refused request would write a log line; the caller gets the text anyway.
   static void quiet(Ort::RunOptions& options) {
     options.SetRunLogSeverityLevel(ORT_LOGGING_LEVEL_FATAL);
   }
@@ -87,7 +87,7 @@ class StoppableOptions {
   const std::stop_token& stop_;
   const OrtRunOptions* used_;
   Ort::RunOptions own_{nullptr};
-  std::optional<std::stop_callback<Terminate>> terminate_;  // goes before the options do
+  std::optional<std::stop_callback<Terminate>> terminate_;  // destroyed before the options
 };
 
 class OnnxModel final : public Model {
@@ -150,9 +150,9 @@ class OnnxModel final : public Model {
     return done;
   } catch (const std::bad_alloc&) {
     return out_of_memory(outputs);
-  } catch (const std::length_error&) {  // more than any machine has
+  } catch (const std::length_error&) {  // larger than any memory
     return out_of_memory(outputs);
-  } catch (const Ort::Exception&) {  // nothing but options are made through what throws
+  } catch (const Ort::Exception&) {  // only the creation of options can throw this
     return out_of_memory(outputs);
   }
 
@@ -188,12 +188,12 @@ class OnnxModel final : public Model {
            std::ranges::equal(input.shape, owned.input_shape);
   }
 
-  /// Into the tensors of the last run: to make and describe new ones is a fifth of a small run.
-  /// False where that cannot be, as when an output has another shape this time.
+  /// Runs with the tensors of the last run, because creating new ones takes 20 % of a small run.
+  /// False: not possible, for example because an output has a different shape.
   bool run_kept(OwnedValues& owned, std::size_t outputs, const TensorView& input,
                 const StoppableOptions& options) const {
     const OrtApi& api = Ort::GetApi();
-    owned.input.assign(input.data.begin(), input.data.end());  // keeps its memory: of the same size
+    owned.input.assign(input.data.begin(), input.data.end());  // same size, so no allocation
     if (!owned.input_value) {
       OrtValue* made = nullptr;
       if (const OrtStatusPtr failed{api.CreateTensorWithDataAsOrtValue(
@@ -226,13 +226,12 @@ class OnnxModel final : public Model {
         raw_inputs[i] = values[i].get();
         continue;
       }
-      static constexpr std::array<std::byte, 16>
-          kNothing{};  // an empty tensor needs an address too
+      static constexpr std::array<std::byte, 16> kNothing{};  // empty tensors also need an address
       std::span<const std::byte> data = inputs[i].data;
       if (!model::is_aligned(inputs[i])) {
-        data = aligned.emplace_back(data.begin(), data.end());  // vectors keep their memory
+        data = aligned.emplace_back(data.begin(), data.end());  // moving vectors keeps their memory
       }
-      // ONNX Runtime does not write into inputs.
+      // ONNX Runtime does not modify inputs.
       if (OrtStatus* failed = api.CreateTensorWithDataAsOrtValue(
               open_.context->memory,
               const_cast<std::byte*>(data.empty() ? kNothing.data() : data.data()), data.size(),
@@ -263,7 +262,7 @@ class OnnxModel final : public Model {
 
   static bool copy_shared(std::span<const TensorView> inputs,
                           std::span<const std::vector<std::byte>> aligned, Outputs& out) {
-    // Two for an input at most: where it is, and where it was copied to.
+    // At most two per input: its own memory and its copy.
     std::array<std::span<const std::byte>, 2 * kFewTensors> few;
     std::vector<std::span<const std::byte>> many(inputs.size() > kFewTensors ? 2 * inputs.size()
                                                                              : 0);
@@ -276,7 +275,7 @@ class OnnxModel final : public Model {
     return out.copy_shared(memory);
   }
 
-  /// Takes ownership of every value, also where one of them cannot be read.
+  /// Takes ownership of all values, even if one of them cannot be read.
   static Result<void> collect(std::span<OrtValue*> raw, Outputs& out) {
     auto& values = out.owner<OwnedValues>().values;
     if (values.size() < raw.size()) {
@@ -302,13 +301,13 @@ class OnnxModel final : public Model {
   std::string file_;
   Engine engine_;
   OpenSession open_;
-  OrtSession* session_;  // of open_; running does not change it, though the C API takes no const
+  OrtSession* session_;  // of open_; non-const only because the C API needs it
   Ort::RunOptions run_options_;
   std::vector<const char*> input_names_;
   std::vector<const char*> output_names_;
   std::vector<ONNXTensorElementDataType> ort_types_;
-  const std::uint64_t serial_ = next_serial();  // addresses come again, these do not
-  bool keeps_tensors_ = false;                  // the shape of the input gives those of the outputs
+  const std::uint64_t serial_ = next_serial();  // unlike addresses, never reused
+  bool keeps_tensors_ = false;                  // the input's shape determines the outputs' shapes
 };
 
 std::string metadata(const Ort::ModelMetadata& all, const char* key) {
@@ -367,7 +366,7 @@ Result<FileDescription> describe_file(const Ort::Session& session) {
   return out;
 }
 
-/// What the operators say that inputs and outputs do not.
+/// Reads from the operators what inputs and outputs do not show.
 void examine_graph(const std::filesystem::path& path, FileDescription& file) {
   const auto graph = model::read_graph(path);
   const auto proof = graph ? model::prove_rows_apart(*graph, file.inputs, file.outputs)

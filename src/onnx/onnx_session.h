@@ -11,21 +11,21 @@
 
 namespace podsense::onnx {
 
-/// As `backend:` of a manifest has it.
+/// The name in manifests (`backend:`).
 inline constexpr std::string_view kBackendName = "onnxruntime";
 
 struct OpenSession {
   std::shared_ptr<const OrtContext> context;
-  /// What the session's weights may lie in; outlives it.
+  /// The mapping that may contain the session's weights; must outlive the session.
   std::optional<MappedFile> bytes;
   Ort::Session session{nullptr};
   std::uint64_t file_bytes = 0;
   unsigned threads = 1;
-  std::string warning = {};  ///< for the signature's; empty: none
+  std::string warning = {};  ///< added to the signature's warnings; empty: none
 };
 
-/// Reads names, types, shapes and metadata, and holds them against the manifest.
-/// @errors kInvalidArgument: an input or output that cannot be served, or as make_signature
+/// Reads names, types, shapes and metadata, and checks them against the manifest.
+/// @errors kInvalidArgument: an input or output of an unsupported type, or as make_signature
 Result<std::shared_ptr<const Model>> make_onnx_model(OpenSession open, const Candidate& candidate);
 
 }  // namespace podsense::onnx

@@ -31,7 +31,7 @@ constexpr std::array<TypePair, 14> kTypePairs{{
     {ONNX_TENSOR_ELEMENT_DATA_TYPE_STRING, DataType::kBytes},
 }};
 
-/// The texts of a tensor, each behind its length. Null where all is well.
+/// Copies the texts of a tensor, each after its length. Null: success.
 OrtStatus* copy_texts(OrtValue* value, std::size_t count, std::vector<std::byte>& out) {
   const OrtApi& api = Ort::GetApi();
   std::size_t length = 0;

@@ -1,7 +1,6 @@
 #pragma once
 
-/// Tensors between us and ONNX Runtime: element types, what an input must be, and what a run made.
-/// Private to this module.
+/// Converts tensors to and from ONNX Runtime. Private to this module.
 
 #include <cstddef>
 #include <cstdint>
@@ -17,11 +16,11 @@
 
 namespace podsense::onnx {
 
-/// Nothing for types that are not served.
+/// Nothing: the type is not supported.
 std::optional<DataType> our_type(ONNXTensorElementDataType type);
 ONNXTensorElementDataType ort_type(DataType type);
 
-/// Frees what a failed step leaves. Holds a C handle of ONNX Runtime.
+/// Deleters for C handles of ONNX Runtime.
 struct StatusRelease {
   void operator()(OrtStatus* status) const { Ort::GetApi().ReleaseStatus(status); }
 };
@@ -36,27 +35,28 @@ struct ValueRelease {
 };
 using OrtValuePtr = std::unique_ptr<OrtValue, ValueRelease>;
 
-/// Takes `raw`, which is not null. @errors kInternal, with ONNX Runtime's text as the detail
+/// Takes ownership of `raw`, which must not be null. @errors kInternal, with ONNX Runtime's text as
+/// the detail
 Error internal_error(OrtStatus* raw);
 
-/// A new tensor of texts, copied from `view`. Null where all is well.
+/// Creates a text tensor with a copy of `view`. Null: success.
 OrtStatus* make_texts(const TensorView& view, OrtValuePtr& made);
 
-/// ONNX Runtime's values behind the outputs, and what the next run may use again with them.
+/// ONNX Runtime's values that own the outputs' memory, and data that the next run may reuse.
 class OwnedValues final : public Outputs::Owner {
  public:
-  std::vector<OrtValuePtr> values;  ///< of the outputs; of an earlier run beyond their number
+  std::vector<OrtValuePtr> values;  ///< of the outputs; further ones are from earlier runs
 
-  std::uint64_t model = 0;  ///< OnnxModel's serial number; 0: nothing to use again
+  std::uint64_t model = 0;  ///< OnnxModel's serial number; 0: nothing to reuse
   std::vector<std::int64_t> input_shape;
   std::vector<std::byte> input;
-  OrtValuePtr input_value;  ///< over `input`, made when it is first used again
+  OrtValuePtr input_value;  ///< refers to `input`; created at the first reuse
 
   void clear() override;
   Result<void> read_texts(std::span<Outputs::Tensor> tensors) override;
 };
 
-/// Fills in type, shape and data of what `value` holds. Null where all is well.
+/// Fills type, shape and data from `value`. Null: success.
 OrtStatus* describe(OrtValue* value, Outputs::Tensor& tensor);
 
 }  // namespace podsense::onnx

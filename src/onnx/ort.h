@@ -1,7 +1,7 @@
 #pragma once
 
-/// ONNX Runtime's header, the one way it is included here. Without manual initialisation every
-/// including file would call into the library before `main`, before telemetry is switched off.
+/// Includes ONNX Runtime's header; use only this. Without manual initialisation every including
+/// file would call the library before `main`, before telemetry is switched off.
 
 #define ORT_API_MANUAL_INIT
 #include <onnxruntime_cxx_api.h>
@@ -25,7 +25,7 @@ using model::Signature;
 using model::TensorInfo;
 using model::TensorView;
 
-/// What sessions share. Models hold it, so that it outlives them.
+/// Shared by all sessions. Models hold a reference, so that it outlives them.
 struct OrtContext {
   Ort::Env env;
   Ort::MemoryInfo memory;
@@ -33,7 +33,7 @@ struct OrtContext {
 
 /// The first line of ONNX Runtime's text, without its source paths, at most 200 bytes.
 std::string short_reason(const char* ort_message);
-/// Whether that is what ONNX Runtime's text says; its codes do not.
+/// Whether ONNX Runtime's message means out of memory; its error codes do not tell.
 bool says_out_of_memory(std::string_view ort_message);
 
 }  // namespace podsense::onnx

@@ -1,8 +1,8 @@
 #pragma once
 
-/// A model's external data, read into memory of this process. Mapped, as ONNX Runtime does it by
-/// itself, the file's later content would be the model's, and a file cut short would end the
-/// process (SIGBUS). Private to this module.
+/// A model's external data, read into this process's memory. ONNX Runtime would map the files; then
+/// later changes of a file would change the model, and a truncated file would kill the process
+/// (SIGBUS). Private to this module.
 
 #include <cstddef>
 #include <filesystem>
@@ -15,13 +15,13 @@
 
 namespace podsense::onnx {
 
-/// ONNX Runtime 1.31 copies what it is given, so this may end once the session is made: weights
-/// cost their size in memory, and twice that while the model is opened.
+/// ONNX Runtime 1.31 copies the data, so this can be destroyed after the session is created.
+/// Weights use memory of their size, and twice that while the model is opened.
 class PrivateWeights {
  public:
-  /// @param locations as the model has them
+  /// @param locations as written in the model
   /// @param files of each location
-  /// @errors kInvalidArgument: a file cannot be read, or changes meanwhile
+  /// @errors kInvalidArgument: a file cannot be read, or changes while it is read
   static Result<PrivateWeights> read(const std::vector<std::string>& locations,
                                      const std::vector<std::filesystem::path>& files);
   /// `options` borrows the memory.
@@ -30,7 +30,7 @@ class PrivateWeights {
  private:
   struct File {
     std::string location;
-    std::unique_ptr<char[]> bytes;  // NOLINT(modernize-avoid-c-arrays): not set to zero first
+    std::unique_ptr<char[]> bytes;  // NOLINT(modernize-avoid-c-arrays): not zero-initialised
     std::size_t size = 0;
   };
   std::vector<File> files_;

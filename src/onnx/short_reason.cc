@@ -1,4 +1,4 @@
-// What of ONNX Runtime's messages is fit for a person.
+// Extracts the useful part of ONNX Runtime's messages.
 #include <algorithm>
 #include <string>
 #include <string_view>
@@ -29,8 +29,8 @@ std::string short_reason(const char* ort_message) {
   if (text.starts_with(kOpening)) {
     text.remove_prefix(kOpening.size());
   }
-  // "/path/file.cc:12 ret fn(args) [with …] [condition was false.] reason": the path and the
-  // function say nothing to a reader of requests.
+  // "/path/file.cc:12 ret fn(args) [with …] [condition was false.] reason": path and function do
+  // not help users.
   if (text.starts_with('/') && text.contains('(')) {
     std::size_t at = text.find('(');
     int depth = 0;

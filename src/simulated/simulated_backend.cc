@@ -13,7 +13,7 @@ namespace podsense::simulated {
 namespace {
 
 constexpr std::string_view kName = "podsense_simulated";
-/// Most CPU time of one run, in milliseconds.
+/// The maximum CPU time of one run, in milliseconds.
 constexpr double kMaxMs = 60'000;
 
 Duration thread_cpu() {
@@ -22,7 +22,7 @@ Duration thread_cpu() {
   return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
 }
 
-/// A chain in which each step needs the one before, so that nothing is folded away.
+/// Each step depends on the previous one, so that the compiler cannot simplify the loop.
 double arithmetic(double x, std::uint64_t steps) {
   for (std::uint64_t i = 0; i < steps; ++i) {
     x = x * 0.999999 + 1e-6;
@@ -31,8 +31,8 @@ double arithmetic(double x, std::uint64_t steps) {
 }
 
 Duration burn_cpu(Duration amount, const std::stop_token& stop) {
-  // Between two looks at the clock (a system call, up to 1 µs) lie at most 50 µs, and never more
-  // than what is left by the speed just seen.
+  // Check the clock (a system call, up to 1 µs) at least every 50 µs, and never run longer than the
+  // time left, estimated from the speed just measured.
   constexpr Duration kLongest = std::chrono::microseconds(50);
   constexpr std::uint64_t kFirstSteps = 500;
   const Duration start = thread_cpu();
@@ -51,7 +51,7 @@ Duration burn_cpu(Duration amount, const std::stop_token& stop) {
                                                               to_seconds(next) / to_seconds(took)));
     steps = std::min<std::uint64_t>(steps, 1'000'000);
   }
-  // Without a use of the result, the compiler may remove the loop.
+  // Use the result, or the compiler could remove the loop.
   static std::atomic<double> sink;
   sink.store(x, std::memory_order_relaxed);
   return spent;

@@ -34,7 +34,8 @@ constexpr const char* kText =
 It starts a server of its own with that model on free ports of the loopback, finds out how much it can do, and then sends it requests at growing shares of that, at random moments as independent users do. The requests are random tensors of the model's shapes, or yours. Server and generator share this machine's cores.
 )";
 constexpr std::array<double, 6> kShares{0.2, 0.4, 0.6, 0.75, 0.9, 1.05};
-/// Of the machine's time at the lowest rate, lost to something else.
+/// The share of time at the lowest rate that other processes took, above which results are called
+/// disturbed.
 constexpr double kDisturbed = 0.1;
 
 struct BenchFlags : BenchTarget {
@@ -67,7 +68,7 @@ std::string label(const Sample& sample, std::string_view name) {
   return found == sample.labels.end() ? std::string() : found->second;
 }
 
-/// One line for each number of rows that was measured when the model was loaded.
+/// One line for each number of rows measured at loading.
 std::string batches_text(const std::vector<Sample>& samples, const std::string& model) {
   struct Run {
     double rows = 0;
@@ -108,7 +109,7 @@ std::string row_text(const load::SearchStep& step) {
          (step.met ? "" : "  " + step.reason) + "\n";
 }
 
-/// How much the server does with as many callers as keep all of its cores busy, and the rates then.
+/// Measures the capacity with enough callers to keep all cores busy, then several rates.
 class Bench {
  public:
   Bench(const BenchFlags& flags, load::LoadOptions options, std::ostream& text)
@@ -156,7 +157,7 @@ class Bench {
     return best;
   }
   [[nodiscard]] double capacity() const { return capacity_; }
-  /// Where something else had this machine's CPU: how much, in words.
+  /// How much CPU time other processes took, in words; empty: little.
   [[nodiscard]] const std::string& disturbance() const { return disturbance_; }
 
  private:
@@ -167,8 +168,8 @@ class Bench {
     open.duration = part_;
     open.warm_up = part_ / 10;
     auto report = load::measure_load(open);
-    // At the lowest rate cores are idle: a request that has to wait for one waits for something
-    // else.
+    // At the lowest rate cores are idle, so a request that waits for one waits because of other
+    // processes.
     if (const double waited = report ? report->results.generator.waited : 0;
         rate <= capacity_ * kShares.front() && waited >= kDisturbed) {
       disturbance_ =
@@ -219,7 +220,7 @@ std::string picture(const load::Search& search, Duration slo) {
   return "\n" + curve(points, to_seconds(slo), help_columns());
 }
 
-/// A path that cannot be written costs no run.
+/// Checks the output path before the benchmark runs.
 Result<void> check_page(const fs::path& path) {
   if (path.empty() || path == "-") {
     return {};
@@ -271,7 +272,7 @@ std::string memory_text(double bytes) {
   return bytes > 0 ? text::format_bytes(static_cast<std::uint64_t>(bytes)) : "–";
 }
 
-/// What is left to say once everything was measured.
+/// Writes the summary after all measurements.
 void write_end(std::ostream& text, const BenchFlags& flags, const Bench& bench,
                const load::Search& search, const BenchServer& server,
                const std::vector<Sample>& before) {

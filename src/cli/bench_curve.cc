@@ -11,10 +11,10 @@ namespace podsense::cli {
 namespace {
 
 constexpr std::size_t kHeight = 13;
-constexpr std::size_t kLabels = 9;  ///< columns left of the picture
+constexpr std::size_t kLabels = 9;  ///< columns left of the plot
 constexpr std::size_t kEachLabel = 3;
 constexpr std::size_t kMostColumns = 80;
-constexpr double kLeast = 1e-6;  ///< shorter latencies are drawn as this
+constexpr double kLeast = 1e-6;  ///< seconds; shorter latencies are drawn as this
 
 std::size_t shown_width(std::string_view text) {
   return static_cast<std::size_t>(std::ranges::count_if(
@@ -26,7 +26,7 @@ std::string right(const std::string& text, std::size_t width) {
   return std::string(width > shown ? width - shown : 0, ' ') + text;
 }
 
-/// Cells of a picture, and which latency is which row of it.
+/// The cells of the plot, and the mapping of latencies to rows.
 class Canvas {
  public:
   Canvas(double low, double high, std::size_t width)
@@ -71,7 +71,7 @@ class Canvas {
   std::vector<std::vector<std::string_view>> cells_;
 };
 
-/// 0, the middle and the end, below the picture.
+/// The labels below the plot: 0, the middle and the highest rate.
 std::string rates_text(double highest, std::size_t width) {
   std::string line(kLabels + 2, ' ');
   std::string marks = line.substr(0, kLabels + 1) + "└";

@@ -1,6 +1,6 @@
 #pragma once
 
-/// The curve of latency against rate, in characters. Pure.
+/// Draws latency against rate as text. Pure.
 
 #include <cstddef>
 #include <span>
@@ -8,17 +8,18 @@
 
 namespace podsense::cli {
 
-/// What was measured at one rate.
+/// The measurement at one rate.
 struct CurvePoint {
-  double rate = 0;  ///< requests a second
+  double rate = 0;  ///< requests per second
   double p50 = 0;   ///< seconds
   double p99 = 0;   ///< seconds
 };
 
-/// A picture of the points, in rising order of rate: rates from left to right, latencies from
-/// below, on a logarithmic scale, with a line at what p99 may be. Empty without points.
+/// Draws the points, which must be in rising order of rate: rates from left to right, latencies
+/// from bottom to top on a logarithmic scale, with a line at the limit of p99. Empty without
+/// points.
 /// @param slo      seconds
-/// @param columns  no line is longer; at least 40
+/// @param columns maximum line length; at least 40
 std::string curve(std::span<const CurvePoint> points, double slo, std::size_t columns);
 
 }  // namespace podsense::cli

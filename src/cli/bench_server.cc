@@ -41,7 +41,7 @@ bool is_model_file(const fs::path& path) {
   return path.extension() == ".onnx" || path.extension() == ".ort";
 }
 
-/// As a repository takes names.
+/// A valid model name for the repository.
 std::string model_name(const fs::path& file) {
   std::string name = file.stem().string();
   fs::path folder = fs::absolute(file).lexically_normal().parent_path();
@@ -71,7 +71,8 @@ Result<void> link_or_copy(const fs::path& from, const fs::path& to) {
   return {};
 }
 
-/// In the child. It ends with its parent, however that ends: by SIGPIPE in `podsense bench | head`.
+/// Runs in the child. The child ends with its parent, even if a signal ends that, such as SIGPIPE
+/// in `podsense bench | head`.
 [[noreturn]] void become_server(char* const* arguments, pid_t parent, const fs::path& log) {
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   const int file = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -136,7 +137,7 @@ Result<BenchModel> choose_model(const std::string& repository, const std::string
   if (!listing) {
     return fail(ErrorCode::kInvalidArgument, listing.error().message);
   }
-  std::map<std::string, bool> found;  // whether it has a file: others burn what a request asks for
+  std::map<std::string, bool> found;  // whether the model has a file; others are simulated
   for (const model::Candidate& candidate : listing->candidates) {
     found[candidate.name] = found[candidate.name] || !candidate.file.empty();
   }
@@ -191,7 +192,7 @@ Result<std::unique_ptr<BenchServer>> BenchServer::start(const BenchModel& model,
   arguments.push_back(nullptr);
   const fs::path log = folder / "log";
   const pid_t parent = getpid();
-  server->process_ = fork();  // there is one thread yet
+  server->process_ = fork();  // there is only one thread so far
   if (server->process_ == 0) {
     become_server(arguments.data(), parent, log);
   }
@@ -209,7 +210,7 @@ BenchServer::~BenchServer() {
   if (process_ > 0) {
     kill(process_, SIGTERM);
     waitpid(process_, nullptr, 0);
-    std::cerr << contents(folder_ / "log");  // nothing but errors
+    std::cerr << contents(folder_ / "log");  // contains only errors
   }
 }
 
@@ -234,7 +235,7 @@ Result<void> BenchServer::wait_until_ready() {
   return fail(ErrorCode::kUnavailable, "the server is not ready after two minutes");
 }
 
-/// The last line of its log that is for people.
+/// The last line of its log that is an error message for users.
 std::string BenchServer::last_words() const {
   constexpr std::string_view kBegin = "podsense serve: ";
   const std::string log = contents(folder_ / "log");
@@ -248,7 +249,7 @@ std::string BenchServer::last_words() const {
 
 void BenchServer::read_ports() {
   const auto ports = nlohmann::json::parse(contents(folder_ / "ports.json"), nullptr, false);
-  if (ports.is_object()) {  // else it is not written yet
+  if (ports.is_object()) {  // otherwise it is not written yet
     http_ = ports.value("http", 0U);
     admin_ = ports.value("admin", 0U);
   }

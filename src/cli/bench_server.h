@@ -1,7 +1,7 @@
 #pragma once
 
-/// A server of `podsense bench`: `podsense serve` as a process of its own, with one model, on free
-/// ports of the loopback.
+/// The server of `podsense bench`: `podsense serve` in a child process, with one model, on free
+/// loopback ports.
 
 #include <sys/types.h>
 
@@ -17,37 +17,38 @@
 
 namespace podsense::cli {
 
-/// A model to serve alone.
+/// The only model of a server.
 struct BenchModel {
   std::string repository;
   std::string name;
 };
 
-/// What the server's catalogue says of a model.
+/// Facts about a model from the server's metadata.
 struct BenchFacts {
   std::string task;
   std::string backend;
   std::string plan;      ///< inline, executor
   std::string threads;   ///< of a run
   std::string sharing;   ///< whether requests share runs: shared, alone, …
-  std::string reason;    ///< of that
+  std::string reason;    ///< reason for `sharing`
   std::string max_rows;  ///< of a shared run
 };
 
-/// Links files, or copies them where that does not work.
+/// A temporary folder for models; links files, or copies them if linking fails.
 /// @threads one
 class BenchFolder {
  public:
-  /// A folder of its own under the system's temporary one; it goes with the object.
+  /// Creates a new folder in the system's temporary folder; the destructor deletes it.
   static Result<std::unique_ptr<BenchFolder>> make();
   ~BenchFolder();
   BenchFolder(const BenchFolder&) = delete;
   BenchFolder& operator=(const BenchFolder&) = delete;
 
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-  /// A repository that holds nothing but this model's file, and files beside it whose names begin
-  /// like its own: its weights. Named after the file, or where that says nothing, its folder.
-  /// @errors kInvalidArgument: no *.onnx or *.ort, or it cannot be read
+  /// Creates a repository with only this model: its file, and files next to it whose names start
+  /// with its name (its weights). The model is named after the file, or after its folder if the
+  /// file's name is generic.
+  /// @errors kInvalidArgument: not *.onnx or *.ort, or it cannot be read
   [[nodiscard]] Result<BenchModel> repository_of(const std::filesystem::path& file) const;
 
  private:
@@ -55,22 +56,22 @@ class BenchFolder {
   const std::filesystem::path path_;
 };
 
-/// The model `wanted` of a repository; without a name the only one that has a file, or the only
-/// one.
-/// @errors kInvalidArgument: there is none, or several, with their names; or it is refused, with
-///         the reason
+/// The model `wanted` of a repository; without a name the only model with a file, or else the only
+/// model.
+/// @errors kInvalidArgument: no model, several models (with their names), or it is refused (with
+/// the reason)
 Result<BenchModel> choose_model(const std::string& repository, const std::string& wanted);
 
-/// @threads one, before any other exists
+/// @threads one; create it before other threads exist
 class BenchServer {
  public:
-  /// Blocks until it is ready.
-  /// @param config  a file of settings for it; empty: none
+  /// Starts the server and blocks until it is ready.
+  /// @param config its configuration file; empty: none
   /// @errors kUnavailable: it cannot be started, or why it ended
   static Result<std::unique_ptr<BenchServer>> start(const BenchModel& model,
                                                     const std::filesystem::path& folder,
                                                     const std::string& config);
-  /// Ends it.
+  /// Stops the server.
   ~BenchServer();
   BenchServer(const BenchServer&) = delete;
   BenchServer& operator=(const BenchServer&) = delete;
@@ -80,13 +81,13 @@ class BenchServer {
     return "http://127.0.0.1:" + std::to_string(admin_);
   }
   [[nodiscard]] pid_t process() const { return process_; }
-  /// From the process's begin until it was ready.
+  /// Time from the start of the process until it was ready.
   [[nodiscard]] Duration ready_after() const { return ready_after_; }
   /// @errors kUnavailable: it does not answer
   [[nodiscard]] Result<std::vector<Sample>> metrics() const;
-  /// @errors kUnavailable: it does not answer, or not as it should
+  /// @errors kUnavailable: no answer, or an invalid one
   [[nodiscard]] Result<BenchFacts> facts() const;
-  /// The most memory it has had, in bytes; 0: not known.
+  /// Its peak memory in bytes; 0: unknown.
   [[nodiscard]] std::uint64_t peak_memory() const;
 
  private:

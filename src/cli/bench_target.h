@@ -1,6 +1,6 @@
 #pragma once
 
-/// What `podsense bench` and `podsense plan measure` measure: a model, and the requests it gets.
+/// The model and the requests that `podsense bench` and `podsense plan measure` use.
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
@@ -24,12 +24,12 @@ struct BenchTarget {
 };
 
 void add_target_flags(CLI::App& app, BenchTarget& target);
-/// @errors kInvalidArgument: flags that do not go together
+/// @errors kInvalidArgument: incompatible flags
 Result<void> check_target(const BenchTarget& target);
-/// @errors kInvalidArgument: there is no such model, or several
+/// @errors kInvalidArgument: no such model, or several
 Result<BenchModel> model_of(const BenchTarget& flags, const BenchFolder& folder);
-/// What is sent: one of the user's requests, or random tensors.
+/// The load to send: the user's request, or random tensors.
 Result<load::LoadOptions> options_for(const BenchTarget& flags, const std::string& url,
-                                      const std::string& model, const std::string& tool);
+                                  const std::string& model, const std::string& tool);
 
 }  // namespace podsense::cli

@@ -38,14 +38,14 @@ constexpr const char* kText = R"(probes a running server, or opens every model o
 The result goes to standard output, logs and errors to standard error.
 )";
 
-/// What was checked, for people and for programs.
+/// The result for one model or file.
 struct Row {
   std::string name;
   bool good = false;
-  std::string text;       ///< its task, or why it is refused
+  std::string text;       ///< its task, or the reason of the refusal
   std::string sharing{};  ///< whether its requests share runs; empty: has no rows
   std::vector<std::string> warnings{};
-  std::string hash{};  ///< of the file; empty: has none
+  std::string hash{};  ///< of the file; empty: no file
 };
 
 void append_json(std::string& out, const Row& row) {
@@ -74,11 +74,11 @@ void append_lines(std::string& out, const Row& row) {
   }
 }
 
-/// A repository: what would be served or refused, and what is passed over.
+/// The result for a repository: served and refused models, and ignored folders.
 struct Report {
   std::vector<Row> rows;
   std::vector<std::string> remarks;
-  std::vector<Row> files{};  ///< of credentials, and the cache
+  std::vector<Row> files{};  ///< credential files and the cache
 };
 
 void append_remarks(std::string& out, const std::vector<std::string>& remarks, bool json) {
@@ -93,7 +93,7 @@ void append_remarks(std::string& out, const std::vector<std::string>& remarks, b
   }
 }
 
-/// True: all can be used.
+/// True: all files are usable.
 bool append_files(std::string& out, const std::vector<Row>& files, bool json) {
   if (json && !files.empty()) {
     out += R"(],"files":[)";
@@ -146,8 +146,8 @@ std::string sharing(const model::Model& model) {
   return verdict ? "requests share runs" : "each request runs alone: " + verdict.error().message;
 }
 
-/// Says what went wrong on stderr, and where JSON was asked for, there too.
-/// @param what  begins the JSON object: "url":"…"
+/// Reports an error on stderr, and as JSON on stdout if requested.
+/// @param what first member of the JSON object: "url":"…"
 int report_failure(const Error& error, const std::string& what, bool json) {
   if (json) {
     std::string out = R"({"ok":false,)" + what + R"(,"error":)";
@@ -180,8 +180,7 @@ int check_url(const std::string& url, const http::ProbeOptions& options, bool js
   return output_written(kName) && good ? 0 : 1;
 }
 
-/// While it lives, what is written to standard output, as logs are, goes to standard error: there
-/// the result stays by itself.
+/// Redirects stdout to stderr while it exists, so that logs do not mix with the result.
 class LogsToStderr {
  public:
   LogsToStderr() : kept_(dup(STDOUT_FILENO)) {
@@ -200,7 +199,7 @@ class LogsToStderr {
   const int kept_;
 };
 
-/// Opens one version as the server would: in a process of its own first.
+/// Opens one version like the server: first in a child process.
 Row open_model(const model::Backends& backends, const model::Candidate& candidate,
                const inference::Trial& trial, const server::Config& config) {
   Row row{.name = candidate.name + "/" + std::to_string(candidate.version)};
@@ -248,7 +247,7 @@ Result<Report> open_models(const std::string& root, const std::vector<std::strin
   const LogsToStderr redirected;
   server::Config config;
   config.models.dir = root;
-  for (const std::string& named : custom_ops) {  // FILE=SHA256, as serve has it
+  for (const std::string& named : custom_ops) {  // FILE=SHA256, as for serve
     const auto equals = std::min(named.rfind('='), named.size());
     config.onnxruntime.custom_ops.emplace(named.substr(0, equals),
                                           named.substr(std::min(equals + 1, named.size())));
@@ -309,7 +308,7 @@ struct CheckFlags {
   std::string models;
   std::string hashes;
   std::vector<std::string> custom_ops;
-  server::Config files{};  ///< those to look at, and nothing else
+  server::Config files{};  ///< only the files to check
   Duration timeout = std::chrono::seconds(2);
   http::ProbeOptions options;
   bool insecure = false;

@@ -1,7 +1,7 @@
 #pragma once
 
-/// The subcommands; each takes the arguments after its own name and returns the exit code. Their
-/// descriptions are what help, man pages and completion are made from.
+/// The subcommands: each takes the arguments after its name and returns the exit code. Help, man
+/// pages and completion are generated from their descriptions.
 
 #include <span>
 #include <vector>
@@ -23,7 +23,7 @@ int man(std::span<const char* const> arguments);
 int config_reference(std::span<const char* const> arguments);
 int metrics_reference(std::span<const char* const> arguments);
 
-/// Of a command and of its own subcommands.
+/// The descriptions of a command and its subcommands.
 std::vector<Description> describe_serve();
 std::vector<Description> describe_load();
 std::vector<Description> describe_bench();
@@ -32,7 +32,7 @@ std::vector<Description> describe_plan();
 std::vector<Description> describe_check();
 std::vector<Description> describe_top();
 
-/// Of all commands, in the order of `podsense help`.
+/// The descriptions of all commands, in the order of `podsense help`.
 std::vector<Description> describe_all();
 
 }  // namespace podsense::cli

@@ -13,7 +13,7 @@ std::string joined(const std::vector<std::string>& words, std::string_view betwe
   return out;
 }
 
-/// In single quotes, for every shell.
+/// Quotes text with single quotes, valid in every shell.
 std::string in_quotes(std::string_view text) {
   std::string out = "'";
   for (const char c : text) {
@@ -22,7 +22,7 @@ std::string in_quotes(std::string_view text) {
   return out + "'";
 }
 
-/// "load", not "load merge".
+/// Whether it is a top-level command: "load", not "load merge".
 bool is_first_word(const Description& command) {
   return command.name.find(' ') == command.name.npos;
 }
@@ -49,7 +49,7 @@ std::vector<std::string> subcommands(const Description& command,
   return words;
 }
 
-/// What stands after a command without a flag; nullptr: nothing.
+/// The positional argument of a command; nullptr: none.
 const FlagText* positional(const Description& command) {
   const auto found = std::ranges::find_if(command.flags, &FlagText::is_positional);
   return found == command.flags.end() ? nullptr : &*found;
@@ -63,7 +63,7 @@ bool takes_commands(const Description& command) {
   return word != nullptr && word->value == kCommandValue;
 }
 
-/// What the word after the command may be: a subcommand, one of a few words, a command.
+/// The possible words after the command: subcommands, choices, commands.
 std::vector<std::string> second_words(const Description& command,
                                       std::span<const Description> commands) {
   if (takes_commands(command)) {
@@ -79,7 +79,7 @@ std::vector<std::string> second_words(const Description& command,
   return words;
 }
 
-/// `help` is no command with flags; it is completed like one.
+/// Adds `help`, which has no flags but is completed like a command.
 std::vector<Description> with_help(std::span<const Description> commands) {
   std::vector<Description> all(commands.begin(), commands.end());
   all.push_back({.name = "help",
@@ -174,7 +174,7 @@ complete -F _podsense podsense
 )";
 }
 
-/// What zsh takes for special in the text of a flag.
+/// Escapes characters that are special in zsh's flag descriptions.
 std::string zsh_text(std::string_view text) {
   std::string out;
   for (const char c : text) {
@@ -197,7 +197,7 @@ std::string zsh_value(const FlagText& flag) {
   return out + (flag.takes_file() ? "_files" : flag.takes_folder() ? "_files -/" : " ");
 }
 
-/// Of the subcommands of the word before.
+/// The function that completes subcommands of the previous word.
 std::string zsh_subcommands(std::span<const Description> commands) {
   std::string out = "_podsense_subcommands() {\n  case $words[CURRENT-1] in\n";
   for (const Description& command : commands) {
@@ -264,7 +264,7 @@ std::string zsh(std::span<const Description> commands) {
          "  compdef _podsense podsense\nfi\n";
 }
 
-/// The condition that a command, and none of its subcommands, is being typed.
+/// The condition that this command, and none of its subcommands, is being typed.
 std::string fish_condition(const Description& command, std::span<const Description> commands) {
   std::string when = "__podsense_in " + command.name;
   for (const std::string& word : subcommands(command, commands)) {

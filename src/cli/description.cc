@@ -16,7 +16,7 @@ constexpr std::size_t kUsualColumns = 80;
 constexpr std::size_t kLeastColumns = 40;
 constexpr std::size_t kMostColumns = 120;  ///< longer lines are hard to read
 constexpr std::size_t kHelpColumn = 28;
-/// For every command that takes one.
+/// For every command with a duration flag.
 constexpr const char* kDurations = "Durations: 250us, 50ms, 90s, 5m; a bare number is seconds.\n";
 
 std::size_t shown_width(std::string_view text) {
@@ -29,9 +29,9 @@ class Writer {
  public:
   explicit Writer(std::size_t columns) : columns_(columns) {}
 
-  /// Further lines of what follows begin with so many blanks.
+  /// Indents continuation lines by `indent` blanks.
   void indent(std::size_t indent) { indent_ = indent; }
-  /// Blanks up to this column; a new line where it is passed already.
+  /// Moves to this column; starts a new line if it is already passed.
   void tab(std::size_t column) {
     if (column_ + 2 > column) {
       new_line();
@@ -98,7 +98,7 @@ std::string usage_line(const Description& description) {
   return line + " [flags]";
 }
 
-/// Flags by group, in the order in which the groups come up.
+/// Flags by group, in the order in which groups first occur.
 std::vector<std::pair<std::string, std::vector<const FlagText*>>> by_group(
     const Description& description) {
   std::vector<std::pair<std::string, std::vector<const FlagText*>>> groups;
@@ -117,7 +117,7 @@ std::vector<std::pair<std::string, std::vector<const FlagText*>>> by_group(
 
 std::vector<std::string> FlagText::choices() const {
   std::vector<std::string> all;
-  // FILE|DIR is no choice: those are written in small letters.
+  // FILE|DIR is not a choice: choices are in lower case.
   if (value.find('|') != value.npos &&
       std::ranges::none_of(value, [](unsigned char c) { return std::isupper(c) != 0; })) {
     for (const std::string_view one : text::split(value, '|')) {
@@ -191,7 +191,7 @@ std::string wrapped(std::string_view text, std::size_t columns) {
       continue;
     }
     if (blanks > 0) {
-      // Indented lines are examples: they keep their inner blanks where there is room for them.
+      // Indented lines are examples: they keep their inner blanks if they fit.
       Writer example(columns);
       if (shown_width(line) <= columns) {
         out.indent(0);

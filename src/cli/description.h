@@ -1,7 +1,6 @@
 #pragma once
 
-/// What a command says of itself, once: its help, its man page and the shells' completion are all
-/// made from it.
+/// The description of a command, from which help, man page and shell completion are generated.
 
 #include <CLI/CLI.hpp>
 #include <cstddef>
@@ -14,7 +13,7 @@ namespace podsense::cli {
 
 struct FlagText {
   std::vector<std::string>
-      names;          ///< with their dashes, short ones first; a positional: one bare word
+      names;          ///< with dashes, short names first; for a positional one bare word
   std::string value;  ///< FILE, N, DURATION, json|binary, …; empty: a switch
   std::string help;
   std::string group;
@@ -22,40 +21,41 @@ struct FlagText {
   [[nodiscard]] bool is_positional() const { return !names.front().starts_with('-'); }
   [[nodiscard]] bool takes_file() const { return value.find("FILE") != value.npos; }
   [[nodiscard]] bool takes_folder() const { return value.find("DIR") != value.npos; }
-  /// Of a value such as json|binary; empty where it is no choice.
+  /// The choices of a value such as json|binary; empty: not a choice.
   [[nodiscard]] std::vector<std::string> choices() const;
 };
 
-/// Of a positional that is a command and perhaps its subcommand.
+/// The value of a positional that is a command, optionally with a subcommand.
 inline constexpr const char* kCommandValue = "COMMAND";
-/// Of the rows that name commands, in the overview.
+/// The group of the commands in the overview.
 inline constexpr const char* kCommandsGroup = "Commands";
 
 struct Description {
   std::string name;     ///< "load", "load merge"
   std::string summary;  ///< one line
-  std::string text;     ///< paragraphs, and indented lines that stay as they are
+  std::string text;     ///< paragraphs; indented lines are not wrapped
   std::vector<FlagText> flags;
   std::string footer;
 };
 
-/// Of an app whose first line of description is its summary.
+/// Makes the description of an app; the first line of its text is the summary.
 Description describe(const CLI::App& app);
 
-/// @param columns  no line is longer, but for words that are
+/// @param columns maximum line length, except for longer words
 std::string help_text(const Description& description, std::size_t columns);
-/// Columns of standard output's terminal, else COLUMNS, else 80; 40 at least.
+/// The width of stdout's terminal, else COLUMNS, else 80; at least 40.
 std::size_t help_columns();
-/// `text` broken at blanks; lines that begin with blanks keep them, and the rest goes further in.
+/// Wraps `text` at blanks. Lines with leading blanks keep them; their continuation lines are
+/// indented further.
 std::string wrapped(std::string_view text, std::size_t columns);
 
-/// Section 1, in roff.
+/// A man page of section 1, in roff.
 std::string man_page(const Description& description, std::string_view version);
-/// The page of the program itself, which names the others.
+/// The man page of the program, which lists the others.
 std::string overview_man_page(std::span<const Description> commands, std::string_view version);
 
 enum class Shell { kBash, kZsh, kFish };
-/// A script for the shell that completes commands, flags, choices and files.
+/// A shell script that completes commands, flags, choices and files.
 std::string completion_script(Shell shell, std::span<const Description> described);
 
 }  // namespace podsense::cli

@@ -32,7 +32,7 @@ std::string plain(double value) {
   return value >= 1000 ? text::format_number(value) : text::format_rate(value);
 }
 
-/// 5m rather than 300 s, as one would write it.
+/// Writes a duration with its largest exact unit: 5m instead of 300 s.
 std::string written(Duration duration) {
   struct Unit {
     Duration size;
@@ -49,7 +49,7 @@ std::string written(Duration duration) {
   return std::to_string(duration.count()) + (duration == Duration::zero() ? "" : "ns");
 }
 
-/// The first word that looks like a flag and is none of the command's; nullptr: there is none.
+/// The first word that looks like a flag but is unknown to the command; nullptr: none.
 const std::string* unknown_flag(const std::vector<std::string>& words) {
   const auto found = std::ranges::find_if(words, [](const std::string& word) {
     return word.size() > 1 && word.starts_with('-') && word != "--";
@@ -57,7 +57,7 @@ const std::string* unknown_flag(const std::vector<std::string>& words) {
   return found == words.end() ? nullptr : &*found;
 }
 
-/// What was not understood, and the nearest flag that there is.
+/// The error for an unknown word, with the closest known flag.
 std::string unexpected_word(const CLI::App& app) {
   const std::vector<std::string> words = app.remaining();
   const std::string* const flag = unknown_flag(words);
@@ -81,7 +81,7 @@ std::string unexpected_word(const CLI::App& app) {
 std::string message_of(const CLI::App& app, const CLI::ParseError& error,
                        const std::function<std::string(const CLI::App&)>& unexpected) {
   std::string message = error.what();
-  // A flag that is unknown explains more than the argument that is missing beside it.
+  // An unknown flag is a better explanation than a missing argument, so it has priority.
   const bool strange = dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr ||
                        (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr &&
                         unknown_flag(app.remaining()) != nullptr);
@@ -179,11 +179,11 @@ void add_common_flags(CLI::App& app) {
 std::optional<int> parse(CLI::App& app, std::vector<std::string> arguments,
                          const std::function<std::string(const CLI::App&)>& unexpected) {
   add_common_flags(app);
-  // As with `podsense help COMMAND`.
+  // The same as `podsense help COMMAND`.
   if (arguments.size() == 1 && arguments.front() == "help") {
     arguments.front() = "--help";
   }
-  std::ranges::reverse(arguments);  // CLI11 takes them last first
+  std::ranges::reverse(arguments);  // CLI11 needs the last one first
   try {
     app.parse(arguments);
   } catch (const CLI::CallForHelp&) {

@@ -1,7 +1,7 @@
 #pragma once
 
-/// Flags of every subcommand: numbers and durations with the range that is accepted, choices, and
-/// one way to parse, to help and to say what is wrong.
+/// Flags for all subcommands: numbers and durations with ranges, choices, and common parsing, help
+/// and error messages.
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
@@ -30,8 +30,8 @@ struct DurationRange {
   Duration high = std::chrono::hours(1000);
 };
 
-/// Anything but a whole number of the range is a wrong flag, with the range in the error. `target`
-/// is an integer that holds the range, or an optional of one.
+/// Adds an integer flag. The error for a wrong value contains the range. `target`: an integer that
+/// can hold the range, or an optional of it.
 template <class T>
 CLI::Option* add_whole(CLI::App& app, const std::string& names, T& target, WholeRange range,
                        const std::string& help);
@@ -45,34 +45,32 @@ CLI::Option* add_duration(CLI::App& app, const std::string& names, T& target, Du
 CLI::Option* add_choice(CLI::App& app, const std::string& names, std::string& target,
                         const std::vector<std::string>& choices, const std::string& help);
 
-/// Throw CLI::ValidationError, which names flag, value and range.
+/// These throw CLI::ValidationError with flag, value and range.
 std::uint64_t whole_in(const std::string& names, const std::string& text, WholeRange range);
 double real_in(const std::string& names, const std::string& text, RealRange range);
 Duration duration_in(const std::string& names, const std::string& text, DurationRange range);
 
-/// Parses; -h, --help, -v and --version are answered here, and so is what is wrong: in one line on
-/// stderr that begins with the command's name. The exit code where the command is done with that.
-/// @param unexpected  says more of a flag or word that the command does not know, or nothing; may
-///                    be empty
+/// Parses the arguments. Answers -h, --help, -v and --version, and reports errors in one line on
+/// stderr that starts with the command's name. Returns the exit code if the command should exit.
+/// @param unexpected returns a hint for an unknown flag or word, or ""; may be empty
 std::optional<int> parse(CLI::App& app, std::vector<std::string> arguments,
                          const std::function<std::string(const CLI::App&)>& unexpected = {});
-/// -h, --help, -v and --version; `parse` adds them.
+/// Adds -h, --help, -v and --version; called by `parse`.
 void add_common_flags(CLI::App& app);
 std::vector<std::string> to_words(std::span<const char* const> arguments);
 
-/// One line, for people and for programs.
+/// The version in one line, for people and as JSON.
 std::string version_text();
 std::string version_json();
 
-/// One line on stderr: "podsense COMMAND: MESSAGE". The exit code: 2 where the user can mend it by
-/// other flags or files, else 1.
+/// Writes one line to stderr: "podsense COMMAND: MESSAGE". Returns the exit code: 2 if the user can
+/// fix it with other flags or files, else 1.
 int report_error(std::string_view command, const Error& error);
 
-/// Flushes standard output. False, with a line on stderr, where it could not be written (a full
-/// disk, a reader that went away).
+/// Flushes stdout. False, with a line on stderr: it could not be written (full disk, reader gone).
 bool output_written(std::string_view command);
-/// Writes `text` to the file `path`, "-": to standard output. False, with a line on stderr, where
-/// it could not be written.
+/// Writes `text` to the file `path`; "-": to stdout. False, with a line on stderr: it could not be
+/// written.
 bool write_output(std::string_view command, const std::string& path, std::string_view text);
 
 // --- implementation

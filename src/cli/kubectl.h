@@ -1,6 +1,6 @@
 #pragma once
 
-/// What a cluster says, through the kubectl of the PATH.
+/// Reads from a cluster with the kubectl on the PATH.
 
 #include <string>
 #include <string_view>
@@ -10,11 +10,12 @@
 
 namespace podsense::cli {
 
-/// A program on the PATH; empty where there is none.
+/// The path of a program on the PATH; empty: not found.
 std::string find_program(std::string_view name);
 
-/// Standard output of `kubectl ARGUMENTS`.
-/// @errors kInvalidArgument: there is no kubectl; kUnavailable: it failed, with what it was asked
+/// The stdout of `kubectl ARGUMENTS`.
+/// @errors kInvalidArgument: no kubectl; kUnavailable: it failed; the message contains its
+/// arguments
 Result<std::string> ask_kubectl(const std::vector<std::string>& arguments);
 
 }  // namespace podsense::cli

@@ -192,11 +192,11 @@ void add_output(CLI::App& app, LoadFlags& flags) {
 }
 
 void add_unsupported(CLI::App& app, LoadFlags& flags) {
-  // Known to hey: what changes nothing is taken, what would is refused in `to_options`.
+  // Flags of hey: those without an effect here are accepted; others are refused in `to_options`.
   static bool ignored = false;  // NOLINT: CLI11 writes it, nobody reads it
   app.add_flag("--disable-compression", ignored)->group("");
   app.add_flag("--disable-redirects", ignored)->group("");
-  app.add_flag("--h2", flags.options.http2)->group("");  // as hey says it
+  app.add_flag("--h2", flags.options.http2)->group("");  // hey's name
   app.add_option("-x", flags.proxy)->group("");
 }
 
@@ -222,7 +222,7 @@ Result<void> set_headers(LoadFlags& flags) {
   return {};
 }
 
-/// The body of -d or -D.
+/// Sets the body from -d or -D.
 Result<void> set_body(LoadFlags& flags, const CLI::App& app) {
   load::LoadOptions& options = flags.options;
   const bool data = app.count("--data") > 0;
@@ -244,13 +244,13 @@ Result<void> set_body(LoadFlags& flags, const CLI::App& app) {
     return fail(std::move(text.error()));
   }
   options.body = std::move(*text);
-  if (from_file) {  // as curl
+  if (from_file) {  // as in curl
     std::erase_if(*options.body, [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
   }
   return {};
 }
 
-/// wrk's -d30s is no body here.
+/// Detects wrk's -d30s, which would be a body here.
 Result<void> check_habit(const LoadFlags& flags) {
   if (!flags.options.duration && flags.data.ends_with('s') && text::parse_duration(flags.data)) {
     return fail(ErrorCode::kInvalidArgument,
@@ -260,7 +260,7 @@ Result<void> check_habit(const LoadFlags& flags) {
   return {};
 }
 
-/// A flag that would do nothing is a slip.
+/// Refuses flags that would have no effect.
 Result<void> check_use(const LoadFlags& flags, const CLI::App& app) {
   const load::LoadOptions& options = flags.options;
   const bool closed =
@@ -312,7 +312,7 @@ Result<void> set_checks(LoadFlags& flags) {
   return {};
 }
 
-/// What this tool has for a flag of another one; empty: nothing is known.
+/// The equivalent of another tool's flag; empty: unknown.
 std::string_view instead_of(std::string_view flag) {
   struct Habit {
     std::string_view flag;
@@ -378,7 +378,7 @@ Result<load::LoadOptions> to_options(LoadFlags& flags, const CLI::App& app) {
   options.csv_header = flags.csv_header      ? text::HeaderLine::kYes
                        : flags.no_csv_header ? text::HeaderLine::kNo
                                              : text::HeaderLine::kGuess;
-  if (options.timeout == Duration::zero()) {  // as hey: no limit
+  if (options.timeout == Duration::zero()) {  // as in hey: no limit
     options.timeout = hours(1000);
   }
   Result<void> done = check_habit(flags);

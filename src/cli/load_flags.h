@@ -1,6 +1,6 @@
 #pragma once
 
-/// The flags of `podsense load`, and the Options that they make.
+/// The flags of `podsense load`, and their conversion to Options.
 
 #include <CLI/CLI.hpp>
 #include <string>
@@ -12,7 +12,7 @@
 
 namespace podsense::cli {
 
-/// What CLI11 fills and `to_options` turns into Options.
+/// Filled by CLI11; `to_options` converts them to Options.
 struct LoadFlags {
   load::LoadOptions options;
   std::string host;
@@ -37,15 +37,15 @@ struct LoadFlags {
   std::string proxy;
 };
 
-/// hey's long flags have one dash.
+/// Converts the arguments to words; accepts hey's long flags with one dash.
 std::vector<std::string> load_words(std::span<const char* const> arguments);
 void add_load_flags(CLI::App& app, LoadFlags& flags);
-/// @errors kInvalidArgument names the flag
+/// @errors kInvalidArgument; the message names the flag
 Result<load::LoadOptions> to_options(LoadFlags& flags, const CLI::App& app);
-/// What may have been meant by a word that is no flag here; empty: nothing is known of it.
+/// A suggestion for an unknown flag; empty: none.
 std::string unexpected_load_flag(const CLI::App& app);
 
-/// "METRIC OP VALUE" of each --fail-if. @errors kInvalidArgument
+/// Parses "METRIC OP VALUE" of each --fail-if. @errors kInvalidArgument
 Result<std::vector<load::LoadThreshold>> to_thresholds(const std::vector<std::string>& texts);
 
 }  // namespace podsense::cli

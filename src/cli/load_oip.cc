@@ -22,7 +22,7 @@ Result<void> use_grpc(const OipFlags& flags, load::LoadOptions& options) {
   return {};
 }
 
-/// Over HTTP/1.1.
+/// GET over HTTP/1.1.
 Result<load::Document> get(const std::string& address, const load::LoadOptions& options) {
   auto answer = http::probe(
       address, {.timeout = kTimeout,

@@ -8,12 +8,12 @@
 namespace podsense::cli {
 
 struct OipFlags {
-  std::string form;  ///< json, binary, or empty: no such request
+  std::string form;  ///< json, binary; empty: not an Open Inference Protocol request
   std::string model;
   std::uint64_t batch = 1;
 };
 
-/// Asks the server for the model's metadata and makes the body, headers and path of `options`.
+/// Gets the model's metadata from the server and sets body, headers and path of `options`.
 /// @errors kInvalidArgument: flags; kUnavailable, kNotFound: no metadata
 Result<void> use_oip(const OipFlags& flags, load::LoadOptions& options);
 

@@ -64,7 +64,7 @@ int unknown(std::string_view name) {
   return 2;
 }
 
-/// A flag in the place of a command: which command has it?
+/// The error for a flag instead of a command; names the commands that have this flag.
 int flag_without_command(std::string_view word) {
   const std::string_view name = word.substr(0, word.find('='));
   std::cerr << "podsense: '" << name << "' comes before any command";
@@ -80,7 +80,7 @@ int flag_without_command(std::string_view word) {
   return 2;
 }
 
-/// @param words  of a command and its own subcommand
+/// @param words the command, and optionally its subcommand
 int help(std::span<const char* const> words) {
   const auto asks = [&words](std::string_view one) { return words.front() == one; };
   if (words.empty() || asks("help") || asks("--help") || asks("-h")) {
@@ -123,12 +123,12 @@ int run(std::span<const char* const> arguments) {
   return command == nullptr ? unknown(name) : command->run(rest);
 }
 
-/// What is opened next takes the lowest number that is free: where standard input or output is
-/// closed, a client's connection would be it, and get what is printed.
+/// Opens /dev/null for closed standard descriptors. Otherwise a client's connection could get such
+/// a number and receive printed output.
 void hold_standard_descriptors() {
   for (int descriptor = 0; descriptor <= 2; ++descriptor) {
     if (::fcntl(descriptor, F_GETFD) < 0) {
-      ::open("/dev/null", O_RDWR);  // the lowest: this one
+      ::open("/dev/null", O_RDWR);  // gets the lowest free number, this one
     }
   }
 }
@@ -138,8 +138,8 @@ void hold_standard_descriptors() {
 
 int main(int argc, char** argv) {
   podsense::cli::hold_standard_descriptors();
-  // Before any thread exists and before the first call into ONNX Runtime, whose official builds
-  // otherwise report model names to their maker.
+  // Before any thread exists and before the first call of ONNX Runtime, whose official builds send
+  // telemetry with model names otherwise.
   setenv("ORT_DISABLE_TELEMETRY", "1", 1);  // NOLINT(concurrency-mt-unsafe): no thread exists yet
   return podsense::cli::run(std::span(argv + 1, static_cast<std::size_t>(argc > 0 ? argc - 1 : 0)));
 }

@@ -8,8 +8,7 @@
 namespace podsense::cli {
 namespace {
 
-/// The character of UTF-8 that begins at `at`, as an escape that every roff reads; `at` moves to
-/// its last byte.
+/// Converts the UTF-8 character at `at` to an escape for every roff; moves `at` to its last byte.
 std::string unicode_escape(std::string_view text, std::size_t& at) {
   const auto first = static_cast<unsigned char>(text[at]);
   const std::size_t more = first >= 0xF0 ? 3 : first >= 0xE0 ? 2 : 1;
@@ -22,7 +21,7 @@ std::string unicode_escape(std::string_view text, std::size_t& at) {
   return escape.data();
 }
 
-/// Text as roff takes it: no escapes and no requests can come up in it.
+/// Escapes text for roff, so that it contains no escapes or requests.
 std::string roff(std::string_view text) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -46,7 +45,7 @@ std::string roff(std::string_view text) {
 
 void append_text(std::string& out, std::string_view text) {
   bool example = false;
-  bool paragraph = false;  // before the next line, unless it is the first
+  bool paragraph = false;  // start a paragraph before the next line
   bool first = true;
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('\n'), text.size());

@@ -28,7 +28,7 @@ std::vector<Description> describe_plan() {
           describe_plan_traffic(), describe_plan_verify()};
 }
 
-/// Its first word may be a subcommand; else it searches.
+/// The first word may be a subcommand; otherwise runs a search.
 int plan(std::span<const char* const> arguments) {
   for (const Subcommand& one : kSubcommands) {
     if (!arguments.empty() && one.name == arguments[0]) {

@@ -118,8 +118,8 @@ Result<std::vector<foresight::SnapshotFile>> read_files(const std::vector<std::s
   return files;
 }
 
-/// All kinds at once; else one by one, as a user may not see all of them. What a cluster does not
-/// have, or does not show, is left out with a line.
+/// Reads all kinds at once, or, if that fails, one by one, because the user may not have access to
+/// all. Kinds that are missing or forbidden are skipped with a message.
 Result<std::vector<foresight::SnapshotFile>> read_cluster(const std::string& space) {
   const std::vector<std::string> kinds{"horizontalpodautoscalers.autoscaling",
                                        "deployments",
@@ -164,7 +164,8 @@ Result<std::vector<foresight::SnapshotFile>> read_cluster(const std::string& spa
   return files;
 }
 
-/// Pods of all namespaces take room on nodes. Named apart, since few may list them.
+/// Adds the pods of all namespaces, which also use the nodes' resources. Read separately, because
+/// few users may list them.
 void add_other_pods(std::vector<foresight::SnapshotFile>& files) {
   if (auto pods = ask_kubectl({"get", "pods", "-A", "-o", "json"})) {
     files.push_back({"kubectl get pods -A", std::move(*pods)});

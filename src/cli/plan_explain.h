@@ -7,7 +7,7 @@
 namespace podsense::cli {
 
 Description describe_plan_explain();
-/// `podsense plan explain`: what will go wrong with what is deployed.
+/// `podsense plan explain`: finds problems of the current deployment.
 int plan_explain(std::span<const char* const> arguments);
 
 }  // namespace podsense::cli

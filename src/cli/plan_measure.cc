@@ -42,7 +42,7 @@ constexpr const char* kFooter =
 )";
 constexpr std::size_t kMostSizes = 7;
 constexpr Duration kLook = std::chrono::seconds(1);
-constexpr double kUserHz = 100;  ///< /proc/stat counts in these, whatever the kernel ticks with
+constexpr double kUserHz = 100;  ///< the unit of /proc/stat, independent of the kernel's tick rate
 
 struct MeasureFlags : BenchTarget {
   Duration length = std::chrono::minutes(1);
@@ -71,7 +71,7 @@ std::string contents(const fs::path& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-/// Seconds that all cores together were not idle.
+/// Total busy time of all cores in seconds.
 double busy_seconds() {
   std::istringstream line(contents("/proc/stat"));
   std::string name;
@@ -84,7 +84,7 @@ double busy_seconds() {
   return sum / kUserHz;
 }
 
-/// How much of this machine others use, before anything of ours runs.
+/// The cores used by other processes before the measurement.
 double other_cores() {
   const double before = busy_seconds();
   const auto begin = std::chrono::steady_clock::now();
@@ -92,7 +92,7 @@ double other_cores() {
   return (busy_seconds() - before) / to_seconds(std::chrono::steady_clock::now() - begin);
 }
 
-/// CPU time of a process's threads, and their waits for a core.
+/// Reads the CPU time of a process's threads and their time waiting for a core.
 /// @source kernel Documentation/scheduler/sched-stats.rst
 void read_threads(pid_t process, plan::ServerReading& out) {
   std::error_code error;
@@ -131,7 +131,7 @@ double value_of(const std::vector<Sample>& samples, std::string_view name) {
   return found == samples.end() ? 0 : found->value;
 }
 
-/// 1, 2, 4 … and the largest.
+/// 1, 2, 4 … and the maximum.
 std::vector<std::size_t> sizes_up_to(std::size_t most) {
   std::vector<std::size_t> out;
   for (std::size_t rows = 1; rows < most && out.size() + 1 < kMostSizes; rows *= 2) {
@@ -197,7 +197,7 @@ class Measurer {
     return {};
   }
 
-  /// One request after the other, so that each is a run of its own.
+  /// Sends one request after the other, so that each has its own run.
   Result<plan::Measured> sequential(const BenchTarget& target, const std::string& model,
                                     std::size_t rows) {
     return requests(target, model, {.rows = rows, .callers = 1});
@@ -213,7 +213,7 @@ class Measurer {
       return fail(options.error());
     }
     options->connections = ask.callers;
-    options->requests = 5 * ask.callers;  // caches, and buffers that grow once
+    options->requests = 5 * ask.callers;  // warm-up of caches and buffers
     if (auto warm = load::measure_load(*options); !warm) {
       return fail(warm.error());
     }
@@ -255,14 +255,14 @@ class Measurer {
     return {};
   }
 
-  /// One request at a time needs one core: a request that waits then waits for something else.
+  /// One request at a time needs only one core, so waiting is caused by other processes.
   void note_waits(const plan::Measured& measured) {
     const double ran = to_seconds(measured.after.ran - measured.before.ran);
     const double waited = to_seconds(measured.after.waited - measured.before.waited);
     profile_.calm.waited_share = ran + waited > 0 ? waited / (ran + waited) : 0;
   }
 
-  /// As many callers as executors, against one.
+  /// Compares one caller per executor with a single caller.
   Result<void> measure_contention(const std::string& model) {
     const auto callers = static_cast<unsigned>(profile_.executors);
     if (callers < 2 || !flags_.body.empty()) {
@@ -276,7 +276,7 @@ class Measurer {
       profile_.contention =
           to_seconds(run->wall.mean()) / to_seconds(profile_.runs.front().wall.mean());
     }
-    return {};  // runs that were shared say nothing of contention
+    return {};  // shared runs cannot be compared
   }
 
   const MeasureFlags& flags_;
@@ -285,7 +285,7 @@ class Measurer {
   Duration part_{};
 };
 
-/// The server of the last start goes on.
+/// Starts the server several times; the last one keeps running.
 Result<std::unique_ptr<BenchServer>> start_often(const MeasureFlags& flags, const BenchModel& model,
                                                  const BenchFolder& folder,
                                                  plan::MeasuredProfile& profile) {

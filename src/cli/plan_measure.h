@@ -7,7 +7,7 @@
 namespace podsense::cli {
 
 Description describe_plan_measure();
-/// `podsense plan measure`: what a simulation has to know of a model, as a profile.
+/// `podsense plan measure`: measures a model's profile for simulations.
 int plan_measure(std::span<const char* const> arguments);
 
 }  // namespace podsense::cli

@@ -151,7 +151,7 @@ void add_options(CLI::App& app, PlanFlags& flags) {
 }
 
 std::atomic<bool> stop = false;
-/// A second one ends the process.
+/// A second signal ends the process.
 void ask_to_stop(int /*signal*/) {
   stop = true;
   std::signal(SIGINT, SIG_DFL);
@@ -304,7 +304,7 @@ Result<plan::PlanRequest> request_of(const PlanFlags& flags) {
   return out;
 }
 
-/// On a terminal, a line that is written over a few times a second.
+/// A progress line on a terminal, updated a few times per second.
 class ProgressLine {
  public:
   void show(const plan::Progress& progress) {
@@ -341,7 +341,7 @@ class ProgressLine {
 int put_out(const PlanFlags& flags, const plan::Plan& made) {
   const bool is_holding = made.search.verdict == plan::SearchVerdict::kHolds;
   if (made.search.best) {
-    // Values that do not hold are no values to install.
+    // Only write values that meet the objective.
     const bool is_out = !flags.out.empty() && is_holding;
     if ((is_out && !write_output(kName, flags.out, plan::values_yaml(made))) ||
         (!flags.html.empty() && !write_output(kName, flags.html, plan::plan_html(made)))) {

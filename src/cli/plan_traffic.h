@@ -7,7 +7,7 @@
 namespace podsense::cli {
 
 Description describe_plan_traffic();
-/// `podsense plan traffic`: a scenario from what a Prometheus recorded.
+/// `podsense plan traffic`: creates a scenario from traffic recorded by Prometheus.
 int plan_traffic(std::span<const char* const> arguments);
 
 }  // namespace podsense::cli

@@ -137,7 +137,7 @@ Result<foresight::Scenario> read_plan(const VerifyFlags& flags) {
   });
 }
 
-/// A file that goes with the object.
+/// A temporary file, deleted by the destructor.
 class TemporaryFile {
  public:
   TemporaryFile() {
@@ -158,7 +158,7 @@ class TemporaryFile {
   std::string path_ = (fs::temp_directory_path() / "podsense-verify-XXXXXX").string();
 };
 
-/// The moments that the simulation has, one a line.
+/// Writes the simulated arrival times, one per line.
 Result<void> write_moments(const foresight::Scenario& scenario, const std::string& path) {
   arrivals::Schedule schedule(
       scenario.arrivals.shape,
@@ -244,7 +244,7 @@ std::string contents(const fs::path& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-/// Appends a line; a record that cannot be kept costs no result.
+/// Appends a line to the record; if that fails, the result is still printed.
 void keep(const std::string& path, const std::string& line) {
   if (path.empty()) {
     return;
@@ -279,7 +279,7 @@ ServerSumsByPod sums_now(const VerifyFlags& flags) {
   return sums ? *sums : ServerSumsByPod();
 }
 
-/// Sends the traffic and watches.
+/// Sends the traffic and watches the cluster.
 Result<plan::Measurement> replay(const VerifyFlags& flags, const foresight::Scenario& scenario) {
   const TemporaryFile moments;
   if (auto done = write_moments(scenario, moments.path()); !done) {

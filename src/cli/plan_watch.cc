@@ -47,7 +47,7 @@ Result<foresight::Deployed> deployed_in(const std::string& space) {
   return foresight::read_deployed({&file, 1});
 }
 
-/// When samples of metrics.k8s.io were taken; none where that API is not there.
+/// The times of the samples of metrics.k8s.io; empty: no such API.
 std::vector<Duration> sample_times(const std::string& space) {
   std::vector<Duration> out;
   const auto text =
@@ -132,7 +132,7 @@ Result<std::unique_ptr<ClusterWatch>> ClusterWatch::start(const std::string& spa
   if (const auto pods = made->watch_.pods(); !pods) {
     return fail(pods.error());
   }
-  // Signals are for the thread that sends the load.
+  // Block signals here: the thread that sends the load handles them.
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
@@ -167,7 +167,7 @@ void ClusterWatch::run(const std::stop_token& stop) {
   std::condition_variable_any wake;
   std::unique_lock lock(mutex);
   while (!wake.wait_for(lock, stop, kLook, [] { return false; }) && !stop.stop_requested()) {
-    [[maybe_unused]] const auto done = look();  // a look that fails is one fewer
+    [[maybe_unused]] const auto done = look();  // a failed poll is skipped
   }
   [[maybe_unused]] const auto last = look();
 }

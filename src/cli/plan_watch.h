@@ -1,7 +1,7 @@
 #pragma once
 
-/// What happens in a cluster while a plan is replayed there, and what servers say of themselves
-/// before and after.
+/// Watches a cluster while a plan's traffic is replayed, and reads the servers' metrics before and
+/// after.
 
 #include <map>
 #include <memory>
@@ -20,29 +20,29 @@ struct ServerSums {
   double cpu_seconds = 0;
   double throttled_seconds = 0;
 };
-/// By pod, or one of the name "".
+/// By pod; a single server has the name "".
 using ServerSumsByPod = std::map<std::string, ServerSums, std::less<>>;
 
-/// Of one server's /metrics. @errors kUnavailable: it does not answer
+/// Reads /metrics of one server. @errors kUnavailable: no answer
 Result<ServerSumsByPod> sums_of_server(const std::string& admin_url);
-/// Of each pod of a workload that answers through the API server.
+/// Reads the metrics of all pods of a workload that are reachable through the API server.
 ServerSumsByPod sums_of_pods(const std::string& space, const std::string& name,
                              unsigned admin_port);
 
-/// Sets what came in between, of `answered` requests.
+/// Computes the stages from the difference, for `answered` requests.
 void set_server_stages(const ServerSumsByPod& before, const ServerSumsByPod& after,
                        std::uint64_t answered, double pod_seconds, plan::Stages& out);
 
-/// Asks kubectl once a second, on a thread of its own.
+/// Polls kubectl once per second on its own thread.
 class ClusterWatch {
  public:
-  /// The first look is taken at once. @errors as kubectl, or there is no such workload
+  /// Polls once before it returns. @errors as kubectl, or no such workload
   static Result<std::unique_ptr<ClusterWatch>> start(const std::string& space,
                                                      const std::string& name);
   ~ClusterWatch();
   ClusterWatch(const ClusterWatch&) = delete;
   ClusterWatch& operator=(const ClusterWatch&) = delete;
-  /// Ends it. @pre once
+  /// Stops polling. @pre not called before
   [[nodiscard]] const plan::PodWatch& stop();
 
  private:
@@ -52,7 +52,7 @@ class ClusterWatch {
   void run(const std::stop_token& stop);
 
   const std::string space_;
-  plan::PodWatch watch_;  ///< of the thread, while there is one
+  plan::PodWatch watch_;  ///< used by the thread while it runs
   std::jthread thread_;
 };
 

@@ -11,7 +11,7 @@
 #include "server/build_info.h"
 #include "server/config.h"
 
-/// Commands that print what the binary knows of itself.
+/// Commands that print reference documentation.
 namespace podsense::cli {
 namespace {
 
@@ -83,7 +83,7 @@ Description described_plain(const char* text, const char* name) {
   return describe(app);
 }
 
-/// Section-1 pages of all commands, by file name.
+/// Writes the man pages (section 1) of all commands.
 Result<void> write_pages(const std::filesystem::path& folder) {
   const auto commands = describe_all();
   const std::string version = server::build_info().version;

@@ -37,13 +37,13 @@ Screen::Screen() : terminal_(isatty(STDOUT_FILENO) != 0) {
   if (!terminal_) {
     return;
   }
-  // Only the foreground process group may set the terminal: in the background tcsetattr would stop
-  // us.
+  // Only the foreground process group may change the terminal: in the background tcsetattr would
+  // stop the process.
   termios now{};
   if (tcgetattr(STDIN_FILENO, &now) == 0 && tcgetpgrp(STDIN_FILENO) == getpgrp()) {
     keyboard_ = now;
     now.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO);
-    now.c_cc[VSUSP] = _POSIX_VDISABLE;  // Ctrl-Z would leave the terminal as it is now
+    now.c_cc[VSUSP] = _POSIX_VDISABLE;  // Ctrl-Z would not restore the terminal
     tcsetattr(STDIN_FILENO, TCSANOW, &now);
   }
   write_all("\x1b[?1049h\x1b[?25l\x1b[?7l");  // alternate screen, no cursor, no wrapping
@@ -75,7 +75,7 @@ void Screen::show(std::string_view lines) const {
   if (!terminal_) {
     return write_all(lines);
   }
-  // From the top, each line to its end, then what is below: nothing is blank in between.
+  // Overwrite line by line from the top, then clear the rest: this avoids flicker.
   std::string out = "\x1b[H";
   while (!lines.empty()) {
     const auto end = std::min(lines.find('\n'), lines.size());

@@ -1,7 +1,7 @@
 #pragma once
 
-/// A terminal for a view that changes while it runs. Where standard output is no terminal, frames
-/// follow each other as text.
+/// A terminal for a view that is updated continuously. If stdout is not a terminal, frames are
+/// written one after the other as text.
 
 #include <termios.h>
 
@@ -14,8 +14,8 @@
 
 namespace podsense::cli {
 
-/// Takes the alternate screen and gives everything back as it was. SIGINT, SIGTERM, SIGHUP and
-/// SIGWINCH are blocked in this thread and those that it starts, and arrive through wait().
+/// Switches to the alternate screen; the destructor restores the terminal. Blocks SIGINT, SIGTERM,
+/// SIGHUP and SIGWINCH in this thread and its new threads; wait() receives them.
 /// @threads one thread
 class Screen {
  public:
@@ -30,12 +30,12 @@ class Screen {
   Screen(const Screen&) = delete;
   Screen& operator=(const Screen&) = delete;
 
-  /// Nothing where standard output is no terminal.
+  /// Nothing: stdout is not a terminal.
   [[nodiscard]] std::optional<Size> size() const;
-  /// Shows these lines, each with its end, in place of what was there.
+  /// Replaces the screen's content by these lines, each with a line end.
   void show(std::string_view lines) const;
-  /// Until the time has passed, the size has changed, or the user wants to end: q, Ctrl-C, a
-  /// signal, the terminal gone.
+  /// Waits until the time has passed, the size has changed, or the user quits: q, Ctrl-C, a signal,
+  /// or the terminal is closed.
   [[nodiscard]] Event wait(Duration time) const;
 
  private:
@@ -44,7 +44,7 @@ class Screen {
   const bool terminal_;
   int signals_ = -1;  ///< file descriptor
   sigset_t before_{};
-  std::optional<termios> keyboard_;  ///< as it was; empty: standard input is no terminal
+  std::optional<termios> keyboard_;  ///< original state; empty: stdin is not a terminal
 };
 
 }  // namespace podsense::cli

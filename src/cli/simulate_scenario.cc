@@ -95,7 +95,7 @@ void add_options(CLI::App& app, ScenarioFlags& flags) {
 }
 
 std::atomic<bool> stop = false;
-/// A second one ends the process.
+/// A second signal ends the process.
 void ask_to_stop(int /*signal*/) {
   stop = true;
   std::signal(SIGINT, SIG_DFL);
@@ -137,7 +137,7 @@ Result<foresight::Scenario> read(const ScenarioFlags& flags, const std::string& 
       text, [&](const std::string& name) { return text::read_file(folder / name); });
 }
 
-/// On a terminal, a line that is written over.
+/// Updates a progress line on a terminal.
 void show_progress(unsigned done, unsigned all) {
   static std::mutex mutex;
   const std::lock_guard lock(mutex);

@@ -71,7 +71,7 @@ std::string clock_time() {
   return {text.data(), std::strftime(text.data(), text.size(), "%H:%M:%S", &parts)};
 }
 
-/// What was last seen, as one frame for the screen as it is now.
+/// A frame of the latest values for the current screen size.
 std::string frame_for(const Screen& screen, const std::vector<Scrape>& before,
                       const std::vector<Scrape>& now, double interval) {
   const auto size = screen.size();
@@ -85,10 +85,10 @@ std::string frame_for(const Screen& screen, const std::vector<Scrape>& before,
                    {.columns = size->columns, .lines = std::max<std::size_t>(size->lines, 3) - 2});
 }
 
-/// Looks again and again, for so many frames (0: no end). What was seen last.
+/// Polls and draws `frames` frames (0: unlimited). Returns the last values.
 std::vector<Scrape> watch(const Screen& screen, const std::vector<std::string>& pods,
                           double interval, unsigned frames) {
-  // Rates need two looks: the second one comes soon.
+  // Rates need two polls, so the second one follows soon.
   constexpr double kFirst = 1;
   std::vector<Scrape> before = scrape_all(pods);
   std::vector<Scrape> now = before;

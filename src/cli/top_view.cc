@@ -22,7 +22,7 @@ bool is_name(char c) {
          c == ':';
 }
 
-/// Reads a line from its front; every `take` that fails leaves the line where it was.
+/// Parses a line from its start; a failed `take` does not advance.
 class Line {
  public:
   explicit Line(std::string_view text) : rest_(text) {}
@@ -37,7 +37,7 @@ class Line {
     return there;
   }
   void blanks() { rest_.remove_prefix(std::min(rest_.find_first_not_of(" \t"), rest_.size())); }
-  /// A quoted text with its escapes undone.
+  /// Reads a quoted text and decodes its escapes.
   std::optional<std::string> quoted() {
     if (!take('"')) {
       return std::nullopt;
@@ -111,7 +111,7 @@ std::optional<Sample> parse_line(std::string_view text) {
   return sample;
 }
 
-/// Samples of one moment, asked by name and by some of their labels.
+/// The samples of one time, looked up by name and labels.
 class Reading {
  public:
   explicit Reading(const Scrape& scrape) : scrape_(scrape) {}
@@ -157,7 +157,7 @@ class Reading {
   const Scrape& scrape_;
 };
 
-/// Two moments of one pod. A counter that fell began anew.
+/// Differences between two times of one pod. A counter that decreased was reset.
 class Between {
  public:
   Between(const Scrape& before, const Scrape& now)
@@ -171,7 +171,7 @@ class Between {
   [[nodiscard]] double rate(std::string_view name, const Labels& wanted = {}) const {
     return seconds_ > 0 ? increase(name, wanted) / seconds_ : 0;
   }
-  /// Of a histogram's cumulative counts, by upper bound.
+  /// Increases of a histogram's cumulative counts, by upper bound.
   [[nodiscard]] std::map<double, double> increases(std::string_view histogram,
                                                    const Labels& wanted) const {
     auto counts = now_.buckets(histogram, wanted);
@@ -191,7 +191,7 @@ class Between {
   double seconds_;
 };
 
-/// Seconds; NaN when nothing came.
+/// Seconds; NaN: no observations.
 double quantile(const std::map<double, double>& counts, double q) {
   const double total = counts.empty() ? 0 : counts.rbegin()->second;
   double low_bound = 0;
@@ -236,7 +236,7 @@ struct PodFigures {
   double ready = 0;
   double rate = 0;
   double good = 0;
-  std::map<double, double> counts;  ///< of requests, by upper bound in seconds
+  std::map<double, double> counts;  ///< requests by upper bound in seconds
   double queue = 0;
   double in_flight = 0;
   double saturation = 0;
@@ -246,7 +246,7 @@ struct PodFigures {
 
 PodFigures figures(const Between& pod) {
   const Reading& now = pod.now();
-  // Without a limit the control group may be the whole machine's.
+  // Without a limit the cgroup may be that of the whole machine.
   const bool limited = now.sum("podsense_memory_limit_bytes") > 0;
   return {.ready = now.sum("podsense_ready") > 0 ? 1.0 : 0.0,
           .rate = pod.rate("podsense_requests_total"),
@@ -273,8 +273,8 @@ std::vector<std::string> pod_cells(const PodFigures& pod, std::string ready) {
           mebibytes(pod.memory)};
 }
 
-/// Of several pods: sums, their requests' percentiles, and the average saturation, which an HPA
-/// sees.
+/// The row of all pods: sums, percentiles over all requests, and the average saturation, as an HPA
+/// sees it.
 Row all_pods(const std::vector<PodFigures>& pods, std::size_t asked) {
   PodFigures all;
   for (const PodFigures& pod : pods) {
@@ -352,7 +352,8 @@ std::string top_frame(const std::vector<Scrape>& before, const std::vector<Scrap
       rows.push_back({.name = now[i].pod, .cells = {}, .text = now[i].error});
       continue;
     }
-    // A pod that has just come, or come back, has counted since its start, not since the last look.
+    // Skip the difference for a new or returning pod: its counters contain everything since its
+    // start.
     const Scrape& since = before[i].error.empty() ? before[i] : now[i];
     const Between& pod = pods.emplace_back(since, now[i]);
     const PodFigures& its = all.emplace_back(figures(pod));
@@ -369,8 +370,8 @@ std::string top_frame(const std::vector<Scrape>& before, const std::vector<Scrap
     rows.push_back(model_row(model, version, pods));
   }
   std::vector<std::string> models = table("MODEL", kModelColumns, rows, size.columns);
-  // Each table may have what the other leaves, and half in any case; of a few lines the pods have
-  // all.
+  // Each table gets at least half of the lines, or more if the other needs less. With few lines
+  // only pods are shown.
   const std::size_t room = std::max<std::size_t>(size.lines, 1) - 1;
   const std::size_t for_models = room < 8 ? 0 : std::min(models.size(), room / 2);
   cut_to(lines, room - for_models);

@@ -1,7 +1,7 @@
 #pragma once
 
-/// What `podsense top` shows: /metrics of one or several pods read, compared with what they were a
-/// moment ago, written as one frame of text. Pure: no network, no terminal.
+/// The view of `podsense top`: compares /metrics of one or several pods with their previous values
+/// and formats one frame of text. Pure: no network, no terminal.
 
 #include <cstddef>
 #include <map>
@@ -19,15 +19,16 @@ struct Sample {
   double value = 0;
 };
 
-/// @errors kInvalidArgument: a line that is no sample of Prometheus' text format, naming it
+/// @errors kInvalidArgument: a line that is not a sample in Prometheus' text format; the message
+/// contains it
 /// @source Prometheus, "Exposition formats", text format 0.0.4
 Result<std::vector<Sample>> parse_metrics(std::string_view text);
 
-/// One pod at one moment.
+/// The metrics of one pod at one time.
 struct Scrape {
-  std::string pod;     ///< as it was asked for
-  std::string error;   ///< empty: `samples` are good
-  double seconds = 0;  ///< when, on any clock
+  std::string pod;     ///< as given by the user
+  std::string error;   ///< empty: `samples` are valid
+  double seconds = 0;  ///< time, on any clock
   std::vector<Sample> samples;
 };
 
@@ -36,8 +37,9 @@ struct TopSize {
   std::size_t lines = 100'000;
 };
 
-/// `before` and `now` list the same pods in the same order; rates and percentiles are of what came
-/// between. At most `size`: what does not fit is left out, the least important first.
+/// `before` and `now` contain the same pods in the same order; rates and percentiles are those of
+/// the time between. The frame has at most `size`; what does not fit is omitted, the least
+/// important first.
 std::string top_frame(const std::vector<Scrape>& before, const std::vector<Scrape>& now,
                       TopSize size = {});
 

@@ -24,7 +24,7 @@ constexpr Cidr v6(std::uint64_t high, std::uint64_t low, unsigned length) {
   return {.base = {.v6 = true, .high = high, .low = low}, .length = length};
 }
 
-// The first row that contains an address decides, so the narrower stands before the wider.
+// The first row that contains an address decides, so narrower ranges come first.
 constexpr auto kRanges4 = std::to_array<Range>({
     {v4(169, 254, 169, 254, 32), kMetadata},  // most clouds
     {v4(169, 254, 170, 2, 32), kMetadata},    // AWS ECS task credentials
@@ -62,7 +62,7 @@ constexpr auto kRanges6 = std::to_array<Range>({
     {v6(0x20010db800000000, 0, 32), kDocumentation},
     {v6(0x2002000000000000, 0, 16), k6to4},
     {v6(0x3fff000000000000, 0, 20), kDocumentation},
-    {v6(0x2000000000000000, 0, 3), kPublic},  // the only block of global unicast handed out
+    {v6(0x2000000000000000, 0, 3), kPublic},  // the only allocated block of global unicast
     {v6(0xfc00000000000000, 0, 7), kUniqueLocal},
     {v6(0xfe80000000000000, 0, 10), kLinkLocal},
     {v6(0xfec0000000000000, 0, 10), kSiteLocal},
@@ -83,7 +83,7 @@ std::optional<Address> inner_address(const Address& address, AddressKind kind) {
     case kTeredo:
       return Address::v4(~low);  // RFC 4380: the client's address, every bit flipped
     default:
-      return std::nullopt;  // local NAT64: where the address lies depends on the site
+      return std::nullopt;  // local NAT64: the position of the address depends on the site
   }
 }
 
@@ -112,7 +112,7 @@ std::optional<Address> Address::from_bytes(std::span<const std::uint8_t> bytes) 
 }
 
 std::optional<Address> Address::parse(std::string_view text) {
-  std::array<char, INET6_ADDRSTRLEN> copy{};  // inet_pton wants an end marker
+  std::array<char, INET6_ADDRSTRLEN> copy{};  // inet_pton needs a terminating zero
   if (text.size() >= copy.size() || text.contains('\0')) {
     return std::nullopt;
   }
@@ -155,7 +155,7 @@ Result<Cidr> Cidr::parse(std::string_view text) {
     }
     cidr.length = *length;
   }
-  // Clearing the bits behind the prefix must change nothing: 10.1.2.3/8 is more likely a slip.
+  // Bits after the prefix must be zero: 10.1.2.3/8 is probably a mistake.
   const unsigned total = address->v6 ? 128U : 32U;
   Address cleared = *address;
   const unsigned spare = total - cidr.length;

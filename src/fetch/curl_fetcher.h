@@ -6,7 +6,7 @@
 
 namespace podsense::fetch {
 
-/// Fetcher::create with name servers stood in for; for tests.
+/// Like Fetcher::create, with simulated name servers, for tests.
 Result<std::unique_ptr<Fetcher>> create_fetcher(Options options, Answers answers);
 
 }  // namespace podsense::fetch

@@ -1,14 +1,14 @@
 #pragma once
 
-/// URL → bytes, safe by default against being used to reach what only this machine can reach
-/// (server-side request forgery). Three gates, each of its own:
-///  1. `UrlPolicy::check_url`: scheme, port, credentials, host lists, before anything is resolved;
-///  2. `UrlPolicy::check_address`: every address the connection is about to be opened to, after
+/// Fetches URLs, protected by default against server-side request forgery (requests to targets that
+/// only this machine can reach). Three independent checks: 1. `UrlPolicy::check_url`: scheme, port,
+/// credentials, host lists, before anything is resolved; 2. `UrlPolicy::check_address`: every
+/// address the connection is about to be opened to, after
 ///     resolution, so that a DNS answer that changes cannot slip between check and use;
-///  3. limits on bytes, time and redirects while the answer streams. Each redirect passes 1 and 2.
-/// libcurl parses the URL that is checked and the URL that is fetched: one parser, no differences.
-/// No proxy is taken from the environment; no cookie or referrer is ever sent, and no credential
-/// but those that Options::headers_file has for the very origin that a leg asks.
+/// 3. limits on bytes, time and redirects while the answer streams. Each redirect passes 1 and 2.
+/// The checked URL and the fetched URL have the same parser, libcurl's, so there are no
+/// differences. Proxies from the environment are ignored. Cookies and referrers are never sent, and
+/// credentials only from Options::headers_file, to exactly the origin they are for.
 
 #include <cstdint>
 #include <functional>
@@ -30,33 +30,34 @@ struct Options {
   Duration timeout = std::chrono::seconds(10);  ///< whole transfer, redirects included
   Duration connect_timeout = std::chrono::seconds(3);
   unsigned max_redirects = 3;    ///< at most 3
-  unsigned max_concurrent = 64;  ///< further ones wait, up to max_waiting
+  unsigned max_concurrent = 64;  ///< concurrent transfers; further ones wait
   unsigned max_waiting = 256;    ///< beyond: kOverloaded
   std::vector<std::uint16_t> ports{80, 443};
-  /// Exact names or addresses, or ".example.com" for a domain and all below it. Empty allow list:
-  /// any host except local names (localhost, one label, .local, .internal, ...), which are fetched
-  /// from only when listed. `deny_hosts` wins. Neither list exempts from the address rules.
+  /// Exact names or addresses, or ".example.com" for a domain and all its subdomains. With an empty
+  /// allow list, all hosts are allowed except local names (localhost, one label, .local, .internal,
+  /// ...), which must be listed. `deny_hosts` has priority. The address rules apply to all hosts,
+  /// listed or not.
   std::vector<std::string> allow_hosts;
   std::vector<std::string> deny_hosts;
-  /// CIDRs. `allow_cidrs` are exempt from the built-in refusals; `deny_cidrs` win over all.
-  /// See UrlPolicy::check_address for what a wide CIDR does not open.
+  /// CIDRs. `allow_cidrs` are exempt from the built-in refusals; `deny_cidrs` have priority over
+  /// all rules. See UrlPolicy::check_address for exceptions that a wide CIDR does not allow.
   std::vector<std::string> allow_cidrs;
   std::vector<std::string> deny_cidrs;
   std::string ca_file;  ///< PEM bundle; empty: the system's
   std::string user_agent = "podsense";
-  std::string headers_file;  ///< headers that go to one origin alone: origin_headers.h; empty: none
-  MemoryBudget* budget = nullptr;  ///< outlives the fetcher and its responses; null: none
+  std::string headers_file;  ///< headers for single origins, see origin_headers.h; empty: none
+  MemoryBudget* budget = nullptr;  ///< must outlive the fetcher and its responses; null: none
 
-  /// Reports every fault at once.
+  /// Reports all faults at once.
   [[nodiscard]] Result<void> validate() const;
 };
 
-/// A URL that passed gate 1, normalised by libcurl.
+/// A URL that passed check 1, normalised by libcurl.
 struct CheckedUrl {
   std::string url;
   std::string host;  ///< lower case, no trailing dot, IPv6 without brackets
   std::uint16_t port = 0;
-  /// scheme://host:port, fit for a log line: no path, no query.
+  /// scheme://host:port, safe for logs: no path, no query.
   [[nodiscard]] std::string origin() const;
 };
 
@@ -66,11 +67,10 @@ class UrlPolicy {
   /// @errors kInvalidArgument: a CIDR or host pattern that cannot be parsed
   static Result<UrlPolicy> create(const Options& options);
 
-  /// Blanks around it are passed over, blanks inside its path and query are encoded; a host in
-  /// letters of any script is encoded as DNS wants it.
-  /// @errors kInvalidArgument: not an absolute http(s) URL, or over 8,192 bytes, or with
-  /// credentials;
-  ///         kPermissionDenied: port, host list, or a literal address that gate 2 would refuse
+  /// Ignores blanks around the URL and encodes blanks in path and query. An internationalised host
+  /// name is encoded for DNS.
+  /// @errors kInvalidArgument: not an absolute http(s) URL, over 8,192 bytes, or with credentials;
+  /// kPermissionDenied: refused port or host, or a literal address that check 2 would refuse
   [[nodiscard]] Result<CheckedUrl> check_url(std::string_view url) const;
 
   /// `address`: 4 or 16 bytes in network order. Private, loopback, link-local, multicast, CGNAT,
@@ -90,38 +90,38 @@ class UrlPolicy {
 struct Request {
   std::string url;
   Deadline deadline;
-  std::string traceparent;  ///< passed on when well-formed (W3C Trace Context)
+  std::string traceparent;  ///< sent if well-formed (W3C Trace Context)
 };
 
 struct Response {
   std::string body;
   std::string content_type;
-  Duration elapsed{};  ///< since get(), waiting for a place included
+  Duration elapsed{};  ///< since get(), including the wait for a free transfer
   unsigned redirects = 0;
-  MemoryBudget::Share memory;  ///< in which the body is counted
+  MemoryBudget::Share memory;  ///< counts the body
 };
 
-/// Runs any number of transfers on one thread of its own (libcurl multi).
+/// Runs concurrent transfers on its own thread (libcurl multi).
 /// @threads thread-safe
 class Fetcher {
  public:
   using Callback = std::move_only_function<void(Result<Response>)>;
 
-  /// @errors kInvalidArgument: options
+  /// @errors kInvalidArgument: invalid options
   static Result<std::unique_ptr<Fetcher>> create(Options options);
-  /// Ends every transfer with kUnavailable; returns when all callbacks ran. Never from a callback.
+  /// Ends all transfers with kUnavailable and returns after all callbacks. Do not call it from a
+  /// callback.
   virtual ~Fetcher() = default;
 
-  /// `done` runs exactly once: on the fetch thread, or on the caller's when refused at once.
-  /// It must not block or throw; it may call get().
+  /// `done` is called exactly once: on the fetch thread, or on the caller's thread if refused at
+  /// once. It must not block or throw; it may call get().
   /// @errors those of UrlPolicy; kPayloadTooLarge: over max_bytes (declared or streamed);
-  ///         kDeadlineExceeded; kBadGateway: could not resolve, connect, or status other than 200,
-  ///         but for kUnprocessable: 404, 410; kPermissionDenied: 401, 403; kRateLimited: 429, with
-  ///         the host's Retry-After;
-  ///         kOverloaded: too many under way, or too little memory left; kUnimplemented: disabled
+  /// kDeadlineExceeded; kBadGateway: cannot resolve or connect, or another status than 200, except
+  /// kUnprocessable: 404, 410; kPermissionDenied: 401, 403; kRateLimited: 429, with the host's
+  /// Retry-After; kOverloaded: too many transfers, or too little memory; kUnimplemented: disabled
   virtual void get(Request request, Callback done) = 0;
 
-  /// Transfers under way; those that wait for a place are not counted.
+  /// The number of running transfers, without waiting ones.
   [[nodiscard]] virtual unsigned active() const = 0;
 };
 

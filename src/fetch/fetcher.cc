@@ -17,7 +17,7 @@
 namespace podsense::fetch {
 namespace {
 
-/// libcurl wakes the thread when there is something to do; this bounds a sleep with nothing to do.
+/// libcurl wakes the thread when there is work; this limits the sleep without work.
 constexpr int kIdlePollMs = 60'000;
 constexpr long kMaxIdleConnections = 32;
 
@@ -25,8 +25,8 @@ Error closing() {
   return {.code = ErrorCode::kUnavailable, .message = "the server is shutting down", .detail = {}};
 }
 
-/// Signals belong to the threads that wait for them, and OpenSSL writes without MSG_NOSIGNAL.
-/// A thread inherits the mask of the one that starts it, hence around the start.
+/// Blocks signals while a thread is started, because a new thread inherits the mask. Other threads
+/// handle signals, and OpenSSL writes without MSG_NOSIGNAL.
 class SignalsBlocked {
  public:
   SignalsBlocked() {
@@ -66,10 +66,10 @@ class CurlFetcher final : public Fetcher {
   };
   struct Admitted {
     bool stopping = false;
-    Deadline wake;  ///< the earliest deadline among those that wait
+    Deadline wake;  ///< the earliest deadline of waiting transfers
   };
 
-  /// Takes `transfer` unless there is a reason not to.
+  /// Takes `transfer`, or returns why not.
   std::optional<Error> enqueue(TransferPtr& transfer) EXCLUDES(mutex_);
   void run();
   Admitted admit() EXCLUDES(mutex_);
@@ -83,21 +83,21 @@ class CurlFetcher final : public Fetcher {
   // Constant after start().
   const Environment environment_;
   const SteadyClock clock_;
-  std::unique_ptr<CURLM, MultiDeleter> multi_;  // only curl_multi_wakeup from other threads
+  std::unique_ptr<CURLM, MultiDeleter> multi_;  // other threads may only call curl_multi_wakeup
 
   mutable Mutex mutex_;
   std::deque<TransferPtr> waiting_ GUARDED_BY(mutex_);
   unsigned active_ GUARDED_BY(mutex_) = 0;
   bool stopping_ GUARDED_BY(mutex_) = false;
 
-  // Of the fetch thread.
+  // Used by the fetch thread only.
   std::unordered_map<CURL*, TransferPtr> running_;
 
   std::thread thread_;
 };
 
 Result<void> CurlFetcher::start() {
-  // Whether this libcurl takes every option shows here rather than at the first request.
+  // Check at creation whether this libcurl supports all options, instead of at the first request.
   const TimePoint now = clock_.now();
   const Environment alone{
       .options = environment_.options, .policy = environment_.policy, .answers = nullptr};
@@ -193,7 +193,7 @@ void CurlFetcher::run() {
   end_all(closing());
 }
 
-/// Lets in as many as there is room for, and ends those that have waited too long.
+/// Starts as many waiting transfers as allowed, and ends those that have waited too long.
 CurlFetcher::Admitted CurlFetcher::admit() {
   const TimePoint now = clock_.now();
   std::vector<TransferPtr> late;
@@ -259,7 +259,7 @@ void CurlFetcher::end_legs() {
       continue;
     }
     CURL* const easy = message->easy_handle;
-    const CURLcode code = message->data.result;  // the message dies with the next line
+    const CURLcode code = message->data.result;  // the next line invalidates the message
     curl_multi_remove_handle(multi_.get(), easy);
     auto node = running_.extract(easy);
     if (node.empty()) {
@@ -307,7 +307,8 @@ Result<std::unique_ptr<Fetcher>> create_fetcher(Options options, Answers answers
   if (!policy) {
     return fail(std::move(policy.error()));
   }
-  // Counted by libcurl and thread-safe as packaged; never undone, since other users may remain.
+  // Reference-counted by libcurl, and thread-safe in the packaged versions. Never undone, because
+  // others may still use it.
   static const CURLcode global = curl_global_init(CURL_GLOBAL_DEFAULT);
   if (global != CURLE_OK) {
     return fail(ErrorCode::kInternal, "fetching could not be started", "curl_global_init");

@@ -1,6 +1,6 @@
 #pragma once
 
-/// What the tests of Fetcher share.
+/// Helpers for the tests of Fetcher.
 
 #include <gtest/gtest.h>
 
@@ -19,7 +19,8 @@ namespace podsense::fetch {
 
 using Exchange = TestServer::Exchange;
 
-/// 127.0.0.1 alone is allowed: 127.0.0.2 reaches the same server and stands for "inside".
+/// Only 127.0.0.1 is allowed; 127.0.0.2 reaches the same server and represents a forbidden internal
+/// address.
 inline Options options_for(const TestServer& server) {
   Options options;
   options.ports = {server.port()};
@@ -31,7 +32,7 @@ inline std::unique_ptr<Fetcher> fetcher_for(Options options, Answers answers = n
   return create_fetcher(std::move(options), std::move(answers)).value();
 }
 
-/// A second call of the callback would throw in set_value.
+/// A second call of the callback would throw in set_value, so it is detected.
 inline std::future<Result<Response>> get(Fetcher& fetcher, Request request) {
   std::promise<Result<Response>> promise;
   auto future = promise.get_future();

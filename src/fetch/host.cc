@@ -15,8 +15,8 @@ namespace {
 constexpr std::size_t kMaxName = 253;
 constexpr std::size_t kMaxLabel = 63;
 
-// RFC 6761, 6762 (with its appendix G), 8375; .internal is set aside by ICANN and used by clouds;
-// .svc is how pods name Kubernetes services.
+// RFC 6761, 6762 (with its appendix G), 8375; .internal is reserved by ICANN and used by clouds;
+// .svc is used for Kubernetes services.
 constexpr auto kLocalSuffixes =
     std::to_array<std::string_view>({"localhost", "localdomain", "local", "internal", "intranet",
                                      "private", "corp", "home", "lan", "home.arpa", "svc"});
@@ -47,7 +47,7 @@ Result<void> check_name(std::string_view name) {
   return {};
 }
 
-/// The last label is a decimal or hexadecimal number: no such top-level domain exists.
+/// Whether the last label is a decimal or hexadecimal number, as in no top-level domain.
 /// @source WHATWG URL, "ends in a number checker"
 bool ends_in_number(std::string_view name) {
   const auto last = name.substr(name.rfind('.') + 1);
@@ -56,7 +56,7 @@ bool ends_in_number(std::string_view name) {
   return digits.find_first_not_of(allowed) == std::string_view::npos;
 }
 
-/// libcurl's reading of a numeric host, for one that a trailing dot hid from it.
+/// Reads a numeric host like libcurl, which does not recognise one with a trailing dot.
 std::optional<Address> read_number(const std::string& name) {
   if (const auto plain = Address::parse(name)) {
     return plain;
@@ -123,7 +123,7 @@ Result<std::string> ascii_host(std::string_view name) {
                 idn2_strerror(code));
   }
   std::string in_ascii = ascii::lower(found);
-  // A letter can be mapped to what ends a host in a URL.
+  // The mapping can produce characters that end a host in a URL.
   if (!std::ranges::all_of(in_ascii, name_char)) {
     return bad("the host has a character other than letters, digits, '-', '_' and '.'");
   }

@@ -1,6 +1,6 @@
 #pragma once
 
-/// The host of a URL as it is compared and as it is fetched. Pure.
+/// The host of a URL: normalised for comparisons and for the fetch. Pure.
 
 #include <optional>
 #include <string>
@@ -12,25 +12,25 @@
 namespace podsense::fetch {
 
 struct Host {
-  std::string name;  ///< lower case, no trailing dot, IPv6 canonical and without brackets
-  std::string
-      url_form;  ///< as it stands in a URL: brackets, and a name's trailing dot if it had one
+  std::string name;      ///< lower case, no trailing dot, IPv6 canonical and without brackets
+  std::string url_form;  ///< for URLs: with brackets, and with a name's trailing dot if it had one
   std::optional<Address> literal;
 
-  /// `text`: the host as libcurl gives it, so any numeric spelling of an IPv4 address that it knows
-  /// (octal, hexadecimal, short) arrives as four decimal numbers. One that still ends in a number
-  /// is refused rather than left to a resolver's taste.
+  /// `text`: the host from libcurl, which converts all numeric spellings of IPv4 addresses that it
+  /// knows (octal, hexadecimal, short) to four decimal numbers. Other hosts that end in a number
+  /// are refused, because resolvers interpret them differently.
   /// @errors kInvalidArgument
   static Result<Host> parse(std::string_view text);
 };
 
-/// A name with letters of any script as it is asked for in DNS: mapped and encoded as UTS 46 says,
-/// not transitionally ("faß.de" is "xn--fa-hia.de"). ASCII names come back as they are.
-/// @errors kInvalidArgument: not UTF-8, or no name that IDNA 2008 allows (symbols: write punycode)
+/// Encodes an internationalised name for DNS, by non-transitional UTS 46 ("faß.de" becomes
+/// "xn--fa-hia.de"). ASCII names are unchanged.
+/// @errors kInvalidArgument: not UTF-8, or a name that IDNA 2008 does not allow (symbols must be
+/// written in punycode)
 /// @source WHATWG URL, "domain to ASCII"
 Result<std::string> ascii_host(std::string_view name);
 
-/// An exact host, or a domain with all names below it.
+/// An exact host, or a domain with all its subdomains.
 class HostPattern {
  public:
   /// "example.com", ".example.com", "192.0.2.7", "2001:db8::1" (brackets allowed)
@@ -44,7 +44,7 @@ class HostPattern {
   bool below_ = false;
 };
 
-/// One label, or under a suffix that never leads out of a site: localhost, .local, .internal, ...
+/// Whether the name has one label or a suffix for local networks: localhost, .local, .internal, ...
 bool is_local_name(std::string_view host);
 
 }  // namespace podsense::fetch

@@ -30,7 +30,7 @@ AnswerInflater::Result AnswerInflater::add(std::string_view data, std::string& o
   if (!stream_->ready) {
     return Result::kCorrupt;
   }
-  std::string input(data);  // zlib's input is not const
+  std::string input(data);  // zlib needs non-const input
   z.next_in = static_cast<Bytef*>(static_cast<void*>(input.data()));
   z.avail_in = static_cast<uInt>(input.size());
   std::array<char, std::size_t{16} << 10U> buffer{};
@@ -48,7 +48,7 @@ AnswerInflater::Result AnswerInflater::add(std::string_view data, std::string& o
     out.append(buffer.data(), made);
     stream_->ended = code == Z_STREAM_END;
     if (z.avail_out != 0) {
-      break;  // all that came is used
+      break;  // all input is consumed
     }
   }
   return Result::kGood;

@@ -1,6 +1,6 @@
 #pragma once
 
-/// gzip and zlib data, undone as they stream, up to a limit.
+/// Decompresses a stream of gzip or zlib data, up to a limit.
 
 #include <cstdint>
 #include <memory>
@@ -17,9 +17,9 @@ class AnswerInflater {
   AnswerInflater& operator=(const AnswerInflater&) = delete;
 
   enum class Result { kGood, kCorrupt, kTooLarge };
-  /// Appends what `data` inflates to; `out` never grows beyond `max` bytes.
+  /// Appends the decompressed `data` to `out`, which never exceeds `max` bytes.
   Result add(std::string_view data, std::string& out, std::uint64_t max);
-  /// The data have come to their own end.
+  /// Whether the end of the compressed stream was reached.
   [[nodiscard]] bool complete() const;
 
  private:
@@ -27,7 +27,7 @@ class AnswerInflater {
   std::unique_ptr<Stream> stream_;
 };
 
-/// `data` begins as a gzip file does.
+/// Whether `data` starts with gzip's magic bytes.
 bool is_gzip(std::string_view data);
 
 }  // namespace podsense::fetch

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t kMaxFile = std::size_t{64} << 10U;
 
-// What the connection itself says.
+// Headers that the connection itself sends.
 constexpr auto kReserved = std::to_array<std::string_view>(
     {"host", "connection", "content-length", "transfer-encoding", "accept-encoding", "user-agent"});
 

@@ -1,7 +1,7 @@
 #pragma once
 
-/// Headers that go to one origin alone, such as the token of a private bucket. Read from a file, so
-/// that they stand in no configuration that is printed.
+/// Headers for a single origin, such as the token of a private bucket. They are in a file, so that
+/// printed configuration does not contain them.
 
 #include <string>
 #include <vector>
@@ -15,11 +15,11 @@ struct OriginHeader {
   std::string line;    ///< "Name: value"
 };
 
-/// Options::headers_file; none where it is empty. A line is an origin, a name and a value,
-/// `https://bucket.example.com Authorization: Bearer abc`; empty ones and those that begin with '#'
-/// are passed over.
-/// @errors kInvalidArgument: unreadable, over 64 KiB, or a line that is none or whose origin the
-///         policy refuses, named by its number and never quoted
+/// Reads Options::headers_file; empty if there is none. A line has an origin, a name and a value:
+/// `https://bucket.example.com Authorization: Bearer abc`. Empty lines and lines that start with
+/// '#' are ignored.
+/// @errors kInvalidArgument: unreadable, over 64 KiB, an invalid line, or an origin that the policy
+/// refuses; the message contains the line's number but never its text
 Result<std::vector<OriginHeader>> read_headers(const Options& options);
 
 }  // namespace podsense::fetch

@@ -27,7 +27,7 @@ struct CurlFree {
   void operator()(char* text) const { curl_free(text); }
 };
 
-/// Empty where the URL has no such part.
+/// A part of the URL; empty: no such part.
 std::string part_of(CURLU* url, CURLUPart part, unsigned flags = 0) {
   char* text = nullptr;
   if (curl_url_get(url, part, &text, flags) != CURLUE_OK) {
@@ -63,8 +63,8 @@ Result<void> check_bytes(std::string_view url) {
   return {};
 }
 
-/// "http://a:80/b" gives "a:80". libcurl also takes one or three slashes and a missing scheme;
-/// nothing here depends on such guesses.
+/// "http://a:80/b" gives "a:80". libcurl also accepts one or three slashes and a missing scheme;
+/// here these are refused.
 Result<std::string_view> authority_of(std::string_view url) {
   const auto colon = url.find(':');
   const std::string scheme = ascii::lower(url.substr(0, colon));
@@ -73,7 +73,7 @@ Result<std::string_view> authority_of(std::string_view url) {
     return bad_url("the URL is not absolute; start it with http:// or https://");
   }
   if (scheme != "http" && scheme != "https") {
-    // "localhost:80/x" lands here too, hence no word that it is a scheme for certain.
+    // "localhost:80/x" also gets here, so the message does not call the first part a scheme.
     return bad_url("the URL must start with http:// or https://; other schemes are not accepted");
   }
   auto rest = url.substr(colon + 1);
@@ -109,7 +109,7 @@ Result<void> check_port(std::string_view text) {
   return {};
 }
 
-/// With what passes here, every parser reads the same host and port.
+/// Refuses everything that parsers could read as different hosts or ports.
 Result<void> check_authority(std::string_view authority) {
   if (authority.contains('@')) {
     return bad_url("the URL has credentials before an '@'; remove them");
@@ -137,8 +137,8 @@ Result<void> check_authority(std::string_view authority) {
   return check_port(authority.substr(end));
 }
 
-/// The URL with its host in ASCII and its blanks encoded; other bytes than ASCII behind the host
-/// are libcurl's to encode. `text` has passed check_bytes.
+/// The URL with its host in ASCII and its blanks encoded; libcurl encodes other non-ASCII bytes
+/// after the host. @pre `text` passed check_bytes
 Result<std::string> ascii_url(std::string_view text, std::string_view authority) {
   const auto begin = static_cast<std::size_t>(authority.data() - text.data());
   const bool plain = authority.contains('@') || authority.starts_with('[');
@@ -211,7 +211,7 @@ struct UrlPolicy::Impl {
     if (kind != AddressKind::kPublic && !allowed(address, kind)) {
       return refused("the URL leads to " + std::string(describe(kind)) + ", which is not allowed");
     }
-    return inner ? check(*inner) : Result<void>();  // one level: an IPv4 address has none inside
+    return inner ? check(*inner) : Result<void>();  // one level: IPv4 has no inner address
   }
 };
 
@@ -285,7 +285,7 @@ Result<CheckedUrl> UrlPolicy::check_url(std::string_view given) const {
       return fail(std::move(good.error()));
     }
   }
-  // What is fetched is spelled as what was checked; the fragment is no server's business.
+  // Fetch exactly the host that was checked, without the fragment.
   if (curl_url_set(url.get(), CURLUPART_HOST, host->url_form.c_str(), 0) != CURLUE_OK ||
       curl_url_set(url.get(), CURLUPART_FRAGMENT, nullptr, 0) != CURLUE_OK) {
     return bad_url("the URL is not well-formed", "the host could not be set again");

@@ -1,7 +1,7 @@
 #pragma once
 
-/// A web server for tests: loopback, port 0, one blocking thread a connection. It says exactly the
-/// bytes a test wants said, right or wrong.
+/// A web server for tests: loopback, port 0, one blocking thread per connection. It sends exactly
+/// the bytes that a test specifies, valid or not.
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -37,12 +37,12 @@ class Socket {
   int fd_;
 };
 
-/// Bound and not listening: whoever connects is refused, and nobody else gets the port.
+/// A bound socket that does not listen: connections are refused, and nobody else gets the port.
 inline std::pair<Socket, std::uint16_t> bind_loopback() {
   Socket socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};
   address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_ANY);  // 127.0.0.2 and its kind too
+  address.sin_addr.s_addr = htonl(INADDR_ANY);  // also 127.0.0.2 etc.
   socklen_t size = sizeof address;
   auto* const generic = reinterpret_cast<sockaddr*>(&address);
   if (bind(socket.fd(), generic, size) != 0 || getsockname(socket.fd(), generic, &size) != 0) {
@@ -67,7 +67,7 @@ class TestServer {
       const auto start = head_.find(' ') + 1;
       return head_.substr(start, head_.find(' ', start) - start);
     }
-    /// False once the client has gone.
+    /// False: the client has gone.
     bool send(std::string_view bytes) { return stream_.write(bytes); }
     void reply(std::string_view status, std::string_view headers, std::string_view body) {
       send("HTTP/1.1 " + std::string(status) + "\r\n" + std::string(headers) +
@@ -76,7 +76,7 @@ class TestServer {
     void redirect(std::string_view location) {
       reply("302 Found", "Location: " + std::string(location) + "\r\n", "");
     }
-    /// Says nothing until the client leaves or the server ends.
+    /// Sends nothing until the client leaves or the server stops.
     void hold() {
       char byte = 0;
       while (stream_.read(&byte, 1) > 0) {
@@ -165,7 +165,7 @@ class TestServer {
         return;
       }
       const MutexLock lock(mutex_);
-      connections_.emplace_back(fd);  // closed with the server, so that no number is used twice
+      connections_.emplace_back(fd);  // closed with the server, so that no descriptor is reused
       threads_.emplace_back([this, fd] {
         wrapper_(fd, [this](Stream& stream) { serve(stream); });
         shutdown(fd, SHUT_RDWR);

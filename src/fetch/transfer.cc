@@ -15,14 +15,14 @@ namespace podsense::fetch {
 namespace {
 
 constexpr std::size_t kMaxHeaderBytes = std::size_t{32} << 10U;
-/// The body of a redirect is read to its end up to here, so that the connection can be kept.
+/// The body of a redirect is read up to this size, so that the connection can be kept.
 constexpr std::size_t kMaxIgnoredBytes = std::size_t{16} << 10U;
 
 /// CURLE_TOO_LARGE since libcurl 8.6. @source curl/curl.h
 constexpr int kTooLargeLine = 100;
 constexpr std::string_view kCompressed = "the answer is compressed, which was not asked for";
 
-/// Remembers whether every option was taken: one that was not might be the one that protects.
+/// Remembers whether all options were accepted, because a refused one might be needed for security.
 class OptionSetter {
  public:
   explicit OptionSetter(CURL* easy) : easy_(easy) {}
@@ -46,7 +46,7 @@ std::string seconds_text(Duration duration) {
   return std::string(buffer.data(), end) + " s";
 }
 
-/// Rounded up, so that libcurl never ends a transfer before its deadline has passed.
+/// Rounds up, so that libcurl never ends a transfer before its deadline.
 long milliseconds(Duration duration) {
   const auto ms = std::chrono::ceil<std::chrono::milliseconds>(duration).count();
   return static_cast<long>(std::clamp<std::int64_t>(ms, 1, 3'600'000));
@@ -127,9 +127,9 @@ bool Transfer::set_policy_options() {
   OptionSetter easy(easy_.get());
   easy.set(CURLOPT_PRIVATE, this)
       .set(CURLOPT_NOSIGNAL, 1L)
-      .set(CURLOPT_QUICK_EXIT, 1L)  // a name server that never answers must not hold the thread
+      .set(CURLOPT_QUICK_EXIT, 1L)  // an unresponsive name server must not block the thread
       .set(CURLOPT_ERRORBUFFER, error_text_.data())
-      // Whom to talk to, and what about.
+      // Protocols and redirects.
       .set(CURLOPT_PROTOCOLS_STR, "http,https")
       .set(CURLOPT_REDIR_PROTOCOLS_STR, "http,https")
       .set(CURLOPT_FOLLOWLOCATION, 0L)
@@ -147,7 +147,7 @@ bool Transfer::set_policy_options() {
       .set(CURLOPT_SSL_VERIFYPEER, 1L)
       .set(CURLOPT_SSL_VERIFYHOST, 2L)
       .set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2))
-      // Limits. No encoding is asked for; where one comes all the same, we undo it (take_gzip).
+      // Limits. No encoding is requested; if the host compresses anyway, take_gzip decompresses it.
       .set(CURLOPT_HTTP_CONTENT_DECODING, 0L)
       .set(CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(options.max_bytes))
       .set(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(options.connect_timeout))
@@ -156,7 +156,7 @@ bool Transfer::set_policy_options() {
       .set(CURLOPT_HEADERFUNCTION, &Transfer::on_header)
       .set(CURLOPT_HEADERDATA, this);
   if (!options.ca_file.empty()) {
-    // Without the second line the system's certificates would go on being trusted.
+    // Without clearing CURLOPT_CAPATH the system's certificates would still be trusted.
     easy.set(CURLOPT_CAINFO, options.ca_file.c_str()).set(CURLOPT_CAPATH, nullptr);
   } else if (const std::string bundle = authorities_for_curl(); !bundle.empty()) {
     easy.set(CURLOPT_CAINFO, bundle.c_str()).set(CURLOPT_CAPATH, nullptr);
@@ -181,7 +181,7 @@ bool Transfer::set_leg_options(Duration left) {
   return easy.good();
 }
 
-/// Those of the leg's own origin and no other's: a redirect may lead to another host.
+/// Sets only headers for the leg's own origin, because a redirect may lead to another host.
 bool Transfer::set_headers() {
   List list;
   const auto add = [&list](const std::string& line) {
@@ -216,8 +216,8 @@ bool Transfer::take_body(std::string_view data) {
     stop_ = ignored_bytes_ > kMaxIgnoredBytes ? Stop::kNotWanted : Stop::kNone;
     return stop_ == Stop::kNone;
   }
-  // What says that it is compressed and is not, as many a picture behind a storage does, is taken
-  // as it is. No compression is asked for, but some hosts store files compressed.
+  // No compression is requested, but some hosts store compressed files. A body that is declared as
+  // gzip but is not (common with object storage) is used unchanged.
   if (inflater_ || (gzip_ && body_.empty() && is_gzip(data))) {
     return take_gzip(data);
   }
@@ -240,7 +240,7 @@ bool Transfer::take_body(std::string_view data) {
   return true;
 }
 
-/// Counted in steps, before they are filled.
+/// Counts memory in steps, before it is used.
 bool Transfer::take_memory(std::size_t bytes) {
   constexpr std::size_t kStep = 64U << 10U;
   if (auto taken = memory_.grow_to((bytes + kStep - 1) / kStep * kStep); !taken) {
@@ -273,15 +273,15 @@ std::size_t Transfer::on_header(char* data, std::size_t size, std::size_t count,
   return static_cast<Transfer*>(self)->take_header(line) ? line.size() : 0;
 }
 
-/// Sees the status line, every header and every trailer, interim answers included.
+/// Called for the status line, every header and every trailer, also of interim responses.
 bool Transfer::take_header(std::string_view line) {
   header_bytes_ += line.size();
   if (header_bytes_ > kMaxHeaderBytes) {
     stop_ = Stop::kHeadersTooLarge;
     return false;
   }
-  // libcurl inflates a transfer encoding although none was asked for; the limit on bytes would
-  // hold, but not the time it takes.
+  // libcurl decompresses transfer encodings even if none was requested. The size limit would apply,
+  // but not the time limit.
   if (const auto coding = header_value(line, "transfer-encoding");
       coding && !ascii::equal_ignoring_case(*coding, "chunked") &&
       !ascii::equal_ignoring_case(*coding, "identity")) {
@@ -302,7 +302,7 @@ curl_socket_t Transfer::on_open_socket(void* self, curlsocktype purpose, curl_so
   return static_cast<Transfer*>(self)->open_socket(*address);
 }
 
-/// libcurl connects to the very bytes that are checked here: nothing resolves in between.
+/// libcurl connects to exactly the address checked here, without resolving again.
 curl_socket_t Transfer::open_socket(const curl_sockaddr& address) {
   std::span<const std::uint8_t> bytes;
   if (address.family == AF_INET) {
@@ -443,14 +443,14 @@ Error Transfer::status_error(long status) const {
   return error;
 }
 
-/// Bytes of an answer have come, and none of its body.
+/// Whether the response has begun, but not its body.
 bool Transfer::in_head() const {
   curl_off_t began = 0;
   curl_easy_getinfo(easy_.get(), CURLINFO_STARTTRANSFER_TIME_T, &began);
   return began > 0 && body_.empty() && ignored_bytes_ == 0;
 }
 
-/// What stopped the transfer from here; nothing where libcurl did.
+/// The error if our code stopped the transfer; nothing: libcurl did.
 std::optional<Error> Transfer::own_stop() const {
   const auto gateway = [](std::string message) {
     return Error{.code = ErrorCode::kBadGateway, .message = std::move(message), .detail = {}};
@@ -489,7 +489,7 @@ Error Transfer::failure(CURLcode code, TimePoint now) const {
     case CURLE_OPERATION_TIMEDOUT: {
       curl_off_t connected = 0;
       curl_easy_getinfo(easy_.get(), CURLINFO_PRETRANSFER_TIME_T, &connected);
-      // libcurl counts whole milliseconds, so its limit may end just before ours does.
+      // libcurl counts whole milliseconds, so its limit may be reached slightly before ours.
       return connected > 0 || deadline_.passed(now + std::chrono::milliseconds(5))
                  ? too_late()
                  : gateway("no connection to the host within " +
@@ -506,7 +506,7 @@ Error Transfer::failure(CURLcode code, TimePoint now) const {
       return gateway("the host's certificate could not be verified");
     case CURLE_SSL_CONNECT_ERROR:
       return gateway("the TLS handshake with the host failed");
-    case CURLE_BAD_CONTENT_ENCODING:  // newer libcurl sees it before take_header does
+    case CURLE_BAD_CONTENT_ENCODING:  // newer libcurl detects it before take_header
       return gateway(std::string(kCompressed));
     case CURLE_GOT_NOTHING:
       return gateway("the host closed the connection without an answer");
@@ -515,7 +515,7 @@ Error Transfer::failure(CURLcode code, TimePoint now) const {
     case CURLE_SEND_ERROR:
       return gateway("the connection broke before the answer was complete");
     case CURLE_OUT_OF_MEMORY:
-      if (in_head()) {  // what libcurl 7.88 calls a line of over 100 kB
+      if (in_head()) {  // libcurl 7.88's error for a line over 100 kB
         return gateway("the answer has a header line without an end");
       }
       return {.code = ErrorCode::kInternal,
@@ -528,7 +528,7 @@ Error Transfer::failure(CURLcode code, TimePoint now) const {
               .message = "the URL could not be fetched",
               .detail = detail(code)};
     default:
-      // A later libcurl calls it "too large", with a number that 7.88 does not have.
+      // Later versions of libcurl have a separate error code, which 7.88 does not define.
       return gateway(static_cast<int>(code) == kTooLargeLine && in_head()
                          ? "the answer has a header line without an end"
                          : "the host's answer is not valid HTTP");

@@ -1,7 +1,7 @@
 #pragma once
 
-/// One fetch over libcurl: a leg for the URL and one for each redirect. Knows nothing of threads,
-/// queues or other transfers. Confined to the fetch thread once its first leg is prepared.
+/// One fetch with libcurl: one leg for the URL and one for each redirect. Independent of threads,
+/// queues and other transfers. Confined to the fetch thread after its first leg is prepared.
 
 #include <curl/curl.h>
 
@@ -18,11 +18,11 @@
 
 namespace podsense::fetch {
 
-/// Stands in for the name servers, so that a test can give an answer that changes. In libcurl's
-/// form, "name:port:address[,address]" (CURLOPT_RESOLVE). Empty in production.
+/// Simulates name servers in tests, so that answers can change. In libcurl's format,
+/// "name:port:address[,address]" (CURLOPT_RESOLVE). Empty in production.
 using Answers = std::function<std::vector<std::string>(const CheckedUrl&)>;
 
-/// What all transfers of a Fetcher share. Immutable; outlives them.
+/// Shared by all transfers of a Fetcher. Immutable; must outlive them.
 struct Environment {
   Options options;
   UrlPolicy policy;
@@ -32,17 +32,17 @@ struct Environment {
 
 class Transfer {
  public:
-  /// `url`: request.url, checked
+  /// `url`: the checked request.url
   Transfer(const Environment& environment, const Request& request, CheckedUrl url,
            Fetcher::Callback done, TimePoint now);
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;
   ~Transfer() = default;
 
-  /// A handle ready for the current leg; it must leave its multi handle before the next.
-  /// @errors kDeadlineExceeded; kInternal: libcurl refused an option, so nothing may be sent
+  /// A handle prepared for the current leg. Remove it from its multi handle before the next call.
+  /// @errors kDeadlineExceeded; kInternal: libcurl refused an option, so nothing must be sent
   Result<CURL*> prepare(TimePoint now);
-  /// What the end of a leg means; nothing: the answer was an accepted redirect, prepare again.
+  /// The result after a leg; nothing: an accepted redirect, call `prepare` again.
   std::optional<Result<Response>> end_leg(CURLcode code, TimePoint now);
   /// Runs the callback; at most once.
   void finish(Result<Response> result);
@@ -51,7 +51,7 @@ class Transfer {
   [[nodiscard]] Error too_late() const;
 
  private:
-  /// Why a callback of ours ended the leg.
+  /// Why one of our callbacks ended the leg.
   enum class Stop { kNone, kTooLarge, kNoMemory, kHeadersTooLarge, kEncoded, kCorrupt, kNotWanted };
 
   static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* self);
@@ -88,27 +88,27 @@ class Transfer {
   const Environment& environment_;
   const TimePoint started_;
   const Deadline deadline_;
-  const bool own_limit_;  // the deadline is options.timeout rather than the request's
+  const bool own_limit_;  // the deadline is from options.timeout, not from the request
 
   std::string traceparent_;  // empty: none
   Fetcher::Callback done_;
   CheckedUrl url_;
   unsigned redirects_ = 0;
   std::string body_;
-  MemoryBudget::Share memory_;                ///< of the body
-  std::optional<Error> no_memory_;            ///< why it could not grow
-  std::unique_ptr<AnswerInflater> inflater_;  // a body that comes as gzip
+  MemoryBudget::Share memory_;          ///< counts the body
+  std::optional<Error> no_memory_;      ///< why memory_ could not grow
+  std::unique_ptr<AnswerInflater> inflater_;  // for a gzip body
 
   // Of the current leg.
   std::size_t header_bytes_ = 0;
   std::size_t ignored_bytes_ = 0;
-  bool gzip_ = false;  // the answer says that it is
+  bool gzip_ = false;  // the response declares gzip
   Stop stop_ = Stop::kNone;
-  std::optional<Error> refusal_;  // by the address gate
+  std::optional<Error> refusal_;  // by the address check
   std::array<char, CURL_ERROR_SIZE> error_text_{};
   List headers_;
   List answers_;
-  std::unique_ptr<CURL, EasyDeleter> easy_;  // ends first: it borrows from all above
+  std::unique_ptr<CURL, EasyDeleter> easy_;  // destroyed first: it borrows from all members above
 };
 
 }  // namespace podsense::fetch

@@ -1,5 +1,5 @@
-/// The primary picture of an AVIF file, or the first of a sequence. libavif takes the container
-/// apart, dav1d decodes; no other decoder is asked, and on the calling thread alone.
+/// Decodes the primary picture of an AVIF file, or the first of a sequence. libavif parses the
+/// container and dav1d decodes, only on the calling thread. No other decoder is used.
 /// @source libavif's avif.h; ISO/IEC 14496-12 (boxes); Pillow AvifImagePlugin (orientation)
 
 #include <avif/avif.h>
@@ -18,8 +18,8 @@ namespace {
 constexpr std::string_view kName = "AVIF";
 constexpr std::size_t kBoxHeader = 8;
 
-// libavif looks for items one by one, which takes the square of their number, and sets memory aside
-// for each. A picture has a few items, one of tiles some hundreds.
+// libavif searches items linearly, which takes quadratic time, and allocates memory for each.
+// Ordinary pictures have a few items, tiled ones some hundreds.
 constexpr std::size_t kMaxList = std::size_t{64} << 10U;
 constexpr std::size_t kMaxMovie = std::size_t{128} << 10U;
 constexpr std::size_t kMaxProperties = 2048;
@@ -29,7 +29,7 @@ struct Box {
   Bytes body;
 };
 
-/// The box at `at`, which is moved behind it; nothing at the end, or where its length is wrong.
+/// Reads the box at `at` and moves `at` past it; nothing: the end, or an invalid length.
 std::optional<Box> next_box(Bytes bytes, std::size_t& at) {
   if (bytes.size() - at < kBoxHeader) {
     return std::nullopt;
@@ -62,9 +62,9 @@ std::size_t count_boxes(Bytes bytes) {
   return count;
 }
 
-/// Lists of a length that is in proportion to a picture.
+/// Whether the lists have a plausible length for a picture.
 bool is_reasonable(Bytes meta) {
-  std::size_t at = 4;  // behind version and flags
+  std::size_t at = 4;  // after version and flags
   while (meta.size() >= at) {
     const auto box = next_box(meta, at);
     if (!box) {
@@ -112,7 +112,7 @@ tl::unexpected<Error> avif_error(avifResult code) {
   return corrupt(kName, avifResultToString(code));
 }
 
-/// Parsed up to the picture's data.
+/// Parses the file up to the picture's data.
 Result<Decoder> open(Bytes bytes) {
   if (!lists_are_reasonable(bytes)) {
     return corrupt(kName, "its lists of items are longer than any picture needs");
@@ -123,7 +123,7 @@ Result<Decoder> open(Bytes bytes) {
   }
   decoder->codecChoice = AVIF_CODEC_CHOICE_DAV1D;
   decoder->maxThreads = 1;
-  decoder->strictFlags = AVIF_STRICT_DISABLED;  // programs leave out what no pixel depends on
+  decoder->strictFlags = AVIF_STRICT_DISABLED;  // programs omit items that affect no pixel
   const auto* const data = static_cast<const std::uint8_t*>(static_cast<const void*>(bytes.data()));
   auto code = avifDecoderSetIOMemory(decoder.get(), data, bytes.size());
   if (code == AVIF_RESULT_OK) {
@@ -146,7 +146,7 @@ bool mirrors_sides(const avifImageMirror& mirror) {
 #endif
 }
 
-/// What the container's own rotation and mirror come to, counted as EXIF does.
+/// The container's rotation and mirroring as an EXIF orientation.
 int container_orientation(const avifImage& image) {
   const bool mirrored = (image.transformFlags & AVIF_TRANSFORM_IMIR) != 0;
   const bool sides = mirrored && mirrors_sides(image.imir);
@@ -165,7 +165,7 @@ Bytes bytes_of(const avifRWData& data) {
   return std::as_bytes(std::span(data.data, data.size));
 }
 
-/// The container's word goes before that of EXIF; XMP is asked where neither says anything.
+/// The container has priority over EXIF; XMP is used if neither has an orientation.
 int orientation_in(const avifImage& image) {
   const int own = container_orientation(image);
   if (own != 1 || exif_orientation(bytes_of(image.exif))) {
@@ -174,13 +174,12 @@ int orientation_in(const avifImage& image) {
   return xmp_orientation(bytes_of(image.xmp)).value_or(1);
 }
 
-/// dav1d's picture, once more where the container is of tiles or film grain is laid over it, and
-/// the pixels that are handed over.
+/// The memory of dav1d's picture, a second copy for tiles or film grain, and the returned pixels.
 std::uint64_t memory_of(const avifDecoder& decoder) {
   const avifImage& image = *decoder.image;
   const std::uint64_t pixels = std::uint64_t{image.width} * image.height;
   const std::uint64_t sample = image.depth > 8 ? 2 : 1;
-  // Of two pixels: all planes.
+  // Samples of all planes per two pixels.
   const std::uint64_t planes = image.yuvFormat == AVIF_PIXEL_FORMAT_YUV444   ? 6
                                : image.yuvFormat == AVIF_PIXEL_FORMAT_YUV422 ? 4
                                : image.yuvFormat == AVIF_PIXEL_FORMAT_YUV400 ? 2
@@ -228,7 +227,7 @@ Result<Header> avif_header(Bytes bytes) {
   return header;
 }
 
-// dav1d decodes a picture as a whole: the time is looked at before and after.
+// dav1d decodes a picture in one call, so the time is checked only before and after.
 Result<void> decode_avif(Bytes bytes, Pipeline& pipeline, Workspace& workspace,
                          const Budget& budget) {
   const auto decoder = open(bytes);

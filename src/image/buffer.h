@@ -1,6 +1,6 @@
 #pragma once
 
-/// Memory that grows to what one thread needs and stays, without being cleared.
+/// A buffer that grows to the maximum needed by a thread and is kept, without being cleared.
 
 #include <algorithm>
 #include <cstddef>
@@ -9,14 +9,14 @@
 
 namespace podsense::image {
 
-/// Every row buffer may be read and written this far past its last pixel, so that kernels run
-/// without tails.
+/// Bytes that may be read and written after the last pixel of every row buffer, so that vector
+/// kernels need no special code for the row's end.
 inline constexpr std::size_t kRowPadding = 64;
 
 template <class T>
 class Buffer {
  public:
-  /// At least `count` elements; the content is lost when it has to grow.
+  /// Returns memory for at least `count` elements; growing discards the content.
   T* reserve(std::size_t count) {
     if (count > capacity_) {
       data_.reset();

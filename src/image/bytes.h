@@ -12,7 +12,7 @@ namespace podsense::image {
 
 using Bytes = std::span<const std::byte>;
 
-/// Precondition for all: `at + width` lies within `bytes`.
+/// @pre for all: `at` plus the width is within `bytes`
 inline std::uint32_t u8_at(Bytes bytes, std::size_t at) {
   return std::to_integer<std::uint32_t>(bytes[at]);
 }
@@ -32,7 +32,7 @@ inline std::uint32_t le32(Bytes bytes, std::size_t at) {
   return le16(bytes, at + 2) << 16U | le16(bytes, at);
 }
 
-/// True where `text` stands at `at`; false also when it would reach past the end.
+/// Whether `text` is at offset `at`; false if it would reach past the end.
 inline bool matches(Bytes bytes, std::size_t at, std::string_view text) {
   return at <= bytes.size() && bytes.size() - at >= text.size() &&
          std::memcmp(bytes.data() + at, text.data(), text.size()) == 0;

@@ -1,6 +1,6 @@
 #pragma once
 
-/// What the decoders share: a header to check limits on, and decoding into a Pipeline.
+/// The interface of the decoders: read a header for checking limits, and decode into a Pipeline.
 
 #include <optional>
 #include <string>
@@ -17,9 +17,9 @@ namespace podsense::image {
 struct Header {
   Info info;
   bool gray = false;      ///< decodes to one channel
-  bool animated = false;  ///< WebP with an animation chunk, of whatever number of frames
-  /// What keeps the picture from being decoded, once its sizes are within limits: whoever sends a
-  /// part of too large a picture learns first what would not do for the whole either.
+  bool animated = false;  ///< WebP with an animation chunk, even with one frame
+  /// Why the picture cannot be decoded. Reported only after the size limits are checked, so that a
+  /// truncated, too large picture gets the size error, which also applies to the complete file.
   std::optional<Error> fault;
 };
 
@@ -47,7 +47,7 @@ inline Header with_fault(Header header, tl::unexpected<Error> fault) {
   return header;
 }
 
-/// For decoding: a header's fault is an error then.
+/// Turns a header's fault into an error, for decoding.
 template <class Parsed>
 Result<Parsed> without_fault(Result<Parsed> parsed) {
   if (parsed && parsed->header.fault) {
@@ -56,21 +56,21 @@ Result<Parsed> without_fault(Result<Parsed> parsed) {
   return parsed;
 }
 
-/// The file ends before its picture does. `rows`: how many whole rows were there, roughly
+/// The error for a truncated file. `rows`: approximate number of complete rows
 inline tl::unexpected<Error> truncated(std::string_view format, std::uint64_t rows,
                                        std::uint64_t of) {
   return corrupt(format, "it is truncated: about " + std::to_string(rows) + " of " +
                              std::to_string(of) + " rows are there");
 }
 
-/// The format's header: sizes, frames, orientation, what decoding will take. No limits are applied,
-/// nothing is allocated. What is wrong behind the sizes is the header's `fault`.
+/// Reads the format's header: sizes, frames, orientation, memory for decoding. Applies no limits
+/// and allocates nothing. Faults after the sizes are stored in the header's `fault`.
 /// @errors kUnprocessable
 Result<Header> jpeg_header(Bytes bytes);
 Result<Header> png_header(Bytes bytes);
 Result<Header> webp_header(Bytes bytes);
 Result<Header> gif_header(Bytes bytes);
-/// @errors kUnavailable, too: libavif sets memory aside for what the container lists
+/// @errors also kUnavailable: libavif allocates memory for the container's lists
 Result<Header> avif_header(Bytes bytes);
 
 /// Decodes the pipeline's region, row by row.

@@ -75,7 +75,7 @@ struct Tiff {
   }
 };
 
-/// The number of `type` at `at`; 0 for what is no number. Negative ones come out large.
+/// The number of `type` at `at`; 0 if it is not a number. Negative numbers become large ones.
 double number(const Tiff& tiff, std::uint32_t type, std::size_t at) {
   switch (type) {
     case kSignedByte:
@@ -101,15 +101,15 @@ double number(const Tiff& tiff, std::uint32_t type, std::size_t at) {
   }
 }
 
-/// A value of another kind than those of `number`, and one out of range, turn nothing.
+/// Values of another type, or out of range, mean no rotation.
 int orientation_at(const Tiff& tiff, std::uint32_t type, std::size_t at) {
   const double value = number(tiff, type, at);
   return value >= 1 && value <= 8 && value == std::floor(value) ? static_cast<int>(value) : 1;
 }
 
-/// The tag in the directory at `directory`: the first entry of it that has a value. Values of more
-/// than four bytes lie behind an offset; more of them than the block has are passed over, and one
-/// that the block ends in ends the directory, as in Pillow.
+/// The tag in the directory at `directory`: its first entry with a value. Values over four bytes
+/// are stored at an offset. An entry whose values exceed the block is skipped; an entry that is
+/// itself truncated ends the directory, as in Pillow.
 std::optional<int> orientation_in(const Tiff& tiff, std::size_t directory) {
   const std::size_t size = tiff.block.size();
   const std::size_t room = (size - directory - 2) / kEntrySize;

@@ -25,7 +25,8 @@ ResizePlan crop_then_resize(const TensorSpec& spec, std::uint32_t width, std::ui
 }
 
 ResizePlan resize_then_crop(const TensorSpec& spec, std::uint32_t width, std::uint32_t height) {
-  // the tolerance keeps 224 / 0.7 at 320; rounding down is what timm does with 224 / 0.9
+  // the tolerance makes 224 / 0.7 exactly 320; rounding down matches timm, for example for 224 /
+  // 0.9
   const auto target = std::max(spec.width, spec.height);
   const auto resized =
       std::max(target, static_cast<std::uint32_t>(std::floor(target / spec.crop_fraction + 1e-6)));

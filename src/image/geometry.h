@@ -1,6 +1,6 @@
 #pragma once
 
-/// Which source pixels become which tensor pixels. Pure arithmetic.
+/// Maps source pixels to tensor pixels. Pure arithmetic.
 
 #include <cstdint>
 
@@ -16,8 +16,8 @@ struct Region {
   friend bool operator==(const Region&, const Region&) = default;
 };
 
-/// How stored pixels lie in the displayed picture: displayed (x, y) is stored (x, y), swapped when
-/// `transposed`, then mirrored along the stored axes.
+/// The mapping from displayed to stored pixels: take displayed (x, y), swap x and y if
+/// `transposed`, then mirror along the stored axes.
 struct Orientation {
   bool transposed = false;
   bool flip_x = false;
@@ -27,11 +27,11 @@ Orientation orientation_of(int exif);
 
 /// All in displayed (oriented) pixels of the full-size picture.
 struct ResizePlan {
-  Region crop;                     ///< what is resized; its edges are the resampling borders
-  std::uint32_t scaled_width = 0;  ///< to which size the crop is resized
+  Region crop;                     ///< the part that is resized; resampling stops at its edges
+  std::uint32_t scaled_width = 0;  ///< size of the resized crop
   std::uint32_t scaled_height = 0;
-  Region window;            ///< the part of the resized crop that is kept
-  std::uint32_t pad_x = 0;  ///< where the window lies in the tensor
+  Region window;            ///< kept part of the resized crop
+  std::uint32_t pad_x = 0;  ///< position of the window in the tensor
   std::uint32_t pad_y = 0;
 };
 
@@ -40,11 +40,11 @@ struct ResizePlan {
 ResizePlan plan_resize(const TensorSpec& spec, std::uint32_t displayed_width,
                        std::uint32_t displayed_height);
 
-/// Where the plan's tensor lies in the displayed picture.
+/// The position of the plan's tensor in the displayed picture.
 Geometry geometry_of(const ResizePlan& plan, const Info& info);
 
-/// One axis of the crop in decoded pixels, stored order: real edges, since a reduced picture has
-/// the crop's edges between pixels.
+/// One axis of the crop in decoded pixels, in stored order. Edges are fractional, because in a
+/// reduced picture the crop's edges can be between pixels.
 struct AxisRange {
   double begin = 0;
   double end = 0;
@@ -57,8 +57,8 @@ struct StoredCrop {
 /// `eighths`: the decoder's reduction, M of M/8.
 StoredCrop stored_crop(const ResizePlan& plan, const Info& info, unsigned eighths);
 
-/// The strongest reduction of 1/8, 2/8, 4/8, 8/8 that leaves the crop at least as large as what it
-/// is resized to, on both axes; 8 where there is none.
+/// The strongest reduction of 1/8, 2/8, 4/8, 8/8 with which the crop is at least as large as its
+/// target size on both axes; returns 8 if none is possible.
 unsigned choose_eighths(const ResizePlan& plan);
 
 }  // namespace podsense::image

@@ -1,6 +1,6 @@
-/// The first frame of a GIF, on its canvas, as Pillow shows it: the canvas reaches as far as the
-/// frame does; what the frame leaves free is transparent where it has a transparent colour, and of
-/// colour 0 otherwise.
+/// The first frame of a GIF, composed on its canvas as in Pillow: the canvas is at least as large
+/// as the frame. Pixels outside the frame are transparent if the frame has a transparent colour,
+/// otherwise colour 0.
 /// @source GIF89a specification; giflib's API documentation; Pillow GifImagePlugin
 
 #include <gif_lib.h>
@@ -22,7 +22,7 @@ constexpr std::uint32_t kExtension = 0x21;
 constexpr std::uint32_t kPicture = 0x2C;
 constexpr std::uint32_t kTrailer = 0x3B;
 constexpr std::size_t kScreen = 13;           // signature and screen descriptor
-constexpr std::size_t kImageDescriptor = 10;  // with its separator
+constexpr std::size_t kImageDescriptor = 10;  // including its separator
 constexpr std::uint32_t kRowsBetweenChecks = 64;
 
 struct Frame {
@@ -37,7 +37,7 @@ struct Parsed {
   Frame frame;
 };
 
-/// The colour table that the flags announce.
+/// The colour table described by `flags`.
 Bytes palette_at(Bytes bytes, std::size_t at, std::uint32_t flags) {
   const std::size_t size = (flags & 0x80U) != 0 ? std::size_t{3} << ((flags & 7U) + 1) : 0;
   return at <= bytes.size() && size <= bytes.size() - at ? bytes.subspan(at, size) : Bytes{};
@@ -47,7 +47,7 @@ std::size_t palette_size(std::uint32_t flags) {
   return (flags & 0x80U) != 0 ? std::size_t{3} << ((flags & 7U) + 1) : 0;
 }
 
-/// Behind the sub-blocks that begin at `at`; the end of the file where they have none.
+/// The offset after the sub-blocks at `at`; the end of the file if they are not terminated.
 std::size_t skip_blocks(Bytes bytes, std::size_t at) {
   while (at < bytes.size()) {
     const std::size_t length = u8_at(bytes, at);
@@ -60,7 +60,7 @@ std::size_t skip_blocks(Bytes bytes, std::size_t at) {
   return bytes.size();
 }
 
-/// Reads the blocks one after another; the first frame's facts are kept, the others counted.
+/// Reads all blocks; stores the properties of the first frame and counts the others.
 class Reader {
  public:
   explicit Reader(Bytes bytes) : bytes_(bytes) {}
@@ -98,7 +98,7 @@ class Reader {
   }
 
   void extension(std::size_t at) {
-    // A block of four bytes: flags, delay, transparent colour.
+    // Graphics control extension, four bytes: flags, delay, transparent colour.
     if (frames_ == 0 && u8_at(bytes_, at + 1) == GRAPHICS_EXT_FUNC_CODE && bytes_.size() - at > 7 &&
         u8_at(bytes_, at + 2) >= 4) {
       parsed_.frame.transparent.reset();
@@ -121,7 +121,7 @@ class Reader {
   }
 
   Bytes bytes_;
-  Bytes palette_;  ///< for all frames
+  Bytes palette_;  ///< global palette
   Parsed parsed_;
   std::uint32_t frames_ = 0;
 };
@@ -145,7 +145,7 @@ Result<Parsed> parse(Bytes bytes) {
   return parsed;
 }
 
-/// giflib's read callback. A file that ends between two blocks ends its picture as well.
+/// Input for giflib's read callback. A file that ends between two blocks also ends the picture.
 struct Input {
   Bytes left;
   static int read(GifFileType* file, GifByteType* to, int size) {
@@ -169,7 +169,7 @@ struct Closer {
 };
 using File = std::unique_ptr<GifFileType, Closer>;
 
-/// giflib at the first frame's data.
+/// Opens the file with giflib and moves to the first frame's data.
 Result<File> open(Input& input) {
   int code = 0;
   File file(DGifOpen(&input, &Input::read, &code));
@@ -199,7 +199,7 @@ Result<File> open(Input& input) {
 
 using Colours = std::array<std::array<std::uint8_t, 4>, 256>;
 
-/// What each index shows, over white. Without a palette: its grey level; beyond one: black.
+/// The colour of each index, over white. Without a palette: grey levels; beyond the palette: black.
 Colours colours_of(const Frame& frame) {
   Colours colours{};
   for (std::size_t i = 0; i < colours.size(); ++i) {
@@ -214,7 +214,7 @@ Colours colours_of(const Frame& frame) {
   return colours;
 }
 
-/// Rows of the canvas to the pipeline.
+/// Passes rows of the canvas to the pipeline.
 class Canvas {
  public:
   Canvas(const Frame& frame, Pipeline& pipeline, Buffer<std::uint8_t>& line)
@@ -223,7 +223,7 @@ class Canvas {
         colours_(colours_of(frame)),
         row_(line.reserve(std::size_t{pipeline.region().width} * 4 + kRowPadding)) {}
 
-  /// Row `y` of the canvas; `indices`: the frame's row there, null where it has none.
+  /// Passes row `y` of the canvas. `indices`: the frame's row there; null: none.
   void row(std::uint32_t y, const std::uint8_t* indices) {
     const auto& region = pipeline_.region();
     if (y < region.y || y - region.y >= region.height) {
@@ -250,7 +250,7 @@ class Canvas {
   std::uint8_t* const row_;
 };
 
-/// Where the frame's n-th row of data lies. @source GIF89a appendix E
+/// The position of the frame's n-th data row. @source GIF89a appendix E
 std::uint32_t interlaced_row(std::uint32_t n, std::uint32_t height) {
   struct Pass {
     std::uint32_t first;

@@ -25,7 +25,7 @@ std::size_t Scratch::bytes() const {
 
 namespace {
 
-// A thread that once met a huge picture does not hold its memory for ever.
+// The maximum memory that a thread keeps after a huge picture.
 constexpr std::size_t kKeptBytes = std::size_t{64} << 20U;
 constexpr std::uint32_t kMaxTargetSide = 16'384;
 
@@ -251,7 +251,7 @@ std::uint64_t memory_needed(const Info& info, const TensorSpec& spec) {
   const std::uint64_t width = decoded(plan.crop.width);
   const std::uint64_t height = decoded(plan.crop.height);
   std::uint64_t needed = info.decoder_bytes + kSmallThings;
-  needed += height * plan.window.width * kPixel;  // rows narrowed to the target's width
+  needed += height * plan.window.width * kPixel;  // rows resized to the target's width
   if (orientation_of(info.orientation).transposed) {
     needed += width * height * kPixel;
   }

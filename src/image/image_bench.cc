@@ -1,4 +1,4 @@
-/// Preprocessing, by picture and by stage. The pictures come from the golden set
+/// Benchmarks of preprocessing, by picture and by stage. The pictures come from the golden set
 /// (tests/golden/make_golden.sh), whose folder PODSENSE_GOLDEN_DIR names, default build/golden.
 
 #include <benchmark/benchmark.h>

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <csetjmp>
-// clang-format off: jpeglib.h needs what cstdio declares, and jerror.h what jpeglib.h does
+// clang-format off: jpeglib.h needs cstdio before it, and jerror.h needs jpeglib.h
 #include <cstdio>
 #include <jpeglib.h>
 #include <jerror.h>
@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::string_view kName = "JPEG";
 
-// --- header: our own walk over the markers, without libjpeg's allocations ---
+// --- header: our own parser of the markers, without libjpeg's allocations ---
 
 constexpr bool is_frame(std::uint32_t marker) {
   return marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC;
@@ -27,12 +27,12 @@ constexpr bool has_no_length(std::uint32_t marker) {
   return marker == 0x01 || (marker >= 0xD0 && marker <= 0xD8);
 }
 
-/// What a frame header says.
+/// The contents of a frame header.
 struct FrameHeader {
   std::uint32_t width = 0;
   std::uint32_t height = 0;
   std::uint32_t components = 0;
-  std::uint64_t samples = 0;  ///< of all components, in whole blocks
+  std::uint64_t samples = 0;  ///< of all components, rounded up to whole blocks
   bool progressive = false;
 };
 
@@ -64,8 +64,8 @@ FrameHeader frame_header(std::uint32_t marker, Bytes body) {
   return frame;
 }
 
-/// What libjpeg holds: 16-bit coefficients of the whole picture where they come in several scans,
-/// and otherwise some rows of blocks.
+/// libjpeg's memory: 16-bit coefficients of the whole picture if it has several scans, otherwise
+/// some rows of blocks.
 std::uint64_t memory_of(const FrameHeader& frame, std::uint32_t components_in_first_scan) {
   constexpr std::uint64_t kRows = 64;
   const std::uint64_t rows = std::uint64_t{frame.width} * frame.components * kRows;
@@ -73,8 +73,8 @@ std::uint64_t memory_of(const FrameHeader& frame, std::uint32_t components_in_fi
   return rows + (several ? 2 * frame.samples : 0);
 }
 
-/// The next marker at or after `at`, which is moved behind it; 0 at the end. Bytes between segments
-/// are skipped, as libjpeg does.
+/// The next marker at or after `at`; moves `at` past it; 0: the end. Skips bytes between segments,
+/// as in libjpeg.
 std::uint32_t next_marker(Bytes bytes, std::size_t& at) {
   while (at + 1 < bytes.size()) {
     if (u8_at(bytes, at) == 0xFF && u8_at(bytes, at + 1) != 0xFF && u8_at(bytes, at + 1) != 0) {
@@ -86,11 +86,10 @@ std::uint32_t next_marker(Bytes bytes, std::size_t& at) {
   return 0;
 }
 
-// --- libjpeg behind RAII: its errors come back by longjmp, over C frames and ours without
-// destructors
+// --- libjpeg with RAII: its errors return by longjmp, only across frames without destructors
 
-/// Warnings that mean missing or wrong picture data. Others (bytes between segments, odd version
-/// numbers, an end marker that is missing) leave the picture as it was meant.
+/// Whether a warning means missing or wrong picture data. Other warnings (bytes between segments,
+/// odd version numbers, a missing end marker) do not affect pixels.
 bool spoils_picture(int message_code) {
   switch (message_code) {
     case JWRN_HIT_MARKER:  // premature end of a data segment
@@ -103,7 +102,7 @@ bool spoils_picture(int message_code) {
   }
 }
 
-/// What one picture's decoder delivers: the region, and margins that make its edges right.
+/// The part of a picture to decode: the region, and margins for correct edges.
 struct Cut {
   Region region;
   JDIMENSION begin = 0;  ///< first decoded column
@@ -124,13 +123,13 @@ class Decoder {
   Decoder& operator=(const Decoder&) = delete;
   ~Decoder() { close(); }
 
-  /// Gives its memory back. Only error() may be called after it.
+  /// Frees its memory. After that only error() may be called.
   void close() { jpeg_destroy_decompress(&cinfo_); }
 
-  /// Runs libjpeg calls. @return false when one of them failed: see error().
+  /// Runs libjpeg calls. @return false: one of them failed, see error()
   template <class Step>
   bool guarded(Step step) {
-    if (setjmp(jump_) != 0) {  // NOLINT(cert-err52-cpp): libjpeg knows no other way
+    if (setjmp(jump_) != 0) {  // NOLINT(cert-err52-cpp): libjpeg has no other way
       return false;
     }
     step();
@@ -148,8 +147,8 @@ class Decoder {
 
   jpeg_decompress_struct& info() { return cinfo_; }
 
-  /// The picture comes in several scans, and the file has ended before all of them were there. Of a
-  /// progressive picture that is every coefficient to its last bit; of others, every component.
+  /// Whether the picture has several scans and the file ended before all of them. Complete means
+  /// every bit of every coefficient in progressive pictures, and every component in others.
   [[nodiscard]] bool lacks_scans() {
     if (!ended_ || jpeg_has_multiple_scans(&cinfo_) == 0) {
       return false;
@@ -157,8 +156,8 @@ class Decoder {
     return !whole_;
   }
 
-  /// What is left of `bytes` without what follows the last whole scan, where that is a whole
-  /// picture: bytes behind it that look like JPEG markers keep it from being decoded.
+  /// `bytes` cut after the last complete scan, if the scans so far are a complete picture. Needed
+  /// because later bytes that look like JPEG markers can prevent decoding.
   [[nodiscard]] std::optional<Bytes> whole_scans(Bytes bytes) const {
     if (late_ || scans_end_ == 0 || scans_end_ >= bytes.size() || !whole_) {
       return std::nullopt;
@@ -206,21 +205,21 @@ class Decoder {
     auto& decoder = self(cinfo);
     if (cinfo->err->msg_code == JWRN_JPEG_EOF) {
       decoder.ended_ = true;
-      // An arithmetic decoder goes on with zeros and never says that it lacks data.
+      // The arithmetic decoder continues with zeros and never reports missing data.
       if (decoder.cinfo_.arith_code == 0) {
         return;
       }
     } else if (!spoils_picture(cinfo->err->msg_code)) {
       return;
     }
-    // An end marker in the middle of the data: the program that cut the file put it there.
+    // An end marker inside the data, added by a program that truncated the file.
     if (cinfo->err->msg_code == JWRN_HIT_MARKER && decoder.cinfo_.unread_marker == JPEG_EOI) {
       decoder.ended_ = true;
     }
     on_error(cinfo);
   }
-  /// Called at least once for each row of blocks of each scan, which bounds the time that a picture
-  /// of thousands of scans takes.
+  /// Called at least once for each row of blocks of each scan. Enforces the time limit for pictures
+  /// with thousands of scans.
   static void on_progress(j_common_ptr cinfo) {
     auto& decoder = self(cinfo);
     if (decoder.budget_.spent()) {
@@ -239,7 +238,7 @@ class Decoder {
       seen_ |= 1U << static_cast<unsigned>(component->component_index);
     }
     whole_ = has_all_scans();
-    if (!ended_) {  // the marker that ended the scan has been read where it is kept in mind
+    if (!ended_) {  // the marker after the scan was read, if libjpeg remembers it
       scans_end_ = file_size_ - cinfo_.src->bytes_in_buffer - (cinfo_.unread_marker != 0 ? 2 : 0);
     }
   }
@@ -266,24 +265,24 @@ class Decoder {
   bool late_ = false;
   bool ended_ = false;  ///< libjpeg has read past the end of the file
   std::size_t file_size_ = 0;
-  std::size_t scans_end_ = 0;  ///< where the last whole scan ended, of a picture in several
-  bool whole_ = false;         ///< the scans so far make a whole picture
-  std::uint32_t seen_ = 0;     ///< components that have had a whole scan, one bit each
+  std::size_t scans_end_ = 0;  ///< end of the last complete scan, for pictures with several
+  bool whole_ = false;         ///< the scans so far are a complete picture
+  std::uint32_t seen_ = 0;     ///< components with a complete scan, one bit each
   char message_[JMSG_LENGTH_MAX] = {};
 };
 
-/// Which colours libjpeg is asked for, given what the pipeline wants.
+/// The colour space to request from libjpeg for the pipeline's pixels.
 J_COLOR_SPACE out_space(const jpeg_decompress_struct& cinfo, Pixels wanted) {
   if (cinfo.num_components == 4) {
     return JCS_CMYK;
   }
-  // Luminance is the grey picture already; from RGB we compute it as Pillow does.
+  // Luminance already is the grey picture; for RGB it is computed as in Pillow.
   const bool luma = cinfo.jpeg_color_space == JCS_YCbCr || cinfo.jpeg_color_space == JCS_GRAYSCALE;
   return wanted == Pixels::kGray && luma ? JCS_GRAYSCALE : JCS_EXT_RGBX;
 }
 
-/// CMYK → RGBX in place. Stored inverted, as every program that writes such files does (Adobe's
-/// convention, which Pillow and the browsers assume too).
+/// CMYK → RGBX in place. Stored inverted, as all programs write it (Adobe's convention, also
+/// assumed by Pillow and browsers).
 void inverted_cmyk_to_rgbx(std::uint8_t* row, std::size_t pixels) {
   for (std::size_t i = 0; i < pixels; ++i) {
     std::uint8_t* const p = row + 4 * i;
@@ -296,16 +295,17 @@ void inverted_cmyk_to_rgbx(std::uint8_t* row, std::size_t pixels) {
   }
 }
 
-/// The file ends as a JPEG ends: rows below the region need not be decoded to know it is whole.
+/// Whether the file ends with JPEG's end marker; then rows below the region need not be decoded to
+/// detect truncation.
 bool ends_properly(Bytes bytes) {
   return bytes.size() >= 2 && be16(bytes, bytes.size() - 2) == 0xFFD9;
 }
 
-/// Sampling that cameras, phones and editors write: the first component in full, the others in full
-/// or at 1/2 along one or both axes. Only there is libjpeg-turbo asked to skip rows or to crop
-/// columns. With a component of 4 rows to one of another's, jpeg_skip_scanlines loses count of the
-/// rows that smooth upsampling has read ahead: it then reads data that belong to no row, or waits
-/// for them for ever (2.1.5, still in 3.2).
+/// Whether the sampling is one that cameras, phones and editors write: the first component in full,
+/// the others in full or halved along one or both axes. Only for these, rows are skipped or columns
+/// cropped with libjpeg-turbo. If one component has 4 rows per row of another, jpeg_skip_scanlines
+/// miscounts the rows that smooth upsampling has read ahead; it then reads wrong data or never ends
+/// (2.1.5, still in 3.2).
 bool skips_reliably(const jpeg_decompress_struct& cinfo) {
   if (cinfo.max_h_samp_factor > 2 || cinfo.max_v_samp_factor > 2) {
     return false;
@@ -320,7 +320,7 @@ bool skips_reliably(const jpeg_decompress_struct& cinfo) {
   return largest(components.front()) && std::ranges::all_of(components, ordinary);
 }
 
-/// Columns to decode: the region and a margin, since smooth upsampling of colour looks at
+/// The columns to decode: the region and a margin, because smooth colour upsampling uses
 /// neighbours.
 Cut cut_of(const jpeg_decompress_struct& cinfo, const Region& region) {
   if (!skips_reliably(cinfo)) {
@@ -338,7 +338,7 @@ struct Rows {
   bool to_the_end;
 };
 
-/// Leaves out `count` rows, of which `line` may be overwritten.
+/// Skips `count` rows; may overwrite `line`.
 void skip_rows(jpeg_decompress_struct& cinfo, JDIMENSION count, JSAMPROW line) {
   if (skips_reliably(cinfo)) {
     jpeg_skip_scanlines(&cinfo, count);
@@ -372,7 +372,7 @@ void read_rows(Decoder& decoder, const Cut& cut, const Rows& rows) {
     rows.pipeline.row(y, first);
   }
   if (rows.to_the_end) {
-    // Not with one skip to the end: that skips the data unread.
+    // Do not skip to the end at once: that would skip the data without checking it.
     if (const auto left = cinfo.output_height - cinfo.output_scanline; left > 0) {
       skip_rows(cinfo, left - 1, rows.line);
       JSAMPROW line = rows.line;
@@ -381,8 +381,8 @@ void read_rows(Decoder& decoder, const Cut& cut, const Rows& rows) {
   }
 }
 
-/// EXIF: the first block that holds something counts (Pillow takes further ones for its
-/// continuation). XMP: the last block counts.
+/// EXIF: the first non-empty block counts (Pillow treats further ones as its continuation). XMP:
+/// the last block counts.
 void read_app1(Bytes body, bool& has_exif, OrientationTags& tags) {
   using std::string_view_literals::operator""sv;
   constexpr auto kXmp = "http://ns.adobe.com/xap/1.0/\0"sv;
@@ -420,7 +420,7 @@ Result<Header> jpeg_header(Bytes bytes) {
       break;
     }
     const Bytes body = bytes.subspan(at + 2, length - 2);
-    if (marker == 0xDA) {  // the picture's data begin
+    if (marker == 0xDA) {  // the picture's data begins
       if (!frame) {
         return corrupt(kName, "no frame header before the data");
       }

@@ -20,7 +20,7 @@ void mirror(const std::uint8_t* from, std::size_t count, Pixels pixels, std::uin
   }
 }
 
-/// The region of the stored picture behind the outputs' taps.
+/// The range of stored pixels that the outputs' taps use.
 struct StoredRange {
   std::uint32_t begin;
   std::uint32_t size;
@@ -49,7 +49,7 @@ Pipeline::Pipeline(const TensorSpec& spec, const ResizePlan& plan, const Source&
       pixels_(source.pixels),
       orientation_(orientation_of(source.info.orientation)) {
   const auto stored = stored_crop(plan, source.info, source.eighths);
-  // The crop's pixels, counted in stored order, and mirrored to displayed order where needed.
+  // The crop's pixels in stored order, mirrored to displayed order if needed.
   const auto bounds = [](const AxisRange& span) {
     const auto begin = static_cast<std::uint32_t>(span.begin);
     return StoredRange{begin, static_cast<std::uint32_t>(std::ceil(span.end)) - begin};
@@ -77,7 +77,7 @@ Pipeline::Pipeline(const TensorSpec& spec, const ResizePlan& plan, const Source&
                    .count = window.height,
                    .filter = spec.filter},
                   1);
-  // Of the crop, only what has taps is decoded.
+  // Only the part of the crop that taps use is decoded.
   const auto used = [&](const AxisRange& span, const Axis& axis, bool flip) {
     const auto [begin, size] = bounds(span);
     const auto skip = flip ? size - axis.source_end() : axis.source_begin();
@@ -120,7 +120,7 @@ void Pipeline::narrow(std::uint32_t y, const std::uint8_t* data) {
   resample_row(data, work_.x, pixels_, work_.narrowed.data() + y * stride_);
 }
 
-/// Displayed row y is stored column y (or its mirror), read upwards or downwards.
+/// Displayed row y is stored column y, or its mirror image, read up or down.
 void Pipeline::transpose() {
   const auto size = pixel_size(pixels_);
   const std::size_t stride = region_.width * size;

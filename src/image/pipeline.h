@@ -1,8 +1,8 @@
 #pragma once
 
-/// Decoded rows → oriented, resized rows → tensor. Rows are taken as the decoder makes them, so a
-/// picture that is not rotated is never held in full: only its rows already narrowed to the
-/// target's width are.
+/// Converts decoded rows to oriented, resized rows and then to a tensor. Rows are processed as the
+/// decoder delivers them. So a picture that is not rotated is never stored in full: only its rows,
+/// already resized to the target's width.
 
 #include <cstdint>
 #include <span>
@@ -14,15 +14,15 @@
 
 namespace podsense::image {
 
-/// Everything one conversion needs, kept between calls by Scratch.
+/// All buffers of a conversion; Scratch keeps them between calls.
 struct Workspace {
   Axis x;
   Axis y;
-  Buffer<std::uint8_t> line;      ///< one row of the decoder's
+  Buffer<std::uint8_t> line;      ///< one decoded row
   Buffer<std::uint8_t> mirrored;  ///< one row, mirrored
-  Buffer<std::uint8_t> picture;   ///< the region, where it must be transposed or deinterlaced
-  Buffer<std::uint8_t> narrowed;  ///< rows after the first pass
-  Buffer<std::uint8_t> resized;   ///< one row after the second pass
+  Buffer<std::uint8_t> picture;   ///< the region, if it must be transposed or deinterlaced
+  Buffer<std::uint8_t> narrowed;  ///< rows after the horizontal pass
+  Buffer<std::uint8_t> resized;   ///< one row after the vertical pass
 
   [[nodiscard]] std::size_t bytes() const;
   void release();
@@ -34,21 +34,21 @@ struct Source {
   Pixels pixels = Pixels::kRgbx;
 };
 
-/// Receives the region's rows in stored order, each once, and writes the tensor.
+/// Receives each row of the region once, in stored order, and writes the tensor.
 class Pipeline {
  public:
   Pipeline(const TensorSpec& spec, const ResizePlan& plan, const Source& source,
            Workspace& workspace);
 
-  /// What the decoder has to deliver, in stored pixels of the (reduced) picture.
+  /// The region that the decoder must deliver, in stored pixels of the (reduced) picture.
   [[nodiscard]] const Region& region() const { return region_; }
   [[nodiscard]] Pixels pixels() const { return pixels_; }
 
-  /// Row `y` of the region, 0 ≤ y < region().height. `data` is readable kRowPadding past its end.
-  /// Does not allocate.
+  /// Takes row `y` of the region, 0 ≤ y < region().height. `data` must be readable for kRowPadding
+  /// bytes past its end. Does not allocate.
   void row(std::uint32_t y, const std::uint8_t* data);
 
-  /// After all rows. @shape out: element_count(spec)
+  /// Call after all rows. @shape out: element_count(spec)
   void finish(std::span<float> out);
   void finish(std::span<std::uint8_t> out);
 
@@ -68,10 +68,10 @@ class Pipeline {
   std::size_t stride_ = 0;  ///< bytes between rows of `narrowed`
 };
 
-/// RGBA → RGBX over white, in place, with Pillow's rounding of x / 255.
+/// Composes RGBA over white to RGBX, in place, with Pillow's rounding of x / 255.
 void lay_over_white(std::uint8_t* rgba, std::size_t pixels);
 
-/// RGBX → grey in place (ITU-R 601, Pillow's weights): grey i ends at byte i.
+/// Converts RGBX to grey in place (ITU-R 601, Pillow's weights): grey pixel i is stored at byte i.
 void to_gray(std::uint8_t* rgbx, std::size_t pixels);
 
 }  // namespace podsense::image

@@ -30,14 +30,14 @@ tl::unexpected<Error> spng_error(int code) {
   if (code == SPNG_EMEM) {
     return fail(ErrorCode::kUnavailable, "not enough memory to decode this picture now");
   }
-  if (code == SPNG_EBADSTATE) {  // after a chunk that spng had refused
+  if (code == SPNG_EBADSTATE) {  // after a chunk that libspng refused
     return corrupt(kName, "a chunk of it is corrupt");
   }
   return corrupt(kName, code == SPNG_IO_EOF ? "it is truncated" : spng_strerror(code));
 }
 
-/// The file as libspng gets to see it: only chunks that pixels depend on, with an end of our own.
-/// What is wrong with the others (text, profiles, EXIF, the end chunk) loses no picture.
+/// The file as presented to libspng: only chunks that affect pixels, and our own end chunk. So
+/// faults in other chunks (text, profiles, EXIF, the end chunk) do not make the picture fail.
 class PixelChunks {
  public:
   explicit PixelChunks(Bytes bytes) : bytes_(bytes), left_(bytes.first(kSignature)) {
@@ -49,9 +49,9 @@ class PixelChunks {
     return static_cast<PixelChunks*>(user)->read(static_cast<std::byte*>(to), size);
   }
 
-  /// The picture is there: no chunk of data follows but the one that is being read.
+  /// The picture is complete: provide no further data chunks after the current one.
   void finish() { finished_ = true; }
-  /// The file ends inside a chunk that libspng reads: its checksum is not there.
+  /// Whether the file ends inside a chunk that libspng reads, so its checksum is missing.
   [[nodiscard]] bool cut() const { return cut_; }
 
  private:
@@ -94,8 +94,8 @@ class PixelChunks {
     return false;
   }
 
-  /// A chunk that the file ends in is given the length that is there: libspng asks for as much as a
-  /// chunk says it has, and would get none of it.
+  /// Begins a truncated chunk, with its length set to the bytes that exist. Otherwise libspng would
+  /// request the declared length and get nothing.
   void begin_cut(std::size_t at, std::size_t length) {
     cut_ = true;
     const Bytes body = bytes_.subspan(at + 8);
@@ -112,15 +112,15 @@ class PixelChunks {
       data_ = true;
       return !finished_;
     }
-    // png_header has seen that IHDR is there.
+    // png_header has checked that IHDR exists.
     const std::uint32_t colour = u8_at(bytes_, kSignature + 17);
-    if (matches(bytes_, at + 4, "PLTE")) {  // a suggestion where colours are no indices
+    if (matches(bytes_, at + 4, "PLTE")) {  // only a suggestion if pixels are not indices
       return !data_ && colour == SPNG_COLOR_TYPE_INDEXED;
     }
-    if (matches(bytes_, at + 4, "tRNS")) {  // nothing where pixels have their own transparency
+    if (matches(bytes_, at + 4, "tRNS")) {  // not allowed if pixels have their own transparency
       return !data_ && (colour & 4U) == 0;
     }
-    // Upper case is critical: what libspng does not know of that kind it has to refuse.
+    // Upper case means critical: libspng must refuse unknown critical chunks.
     return !data_ && (u8_at(bytes_, at + 4) & 0x20U) == 0;
   }
 
@@ -136,8 +136,8 @@ class PixelChunks {
   }
 
   Bytes bytes_;
-  Bytes left_;  ///< of the chunk that is being read
-  Bytes rest_;  ///< what follows it
+  Bytes left_;  ///< rest of the current chunk
+  Bytes rest_;  ///< bytes after the current chunk
   std::array<std::byte, 8> cut_header_{};
   std::size_t next_ = 0;
   bool data_ = false;
@@ -162,12 +162,12 @@ Result<Context> open(PixelChunks& chunks, const Limits& limits) {
   return context;
 }
 
-/// How libspng is asked to deliver pixels, and what each row still needs.
+/// The pixel format requested from libspng, and the conversions still needed.
 struct Conversion {
   int format = SPNG_FMT_RGBA8;
-  std::size_t bytes = 4;  ///< of a delivered pixel
+  std::size_t bytes = 4;  ///< per delivered pixel
   bool alpha = false;
-  bool gray = false;  ///< the pipeline wants grey and gets colours
+  bool gray = false;  ///< the pipeline needs grey but gets colours
 };
 
 Conversion conversion_of(spng_ctx* context, const spng_ihdr& ihdr, Pixels wanted) {
@@ -180,7 +180,7 @@ Conversion conversion_of(spng_ctx* context, const spng_ihdr& ihdr, Pixels wanted
   return {.alpha = transparent || (ihdr.color_type & 4U) != 0, .gray = wanted == Pixels::kGray};
 }
 
-/// From delivered pixels to the pipeline's, in place.
+/// Converts delivered pixels to the pipeline's format, in place.
 void convert(std::uint8_t* row, std::size_t pixels, const Conversion& conversion) {
   if (conversion.alpha) {
     lay_over_white(row, pixels);
@@ -203,7 +203,7 @@ Result<void> read_rows(spng_ctx* context, const spng_ihdr& ihdr, const Conversio
   const auto& region = pipeline.region();
   const bool interlaced = ihdr.interlace_method != 0;
   const std::size_t row_bytes = ihdr.width * conversion.bytes;
-  // Interlaced rows are filled pass by pass, so all are held.
+  // Interlaced rows are filled in several passes, so all rows are stored.
   Buffer<std::uint8_t> all;
   std::uint8_t* const rows = interlaced ? all.reserve(row_bytes * ihdr.height + kRowPadding)
                                         : workspace.line.reserve(row_bytes + kRowPadding);
@@ -244,7 +244,7 @@ Result<void> read_rows(spng_ctx* context, const spng_ihdr& ihdr, const Conversio
   return {};
 }
 
-// Text chunks that may hold an orientation and are looked into: each can be inflated.
+// The maximum number of text chunks to read for an orientation, as each may need decompression.
 constexpr int kMostTexts = 8;
 
 bool is_text(Bytes bytes, std::size_t at) {
@@ -283,7 +283,7 @@ Result<Header> png_header(Bytes bytes) {
   for (std::size_t at = kIhdrEnd; bytes.size() - at >= kChunkFrame;) {
     const std::size_t length = be32(bytes, at);
     if (length > bytes.size() - at - kChunkFrame || matches(bytes, at + 4, "IEND")) {
-      break;  // the decoder tells truncation
+      break;  // the decoder reports truncation
     }
     const Bytes body = bytes.subspan(at + 8, length);
     if (matches(bytes, at + 4, "acTL") && length >= 4) {
@@ -303,7 +303,8 @@ Result<Header> png_header(Bytes bytes) {
   header.info.orientation = tags.orientation();
   header.gray = u8_at(bytes, kSignature + 17) == SPNG_COLOR_TYPE_GRAYSCALE && !transparent &&
                 u8_at(bytes, kSignature + 16) <= 8;
-  // Rows in libspng, of up to 8 bytes a pixel; interlaced, the whole picture in ours.
+  // Rows in libspng with up to 8 bytes per pixel; for interlaced pictures also the whole picture in
+  // our buffer.
   const bool interlaced = u8_at(bytes, kSignature + 20) != 0;
   const std::uint64_t rows = interlaced ? header.info.height : 1;
   constexpr std::uint64_t kInflate = std::uint64_t{128} << 10U;
@@ -334,7 +335,7 @@ Result<void> decode_png(Bytes bytes, const Source& source, const Limits& limits,
   if (auto done = read_rows(context->get(), ihdr, conversion, pipeline, workspace, budget); !done) {
     return done;
   }
-  // To the checksum of the data. A file that ends before it has all of its pixels.
+  // Read up to the data's checksum. A file that ends before it still has all pixels.
   chunks.finish();
   if (const int code = spng_decode_chunks(context->get()); code != SPNG_OK && code != SPNG_IO_EOF) {
     return spng_error(chunks.cut() ? SPNG_IO_EOF : code);

@@ -24,8 +24,8 @@ struct ContextDeleter {
   void operator()(spng_ctx* context) const { spng_ctx_free(context); }
 };
 
-/// A chunk between the file's own header and a data chunk of no bytes: as much of a PNG as libspng
-/// needs to take a text chunk apart.
+/// A minimal PNG for libspng to parse a single text chunk: the file's header, the chunk, and an
+/// empty data chunk.
 class OneChunk {
  public:
   OneChunk(Bytes ihdr, Bytes chunk) : parts_{ihdr, chunk, std::as_bytes(std::span(kData))} {}
@@ -48,8 +48,8 @@ class OneChunk {
   std::array<Bytes, 3> parts_;
 };
 
-/// The bytes of a profile written as text: a name and a length on lines of their own, then
-/// hexadecimal digits. @source ImageMagick's PNG coder
+/// Decodes a profile written as text: a name and a length on separate lines, then hexadecimal
+/// digits. @source ImageMagick's PNG coder
 std::vector<std::byte> raw_profile(std::string_view text) {
   for (int line = 0; line < 3; ++line) {
     const auto end = text.find('\n');

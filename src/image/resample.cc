@@ -8,7 +8,8 @@
 namespace podsense::image {
 namespace {
 
-// 8 bits of result and 2 of headroom: kernels with negative lobes overshoot, but never twofold.
+// 8 bits for the result and 2 for headroom: kernels with negative lobes overshoot by less than a
+// factor of two.
 constexpr int kPrecisionBits = 32 - 8 - 2;
 constexpr std::int32_t kOne = 1 << kPrecisionBits;
 
@@ -109,7 +110,7 @@ void Axis::compute(const AxisSpec& spec, unsigned replicate) {
   identity_ =
       spec.box.end - spec.box.begin == spec.scaled && spec.box.begin == std::floor(spec.box.begin);
   if (identity_) {
-    // the kernels are 1 at 0 and 0 at all other whole numbers
+    // the kernels are 1 at 0 and 0 at all other integers
     source_begin_ = static_cast<std::uint32_t>(spec.box.begin) + spec.first;
     source_end_ = source_begin_ + spec.count;
     for (std::uint32_t i = 0; i < count_; ++i) {
@@ -125,7 +126,7 @@ void Axis::compute(const AxisSpec& spec, unsigned replicate) {
 void Axis::compute_nearest(const AxisSpec& spec) {
   const double scale = (spec.box.end - spec.box.begin) / spec.scaled;
   const auto last = static_cast<std::uint32_t>(std::ceil(spec.box.end)) - 1;
-  double at = spec.box.begin + scale * 0.5;  // summed up, as Pillow does, not multiplied
+  double at = spec.box.begin + scale * 0.5;  // accumulated as in Pillow, not multiplied
   for (std::uint32_t i = 0; i < spec.first + spec.count; ++i, at += scale) {
     if (i >= spec.first) {
       bounds_.data()[std::size_t{2} * (i - spec.first)] =
@@ -141,8 +142,7 @@ void Axis::compute_filtered(const AxisSpec& spec, unsigned replicate) {
   const double filter_scale = std::max(scale, 1.0);
   const double support = kernel.support * filter_scale;
   const double inverse = 1.0 / filter_scale;
-  // The origin is the box's first pixel, so that a crop gives what Pillow gives for the cropped
-  // copy.
+  // The origin is the box's first pixel, so that the result equals Pillow's for a cropped copy.
   const auto origin = static_cast<std::uint32_t>(spec.box.begin);
   const double offset = spec.box.begin - origin;
   const auto size = static_cast<int>(std::ceil(spec.box.end)) - static_cast<int>(origin);
@@ -152,7 +152,7 @@ void Axis::compute_filtered(const AxisSpec& spec, unsigned replicate) {
   double* const weights = weights_.reserve(most);
   for (std::uint32_t i = 0; i < spec.count; ++i) {
     const double centre = offset + (spec.first + i + 0.5) * scale;
-    // NOLINTBEGIN(bugprone-incorrect-roundings): Pillow rounds so, and we have to agree with it
+    // NOLINTBEGIN(bugprone-incorrect-roundings): must round exactly like Pillow
     const int begin = std::max(0, static_cast<int>(centre - support + 0.5));
     const int end = std::min(size, static_cast<int>(centre + support + 0.5));
     // NOLINTEND(bugprone-incorrect-roundings)
@@ -173,9 +173,9 @@ void Axis::compute_filtered(const AxisSpec& spec, unsigned replicate) {
   }
 }
 
-// The kernels. Written with the compilers' portable vector types; on x86-64 each is built for the
-// baseline and for AVX2, and chosen once at run time. All sums are exact in 32 bits, so every
-// version gives the same bits.
+// The kernels. They use the compilers' portable vector types. On x86-64 each is compiled for the
+// baseline and for AVX2; the choice is made once at run time. All sums are exact in 32 bits, so all
+// versions give identical results.
 namespace {
 
 using U8x4 = std::uint8_t __attribute__((vector_size(4)));
@@ -185,7 +185,7 @@ using I32x8 = std::int32_t __attribute__((vector_size(32)));
 
 #define PODSENSE_INLINE inline __attribute__((always_inline))
 
-// Vectors go by reference: passed by value they have another ABI without AVX.
+// Vectors are passed by reference, because by value their ABI depends on AVX.
 template <class Vector, class T>
 PODSENSE_INLINE void load(const T* from, Vector& to) {
   std::memcpy(&to, from, sizeof to);

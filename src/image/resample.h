@@ -1,7 +1,7 @@
 #pragma once
 
-/// Separable antialiased resampling, bit-equal to Pillow's Image.resize on 8-bit pictures: 22-bit
-/// fixed-point coefficients, first along rows, rounded to 8 bits, then along columns.
+/// Separable antialiased resampling, bit-identical to Pillow's Image.resize on 8-bit pictures: with
+/// 22-bit fixed-point coefficients, first along rows, rounded to 8 bits, then along columns.
 /// docs/adr/0005-pillow-equal-resampling.md
 /// @source Pillow src/libImaging/Resample.c; Geometry.c for nearest
 
@@ -14,17 +14,17 @@
 
 namespace podsense::image {
 
-/// Bytes of one pixel on its way: grey, or red, green, blue and one unused byte.
+/// Bytes per pixel in buffers: grey, or red, green, blue and an unused byte.
 enum class Pixels : std::uint8_t { kGray = 1, kRgbx = 4 };
 constexpr std::size_t pixel_size(Pixels pixels) {
   return static_cast<std::size_t>(pixels);
 }
 
-/// One axis of a resize: real edges in source pixels, and which outputs are wanted.
+/// One axis of a resize: fractional edges in source pixels, and the outputs to compute.
 struct AxisSpec {
   AxisRange box;             ///< 0 ≤ begin < end
   std::uint32_t scaled = 0;  ///< size to which the box is resized
-  std::uint32_t first = 0;   ///< outputs [first, first + count) of it
+  std::uint32_t first = 0;   ///< computes outputs [first, first + count)
   std::uint32_t count = 0;
   Filter filter{};
 };
@@ -33,15 +33,14 @@ struct AxisSpec {
 /// [start(i), start(i) + taps(i)) counted from `source_begin`.
 class Axis {
  public:
-  /// Taps never leave the pixels that the box touches. `replicate` writes each coefficient that
-  /// many times in a row (once per channel) and pads with zeros to a whole number of `kTapGroup`
-  /// taps.
+  /// Taps only use pixels that the box touches. Each coefficient is repeated `replicate` times
+  /// (once per channel), and padded with zeros to a multiple of `kTapGroup` taps.
   void compute(const AxisSpec& spec, unsigned replicate);
 
   static constexpr std::uint32_t kTapGroup = 4;
 
   [[nodiscard]] std::uint32_t count() const { return count_; }
-  /// Source pixels in use: [begin, end).
+  /// The used source pixels: [begin, end).
   [[nodiscard]] std::uint32_t source_begin() const { return source_begin_; }
   [[nodiscard]] std::uint32_t source_end() const { return source_end_; }
   [[nodiscard]] std::uint32_t start(std::uint32_t i) const {
@@ -53,7 +52,7 @@ class Axis {
   [[nodiscard]] const std::int32_t* coefficients(std::uint32_t i) const {
     return coefficients_.data() + std::size_t{i} * stride_;
   }
-  /// Output i is source pixel i.
+  /// Whether output i is simply source pixel i.
   [[nodiscard]] bool identity() const { return identity_; }
 
   [[nodiscard]] std::size_t bytes() const {
@@ -76,15 +75,17 @@ class Axis {
   bool identity_ = false;
 };
 
-/// One row along x. `source` starts at axis.source_begin() and is readable kRowPadding past its
-/// end, `out` writable likewise. The axis was computed with replicate = pixel_size(pixels).
+/// Resamples one row along x. `source` starts at axis.source_begin() and must be readable for
+/// kRowPadding bytes past its end; `out` must be writable likewise. @pre the axis was computed with
+/// replicate = pixel_size(pixels)
 void resample_row(const std::uint8_t* source, const Axis& axis, Pixels pixels, std::uint8_t* out);
 
-/// One output row along y: `rows` points at the first tap's row, `stride` bytes apart.
+/// Computes one output row along y: `rows` points to the row of the first tap; rows are `stride`
+/// bytes apart.
 void resample_column(const std::uint8_t* rows, std::size_t stride, const std::int32_t* coefficients,
                      std::uint32_t taps, std::size_t row_bytes, std::uint8_t* out);
 
-/// The versions for any CPU, so that tests can hold the chosen ones against them.
+/// The portable versions, so that tests can compare them with the ones chosen for the CPU.
 namespace portable {
 void resample_row(const std::uint8_t* source, const Axis& axis, Pixels pixels, std::uint8_t* out);
 void resample_column(const std::uint8_t* rows, std::size_t stride, const std::int32_t* coefficients,

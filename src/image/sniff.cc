@@ -20,7 +20,7 @@ constexpr auto kHeic =
     "convert it to JPEG (an iPhone does so itself with Settings, Camera, Formats, Most Compatible)"sv;
 constexpr auto kFrame = "send one of its frames as JPEG"sv;
 
-/// What bytes look like, and what their sender can do.
+/// What the bytes look like, and advice for the sender.
 struct Likeness {
   std::string_view name;
   std::string_view advice;
@@ -32,7 +32,7 @@ struct Magic {
   Likeness likeness;
 };
 
-// The first that matches names the bytes; only for the error message.
+// The first match names the format; only for the error message.
 constexpr Magic kOthers[] = {
     {0, "BM"sv, {"BMP", kConvert}},
     {0, "II*\0"sv, {"TIFF", kConvert}},
@@ -61,7 +61,7 @@ bool contains_lower(std::string_view text, std::string_view needle) {
   return std::search(text.begin(), text.end(), needle.begin(), needle.end(), equal) != text.end();
 }
 
-/// Brands of a file in boxes: the main one, then those that it is compatible with.
+/// The brands of an ISO media file: the main brand, then the compatible ones.
 /// @source ISO/IEC 14496-12 "ftyp"; ISO/IEC 23008-12 and the AVIF specification for the brands
 class Brands {
  public:
@@ -72,11 +72,11 @@ class Brands {
     }
   }
   [[nodiscard]] bool any() const { return !brands_.empty(); }
-  /// The main brand is one of `list`.
+  /// Whether the main brand is in `list`.
   [[nodiscard]] bool main_is(std::initializer_list<std::string_view> list) const {
     return std::ranges::any_of(list, [&](auto brand) { return brands_.starts_with(brand); });
   }
-  /// Any brand is one of `list`.
+  /// Whether any brand is in `list`.
   [[nodiscard]] bool include(std::initializer_list<std::string_view> list) const {
     for (std::size_t at = 0; at + 4 <= brands_.size(); at += 4) {
       const auto brand = brands_.substr(at, 4);
@@ -86,7 +86,7 @@ class Brands {
     }
     return false;
   }
-  /// Those that say only that the boxes hold pictures.
+  /// Whether the main brand only says that the file contains pictures.
   [[nodiscard]] bool is_container() const { return main_is({"mif1", "msf1", "miaf", "mif2"}); }
   [[nodiscard]] bool is_avif() const {
     return main_is({"avif", "avis"}) || (is_container() && include({"avif", "avis"}));
@@ -101,7 +101,7 @@ class Brands {
   std::string_view brands_;
 };
 
-/// Markup and text, from the first 512 bytes.
+/// Recognises markup and text by the first 512 bytes.
 Likeness text_likeness(std::string_view text) {
   text = text.substr(0, 512);
   if (text.starts_with("\xEF\xBB\xBF")) {
@@ -148,7 +148,7 @@ Likeness likeness_of(std::string_view text) {
 }  // namespace
 
 Result<Format> sniff(std::span<const std::byte> bytes) {
-  // char views are the one aliasing that is always allowed
+  // aliasing as char is always allowed
   const std::string_view text(static_cast<const char*>(static_cast<const void*>(bytes.data())),
                               bytes.size());
   if (has(text, 0, "\xFF\xD8\xFF"sv)) {

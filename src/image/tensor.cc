@@ -20,7 +20,8 @@ float normalise(std::uint8_t byte, const Normal& n) {
   return (static_cast<float>(byte) * n.scale - n.mean) / n.std;
 }
 
-/// One plane's row from one byte of each RGBX pixel; reads and writes exactly `count` pixels.
+/// Writes one row of a plane from one byte of each RGBX pixel; reads and writes exactly `count`
+/// pixels.
 void plane_from_rgbx(const std::uint8_t* pixels, unsigned byte, std::size_t count, const Normal& n,
                      float* out) {
   std::size_t i = 0;
@@ -28,7 +29,7 @@ void plane_from_rgbx(const std::uint8_t* pixels, unsigned byte, std::size_t coun
     U32x8 v;
     std::memcpy(&v, pixels + 4 * i, sizeof v);
     v = v >> (8 * byte) & 255U;
-    // through signed integers: baseline x86-64 converts only those in one instruction
+    // via signed integers, the only ones that baseline x86-64 converts in one instruction
     const auto f = __builtin_convertvector(__builtin_convertvector(v, I32x8), F32x8);
     const F32x8 result = (f * n.scale - n.mean) / n.std;
     std::memcpy(out + i, &result, sizeof result);

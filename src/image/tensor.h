@@ -1,6 +1,6 @@
 #pragma once
 
-/// 8-bit rows → tensor elements, in the layout and channel order of the spec.
+/// Converts 8-bit rows to tensor elements, in the layout and channel order of the spec.
 
 #include <cstddef>
 #include <cstdint>
@@ -18,7 +18,7 @@ struct PixelRun {
   std::uint32_t count = 0;  ///< pixels
 };
 
-/// T: float (normalised) or std::uint8_t (as it is).
+/// T: float (normalised) or std::uint8_t (unchanged).
 template <class T>
 class TensorWriter {
  public:
@@ -30,7 +30,7 @@ class TensorWriter {
 
  private:
   struct Channel {
-    unsigned byte = 0;  ///< which byte of a pixel it is read from
+    unsigned byte = 0;  ///< its byte in a pixel
     float mean = 0;
     float std = 1;
   };

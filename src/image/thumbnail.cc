@@ -4,7 +4,7 @@
 #include <array>
 #include <cmath>
 #include <csetjmp>
-// clang-format off: jpeglib.h needs what cstdio declares, and jerror.h what jpeglib.h does
+// clang-format off: jpeglib.h needs cstdio before it, and jerror.h needs jpeglib.h
 #include <cstdio>
 #include <jpeglib.h>
 #include <jerror.h>
@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::array kQualities{70, 50, 32, 18, 8, 3};
 
-/// libjpeg behind RAII, as in jpeg.cc. What it writes ends where the room does.
+/// libjpeg with RAII, as in jpeg.cc. Fails if the output exceeds the buffer.
 class Encoder {
  public:
   Encoder() {
@@ -40,7 +40,7 @@ class Encoder {
   Encoder& operator=(const Encoder&) = delete;
   ~Encoder() { jpeg_destroy_compress(&cinfo_); }
 
-  /// How many bytes of `room` the JPEG takes; 0: it does not fit.
+  /// Encodes into `room`; returns the JPEG's size in bytes, or 0 if it does not fit.
   std::size_t encode(std::vector<std::uint8_t>& rgb, const TensorSpec& size, int quality,
                      std::string& room) {
     if (setjmp(jump_) != 0) {  // NOLINT(cert-err52-cpp): libjpeg knows no other way
@@ -76,7 +76,7 @@ class Encoder {
   std::jmp_buf jump_{};
 };
 
-/// The size of the thumbnail of a picture, as a rule of preprocessing.
+/// The thumbnail's size, as a preprocessing spec.
 TensorSpec small_spec(const Info& info) {
   const bool transposed = orientation_of(info.orientation).transposed;
   const std::uint32_t width = transposed ? info.height : info.width;

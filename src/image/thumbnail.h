@@ -1,7 +1,7 @@
 #pragma once
 
-/// A small JPEG of a picture, to show what was asked about. Always encoded anew: not a byte of the
-/// file comes through, neither metadata nor anything hidden in it.
+/// Creates a small JPEG of a picture for display. It is always re-encoded, so it contains no
+/// metadata or other data of the original file.
 
 #include <cstddef>
 #include <cstdint>
@@ -15,11 +15,12 @@ namespace podsense::image {
 inline constexpr std::uint32_t kThumbnailSide = 320;
 inline constexpr std::size_t kThumbnailBytes = 10'000;
 
-/// The whole picture upright, its longer side at most kThumbnailSide pixels and never enlarged, in
-/// at most kThumbnailBytes: a picture full of detail gets a lower quality.
-/// @return a baseline JPEG of three colours
-/// @errors as to_tensor; kUnprocessable: it does not fit
-/// @threads any; takes about as long as decoding does, never call it from an I/O thread
+/// The whole picture with its orientation applied. Its longer side has at most kThumbnailSide
+/// pixels; it is never enlarged. The JPEG has at most kThumbnailBytes: detailed pictures get a
+/// lower quality.
+/// @return a baseline JPEG with three colour components
+/// @errors as to_tensor; kUnprocessable: it exceeds kThumbnailBytes
+/// @threads any; takes about as long as decoding, so never call it on an I/O thread
 Result<std::string> thumbnail(std::span<const std::byte> bytes, const Limits& limits,
                               Scratch& scratch);
 

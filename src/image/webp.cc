@@ -21,12 +21,12 @@ const std::uint8_t* as_u8(Bytes bytes) {
   return static_cast<const std::uint8_t*>(static_cast<const void*>(bytes.data()));
 }
 
-/// The first picture of the file: its chunks (ALPH, then VP8 or VP8L), and where it lies on the
+/// The first picture of the file: its chunks (ALPH, then VP8 or VP8L), and its position on the
 /// canvas.
 struct Frame {
   Bytes chunks;
   Region place;
-  bool cut = false;  ///< the file ends inside its data
+  bool cut = false;  ///< the file ends inside the picture's data
 };
 
 struct Parsed {
@@ -38,7 +38,7 @@ bool is_picture(Bytes bytes, std::size_t at) {
   return matches(bytes, at, "VP8 ") || matches(bytes, at, "VP8L") || matches(bytes, at, "ALPH");
 }
 
-/// The bytes from the first picture chunk of `chunks` on; empty where there is none.
+/// The bytes from the first picture chunk of `chunks` on; empty: none.
 Bytes picture_of(Bytes chunks) {
   for (std::size_t at = 0; chunks.size() - at >= kChunkHeader;) {
     if (is_picture(chunks, at)) {
@@ -54,7 +54,7 @@ Bytes picture_of(Bytes chunks) {
   return {};
 }
 
-/// True where the file ends inside the chunks ALPH and VP8 or VP8L.
+/// Whether the file ends inside the chunks ALPH and VP8 or VP8L.
 bool is_cut(Bytes picture) {
   for (std::size_t at = 0; picture.size() - at >= kChunkHeader && is_picture(picture, at);) {
     const bool last = !matches(picture, at, "ALPH");
@@ -70,7 +70,7 @@ bool is_cut(Bytes picture) {
   return true;
 }
 
-/// An animation's frame: place, duration and flags, then its chunks. @source ANMF chunk
+/// An animation's frame: position, duration and flags, then its chunks. @source ANMF chunk
 constexpr std::size_t kFrameHeader = 16;
 Frame frame_of(Bytes body) {
   return {.chunks = picture_of(body.subspan(kFrameHeader)),
@@ -87,7 +87,7 @@ Parsed parse_extended(Bytes riff) {
   }
   info.width = le24(riff, kCanvas) + 1;
   info.height = le24(riff, kCanvas + 3) + 1;
-  // Chunks that the header does not announce are none, for libwebp and what is built on it.
+  // Ignore chunks that the header does not announce, as libwebp does.
   const std::uint32_t flags = u8_at(riff, kRiffHeader + kChunkHeader);
   const bool has_exif = (flags & 8U) != 0;
   const bool has_xmp = (flags & 4U) != 0;
@@ -122,8 +122,8 @@ Parsed parse_extended(Bytes riff) {
   return parsed;
 }
 
-/// What libwebp holds for a picture: the pixels it hands over, all of them together, and inside its
-/// own where the picture is lossless, its transparency otherwise.
+/// libwebp's memory for a picture: all returned pixels, plus internal pixels for lossless pictures,
+/// or the transparency for others.
 std::uint64_t memory_of(const Frame& frame, const WebPBitstreamFeatures& features) {
   const std::uint64_t pixels = std::uint64_t{frame.place.width} * frame.place.height;
   constexpr int kLossy = 1;
@@ -131,8 +131,8 @@ std::uint64_t memory_of(const Frame& frame, const WebPBitstreamFeatures& feature
   return pixels * (4 + inner) + std::uint64_t{frame.place.width} * 64 + (std::uint64_t{256} << 10U);
 }
 
-/// What the picture's own header says. Of a plain file it has the sizes; in an extended one they
-/// must agree.
+/// Reads the picture's own header. A simple file takes its size from it; in an extended file the
+/// sizes must match.
 Result<void> read_picture(Parsed& parsed, bool extended) {
   auto& info = parsed.header.info;
   auto& frame = parsed.frame;
@@ -162,8 +162,8 @@ Result<Parsed> parse(Bytes bytes) {
   if (bytes.size() < kRiffHeader + kChunkHeader) {
     return corrupt(kName, "it is truncated");
   }
-  // The file's own length is not relied on: what the picture needs is there, or its chunk is cut.
-  // Programs that write to a pipe leave it 0.
+  // The declared file length is not trusted: a truncated picture is detected by its chunk. Programs
+  // that write to a pipe leave it 0.
   const std::uint64_t declared = le32(bytes, 4) + 8ULL;
   const Bytes riff = declared < kRiffHeader + kChunkHeader || declared > bytes.size()
                          ? bytes
@@ -200,7 +200,7 @@ struct Window {
   std::size_t stride = 0;
 };
 
-/// The pipeline's rows: the window's pixels, and white where the canvas shows through.
+/// Passes rows to the pipeline: the window's pixels, and white outside of it.
 void deliver(const Window& window, Pipeline& pipeline, Buffer<std::uint8_t>& line) {
   const auto& wanted = pipeline.region();
   const auto& have = window.region;
@@ -227,14 +227,15 @@ void deliver(const Window& window, Pipeline& pipeline, Buffer<std::uint8_t>& lin
   }
 }
 
-/// What of the frame is decoded, on the canvas. Cropping saves the rows below. It starts at even
-/// pixels, with a margin for colour upsampling.
+/// The part of the frame to decode, in canvas coordinates. Cropping saves decoding the rows below.
+/// It starts at even pixels, with a margin for colour upsampling.
 Region window_of(const Region& frame, const Region& wanted) {
   constexpr std::uint32_t kMargin = 4;
   const auto axis = [](std::uint32_t begin, std::uint32_t size, std::uint32_t from,
                        std::uint32_t count) {
     const std::uint32_t to = from + count;
-    // a frame that the region does not touch is decoded at its edge: its data must still be whole
+    // if the region does not touch the frame, its edge is decoded, because its data must still be
+    // complete
     const std::uint32_t first = std::clamp(from, begin, begin + size - 1) - begin;
     const std::uint32_t left = first > kMargin ? (first - kMargin) & ~1U : 0;
     const std::uint32_t right = std::clamp(to + kMargin, begin + left + 1, begin + size) - begin;
@@ -287,8 +288,8 @@ Result<Header> webp_header(Bytes bytes) {
   return parse(bytes).transform([](const Parsed& parsed) { return parsed.header; });
 }
 
-// Of an animation, the first frame is laid on an empty canvas, as libwebp's own animation decoder
-// does. The canvas is never held: it can be much larger than its frames.
+// The first frame of an animation is composed on an empty canvas, as in libwebp's animation
+// decoder. The canvas is never allocated, because it can be much larger than its frames.
 Result<void> decode_webp(Bytes bytes, Pipeline& pipeline, Workspace& workspace,
                          const Budget& budget) {
   const auto parsed = without_fault(parse(bytes));

@@ -1,8 +1,8 @@
 #pragma once
 
-/// What is deployed, or rendered to be: autoscalers, what they scale, and what stands in their way.
-/// From files of `kubectl get … -o json` and of `helm template`. Objects that are not listed here
-/// are left out.
+/// What is deployed, or rendered for a deployment: autoscalers, what they scale, and what limits
+/// them. From files of `kubectl get … -o json` and of `helm template`. Objects that are not listed
+/// here are left out.
 
 #include <cstdint>
 #include <map>

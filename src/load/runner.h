@@ -13,7 +13,7 @@
 
 namespace podsense::load {
 
-/// SIGINT and SIGTERM, taken up by whoever waits instead of by a handler.
+/// SIGINT and SIGTERM, taken by the code that waits for them instead of by a handler.
 /// @threads made before any other thread, used by one
 class Signals {
  public:

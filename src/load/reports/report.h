@@ -13,7 +13,7 @@
 
 namespace podsense::load {
 
-/// How the load was made, for whoever reads the report later.
+/// How the load was made, for readers of the report.
 struct Circumstances {
   std::string tool;  ///< name and version
   std::string url;

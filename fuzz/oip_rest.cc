@@ -169,7 +169,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   const auto body =
       std::make_shared<const std::string>(reinterpret_cast<const char*>(data) + 1, size - 1);
-  // 0: all is JSON. Else the JSON ends so many bytes before the end, or behind its last brace.
+  // 0: all is JSON. Else the JSON ends this many bytes before the end, or after its last brace.
   const std::size_t behind = data[0];
   if (behind == 0) {
     check_request({.bytes = body, .json_size = std::nullopt});

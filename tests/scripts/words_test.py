@@ -12,10 +12,14 @@ SPEC.loader.exec_module(check_words)
 
 WRONG = ("A fault is told once.", "The format is told by content.", "open to whoever may", "Whoever asks", "within a twentieth of the least",
          "refused for lack of memory", "what is wanted is a lock", "All keys stand in [x](x.md).", "It lies in `build`, they lie beside it.",
-         "A hopeless request", "small ones look dear", "Two rooms know it.", "of each room of src/")
+         "A hopeless request", "small ones look dear", "It waits for ever.", "there is none such", "an executor that lets go of it",
+         "Rows are read as they come.", "a model of which larger batches pay", "what befalls both", "so many bytes more",
+         "Two rooms know it.", "of each room of src/")
 RIGHT = ("It was told to stop.", "They cannot be told apart.", "Clients are told their names.", "as it stands in the file",
          "It stands for the name server.", "It stands in for the server.", "used in place of it", "The quantile lies between both ranks.",
-         "scores lie in [0, 1]", "`whoever` in code", "where that is wanted", "There is room for two.", "The room between both is small.", "no node has room")
+         "scores lie in [0, 1]", "`whoever` in code", "where that is wanted", "forever", "Let it go.",
+         "as it comes from the decoder", "of which one is newer", "so many requests that it waits",
+         "There is room for two.", "The room between both is small.", "no node has room")
 
 
 class Words(unittest.TestCase):
@@ -45,8 +49,10 @@ class Words(unittest.TestCase):
         self.assertEqual([], self.faults("int whoever = 1;\nlog(\"a fault is told once\");\n", "a.cc"))
         self.assertEqual(1, len(self.faults("int a;  // a fault is told once\n", "a.cc")))
         self.assertEqual(1, len(self.faults("x = 1  # for whoever asks\n", "a.py")))
-        for name in ("CHANGELOG.md", "src/base/log.h", "src/image/image.h", "fuzz/seeds/a.md", "k8s/a.yaml"):
+        for name in ("CHANGELOG.md", "fuzz/seeds/a.md", "k8s/a.yaml"):
             self.assertFalse(check_words.is_checked(name), name)
+        for name in ("src/base/log.h", "src/base/log.cc", "src/image/image.h", "docs/README.md"):
+            self.assertTrue(check_words.is_checked(name), name)
 
 
 if __name__ == "__main__":

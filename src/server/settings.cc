@@ -79,7 +79,7 @@ std::vector<Setting> models_settings() {
   return {
       row("models.dir", "models", text(kIn, &M::dir, "DIR"),
           "Model repository: NAME/VERSION/model.onnx, or a folder with one model.onnx. Empty: "
-          "/mnt/models where it exists, else models, else the models that came with the program "
+          "/mnt/models if it exists, else models, else the models installed with the program "
           "(share/podsense/models)."),
       row("models.model_name", "model-name", text(kIn, &M::model_name, "NAME", model_name_or_empty),
           "Name of the one model of a folder without NAME/VERSION; in a repository, the default "
@@ -87,39 +87,35 @@ std::vector<Setting> models_settings() {
           "MODEL_NAME"),
       row("models.defaults", "defaults",
           text_map(kIn, &M::defaults, "TASK=NAME", default_task, model_name),
-          "Models that answer when a request names none, by task: "
-          "{image-classification: NAME, tabular-classification: NAME, simulated: NAME}. Any other "
-          "task: its first model by name."),
+          "Default models by task, for requests that name no model: {image-classification: NAME, "
+          "tabular-classification: NAME, simulated: NAME}. Any other task: its first model by "
+          "name."),
       row("models.only", "only-models", text_list(kIn, &M::only, "NAMES"),
           "Serve only these models of the repository. Empty: all."),
       row("models.load_timeout", "load-timeout", duration(kIn, &M::load_timeout, {.max = hours(1)}),
-          "How long a model's first opening and warm-up may take. They happen in a process of "
-          "their "
-          "own, under limits of memory and CPU time, so that a model that crashes or never ends "
-          "takes nothing with it. 0: every model is opened in the server's process at once."),
+          "Time limit of a model's first opening and warm-up. They happen in a separate process "
+          "with limits of memory and CPU time, so that a model that crashes or never ends does not "
+          "affect the server. 0: all models are opened in the server's process."),
       row("models.known_models", "known-models", text(kIn, &M::known_models, "FILE"),
-          "Hashes of models that need no such first opening, one a line, as podsense check "
-          "--models DIR --hashes FILE writes them. Empty: none."),
+          "File with hashes of models that need no separate process, one per line, as podsense "
+          "check --models DIR --hashes FILE writes it. Empty: none."),
       row("models.reload_interval", "reload-interval",
           duration(kIn, &M::reload_interval, {.max = hours(24)}),
-          "Look for new, changed and removed versions this often. 0: never."),
+          "Interval of polling for new, changed and removed versions. 0: no polling."),
       row("models.strict_readiness", "strict-readiness", boolean(kIn, &M::strict_readiness),
           "Ready only while every model of the repository serves. Off: while at least one does."),
       row("models.reload_api", "reload-api", boolean(kIn, &M::reload_api),
-          "Reload models, credentials and certificates when the admin API asks."),
+          "Allow the admin API to reload models, credentials and certificates."),
       row("models.repository_api", "repository-api", boolean(kIn, &M::repository_api),
-          "List, load and unload models when the admin API asks: /v2/repository of the Open "
-          "Inference "
-          "Protocol."),
+          "Allow the admin API to list, load and unload models: /v2/repository of the Open "
+          "Inference Protocol."),
       row("models.reload_signal", "reload-signal", boolean(kIn, &M::reload_signal),
           "Reload models, credentials and certificates on SIGHUP."),
       row("models.fault_api", "fault-api", boolean(kIn, &M::fault_api),
-          "Let the admin API set faults on purpose: slow, failing and stuck models, unreadiness. "
-          "For "
+          "Allow the admin API to inject faults: slow, failing and stuck models, unreadiness. For "
           "tests and demonstrations."),
       row("models.cache_dir", "model-cache", text(kIn, &M::cache_dir, "DIR"),
-          "Keep optimised copies of models and what was measured of them here, so that the next "
-          "start is "
+          "Folder for optimised copies and measured profiles of models, so that the next start is "
           "faster. Empty: none."),
   };
 }
@@ -130,9 +126,9 @@ std::vector<Setting> size_limit_settings() {
   return {
       row("limits.max_memory", "max-memory",
           integer(kIn, &L::max_memory, {.min = 0, .max = 1ULL << 50U}),
-          "Bytes of memory that the process may use. What models and code leave of it is shared by "
-          "connections, bodies, fetched files and decoding: where that is short, 503, and 413 for "
-          "what can never fit. 0: the cgroup's limit, else the machine's memory."),
+          "Bytes of memory that the process may use. Connections, bodies, fetched files and "
+          "decoding share what models and code leave: 503 if that is short, 413 for a request that "
+          "can never fit. 0: the cgroup's limit, else the machine's memory."),
       row("limits.max_body_bytes", "max-body-bytes", size(kIn, &L::max_body_bytes, kBody),
           "Largest request body, image and fetched file. Beyond: 413.", "MAX_FILE_SIZE"),
       row("limits.max_json_bytes", "max-json-bytes", size(kIn, &L::max_json_bytes, kBody),
@@ -165,7 +161,7 @@ std::vector<Setting> size_limit_settings() {
           "requests at a time. 0: no limit."),
       row("limits.max_queue_length", "max-queue-length",
           integer(kIn, &L::max_queue_length, {.min = 1, .max = 1'000'000}),
-          "Most requests that wait for one model, whatever their deadlines. Beyond: 503."),
+          "Most requests that wait for one model. Beyond: 503."),
   };
 }
 
@@ -179,7 +175,8 @@ std::vector<Setting> time_limit_settings() {
           "REQUEST_TIMEOUT"),
       row("limits.max_wait", "max-wait", duration(kIn, &L::max_wait, {.max = hours(24)}),
           "The longest wait for an executor that a new request may expect. Beyond: 503 at once. 0: "
-          "only where clients leave before they are answered, a quarter of the time they wait."),
+          "no limit, unless clients leave before they are answered: then a quarter of the time "
+          "that they wait."),
       row("limits.decode_timeout", "decode-timeout", duration(kIn, &L::decode_timeout, kTimeout),
           "Longest decoding of one image."),
       row("limits.header_timeout", "header-timeout", duration(kIn, &L::header_timeout, kTimeout),
@@ -192,8 +189,8 @@ std::vector<Setting> time_limit_settings() {
           "say it in the header Keep-Alive."),
       row("limits.stuck_timeout", "stuck-timeout",
           duration(kIn, &L::stuck_timeout, {.max = hours(24)}),
-          "Liveness fails when a run still goes on this long after the deadlines of all its "
-          "requests, so that the pod is restarted. 0: never."),
+          "Liveness fails if a run continues this long after the deadlines of all its requests, so "
+          "that the pod is restarted. 0: never."),
       row("limits.write_timeout", "write-timeout", duration(kIn, &L::write_timeout, kTimeout),
           "A client that has not taken its answer by then is disconnected."),
   };
@@ -239,16 +236,16 @@ std::vector<Setting> fetch_settings() {
           "Addresses exempt from the built-in refusal of private, loopback, link-local, metadata "
           "and reserved ones."),
       row("fetch.deny_cidrs", "fetch-deny-cidrs", text_list(kIn, &F::deny_cidrs, "CIDRS"),
-          "Never these addresses; stronger than every allow list."),
+          "Never these addresses; they have priority over every allow list."),
       row("fetch.ca_file", "fetch-ca-file", text(kIn, &F::ca_file, "FILE"),
           "PEM bundle of trusted authorities. Empty: the system's."),
       row("fetch.contact", "fetch-contact", text(kIn, &F::contact, "CONTACT"),
-          "Whom hosts can contact, such as https://example.com/bots: added to User-Agent after "
-          "podsense/VERSION. Some hosts ask for it. Empty: none."),
+          "Contact for the operators of hosts, such as https://example.com/bots: added to "
+          "User-Agent after podsense/VERSION. Some hosts require it. Empty: none."),
       row("fetch.headers_file", "fetch-headers-file", text(kIn, &F::headers_file, "FILE"),
           "Headers for single origins, such as the token of a private bucket. A line is "
-          "'https://host Name: value'; they go to that scheme, host and port alone, also after "
-          "redirects. Empty: none."),
+          "'https://host Name: value'; they are sent only to that scheme, host and port, also "
+          "after redirects. Empty: none."),
   };
 }
 
@@ -266,8 +263,8 @@ std::vector<Setting> http_settings() {
       row("http.web_page", "web-page", boolean(kIn, &H::web_page),
           "Answer / and /docs with the web pages."),
       row("http.gzip_from", "gzip-from", size(kIn, &H::gzip_from, {.min = 0, .max = 1ULL << 40U}),
-          "Compress answers in JSON of at least so many bytes, and at most 1 MiB, for clients that "
-          "take gzip. 0: none."),
+          "Compress JSON answers from this size up to 1 MiB, for clients that accept gzip. 0: "
+          "never."),
       row("http.health_route", "health-route", text(kIn, &H::health_route, "PATH", route_path),
           "A path that answers as /readyz, for platforms that choose one. Empty: none.",
           "AIP_HEALTH_ROUTE"),
@@ -287,8 +284,8 @@ std::vector<Setting> http_settings() {
           "Log lines for requests: all of them, failures and a sample, failures only, none."),
       row("http.access_log_rate", "access-log-rate",
           integer(kIn, &H::access_log_rate, {.min = 0, .max = 1'000'000}),
-          "Successful requests that are logged at most, a second and I/O thread, where the access "
-          "log is sampled. Failures always are."),
+          "Most successful requests logged per second and I/O thread if the access log is sampled. "
+          "Failures are always logged."),
   };
 }
 
@@ -297,12 +294,12 @@ std::vector<Setting> objective_settings() {
   constexpr auto kIn = &Config::objective;
   return {
       row("objective.latency", "latency-objective", duration(kIn, &O::latency, kTimeout),
-          "What a successful request may take: a bucket of the latency histogram, what "
-          "podsense_slow_requests_total counts beyond, and what podsense_saturation is measured "
-          "against."),
+          "Latency objective of successful requests: a bucket of the latency histogram ends here, "
+          "podsense_slow_requests_total counts slower requests, and podsense_saturation is "
+          "relative to it."),
       row("objective.quantile", "latency-quantile",
           number(kIn, &O::quantile, {.min = 0.5, .max = 0.9999}),
-          "Share of the successful requests that have to meet the latency objective."),
+          "Share of the successful requests that must meet the latency objective."),
   };
 }
 
@@ -312,7 +309,7 @@ std::vector<Setting> grpc_settings() {
   constexpr DurationRange kPings{.min = seconds(1), .max = hours(24)};
   constexpr DurationRange kAge{.min = {}, .max = hours(24)};
   return {
-      row("grpc.enabled", "grpc", boolean(kIn, &G::enabled), "Answer gRPC at all."),
+      row("grpc.enabled", "grpc", boolean(kIn, &G::enabled), "Answer gRPC."),
       row("grpc.reflection", "grpc-reflection", boolean(kIn, &G::reflection),
           "Tell clients such as grpcurl which services and messages there are."),
       row("grpc.max_message_bytes", "grpc-max-message-bytes",
@@ -332,10 +329,10 @@ std::vector<Setting> grpc_settings() {
           integer(kIn, &G::stream_in_flight, {.min = 1, .max = 1'024}),
           "Requests of one stream that are worked on at a time; beyond, it is not read."),
       row("grpc.keepalive_time", "grpc-keepalive-time", duration(kIn, &G::keepalive_time, kPings),
-          "Ask an HTTP/2 connection for a sign of life after so much silence."),
+          "Ping an HTTP/2 connection after this long without traffic."),
       row("grpc.keepalive_timeout", "grpc-keepalive-timeout",
           duration(kIn, &G::keepalive_timeout, kPings),
-          "A connection that does not answer by then is closed."),
+          "Close a connection that does not answer the ping by then."),
       row("grpc.min_ping_interval", "grpc-min-ping-interval",
           duration(kIn, &G::min_ping_interval, {.min = milliseconds(1), .max = hours(24)}),
           "Clients whose keep-alive pings come more often than this are disconnected."),
@@ -377,7 +374,7 @@ std::vector<Setting> auth_settings() {
           "Requests that may come at once within the rate. Unset: one second's worth."),
       row("auth.refresh_interval", "auth-refresh-interval",
           duration(kIn, &A::refresh_interval, {.min = seconds(1), .max = hours(1)}),
-          "Look this often whether the files above have changed."),
+          "Interval of checking whether the files above have changed."),
   };
 }
 
@@ -386,17 +383,17 @@ std::vector<Setting> tls_settings() {
   constexpr auto kIn = &Config::tls;
   return {
       row("tls.certificate", "tls-cert", text(kIn, &T::certificate, "FILE"),
-          "PEM file with the server's certificate and those between it and its authority: HTTP and "
-          "gRPC then speak TLS 1.2 and 1.3. The admin port stays plain. Empty: no TLS."),
+          "PEM file with the server's certificate and its intermediate certificates: HTTP and gRPC "
+          "then use TLS 1.2 or 1.3. The admin port stays plain. Empty: no TLS."),
       row("tls.key", "tls-key", text(kIn, &T::key, "FILE"),
           "PEM file with the certificate's private key, without a passphrase."),
       row("tls.client_ca", "tls-client-ca", text(kIn, &T::client_ca, "FILE"),
-          "PEM file with authorities: clients must show a certificate that one of them signed "
+          "PEM file with authorities: clients must present a certificate signed by one of them "
           "(mTLS). Empty: clients need none."),
       row("tls.refresh_interval", "tls-refresh-interval",
           duration(kIn, &T::refresh_interval, {.min = seconds(1), .max = hours(1)}),
-          "Look this often whether the files above have changed. New ones are used for new "
-          "connections; ones that cannot be used are refused, and the old stay."),
+          "Interval of checking whether the files above have changed. New ones are used for new "
+          "connections; invalid ones are refused, and the old ones stay in use."),
   };
 }
 
@@ -419,7 +416,8 @@ std::vector<Setting> logging_settings() {
                               {"fatal", Level::kError},
                               {"false", Level::kOff}},
                  6),
-          "Least severity that is logged; warn, critical and fatal are understood.", "LOG_LEVEL"),
+          "Lowest severity that is logged; warn, critical and fatal are accepted, too.",
+          "LOG_LEVEL"),
       row("logging.format", "log-format",
           choice(kIn, &L::format,
                  Names<Format>{{"auto", Format::kAuto},

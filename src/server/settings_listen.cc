@@ -66,16 +66,16 @@ std::vector<Setting> listen_settings() {
       row("listen.admin_port", "admin-port", integer(kIn, &L::admin_port, kAnyPort),
           "Port of metrics, health and the admin API. 0 picks a free one."),
       row("listen.admin_names", "admin-names", text_list(kIn, &L::admin_names, "HOSTS"),
-          "Further host names by which the admin port may be asked to change something, besides IP "
-          "addresses, localhost and names of Services: a web page must not reach it by a name of "
-          "its own."),
+          "Further host names accepted in requests to the admin port that change something. IP "
+          "addresses, localhost and names of Services are always accepted; other names could be "
+          "those of a web page (DNS rebinding)."),
       row("listen.ports_file", "ports-file", text(kIn, &L::ports_file, "FILE"),
           "Write the ports in use to this file as JSON. Empty: no file."),
       row("listen.trusted_proxies", "trusted-proxies",
           text_list(kIn, &L::trusted_proxies, "CIDRS", network),
-          "Networks of the proxies in front, whose Forwarded and X-Forwarded-For headers are "
-          "believed, read from the right: logs, limits per address and rates then go by the "
-          "client's address. Nobody else's are."),
+          "Networks of trusted proxies. Their Forwarded and X-Forwarded-For headers name the "
+          "client, read from the right: logs, limits per address and rates then use the client's "
+          "address. From anyone else these headers are ignored."),
       row("listen.forwarded_by", "forwarded-by",
           choice(kIn, &L::forwarded_by,
                  Names<transport::ForwardedBy>{
@@ -83,8 +83,8 @@ std::vector<Setting> listen_settings() {
                      {"forwarded", transport::ForwardedBy::kForwarded},
                      {"x-forwarded-for", transport::ForwardedBy::kXForwardedFor}},
                  3),
-          "Which of the two headers the proxies write. any: either; where a request has both and "
-          "they name different clients, neither is believed."),
+          "Which of the two headers the proxies write. any: either; if a request has both and they "
+          "name different clients, both are ignored."),
       row("listen.proxy_protocol", "proxy-protocol", boolean(kIn, &L::proxy_protocol),
           "Connections of trusted proxies to HTTP and gRPC begin with a header of the PROXY "
           "protocol, version 1 or 2."),

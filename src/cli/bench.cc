@@ -25,13 +25,13 @@ namespace fs = std::filesystem;
 
 constexpr const char* kName = "podsense bench";
 constexpr const char* kText =
-    R"(says what this machine does with a model: rates, latencies, memory, batches
+    R"(measures what this machine does with a model: rates, latencies, memory, batches
 
   podsense bench my-model.onnx
   podsense bench models --model my-model --slo 50ms --html bench.html
   podsense bench models --image cat.jpg
 
-It starts a server of its own with that model on free ports of the loopback, finds out how much it can do, and then sends it requests at growing shares of that, at random moments as independent users do. The requests are random tensors of the model's shapes, or yours. Server and generator share this machine's cores.
+It starts a server with that model on free loopback ports, measures its capacity, and then sends requests at growing shares of it, at random times like independent users. The requests are random tensors of the model's shapes, or yours. Server and generator share this machine's cores.
 )";
 constexpr std::array<double, 6> kShares{0.2, 0.4, 0.6, 0.75, 0.9, 1.05};
 /// The share of time at the lowest rate that other processes took, above which results are called
@@ -126,9 +126,10 @@ class Bench {
     }
     capacity_ = load::achieved_rate(first->results);
     if (capacity_ <= 0) {
-      return fail(ErrorCode::kUnavailable,
-                  "no request succeeded: " + first_fault(*first) +
-                      "; where random numbers are no request, give one with --body or --image");
+      return fail(
+          ErrorCode::kUnavailable,
+          "no request succeeded: " + first_fault(*first) +
+              "; if the model rejects random numbers, give a request with --body or --image");
     }
     text_ << "\n        rate       p50       p99\n";
     load::LoadReport best = *std::move(first);

@@ -14,18 +14,19 @@ namespace fs = std::filesystem;
 void add_target_flags(CLI::App& app, BenchTarget& flags) {
   app.add_option("model", flags.path, "a file *.onnx or *.ort, or a model repository (models)")
       ->type_name("FILE|DIR");
-  app.add_option("--models", flags.models, "the model repository, as other commands have it")
+  app.add_option("--models", flags.models, "the model repository, as for other commands")
       ->type_name("DIR");
-  app.add_option("--model", flags.model, "which of its models, where it has several")
+  app.add_option("--model", flags.model, "which of its models, if it has several")
       ->type_name("NAME");
   add_whole(app, "--batch", flags.batch, {.low = 1, .high = 4096},
-            "rows in a request, where the model takes several (1)");
+            "rows in a request, if the model takes several (1)");
   app.add_option("--image", flags.image, "send this picture, or those of a folder, to /predict")
       ->type_name("FILE|DIR");
   app.add_option("--body", flags.body,
-                 "send this JSON to /v2/models/NAME/infer, where random numbers are no request")
+                 "send this JSON to /v2/models/NAME/infer, if the model rejects random numbers")
       ->type_name("FILE");
-  app.add_option("--config", flags.config, "settings of the server, as podsense serve takes them")
+  app.add_option("--config", flags.config,
+                 "configuration file of the server, as for podsense serve")
       ->type_name("FILE");
 }
 
@@ -37,7 +38,7 @@ Result<void> check_target(const BenchTarget& flags) {
   }
   if (!flags.path.empty() && !flags.models.empty()) {
     return fail(ErrorCode::kInvalidArgument,
-                "'" + flags.path + "' and --models both say where the model is: give one");
+                "'" + flags.path + "' and --models both name the model: give only one");
   }
   return {};
 }

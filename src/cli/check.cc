@@ -323,7 +323,7 @@ void add_flags(CLI::App& app, CheckFlags& flags) {
                  "a model repository: exit code 0 when every version can be served")
       ->type_name("DIR");
   app.add_option("--custom-ops", flags.custom_ops,
-                 "libraries of operators for these models, as podsense serve takes them")
+                 "custom operator libraries for these models, as for podsense serve")
       ->delimiter(',')
       ->type_name("FILE=SHA256");
   app.add_option("--hashes", flags.hashes,
@@ -331,11 +331,12 @@ void add_flags(CLI::App& app, CheckFlags& flags) {
                  "podsense serve --known-models")
       ->type_name("FILE");
   app.add_option("--model-cache", flags.files.models.cache_dir,
-                 "a folder that podsense serve --model-cache is to use: can it be written, and do "
-                 "its profiles fit the models")
+                 "check the folder of podsense serve --model-cache: whether it is writable and its "
+                 "profiles fit the models")
       ->type_name("DIR");
   app.add_option("--auth-api-keys", flags.files.auth.api_keys,
-                 "keys as podsense serve takes them: can each of them match")
+                 "check the keys of podsense serve --auth-api-keys: whether a request can match "
+                 "each of them")
       ->type_name("PATH");
   app.add_option("--auth-control-tokens", flags.files.auth.control_tokens, "likewise")
       ->type_name("PATH");
@@ -346,7 +347,7 @@ void add_flags(CLI::App& app, CheckFlags& flags) {
                  "PEM file with the authorities to trust, for https")
       ->type_name("FILE");
   CLI::Option* certificate =
-      app.add_option("--cert", flags.options.certificate, "PEM certificate to show, for mTLS")
+      app.add_option("--cert", flags.options.certificate, "PEM client certificate, for mTLS")
           ->type_name("FILE");
   app.add_option("--key", flags.options.key, "its private key")
       ->type_name("FILE")

@@ -19,12 +19,12 @@ constexpr const char* kDescription =
   podsense load URL -n 50 -c 10 -m POST -H 'Name: value' -d '{…}'        closed loop
   podsense load merge A.json B.json …                       one report of several
 
-An open loop sends at its rate, whatever becomes of earlier requests, and latencies count from the moment a request was due. A closed loop has hey's flags.
+An open loop sends at its rate, independent of earlier requests, and measures latencies from the time a request was due. A closed loop has hey's flags.
 )";
 
 constexpr const char* kFooter =
     R"(Exit codes: 0 measured; 1 not reachable, or nothing succeeded; 2 bad flags or files; 3 a --fail-if condition held, or a search found no rate; 130 interrupted.
-docs/how-to/load-test.md shows how to go about a load test, docs/reference/load.md has all details.
+docs/how-to/load-test.md shows how to do a load test, docs/reference/load.md has all details.
 )";
 
 constexpr const char* kName = "podsense load";
@@ -53,9 +53,9 @@ void add_merge_flags(CLI::App& app, MergeFlags& flags) {
       ->allow_extra_args(false);
 }
 
-constexpr const char* kMergeDescription = R"(makes one report of what several generators measured
+constexpr const char* kMergeDescription = R"(merges the reports of several generators
 
-The files are reports of runs of one length on one target; nothing is lost in adding them up.
+The files are reports of runs of equal length on one target; the merged report is exact.
 )";
 
 int merge(std::span<const char* const> arguments) {

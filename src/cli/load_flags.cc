@@ -32,8 +32,8 @@ void add_target(CLI::App& app, LoadFlags& flags) {
       ->type_name("URL");
   app.add_option("--host", flags.host, "the same as a flag")->type_name("URL");
   app.add_option("--target", flags.targets,
-                 "one of several targets, each with its share of the requests by WEIGHT (1) and a "
-                 "report of its own; as often as needed")
+                 "one of several targets, each with a share of the requests by WEIGHT (1) and its "
+                 "own report; repeatable")
       ->type_name("NAME[:WEIGHT]=URL")
       ->allow_extra_args(false);
   app.add_option("-m,--method", options.method, "GET, or POST with a body")->type_name("METHOD");
@@ -44,32 +44,32 @@ void add_target(CLI::App& app, LoadFlags& flags) {
   app.add_option("-T,--content-type", options.content_type, "Content-Type header")
       ->type_name("TYPE");
   app.add_option("-a,--auth", flags.auth, "for basic authentication")->type_name("USER:PASSWORD");
-  app.add_option("--host-header", flags.host_header, "Host header, and the name asked for in TLS")
+  app.add_option("--host-header", flags.host_header, "Host header, and the server name in TLS")
       ->type_name("NAME");
   app.add_option("--connect-to", options.connect_to,
-                 "connect to HOST2:PORT2 where a URL says HOST1:PORT1, as curl does; empty parts "
-                 "match all, or stay")
+                 "connect to HOST2:PORT2 instead of HOST1:PORT1, as in curl; empty parts match "
+                 "everything, or stay unchanged")
       ->type_name("HOST1:PORT1:HOST2:PORT2")
       ->allow_extra_args(false);
   app.add_flag("-L,--follow-redirects", flags.follow_redirects,
-               "ask for what a 3xx answer leads to, up to ten times; on the same host only");
-  app.add_flag("--disable-keepalive", flags.disable_keepalive, "a connection for each request");
+               "follow redirects (3xx), up to ten; only on the same host");
+  app.add_flag("--disable-keepalive", flags.disable_keepalive, "a new connection for each request");
   app.add_flag("--http2", options.http2,
-               "HTTP/2: over TLS as both sides agree, else with prior knowledge");
+               "HTTP/2: over TLS if the server agrees (ALPN), without TLS by prior knowledge");
   app.add_flag("--grpc", options.grpc,
                "podsense.v1 with --image, --features or JSON; with --oip ModelInfer");
   add_whole(app, "--streams", options.streams, {.low = 1, .high = 10000},
             "HTTP/2 and gRPC: requests on a connection at a time (100; closed loop 1)");
-  app.add_flag("--tls", options.tls, "where the URL has no scheme that says so");
+  app.add_flag("--tls", options.tls, "for URLs without a scheme");
   app.add_flag("--insecure", flags.insecure, "accept any certificate");
   app.add_option("--cacert", options.ca_file, "PEM file with the authorities to trust")
       ->type_name("FILE");
-  app.add_option("--cert", options.certificate_file, "PEM certificate to show, for mTLS")
+  app.add_option("--cert", options.certificate_file, "PEM client certificate, for mTLS")
       ->type_name("FILE");
   app.add_option("--key", options.key_file, "its private key, if not in the same file")
       ->type_name("FILE");
   add_duration(app, "--wait", options.wait_for_target, {},
-               "try to connect for so long before giving up");
+               "how long to try to connect before giving up");
   app.add_flag("--i-may-load-this-host", options.public_host_allowed,
                "needed for a public address");
 }
@@ -91,8 +91,8 @@ void add_body(CLI::App& app, LoadFlags& flags) {
   CLI::Option* const header = app.add_flag("--csv-header", flags.csv_header,
                                            "the first line of a CSV file names its columns");
   app.add_flag("--no-csv-header,--no-header", flags.no_csv_header,
-               "the first line of a CSV file has values; without either flag it is a header where "
-               "it has a name that is used")
+               "the first line of a CSV file has values; without either flag it is a header if it "
+               "contains a name that is used")
       ->excludes(header);
   app.add_option("--image", options.image, "a picture, or a folder of them, to /predict")
       ->type_name("FILE|DIR");
@@ -104,7 +104,7 @@ void add_body(CLI::App& app, LoadFlags& flags) {
   app.add_option("--model", flags.oip.model, "for --oip; with --grpc for messages that name none")
       ->type_name("NAME");
   add_whole(app, "--batch", flags.oip.batch, {.low = 1, .high = 4096},
-            "for --oip: the first dimension where it is open");
+            "for --oip: length of the first dimension if it is dynamic");
 }
 
 void add_rate(CLI::App& app, LoadFlags& flags) {
@@ -116,7 +116,8 @@ void add_rate(CLI::App& app, LoadFlags& flags) {
                  "open loop: ramp:1..100  steps:10,20,50  sine:50,40,60s  burst:100,10s")
       ->type_name("SHAPE");
   CLI::Option* const trace =
-      app.add_option("--trace", options.trace, "open loop: CSV of moments, or of counts per minute")
+      app.add_option("--trace", options.trace,
+                     "open loop: CSV of arrival times, or of counts per minute")
           ->type_name("FILE");
   add_real(app, "--trace-speed", options.trace_speed, kFactor, "2: in half the time")->needs(trace);
   add_real(app, "--trace-scale", options.trace_scale, kFactor, "2: twice as many (counts)")
@@ -133,14 +134,14 @@ void add_rate(CLI::App& app, LoadFlags& flags) {
   add_whole(app, "--max-connections", options.max_connections, {.low = 1, .high = 1'000'000},
             "open loop: beyond it requests are dropped (1000)");
   add_real(app, "-q", options.worker_rate, {.low = 0, .high = kMostRate},
-           "closed loop: at most so many a second per worker; 0: no limit")
+           "closed loop: maximum rate per second and worker; 0: no limit")
       ->type_name("RATE");
   add_duration(app, "--warmup", options.warm_up, {},
                "the first part of the run that is not measured");
   add_duration(app, "--cooldown", options.cool_down, {}, "the last part that is not measured");
   add_duration(app, "-t,--timeout", options.timeout, {}, "time limit of a request (20s); 0: none");
   add_whole(app, "--threads,--cpus", options.threads, {.low = 0, .high = 64},
-            "threads that send; 0: chosen by itself");
+            "threads that send; 0: chosen automatically");
   add_whole(app, "--seed", options.seed, {}, "for random arrivals and bodies (1)");
 }
 
@@ -149,8 +150,8 @@ void add_search(CLI::App& app, LoadFlags& flags) {
   app.option_defaults()->group("Search");
   CLI::Option* const find =
       app.add_flag("--find-max-qps", options.find_max,
-                   "find the highest rate that holds --slo, within --seconds (5m)");
-  app.add_option("--slo", options.objective, "what must hold (p99=100ms,errors=0.1%)")
+                   "find the highest rate that meets --slo, within --seconds (5m)");
+  app.add_option("--slo", options.objective, "the objective (p99=100ms,errors=0.1%)")
       ->type_name("METRIC=LIMIT,...")
       ->needs(find);
   add_real(app, "--search-from", options.search_from, kRate, "the first rate (10)")
@@ -160,7 +161,7 @@ void add_search(CLI::App& app, LoadFlags& flags) {
       ->type_name("RATE")
       ->needs(find);
   add_duration(app, "--window", options.window, {.low = milliseconds(100), .high = hours(1)},
-               "length of a measurement (5s); three alike decide")
+               "length of a measurement (5s); three equal results decide")
       ->needs(find);
 }
 
@@ -169,7 +170,7 @@ void add_output(CLI::App& app, LoadFlags& flags) {
   app.option_defaults()->group("Result");
   app.add_option("--expect", flags.expect,
                  "what an answer must have, else it counts as failed: 'json:prediction=1', "
-                 "'json:predictions.0.label=cat', 'body:TEXT'; as often as needed")
+                 "'json:predictions.0.label=cat', 'body:TEXT'; repeatable")
       ->type_name("CHECK")
       ->allow_extra_args(false);
   app.add_option("--fail-if", flags.fail_if,
@@ -187,8 +188,9 @@ void add_output(CLI::App& app, LoadFlags& flags) {
   app.add_option("--prometheus", options.prometheus, "metrics to scrape while it runs")
       ->type_name("ADDRESS:PORT");
   app.add_flag("--quiet", options.quiet, "nothing while it runs");
-  add_choice(app, "-o", flags.output, {"csv"},
-             "csv: a request a line to standard output, in hey's columns, and no report");
+  add_choice(
+      app, "-o", flags.output, {"csv"},
+      "csv: one line per request on standard output, with hey's columns, instead of a report");
 }
 
 void add_unsupported(CLI::App& app, LoadFlags& flags) {

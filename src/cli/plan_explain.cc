@@ -20,12 +20,12 @@ namespace {
 
 constexpr const char* kName = "podsense plan explain";
 constexpr const char* kText =
-    R"(says what will go wrong with autoscalers, budgets, quotas, probes and rollouts
+    R"(finds problems of autoscalers, budgets, quotas, probes and rollouts
 
   kubectl get hpa,deploy,pdb,quota,limits,pods,nodes -o json | podsense plan explain -
   helm template helm/podsense | podsense plan explain - --strict
   podsense plan explain objects.json nodes.json --trace day.csv
-  podsense plan explain -n shop web         asks the cluster, through kubectl
+  podsense plan explain -n shop web         reads the cluster with kubectl
 )";
 constexpr const char* kFooter =
     R"(Exit codes: 0 done; 1 with --strict, there are errors; 2 bad flags, files, or cluster.
@@ -69,7 +69,7 @@ void add_options(CLI::App& app, ExplainFlags& flags) {
                  "JSON or YAML with any objects; - for standard input. With -n: the name of a "
                  "workload or an autoscaler, or none")
       ->type_name("FILE");
-  app.add_option("-n,--namespace", flags.space, "ask kubectl for this namespace, instead of files")
+  app.add_option("-n,--namespace", flags.space, "read this namespace with kubectl instead of files")
       ->type_name("NAMESPACE");
   app.add_option("--name", flags.name, "only this workload or autoscaler")->type_name("NAME");
   const DurationRange range{.low = Duration::zero(), .high = std::chrono::hours(24)};
@@ -88,14 +88,14 @@ void add_options(CLI::App& app, ExplainFlags& flags) {
          "longest request of servers other than podsense, for their grace period")
       ->type_name("DURATION");
   add_duration(app, "--metric-age", flags.metric_age, range,
-               "how old metrics are when the autoscaler looks (15s)");
-  app.add_option("--trace", flags.trace,
-                 "recorded traffic (CSV, as `podsense load --trace`), to hold ramps and windows "
-                 "against")
+               "how old metrics are when the autoscaler reads them (15s)");
+  app.add_option(
+         "--trace", flags.trace,
+         "recorded traffic (CSV, as for `podsense load --trace`), for checking ramps and windows")
       ->type_name("FILE");
   add_controller_flags(app, flags);
   app.add_flag("--json", flags.json, "findings as JSON");
-  app.add_flag("--strict", flags.strict, "exit code 1 where there are errors");
+  app.add_flag("--strict", flags.strict, "exit code 1 if there are errors");
 }
 
 std::string text_of(std::istream& in) {

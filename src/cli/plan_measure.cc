@@ -29,16 +29,16 @@ namespace fs = std::filesystem;
 
 constexpr const char* kName = "podsense plan measure";
 constexpr const char* kText =
-    R"(measures what a simulation has to know of a model: times of runs by their rows, of requests, of starts
+    R"(measures what a simulation needs about a model: times of runs by rows, of requests, of starts
 
   podsense plan measure my-model.onnx --out profile.json
   podsense plan measure models --model my-model --image cat.jpg --starts 5 --out profile.json
 
-It starts a server of its own with that model on free ports of the loopback, as podsense bench does. Do it on the kind of node that will serve, in a pod without a CPU limit: a scenario says the limit itself.
+It starts a server with that model on free loopback ports, like podsense bench. Run it on the kind of node that will serve, in a pod without a CPU limit: the scenario sets the limit.
 )";
 constexpr const char* kFooter =
-    R"(Exit codes: 0 measured; 1 it could not be, or the machine is busy (--force measures all the same, and the profile says so); 2 bad flags; 130 interrupted.
-`profile: profile.json` in a scenario takes it: docs/how-to/plan-measure.md.
+    R"(Exit codes: 0 measured; 1 it failed, or the machine is busy (--force measures anyway, and the profile says so); 2 bad flags; 130 interrupted.
+`profile: profile.json` in a scenario uses it: docs/how-to/plan-measure.md.
 )";
 constexpr std::size_t kMostSizes = 7;
 constexpr Duration kLook = std::chrono::seconds(1);
@@ -59,7 +59,7 @@ void add_options(CLI::App& app, MeasureFlags& flags) {
                {.low = std::chrono::seconds(1), .high = std::chrono::hours(1)},
                "how long all runs together may take (60s)");
   add_whole(app, "--starts", flags.starts, {.low = 1, .high = 100},
-            "how often the server is started, to see how long that takes (3)");
+            "how often to start the server, to measure the time until ready (3)");
   app.add_option("--out", flags.out, "the profile as JSON; - for standard output")
       ->type_name("FILE")
       ->required();
@@ -232,12 +232,12 @@ class Measurer {
     }
     const auto& results = report->results;
     if (results.counts.ok == 0 || results.counts.failed > 0) {
-      return fail(ErrorCode::kUnavailable,
-                  results.samples.empty()
-                      ? "no request succeeded"
-                      : "requests failed: " + results.samples.begin()->second +
-                            "; where random numbers are no request, give one with --body or "
-                            "--image");
+      return fail(
+          ErrorCode::kUnavailable,
+          results.samples.empty()
+              ? "no request succeeded"
+              : "requests failed: " + results.samples.begin()->second +
+                    "; if the model rejects random numbers, give a request with --body or --image");
     }
     out.service = results.service;
     if (auto done = put(state_of(server_), out.after); !done) {

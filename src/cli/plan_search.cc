@@ -27,7 +27,7 @@ namespace {
 
 constexpr const char* kName = "podsense plan";
 constexpr const char* kText =
-    R"(finds the cheapest settings that hold an objective, and writes them as Helm values
+    R"(finds the cheapest settings that meet an objective, and writes them as Helm values
 
   podsense plan scenario.yaml --objective p99=250ms,errors=0.1% --out values-plan.yaml
   podsense plan scenario.yaml --traffic day.csv --growth 1.3 --survive 1 --objective p99=250ms
@@ -36,7 +36,7 @@ constexpr const char* kText =
 )";
 constexpr const char* kFooter =
     R"(Exit codes: 0 a plan that holds the objective; 1 no settings hold it, the nearest are shown; 2 bad flags or files; 130 interrupted, with the best so far.
-docs/how-to/plan.md shows how to go about it, docs/reference/plan.md lists what may be chosen.
+docs/how-to/plan.md shows how to use it, docs/reference/plan.md lists what may be chosen.
 )";
 
 struct PlanFlags {
@@ -76,31 +76,30 @@ void add_questions(CLI::App& app, PlanFlags& flags) {
       ->type_name("GOALS")
       ->required();
   app.add_option("--traffic", flags.traffic,
-                 "in place of the scenario's: a CSV of moments or of counts a minute, or a shape "
-                 "such as sine:40,20,10m")
+                 "instead of the scenario's traffic: a CSV of arrival times or of counts per "
+                 "minute, or a shape such as sine:40,20,10m")
       ->type_name("FILE|SHAPE");
   const DurationRange lengths{.low = std::chrono::seconds(1), .high = std::chrono::hours(24 * 14)};
   add_duration(app, "--length", flags.length, lengths,
                "of the traffic that is planned for (the trace's, or the scenario's)");
-  add_real(app, "--growth", flags.growth, {.low = 0.01, .high = 100},
-           "so many times the traffic (1)");
+  add_real(app, "--growth", flags.growth, {.low = 0.01, .high = 100}, "factor for the traffic (1)");
   app.add_option("--survive", flags.survive,
-                 "what fails at the busiest moment: so many pods, or a zone of three: 1, zone, "
-                 "zone/2")
+                 "what fails at the busiest time: a number of pods, or one zone of three (of N): "
+                 "1, zone, zone/2")
       ->type_name("PODS|zone");
-  app.add_option("--set", flags.sets, "in place of what the scenario says; as often as needed")
+  app.add_option("--set", flags.sets, "replaces a value of the scenario; repeatable")
       ->type_name("FIELD=VALUE")
       ->allow_extra_args(false);
   add_duration(app, "--assume-start", flags.assumed_start,
                {.low = std::chrono::milliseconds(1), .high = std::chrono::hours(1)},
-               "how long a pod takes to be ready, where nobody measured it; the plan says so");
+               "time until a pod is ready, if it was not measured; the plan says so");
 }
 
 void add_choices(CLI::App& app, PlanFlags& flags) {
   app.option_defaults()->group("What may be chosen, and what it costs");
   app.add_option("--space", flags.space, "values that may be chosen, as YAML: {min: [1, 2], …}")
       ->type_name("FILE");
-  app.add_option("--allow", flags.allowed, "the same for one field; stronger; as often as needed")
+  app.add_option("--allow", flags.allowed, "the same for one field, with priority; repeatable")
       ->type_name("FIELD=VALUE,…")
       ->allow_extra_args(false);
   add_real(app, "--price-cpu", flags.cpu_price, {.low = 0, .high = 1e6},
@@ -119,9 +118,9 @@ void add_search(CLI::App& app, PlanFlags& flags) {
             "of the first run (the scenario's, or 1)");
   app.add_option("--runs", flags.rungs, "of settings at each stage (8,30,100)")->type_name("N,N,N");
   add_whole(app, "--simulations", flags.simulations, {.low = 10, .high = 100'000'000},
-            "about so many runs at most (6000)");
+            "approximate maximum of runs (6000)");
   add_whole(app, "--threads", flags.threads, {.low = 1, .high = 1024},
-            "runs at the same time; the result is the same (cores of this machine)");
+            "concurrent runs, without effect on the result (cores of this machine)");
 }
 
 void add_results(CLI::App& app, PlanFlags& flags) {
@@ -132,7 +131,7 @@ void add_results(CLI::App& app, PlanFlags& flags) {
   app.add_option("--json", flags.json,
                  "the whole plan, which `podsense plan verify` reads; - for standard output")
       ->type_name("FILE");
-  app.add_option("--html", flags.html, "one page with plots, to show around; - for standard output")
+  app.add_option("--html", flags.html, "one page with plots; - for standard output")
       ->type_name("FILE");
   app.add_option("--record", flags.record,
                  "of podsense plan verify: the errors of earlier plans follow the text "

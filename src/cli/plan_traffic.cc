@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kName = "podsense plan traffic";
 constexpr const char* kText =
-    R"(writes a scenario of what a Prometheus has recorded of podsense: arrivals, times of runs and starts
+    R"(writes a scenario from what Prometheus has recorded of podsense: arrivals, times of runs and starts
 
   podsense plan traffic --prometheus http://localhost:9090 --selector '{namespace="shop"}' --range 7d --out week.yaml
 )";
@@ -40,16 +40,16 @@ struct TrafficFlags {
 
 void add_options(CLI::App& app, TrafficFlags& flags) {
   app.option_defaults()->group("Flags");
-  app.add_option("--prometheus", flags.url, "its address, with a path where it has one")
+  app.add_option("--prometheus", flags.url, "its URL, with its path if it has one")
       ->type_name("URL")
       ->required();
-  app.add_option("--selector", flags.selector, "which series, as PromQL has it (all)")
+  app.add_option("--selector", flags.selector, "which series, as a PromQL selector (all)")
       ->type_name("{LABEL=\"VALUE\"}");
   app.add_option("--range", flags.range, "how far back: 30m, 12h, 7d, up to 14d (7d)")
       ->type_name("RANGE");
   add_duration(app, "--window", flags.window,
                {.low = std::chrono::seconds(10), .high = std::chrono::hours(1)},
-               "over which rates are taken: twice the scrape interval at least (1m)");
+               "window of rates: at least twice the scrape interval (1m)");
   app.add_option("--out", flags.out, "the scenario; its trace gets the same name with .csv")
       ->type_name("FILE")
       ->required();

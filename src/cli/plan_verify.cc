@@ -32,7 +32,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kName = "podsense plan verify";
 constexpr const char* kText =
-    R"(replays the traffic of a plan against a real server, and says how far the plan was off
+    R"(replays the traffic of a plan against a real server, and shows the deviation from the plan
 
   podsense plan verify plan.json --url http://web.example/infer -d '{}' -n shop --name web
   podsense plan verify scenario.yaml --url http://localhost:8080/infer -d '{}' --admin http://localhost:8000
@@ -74,7 +74,7 @@ void add_options(CLI::App& app, VerifyFlags& flags) {
   app.add_option("-H,--header", flags.headers, "as often as needed")
       ->type_name("NAME: VALUE")
       ->allow_extra_args(false);
-  app.add_option("-n,--namespace", flags.space, "watch the pods there, through kubectl")
+  app.add_option("-n,--namespace", flags.space, "watch the pods in this namespace with kubectl")
       ->type_name("NAMESPACE");
   app.add_option("--name", flags.name, "of the Deployment or StatefulSet, with -n")
       ->type_name("NAME");
@@ -83,9 +83,9 @@ void add_options(CLI::App& app, VerifyFlags& flags) {
   add_whole(app, "--admin-port", flags.admin_port, {.low = 1, .high = 65535},
             "of the pods, with -n (8000)");
   add_whole(app, "--runs", flags.runs, {.low = 2, .high = 10000},
-            "simulated runs that the measured one is held against (30)");
+            "simulated runs to compare the measured one with (30)");
   add_real(app, "--bound", flags.bound, {.low = 0.1, .high = 1000},
-           "percent that a figure may be off (9)");
+           "accepted deviation of a figure in percent (9)");
   add_duration(app, "--seconds", flags.length, {.low = std::chrono::seconds(1)},
                "replay only the beginning (all of the plan's traffic)");
   app.add_option("--record", flags.record,
@@ -94,7 +94,7 @@ void add_options(CLI::App& app, VerifyFlags& flags) {
   app.add_option("--cluster", flags.cluster,
                  "name for the record (kubectl's context, or the URL's host)")
       ->type_name("NAME");
-  app.add_flag("--strict", flags.strict, "exit code 3 where a figure is outside the bound");
+  app.add_flag("--strict", flags.strict, "exit code 3 if a figure is outside the bound");
 }
 
 std::string variable(const char* name) {

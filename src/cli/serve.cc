@@ -16,7 +16,7 @@ namespace {
 constexpr const char* kName = "podsense serve";
 
 constexpr const char* kText = R"(
-Each flag also has an environment variable (--http-port: PODSENSE_HTTP_PORT) and a YAML key (docs/reference/configuration.md). Flags are stronger than the environment, which is stronger than the file. SIZE: 10485760, 10MB, 10MiB. DURATION: 30 (seconds), 500ms, 1m30s. Lists: a,b,c.
+Each flag also has an environment variable (--http-port: PODSENSE_HTTP_PORT) and a YAML key (docs/reference/configuration.md). Flags have priority over the environment, which has priority over the file. SIZE: 10485760, 10MB, 10MiB. DURATION: 30 (seconds), 500ms, 1m30s. Lists: a,b,c.
 )";
 
 }  // namespace
@@ -30,7 +30,7 @@ std::vector<Description> describe_serve() {
                   .help = "read settings from this YAML file (env PODSENSE_CONFIG)",
                   .group = "General"},
                  {.names = {"--print-config"},
-                  .help = "the settings in effect as YAML, each with where it came from",
+                  .help = "print the effective settings as YAML, each with its source",
                   .group = "General"}};
   for (server::SettingText& setting : server::setting_texts()) {
     FlagText flag{.value = std::move(setting.value),

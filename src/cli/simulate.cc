@@ -17,7 +17,7 @@ namespace {
 
 constexpr const char* kName = "podsense simulate hpa";
 constexpr const char* kText =
-    R"(takes the decisions of a HorizontalPodAutoscaler, as Kubernetes' own controller does
+    R"(makes the decisions of a HorizontalPodAutoscaler, like Kubernetes' own controller
 
   podsense simulate hpa --hpa hpa.json --pods pods.json --metrics metrics.json
   podsense simulate hpa --vectors cases.jsonl --explain
@@ -95,18 +95,19 @@ void add_options(CLI::App& app, HpaFlags& flags) {
       ->type_name("FILE")
       ->expected(1)
       ->take_all();
-  app.add_option("--name", flags.snapshot.hpa, "of the autoscaler, where the files have several")
+  app.add_option("--name", flags.snapshot.hpa,
+                 "name of the autoscaler, if the files contain several")
       ->type_name("NAME");
   add_whole(app, "--replicas", flags.snapshot.replicas, {.low = 0, .high = 1'000'000'000},
-            "spec.replicas of the target, where no file has it");
+            "spec.replicas of the target, if no file contains it");
   app.add_option("--now", flags.snapshot.now,
-                 "moment of the look (RFC 3339); else the newest sample's")
+                 "time of the decision (RFC 3339); default: that of the newest sample")
       ->type_name("TIME");
-  app.add_option(
-         "--vectors", flags.vectors,
-         "cases, one JSON object a line (- for standard input); one JSON line a look comes out")
+  app.add_option("--vectors", flags.vectors,
+                 "cases, one JSON object per line (- for standard input); prints one JSON line per "
+                 "decision")
       ->type_name("FILE");
-  app.add_flag("--explain", flags.explain, "with --vectors: the arithmetic of each look in words");
+  app.add_flag("--explain", flags.explain, "with --vectors: explain each decision in words");
   app.add_option("--kubernetes", flags.version, "version of the controller (" + flags.version + ")")
       ->type_name(foresight::version_choices());
   add_real(app, "--tolerance", flags.tolerance, {.low = 0, .high = 1e6},

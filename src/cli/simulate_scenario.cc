@@ -24,7 +24,7 @@ namespace {
 
 constexpr const char* kName = "podsense simulate";
 constexpr const char* kText =
-    R"(plays traffic, pods, metrics and autoscaler in virtual time, before any of them exist
+    R"(simulates traffic, pods, metrics and autoscaler in virtual time
 
   podsense simulate scenario.yaml --runs 30
   podsense simulate scenario.yaml --set arrivals.shape=constant:40 --json report.json
@@ -33,7 +33,7 @@ constexpr const char* kText =
 )";
 constexpr const char* kFooter =
     R"(Exit codes: 0 simulated; 2 bad flags or files; 3 with --fail-if-missed, a run missed the objective; 130 interrupted.
-docs/how-to/simulate.md shows how to go about it, docs/reference/simulate.md describes the file.
+docs/how-to/simulate.md shows how to use it, docs/reference/simulate.md describes the file.
 )";
 
 struct ScenarioFlags {
@@ -58,9 +58,9 @@ void add_options(CLI::App& app, ScenarioFlags& flags) {
       ->type_name("FILE")
       ->required();
   app.add_option("--compare", flags.compared,
-                 "another scenario: the same seeds of both, side by side; --set changes this one")
+                 "compare with another scenario, with the same seeds; --set changes that one")
       ->type_name("FILE");
-  app.add_option("--set", flags.sets, "in place of what the file says; as often as needed")
+  app.add_option("--set", flags.sets, "replaces a value of the file; repeatable")
       ->type_name("FIELD=VALUE")
       ->allow_extra_args(false);
   app.add_option_function<std::string>(
@@ -72,12 +72,12 @@ void add_options(CLI::App& app, ScenarioFlags& flags) {
          "of the first run; the next ones have the numbers after it (1)")
       ->type_name("N");
   add_whole(app, "--runs", flags.runs, {.low = 1, .high = 100000},
-            "how often it is played, with other random numbers each time (1)");
+            "number of runs, each with other random numbers (1)");
   add_whole(app, "--threads", flags.threads, {.low = 1, .high = 1024},
-            "runs at the same time; the results are the same (cores of this machine)");
-  add_whole(app, "--sample-pods", flags.sample_pods, {.low = 0, .high = 100000},
-            "pods that serve in the simulation, of the most there may be; the others do as their "
-            "mean (0: all)");
+            "concurrent runs, without effect on the results (cores of this machine)");
+  add_whole(
+      app, "--sample-pods", flags.sample_pods, {.low = 0, .high = 100000},
+      "pods to simulate in full, out of the maximum; the others behave like their mean (0: all)");
   app.add_option("--json", flags.json,
                  "all figures over time and all decisions; - for standard output")
       ->type_name("FILE");
@@ -85,13 +85,13 @@ void add_options(CLI::App& app, ScenarioFlags& flags) {
                  "one page with plots, of the first run; - for standard output")
       ->type_name("FILE");
   app.add_option("--dump-hpa", flags.dump,
-                 "each look of the autoscaler, for `podsense simulate hpa --vectors`; - for "
+                 "each decision of the autoscaler, for `podsense simulate hpa --vectors`; - for "
                  "standard output")
       ->type_name("FILE");
   app.add_flag("--explain", flags.explain,
-               "every look in words, not only those that changed something");
+               "explain every decision, not only those that changed something");
   app.add_flag("--fail-if-missed", flags.fail_if_missed,
-               "exit code 3 where a run missed the objective");
+               "exit code 3 if a run missed the objective");
 }
 
 std::atomic<bool> stop = false;

@@ -112,7 +112,7 @@ def edge():
     return dashboard(
         "edge",
         "Envoy and ingress",
-        "What reaches PodSense through Envoy, ingress controllers and gateways, and what comes back.",
+        "Requests to PodSense through Envoy, ingress controllers and gateways, and their answers.",
         [SOURCE, CLUSTERS, NAMESPACE],
         [*envoy(), *ingress(), *gateway(), *certificates()],
     )

@@ -114,22 +114,20 @@ def service():
     parts = ["queue", "preprocess", "compute"]
     glance = [
         (stat("Served", good_share("5m"), "percentunit", steps(RED, (0.99, YELLOW), (0.999, GREEN)),
-              "Share of requests answered well in the last five minutes. What clients did wrong "
-              "does not count; that they gave up after more than the objective does.", max=1), 4),
+              "Share of successful requests in the last five minutes. Client errors do not count as failures; clients"
+              " that gave up after the objective do.", max=1), 4),
         (stat("Within the objective", fast_share("5m"), "percentunit",
               steps(RED, (0.95, YELLOW), (0.99, GREEN)),
-              "Share of requests in the last five minutes that were answered within the latency "
-              "objective. One that its client gave up later than that, or whose deadline passed, "
-              "counts as late.", max=1), 4),
+              "Share of requests in the last five minutes that were answered within the latency objective. Requests "
+              "whose client gave up after the objective, or whose deadline passed, count as late.", max=1), 4),
         (stat("Saturation", f"avg(podsense_saturation{{{SELECT}}})", "percentunit",
               steps(GREEN, (0.7, YELLOW), (1, RED)),
-              "Demand over what these pods can do within the objective; at 100 % it starts to "
-              "break."), 4),
+              "Demand over the capacity of these pods within the objective; above 100 % the objective is missed."), 4),
         (stat("Requests", f"sum(rate(podsense_requests_total{{{SELECT}}}[5m]))", "reqps",
               steps("blue")), 4),
         (stat("p99", "histogram_quantile(0.99, sum by (le) "
               f"(rate(podsense_request_seconds_bucket{{{SELECT}}}[5m])))", "s", steps("blue"),
-              "99 of 100 answers came sooner, over all models."), 4),
+              "99 of 100 answers are faster, over all models."), 4),
         (stat("Ready pods", f"sum(podsense_ready{{{SELECT}}})", "short",
               steps(RED, (1, GREEN))), 4),
     ]  # fmt: skip
@@ -153,12 +151,12 @@ def service():
                 f"max(process_open_fds{{{SELECT}}} / process_max_fds{{{SELECT}}})", "descriptors"
             ),
         ],
-        "Share in use of each limit, by the pod that is worst off.",
+        "Used share of each limit, for the pod that is closest to it.",
     )
     return dashboard(
         "service",
         "Service",
-        "Are users served, what limits it, and what to do.",
+        "Whether users are served, what limits it, and what to do.",
         [SOURCE, CLUSTERS, NAMESPACE, JOB, MODELS],
         [
             (4, glance),
@@ -171,7 +169,7 @@ def service():
                 (lines("Errors by code", [
                     query("sum by (code) (rate(podsense_requests_total"
                           f'{{{SELECT},code!="OK"}}[{RATE}])) or vector(0)', "{{code}}")], "reqps",
-                    "Clients' faults, too."), 8),
+                    "Including client errors."), 8),
                 (lines("Refused and dropped by reason", [
                     query(f"sum by (reason) (rate(podsense_refused_total{{{MODEL}}}[{RATE}]))",
                           "refused: {{reason}}"),
@@ -179,9 +177,8 @@ def service():
                           "dropped: {{reason}}"),
                     query(f"sum(rate(podsense_unreceived_answers_total{{{MODEL}}}[{RATE}]))",
                           "answered, but nobody was left")], "reqps",
-                    "Refused: at once, before any work. Dropped: while it waited, since its deadline had passed, it "
-                    "had waited longer than clients do, or its client had gone. The last: its client left during the "
-                    "run."), 8),
+                    "Refused: at once, before any work. Dropped: while waiting, because the deadline passed, the wait"
+                    " exceeded the clients' patience, or the client left. The last: the client left during the run."), 8),
             ]),
             "Latency",
             (8, [
@@ -192,7 +189,7 @@ def service():
                 (heatmap("Latency heat map",
                          f"sum by (le) (increase(podsense_request_seconds_bucket{{{MODEL}}}"
                          f"[{RATE}]))", "s",
-                         "Two bands: two kinds of requests, or a queue that comes and goes."), 12),
+                         "Two bands mean two kinds of requests, or a queue that appears and disappears."), 12),
             ]),
             (8, [
                 (lines("Later than the objective", [
@@ -205,21 +202,21 @@ def service():
                           "all"),
                     query('sum(rate(podsense_slow_requests_total{'
                           f'{MODEL},outcome="abandoned"}}[{RATE}]))', "after the objective")],
-                    "reqps", "Those after the objective count as failed: the client's time-out was "
-                    "longer than what users are promised."), 12),
+                    "reqps", "Those after the objective count as failed, because the client waited longer than the "
+                             "objective."), 12),
             ]),
             (8, [
                 (lines("Queue against compute (mean)",
                        [mean(f"podsense_{part}_seconds", part) for part in parts], "s",
-                       "Where the time of a request goes.", stack=True), 8),
+                       "How the time of a request is divided.", stack=True), 8),
                 (lines("Queue time", quantiles("podsense_queue_seconds"), "s",
-                       "From admission to the start of the run. Small requests run at once and have none."), 8),
+                       "From admission to the start of the run. Small requests run at once, without a queue."), 8),
                 (lines("In flight and waiting", [
                     query(f"sum(podsense_requests_in_flight{{{SELECT}}})", "in flight"),
                     query(f"sum(podsense_queue_depth{{{MODEL}}})", "waiting"),
                     query(f"sum(podsense_connections{{{SELECT}}})", "connections")],
-                    description="Waiting and growing: more is asked than is done. Many connections and little in "
-                    "flight: clients that keep theirs open."), 8),
+                    description="If waiting grows, the load exceeds the capacity. Many connections with few requests "
+                                "in flight are idle keep-alive connections."), 8),
             ]),
             "Pods",
             (8, [
@@ -231,12 +228,12 @@ def service():
                     query(f"rate(process_cpu_seconds_total{{{SELECT}}}[{RATE}])",
                           "{{pod}} {{instance}}"),
                     query(f"max(podsense_cpu_cores{{{SELECT}}})", "may use")],
-                    description="In cores. At the line a pod cannot go faster, whatever is asked."), 8),
+                    description="In cores. At the line a pod uses its whole CPU limit."), 8),
                 (lines("Working set by pod", [
                     query(f"podsense_memory_working_set_bytes{{{SELECT}}}",
                           "{{pod}} {{instance}}"),
                     query(f"max(podsense_memory_limit_bytes{{{SELECT}}})", "limit")], "bytes",
-                    "As the kernel counts it: at the limit it kills the container."), 8),
+                    "As counted by the kernel, which kills the container at the limit."), 8),
             ]),
             (8, [
                 (lines("Fetches from URLs", [
@@ -245,9 +242,9 @@ def service():
                 (lines("Connections refused", [
                     query("sum by (reason) (rate(podsense_connections_refused_total"
                           f"{{{SELECT}}}[{RATE}])) or vector(0)", "{{reason}}")]), 8),
-                (lines("Held back by the CPU quota", [
+                (lines("Throttled by the CPU quota", [
                     query(throttled, "{{pod}} {{instance}}")], "s",
-                    "Seconds of thread time a second."), 8),
+                    "Seconds of throttled thread time per second."), 8),
             ]),
         ],
     )  # fmt: skip
@@ -258,7 +255,7 @@ def scaling():
     return dashboard(
         "scaling",
         "Scaling",
-        "Replicas, what the autoscaler sees, and what the pods use of what they asked for.",
+        "Replicas, the autoscaler's metrics, and the pods' usage compared with their requests.",
         [SOURCE, CLUSTERS, NAMESPACE, JOB, WORKLOAD],
         [
             (8, [
@@ -271,7 +268,7 @@ def scaling():
                     query(f"sum(kube_horizontalpodautoscaler_spec_max_replicas{{{HPA}}})", "most"),
                     query(f"sum(kube_horizontalpodautoscaler_spec_min_replicas{{{HPA}}})",
                           "least")],
-                    description="Wanted above there: pods are missing. Autoscaler at most: it may add no more."), 12),
+                    description="Desired above existing: pods are missing. At the autoscaler's maximum: it cannot add more."), 12),
                 (lines("Autoscaler: metric against target", [
                     query("max by (horizontalpodautoscaler, metric_name) "
                           f"(kube_horizontalpodautoscaler_status_target_metric{{{HPA}}})",
@@ -279,19 +276,19 @@ def scaling():
                     query("max by (horizontalpodautoscaler, metric_name) "
                           f"(kube_horizontalpodautoscaler_spec_target_metric{{{HPA}}})",
                           "{{metric_name}} target")],
-                    description="Above its target it adds pods, below it takes them away. CPU in per cent of requests."), 12),
+                    description="Above the target it adds pods, below it removes them. CPU in percent of requests."), 12),
             ]),
             (8, [
                 (lines("Saturation", [
                     query(f"avg(podsense_saturation{{{SELECT}}})", "mean"),
                     query(f"max(podsense_saturation{{{SELECT}}})", "highest"),
                     query(f"min(podsense_saturation{{{SELECT}}})", "lowest")], "percentunit",
-                    "An autoscaler on the mean is right, since demand is spread over the pods. "
-                    "Lowest and highest far apart: the load balancing is uneven.",
+                    "The autoscaler should use the mean. If lowest and highest are far apart, the load balancing is "
+                    "uneven.",
                     thresholds=steps(GREEN, (1, RED))), 8),
                 (lines("Requests waiting", [
                     query(f"sum(podsense_queue_depth{{{SELECT}}})", "all pods")],
-                    description="More pods should bring it back to none."), 8),
+                    description="More pods should bring it back to zero."), 8),
                 (lines("Pods pending and not ready", [
                     query(f'sum(kube_pod_status_phase{{{PODS},phase="Pending"}})', "pending"),
                     query(f'sum(kube_pod_status_ready{{{PODS},condition="false"}})',
@@ -306,12 +303,12 @@ def scaling():
                           "requested"),
                     query(f'sum(kube_pod_container_resource_limits{{{PODS},resource="cpu"}})',
                           "limit")]), 8),
-                (lines("CPU held back", [
+                (lines("CPU throttled", [
                     query("sum by (pod) (rate(container_cpu_cfs_throttled_periods_total"
                           f"{{{CONTAINERS}}}[{RATE}])) / sum by (pod) "
                           f"(rate(container_cpu_cfs_periods_total{{{CONTAINERS}}}[{RATE}]))",
                           "{{pod}}")], "percentunit",
-                    "Share of the scheduler's periods in which the quota ran out."), 8),
+                    "Share of CFS periods in which the quota was used up."), 8),
                 (lines("Working set", [
                     query("sum by (pod) (container_memory_working_set_bytes"
                           f"{{{CONTAINERS}}})", "{{pod}}"),
@@ -351,7 +348,7 @@ def models():
     return dashboard(
         "models",
         "Models",
-        "Which versions serve, what a run costs, how requests share runs.",
+        "Serving versions, the cost of runs, and how requests share runs.",
         [SOURCE, CLUSTERS, NAMESPACE, JOB, MODELS],
         [
             (8, [
@@ -372,7 +369,7 @@ def models():
                 (lines("Executor time per request", [
                     query(f"avg by (model, version) (podsense_service_seconds{{{MODEL}}})",
                           "{{model}} {{version}}")], "s",
-                    "What the scheduler reckons with: measured at warm-up, then followed."), 8),
+                    "The scheduler's estimate: measured at warm-up, then updated."), 8),
             ]),
             (8, [
                 (lines("Run", quantiles("podsense_compute_seconds"), "s"), 8),
@@ -385,7 +382,7 @@ def models():
                 (lines("Versions loaded and refused", [
                     query("sum by (result) (increase(podsense_model_reloads_total"
                           f"{{{SELECT}}}[10m]))", "{{result}}")], "short",
-                    "In the ten minutes before."), 8),
+                    "In the last ten minutes."), 8),
                 (lines("Resident memory", [
                     query(f"process_resident_memory_bytes{{{SELECT}}}",
                           "{{pod}} {{instance}}")], "bytes"), 8),
@@ -408,7 +405,7 @@ def logs():
     return dashboard(
         "logs",
         "Logs",
-        "What the pods say: monitoring/alloy/config.alloy makes these labels.",
+        "The pods' logs; monitoring/alloy/config.alloy sets these labels.",
         [
             source_variable("loki", "loki", "Data source"),
             source_variable("datasource", "prometheus", "Prometheus"),
@@ -448,7 +445,7 @@ def capacity():
     return dashboard(
         "capacity",
         "Capacity",
-        "What a request costs, how much more these pods can do, how many a peak takes.",
+        "The cost of a request, the spare capacity of these pods, and how many pods a peak needs.",
         [
             SOURCE, CLUSTERS, NAMESPACE, JOB, WORKLOAD,
             number("cpu_price", "Price of a core-hour", "0.04"),
@@ -458,24 +455,23 @@ def capacity():
         [
             (5, [
                 (stat("Cost per 1,000 requests", f"{cost} / 3600 / {rate} * 1000", "currencyUSD",
-                      steps("blue"), "Requested CPU and memory at the prices above, at the rate of "
-                      "the last five minutes.", decimals=4), 6),
+                      steps("blue"), "Price of the requested CPU and memory, divided by the request rate of the last "
+                                     "five minutes.", decimals=4), 6),
                 (stat("Head-room", f"1 - {saturation}", "percentunit",
                       steps(RED, (0.1, YELLOW), (0.3, GREEN)),
-                      "How much of what the pods can do within the objective is left."), 6),
-                (stat("Most these pods can serve", f"{rate} / {saturation}", "reqps",
-                      steps("blue"), "Requests a second within the objective, of the kinds that "
-                      "come now."), 6),
+                      "Share of the pods' capacity within the objective that is unused."), 6),
+                (stat("Maximum these pods can serve", f"{rate} / {saturation}", "reqps",
+                      steps("blue"), "Requests per second within the objective, for the current mix of requests."), 6),
                 (stat("Pods for the peak of the last day",
                       f"ceil({pods} * {saturation} / {rate} * {peak} / $target)", "short",
-                      steps("blue"), "At the saturation to plan for."), 6),
+                      steps("blue"), "Number of pods for the saturation chosen above."), 6),
             ]),
             (8, [
                 (lines("Rate against capacity", [
                     query(rate, "served"),
                     query(f"{rate} / {saturation}", "can serve"),
                     query(f"{rate} / {saturation} * $target", "planned")], "reqps",
-                    "Can serve: within the objective. Planned: the share of it that is chosen above."), 12),
+                    "Can serve: capacity within the objective. Planned: the share of it chosen above."), 12),
                 (lines("Cost per 1,000 requests",
                        [query(f"{cost} / 3600 / {rate} * 1000", "cost")], "currencyUSD"), 12),
             ]),
@@ -483,15 +479,15 @@ def capacity():
                 (lines("CPU: used of requested", [
                     query(f"sum(rate(container_cpu_usage_seconds_total{{{CONTAINERS}}}[{RATE}])) "
                           f"/ {cpu}", "share")], "percentunit",
-                    "Over 100 %: the pods live on what others leave."), 8),
+                    "Over 100 %: the pods use CPU that others leave idle."), 8),
                 (lines("Memory: used of requested", [
                     query(f"sum(container_memory_working_set_bytes{{{CONTAINERS}}}) / {memory}",
                           "share")], "percentunit"), 8),
-                (lines("Requests a second and core", [
+                (lines("Requests per second and core", [
                     query(f"{rate} / sum(rate(process_cpu_seconds_total{{{SELECT}}}[5m]))",
                           "per core used"),
                     query(f"{rate} / {cpu}", "per core requested")], "reqps",
-                    "Falls when requests become dearer: a new model version, larger pictures."), 8),
+                    "Falls when requests become more expensive: a new model version, larger pictures."), 8),
             ]),
         ],
     )  # fmt: skip

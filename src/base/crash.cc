@@ -169,7 +169,7 @@ void handle(int number) {
     } catch (const std::exception& error) {
       copy_text(g_reason, error.what());
     } catch (...) {
-      copy_text(g_reason, "an exception that is no std::exception");
+      copy_text(g_reason, "an exception that is not a std::exception");
     }
   }
   std::abort();

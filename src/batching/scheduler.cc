@@ -98,11 +98,12 @@ Error refusal_error(const AdmissionVerdict& verdict) {
     case Refusal::kWaitBound:
       break;
   }
-  Error error{.code = ErrorCode::kOverloaded,
-              .message = *verdict.refused == Refusal::kWaitBound
-                             ? "the queue is longer than clients wait; ask again later or elsewhere"
-                             : "the queue is too long to answer within the deadline; ask again "
-                               "later or elsewhere"};
+  Error error{
+      .code = ErrorCode::kOverloaded,
+      .message = *verdict.refused == Refusal::kWaitBound
+                     ? "the queue is longer than clients usually wait; ask again later or elsewhere"
+                     : "the queue is too long to answer within the deadline; ask again "
+                       "later or elsewhere"};
   error.retry_after = std::chrono::ceil<std::chrono::milliseconds>(verdict.retry_after);
   return error;
 }
@@ -112,8 +113,10 @@ Error drop_error(DropReason reason) {
     case DropReason::kClientDisconnected:
       return {.code = ErrorCode::kCancelled, .message = "the client went away"};
     case DropReason::kWaitedTooLong:
-      return {.code = ErrorCode::kOverloaded,
-              .message = "the request waited longer than clients do; ask again later or elsewhere"};
+      return {
+          .code = ErrorCode::kOverloaded,
+          .message =
+              "the request waited longer than clients usually do; ask again later or elsewhere"};
     case DropReason::kLate:
       break;
   }

@@ -131,7 +131,7 @@ TEST_F(SchedulerTest, RefusesAtArrivalWhatWouldWaitTooLong) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::kOverloaded);
   EXPECT_EQ(refused.error().message,
-            "the queue is longer than clients wait; ask again later or elsewhere");
+            "the queue is longer than clients usually wait; ask again later or elsewhere");
   EXPECT_EQ(refused.error().retry_after, milliseconds(50));
   gate.release.release(2);
   EXPECT_EQ(fates[1].future.get(), std::nullopt);

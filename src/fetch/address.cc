@@ -165,7 +165,7 @@ Result<Cidr> Cidr::parse(std::string_view text) {
                                 : cleared.high >> (spare - 64) << (spare - 64);
   if (cleared != *address) {
     return fail(ErrorCode::kInvalidArgument,
-                quoted + " has bits set behind its prefix; the network is " + cleared.text() + "/" +
+                quoted + " has bits set after its prefix; the network is " + cleared.text() + "/" +
                     std::to_string(cidr.length));
   }
   return cidr;

@@ -304,9 +304,9 @@ TEST(Cidr, RefusesWhatIsNone) {
     EXPECT_EQ(cidr.error().code, ErrorCode::kInvalidArgument);
   }
   EXPECT_EQ(Cidr::parse("10.1.2.3/8").error().message,
-            "'10.1.2.3/8' has bits set behind its prefix; the network is 10.0.0.0/8");
+            "'10.1.2.3/8' has bits set after its prefix; the network is 10.0.0.0/8");
   EXPECT_EQ(Cidr::parse("fd00::1/64").error().message,
-            "'fd00::1/64' has bits set behind its prefix; the network is fd00::/64");
+            "'fd00::1/64' has bits set after its prefix; the network is fd00::/64");
 }
 
 }  // namespace

@@ -229,7 +229,7 @@ TEST(Fetcher, RefusesATransferEncodingThatWasNotAskedFor) {
   });
   const auto fetcher = fetcher_for(options_for(server));
   expect_error(fetch(*fetcher, server.url("/")), ErrorCode::kBadGateway,
-               "the answer is compressed, which was not asked for");
+               "the answer is compressed, although no compression was requested");
 }
 
 std::string gzipped(const std::string& text) {

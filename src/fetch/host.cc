@@ -118,8 +118,7 @@ Result<std::string> ascii_host(std::string_view name) {
   const std::unique_ptr<char, decltype([](char* text) { idn2_free(text); })> owner(found);
   if (code != IDN2_OK || found == nullptr) {
     return fail(ErrorCode::kInvalidArgument,
-                "the host is no international name that can be asked for; write it in punycode "
-                "(xn--...)",
+                "the host is not a valid international name; write it in punycode (xn--...)",
                 idn2_strerror(code));
   }
   std::string in_ascii = ascii::lower(found);

@@ -20,7 +20,8 @@ constexpr std::size_t kMaxIgnoredBytes = std::size_t{16} << 10U;
 
 /// CURLE_TOO_LARGE since libcurl 8.6. @source curl/curl.h
 constexpr int kTooLargeLine = 100;
-constexpr std::string_view kCompressed = "the answer is compressed, which was not asked for";
+constexpr std::string_view kCompressed =
+    "the answer is compressed, although no compression was requested";
 
 /// Remembers whether all options were accepted, because a refused one might be needed for security.
 class OptionSetter {
@@ -426,7 +427,7 @@ Error Transfer::status_error(long status) const {
     case 401:
     case 403:
       error.code = ErrorCode::kPermissionDenied;
-      error.message += ": its host does not give the picture to us; a signed URL may have expired";
+      error.message += ": its host refuses access to the picture; a signed URL may have expired";
       break;
     case 429: {
       error.code = ErrorCode::kRateLimited;
@@ -437,8 +438,7 @@ Error Transfer::status_error(long status) const {
       break;
     }
     default:
-      error.message +=
-          status >= 500 ? ": its host has a fault; try again later" : "; 200 is needed";
+      error.message += status >= 500 ? ": its host failed; try again later" : "; 200 is needed";
   }
   return error;
 }

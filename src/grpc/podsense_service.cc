@@ -83,7 +83,7 @@ Result<void> fill_row(const protocol::RowsAnswer& answer, v1::InferResponse& res
       row.prediction > std::numeric_limits<std::int32_t>::max()) {
     return fail(ErrorCode::kUnimplemented,
                 "class " + std::to_string(row.prediction) +
-                    " has more than 32 bits; ask by inference.GRPCInferenceService");
+                    " has more than 32 bits; use inference.GRPCInferenceService");
   }
   response.set_prediction(static_cast<std::int32_t>(row.prediction));
   const std::string_view label = row.text_label ? std::string_view(*row.text_label) : row.label;

@@ -56,7 +56,7 @@ Result<Target> parse(std::string_view url) {
   }
   target.host = authority;
   if (target.host.empty() || target.port.empty()) {
-    return fail(ErrorCode::kInvalidArgument, "the URL names no host or no port");
+    return fail(ErrorCode::kInvalidArgument, "the URL has no host or no port");
   }
   return target;
 }
@@ -127,7 +127,7 @@ asio::awaitable<Result<ProbeAnswer>> exchange_tls(beast::tcp_stream* tcp, Target
     const long verdict = SSL_get_verify_result(stream.native_handle());
     if (verdict != X509_V_OK) {
       co_return fail(ErrorCode::kUnavailable,
-                     std::string("the server's certificate is not believed: ") +
+                     std::string("the server's certificate is not trusted: ") +
                          X509_verify_cert_error_string(verdict));
     }
     co_return unavailable("the TLS handshake failed", failed);

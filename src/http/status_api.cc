@@ -152,10 +152,10 @@ Response health_document(const StatusSources& sources) {
     problems.push_back("unready on purpose: a fault was set by the admin API");
   }
   if (sources.lifecycle.stuck) {
-    problems.push_back("an executor is stuck: one run goes on past limits.stuck_timeout");
+    problems.push_back("an executor is stuck: a run continues beyond limits.stuck_timeout");
   } else if (sources.catalog.situation().executors_lost) {
     problems.push_back(
-        "more than half of the executors are stuck in runs that go on past their deadlines");
+        "more than half of the executors are stuck in runs that continue beyond their deadlines");
   }
   json warnings = sources.catalog.warnings();
   for (std::string& warning : sources.stats.warnings()) {

@@ -298,9 +298,9 @@ TEST(Sniff, NamesWhatTheBytesLookLike) {
       {"hello", "plain text"},
       {"   ", "blank"},
       {"PK\x03\x04....", "ZIP"},
-      {"RIFF\1\0\0\0WAVE"s, "no image that is known"},
-      {"\x89PNG\r\n", "no image that is known"},
-      {"\xFF\xD8", "no image that is known"},
+      {"RIFF\1\0\0\0WAVE"s, "not a known image format"},
+      {"\x89PNG\r\n", "not a known image format"},
+      {"\xFF\xD8", "not a known image format"},
   };
   for (const auto& [text, name] : table) {
     const auto format = sniff(bytes_of(text));

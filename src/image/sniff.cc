@@ -175,7 +175,7 @@ Result<Format> sniff(std::span<const std::byte> bytes) {
       message.append(advice).append("; ");
     }
   } else {
-    message = "these bytes are no image that is known here; ";
+    message = "these bytes are not a known image format; ";
   }
   message.append(kAccepted);
   return fail(ErrorCode::kUnsupportedMedia, std::move(message));

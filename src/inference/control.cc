@@ -244,9 +244,9 @@ void Control::finish(const Result<ControlOutcome>& outcome, const Job& job) {
 Result<ControlOutcome> Control::perform_guarded(const Job& job) try {
   return perform(job);
 } catch (const std::bad_alloc&) {
-  return busy("memory ran out while models were loaded; those before go on");
+  return busy("memory ran out while models were loaded; the previous ones stay in service");
 } catch (const std::system_error& error) {
-  return busy(std::string("the system refused what loading needs: ") + error.what());
+  return busy(std::string("the system refused a resource for loading: ") + error.what());
 } catch (const std::exception& error) {
   return fail(ErrorCode::kInternal, "models could not be loaded", error.what());
 }

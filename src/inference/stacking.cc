@@ -97,9 +97,9 @@ void finish_stacking(const ServedModel& served, const SavedProfiles& saved, cons
   }
   const auto checked = check_guarded(*served.model, clock);
   decide(served, checked ? State::kShared : State::kAlone,
-         checked ? "the graph keeps rows apart, and random rows were answered alike alone and "
-                   "together"
-                 : checked.error().message);
+         checked
+             ? "the graph keeps rows apart, and random rows got the same answers alone and together"
+             : checked.error().message);
   const bool lasting = checked || (checked.error().code != ErrorCode::kDeadlineExceeded &&
                                    checked.error().code != ErrorCode::kUnavailable);
   if (lasting && served.profile_key) {

@@ -68,7 +68,7 @@ Result<TrialReport> Trials::run(const model::Candidate& candidate) {
   const auto unawaited = std::ranges::count_if(
       attempts_, [](const auto& other) { return other.second.running && !other.second.awaited; });
   if (unawaited >= kMostUnawaited) {
-    return still_opening("it waits until other models have been opened or given up");
+    return still_opening("it waits until the trials of other models have ended");
   }
   if (!start(candidate, attempt)) {
     return TrialReport{.end = End::kNotTried, .reason = "there is no thread to wait for it"};

@@ -201,9 +201,8 @@ TEST_F(RepositoryTest, VersionsAreNumbersHoweverTheyAreWritten) {
   const auto listing = list();
   ASSERT_EQ(listing.candidates.size(), 1U);
   EXPECT_EQ(listing.candidates[0].folder, root_ / "m/10") << "the plain number goes before";
-  EXPECT_THAT(remarks(),
-              ElementsAre("m: the folder '0010' is passed over: '10' is the same version",
-                          "m: the folder 'v10' is passed over: '10' is the same version"));
+  EXPECT_THAT(remarks(), ElementsAre("m: the folder '0010' is ignored: '10' is the same version",
+                                     "m: the folder 'v10' is ignored: '10' is the same version"));
 }
 
 TEST_F(RepositoryTest, FindsTheFilesThatOthersWrite) {
@@ -246,12 +245,12 @@ TEST_F(RepositoryTest, WhatIsNoModelIsPassedOver) {
   EXPECT_THAT(refused(), IsEmpty());
   EXPECT_THAT(remarks(),
               UnorderedElementsAre(
-                  "m: model.yml is passed over: there is a model.yaml",
-                  "m: the folder 'scripts' is passed over: it is no version",
-                  "m: the model's file beside its versions is passed over; move it to m/VERSION/",
-                  "scripts: passed over: the folder holds no model (scripts/1/model.onnx)",
-                  "__pycache__: passed over: the folder holds no model (__pycache__/1/model.onnx)",
-                  "a new one: passed over: the folder holds no model (a new one/1/model.onnx)"));
+                  "m: model.yml is ignored: there is a model.yaml",
+                  "m: the folder 'scripts' is ignored: it is no version",
+                  "m: the model's file beside its versions is ignored; move it to m/VERSION/",
+                  "scripts: ignored: the folder holds no model (scripts/1/model.onnx)",
+                  "__pycache__: ignored: the folder holds no model (__pycache__/1/model.onnx)",
+                  "a new one: ignored: the folder holds no model (a new one/1/model.onnx)"));
 }
 
 TEST_F(RepositoryTest, OneModelAloneMayHaveVersions) {

@@ -144,7 +144,7 @@ class Scanner {
     if (!exists(folder / kManifestFile)) {
       name = kOtherManifestFile;
     } else if (other) {
-      pass_over(folder.filename().string(), "model.yml is passed over: there is a model.yaml");
+      pass_over(folder.filename().string(), "model.yml is ignored: there is a model.yaml");
     }
     if (name == kOtherManifestFile && !other) {
       return out;
@@ -297,7 +297,7 @@ class Scanner {
         refuse(model.name.substr(0, kMaxNameBytes), "", "a link that leaves the repository",
                model.path);
       } else if (!looks_like_a_model(model.path)) {
-        pass_over(model.name, "passed over: the folder holds no model (" +
+        pass_over(model.name, "ignored: the folder holds no model (" +
                                   model.name.substr(0, kMaxNameBytes) + "/1/model.onnx)");
       } else if (!valid_name(model.name)) {
         refuse(model.name.substr(0, kMaxNameBytes), "",
@@ -332,7 +332,7 @@ class Scanner {
         // The plain number sorts before "v1" and after "01".
         const bool plain = entry.name == std::to_string(*number);
         pass_over(model.name, "the folder '" + (plain ? at->second.name : entry.name) +
-                                  "' is passed over: '" + (plain ? entry.name : at->second.name) +
+                                  "' is ignored: '" + (plain ? entry.name : at->second.name) +
                                   "' is the same version");
         at->second = plain ? entry : at->second;
       }
@@ -349,10 +349,10 @@ class Scanner {
                            const std::vector<Entry>& others) {
     for (const Entry& other : others) {
       pass_over(model.name, "the folder '" + other.name.substr(0, kMaxNameBytes) +
-                                "' is passed over: it is no version");
+                                "' is ignored: it is no version");
     }
     if (const auto beside = find_model_file(model.path); !beside || !beside->empty()) {
-      pass_over(model.name, "the model's file beside its versions is passed over; move it to " +
+      pass_over(model.name, "the model's file beside its versions is ignored; move it to " +
                                 model.name + "/VERSION/");
     }
     std::vector<Candidate> candidates;

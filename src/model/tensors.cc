@@ -38,7 +38,7 @@ Result<void> check_texts(const TensorInfo& info, const TensorView& view, std::ui
   const bool whole = for_each_text(view.data, [&](std::string_view) { ++seen; });
   if (!whole || seen != count) {
     return fail(misfit(info, "of shape " + shape_text(view.shape) + " takes " +
-                                 std::to_string(count) + " texts, each behind its length; got " +
+                                 std::to_string(count) + " texts, each after its length; got " +
                                  std::to_string(seen) + (whole ? "" : " and a part of one")));
   }
   return {};

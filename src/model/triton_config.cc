@@ -57,7 +57,7 @@ class Reader {
       for (const std::string& name : passed_over_) {
         list += (list.empty() ? "" : ", ") + name;
       }
-      out_.remarks.push_back("of config.pbtxt this is not followed: " + list);
+      out_.remarks.push_back("these settings of config.pbtxt are ignored: " + list);
     }
     return std::move(out_);
   }

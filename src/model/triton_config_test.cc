@@ -75,7 +75,7 @@ TEST_F(TritonConfigTest, OneRemarkListsWhatIsNotFollowed) {
   )");
   EXPECT_THAT(
       manifest.remarks,
-      ElementsAre("of config.pbtxt this is not followed: gpus, instance_group on "
+      ElementsAre("these settings of config.pbtxt are ignored: gpus, instance_group on "
                   "GPUs, optimization, parameters 'execution_mode', platform 'tensorrt_plan', "
                   "preferred_batch_size, preserve_ordering, response_cache, sequence_batching"));
 }
@@ -115,7 +115,8 @@ TEST_F(TritonConfigTest, TheManifestGoesOverIt) {
   EXPECT_EQ(listing.candidates[0].file, folder_ / "m/1/net.onnx");
   EXPECT_EQ(listing.candidates[0].manifest.max_batch, 4U);
   ASSERT_EQ(listing.remarks.size(), 1U);
-  EXPECT_EQ(listing.remarks[0].text, "of config.pbtxt this is not followed: ensemble_scheduling");
+  EXPECT_EQ(listing.remarks[0].text,
+            "these settings of config.pbtxt are ignored: ensemble_scheduling");
   folder_.write("m/config.pbtxt", "max_batch_size: 9 default_model_filename: \"net.onnx\"");
   EXPECT_NE(scan({.root = folder_.path()})->candidates[0].fingerprint,
             listing.candidates[0].fingerprint);

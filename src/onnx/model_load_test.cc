@@ -341,13 +341,11 @@ TEST_F(ModelTest, RefusesTextsThatAreNotWhole) {
     return model->run({&input, 1}, outputs).error().message;
   };
   EXPECT_EQ(refusal("\1\0\0\0a"s, 2),
-            "input 'x' of shape [2] takes 2 texts, each behind its length; got 1");
-  EXPECT_EQ(
-      refusal("\1\0\0\0a\2\0\0\0b"s, 2),
-      "input 'x' of shape [2] takes 2 texts, each behind its length; got 1 and a part of one");
-  EXPECT_EQ(
-      refusal("\1\0"s, 1),
-      "input 'x' of shape [1] takes 1 texts, each behind its length; got 0 and a part of one");
+            "input 'x' of shape [2] takes 2 texts, each after its length; got 1");
+  EXPECT_EQ(refusal("\1\0\0\0a\2\0\0\0b"s, 2),
+            "input 'x' of shape [2] takes 2 texts, each after its length; got 1 and a part of one");
+  EXPECT_EQ(refusal("\1\0"s, 1),
+            "input 'x' of shape [1] takes 1 texts, each after its length; got 0 and a part of one");
 }
 
 TEST_F(ModelTest, ManyThreadsRunAtOnce) {

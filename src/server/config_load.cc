@@ -92,7 +92,7 @@ class Loader {
       if (wrong && given.where.starts_with("OTEL_")) {
         // OpenTelemetry's specification requires to ignore invalid values, as these are often set
         // for a whole cluster.
-        loaded_.warnings.push_back(given.where + ": is passed over: " + *wrong);
+        loaded_.warnings.push_back(given.where + ": is ignored: " + *wrong);
       } else if (wrong) {
         add_fault(given.where + ": " + *wrong);
       } else {

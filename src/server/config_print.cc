@@ -58,7 +58,7 @@ came from, and ends; what it prints is a valid configuration file, except that `
 URL has before the host and in its query, and values of `tracing.headers`.
 
 OpenTelemetry's variables (`OTEL_…`) are of the third kind; of two for one setting the one with `TRACES` in its name counts.
-A value of theirs that PodSense cannot take is passed over with a warning, as their specification wants it. `OTEL_EXPORTER_OTLP_PROTOCOL`
+An invalid value of these variables is ignored with a warning, as OpenTelemetry's specification requires. `OTEL_EXPORTER_OTLP_PROTOCOL`
 other than `http/protobuf`, and compression, are warned of: traces go over HTTP as they are.
 
 Unknown flags, `PODSENSE_…` variables and YAML keys, and values out of range, are errors. All of

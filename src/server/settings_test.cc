@@ -343,7 +343,7 @@ TEST(OpenTelemetry, WhatIsNotTakenIsWarnedOf) {
   ASSERT_TRUE(loaded) << loaded.error().message;
   EXPECT_EQ(loaded->config, load({})->config);
   EXPECT_THAT(loaded->warnings, testing::UnorderedElementsAre(
-                                    HasSubstr("OTEL_TRACES_SAMPLER: is passed over"),
+                                    HasSubstr("OTEL_TRACES_SAMPLER: is ignored"),
                                     HasSubstr("OTEL_TRACES_SAMPLER_ARG"),
                                     HasSubstr("OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' is not spoken"),
                                     HasSubstr("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION: 'gzip'")));

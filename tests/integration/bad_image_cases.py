@@ -14,7 +14,7 @@ from harness import TESTDATA, multipart
 JSON = "application/json"
 
 
-NO_IMAGE = "these bytes are no image that is known here; accepted are JPEG, PNG, WebP, GIF and AVIF"
+NO_IMAGE = "these bytes are not a known image format; accepted are JPEG, PNG, WebP, GIF and AVIF"
 
 
 CONVERT = "convert it to JPEG or PNG"

@@ -52,7 +52,7 @@ class Layouts(unittest.TestCase):
             health = server.health()
             self.assertEqual(health["status"], "ok")
             self.assertEqual(of_layout(health["warnings"]),
-                             ["scripts: passed over: the folder holds no model (scripts/1/model.onnx)"])
+                             ["scripts: ignored: the folder holds no model (scripts/1/model.onnx)"])
             config = server.get("/v2/models/single/config").json
             self.assertEqual(config["default_model_filename"], "resnet.onnx")
 
@@ -69,7 +69,7 @@ class Layouts(unittest.TestCase):
         with Server(models=self.root) as server:
             self.assert_serves(server, "m")
             self.assertEqual(of_layout(server.health()["warnings"]),
-                             ["m: of config.pbtxt this is not followed: optimization"])
+                             ["m: these settings of config.pbtxt are ignored: optimization"])
             config = server.get("/v2/models/m/config").json
             self.assertEqual(config["default_model_filename"], "net.onnx")
             self.assertEqual(config["instance_group"][0]["count"], 3)

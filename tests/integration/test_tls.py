@@ -475,7 +475,7 @@ class Commands(TlsCase):
         self.assertEqual(self.check(url, "--insecure").returncode, 0)
         unbelieved = self.check(url)
         self.assertEqual(unbelieved.returncode, 1)
-        self.assertIn("the server's certificate is not believed: ", unbelieved.stderr)
+        self.assertIn("the server's certificate is not trusted: ", unbelieved.stderr)
         plain = self.check(url.replace("https", "http"))
         self.assertEqual(plain.returncode, 1)
         self.assertIn("this port speaks TLS", plain.stdout)

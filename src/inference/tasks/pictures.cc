@@ -285,10 +285,10 @@ bool PictureModel::run(const ServedModel& served, const Clock& clock, std::span<
         batch = batch.subspan(i);
         return false;
       }
-      task.finish(fail(ErrorCode::kInternal,
-                       "the model's outputs have another form than its file "
-                       "says, so they cannot be read"),
-                  end);
+      task.finish(
+          fail(ErrorCode::kInternal,
+               "the model's outputs differ from what its file declares, so they cannot be read"),
+          end);
       return true;
     }
     task.finish(std::move(answered), end);

@@ -95,7 +95,7 @@ TEST_F(ScoresTest, TheLabelIsTheModelsOwnAndNoNameContradictsIt) {
 
 TEST_F(ScoresTest, TextLabelsNeedNoOthers) {
   const auto texts = task("tabular_texts.onnx", "task: tabular-classification\nlabels: [x, y]");
-  EXPECT_THAT(texts->warnings, ElementsAre(HasSubstr("its labels are texts of its own")));
+  EXPECT_THAT(texts->warnings, ElementsAre(HasSubstr("the model's own labels are texts")));
 }
 
 TEST_F(ScoresTest, PicturesScoresAreLookedAtToo) {

@@ -58,7 +58,7 @@ Result<void> take_labels(const model::Model& model, std::size_t classes, ModelTa
     return unfit(counts);
   }
   // Other tools use this metadata name for other data.
-  task.warnings.push_back(counts + " in the file's metadata 'labels', which is passed over");
+  task.warnings.push_back(counts + " in the file's metadata 'labels', which is ignored");
   task.labels.clear();
   return {};
 }

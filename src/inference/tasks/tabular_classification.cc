@@ -45,7 +45,7 @@ class TabularClassification final : public RowsModel<TabularClassification> {
     if (labels_output_ && outputs[*labels_output_].type == DataType::kBytes &&
         !model.manifest().labels.empty()) {
       warnings.emplace_back(
-          "its labels are texts of its own, so 'labels' in model.yaml names nothing");
+          "the model's own labels are texts, so 'labels' in model.yaml has no effect");
     }
     const std::int64_t classes = scores_.is_binary() ? 2 : single_ ? 0 : columns;
     return take_labels(model, static_cast<std::size_t>(std::max<std::int64_t>(classes, 0)), *this);

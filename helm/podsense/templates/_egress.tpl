@@ -117,7 +117,7 @@
     {{- if or .gkeDns ($.Capabilities.APIVersions.Has "networking.gke.io/v1") }}
     - ipBlock: {cidr: 169.254.169.254/32}
     {{- end }}
-# OpenShift's, whose pods listen on another port.
+# OpenShift's DNS, whose pods listen on another port.
 - ports:
     - {port: 5353, protocol: UDP}
     - {port: 5353, protocol: TCP}

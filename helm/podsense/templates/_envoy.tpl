@@ -151,7 +151,7 @@
     periodSeconds: 1
     failureThreshold: 60
   {{- else }}
-  # The whole way, JSON to gRPC and back: one that has found no server yet gets no requests.
+  # Checks the whole path, JSON to gRPC and back: an Envoy that has found no server yet gets no requests.
   startupProbe:
     httpGet: {path: /v1/health, port: {{ .Values.envoy.port }}}
     periodSeconds: 1

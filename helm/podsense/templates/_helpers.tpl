@@ -110,7 +110,7 @@ app.kubernetes.io/component: envoy
 {{- default (printf "%s-envoy" (include "podsense.fullname" .)) .Values.envoy.name }}
 {{- end }}
 
-{{- /* The Service that clients outside the chart should use, and its HTTP port. */}}
+{{- /* The Service for clients outside of the chart, and its HTTP port. */}}
 {{- define "podsense.frontName" -}}
 {{- if eq (include "podsense.envoyMode" .) "deployment" }}{{ include "podsense.envoyName" . }}
 {{- else }}{{ include "podsense.serviceName" . }}{{ end }}
@@ -133,7 +133,7 @@ app.kubernetes.io/component: envoy
 {{- end }}
 {{- end }}
 
-{{- /* `global.imageRegistry` of a chart that has this one as a part wins, as in other charts. */}}
+{{- /* `global.imageRegistry` of a parent chart has priority, as in other charts. */}}
 {{- define "podsense.registry" -}}
 {{- $registry := .Values.image.registry }}
 {{- with .Values.global }}{{ with .imageRegistry }}{{ $registry = . }}{{ end }}{{ end }}
@@ -154,7 +154,7 @@ app.kubernetes.io/component: envoy
 {{- default (replace "+" "_" .Chart.AppVersion) (include "podsense.text" .Values.image.tag) }}
 {{- end }}
 
-{{- /* An image of ours beside the server's: the same registry and, by default, the same tag. */}}
+{{- /* Another image of this project: the server's registry and, by default, the server's tag. */}}
 {{- define "podsense.siblingImage" -}}
 {{- $root := index . 0 }}{{ $repository := index . 1 }}{{ $tag := index . 2 }}
 {{- printf "%s%s:%s" (include "podsense.registry" $root) $repository (default (include "podsense.tag" $root) (include "podsense.text" $tag)) }}
@@ -201,7 +201,7 @@ app.kubernetes.io/component: envoy
 {{- end }}
 {{- end }}
 
-{{- /* What values.schema.json cannot say. */}}
+{{- /* Checks that values.schema.json cannot express. */}}
 {{- define "podsense.validate" -}}
 {{- $v := .Values }}
 {{- if and $v.autoscaling.enabled $v.keda.enabled }}
@@ -286,7 +286,7 @@ app.kubernetes.io/component: envoy
 {{- $total }}
 {{- end }}
 
-{{- /* Dictionaries {name, port}: no two that listen in one place may have the same port. */}}
+{{- /* Dictionaries {name, port}: fails if two entries for the same pod or Service have the same port. */}}
 {{- define "podsense.distinctPorts" -}}
 {{- $taken := dict }}
 {{- range . }}
@@ -313,7 +313,7 @@ app.kubernetes.io/component: envoy
 {{- end }}
 {{- end }}
 
-{{- /* Names of Services are labels of DNS. */}}
+{{- /* Names of Services must be DNS labels. */}}
 {{- define "podsense.validateNames" -}}
 {{- $v := .Values }}
 {{- $names := dict "fullnameOverride" $v.fullnameOverride "service.name" $v.service.name "headlessService.name" $v.headlessService.name "loadBalancer.name" $v.loadBalancer.name "envoy.name" $v.envoy.name }}
@@ -325,7 +325,7 @@ app.kubernetes.io/component: envoy
 {{- end }}
 {{- end }}
 
-{{- /* Keys: Helm names the wrong place where a schema's `propertyNames` refuses one. */}}
+{{- /* Checks keys here, because Helm reports the wrong path if a schema's `propertyNames` refuses one. */}}
 {{- define "podsense.validateKeys" -}}
 {{- $v := .Values }}
 {{- range $name, $_ := $v.configEnv }}

@@ -226,7 +226,7 @@ podAntiAffinity:
 {{- end }}
 {{- end }}
 
-{{- /* What decides where any pod of the chart runs. */}}
+{{- /* Scheduling settings of all pods of the chart. */}}
 {{- define "podsense.placement" -}}
 {{- with .Values.nodeSelector }}
 nodeSelector:
@@ -275,7 +275,7 @@ imagePullSecrets:
 {{- include "podsense.texts" (merge (dict) $v.podAnnotations $own $v.commonAnnotations) }}
 {{- end }}
 
-{{- /* How pods of the server are made, beside where they run. */}}
+{{- /* Settings of the server's pods, except scheduling. */}}
 {{- define "podsense.podSettings" -}}
 {{- with .Values.schedulerName }}
 schedulerName: {{ . }}

@@ -26,7 +26,7 @@
 {{- with concat $groups $wanted.extraGroups }}{{ toYaml . }}{{ else }}{{ fail "metrics.prometheusRule: the chart holds no rules, and extraGroups is empty" }}{{ end }}
 {{- end }}
 
-{{- /* What an alert's threshold looks like in its expression. A place that is not found is a fault of the chart. */}}
+{{- /* The text of an alert's threshold in its expression. If it is not found, the chart has a bug. */}}
 {{- define "podsense.thresholds" -}}
 PodSenseErrorBudgetBurn: ">= 10"
 PodSenseLatencyBudgetBurn: ">= 10"

@@ -94,7 +94,7 @@ bool add_lines(Plan& plan, const SearchOptions& options) {
   const unsigned runs = plan.rungs[1];
   const std::vector<TrialRun>& all = plan.best().runs;
   const std::vector<TrialRun> same(all.begin(),
-                                     all.begin() + std::min<std::ptrdiff_t>(runs, std::ssize(all)));
+                                   all.begin() + std::min<std::ptrdiff_t>(runs, std::ssize(all)));
   const double cost = judge(plan.problem.objective, same).cost;
   std::vector<PlanTrial*> missing;
   for (const Point& point : plan.problem.space.neighbours(best)) {

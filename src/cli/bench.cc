@@ -16,6 +16,7 @@
 #include "cli/flags.h"
 #include "cli/top_view.h"
 #include "load/load.h"
+#include "text/columns.h"
 #include "text/numbers.h"
 
 namespace podsense::cli {
@@ -99,13 +100,9 @@ std::string batches_text(const std::vector<Sample>& samples, const std::string& 
 
 /// One line of the table.
 std::string row_text(const load::SearchStep& step) {
-  const auto pad = [](const std::string& text, std::size_t width) {
-    const auto shown = static_cast<std::size_t>(std::ranges::count_if(
-        text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80; }));
-    return std::string(width > shown ? width - shown : 0, ' ') + text;
-  };
-  return pad(text::format_number(step.rate) + "/s", 12) + pad(text::format_duration(step.p50), 10) +
-         pad(load::format_of_all({.value = step.p99, .at_least = step.p99_at_least}), 10) +
+  return text::right(text::format_number(step.rate) + "/s", 12) +
+         text::right(text::format_duration(step.p50), 10) +
+         text::right(load::format_of_all({.value = step.p99, .at_least = step.p99_at_least}), 10) +
          (step.met ? "" : "  " + step.reason) + "\n";
 }
 

@@ -1,8 +1,11 @@
-#include <nlohmann/json.hpp>
+#include "foresight/simulate_json.h"
 
-#include "foresight/simulate_figures.h"
+#include <cmath>
+#include <optional>
+#include <utility>
+
 #include "foresight/simulate_page.h"
-#include "quantiles/histogram_json.h"
+#include "text/html.h"
 
 namespace podsense::foresight {
 namespace {
@@ -15,27 +18,12 @@ Json number(std::optional<double> value) {
   return value && !std::isnan(*value) ? Json(*value) : Json(nullptr);
 }
 
-Json spread_json(const Spread& spread) {
-  return {{"mean", spread.mean},
-          {"standard_error", number(spread.error)},
-          {"p5", spread.band.low},
-          {"median", spread.band.median},
-          {"p95", spread.band.high}};
-}
-
 Json endings_json(const Endings& endings) {
   Json json = Json::object();
   for (std::size_t i = 0; i < endings.size(); ++i) {
     json[std::string(kEndingNames[i])] = endings[i];
   }
   return json;
-}
-
-Json histograms_json(const RunResult& run) {
-  return {{"latency", quantiles::histogram_json(run.latency)},
-          {"run", quantiles::histogram_json(run.run_time)},
-          {"start_up", quantiles::histogram_json(run.start_up)},
-          {"signal_age", quantiles::histogram_json(run.signal_age)}};
 }
 
 Json timeline_json(const RunResult& run, Duration width) {
@@ -130,11 +118,19 @@ Json figures_json(const Simulation& simulation) {
   return figures;
 }
 
-std::string text_of(const Json& json, int indent) {
-  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
+}  // namespace
+
+nlohmann::ordered_json spread_json(const Spread& spread) {
+  return {{"mean", spread.mean},
+          {"standard_error", number(spread.error)},
+          {"p5", spread.band.low},
+          {"median", spread.band.median},
+          {"p95", spread.band.high}};
 }
 
-}  // namespace
+std::string json_text(const nlohmann::ordered_json& json, int indent) {
+  return json.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
 
 std::string simulation_json(const Scenario& scenario, const Simulation& simulation) {
   Json runs = Json::array();
@@ -153,11 +149,10 @@ std::string simulation_json(const Scenario& scenario, const Simulation& simulati
                   {"figures", figures_json(simulation)},
                   {"histograms", histograms_json(all)},
                   {"runs", std::move(runs)}};
-  return text_of(json, 2) + "\n";
+  return json_text(json, 2) + "\n";
 }
 
 std::string simulation_html(const Scenario& scenario, const Simulation& simulation) {
-  constexpr std::string_view kMark = "@DATA@";
   const RunResult& first = simulation.runs.front();
   Json run = run_json(first, scenario, simulation.slice);
   Json& slices = run["timeline"]["slices"];
@@ -169,14 +164,7 @@ std::string simulation_html(const Scenario& scenario, const Simulation& simulati
       {"scenario", scenario_json(scenario)}, {"notes", extrapolations(scenario)},
       {"runs", simulation.runs.size()},      {"runs_met", runs_met(scenario, simulation)},
       {"figures", figures_json(simulation)}, {"run", std::move(run)}};
-  const std::string_view page = simulate_page();
-  const std::size_t mark = page.find(kMark);
-  std::string out(page.substr(0, mark));
-  // Nothing in it can end the script element.
-  for (const char c : text_of(json, -1)) {
-    out += c == '<' ? std::string("\\u003c") : std::string(1, c);
-  }
-  return out.append(page.substr(mark + kMark.size()));
+  return text::page_with_data(simulate_page(), json_text(json, -1));
 }
 
 }  // namespace podsense::foresight

@@ -3,6 +3,7 @@
 #include <functional>
 
 #include "foresight/simulate_figures.h"
+#include "text/columns.h"
 #include "text/numbers.h"
 
 namespace podsense::foresight {
@@ -19,28 +20,20 @@ std::string shown(double value, Unit unit) {
     case Unit::kSeconds:
       return text::format_duration(from_seconds(value));
     case Unit::kShare:
-      return text::format_number(value * 100) + " %";
+      return text::format_share(value);
     case Unit::kNumber:
       break;
   }
   return text::format_number(value);
 }
 
-/// Characters, not bytes: µ has two.
-std::size_t width_of(const std::string& text) {
-  return static_cast<std::size_t>(std::ranges::count_if(
-      text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
-}
-std::string right(const std::string& text, std::size_t width) {
-  return std::string(width - std::min(width, width_of(text)), ' ') + text;
-}
-
 void append_row(std::string& out, std::string_view name, const Spread& spread, Unit unit) {
   std::string row(name);
   row.resize(kNameWidth, ' ');
-  out += row + right(shown(spread.band.median, unit), kColumn);
+  out += row + text::right(shown(spread.band.median, unit), kColumn);
   if (!std::isnan(spread.error)) {
-    out += right(shown(spread.band.low, unit), kColumn) + " .. " + shown(spread.band.high, unit);
+    out +=
+        text::right(shown(spread.band.low, unit), kColumn) + " .. " + shown(spread.band.high, unit);
     out += "   (mean " + shown(spread.mean, unit) + " ± " + shown(2 * spread.error, unit) + ")";
   }
   out += '\n';
@@ -62,8 +55,8 @@ void append_difference(const Figure& figure, const std::vector<double>& before,
   const Spread spread = spread_of(differences);
   std::string row(figure.text);
   row.resize(kNameWidth, ' ');
-  out += row + right(shown(band_of(before).median, figure.unit), kColumn) +
-         right(shown(band_of(after).median, figure.unit), kColumn) + "   " +
+  out += row + text::right(shown(band_of(before).median, figure.unit), kColumn) +
+         text::right(shown(band_of(after).median, figure.unit), kColumn) + "   " +
          (spread.mean < 0 ? "-" : "+") + shown_difference(std::abs(spread.mean), figure.unit);
   out += std::isnan(spread.error) ? "\n"
                                   : " ± " + shown_difference(2 * spread.error, figure.unit) + "\n";
@@ -109,8 +102,8 @@ void append_decisions(const RunResult& run, std::string& out) {
       continue;
     }
     is_first = false;
-    out += right(text::format_duration(decision.at), 8) + "  " + std::to_string(decision.current) +
-           " -> " + std::to_string(decision.desired);
+    out += text::right(text::format_duration(decision.at), 8) + "  " +
+           std::to_string(decision.current) + " -> " + std::to_string(decision.desired);
     out += decision.error.empty() ? "\n" : "  " + decision.error + "\n";
     for (const std::string& sentence : decision.words) {
       out += "          " + sentence + "\n";
@@ -124,8 +117,8 @@ void append_decisions(const RunResult& run, std::string& out) {
 std::string comparison_text(const Played& first, const Played& second) {
   std::string out = "A  " + first.name + ": " + head(first.scenario, first.simulation) + "B  " +
                     second.name + ": " + head(second.scenario, second.simulation) +
-                    std::string(kNameWidth, ' ') + right("A", kColumn) + right("B", kColumn) +
-                    "   B - A, mean of runs\n";
+                    std::string(kNameWidth, ' ') + text::right("A", kColumn) +
+                    text::right("B", kColumn) + "   B - A, mean of runs\n";
   for (const Figure& figure : kFigures) {
     append_difference(figure, values_of(figure, first.simulation),
                       values_of(figure, second.simulation), out);
@@ -146,8 +139,9 @@ std::string simulation_text(const Scenario& scenario, const Simulation& simulati
   for (const std::string& note : extrapolations(scenario)) {
     out += "note: " + note + "\n";
   }
-  out += std::string(kNameWidth, ' ') + right("median", kColumn);
-  out += simulation.runs.size() > 1 ? right("5 % .. 95 % of runs", kColumn + 14) + "\n" : "\n";
+  out += std::string(kNameWidth, ' ') + text::right("median", kColumn);
+  out +=
+      simulation.runs.size() > 1 ? text::right("5 % .. 95 % of runs", kColumn + 14) + "\n" : "\n";
   for (const Figure& figure : kFigures) {
     const Spread spread = spread_of(values_of(figure, simulation));
     const bool is_failure = figure.unit == Unit::kShare && figure.key != "late_share";

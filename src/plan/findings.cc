@@ -205,7 +205,7 @@ std::string count_of(std::int64_t number, std::string_view noun) {
 }
 
 std::string share_text(double share) {
-  return text::format_rate(std::round(share * 1000) / 10) + " %";
+  return text::format_share_tenths(share);
 }
 
 std::string times_text(double factor) {

@@ -41,10 +41,6 @@ double stretch_of(const Measured& measured) {
   return ran > 0 ? (ran + std::max(0.0, waited)) / ran : 1;
 }
 
-std::string percent(double share) {
-  return text::format_number(share * 100) + " %";
-}
-
 }  // namespace
 
 std::string busy_text(const Calmness& calm) {
@@ -54,8 +50,9 @@ std::string busy_text(const Calmness& calm) {
            " cores of this machine; calm is up to " + text::format_number(most);
   }
   return calm.waited_share > kCalmWaited
-             ? "the server's threads had no core for " + percent(calm.waited_share) +
-                   " of the time that they could run; calm is up to " + percent(kCalmWaited)
+             ? "the server's threads had no core for " + text::format_share(calm.waited_share) +
+                   " of the time that they could run; calm is up to " +
+                   text::format_share(kCalmWaited)
              : "";
 }
 
@@ -127,7 +124,7 @@ std::vector<std::string> cautions_of(const MeasuredProfile& profile) {
                   " runs of one size were measured: their tail is not known beyond that");
   }
   if (wide > kWide) {
-    out.push_back("the mean of a run is known to ± " + percent(wide) + " only");
+    out.push_back("the mean of a run is known to ± " + text::format_share(wide) + " only");
   }
   if (profile.threads > 1) {
     out.push_back("runs use " + std::to_string(profile.threads) +
@@ -190,8 +187,8 @@ std::string profile_text(const MeasuredProfile& profile) {
            text::format_duration(run.wall.mean()) + " a run (p99 " +
            text::format_duration(run.wall.quantile(0.99)) + "), " +
            text::format_duration(run.cpu.mean()) + " of CPU, " +
-           text::format_count(run.wall.count()) + " runs, mean ± " + percent(run.mean_interval) +
-           "\n";
+           text::format_count(run.wall.count()) + " runs, mean ± " +
+           text::format_share(run.mean_interval) + "\n";
   }
   if (profile.preprocess.count() > 0) {
     out += "  preprocessing " + text::format_duration(profile.preprocess.mean()) + "\n";

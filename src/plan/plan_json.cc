@@ -2,34 +2,25 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "foresight/simulate_json.h"
 #include "plan/plan.h"
 #include "plan/plan_page.h"
 #include "plan/values.h"
-#include "quantiles/histogram_json.h"
+#include "text/html.h"
 #include "text/numbers.h"
 
 namespace podsense::plan {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using foresight::Spread;
 
 constexpr std::string_view kFormat = "podsense.plan/1";
-
-Json spread_json(const std::vector<double>& values) {
-  const Spread spread = foresight::spread_of(values);
-  return {{"mean", spread.mean},
-          {"standard_error", std::isnan(spread.error) ? Json(nullptr) : Json(spread.error)},
-          {"p5", spread.band.low},
-          {"median", spread.band.median},
-          {"p95", spread.band.high}};
-}
 
 template <class Of>
 Json spread_of(const std::vector<TrialRun>& runs, Of of) {
   std::vector<double> values(runs.size());
   std::ranges::transform(runs, values.begin(), of);
-  return spread_json(values);
+  return foresight::spread_json(foresight::spread_of(values));
 }
 
 Json figure_json(const std::vector<TrialRun>& runs, std::string_view key) {
@@ -65,7 +56,8 @@ Json figures_json(const std::vector<TrialRun>& runs) {
       ready.push_back(to_seconds(*run.more_ready));
     }
   }
-  out["more_pods_ready_after_seconds"] = ready.empty() ? Json(nullptr) : spread_json(ready);
+  out["more_pods_ready_after_seconds"] =
+      ready.empty() ? Json(nullptr) : foresight::spread_json(foresight::spread_of(ready));
   return out;
 }
 
@@ -220,14 +212,6 @@ Json assumed_json(const Plan& plan) {
   return out;
 }
 
-Json histograms_json(const std::optional<Fresh>& fresh) {
-  return fresh ? Json{{"latency", quantiles::histogram_json(fresh->latency)},
-                      {"run", quantiles::histogram_json(fresh->run_time)},
-                      {"start_up", quantiles::histogram_json(fresh->start_up)},
-                      {"signal_age", quantiles::histogram_json(fresh->signal_age)}}
-               : Json(nullptr);
-}
-
 Json document(const Plan& plan) {
   Json front = Json::array();
   for (const PlanTrial* const trial : pareto(plan)) {
@@ -260,16 +244,13 @@ Json document(const Plan& plan) {
           {"chosen", settings_json(plan.best().settings)},
           {"values", values_json(plan)},
           {"predicted", plan.search.fresh ? judged_json(plan, *plan.search.fresh) : Json(nullptr)},
-          {"histograms", histograms_json(plan.search.fresh)},
+          {"histograms",
+           plan.search.fresh ? foresight::histograms_json(*plan.search.fresh) : Json(nullptr)},
           {"lines", lines_json(plan)},
           {"pareto", std::move(front)},
           {"knee", std::move(knee)},
           {"sensitivity", std::move(sensitivity)},
           {"search", search_json(plan)}};
-}
-
-std::string text_of(const Json& json, int indent) {
-  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
 }
 
 /// The points of the search for the page: what they cost and how often they are late.
@@ -288,11 +269,10 @@ Json cloud_json(const Plan& plan) {
 }  // namespace
 
 std::string plan_json(const Plan& plan) {
-  return text_of(document(plan), 2) + "\n";
+  return foresight::json_text(document(plan), 2) + "\n";
 }
 
 std::string plan_html(const Plan& plan) {
-  constexpr std::string_view kMark = "@DATA@";
   Json data = document(plan);
   data.erase("files");
   data.erase("histograms");
@@ -309,14 +289,7 @@ std::string plan_html(const Plan& plan) {
     }
     data["day"] = {{"scenario", day["scenario"]}, {"run", std::move(run)}};
   }
-  const std::string_view page = plan_page();
-  const std::size_t mark = page.find(kMark);
-  std::string out(page.substr(0, mark));
-  // Nothing in it can end the script element.
-  for (const char c : text_of(data, -1)) {
-    out += c == '<' ? std::string("\\u003c") : std::string(1, c);
-  }
-  return out.append(page.substr(mark + kMark.size()));
+  return text::page_with_data(plan_page(), foresight::json_text(data, -1));
 }
 
 }  // namespace podsense::plan

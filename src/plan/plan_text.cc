@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "plan/plan.h"
+#include "text/columns.h"
 #include "text/numbers.h"
 
 namespace podsense::plan {
@@ -11,12 +12,8 @@ namespace {
 
 constexpr std::size_t kName = 34;
 
-std::string row(std::string name, const std::string& text) {
-  // Signs of more than one byte take one column.
-  const auto width = static_cast<std::size_t>(std::ranges::count_if(
-      name, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80; }));
-  name.append(width < kName ? kName - width : 1, ' ');
-  return name + text + "\n";
+std::string row(std::string_view name, const std::string& text) {
+  return text::left(name, std::max(kName, text::width_of(name) + 1)) + text + "\n";
 }
 
 std::string band_text(const foresight::Band& band, foresight::Unit unit) {

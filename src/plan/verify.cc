@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "foresight/yaml_json.h"
+#include "text/columns.h"
 #include "text/numbers.h"
 #include "text/split.h"
 
@@ -55,10 +56,6 @@ std::string seconds_text(double seconds) {
   return text::format_duration(Duration(std::llround(seconds * 1e9)));
 }
 
-std::string percent(double share) {
-  return text::format_rate(std::round(share * 1000) / 10) + " %";
-}
-
 struct Least {
   double share = 0;
   double seconds = 0;
@@ -105,9 +102,10 @@ std::optional<StageFault> compare_limit(const Stages& predicted, const Stages& m
   return StageFault{.stage = "CPU limit",
                     .predicted = *predicted.throttled_share,
                     .measured = *measured.throttled_share,
-                    .text = "pods are throttled for " + percent(*measured.throttled_share) +
+                    .text = "pods are throttled for " +
+                            text::format_share_tenths(*measured.throttled_share) +
                             " of the time, the plan assumes " +
-                            percent(*predicted.throttled_share)};
+                            text::format_share_tenths(*predicted.throttled_share)};
 }
 
 double share(std::uint64_t part, std::uint64_t all) {
@@ -127,7 +125,7 @@ double quantile(const RunResult& run) {
 
 std::string figure_text(FigureKind kind, double value) {
   return kind == FigureKind::kSeconds ? seconds_text(value)
-         : kind == FigureKind::kShare ? percent(value)
+         : kind == FigureKind::kShare ? text::format_share_tenths(value)
                                       : text::format_number(value);
 }
 
@@ -136,13 +134,7 @@ std::string error_text(const VerifiedFigure& figure) {
   const double size = std::abs(figure.error());
   return sign + (figure.kind == FigureKind::kShare
                      ? text::format_rate(std::round(size * 1000) / 10) + " points"
-                     : percent(size));
-}
-
-std::string pad(std::string text, std::size_t width) {
-  const auto shown = static_cast<std::size_t>(std::ranges::count_if(
-      text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80; }));
-  return std::string(width > shown ? width - shown : 0, ' ') + std::move(text);
+                     : text::format_share_tenths(size));
 }
 
 }  // namespace
@@ -272,19 +264,21 @@ Verification verify(const Simulation& predicted, const Measurement& measured, do
 }
 
 std::string verification_text(const Verification& verification) {
-  std::string out = pad("", 28) + pad("predicted", 12) + pad("5 % .. 95 %", 26) +
-                    pad("measured", 12) + pad("error", 14) + "\n";
+  std::string out = text::right("", 28) + text::right("predicted", 12) +
+                    text::right("5 % .. 95 %", 26) + text::right("measured", 12) +
+                    text::right("error", 14) + "\n";
   for (const VerifiedFigure& one : verification.figures) {
-    out += std::string(one.text) + pad("", 28 - std::min<std::size_t>(28, one.text.size())) +
-           pad(figure_text(one.kind, one.predicted.median), 12) +
-           pad(figure_text(one.kind, one.predicted.low) + " .. " +
-                   figure_text(one.kind, one.predicted.high),
-               26) +
-           pad(figure_text(one.kind, one.measured), 12) + pad(error_text(one), 14) +
+    out += std::string(one.text) +
+           text::right("", 28 - std::min<std::size_t>(28, one.text.size())) +
+           text::right(figure_text(one.kind, one.predicted.median), 12) +
+           text::right(figure_text(one.kind, one.predicted.low) + " .. " +
+                           figure_text(one.kind, one.predicted.high),
+                       26) +
+           text::right(figure_text(one.kind, one.measured), 12) + text::right(error_text(one), 14) +
            (one.is_within(verification.bound) ? "" : "  OUTSIDE") + "\n";
   }
   if (verification.is_within()) {
-    return out + "all within " + percent(verification.bound) +
+    return out + "all within " + text::format_share_tenths(verification.bound) +
            ", or the range of 90 % of the simulated runs\n";
   }
   for (const StageFault& fault : verification.faults) {
@@ -366,9 +360,9 @@ std::string recent_errors(std::string_view lines, std::string_view cluster, std:
     }
     if (count > 0) {
       const double mean = sum / count;
-      out +=
-          (out.empty() ? "" : ", ") + std::string(text) + " " +
-          (is_share ? text::format_rate(std::round(mean * 1000) / 10) + " points" : percent(mean));
+      out += (out.empty() ? "" : ", ") + std::string(text) + " " +
+             (is_share ? text::format_rate(std::round(mean * 1000) / 10) + " points"
+                       : text::format_share_tenths(mean));
     }
   }
   return out.empty() ? ""

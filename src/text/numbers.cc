@@ -144,6 +144,14 @@ std::string format_number(double value) {
   return text;
 }
 
+std::string format_share(double share) {
+  return format_number(share * 100) + " %";
+}
+
+std::string format_share_tenths(double share) {
+  return format_rate(std::round(share * 1000) / 10) + " %";
+}
+
 std::string format_rate(double value) {
   std::array<char, 32> buffer;
   const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr;

@@ -25,6 +25,10 @@ std::string format_duration(Duration duration);
 std::string format_count(std::uint64_t count);
 /// A rate or number with as many decimals as it needs for three digits.
 std::string format_number(double value);
+/// A share of one in percent, with three digits: 12.5 %
+std::string format_share(double share);
+/// The same to a tenth of a percent: 99.9 %
+std::string format_share_tenths(double share);
 /// The shortest decimal that reads back to the same number.
 std::string format_rate(double value);
 /// 1.25 MB (decimal units)

@@ -44,6 +44,8 @@ TEST(Numbers, PrintsThreeDigits) {
   EXPECT_EQ(format_count(1234567), "1,234,567");
   EXPECT_EQ(format_number(30), "30");
   EXPECT_EQ(format_number(0.25), "0.25");
+  EXPECT_EQ(format_share(0.12345), "12.3 %");
+  EXPECT_EQ(format_share_tenths(0.99949), "99.9 %");
   EXPECT_EQ(format_bytes(1500000), "1.50 MB");
 }
 

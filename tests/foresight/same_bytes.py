@@ -22,7 +22,7 @@ COMPILERS = {"clang-O0": ["clang++-19", "-O0"], "clang-O2": ["clang++-19", "-O2"
 # What the simulation uses of other modules.
 OTHERS = ["base/float_text.cc", "base/text.cc", "batching/scheduler_core.cc", "arrivals/arrivals.cc",
           "arrivals/arrival_trace.cc", "quantiles/duration_histogram.cc", "quantiles/histogram_json.cc", "quantiles/rank_interval.cc",
-          "text/csv.cc", "text/numbers.cc", "text/split.cc"]  # fmt: skip
+          "text/columns.cc", "text/csv.cc", "text/html.cc", "text/numbers.cc", "text/split.cc"]  # fmt: skip
 SCENARIOS = ["examples/simulate/autoscaling.yaml", "tests/foresight/simulated.yaml", "fuzz/seeds/scenario/growing.yaml"]
 
 

@@ -254,7 +254,7 @@ LoadThreshold::Verdict LoadThreshold::check(const Results& results) const {
   }
   Verdict verdict{.value = measure(results)};
   verdict.holds = compare(verdict.value);
-  verdict.measured = kind_ == Kind::kShare ? text::format_number(verdict.value * 100) + " %"
+  verdict.measured = kind_ == Kind::kShare ? text::format_share(verdict.value)
                                            : text::format_number(verdict.value);
   return verdict;
 }

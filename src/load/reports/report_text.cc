@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "load/reports/report.h"
+#include "text/columns.h"
 #include "text/numbers.h"
 #include "text/split.h"
 
@@ -13,23 +14,15 @@ constexpr std::size_t kBars = 12;
 constexpr std::size_t kBarWidth = 40;
 
 /// Cells of one width, counted in characters rather than bytes.
-std::string pad(std::string_view text, std::size_t width, bool right = true) {
-  const auto shown = static_cast<std::size_t>(std::ranges::count_if(
-      text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80; }));
-  const std::string blanks(width > shown ? width - shown : 0, ' ');
-  return right ? blanks + std::string(text) : std::string(text) + blanks;
-}
-
-/// What is not all is not shown as 100 %, nor what is not nothing as 0 %.
 std::string percent(double share) {
   if (share < 1 && share >= 0.9995) {
     return "> 99.9 %";
   }
-  return (share > 0 && share < 0.0001 ? "< 0.01" : text::format_number(share * 100)) + " %";
+  return share > 0 && share < 0.0001 ? "< 0.01 %" : text::format_share(share);
 }
 
 void line(std::string& out, std::string_view name, const std::string& value) {
-  out += "  " + pad(name, 14, false) + value + "\n";
+  out += "  " + text::left(name, 14) + value + "\n";
 }
 
 std::string headline(const LoadReport& report) {
@@ -122,9 +115,9 @@ void latency_table(const LoadReport& report, std::string& out) {
                        const std::string& range, const std::string& of_all,
                        const std::string& service, const std::string& first,
                        const std::string& lag) {
-    out += "  " + pad(name, 8, false) + pad(latency, 11) + pad(range, 24) +
-           (failures ? pad(of_all, 11) : "") + pad(service, 11) + pad(first, 12) +
-           pad(open ? lag : "–", 11) + "\n";
+    out += "  " + text::left(name, 8) + text::right(latency, 11) + text::right(range, 24) +
+           (failures ? text::right(of_all, 11) : "") + text::right(service, 11) +
+           text::right(first, 12) + text::right(open ? lag : "–", 11) + "\n";
   };
   const auto plain = [&](const std::string& name, auto figure) {
     row(name, text::format_duration(figure(results.latency)), "", "",
@@ -181,8 +174,8 @@ void bars(const quantiles::DurationHistogram& latency, std::string& out) {
     for (std::uint64_t k = 0; k < length; ++k) {
       bar += "█";
     }
-    out += "  ≤ " + pad(text::format_duration(limits[i]), 8) + "  " + pad(bar, kBarWidth, false) +
-           " " + text::format_count(counts[i]) + "\n";
+    out += "  ≤ " + text::right(text::format_duration(limits[i]), 8) + "  " +
+           text::left(bar, kBarWidth) + " " + text::format_count(counts[i]) + "\n";
   }
 }
 
@@ -195,7 +188,7 @@ void answers(const Results& results, std::string& out) {
     const auto sample = results.samples.find(name);
     std::string said = sample == results.samples.end() ? "" : sample->second;
     std::ranges::replace_if(said, [](unsigned char c) { return c < ' '; }, ' ');
-    out += "  " + pad(text::format_count(count), 10) + "  " + pad(name, 9, false) + " " +
+    out += "  " + text::right(text::format_count(count), 10) + "  " + text::left(name, 9) + " " +
            std::string(text::trim(said)) + "\n";
   };
   for (const auto& [code, status] : results.status) {
@@ -214,21 +207,23 @@ void targets_table(const LoadReport& report, std::string& out) {
   if (report.target_results.empty()) {
     return;
   }
-  out += "\n  " + pad("target", 16, false) + pad("sent", 10) + pad("ok", 10) + pad("errors", 10) +
-         pad("ok/s", 10) + pad("p50", 10) + pad("p99", 10) + pad("p99 of all", 12) + "\n";
+  out += "\n  " + text::left("target", 16) + text::right("sent", 10) + text::right("ok", 10) +
+         text::right("errors", 10) + text::right("ok/s", 10) + text::right("p50", 10) +
+         text::right("p99", 10) + text::right("p99 of all", 12) + "\n";
   for (std::size_t i = 0; i < report.target_results.size(); ++i) {
     const Results& results = report.target_results[i];
     const bool any = results.latency.count() > 0;
     const auto quantile = [&](double q) {
       return any ? text::format_duration(results.latency.quantile(q)) : std::string("–");
     };
-    out += "  " + pad(report.circumstances.targets[i].name, 16, false) +
-           pad(text::format_count(results.counts.sent), 10) +
-           pad(text::format_count(results.counts.ok), 10) +
-           pad(percent(error_share(results.counts)), 10) +
-           pad(text::format_number(achieved_rate(results)), 10) + pad(quantile(0.5), 10) +
-           pad(quantile(0.99), 10) +
-           pad(format_of_all(quantile_of_all(results.latency, results.failed, 0.99)), 12) + "\n";
+    out += "  " + text::left(report.circumstances.targets[i].name, 16) +
+           text::right(text::format_count(results.counts.sent), 10) +
+           text::right(text::format_count(results.counts.ok), 10) +
+           text::right(percent(error_share(results.counts)), 10) +
+           text::right(text::format_number(achieved_rate(results)), 10) +
+           text::right(quantile(0.5), 10) + text::right(quantile(0.99), 10) +
+           text::right(format_of_all(quantile_of_all(results.latency, results.failed, 0.99)), 12) +
+           "\n";
   }
 }
 
@@ -237,7 +232,7 @@ void verdicts(const LoadReport& report, std::string& out) {
     out += "\n  thresholds\n";
   }
   for (const auto& [threshold, verdict] : report.thresholds) {
-    out += std::string(verdict.holds ? "  FAIL  " : "  ok    ") + pad(threshold.text(), 20, false) +
+    out += std::string(verdict.holds ? "  FAIL  " : "  ok    ") + text::left(threshold.text(), 20) +
            " " + verdict.measured + "\n";
   }
 }
@@ -263,13 +258,14 @@ std::string search_verdict(const Search& search) {
 void search_table(const Search& search, std::string& out) {
   auto steps = search.steps;
   std::ranges::sort(steps, {}, &SearchStep::rate);
-  out += "\n  " + pad("rate", 10) + pad("achieved", 11) + pad("p50", 10) + pad("p99", 11) +
-         pad("errors", 10) + "  " + search.objective + "\n";
+  out += "\n  " + text::right("rate", 10) + text::right("achieved", 11) + text::right("p50", 10) +
+         text::right("p99", 11) + text::right("errors", 10) + "  " + search.objective + "\n";
   for (const SearchStep& step : steps) {
-    out += "  " + pad(text::format_number(step.rate), 10) +
-           pad(text::format_number(step.achieved), 11) + pad(text::format_duration(step.p50), 10) +
-           pad(format_of_all({.value = step.p99, .at_least = step.p99_at_least}), 11) +
-           pad(percent(step.errors), 10) + "  " +
+    out += "  " + text::right(text::format_number(step.rate), 10) +
+           text::right(text::format_number(step.achieved), 11) +
+           text::right(text::format_duration(step.p50), 10) +
+           text::right(format_of_all({.value = step.p99, .at_least = step.p99_at_least}), 11) +
+           text::right(percent(step.errors), 10) + "  " +
            (step.stable ? "holds"
             : step.met  ? "holds with ease"
                         : "does not hold: " + step.reason) +

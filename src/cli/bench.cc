@@ -1,12 +1,10 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
-#include <system_error>
 #include <thread>
 
 #include "cli/bench_curve.h"
@@ -14,6 +12,7 @@
 #include "cli/bench_target.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
+#include "cli/output_files.h"
 #include "cli/top_view.h"
 #include "load/load.h"
 #include "text/columns.h"
@@ -218,23 +217,11 @@ std::string picture(const load::Search& search, Duration slo) {
   return "\n" + curve(points, to_seconds(slo), help_columns());
 }
 
-/// Checks the output path before the benchmark runs.
-Result<void> check_page(const fs::path& path) {
-  if (path.empty() || path == "-") {
-    return {};
-  }
-  const std::ofstream page(path, std::ios::binary | std::ios::app);
-  const int reason = errno;
-  return page ? Result<void>()
-              : fail(ErrorCode::kInvalidArgument, "--html: cannot write " + path.string() + ": " +
-                                                      std::generic_category().message(reason));
-}
-
 Result<void> check_flags(const BenchFlags& flags) {
   if (auto good = check_target(flags); !good) {
     return good;
   }
-  return check_page(flags.html);
+  return check_outputs({{.flag = "--html", .path = flags.html}});
 }
 
 Result<void> write_page(const load::LoadReport& report, const fs::path& path) {

@@ -18,6 +18,7 @@
 #include "cli/bench_server.h"
 #include "cli/bench_target.h"
 #include "cli/flags.h"
+#include "cli/output_files.h"
 #include "load/load.h"
 #include "plan/measure.h"
 #include "text/numbers.h"
@@ -376,6 +377,9 @@ int plan_measure(std::span<const char* const> arguments) {
     return *done;
   }
   if (auto good = check_target(flags); !good) {
+    return report_error(kName, good.error());
+  }
+  if (auto good = check_outputs({{.flag = "--out", .path = flags.out}}); !good) {
     return report_error(kName, good.error());
   }
   const auto profile = measure(flags);

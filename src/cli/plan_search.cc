@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "cli/flags.h"
+#include "cli/output_files.h"
 #include "cli/plan_verify.h"
 #include "plan/plan.h"
 #include "text/file.h"
@@ -383,6 +384,12 @@ int plan_search(std::span<const char* const> arguments) {
   add_options(app, flags);
   if (const auto done = parse(app, to_words(arguments))) {
     return *done;
+  }
+  if (auto good = check_outputs({{.flag = "--out", .path = flags.out},
+                                 {.flag = "--json", .path = flags.json},
+                                 {.flag = "--html", .path = flags.html}});
+      !good) {
+    return report_error(kName, good.error());
   }
   const auto rungs = rungs_of(flags.rungs);
   if (!rungs) {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "cli/flags.h"
+#include "cli/output_files.h"
 #include "http/probe.h"
 #include "plan/prometheus.h"
 #include "text/numbers.h"
@@ -103,14 +104,24 @@ Result<void> run(const TrafficFlags& flags) {
   if (!options) {
     return fail(options.error());
   }
+  const fs::path out = flags.out;
+  if (out == "-") {
+    return fail(
+        ErrorCode::kInvalidArgument,
+        "--out: a scenario and its trace are two files; accepted: a path such as week.yaml");
+  }
+  fs::path trace = out;
+  trace.replace_extension(".csv");
+  if (auto good =
+          check_outputs({{.flag = "--out", .path = out}, {.flag = "its trace", .path = trace}});
+      !good) {
+    return good;
+  }
   const auto traffic =
       plan::read_traffic([&](const std::string& path) { return ask(flags, path); }, *options);
   if (!traffic) {
     return fail(traffic.error());
   }
-  const fs::path out = flags.out;
-  fs::path trace = out;
-  trace.replace_extension(".csv");
   if (auto done = write(trace, plan::traffic_csv(*traffic)); !done) {
     return done;
   }

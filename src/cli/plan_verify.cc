@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "cli/flags.h"
 #include "cli/kubectl.h"
+#include "cli/output_files.h"
 #include "cli/plan_watch.h"
 #include "foresight/simulate.h"
 #include "load/load.h"
@@ -333,10 +334,15 @@ Result<void> check_flags(const VerifyFlags& flags) {
   if (flags.space.empty() != flags.name.empty()) {
     return fail(ErrorCode::kInvalidArgument, "-n NAMESPACE and --name NAME go together");
   }
-  return flags.space.empty() || flags.admin.empty()
-             ? Result<void>()
-             : Result<void>(fail(ErrorCode::kInvalidArgument,
-                                 "give -n for a cluster or --admin for one server, not both"));
+  if (!flags.space.empty() && !flags.admin.empty()) {
+    return fail(ErrorCode::kInvalidArgument,
+                "give -n for a cluster or --admin for one server, not both");
+  }
+  if (const fs::path folder = fs::path(flags.record).parent_path(); !folder.empty()) {
+    std::error_code ignored;  // `check_outputs` says why
+    fs::create_directories(folder, ignored);
+  }
+  return check_outputs({{.flag = "--record", .path = flags.record}});
 }
 
 int run(const VerifyFlags& flags) {

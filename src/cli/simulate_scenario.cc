@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "cli/flags.h"
+#include "cli/output_files.h"
 #include "foresight/simulate.h"
 #include "text/file.h"
 
@@ -137,6 +138,17 @@ Result<foresight::Scenario> read(const ScenarioFlags& flags, const std::string& 
       text, [&](const std::string& name) { return text::read_file(folder / name); });
 }
 
+Result<void> check_flags(const ScenarioFlags& flags) {
+  const bool has_files = !flags.json.empty() || !flags.html.empty() || !flags.dump.empty();
+  if (!flags.compared.empty() && has_files) {
+    return fail(ErrorCode::kInvalidArgument,
+                "--compare prints a table; --json, --html and --dump-hpa are for one scenario");
+  }
+  return check_outputs({{.flag = "--json", .path = flags.json},
+                        {.flag = "--html", .path = flags.html},
+                        {.flag = "--dump-hpa", .path = flags.dump}});
+}
+
 /// Updates a progress line on a terminal.
 void show_progress(unsigned done, unsigned all) {
   static std::mutex mutex;
@@ -191,11 +203,6 @@ foresight::SimulateOptions options_of(const ScenarioFlags& flags) {
 
 int compare(const ScenarioFlags& flags, const foresight::Scenario& first,
             const foresight::Scenario& second) {
-  if (!flags.json.empty() || !flags.html.empty() || !flags.dump.empty()) {
-    std::cerr << kName << ": --compare prints a table; --json, --html and --dump-hpa are for one "
-              << "scenario\n";
-    return 2;
-  }
   const auto before = foresight::simulate(first, options_of(flags));
   const auto after = foresight::simulate(second, options_of(flags));
   if (after.runs.size() < flags.runs || before.runs.size() < flags.runs) {
@@ -227,6 +234,9 @@ int simulate_scenario(std::span<const char* const> arguments) {
   add_options(app, flags);
   if (const auto done = parse(app, to_words(arguments))) {
     return *done;
+  }
+  if (auto good = check_flags(flags); !good) {
+    return report_error(kName, good.error());
   }
   const bool compares = !flags.compared.empty();
   const auto scenario = read(flags, flags.file, compares ? std::vector<std::string>() : flags.sets);

@@ -167,6 +167,13 @@ class Plan(unittest.TestCase):
             self.assertEqual(running.returncode, 130)
             self.assertRegex(out, "interrupted; the best so far|nothing was played")
 
+    def test_files_that_cannot_be_written_cost_no_search(self):
+        endless = (*GOAL, "--runs", "10000,10000,10000", "--simulations", "100000000")
+        for flag in ("--out", "--json", "--html"):
+            done = plan("-", *endless, flag, "/nonexistent/x")
+            self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+            self.assertEqual(done.stderr, f"podsense plan: {flag}: cannot write /nonexistent/x: No such file or directory\n")
+
     def test_faults_are_one_line_and_exit_code_2(self):
         for arguments, fault in (
             (("--objective", "p99=fast"), "--objective: 'p99=fast' must be a duration"),
@@ -181,7 +188,7 @@ class Plan(unittest.TestCase):
             (("--set", "pods=1"), 'unknown field "pods"'),
             (("--growth", "0"), "--growth"),
             (("--price-cpu", "0", "--price-memory", "0"), "one of them must be above 0"),
-            (("--out", "/nonexistent/v.yaml"), "cannot write /nonexistent/v.yaml"),
+            (("--json", "-", "--html", "-"), "--json and --html are both standard output"),
         ):
             goal = () if "--objective" in arguments else GOAL
             runs = () if "--runs" in arguments else RUNS

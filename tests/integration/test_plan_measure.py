@@ -72,8 +72,10 @@ class Measure(unittest.TestCase):
     def test_faults_are_one_line(self):
         for arguments, code, part in [((MODELS, "--model", "nowhere", "--force"), 2, "there is no model 'nowhere'"),
                                       ((MODELS, "--image", "a", "--body", "b"), 2, "give one of"),
-                                      ((MODELS, "--starts", "0"), 2, "--starts")]:
-            done = plan(*arguments, "--out", self.path)
+                                      ((MODELS, "--starts", "0"), 2, "--starts"),
+                                      ((MODELS, "--model", "random-forest", "--seconds", "3600", "--out", "/nonexistent/x"), 2,
+                                       "--out: cannot write /nonexistent/x: No such file or directory")]:
+            done = plan(*arguments, *(() if "--out" in arguments else ("--out", self.path)))
             self.assertEqual((done.returncode, done.stdout), (code, ""), done.stderr)
             self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
             self.assertIn(part, done.stderr)

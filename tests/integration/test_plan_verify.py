@@ -95,6 +95,7 @@ class Verify(unittest.TestCase):
                 (SCENARIO % "1ms", ("--url", free, "-n", "shop"), 2, "go together"),
                 (SCENARIO % "1ms", ("--url", free, "--admin", "http://127.0.0.1:1"), 1, "--admin"),
                 (SCENARIO % "1ms", ("--url", free, "-H", "x"), 2, "NAME: VALUE"),
+                (SCENARIO % "1ms", ("--url", free, "--record", "/dev/null/x"), 2, "--record: cannot write /dev/null/x"),
                 (SCENARIO % "1ms", ("--url", free), 1, "127.0.0.1"),
         ]:
             done = self.verify(plan, *arguments)

@@ -91,6 +91,12 @@ class Simulate(unittest.TestCase):
         self.assertEqual(simulate("-", "--fail-if-missed", text=QUICK).returncode, 0)
         self.assertEqual(simulate("-", "--fail-if-missed", "--set", "objective.latency=5ms", text=QUICK).returncode, 3)
 
+    def test_files_that_cannot_be_written_cost_no_run(self):
+        for flag in ("--json", "--html", "--dump-hpa"):
+            done = simulate(EXAMPLE, "--runs", 100000, "--set", "length=1h", flag, "/nonexistent/x")
+            self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+            self.assertEqual(done.stderr, f"podsense simulate: {flag}: cannot write /nonexistent/x: No such file or directory\n")
+
     def test_faults_are_one_line_and_exit_code_2(self):
         for arguments, text, fault in (
             ((), "", "scenario is required"),
@@ -100,7 +106,8 @@ class Simulate(unittest.TestCase):
             (("-",), QUICK + "hpa: none.yaml\n", "hpa: "),
             (("-", "--set", "x"), QUICK, "must be FIELD=VALUE"),
             (("-", "--runs", "0"), QUICK, "--runs"),
-            (("-", "--json", "/nonexistent/r.json"), QUICK, "cannot write /nonexistent/r.json"),
+            (("-", "--json", "-", "--dump-hpa", "-"), QUICK, "--json and --dump-hpa are both standard output"),
+            (("-", "--compare", "-", "--json", "x.json"), QUICK, "--compare prints a table"),
         ):
             done = simulate(*arguments, text=text)
             self.assertEqual(done.returncode, 2, (arguments, done.stderr))

@@ -13,8 +13,8 @@ LABELS = {"namespace": "shop", "pod": "web-1"}
 
 def traffic(prometheus, out, *arguments):
     ranges = () if "--range" in arguments else ("--range", "5m")
-    return subprocess.run([str(harness.BINARY), "plan", "traffic", "--prometheus", prometheus, "--out", str(out), *ranges,
-                           *arguments],
+    outs = () if "--out" in arguments else ("--out", str(out))
+    return subprocess.run([str(harness.BINARY), "plan", "traffic", "--prometheus", prometheus, *outs, *ranges, *arguments],
                           text=True, capture_output=True, timeout=harness.LIMIT, check=False,
                           env=harness.clean_environment())
 
@@ -73,7 +73,10 @@ class Fixed(Recorded, unittest.TestCase):
         self.assertRegex(bad.stderr, r"^podsense plan traffic: Prometheus says: .*parse error.*\n$")
 
     def test_faults_are_one_line(self):
-        for arguments, code, part in [((), 1, "--prometheus: "), (("--range", "1y"), 2, "accepted: such as 30m")]:
+        for arguments, code, part in [((), 1, "--prometheus: "), (("--range", "1y"), 2, "accepted: such as 30m"),
+                                      (("--out", "/nonexistent/x"), 2, "--out: cannot write /nonexistent/x"),
+                                      (("--out", "x.csv"), 2, "--out and its trace are both x.csv"),
+                                      (("--out", "-"), 2, "two files")]:
             done = traffic("http://127.0.0.1:1", self.out, *arguments)
             self.assertEqual((done.returncode, done.stdout), (code, ""), done.stderr)
             self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)

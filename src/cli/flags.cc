@@ -219,12 +219,17 @@ bool output_written(std::string_view command) {
 }
 
 bool write_output(std::string_view command, const std::string& path, std::string_view text) {
+  return write_output(command, path, [text](std::ostream& out) { out << text; });
+}
+
+bool write_output(std::string_view command, const std::string& path,
+                  const std::function<void(std::ostream&)>& write) {
   if (path == "-") {
-    std::cout << text;
+    write(std::cout);
     return output_written(command);
   }
   std::ofstream file(path, std::ios::binary);
-  file << text;
+  write(file);
   file.close();
   if (!file) {
     std::cerr << command << ": cannot write " << path << '\n';

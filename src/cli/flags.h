@@ -72,6 +72,9 @@ bool output_written(std::string_view command);
 /// Writes `text` to the file `path`; "-": to stdout. False, with a line on stderr: it could not be
 /// written.
 bool write_output(std::string_view command, const std::string& path, std::string_view text);
+/// The same, of a text too long to be held.
+bool write_output(std::string_view command, const std::string& path,
+                  const std::function<void(std::ostream&)>& write);
 
 // --- implementation
 

@@ -167,8 +167,9 @@ int put_out(const ScenarioFlags& flags, const foresight::Scenario& scenario,
       return 2;
     }
   }
-  if (!flags.json.empty() &&
-      !write_output(kName, flags.json, foresight::simulation_json(scenario, simulation))) {
+  if (!flags.json.empty() && !write_output(kName, flags.json, [&](std::ostream& out) {
+        foresight::write_simulation_json(out, scenario, simulation);
+      })) {
     return 2;
   }
   if (!flags.html.empty() && !simulation.runs.empty() &&

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <iosfwd>
 #include <optional>
 #include <string>
 #include <vector>
@@ -120,7 +121,9 @@ struct Played {
 /// Both side by side, and the mean of the differences run by run: those of one seed have the same
 /// luck. @pre as many runs, at least one
 std::string comparison_text(const Played& first, const Played& second);
-/// docs/reference/simulate.schema.json
+/// docs/reference/simulate.schema.json; a slice at a time, without holding the text
+void write_simulation_json(std::ostream& out, const Scenario& scenario,
+                           const Simulation& simulation);
 std::string simulation_json(const Scenario& scenario, const Simulation& simulation);
 /// One page that loads nothing, with the course of the first run. @pre there is a run
 std::string simulation_html(const Scenario& scenario, const Simulation& simulation);

@@ -2,6 +2,8 @@
 
 #include <cmath>
 #include <optional>
+#include <ostream>
+#include <sstream>
 #include <utility>
 
 #include "foresight/simulate_page.h"
@@ -26,29 +28,23 @@ Json endings_json(const Endings& endings) {
   return json;
 }
 
-Json timeline_json(const RunResult& run, Duration width) {
-  Json slices = Json::array();
-  for (std::size_t i = 0; i < run.slices.size(); ++i) {
-    const Slice& slice = run.slices[i];
-    Json one{{"start", to_seconds(width) * static_cast<double>(i)},
-             {"endings", endings_json(slice.endings)},
-             {"late", slice.late},
-             {"desired", slice.desired},
-             {"pods", slice.pods},
-             {"ready", slice.ready},
-             {"draining", slice.draining},
-             {"signal", number(slice.signal)},
-             {"signal_seen", number(slice.seen)}};
-    if (slice.latency.count() > 0) {
-      one["p50"] = to_seconds(slice.latency.quantile(0.5));
-      one["p90"] = to_seconds(slice.latency.quantile(0.9));
-      one["p99"] = to_seconds(slice.latency.quantile(0.99));
-      one["max"] = to_seconds(slice.latency.max());
-    }
-    one["latency"] = quantiles::histogram_json(slice.latency);
-    slices.push_back(std::move(one));
+Json slice_json(const Slice& slice, double start) {
+  Json one{{"start", start},
+           {"endings", endings_json(slice.endings)},
+           {"late", slice.late},
+           {"desired", slice.desired},
+           {"pods", slice.pods},
+           {"ready", slice.ready},
+           {"draining", slice.draining},
+           {"signal", number(slice.signal)},
+           {"signal_seen", number(slice.seen)}};
+  if (slice.latency.count() > 0) {
+    one["p50"] = to_seconds(slice.latency.quantile(0.5));
+    one["p90"] = to_seconds(slice.latency.quantile(0.9));
+    one["p99"] = to_seconds(slice.latency.quantile(0.99));
+    one["max"] = to_seconds(slice.latency.max());
   }
-  return {{"slice_seconds", to_seconds(width)}, {"slices", std::move(slices)}};
+  return one;
 }
 
 Json decisions_json(const RunResult& run) {
@@ -69,7 +65,8 @@ Json decisions_json(const RunResult& run) {
   return decisions;
 }
 
-Json run_json(const RunResult& run, const Scenario& scenario, Duration width) {
+/// @param slices  of the timeline, or what stands for them
+Json run_json(const RunResult& run, const Scenario& scenario, Duration width, Json slices) {
   Json figures = Json::object();
   for (const Figure& figure : kFigures) {
     figures[std::string(figure.key)] = figure.of(run);
@@ -81,7 +78,7 @@ Json run_json(const RunResult& run, const Scenario& scenario, Duration width) {
           {"more_pods_ready_after",
            number(run.second_ready ? std::optional(to_seconds(*run.second_ready)) : std::nullopt)},
           {"histograms", histograms_json(run)},
-          {"timeline", timeline_json(run, width)},
+          {"timeline", {{"slice_seconds", to_seconds(width)}, {"slices", std::move(slices)}}},
           {"decisions", decisions_json(run)}};
 }
 
@@ -132,15 +129,75 @@ std::string json_text(const nlohmann::ordered_json& json, int indent) {
   return json.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
-std::string simulation_json(const Scenario& scenario, const Simulation& simulation) {
-  Json runs = Json::array();
+namespace {
+
+/// A report has thousands of slices with a histogram each: they are written one by one, in the
+/// place that a document holds for them. The text is that of one document.
+class ListInDocument {
+ public:
+  static constexpr std::string_view kPlace = "@LIST@";
+
+  /// @param indent  of all of the document
+  ListInDocument(std::ostream& out, const Json& document, std::size_t indent)
+      : out_(out), text_(indented(document, indent)) {}
+
+  /// @param at     where in the text the place is
+  /// @param count  of items
+  /// @param write  writes an item with all its lines but the first indented so
+  template <class Write>
+  void write(std::size_t at, std::size_t count, const Write& write) {
+    const std::size_t line = text_.rfind('\n', at) + 1;
+    const std::size_t indent = text_.find_first_not_of(' ', line) - line;
+    out_ << std::string_view(text_).substr(0, at) << (count == 0 ? "[]" : "[");
+    for (std::size_t i = 0; i < count; ++i) {
+      out_ << (i == 0 ? "\n" : ",\n") << std::string(indent + 2, ' ');
+      write(i, indent + 2);
+    }
+    out_ << (count == 0 ? "" : "\n" + std::string(indent, ' ') + "]")
+         << std::string_view(text_).substr(at + mark().size());
+  }
+  [[nodiscard]] std::size_t first_place() const { return text_.find(mark()); }
+  [[nodiscard]] std::size_t last_place() const { return text_.rfind(mark()); }
+
+  static std::string indented(const Json& json, std::size_t indent) {
+    std::string out;
+    for (const char c : json_text(json, 2)) {
+      out += c;
+      if (c == '\n') {  // never within a string
+        out.append(indent, ' ');
+      }
+    }
+    return out;
+  }
+
+ private:
+  static std::string mark() { return '"' + std::string(kPlace) + '"'; }
+
+  std::ostream& out_;
+  std::string text_;
+};
+
+void write_run(std::ostream& out, const RunResult& run, const Scenario& scenario, Duration width,
+               std::size_t indent) {
+  ListInDocument document(out, run_json(run, scenario, width, ListInDocument::kPlace), indent);
+  // Texts, which might look like it, come after it.
+  document.write(document.first_place(), run.slices.size(), [&](std::size_t i, std::size_t inner) {
+    Json slice = slice_json(run.slices[i], to_seconds(width) * static_cast<double>(i));
+    slice["latency"] = quantiles::histogram_json(run.slices[i].latency);
+    out << ListInDocument::indented(slice, inner);
+  });
+}
+
+}  // namespace
+
+void write_simulation_json(std::ostream& out, const Scenario& scenario,
+                           const Simulation& simulation) {
   RunResult all;
   for (const RunResult& run : simulation.runs) {
     all.latency.merge(run.latency);
     all.run_time.merge(run.run_time);
     all.start_up.merge(run.start_up);
     all.signal_age.merge(run.signal_age);
-    runs.push_back(run_json(run, scenario, simulation.slice));
   }
   const Json json{{"format", kFormat},
                   {"scenario", scenario_json(scenario)},
@@ -148,18 +205,30 @@ std::string simulation_json(const Scenario& scenario, const Simulation& simulati
                   {"runs_met", runs_met(scenario, simulation)},
                   {"figures", figures_json(simulation)},
                   {"histograms", histograms_json(all)},
-                  {"runs", std::move(runs)}};
-  return json_text(json, 2) + "\n";
+                  {"runs", ListInDocument::kPlace}};
+  ListInDocument document(out, json, 0);
+  document.write(document.last_place(), simulation.runs.size(),
+                 [&](std::size_t i, std::size_t indent) {
+                   write_run(out, simulation.runs[i], scenario, simulation.slice, indent);
+                 });
+  out << '\n';
+}
+
+std::string simulation_json(const Scenario& scenario, const Simulation& simulation) {
+  std::ostringstream out;
+  write_simulation_json(out, scenario, simulation);
+  return std::move(out).str();
 }
 
 std::string simulation_html(const Scenario& scenario, const Simulation& simulation) {
   const RunResult& first = simulation.runs.front();
-  Json run = run_json(first, scenario, simulation.slice);
-  Json& slices = run["timeline"]["slices"];
+  Json slices = Json::array();
   for (std::size_t i = 0; i < first.slices.size(); ++i) {
-    slices[i].erase("latency");  // the page shows its percentiles only
-    slices[i]["loads"] = first.slices[i].loads;
+    slices.push_back(
+        slice_json(first.slices[i], to_seconds(simulation.slice) * static_cast<double>(i)));
+    slices.back()["loads"] = first.slices[i].loads;
   }
+  Json run = run_json(first, scenario, simulation.slice, std::move(slices));
   const Json json{
       {"scenario", scenario_json(scenario)}, {"notes", extrapolations(scenario)},
       {"runs", simulation.runs.size()},      {"runs_met", runs_met(scenario, simulation)},

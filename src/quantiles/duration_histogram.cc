@@ -4,6 +4,7 @@
 #include <bit>
 #include <cassert>
 #include <cmath>
+#include <numeric>
 
 #include "quantiles/rank_interval.h"
 
@@ -40,13 +41,22 @@ std::uint32_t DurationHistogram::bucket_count() const {
   return bucket_of(clamp_ns(kLongest)) + 1;
 }
 
-void DurationHistogram::record(Duration value) {
+std::uint64_t& DurationHistogram::counter(std::uint32_t bucket) {
   if (counts_.empty()) {
-    counts_.resize(bucket_count());
+    counts_.resize(((bucket_count() - 1) >> layout_.sub_bits) + 1);
   }
+  const std::size_t part = std::size_t{1} << layout_.sub_bits;
+  std::vector<std::uint64_t>& counts = counts_[bucket >> layout_.sub_bits];
+  if (counts.empty()) {
+    counts.resize(part);
+  }
+  return counts[bucket & (part - 1)];
+}
+
+void DurationHistogram::record(Duration value) {
   const std::uint64_t ns = clamp_ns(value);
   const Duration held{static_cast<Duration::rep>(ns)};
-  ++counts_[bucket_of(ns)];
+  ++counter(bucket_of(ns));
   min_ = count_ == 0 ? held : std::min(min_, held);
   max_ = std::max(max_, held);
   ++count_;
@@ -59,10 +69,13 @@ void DurationHistogram::merge(const DurationHistogram& other) {
     return;
   }
   if (counts_.empty()) {
-    counts_.resize(bucket_count());
+    counts_.resize(other.counts_.size());
   }
-  for (std::size_t i = 0; i < counts_.size(); ++i) {
-    counts_[i] += other.counts_[i];
+  for (std::size_t i = 0; i < other.counts_.size(); ++i) {
+    counts_[i].resize(std::max(counts_[i].size(), other.counts_[i].size()));
+    for (std::size_t j = 0; j < other.counts_[i].size(); ++j) {
+      counts_[i][j] += other.counts_[i][j];
+    }
   }
   min_ = count_ == 0 ? other.min_ : std::min(min_, other.min_);
   max_ = std::max(max_, other.max_);
@@ -94,13 +107,15 @@ Duration DurationHistogram::stddev() const {
 
 std::uint32_t DurationHistogram::bucket_at_rank(std::uint64_t rank) const {
   std::uint64_t below = 0;
-  for (std::uint32_t i = 0; i < counts_.size(); ++i) {
-    below += counts_[i];
-    if (below >= rank) {
-      return i;
+  for (std::size_t i = 0; i < counts_.size(); ++i) {
+    for (std::size_t j = 0; j < counts_[i].size(); ++j) {
+      below += counts_[i][j];
+      if (below >= rank) {
+        return static_cast<std::uint32_t>((i << layout_.sub_bits) + j);
+      }
     }
   }
-  return static_cast<std::uint32_t>(counts_.size()) - 1;
+  return bucket_count() - 1;
 }
 
 Duration DurationHistogram::at_rank(std::uint64_t rank) const {
@@ -133,22 +148,25 @@ DurationHistogram::Interval DurationHistogram::confidence(double q) const {
 }
 
 std::uint64_t DurationHistogram::count_to(Duration limit) const {
-  if (counts_.empty()) {
-    return 0;
-  }
-  const auto last = counts_.begin() + bucket_of(clamp_ns(limit));
+  const std::size_t last = bucket_of(clamp_ns(limit));
   std::uint64_t sum = 0;
-  for (auto at = counts_.begin(); at <= last; ++at) {
-    sum += *at;
+  for (std::size_t i = 0; i < counts_.size() && i << layout_.sub_bits <= last; ++i) {
+    const std::size_t first = i << layout_.sub_bits;
+    const std::size_t end = std::min(counts_[i].size(), last + 1 - first);
+    sum = std::accumulate(counts_[i].begin(), counts_[i].begin() + static_cast<std::ptrdiff_t>(end),
+                          sum);
   }
   return sum;
 }
 
 std::vector<DurationHistogram::Bucket> DurationHistogram::buckets() const {
   std::vector<Bucket> occupied;
-  for (std::uint32_t i = 0; i < counts_.size(); ++i) {
-    if (counts_[i] > 0) {
-      occupied.emplace_back(i, counts_[i]);
+  for (std::size_t i = 0; i < counts_.size(); ++i) {
+    for (std::size_t j = 0; j < counts_[i].size(); ++j) {
+      if (counts_[i][j] > 0) {
+        occupied.emplace_back(static_cast<std::uint32_t>((i << layout_.sub_bits) + j),
+                              counts_[i][j]);
+      }
     }
   }
   return occupied;
@@ -168,8 +186,7 @@ Result<DurationHistogram> DurationHistogram::restore(Layout layout, std::span<co
       return fail(ErrorCode::kInvalidArgument,
                   "a histogram's buckets must ascend and lie within its layout");
     }
-    histogram.counts_.resize(size);
-    histogram.counts_[bucket] = number;
+    histogram.counter(bucket) = number;
     histogram.count_ += number;
   }
   histogram.min_ = extremes.min;

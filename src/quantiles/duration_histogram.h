@@ -91,9 +91,13 @@ class DurationHistogram {
   [[nodiscard]] std::uint32_t bucket_at_rank(std::uint64_t rank) const;
   [[nodiscard]] std::uint32_t bucket_of(std::uint64_t nanoseconds) const;
   [[nodiscard]] std::uint32_t bucket_count() const;
+  /// Makes its place.
+  std::uint64_t& counter(std::uint32_t bucket);
 
   Layout layout_ = kFine;
-  std::vector<std::uint64_t> counts_;  ///< empty until something is recorded
+  /// By power of two, 2^sub_bits counters each; empty until something is recorded there: values
+  /// of one second are mostly of a few.
+  std::vector<std::vector<std::uint64_t>> counts_;
   std::uint64_t count_ = 0;
   std::uint64_t sum_ns_ = 0;
   Duration min_{};

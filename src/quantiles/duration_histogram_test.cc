@@ -24,7 +24,7 @@ std::vector<Duration> sample(std::size_t count) {
   return values;
 }
 
-TEST(Histogram, KeepsThreeDigitsFromAMicrosecondToTenMinutes) {
+TEST(DurationHistogram, KeepsThreeDigitsFromAMicrosecondToTenMinutes) {
   for (double ns = 1000; ns < 6e11; ns *= 1.37) {
     DurationHistogram histogram;
     const Duration value(static_cast<Duration::rep>(ns));
@@ -35,7 +35,7 @@ TEST(Histogram, KeepsThreeDigitsFromAMicrosecondToTenMinutes) {
   }
 }
 
-TEST(Histogram, QuantilesAreTheSortedValuesOnes) {
+TEST(DurationHistogram, QuantilesAreTheSortedValuesOnes) {
   const std::vector<Duration> values = sample(20001);
   DurationHistogram histogram;
   for (const Duration value : values) {
@@ -52,7 +52,7 @@ TEST(Histogram, QuantilesAreTheSortedValuesOnes) {
   EXPECT_EQ(histogram.min(), sorted.front());
 }
 
-TEST(Histogram, MergesToWhatOneHistogramWouldHaveCounted) {
+TEST(DurationHistogram, MergesToWhatOneHistogramWouldHaveCounted) {
   const std::vector<Duration> values = sample(5000);
   DurationHistogram whole;
   DurationHistogram parts[3];
@@ -70,7 +70,33 @@ TEST(Histogram, MergesToWhatOneHistogramWouldHaveCounted) {
   EXPECT_EQ(merged.sum_ns(), whole.sum_ns());
 }
 
-TEST(Histogram, ComesBackFromItsBuckets) {
+TEST(DurationHistogram, MergesValuesOfPowersThatTheOtherHasNot) {
+  for (const DurationHistogram::Layout layout :
+       {DurationHistogram::kFine, DurationHistogram::kCoarse}) {
+    DurationHistogram quick(layout);
+    DurationHistogram slow(layout);
+    DurationHistogram both(layout);
+    for (const Duration value :
+         {Duration(1), Duration(microseconds(90)), Duration(milliseconds(2))}) {
+      quick.record(value);
+      both.record(value);
+    }
+    for (const Duration value : {Duration(std::chrono::seconds(3)), DurationHistogram::kLongest}) {
+      slow.record(value);
+      both.record(value);
+    }
+    for (auto [first, second] : {std::pair(quick, slow), std::pair(slow, quick)}) {
+      first.merge(second);
+      EXPECT_EQ(first.buckets(), both.buckets());
+      EXPECT_EQ(first.quantile(0.6), both.quantile(0.6));
+      EXPECT_EQ(first.count_to(milliseconds(2)), 3U);
+      EXPECT_EQ(first.count_to(microseconds(100)), 2U);
+      EXPECT_EQ(first.max(), DurationHistogram::kLongest);
+    }
+  }
+}
+
+TEST(DurationHistogram, ComesBackFromItsBuckets) {
   DurationHistogram histogram;
   for (const Duration value : sample(1000)) {
     histogram.record(value);
@@ -84,14 +110,14 @@ TEST(Histogram, ComesBackFromItsBuckets) {
   EXPECT_EQ(restored->quantile(0.99), histogram.quantile(0.99));
 }
 
-TEST(Histogram, RefusesBucketsBeyondItsLayout) {
+TEST(DurationHistogram, RefusesBucketsBeyondItsLayout) {
   const std::vector<DurationHistogram::Bucket> beyond{{4000000, 1}};
   EXPECT_FALSE(DurationHistogram::restore(DurationHistogram::kFine, beyond, {}));
   const std::vector<DurationHistogram::Bucket> descending{{5, 1}, {4, 1}};
   EXPECT_FALSE(DurationHistogram::restore(DurationHistogram::kFine, descending, {}));
 }
 
-TEST(Histogram, HoldsWhatIsOutOfRangeAtItsEnds) {
+TEST(DurationHistogram, HoldsWhatIsOutOfRangeAtItsEnds) {
   DurationHistogram histogram;
   histogram.record(Duration(-5));
   histogram.record(std::chrono::hours(2));
@@ -191,7 +217,7 @@ TEST(RankInterval, TakesHugeRuns) {
   EXPECT_NEAR(static_cast<double>(*ranks.high), 1'998'000'000.0 + 1.96 * 1413.5, 3);
 }
 
-TEST(Histogram, ConfidenceHoldsTheTrueQuantileOfRealSamples) {
+TEST(DurationHistogram, ConfidenceHoldsTheTrueQuantileOfRealSamples) {
   std::mt19937_64 random(11);
   std::exponential_distribution<double> latency(1 / 10e6);
   for (const int count : {20, 100, 500}) {
@@ -215,14 +241,14 @@ TEST(Histogram, ConfidenceHoldsTheTrueQuantileOfRealSamples) {
   }
 }
 
-TEST(Histogram, BoundsTileTheRange) {
+TEST(DurationHistogram, BoundsTileTheRange) {
   const DurationHistogram histogram(DurationHistogram::kCoarse);
   for (std::uint32_t i = 0; i < 1400; ++i) {
     EXPECT_EQ(histogram.bounds(i).high, histogram.bounds(i + 1).low) << i;
   }
 }
 
-TEST(Histogram, CountsUpToALimit) {
+TEST(DurationHistogram, CountsUpToALimit) {
   DurationHistogram histogram;
   histogram.record(milliseconds(10));
   histogram.record(milliseconds(20));

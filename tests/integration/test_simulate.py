@@ -1,12 +1,13 @@
 """`podsense simulate`: the example, its report's schema, replays, and what is said of faulty files."""
 
 import json
+import os
 import subprocess
 import tempfile
 import unittest
 from pathlib import Path
 
-from harness import BINARY, LIMIT, ROOT
+from harness import BINARY, LIMIT, ROOT, SANITIZER
 from load_venv import use_packages
 
 EXAMPLE = ROOT / "examples/simulate/autoscaling.yaml"
@@ -44,6 +45,23 @@ class Simulate(unittest.TestCase):
             faults = [f"{error.json_path}: {error.message[:300]}" for error in validator.iter_errors(made)]
             self.assertEqual(faults, [])
         self.assertNotEqual(list(validator.iter_errors(made | {"extra": 1})), [])
+
+    @unittest.skipIf(SANITIZER, "the sanitizer's own memory")
+    def test_reports_of_an_hour_in_seconds_fit_into_100_mb(self):
+        text = "length: 1h\narrivals: {shape: constant:20}\nservice: {run_cpu: {lognormal: {median: 20ms, sigma: 0.5}}}\n"
+        with tempfile.TemporaryDirectory() as folder:
+            path, out = Path(folder, "hour.yaml"), Path(folder, "out.json")
+            path.write_text(text)
+            child = subprocess.Popen([str(BINARY), "simulate", path, "--runs", "4", "--json", out], stdout=subprocess.DEVNULL)
+            _, status, usage = os.wait4(child.pid, 0)
+            child.returncode = os.waitstatus_to_exitcode(status)
+            self.assertEqual(child.returncode, 0)
+            made = json.loads(out.read_text())
+        self.assertLess(usage.ru_maxrss, 100_000)
+        self.assertEqual([len(run["timeline"]["slices"]) for run in made["runs"]], [3600] * 4)
+        for run in made["runs"]:
+            counted = sum(count for one in run["timeline"]["slices"] for _, count in one["latency"]["buckets"])
+            self.assertEqual(counted, sum(count for _, count in run["histograms"]["latency"]["buckets"]))
 
     def test_processes_agree_to_the_byte(self):
         first = simulate(EXAMPLE, "--runs", 4, "--threads", 1, "--json", "-")

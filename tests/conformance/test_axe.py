@@ -1,4 +1,4 @@
-"""axe-core's rules of accessibility: the page, the documentation and the report of a load, in Chromium."""
+"""axe-core's rules of accessibility: the page, the documentation, and the reports of load, simulate and plan, in Chromium."""
 
 import base64
 import importlib.resources
@@ -98,6 +98,17 @@ class Accessibility(ServerCase):
             subprocess.run([BINARY, "load", self.base + "/livez", "--qps", "200", "--seconds", "3", "--html", report,
                             "--quiet"], check=True, capture_output=True, timeout=LIMIT)
             self.check(report.as_uri(), "svg.plot")
+
+    def test_the_pages_of_simulate_and_plan(self):
+        examples = ROOT / "examples"
+        for words in (["simulate", examples / "simulate/autoscaling.yaml", "--runs", "3"],
+                      ["plan", examples / "plan/scenario.yaml", "--traffic", examples / "plan/half-hour.csv", "--objective",
+                       "p95=500ms,errors=0.1%", "--runs", "2,4,8", "--allow", "cpu_request=250m", "--allow", "min=1,2,3",
+                       "--allow", "signal=cpu,none"]):
+            with tempfile.TemporaryDirectory(prefix="podsense-axe-") as folder:
+                page = Path(folder, "page.html")
+                subprocess.run([BINARY, *words, "--html", page], check=True, capture_output=True, timeout=LIMIT)
+                self.check(page.as_uri(), "svg.plot")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 import json
 import os
 import pty
+import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -10,7 +12,7 @@ import time
 import unittest
 from pathlib import Path
 
-from harness import BINARY, LIMIT, ROOT
+from harness import BINARY, LIMIT, ROOT, SANITIZER
 from load_venv import use_packages
 
 SCENARIO = """
@@ -120,6 +122,24 @@ class Plan(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stderr)
             for made in (done.stdout, *(Path(folder, name).read_text() for name in "vjh")):
                 self.assertIn("assumed, not measured", " ".join(made.replace("#", "").split()))
+
+    @unittest.skipIf(SANITIZER, "half a minute of CPU time without one")
+    def test_the_tutorial_typed_in_a_clean_folder_prints_what_it_shows(self):
+        blocks = re.findall(r"```(\w*)\n(.*?)```", (ROOT / "docs/tutorials/from-a-trace-to-values.md").read_text(), re.DOTALL)
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "examples").mkdir()
+            shutil.copytree(ROOT / "examples/plan", Path(folder) / "examples/plan")
+            (Path(folder) / "bin").mkdir()
+            (Path(folder) / "bin/podsense").symlink_to(BINARY)
+            typed = "set -e\n" + "".join(text for kind, text in blocks if kind == "sh")
+            done = subprocess.run(["bash", "-c", typed], cwd=folder, capture_output=True, text=True, timeout=6 * LIMIT, check=False,
+                                  env=os.environ | {"PATH": f"{folder}/bin:{os.environ['PATH']}", "HOME": folder, "XDG_STATE_HOME": ""})
+            self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+            said = done.stdout + "".join((Path(folder) / "plan" / name).read_text() for name in ("half-hour.csv", "values-plan.yaml"))
+            self.assertTrue((Path(folder) / "plan/chosen.html").read_text().startswith("<!doctype html>"))
+        shown = [line for kind, text in blocks if kind != "sh" for line in text.splitlines() if line.strip() not in ("", "…")]
+        self.assertGreater(len(shown), 15)
+        self.assertEqual([line for line in shown if line.rstrip() not in {one.rstrip() for one in said.splitlines()}], [])
 
     def test_nothing_holds_is_exit_code_1_with_the_nearest(self):
         with tempfile.TemporaryDirectory() as folder:

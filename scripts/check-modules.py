@@ -112,6 +112,7 @@ PARTS = [
     ("model/tensors.cc", "model/model.h"),
     ("onnx/short_reason.cc", "onnx/ort.h"),
     ("openvino/openvino_module.cc", "openvino/engine.h"),  # the library that is loaded
+    ("plan/recorded_scenario.cc", "plan/prometheus.h"),
     ("plan/what_if.cc", "plan/plan.h"),
     ("protocol/json_*.cc", "protocol/json_codec.h"),
     ("protocol/oip_*.cc", "protocol/oip_codec.h"),

@@ -17,6 +17,7 @@
 
 #include "cli/flags.h"
 #include "cli/output_files.h"
+#include "cli/plan_recorded.h"
 #include "cli/plan_verify.h"
 #include "plan/plan.h"
 #include "text/file.h"
@@ -31,6 +32,7 @@ constexpr const char* kText =
     R"(finds the cheapest settings that meet an objective, and writes them as Helm values
 
   podsense plan scenario.yaml --objective p99=250ms,errors=0.1% --out values-plan.yaml
+  podsense plan --prometheus http://localhost:9090 --selector '{namespace="shop"}' --objective p99=250ms
   podsense plan scenario.yaml --traffic day.csv --growth 1.3 --survive 1 --objective p99=250ms
   podsense plan scenario.yaml --allow signal=cpu,none --allow min=2,3,4 --objective p99=250ms
   podsense plan scenario.yaml --node 4cpu,16Gi,0.17 --objective p99=250ms --html plan.html
@@ -42,6 +44,7 @@ docs/how-to/plan.md shows how to use it, docs/reference/plan.md lists what may b
 
 struct PlanFlags {
   std::string file;
+  RecordedFlags recorded;
   std::vector<std::string> sets;
   std::string objective;
   std::string traffic;
@@ -68,9 +71,9 @@ struct PlanFlags {
 void add_questions(CLI::App& app, PlanFlags& flags) {
   app.option_defaults()->group("What to plan for");
   app.add_option("scenario", flags.file,
-                 "YAML or JSON, as `podsense simulate` reads it; its autoscaler is replaced")
-      ->type_name("FILE")
-      ->required();
+                 "YAML or JSON, as `podsense simulate` reads it; its autoscaler is replaced. With "
+                 "--prometheus: what it says in place of what was recorded")
+      ->type_name("FILE");
   app.add_option("--objective", flags.objective,
                  "what has to hold: percentiles of all requests, and the share without an answer: "
                  "p99=250ms,errors=0.1%")
@@ -82,7 +85,8 @@ void add_questions(CLI::App& app, PlanFlags& flags) {
       ->type_name("FILE|SHAPE");
   const DurationRange lengths{.low = std::chrono::seconds(1), .high = std::chrono::hours(24 * 14)};
   add_duration(app, "--length", flags.length, lengths,
-               "of the traffic that is planned for (the trace's, or the scenario's)");
+               "of the traffic that is planned for (the trace's, or the scenario's; with "
+               "--prometheus 1h: those with the busiest minute)");
   add_real(app, "--growth", flags.growth, {.low = 0.01, .high = 100}, "factor for the traffic (1)");
   app.add_option("--survive", flags.survive,
                  "what fails at the busiest time: a number of pods, or one zone of three (of N): "
@@ -94,6 +98,11 @@ void add_questions(CLI::App& app, PlanFlags& flags) {
   add_duration(app, "--assume-start", flags.assumed_start,
                {.low = std::chrono::milliseconds(1), .high = std::chrono::hours(1)},
                "time until a pod is ready, if it was not measured; the plan says so");
+}
+
+void add_prometheus(CLI::App& app, PlanFlags& flags) {
+  app.option_defaults()->group("In place of a scenario, what a Prometheus has recorded");
+  add_recorded(app, flags.recorded);
 }
 
 void add_choices(CLI::App& app, PlanFlags& flags) {
@@ -145,6 +154,7 @@ void add_results(CLI::App& app, PlanFlags& flags) {
 void add_options(CLI::App& app, PlanFlags& flags) {
   app.footer(kFooter);
   add_questions(app, flags);
+  add_prometheus(app, flags);
   add_choices(app, flags);
   add_search(app, flags);
   add_results(app, flags);
@@ -169,23 +179,31 @@ Result<std::string> read_text(const std::string& path) {
   return std::string(std::istreambuf_iterator<char>(std::cin), {});
 }
 
-Result<foresight::ScenarioText> scenario_text(const PlanFlags& flags) {
-  auto text = read_text(flags.file);
-  if (!text) {
-    return fail(text.error());
-  }
-  foresight::ScenarioText out{.name = flags.file == "-" ? "standard input" : flags.file,
-                              .text = std::move(*text),
-                              .overrides = {}};
+Result<std::vector<foresight::Override>> overrides_of(const PlanFlags& flags) {
+  std::vector<foresight::Override> out;
   for (const std::string& set : flags.sets) {
     const std::size_t equals = set.find('=');
     if (equals == std::string::npos) {
       return fail(ErrorCode::kInvalidArgument,
                   "--set: '" + set + "' must be FIELD=VALUE, such as pod.memory_request=256Mi");
     }
-    out.overrides.push_back({.path = set.substr(0, equals), .value = set.substr(equals + 1)});
+    out.push_back({.path = set.substr(0, equals), .value = set.substr(equals + 1)});
   }
   return out;
+}
+
+Result<foresight::ScenarioText> scenario_text(const PlanFlags& flags) {
+  auto text = read_text(flags.file);
+  if (!text) {
+    return fail(text.error());
+  }
+  auto overrides = overrides_of(flags);
+  if (!overrides) {
+    return fail(overrides.error());
+  }
+  return foresight::ScenarioText{.name = flags.file == "-" ? "standard input" : flags.file,
+                                 .text = std::move(*text),
+                                 .overrides = std::move(*overrides)};
 }
 
 bool is_shape(const std::string& text) {
@@ -255,15 +273,69 @@ Result<plan::Rungs> rungs_of(const std::string& text) {
   return out;
 }
 
-Result<plan::PlanRequest> request_of(const PlanFlags& flags) {
-  auto scenario = scenario_text(flags);
+/// What is simulated, and what was taken on trust for it.
+struct Source {
+  foresight::ScenarioText scenario;
+  foresight::FileReader files;
+  std::vector<std::string> notes;
+};
+
+Result<Source> source_of(const PlanFlags& flags) {
+  const bool is_recorded = !flags.recorded.url.empty();
+  if (flags.file.empty() && !is_recorded) {
+    return fail(ErrorCode::kInvalidArgument, "give a scenario, or --prometheus URL");
+  }
+  std::optional<foresight::ScenarioText> own;
+  if (!flags.file.empty()) {
+    auto text = scenario_text(flags);
+    if (!text) {
+      return fail(text.error());
+    }
+    own = std::move(*text);
+  }
+  const auto folder = std::filesystem::path(flags.file == "-" ? "" : flags.file).parent_path();
+  const auto beside = [folder](const std::string& name) { return text::read_file(folder / name); };
+  if (!is_recorded) {
+    return Source{.scenario = std::move(*own), .files = beside, .notes = {}};
+  }
+  auto recorded = read_recorded(flags.recorded);
+  if (!recorded) {
+    return fail(recorded.error());
+  }
+  plan::RecordedTraffic& traffic = recorded->traffic;
+  const std::size_t notes = traffic.notes.size();
+  plan::keep_busiest(traffic, flags.length.value_or(std::chrono::hours(1)));
+  if (!flags.traffic.empty()) {
+    traffic.notes.resize(notes);  // it takes the place of these minutes
+  }
+  auto sets = overrides_of(flags);
+  if (!sets) {
+    return fail(sets.error());
+  }
+  const bool has_start = flags.assumed_start || std::ranges::any_of(*sets, [](const auto& one) {
+                           return one.path.starts_with("start");
+                         });
+  if (own) {
+    own->overrides.clear();
+  }
+  auto scenario = plan::recorded_scenario(traffic, recorded->options, own, has_start);
   if (!scenario) {
     return fail(scenario.error());
   }
-  const auto folder = std::filesystem::path(flags.file == "-" ? "" : flags.file).parent_path();
+  scenario->overrides.insert(scenario->overrides.end(), sets->begin(), sets->end());
+  return Source{.scenario = std::move(*scenario),
+                .files =
+                    [beside, trace = plan::traffic_csv(traffic)](const std::string& name) {
+                      return name == plan::kRecordedTrace ? Result<std::string>(trace)
+                                                          : beside(name);
+                    },
+                .notes = std::move(traffic.notes)};
+}
+
+Result<plan::PlanRequest> request_of(const PlanFlags& flags, Source source) {
   plan::PlanRequest out{
-      .scenario = std::move(*scenario),
-      .files = [folder](const std::string& name) { return text::read_file(folder / name); },
+      .scenario = std::move(source.scenario),
+      .files = std::move(source.files),
       .objective = flags.objective,
       .traffic = {},
       .length = flags.length,
@@ -395,10 +467,16 @@ int plan_search(std::span<const char* const> arguments) {
   if (!rungs) {
     return report_error(kName, rungs.error());
   }
-  auto problem = request_of(flags).and_then(plan::prepare);
+  auto source = source_of(flags);
+  if (!source) {
+    return report_error(kName, source.error());
+  }
+  std::vector<std::string> notes = std::move(source->notes);
+  auto problem = request_of(flags, std::move(*source)).and_then(plan::prepare);
   if (!problem) {
     return report_error(kName, problem.error());
   }
+  problem->assumed.insert(problem->assumed.end(), notes.begin(), notes.end());
   std::signal(SIGINT, ask_to_stop);
   ProgressLine line;
   plan::SearchOptions options{.rungs = *rungs,

@@ -1,7 +1,6 @@
 #include "cli/plan_traffic.h"
 
 #include <CLI/CLI.hpp>
-#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -10,8 +9,7 @@
 
 #include "cli/flags.h"
 #include "cli/output_files.h"
-#include "http/probe.h"
-#include "plan/prometheus.h"
+#include "cli/plan_recorded.h"
 #include "text/numbers.h"
 
 namespace podsense::cli {
@@ -31,49 +29,17 @@ The trace is written next to the scenario: week.csv. docs/how-to/plan-traffic.md
 )";
 
 struct TrafficFlags {
-  std::string url;
-  std::string selector;
-  std::string range = "7d";
-  Duration window = std::chrono::minutes(1);
+  RecordedFlags from;
   std::string out;
-  std::string ca_file;
 };
 
 void add_options(CLI::App& app, TrafficFlags& flags) {
   app.option_defaults()->group("Flags");
-  app.add_option("--prometheus", flags.url, "its URL, with its path if it has one")
-      ->type_name("URL")
-      ->required();
-  app.add_option("--selector", flags.selector, "which series, as a PromQL selector (all)")
-      ->type_name("{LABEL=\"VALUE\"}");
-  app.add_option("--range", flags.range, "how far back: 30m, 12h, 7d, up to 14d (7d)")
-      ->type_name("RANGE");
-  add_duration(app, "--window", flags.window,
-               {.low = std::chrono::seconds(10), .high = std::chrono::hours(1)},
-               "window of rates: at least twice the scrape interval (1m)");
+  add_recorded(app, flags.from);
+  app.get_option("--prometheus")->required();
   app.add_option("--out", flags.out, "the scenario; its trace gets the same name with .csv")
       ->type_name("FILE")
       ->required();
-  app.add_option("--ca-file", flags.ca_file, "authorities for https (the system's)")
-      ->type_name("FILE");
-}
-
-/// Prometheus answers 400 with its reason in JSON.
-Result<std::string> ask(const TrafficFlags& flags, const std::string& path) {
-  std::string base = flags.url;
-  while (base.ends_with('/')) {
-    base.pop_back();
-  }
-  const auto answer =
-      http::probe(base + path, {.timeout = std::chrono::minutes(2), .ca_file = flags.ca_file});
-  if (!answer) {
-    return fail(answer.error().code, "--prometheus: " + answer.error().message);
-  }
-  if (answer->status != 200 && answer->status != 400 && answer->status != 422) {
-    return fail(ErrorCode::kUnavailable,
-                "--prometheus: " + base + " answers " + std::to_string(answer->status));
-  }
-  return answer->body;
 }
 
 Result<void> write(const fs::path& path, const std::string& text) {
@@ -84,26 +50,7 @@ Result<void> write(const fs::path& path, const std::string& text) {
               : Result<void>(fail(ErrorCode::kInvalidArgument, "cannot write " + path.string()));
 }
 
-Result<plan::TrafficOptions> options_of(const TrafficFlags& flags) {
-  const auto range = plan::parse_range(flags.range);
-  if (!range) {
-    return fail(ErrorCode::kInvalidArgument, "--range: " + range.error().message);
-  }
-  std::string selector = flags.selector;
-  if (!selector.empty() && selector.front() != '{') {
-    selector = "{" + selector + "}";
-  }
-  return plan::TrafficOptions{.selector = std::move(selector),
-                              .range = *range,
-                              .window = flags.window,
-                              .now = static_cast<std::int64_t>(std::time(nullptr))};
-}
-
 Result<void> run(const TrafficFlags& flags) {
-  const auto options = options_of(flags);
-  if (!options) {
-    return fail(options.error());
-  }
   const fs::path out = flags.out;
   if (out == "-") {
     return fail(
@@ -117,23 +64,22 @@ Result<void> run(const TrafficFlags& flags) {
       !good) {
     return good;
   }
-  const auto traffic =
-      plan::read_traffic([&](const std::string& path) { return ask(flags, path); }, *options);
-  if (!traffic) {
-    return fail(traffic.error());
+  const auto recorded = read_recorded(flags.from);
+  if (!recorded) {
+    return fail(recorded.error());
   }
-  if (auto done = write(trace, plan::traffic_csv(*traffic)); !done) {
+  const auto& [options, traffic] = *recorded;
+  if (auto done = write(trace, plan::traffic_csv(traffic)); !done) {
     return done;
   }
-  if (auto done = write(out, plan::traffic_scenario(*traffic, *options, trace.filename().string()));
+  if (auto done = write(out, plan::traffic_scenario(traffic, options, trace.filename().string()));
       !done) {
     return done;
   }
-  const auto all =
-      std::accumulate(traffic->counts.begin(), traffic->counts.end(), std::uint64_t{0});
-  std::cout << text::format_count(all) << " requests in " << flags.range << ": " << out.string()
-            << ", " << trace.string() << '\n';
-  for (const std::string& note : traffic->notes) {
+  const auto all = std::accumulate(traffic.counts.begin(), traffic.counts.end(), std::uint64_t{0});
+  std::cout << text::format_count(all) << " requests in " << flags.from.range << ": "
+            << out.string() << ", " << trace.string() << '\n';
+  for (const std::string& note : traffic.notes) {
     std::cout << "  " << note << '\n';
   }
   return {};

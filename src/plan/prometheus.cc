@@ -55,7 +55,8 @@ class Reader {
 
   Result<RecordedTraffic> read() {
     for (const auto step :
-         {&Reader::read_counts, &Reader::read_runs, &Reader::read_rest, &Reader::read_starts}) {
+         {&Reader::read_counts, &Reader::read_models, &Reader::read_runs, &Reader::read_rows,
+          &Reader::read_rest, &Reader::read_memory, &Reader::read_waits, &Reader::read_starts}) {
       if (auto done = (this->*step)(); !done) {
         return fail(done.error());
       }
@@ -98,8 +99,24 @@ class Reader {
   [[nodiscard]] std::string series(std::string_view name) const {
     return std::string(name) + options_.selector;
   }
+  /// Of the one model, where there is one.
+  [[nodiscard]] std::string model_series(std::string_view name) const {
+    return options_.model.empty() ? series(name) : series_of(name, options_.model);
+  }
+  [[nodiscard]] std::string series_of(std::string_view name, std::string_view model) const {
+    std::string quoted;
+    append_json_string(quoted, model);
+    const std::string& all = options_.selector;
+    const std::size_t end = all.rfind('}');
+    return std::string(name) +
+           (end == std::string::npos ? "{" : all.substr(0, end) + (end > 1 ? "," : "")) +
+           "model=" + quoted + "}";
+  }
   [[nodiscard]] std::string increase(std::string_view name) const {
     return "sum(increase(" + series(name) + "[" + range() + "]))";
+  }
+  [[nodiscard]] std::string model_increase(std::string_view name) const {
+    return "sum(increase(" + model_series(name) + "[" + range() + "]))";
   }
   [[nodiscard]] std::string range() const {
     return std::to_string(
@@ -110,7 +127,7 @@ class Reader {
   Result<void> read_counts() {
     const auto minutes = std::chrono::duration_cast<std::chrono::minutes>(options_.range).count();
     const auto window = std::chrono::duration_cast<std::chrono::seconds>(options_.window).count();
-    const std::string promql = "sum(rate(" + series("podsense_requests_total") + "[" +
+    const std::string promql = "sum(rate(" + model_series("podsense_requests_total") + "[" +
                                std::to_string(window) + "s])) * 60";
     out_.counts.assign(static_cast<std::size_t>(minutes), 0);
     bool is_found = false;
@@ -141,7 +158,7 @@ class Reader {
 
   /// Why there are no requests, by what there is.
   Result<void> refuse_nothing() {
-    const std::string wanted = series("podsense_requests_total");
+    const std::string wanted = model_series("podsense_requests_total");
     const auto own = query("count(count_over_time(" + wanted + "[" + range() + "]))");
     const auto any = query("count_over_time(podsense_requests_total[" + range() + "])");
     if (!own || !any) {
@@ -162,8 +179,82 @@ class Reader {
     return fail(ErrorCode::kInvalidArgument, "Prometheus " + why);
   }
 
+  /// Requests that reached no model have no model.
+  Result<void> read_models() {
+    const auto result = query("sort_desc(sum by (model) (increase(" +
+                              series("podsense_requests_total") + "[" + range() + "])) > 0)");
+    if (!result) {
+      return fail(result.error());
+    }
+    for (const json& one : *result) {
+      const std::string name = one.value("metric", json::object()).value("model", "");
+      if (!name.empty()) {
+        out_.models.emplace_back(name, number_of(one.at("value").at(1)));
+      }
+    }
+    return {};
+  }
+
+  /// Relations of runs of different sizes, on the machines that served; of one model only.
+  Result<void> read_rows() {
+    const std::string model = !options_.model.empty()   ? options_.model
+                              : out_.models.size() == 1 ? out_.models.front().first
+                                                        : "";
+    if (model.empty()) {
+      return {};
+    }
+    const auto shared =
+        value("max(max_over_time(" + series_of("podsense_requests_share_runs", model) + "[" +
+              range() + "]))");
+    const auto result = query("avg by (rows) (avg_over_time(" +
+                              series_of("podsense_profile_seconds", model) + "[" + range() + "]))");
+    if (!shared || !result) {
+      return fail(!shared ? shared.error() : result.error());
+    }
+    for (const json& one : *result) {
+      const std::string rows = one.value("metric", json::object()).value("rows", "");
+      const double number = number_of(json(rows));
+      const double seconds = number_of(one.at("value").at(1));
+      if (number >= 1 && number <= 4096 && seconds > 0 && (number == 1 || *shared > 0)) {
+        out_.rows_seconds[static_cast<unsigned>(number)] = seconds;
+      }
+    }
+    if (out_.rows_seconds.size() < 2 || !out_.rows_seconds.contains(1)) {
+      out_.rows_seconds.clear();
+    }
+    return {};
+  }
+
+  Result<void> read_memory() {
+    const auto used = value("max(max_over_time(" + series("podsense_memory_working_set_bytes") +
+                            "[" + range() + "]))");
+    const auto resident = value("max(max_over_time(" + series("process_resident_memory_bytes") +
+                                "[" + range() + "]))");
+    if (!used || !resident) {
+      return fail(!used ? used.error() : resident.error());
+    }
+    out_.memory = *used > 0 ? *used : *resident;
+    return {};
+  }
+
+  /// Of pods that were created within the range, as kube-state-metrics says: scheduling them and
+  /// pulling their image.
+  Result<void> read_waits() {
+    const std::string by = "min by (namespace, pod) (min_over_time(";
+    const auto result = query(by + series("process_start_time_seconds") + "[" + range() +
+                              "])) - (" + by + "kube_pod_created[" + range() + "])) > " +
+                              std::to_string(options_.now) + " - " + range_number() + ")");
+    if (!result) {
+      return fail(result.error());
+    }
+    for (const json& one : *result) {
+      out_.waits.emplace_back(std::max(0.0, number_of(one.at("value").at(1))), 1);
+    }
+    return {};
+  }
+
   Result<void> read_runs() {
-    const auto native = query(increase("podsense_compute_seconds"));
+    const auto native = query(model_increase("podsense_compute_seconds"));
     if (!native) {
       return fail(native.error());
     }
@@ -171,10 +262,11 @@ class Reader {
       take_native(native->at(0).at("histogram").at(1));
       return {};
     }
-    const auto sum = value(increase("podsense_compute_seconds_sum"));
-    const auto count = value(increase("podsense_compute_seconds_count"));
-    const auto buckets = query("sum by (le) (increase(" +
-                               series("podsense_compute_seconds_bucket") + "[" + range() + "]))");
+    const auto sum = value(model_increase("podsense_compute_seconds_sum"));
+    const auto count = value(model_increase("podsense_compute_seconds_count"));
+    const auto buckets =
+        query("sum by (le) (increase(" + model_series("podsense_compute_seconds_bucket") + "[" +
+              range() + "]))");
     if (!sum || !count || !buckets) {
       return fail(!sum ? sum.error() : !count ? count.error() : buckets.error());
     }
@@ -221,43 +313,49 @@ class Reader {
   }
 
   /// The buckets' middles are nobody's times: their mean is known.
-  void set_mean(double mean) {
+  void set_mean(double wanted) {
+    double all = 0;
+    for (const auto& [seconds, count] : out_.runs) {
+      all += count;
+    }
+    const double factor = mean() > 0 ? wanted / mean() : 0;
+    for (auto& [seconds, count] : out_.runs) {
+      seconds *= factor;
+      count = all > kCounted ? count * kCounted / all : count;
+    }
+  }
+  [[nodiscard]] double mean() const {
     double weighted = 0;
     double all = 0;
     for (const auto& [seconds, count] : out_.runs) {
       weighted += seconds * count;
       all += count;
     }
-    for (auto& [seconds, count] : out_.runs) {
-      seconds *= weighted > 0 ? mean * all / weighted : 0;
-      count = all > kCounted ? count * kCounted / all : count;
-    }
+    return all > 0 ? weighted / all : 0;
   }
 
   Result<void> read_rest() {
     const auto cpu = value(increase("process_cpu_seconds_total"));
     const auto requests = value(increase("podsense_requests_total"));
-    const auto runs = mean_of("podsense_compute_seconds");
-    const auto rows = mean_of("podsense_batch_size");
-    if (!cpu || !requests || !runs || !rows) {
+    // A process does not count its CPU time by model.
+    const auto runs = mean_of(series("podsense_compute_seconds"), "podsense_compute_seconds");
+    const auto rows = mean_of(series("podsense_batch_size"), "podsense_batch_size");
+    const auto own_rows = mean_of(model_series("podsense_batch_size"), "podsense_batch_size");
+    if (!cpu || !requests || !runs || !rows || !own_rows) {
       return fail(!cpu        ? cpu.error()
                   : !requests ? requests.error()
                   : !runs     ? runs.error()
-                              : rows.error());
+                  : !rows     ? rows.error()
+                              : own_rows.error());
     }
-    out_.rows = *rows > 0 ? *rows : 1;
-    if (out_.runs.empty()) {
-      out_.notes.emplace_back("no run was seen: service.run_cpu has to be given");
-    } else if (out_.rows > kMostRows) {
-      out_.notes.push_back("runs had " + text::format_number(out_.rows) +
-                           " rows on average and their times are taken for one row's: "
-                           "`podsense plan measure` tells them apart");
-    }
+    out_.rows = *own_rows > 0 ? *own_rows : 1;
+    note_rows();
     if (*cpu > 0 && *requests > 0) {
       const double used = *cpu / *requests;
-      out_.request_cpu = std::max(0.0, used - *runs / out_.rows);
-      if (used < *runs / out_.rows) {
-        set_mean(used);
+      const double run = *runs / (*rows > 0 ? *rows : 1);
+      out_.request_cpu = std::max(0.0, used - run);
+      if (used < run) {
+        set_mean(mean() * used / run);
         out_.notes.emplace_back(
             "runs took longer than the CPU time of whole requests (a limit, or busy nodes): their "
             "times are cut to that");
@@ -268,8 +366,27 @@ class Reader {
     return {};
   }
 
-  /// Of a histogram, native or not.
-  Result<double> mean_of(const std::string& name) {
+  void note_rows() {
+    if (out_.runs.empty()) {
+      out_.notes.emplace_back("no run was seen: service.run_cpu has to be given");
+    } else if (!out_.rows_seconds.empty()) {
+      out_.notes.push_back("runs had " + text::format_number(out_.rows) +
+                           " rows on average; those of other sizes are longer or shorter as "
+                           "podsense_profile_seconds "
+                           "says, which was measured when the model was loaded");
+    } else if (out_.rows > kMostRows) {
+      out_.notes.push_back("runs had " + text::format_number(out_.rows) +
+                           " rows on average and their times are taken for one row's: "
+                           "`podsense plan measure` tells them apart");
+    }
+  }
+
+  /// Of a histogram, native or not. @param of  the series of its name, with labels
+  Result<double> mean_of(const std::string& of, const std::string& name) {
+    const std::string labels = of.substr(name.size());
+    const auto increase = [&](const std::string& of_what) {
+      return "sum(increase(" + of_what + labels + "[" + range() + "]))";
+    };
     const auto native = query(increase(name));
     if (!native) {
       return fail(native.error());
@@ -306,10 +423,14 @@ class Reader {
       }
     }
     out_.notes.emplace_back(
-        out_.starts.empty()
-            ? "no pod started within the range: `start` has to be given"
-            : "starts are from a process's begin to the first scrape at which it was ready: "
-              "scheduling a pod and pulling its image are not in them");
+        out_.starts.empty() ? "no pod started within the range: `start` has to be given"
+        : out_.waits.empty()
+            ? "starts are from a process's begin to the first scrape at which it was ready: "
+              "scheduling a pod and pulling its image are not in them (kube_pod_created of "
+              "kube-state-metrics is not there)"
+            : "starts are to the first scrape at which a pod was ready; scheduling it and pulling "
+              "its "
+              "image are from kube_pod_created");
     return {};
   }
   /// Of a subquery, so that a week of some hundred pods is not too much for Prometheus.
@@ -328,19 +449,6 @@ class Reader {
   const TrafficOptions& options_;
   RecordedTraffic out_;
 };
-
-std::string values_text(const WeightedValues& values) {
-  std::string out = "{values: [";
-  for (const auto& [seconds, count] : values) {
-    const auto whole = static_cast<std::uint64_t>(std::llround(count));
-    if (whole > 0) {
-      out += (out.back() == '[' ? "[" : ", [") +
-             text::format_rate(std::round(seconds * 1e7) / 1e4) + "ms, " + std::to_string(whole) +
-             "]";
-    }
-  }
-  return out + "]}";
-}
 
 }  // namespace
 
@@ -369,38 +477,6 @@ Result<RecordedTraffic> read_traffic(const AskPrometheus& ask, const TrafficOpti
     return fail(ErrorCode::kInvalidArgument,
                 "what answers there is no Prometheus: its results have another form");
   }
-}
-
-std::string traffic_csv(const RecordedTraffic& traffic) {
-  std::string out = "minute,count\n";
-  for (std::size_t i = 0; i < traffic.counts.size(); ++i) {
-    out += std::to_string(i + 1) + "," + std::to_string(traffic.counts[i]) + "\n";
-  }
-  return out;
-}
-
-std::string traffic_scenario(const RecordedTraffic& traffic, const TrafficOptions& options,
-                             std::string_view trace) {
-  std::string out = "# Made by `podsense plan traffic` from a Prometheus, " +
-                    (options.selector.empty() ? "all of podsense" : options.selector) + ".\n";
-  for (const std::string& note : traffic.notes) {
-    out += "# " + note + "\n";
-  }
-  std::string quoted;
-  append_json_string(quoted, trace);
-  out += "length: " + std::to_string(traffic.counts.size()) + "m\narrivals: {trace: " + quoted +
-         ", process: poisson}\n";
-  if (!traffic.runs.empty()) {
-    out += "service:\n  run_cpu: " + values_text(traffic.runs) +
-           "\n  request_cpu: " + text::format_rate(std::round(traffic.request_cpu * 1e7) / 1e4) +
-           "ms\n";
-  }
-  if (!traffic.starts.empty()) {
-    out += "start:\n  load: " + values_text(traffic.starts) + "\n";
-  }
-  return out +
-         "# What a Prometheus does not know:\n# pod: {cpu_request: 250m, cpu_limit: 1}\n"
-         "# hpa: hpa.yaml\n";
 }
 
 }  // namespace podsense::plan

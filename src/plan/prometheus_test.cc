@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 
 namespace podsense::plan {
@@ -29,6 +30,7 @@ AskPrometheus answers(std::vector<std::pair<std::string, std::string>> known) {
 const std::string kCounts =
     vector_of(R"({"metric":{},"values":[[940,"0"],[1000,"59.6"],[1060,"120.4"]]})");
 const TrafficOptions kOptions{.selector = "",
+                              .model = "",
                               .range = std::chrono::minutes(3),
                               .window = std::chrono::minutes(1),
                               .now = 1060};
@@ -100,6 +102,112 @@ TEST(Prometheus, PrefersNativeHistograms) {
   EXPECT_EQ(traffic->rows, 2);
   EXPECT_NE(traffic->notes.front().find("runs had 2 rows"), std::string::npos)
       << traffic->notes.front();
+}
+
+std::vector<std::pair<std::string, std::string>> known_well() {
+  return {
+      {"query_range", kCounts},
+      {"sort_desc",
+       vector_of(
+           R"({"metric":{"model":"cat"},"value":[1,"150"]},{"metric":{"model":"dog"},"value":[1,"50"]})")},
+      {"requests_share_runs", vector_of(R"({"metric":{},"value":[1,"1"]})")},
+      {"profile_seconds",
+       vector_of(
+           R"({"metric":{"rows":"1"},"value":[1,"0.01"]},{"metric":{"rows":"4"},"value":[1,"0.025"]})")},
+      {"increase%28podsense_compute_seconds%7Bmodel%3D%22cat%22%7D%5B",
+       vector_of(
+           R"({"metric":{},"histogram":[1,{"count":"10","sum":"0.3","buckets":[[0,"0.028","0.032","10"]]}]})")},
+      {"increase%28podsense_batch_size",
+       vector_of(R"({"metric":{},"histogram":[1,{"count":"10","sum":"20","buckets":[]}]})")},
+      {"working_set", vector_of(R"({"metric":{},"value":[1,"62914560"]})")},
+      {"kube_pod_created", vector_of(R"({"metric":{"pod":"a"},"value":[1,"4"]})")},
+      {"podsense_ready", vector_of(R"({"metric":{"pod":"a"},"value":[1,"2"]})")}};
+}
+
+TEST(Prometheus, TakesOneModelAndItsTimesByRows) {
+  TrafficOptions options = kOptions;
+  options.model = "cat";
+  auto traffic = read_traffic(answers(known_well()), options);
+  ASSERT_TRUE(traffic) << traffic.error().message;
+  EXPECT_EQ(traffic->models,
+            (std::vector<std::pair<std::string, double>>{{"cat", 150}, {"dog", 50}}));
+  EXPECT_EQ(traffic->memory, 62914560);
+  const auto scenario = recorded_scenario(*traffic, options, std::nullopt, false);
+  ASSERT_TRUE(scenario) << scenario.error().message;
+  // Runs of two rows took 30 ms, where the profile has 15: its times are doubled.
+  EXPECT_NE(scenario->text.find("- {rows: 1, cpu: {values: [[20ms, 10]]}}"), std::string::npos)
+      << scenario->text;
+  EXPECT_NE(scenario->text.find("- {rows: 4, cpu: {values: [[50ms, 10]]}}"), std::string::npos)
+      << scenario->text;
+  EXPECT_NE(scenario->text.find("  max_batch: 4\n"), std::string::npos);
+  EXPECT_NE(scenario->text.find("pull: {values: [[4000ms, 1]]}"), std::string::npos);
+  EXPECT_NE(scenario->text.find("load: {values: [[2000ms, 1]]}"), std::string::npos);
+  EXPECT_NE(scenario->text.find("memory_used: 60Mi"), std::string::npos);
+  const auto read = foresight::read_scenario(
+      *scenario, [&](const std::string&) { return Result<std::string>(traffic_csv(*traffic)); });
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->service.runs.size(), 2U);
+  EXPECT_EQ(read->pod.memory_request.milli() / 1000, std::int64_t{80} * 1024 * 1024);
+}
+
+TEST(Prometheus, AScenarioOfOnesOwnTakesThePlaceOfWhatWasRecorded) {
+  TrafficOptions options = kOptions;
+  options.model = "cat";
+  auto traffic = read_traffic(answers(known_well()), options);
+  ASSERT_TRUE(traffic) << traffic.error().message;
+  const auto scenario = recorded_scenario(
+      *traffic, options,
+      foresight::ScenarioText{.name = "own.yaml",
+                              .text = "length: 9m\narrivals: {shape: 'constant:1'}\n"
+                                      "pod: {memory_request: 1Gi}\nstart: {propagation: 300ms}\n",
+                              .overrides = {}},
+      false);
+  ASSERT_TRUE(scenario) << scenario.error().message;
+  const auto read = foresight::read_scenario(
+      *scenario, [&](const std::string&) { return Result<std::string>(traffic_csv(*traffic)); });
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->length, Duration(std::chrono::minutes(3)));
+  EXPECT_EQ(read->pod.memory_request.milli() / 1000, std::int64_t{1} << 30);
+  EXPECT_EQ(read->start.propagation.mean_seconds(), 0.3);
+  EXPECT_EQ(read->start.pull.mean_seconds(), 4);
+}
+
+TEST(Prometheus, NamesWhatIsMissingForAPlan) {
+  const auto fault = [](std::string_view without, std::string model, std::string own) {
+    auto known = known_well();
+    std::erase_if(known,
+                  [&](const auto& one) { return one.first.find(without) != std::string::npos; });
+    TrafficOptions options = kOptions;
+    options.model = std::move(model);
+    auto traffic = read_traffic(answers(std::move(known)), options);
+    const auto scenario = recorded_scenario(
+        *traffic, options,
+        foresight::ScenarioText{.name = "own.yaml", .text = std::move(own), .overrides = {}},
+        false);
+    return scenario ? "" : scenario.error().message;
+  };
+  EXPECT_EQ(fault("nothing", "cat", "{}"), "");
+  EXPECT_NE(fault("nothing", "", "{}").find("several models: cat (75 %), dog (25 %)"),
+            std::string::npos);
+  EXPECT_NE(fault("podsense_ready", "cat", "{}").find("how long pods take to start is not known"),
+            std::string::npos);
+  EXPECT_EQ(fault("podsense_ready", "cat", "start: {load: 3s}"), "");
+  EXPECT_NE(fault("compute_seconds", "cat", "{}").find("service: Prometheus has no run"),
+            std::string::npos);
+  EXPECT_EQ(fault("compute_seconds", "cat", "service: {run_cpu: 3ms}"), "");
+  EXPECT_NE(fault("nothing", "cat", "[1]"), "");
+}
+
+TEST(Prometheus, KeepsTheBusiestMinutes) {
+  RecordedTraffic traffic;
+  traffic.counts = {50, 60, 1, 2, 9, 70, 3, 4, 5};
+  keep_busiest(traffic, std::chrono::minutes(3));
+  EXPECT_EQ(traffic.counts, (std::vector<std::uint64_t>{9, 70, 3}));
+  EXPECT_EQ(traffic.notes.front(),
+            "traffic: the 3 minutes with the busiest one (82 of 204 requests), which began "
+            "300 s before the end");
+  keep_busiest(traffic, std::chrono::hours(1));
+  EXPECT_EQ(traffic.counts.size(), 3U);
 }
 
 TEST(Prometheus, SaysWhyThereIsNothing) {

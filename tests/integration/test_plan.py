@@ -208,6 +208,8 @@ class Plan(unittest.TestCase):
             (("--set", "pods=1"), 'unknown field "pods"'),
             (("--growth", "0"), "--growth"),
             (("--price-cpu", "0", "--price-memory", "0"), "one of them must be above 0"),
+            (("--model", "cat"), "--model requires --prometheus"),
+            (("--prometheus", "http://127.0.0.1:1", "--range", "1y"), "--range: '1y' is no range; accepted: such as 30m"),
             (("--json", "-", "--html", "-"), "--json and --html are both standard output"),
         ):
             goal = () if "--objective" in arguments else GOAL

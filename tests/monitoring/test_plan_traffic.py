@@ -1,8 +1,12 @@
-"""`podsense plan traffic`: a scenario from a real Prometheus that scrapes a real PodSense."""
+"""`podsense plan traffic` and `podsense plan --prometheus`: from a real Prometheus that scrapes a real PodSense."""
 
+import http.server
+import json
 import re
 import subprocess
 import tempfile
+import threading
+import time
 import unittest
 from pathlib import Path
 
@@ -86,6 +90,97 @@ class Fixed(Recorded, unittest.TestCase):
             self.assertEqual(done.returncode, 1)
             self.assertIn("answers 404", done.stderr)
         self.assertFalse(self.out.exists())
+
+
+class KubeStateMetrics(http.server.BaseHTTPRequestHandler):
+    """What it says of one pod, created so many seconds before the test."""
+
+    CREATED = time.time() - 7
+
+    def do_GET(self):
+        body = f'kube_pod_created{{namespace="shop",pod="web-1"}} {self.CREATED:.0f}\n'.encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+class OneStep(unittest.TestCase):
+    """A plan without a file: two models behind one Prometheus, and what was not recorded."""
+
+    SEARCH = ("--objective", "p90=1s", "--runs", "2,2,2", "--range", "5m", "--allow", "signal=none", "--allow", "min=1,2",
+              "--allow", "cpu_request=500m", "--selector", '{namespace="shop"}')
+
+    def plan(self, *arguments, text=""):
+        return subprocess.run([str(harness.BINARY), "plan", "--prometheus", self.url, *self.SEARCH, *arguments], input=text,
+                              text=True, capture_output=True, timeout=harness.LIMIT, check=False, env=harness.clean_environment())
+
+    def refused(self, part, *arguments, text=""):
+        done = self.plan(*arguments, text=text)
+        self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        self.assertIn(part, done.stderr)
+
+    def record(self, *drops):
+        """Requests of two models; metrics whose names match `drops` never reach Prometheus."""
+        cluster = http.server.ThreadingHTTPServer(("127.0.0.1", 0), KubeStateMetrics)
+        self.addCleanup(cluster.server_close)
+        self.addCleanup(cluster.shutdown)
+        threading.Thread(target=cluster.serve_forever, args=(0.05,), daemon=True).start()
+        KubeStateMetrics.CREATED = time.time() - 7
+        server = self.enterContext(harness.Server("--executors=1"))
+        jobs = [{"job_name": name, "honor_labels": True, "static_configs": [{"targets": [f"127.0.0.1:{port}"], "labels": labels}],
+                 "metric_relabel_configs": [{"source_labels": ["__name__"], "regex": drop, "action": "drop"} for drop in drops]}
+                for name, port, labels in (("podsense", server.admin_port, LABELS), ("kube", cluster.server_address[1], {}))]
+        prometheus = self.enterContext(Prometheus({}, [], ("native-histograms",), more=jobs))
+        self.url = f"http://127.0.0.1:{prometheus.port}"
+        asks = [("/infer", {"cpu_ms": 20})] * 3 + [("/predict-single", {"features": [1] * 20})]
+        for path, body in asks:
+            self.assertEqual(server.post_json(path, body).status, 200)
+        harness.wait_until(lambda: prometheus.values("sum(podsense_requests_total) >= 4"), what="the first requests")
+        for _ in range(15):
+            for path, body in asks:
+                server.post_json(path, body)
+        harness.wait_until(lambda: prometheus.values("sum(podsense_requests_total offset 2s) >= 64"), what="all requests")
+
+    def test_a_plan_of_what_was_recorded(self):
+        self.record()
+        self.refused("several models: simulated (")
+        done = self.plan("--model", "simulated", "--json", "-")
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+        made = json.loads(done.stdout)
+        self.assertEqual(made["verdict"], "holds")
+        scenario = made["scenario"]
+        self.assertEqual((scenario["length"], scenario["arrivals"]["trace"]), ("5m", "recorded.csv"))
+        self.assertIn("minute,count\n", made["files"]["recorded.csv"])
+        times = scenario["service"]["run_cpu"]["values"]
+        mean = sum(float(one.removesuffix("ms")) * count for one, count in times) / sum(count for _, count in times)
+        self.assertGreater(mean, 15)  # the forest's runs, of less than one, are not in it
+        pull, load = (float(scenario["start"][part]["values"][0][0].removesuffix("ms")) for part in ("pull", "load"))
+        self.assertGreater(pull, 5000)
+        self.assertGreater(load, 0)
+        self.assertRegex(scenario["pod"]["memory_used"], r"^\d+Mi$")
+        self.assertIn("from kube_pod_created", " ".join(made["assumed"]))
+        own = self.plan("-", "--model", "simulated", "--json", "-", "--set", "start.pull=20s",
+                        text="pod: {memory_request: 1Gi}\nstart: {propagation: 100ms}\n")
+        self.assertEqual((own.returncode, own.stderr), (0, ""))
+        own = json.loads(own.stdout)["scenario"]
+        self.assertEqual((own["pod"]["memory_request"], own["start"]["pull"], own["start"]["propagation"]), ("1Gi", "20s", "100ms"))
+        self.assertEqual(own["start"]["load"], scenario["start"]["load"])
+
+    def test_it_does_not_plan_without_a_start(self):
+        self.record("podsense_ready", "kube_.*")
+        simulated = ("--model", "simulated")
+        self.refused('start: no pod of {namespace="shop"} began within the range', *simulated)
+        done = self.plan(*simulated, "--assume-start", "9s")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("assumed, not measured", done.stdout)
+        self.assertEqual(self.plan(*simulated, "--set", "start.load=9s").returncode, 0)
+        self.assertEqual(self.plan("-", *simulated, text="start: {load: 9s}").returncode, 0)
 
 
 class Native(Recorded, unittest.TestCase):

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <utility>
 
 #include "base/text.h"
 #include "plan/prometheus.h"
@@ -50,7 +51,9 @@ void put_own(const Json& own, std::vector<foresight::Override>& out) {
     }
     for (const auto& [name, part] : value.items()) {
       if (key != "arrivals" || (name != "shape" && name != "trace")) {
-        out.push_back({.path = key + "." + name, .value = part.dump()});
+        std::string path = key;
+        path.append(".").append(name);
+        out.push_back({.path = std::move(path), .value = part.dump()});
       }
     }
   }

@@ -16,7 +16,6 @@ pod-seconds used while the load lasted.
 """
 
 import argparse
-import contextlib
 import json
 import os
 import pathlib
@@ -28,13 +27,11 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.parse
-import urllib.request
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests/e2e"))
-import cluster  # noqa: E402
-import load  # noqa: E402
+import metrics_pipeline
+from metrics_pipeline import ROOT, cluster
+
+import load  # isort: skip  # of tests/e2e, whose folder comes with the line above
 
 NAMESPACE = "podsense-signals"
 # The target of each signal, as autoscaling.* values of the chart.
@@ -51,234 +48,7 @@ KEDA_SIGNALS = {
 }
 CPU_MS = 25
 OBJECTIVE = 0.25  # seconds
-SCRAPE = 5  # seconds between scrapes
 HELD = 10  # seconds in a row within the objective count as recovered
-
-
-def cache():
-    base = os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache"))
-    return pathlib.Path(os.environ.get("BUILD_CACHE", f"{base}/podsense"))
-
-
-def go_programs(folder, module, programs):
-    """Programs of `module` as folder/go.mod pins it, built once; takes some minutes. Paths by name."""
-    version = re.search(rf"^require {re.escape(module)} (\S+)$", (folder / "go.mod").read_text(), re.M)[1]
-    built = cache() / "go-tools" / f"{folder.name}-{version}"
-    if not built.exists():
-        print("building", module, version, file=sys.stderr)
-        fresh = built.with_suffix(".new")
-        fresh.mkdir(parents=True, exist_ok=True)
-        subprocess.run([go(), "build", "-ldflags=-s", "-o", f"{fresh}/",
-                        *(f"{module}/cmd/{name}" for name in programs)], cwd=folder,
-                       env=dict(os.environ, CGO_ENABLED="0", GOFLAGS="-trimpath"), check=True)
-        fresh.rename(built)
-    return {name: built / name for name in programs}
-
-
-def go():
-    return cluster.output("scripts/go-tool.sh --go")
-
-
-def adapter_binary():
-    return go_programs(ROOT / "bench/prometheus-adapter", "sigs.k8s.io/prometheus-adapter", ["adapter"])["adapter"]
-
-
-class Child:
-    """A program that runs as long as the block."""
-
-    def __init__(self, folder, name, words, **environment):
-        self.name, self.words, self.path = name, [str(word) for word in words], folder / f"{name}.log"
-        self.environment = {**os.environ, **environment}
-
-    def __enter__(self):
-        with open(self.path, "w") as log:
-            self.process = subprocess.Popen(self.words, stdout=log, stderr=subprocess.STDOUT,
-                                            env=self.environment)
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait(timeout=30)
-
-    def check(self):
-        if self.process.poll() is not None:
-            raise cluster.Failure(f"{self.name} ended: {self.path.read_text()[-2000:]}")
-
-
-def prometheus_config(targets):
-    """Debian's Prometheus cannot ask Kubernetes itself: the targets are in a file."""
-    return {
-        "global": {"scrape_interval": f"{SCRAPE}s", "scrape_timeout": f"{SCRAPE - 1}s"},
-        "scrape_configs": [{"job_name": "podsense",
-                            "file_sd_configs": [{"files": [str(targets)], "refresh_interval": "1s"}]}],
-    }
-
-
-class Discovery:
-    """Writes the running pods as targets, with the labels that a PodMonitor gives, once a second."""
-
-    def __init__(self, path):
-        self.path, self.stop = path, threading.Event()
-        self.thread = threading.Thread(target=self.run)
-
-    def run(self):
-        known = None
-        while not self.stop.wait(1):
-            targets = [{"targets": [f"{pod['status']['podIP']}:8000"],
-                        "labels": {"namespace": NAMESPACE, "pod": pod["metadata"]["name"]}}
-                       for pod in cluster.pods(NAMESPACE)
-                       if pod["status"]["phase"] == "Running" and "podIP" in pod["status"]]
-            if targets != known:
-                fresh = self.path.with_suffix(".new")
-                fresh.write_text(json.dumps(targets))
-                fresh.rename(self.path)
-                known = targets
-
-    def __enter__(self):
-        self.path.write_text("[]")
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stop.set()
-        self.thread.join()
-
-
-def adapter_config():
-    """The rules of the values file, as the chart would hand them over."""
-    lines = (ROOT / "monitoring/prometheus-adapter.yaml").read_text().split("  custom:\n")[1]
-    return "rules:\n" + lines
-
-
-def api_objects(name, group, versions, host, port):
-    """How the cluster finds a metrics API on this machine, and who may ask it."""
-    service = {"name": name, "namespace": NAMESPACE}
-    role = {"name": f"podsense-signals-{group.split('.')[0]}-metrics"}
-    yield {"apiVersion": "v1", "kind": "Service", "metadata": service,
-           "spec": {"ports": [{"port": 443, "targetPort": port}]}}
-    yield {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
-           "metadata": dict(service, labels={"kubernetes.io/service-name": service["name"]}),
-           "addressType": "IPv4", "ports": [{"port": port, "protocol": "TCP", "name": ""}],
-           "endpoints": [{"addresses": [host]}]}
-    for priority, version in enumerate(versions):
-        yield {"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService",
-               "metadata": {"name": f"{version}.{group}"},
-               "spec": {"service": service, "group": group, "version": version,
-                        "insecureSkipTLSVerify": True, "groupPriorityMinimum": 100,
-                        "versionPriority": 100 * (priority + 1)}}
-    yield {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": role,
-           "rules": [{"apiGroups": [group], "resources": ["*"], "verbs": ["get", "list"]}]}
-    yield {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": role,
-           "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", **role},
-           "subjects": [{"kind": "ServiceAccount", "namespace": "kube-system",
-                         "name": "horizontal-pod-autoscaler"}]}
-
-
-def client_flags():
-    kubeconfig = os.environ["KUBECONFIG"]
-    return [f"--{what}-kubeconfig={kubeconfig}" for what in ("lister", "authentication", "authorization")]
-
-
-@contextlib.contextmanager
-def serving(objects, children, path):
-    """Programs that serve a metrics API under `path`, and the objects by which it is found."""
-    with contextlib.ExitStack() as stack:
-        for child in children:
-            stack.enter_context(child)
-        cluster.apply(objects)
-        stack.callback(remove, [entry for entry in objects if "namespace" not in entry["metadata"]])
-        cluster.wait_until(lambda: [child.check() for child in children] and answers(path), f"{path} answers")
-        yield
-
-
-@contextlib.contextmanager
-def prometheus(folder):
-    """Its URL on this machine."""
-    targets = folder / "targets.json"
-    (folder / "prometheus.yml").write_text(json.dumps(prometheus_config(targets)))
-    port = free_port()
-    words = ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
-             f"--web.listen-address=127.0.0.1:{port}", "--web.enable-admin-api"]
-    with Discovery(targets), Child(folder, "prometheus", words):
-        yield f"http://127.0.0.1:{port}"
-
-
-def adapter(folder, host, url):
-    (folder / "adapter.yaml").write_text(adapter_config())
-    port, group = free_port(host), "custom.metrics.k8s.io"
-    words = [adapter_binary(), f"--config={folder}/adapter.yaml", f"--cert-dir={folder}/certificates",
-             f"--bind-address={host}", f"--secure-port={port}", f"--prometheus-url={url}",
-             "--metrics-relist-interval=10s", *client_flags()]
-    objects = list(api_objects("prometheus-adapter", group, ("v1beta1", "v1beta2"), host, port))
-    return serving(objects, [Child(folder, "adapter", words)], f"/apis/{group}/v1beta2")
-
-
-@contextlib.contextmanager
-def keda(folder, host):
-    """KEDA's definitions, its operator and its metrics server, which asks the operator."""
-    module = "github.com/kedacore/keda/v2"
-    programs = go_programs(ROOT / "bench/keda", module, ["operator", "adapter"])
-    sources = subprocess.run([go(), "list", "-m", "-f", "{{.Dir}}", module], cwd=ROOT / "bench/keda",
-                             capture_output=True, text=True, check=True).stdout.strip()
-    definitions = f"{sources}/config/crd/bases"
-    certificates = folder / "keda-certificates"
-    certificates.mkdir()
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-                    "-noenc", "-days", "2", "-subj", "/CN=keda", "-addext", "subjectAltName=IP:127.0.0.1",
-                    "-keyout", certificates / "tls.key", "-out", certificates / "tls.crt"],
-                   check=True, capture_output=True)
-    (certificates / "ca.crt").write_text((certificates / "tls.crt").read_text())
-    port, group, inside = free_port(host), "external.metrics.k8s.io", f"127.0.0.1:{free_port()}"
-    environment = {"POD_NAMESPACE": NAMESPACE, "WATCH_NAMESPACE": NAMESPACE,
-                   "KEDA_CLUSTER_OBJECT_NAMESPACE": NAMESPACE}
-    children = [
-        Child(folder, "keda-operator", [
-            programs["operator"], f"--cert-dir={certificates}", f"--metrics-service-bind-address={inside}",
-            "--enable-prometheus-metrics=false", "--health-probe-bind-address=0"], **environment),
-        Child(folder, "keda-metrics", [
-            programs["adapter"], f"--cert-dir={certificates}", f"--tls-cert-file={certificates}/tls.crt",
-            f"--tls-private-key-file={certificates}/tls.key", f"--metrics-service-address={inside}", "--port=0",
-            f"--bind-address={host}", f"--secure-port={port}", *client_flags()], **environment),
-    ]
-    cluster.run(["kubectl", "apply", "--server-side", "-f", definitions])
-    try:
-        objects = list(api_objects("keda-metrics", group, ("v1beta1",), host, port))
-        with serving(objects, children, f"/apis/{group}/v1beta1"):
-            try:
-                yield
-            finally:  # while there is an operator that takes its finalizers off
-                cluster.kubectl(f"delete scaledobject --all -n {NAMESPACE}", check=False)
-    finally:
-        cluster.run(["kubectl", "delete", "--ignore-not-found", "-f", definitions], check=False)
-
-
-@contextlib.contextmanager
-def metrics_pipeline(host, with_keda):
-    """Prometheus and what asks it, known to the cluster. Prometheus' URL."""
-    with tempfile.TemporaryDirectory(prefix="podsense-signals-") as name, contextlib.ExitStack() as stack:
-        folder = pathlib.Path(name)
-        url = stack.enter_context(prometheus(folder))
-        stack.enter_context(adapter(folder, host, url))
-        if with_keda:
-            stack.enter_context(keda(folder, host))
-        yield url
-
-
-def answers(path):
-    return cluster.kubectl(f"get --raw {path}", check=False).returncode == 0
-
-
-def remove(objects):
-    for entry in objects:
-        cluster.kubectl(f"delete {entry['kind']} {entry['metadata']['name']} --ignore-not-found", check=False)
-
-
-def free_port(host="127.0.0.1"):
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return probe.getsockname()[1]
 
 
 def scaling_values(name, options):
@@ -286,37 +56,17 @@ def scaling_values(name, options):
     if name in SIGNALS:
         values = {"minReplicas": 1, "maxReplicas": options.max_pods, **SIGNALS[name]}
         return [flag for key, value in values.items() for flag in ("--set", f"autoscaling.{key}={value}")]
-    given = {"serverAddress": options.prometheus, **KEDA_SIGNALS[name]}
-    if file := given.get("query"):
-        # Of the example, for this namespace.
-        found = re.search(r"^ +query: (.+)$", file.read_text(), re.M)[1]
-        given["query"] = found.replace('namespace="podsense"', f'namespace="{NAMESPACE}"')
-    flags = ["--set", f"autoscaling.enabled=false,keda.enabled=true,keda.maxReplicas={options.max_pods}",
-             # Before the first scrape Prometheus knows nothing: that is no reason for three pods here.
-             "--set", "keda.fallback=null,keda.pollingInterval=5"]
-    return flags + [flag for key, value in given.items()
-                    for flag in ("--set-literal", f"keda.prometheus.{key}={value}")]
+    given = dict(KEDA_SIGNALS[name])
+    if file := given.get("query"):  # of the example
+        given["query"] = re.search(r"^ +query: (.+)$", file.read_text(), re.M)[1]
+    return metrics_pipeline.keda_values(NAMESPACE, options.prometheus, options.max_pods, **given)
 
 
 def install(name, options):
     """One pod that scales on the signal; the URL."""
-    values = {
-        "replicaCount": 1, "resources.requests.cpu": options.cpu, "resources.limits.cpu": options.cpu,
-        "resources.requests.memory": "256Mi", "resources.limits.memory": "512Mi",
-        "image.pullPolicy": "Never",
-    }
-    flags = [flag for key, value in values.items() for flag in ("--set", f"{key}={value}")]
-    cluster.helm_install("podsense", NAMESPACE, *flags, *scaling_values(name, options))
-    url = cluster.expose(NAMESPACE, "podsense", port=options.node_port, name="signals")
-    cluster.wait_answers(f"{url}/readyz")
-
-    def active():
-        hpa = cluster.get(f"hpa {hpa_name(name)}", NAMESPACE)
-        status = hpa["status"] if hpa else {}
-        conditions = {entry["type"]: entry["status"] for entry in status.get("conditions", [])}
-        return conditions.get("ScalingActive") == "True" and status.get("currentMetrics")
-
-    cluster.wait_until(active, f"the HPA reads {name}", timeout=120)
+    url = metrics_pipeline.install(NAMESPACE, options.node_port, *metrics_pipeline.pod_values(options.cpu), *scaling_values(name, options))
+    cluster.wait_until(lambda: metrics_pipeline.is_active(cluster.get(f"hpa {hpa_name(name)}", NAMESPACE)),
+                       f"the HPA reads {name}", timeout=120)
     return url
 
 
@@ -380,20 +130,9 @@ def above_objective(histogram):
     return slow
 
 
-def forget(url):
-    """Deletes what Prometheus knows: KEDA's sums would count the pods of the run before."""
-    everything = urllib.parse.urlencode({"match[]": '{__name__=~".+"}'})
-    request = urllib.request.Request(f"{url}/api/v1/admin/tsdb/delete_series?{everything}", method="POST")
-    with urllib.request.urlopen(request, timeout=30):
-        pass
-
-
 def measure(name, options):
-    # A ScaledObject first: KEDA would make its HPA again.
-    for kinds in (["scaledobject"] if options.keda else []) + ["hpa,deployment"]:
-        cluster.kubectl(f"delete {kinds} --all -n {NAMESPACE}", check=False)
-    cluster.wait_until(lambda: not cluster.pods(NAMESPACE), "the pods of the run before have gone")
-    forget(options.prometheus)
+    metrics_pipeline.clear(NAMESPACE, options.keda)
+    metrics_pipeline.forget(options.prometheus)
     url = install(name, options)
     # A connection stays with the pod that it was made to: with kept ones, new pods would get nothing.
     with tempfile.TemporaryDirectory() as folder:
@@ -457,7 +196,7 @@ def main():
     options.keda = bool(set(signals) & set(KEDA_SIGNALS))
     results = []
     with (cluster.namespace(NAMESPACE),
-          metrics_pipeline(options.host_address, options.keda) as options.prometheus):
+          metrics_pipeline.metrics_pipeline(NAMESPACE, options.host_address, with_keda=options.keda) as options.prometheus):
         for _ in range(options.runs):
             for name in random.sample(signals, len(signals)):
                 results.append(measure(name, options))

@@ -18,19 +18,20 @@ import sys
 import tempfile
 import time
 
-import autoscaling
-import cluster
-import ingress
-from cluster import Failure, wait_until
+import metrics_pipeline
 
-autoscaling.NAMESPACE = NAMESPACE = "podsense-zero"
+import cluster  # isort: skip  # of tests/e2e, whose folder comes with the line above
+import ingress  # isort: skip
+from cluster import Failure, wait_until  # isort: skip
+
+NAMESPACE = "podsense-zero"
 HOST = "zero.test"
 QUIET = 40  # seconds in which it has to stay at zero
 SCRAPE = 5
 
 
 def prometheus_config(targets, state_port):
-    """Pods by a file, as in autoscaling.py; kube-state-metrics; Traefik's pod."""
+    """Pods by a file, as in metrics_pipeline.py; kube-state-metrics; Traefik's pod."""
     proxies = [pod["status"]["podIP"] + ":9100" for pod in cluster.pods("traefik", "app=traefik")]
     return {
         "global": {"scrape_interval": f"{SCRAPE}s", "scrape_timeout": f"{SCRAPE - 1}s"},
@@ -45,13 +46,13 @@ def prometheus_config(targets, state_port):
 @contextlib.contextmanager
 def pipeline(folder, host):
     """(URL of Prometheus, its process)"""
-    targets, state_port, port = folder / "targets.json", autoscaling.free_port(), autoscaling.free_port()
+    targets, state_port, port = folder / "targets.json", metrics_pipeline.free_port(), metrics_pipeline.free_port()
     state = [cluster.output("scripts/kube-state-metrics.sh"), f"--kubeconfig={os.environ['KUBECONFIG']}", "--resources=deployments",
-             "--host=127.0.0.1", f"--port={state_port}", f"--telemetry-port={autoscaling.free_port()}", f"--namespaces={NAMESPACE}"]
+             "--host=127.0.0.1", f"--port={state_port}", f"--telemetry-port={metrics_pipeline.free_port()}", f"--namespaces={NAMESPACE}"]
     (folder / "prometheus.yml").write_text(json.dumps(prometheus_config(targets, state_port)))
     words = ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data", f"--web.listen-address=127.0.0.1:{port}"]
-    with (autoscaling.Discovery(targets), autoscaling.Child(folder, "kube-state-metrics", state),
-          autoscaling.Child(folder, "prometheus", words) as process, autoscaling.keda(folder, host)):  # fmt: skip
+    with (metrics_pipeline.Discovery(targets, NAMESPACE), metrics_pipeline.Child(folder, "kube-state-metrics", state),
+          metrics_pipeline.Child(folder, "prometheus", words) as process, metrics_pipeline.keda(folder, NAMESPACE, host)):  # fmt: skip
         yield f"http://127.0.0.1:{port}", process
 
 

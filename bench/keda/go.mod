@@ -1,4 +1,4 @@
-// KEDA as bench/autoscaling.py builds it: KEDA's own go.mod, with the two programs as tools. `go mod tidy` is not for this:
+// KEDA as bench/metrics_pipeline.py builds it: KEDA's own go.mod, with the two programs as tools. `go mod tidy` is not for this:
 // it has no sources. go.sum: as `go list -mod=mod -deps` of the tools writes it.
 module podsense.test/keda
 

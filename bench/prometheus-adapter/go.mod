@@ -1,4 +1,4 @@
-// prometheus-adapter as bench/autoscaling.py builds it. `go mod tidy` is not for this: it has no sources.
+// prometheus-adapter as bench/metrics_pipeline.py builds it. `go mod tidy` is not for this: it has no sources.
 module podsense.test/adapter
 
 go 1.25.0

@@ -84,13 +84,13 @@ def cpu_per_request(server, requests, body):
     return (server.cpu_seconds() - before) / requests, runs
 
 
-def measure(server, requests):
-    """What a scenario needs: CPU times of a run and of the rest of a request.
+def measure(server, requests, body=b"{}"):
+    """What a scenario needs: CPU times of a run and of the rest of a request, of requests with this body.
 
     Runs are as unequal as their wall times were, and together take the CPU time that the process used: wall times of a
     machine that others use are longer. `stretch` is how much."""
     rest, _ = cpu_per_request(server, requests * 4, b'{"cpu_ms": 0}')
-    used, runs = cpu_per_request(server, requests, b"{}")
+    used, runs = cpu_per_request(server, requests, body)
     stretch = statistics.mean(runs) / (used - rest)
     counted = sorted(Counter(round(one / stretch * 1e3, 1) for one in runs).items())
     service = {"run_cpu": {"values": [[f"{value}ms", count] for value, count in counted]}, "request_cpu": f"{rest * 1e3:.3f}ms"}

@@ -264,6 +264,7 @@ def pod_values(cpu):
         "replicaCount": 1, "resources.requests.cpu": cpu, "resources.limits.cpu": cpu,
         "resources.requests.memory": "256Mi", "resources.limits.memory": "512Mi",
         "image.pullPolicy": "Never",
+        "networkPolicy.enabled": "false",  # Prometheus asks from outside of the cluster
     }
     return [flag for key, value in values.items() for flag in ("--set", f"{key}={value}")]
 

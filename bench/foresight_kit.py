@@ -45,6 +45,7 @@ def parse():
     parser.add_argument("--seconds", type=int, default=cells.SECONDS, help="of load")
     parser.add_argument("--simulations", type=int, default=judge.SIMULATIONS, help="of each run")
     parser.add_argument("--busy", type=float, default=0.6, help="cores that others may use, the cluster's own programs included")
+    parser.add_argument("--calm", action="store_true", help="runs of a busy machine are made again, and not compared")
     parser.add_argument("--namespace", default="podsense-foresight")
     parser.add_argument("--image", default=cluster.image(), help="on the nodes: NAME:TAG")
     parser.add_argument("--host-address", default="198.18.0.1", help="this machine, as the cluster sees it")
@@ -73,8 +74,8 @@ def bench_on_cluster(options):
 
 
 def play(options):
-    """Runs that are missing, until all are there or the time is over."""
-    began = time.monotonic()
+    """Runs that are missing, until all are there or the time is over; how many gave no record."""
+    began, failed = time.monotonic(), 0
     with bench_on_cluster(options) as bench:
         inputs = results.inputs(options.results)
         if options.measure or not inputs:
@@ -82,18 +83,20 @@ def play(options):
             inputs = measure.all_inputs(bench)
             results.append(results.path_of(options.results, "inputs"), inputs)
         if options.measure:
-            return
-        for one in cells.missing(options.cells, options.runs, results.done(options.results), random.Random()):
+            return 0
+        for one in cells.missing(options.cells, options.runs, results.done(options.results, options.calm), random.Random()):
             if options.minutes is not None and time.monotonic() - began > options.minutes * 60:
                 print(f"{options.minutes:g} minutes are over; the same command goes on")
-                return
+                break
             try:
                 record = run.once(bench, one, inputs)
             except (run.Failed, cluster.Failure) as failure:
                 print(f"{one.key}: no record: {failure}", file=sys.stderr, flush=True)
+                failed += 1
                 continue
             results.append_run(options.results, record)
             print(line_of(record), flush=True)
+    return failed
 
 
 def line_of(record):
@@ -105,10 +108,10 @@ def line_of(record):
 
 def compare(options, half):
     measured = results.inputs(options.results)
-    for_fitting = results.read_for_fitting(results.path_of(options.results, "fit"))
+    for_fitting = results.read_for_fitting(results.path_of(options.results, "fit"), options.calm)
     if not measured:
         raise SystemExit(f"{results.path_of(options.results, 'inputs')} has no inputs: bench/foresight_kit.py --measure")
-    records = for_fitting if half == "fit" else results.read_half(options.results, half)
+    records = for_fitting if half == "fit" else results.read_half(options.results, half, options.calm)
     if not records:
         raise SystemExit(f"{results.path_of(options.results, half)} has no runs")
     print(judge.report(records, fit.summary(measured, for_fitting), options.program, options.simulations), end="")
@@ -118,12 +121,12 @@ def main():
     options = parse()
     if options.look or options.report:
         compare(options, "fit" if options.look else "judge")
-        return
+        return 0
     cluster.adopt_environment()
     # Ends by cleaning up: an aggregated API that nobody serves would keep namespaces from being deleted.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    play(options)
+    return 1 if play(options) else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -58,15 +58,17 @@ def held_against(record, report):
 def stages(record, report):
     """Stage → (real, simulated): what is off where figures are. Lists of seconds, or a mean."""
     histograms = report["histograms"]
-    ages = [age for one in record.get("ages", {}).values() for age in one]
     cpu = [one["figures"]["cpu_seconds"] / one["figures"]["requests"] for one in report["runs"]]
-    return {
+    found = {
         "run, ms": ([record["server"]["run_seconds"]] if record["server"]["run_seconds"] else [], [mean_of(histograms["run"])]),
         "CPU of a request, ms": ([record["server"]["cpu"] / record["server"]["requests"]] if record["server"]["requests"] else [], cpu),
         "start-up, s": ([one["ready"] for one in record["start_ups"]], values_of(histograms["start_up"])),
-        "signal age, s": (ages, values_of(histograms["signal_age"])),
         "routing, chi²/df": ([record["routing_ratio"]] if record["routing_ratio"] is not None else [], []),
     }
+    if "ages" in record:  # each signal has its way to the autoscaler
+        ages = [age for one in record["ages"].values() for age in one]
+        found[f"age of {cells.run_of(record['key']).words[0]}, s"] = (ages, values_of(histograms["signal_age"]))
+    return found
 
 
 def mean_of(histogram):
@@ -160,9 +162,8 @@ def fixed_rows(compared):
 
 def stage_rows(compared):
     lines = ["| stage | real, median | simulated, median | Kolmogorov distance | seen |", "|---|---|---|---|---|"]
-    for stage in compared[0]["stages"] if compared else []:
-        real = [value for one in compared for value in one["stages"][stage][0]]
-        made = [value for one in compared for value in one["stages"][stage][1]]
+    for stage in {stage: None for one in compared for stage in one["stages"]}:
+        real, made = ([value for one in compared if stage in one["stages"] for value in one["stages"][stage][side]] for side in (0, 1))
         scale = 1e3 if stage.endswith("ms") else 1
         apart = distance(real, made) if stage.endswith(", s") else None
         lines.append(f"| {stage} | {text_of(real, scale)} | {text_of(made, scale)} | {'' if apart is None else f'{apart:.2f}'} | {len(real)} |")

@@ -46,12 +46,17 @@ def append_run(base, record):
     append(path_of(base, cells.run_of(record["key"]).half), record)
 
 
-def done(base):
-    """Keys of the runs that there are, of both halves; nothing else of them."""
-    return {record["key"] for half in HALVES for record in lines(path_of(base, half))}
+def done(base, calm=False):
+    """Keys of the runs that there are, of both halves; nothing else of them. `calm`: runs of a busy machine are none."""
+    return {record["key"] for half in HALVES for record in lines(path_of(base, half)) if not (calm and record.get("is_busy"))}
 
 
-def read_for_fitting(path):
+def chosen(records, calm):
+    """Of each run the last record; with `calm` of those on a machine that was not busy."""
+    return list({record["key"]: record for record in records if not (calm and record.get("is_busy"))}.values())
+
+
+def read_for_fitting(path, calm=False):
     """Runs of the half for fitting. @raises WrongHalf: a file, or a line, that is not of it"""
     path = pathlib.Path(path)
     if not path.name.endswith("-fit.jsonl"):
@@ -60,11 +65,11 @@ def read_for_fitting(path):
     for record in records:
         if cells.run_of(record["key"]).half != "fit":
             raise WrongHalf(f"{path.name}: {record['key']} is a run of the other half")
-    return records
+    return chosen(records, calm)
 
 
-def read_half(base, half):
-    return list(lines(path_of(base, half)))
+def read_half(base, half, calm=False):
+    return chosen(lines(path_of(base, half)), calm)
 
 
 def inputs(base):

@@ -59,6 +59,14 @@ class Files(unittest.TestCase):
         left = list(cells.missing(chosen, 3, results.done(self.base), random.Random(2)))
         self.assertEqual({run.key for run in order[3:]}, {run.key for run in left})
 
+    def test_a_run_of_a_busy_machine_is_made_again_where_calm_ones_are_wanted(self):
+        path = results.path_of(self.base, "fit")
+        results.append(path, {"key": "loop:cpu:step#1", "is_busy": True})
+        self.assertEqual((1, 0), tuple(len(results.done(self.base, calm)) for calm in (False, True)))
+        self.assertEqual((1, 0), tuple(len(results.read_for_fitting(path, calm)) for calm in (False, True)))
+        results.append(path, {"key": "loop:cpu:step#1", "is_busy": False})
+        self.assertEqual([False], [one["is_busy"] for one in results.read_for_fitting(path)])
+
     def test_the_order_is_drawn_anew(self):
         orders = {tuple(run.cell for run in cells.missing(cells.CELLS, 1, set(), random.Random(seed))) for seed in range(3)}
         self.assertEqual(3, len(orders))
@@ -316,7 +324,7 @@ class Reports(unittest.TestCase):
                      **{key: figures[f"latency_{key}_seconds"] for key in judge.QUANTILES}},
             "rows": [{"ready": one["ready"]} for one in run["timeline"]["slices"]], "pod_seconds": figures["pod_seconds"], "pods": {},
             "start_ups": [{"ready": 2.5}], "server": {"run_seconds": 0.07, "cpu": 20.0, "requests": 900}, "routing_ratio": 1.1,
-            "ages": {"pods/podsense_saturation": [1.0, 4.0]} if is_loop else {}, "is_busy": is_loop,
+            **({"ages": {"pods/podsense_saturation": [1.0, 4.0]}} if is_loop else {}), "is_busy": is_loop,
             "replay": {"looks": 4, "compared": 4, "rescales": 2, "different": []} if is_loop else None,
             "machine": {"cpu": "a CPU", "cores": 2},
         }
@@ -346,7 +354,7 @@ class Reports(unittest.TestCase):
         self.assertRegex(text, r"\| saturation:step \| 1 \(1\*\) \| \d+ / \d+ \([+-]\d+%\) \|")
         self.assertRegex(text, r"\| fixed:0.5 \| 1 \|")
         self.assertIn("| decisions that differ | 0 | 0 | yes |", text)
-        self.assertRegex(text, r"\| signal age, s \| 2.50 \| \d")
+        self.assertRegex(text, r"\| age of saturation, s \| 2.50 \| \d")
         self.assertNotIn("NOT THE SAME", text)
 
     def test_other_arrivals_and_other_decisions_are_told(self):

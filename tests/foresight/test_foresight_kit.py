@@ -2,6 +2,7 @@
 """The parts of bench/foresight_kit.py that need no cluster: halves, files, figures over time, replayed looks, reports."""
 
 import json
+import lzma
 import os
 import pathlib
 import random
@@ -268,6 +269,30 @@ class Looks(unittest.TestCase):
         scrapes = {"a": [BEGAN + 1, BEGAN + 6, BEGAN + 11], "b": [BEGAN + 13]}
         self.assertEqual({"pods/podsense_saturation": [1.0, 1.02, 1.02]},
                          looks.ages({"events": self.events, "answers": self.answers}, SETTINGS, scrapes))
+
+
+class RecordedLooks(unittest.TestCase):
+    """seen.jsonl.xz: what was seen of two runs on a cluster of Kubernetes 1.34, CPU under a step and queue depth by KEDA under bursts."""
+
+    def setUp(self):
+        with lzma.open(pathlib.Path(__file__).with_name("seen.jsonl.xz"), "rt") as lines:
+            self.runs = {record["key"]: record for record in map(json.loads, lines)}
+
+    def replay(self, key, **settings):
+        return looks.replay(BINARY, self.runs[key]["seen"], self.runs[key]["settings"] | settings, cells.CPU)
+
+    def test_what_every_look_saw_is_found_and_each_decision_is_the_controllers(self):
+        for key, number in (("loop:cpu:step#1", 11), ("loop:keda-queue:burst#1", 3)):
+            found = self.replay(key)
+            self.assertEqual((number, number, 1, []), (found["looks"], found["compared"], found["rescales"], found["different"]), key)
+
+    def test_a_controller_with_other_flags_would_be_noticed(self):
+        self.assertNotEqual([], self.replay("loop:cpu:step#1", tolerance=0.6)["different"])
+
+    def test_answers_that_are_not_those_of_the_looks_are_noticed(self):
+        for answer in self.runs["loop:cpu:step#1"]["seen"]["answers"]["resource"]:
+            answer["values"] = {name: [at, window, ["7m"]] for name, (at, window, _) in (answer["values"] or {}).items()}
+        self.assertLess(self.replay("loop:cpu:step#1")["compared"], 3)
 
 
 def inputs():

@@ -272,7 +272,8 @@ class Looks(unittest.TestCase):
 
 
 class RecordedLooks(unittest.TestCase):
-    """seen.jsonl.xz: what was seen of two runs on a cluster of Kubernetes 1.34, CPU under a step and queue depth by KEDA under bursts."""
+    """seen.jsonl.xz: what was seen of runs on a cluster of Kubernetes 1.34: CPU under a step, queue depth by KEDA under bursts, CPU and
+    saturation under a sine."""
 
     def setUp(self):
         with lzma.open(pathlib.Path(__file__).with_name("seen.jsonl.xz"), "rt") as lines:
@@ -282,9 +283,9 @@ class RecordedLooks(unittest.TestCase):
         return looks.replay(BINARY, self.runs[key]["seen"], self.runs[key]["settings"] | settings, cells.CPU)
 
     def test_what_every_look_saw_is_found_and_each_decision_is_the_controllers(self):
-        for key, number in (("loop:cpu:step#1", 11), ("loop:keda-queue:burst#1", 3)):
+        for key, number, rescales in (("loop:cpu:step#1", 11, 1), ("loop:keda-queue:burst#1", 3, 1), ("loop:several:sine#1", 12, 2)):
             found = self.replay(key)
-            self.assertEqual((number, number, 1, []), (found["looks"], found["compared"], found["rescales"], found["different"]), key)
+            self.assertEqual((number, number, rescales, []), (found["looks"], found["compared"], found["rescales"], found["different"]), key)
 
     def test_a_controller_with_other_flags_would_be_noticed(self):
         self.assertNotEqual([], self.replay("loop:cpu:step#1", tolerance=0.6)["different"])

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds (once, in the cache that clean clones share) the OpenTelemetry Collector of
-# tests/monitoring/collector/manifest.yaml and prints the path of its binary. Takes some minutes.
+# Builds (once, in the cache that clean clones share) the OpenTelemetry Collector of tests/monitoring/collector and prints
+# the path of its binary. Takes four minutes of a core.
 #
 #   collector=$(scripts/otel-collector.sh)
 #   collector=$(scripts/otel-collector.sh --cached)     exits 3, quietly, where it has not been built
@@ -9,9 +9,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 # shellcheck source=scripts/lib.sh
 . ./lib.sh
 
-manifest=$PWD/../tests/monitoring/collector/manifest.yaml
-builder_version=$(awk '$1 == "otel-builder" { print $3 }' go-tools.txt)
-folder=$podsense_cache/go-tools/otelcol-$(hash_of "$manifest" - <<<"$builder_version")
+module=$PWD/../tests/monitoring/collector
+folder=$podsense_cache/go-tools/otelcol-$(hash_of "$module"/{main.go,go.mod,go.sum} </dev/null)
 case ${1:-} in
   '') ;;
   --cached) [ -e "$folder" ] || exit 3 ;;
@@ -20,11 +19,9 @@ esac
 
 # make_collector TO
 make_collector() {
-  local go builder work=$1/work
-  go=$(go_program) && builder=$(./go-tool.sh otel-builder) && mkdir "$work" &&
-    sed "s|^dist:|&\n  output_path: $work\n  go: $go|" "$manifest" >"$work/manifest.yaml" &&
-    CGO_ENABLED=0 GOFLAGS=-trimpath "$builder" --config "$work/manifest.yaml" &&
-    mv "$work/otelcol" "$1" && rm -rf "$work"
+  local go
+  go=$(go_program) && cd "$module" &&
+    CGO_ENABLED=0 GOFLAGS=-trimpath "$go" build -ldflags=-s -o "$1/otelcol" .
 }
 build_once "$folder" "the OpenTelemetry Collector" make_collector
 echo "$folder/otelcol"

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import alloy
 import built
+import loki_values
 import panels
 import prometheus
 import test_live
@@ -26,7 +27,7 @@ import yaml
 
 harness = prometheus.harness
 CONFIGURATION = (panels.ROOT / "monitoring/alloy/config.alloy").read_text()
-VALUES = yaml.safe_load((panels.ROOT / "monitoring/values-loki.yaml").read_text())
+COLLECTOR = yaml.safe_load((panels.ROOT / "monitoring/values-otel-collector.yaml").read_text())
 PAGE = (panels.ROOT / "docs/how-to/monitoring.md").read_text()
 BOARD = json.loads((panels.ROOT / "monitoring/dashboards/podsense-logs.json").read_text())
 POD = {"namespace": "podsense", "pod": "podsense-6c9f7d5b8-7k2xv", "container": "podsense", "app": "podsense"}
@@ -57,6 +58,21 @@ class Form(unittest.TestCase):
         self.assertLessEqual(set(stages["labels"]), set(re.findall(r"`(\w+)`", labels)))
         self.assertEqual(set(stages["structured_metadata"]), set(re.findall(r"`(\w+)`", metadata)))
 
+    def test_the_collector_makes_the_labels_and_metadata_that_alloy_makes(self):
+        (_, match) = alloy.stages(CONFIGURATION, "podsense")
+        stages = {kind: body for one in match["match"]["stages"] for kind, body in one.items()}
+        config = COLLECTOR["config"]
+        (retained,) = [one["fields"] for one in config["receivers"]["filelog"]["operators"] if one["type"] == "retain"]
+        self.assertEqual({field.removeprefix("attributes.") for field in retained},
+                         {*stages["labels"], *stages["structured_metadata"]})
+        otlp = loki_values.VALUES["loki"]["limits_config"]["otlp_config"]
+        ((of_resource,), (of_line,)) = otlp["resource_attributes"]["attributes_config"], otlp["log_attributes"]
+        self.assertEqual(set(of_line["attributes"]), set(stages["labels"]))
+        made = {one["key"] for one in config["processors"]["resource"]["attributes"] if one["action"] == "insert"}
+        self.assertEqual(set(of_resource["attributes"]), made)
+        relabeled = set(re.findall(r'target_label += "(\w+)"', CONFIGURATION)) - {"__path__"}
+        self.assertEqual(made, relabeled)
+
     def test_no_choice_on_the_dashboard_takes_the_empty_value(self):
         # Loki refuses queries of which every matcher does.
         for variable in BOARD["templating"]["list"]:
@@ -73,25 +89,8 @@ class Loki:
     def __enter__(self):
         self.folder = Path(tempfile.mkdtemp(prefix="podsense-loki-"))
         self.port = prometheus.free_port()
-        given = VALUES["loki"]
-        local = {"instance_addr": "127.0.0.1", "kvstore": {"store": "inmemory"}}
-        config = {
-            "auth_enabled": given["auth_enabled"],
-            "server": {"http_listen_address": "127.0.0.1", "http_listen_port": self.port,
-                       "grpc_listen_address": "127.0.0.1", "grpc_listen_port": prometheus.free_port(),
-                       "log_level": "warn"},
-            "common": {"path_prefix": str(self.folder), "instance_addr": "127.0.0.1", "ring": local,
-                       "storage": {"filesystem": {"chunks_directory": f"{self.folder}/chunks",
-                                                  "rules_directory": f"{self.folder}/rules"}},
-                       **given["commonConfig"]},
-            "memberlist": {"bind_addr": ["127.0.0.1"], "bind_port": prometheus.free_port(),
-                           "advertise_addr": "127.0.0.1"},
-            "schema_config": given["schemaConfig"],
-            "limits_config": given["limits_config"],
-            "compactor": given["compactor"],
-            "ingester": {"wal": {"enabled": False}},
-            "analytics": {"reporting_enabled": False},
-        }  # fmt: skip
+        config = loki_values.configuration(self.folder, "127.0.0.1", self.port, prometheus.free_port(),
+                                           prometheus.free_port())
         file = self.folder / "loki.yaml"
         file.write_text(json.dumps(config))
         self.log = open(self.folder / "log", "w+")

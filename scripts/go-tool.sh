@@ -15,14 +15,14 @@ if [ "$1" = --go ]; then
   exit 0
 fi
 
-read -r name package version < <(awk -v name="$1" '$1 == name' go-tools.txt) ||
+read -r name package version tags < <(awk -v name="$1" '$1 == name' go-tools.txt) ||
   die "no tool $1; there are: $(awk '!/^#/ { printf "%s ", $1 }' go-tools.txt)"
 folder=$podsense_cache/go-tools/$name-$version
 
 # make_tool TO : the program's own name comes from its package, which may end in a major version.
 make_tool() {
   local go
-  go=$(go_program) && GOBIN=$1/bin GOFLAGS=-trimpath CGO_ENABLED=0 "$go" install -ldflags=-s "$package@$version" &&
+  go=$(go_program) && GOBIN=$1/bin GOFLAGS=-trimpath CGO_ENABLED=0 "$go" install -tags="$tags" -ldflags=-s "$package@$version" &&
     mv "$1"/bin/* "$1/$name" && rmdir "$1/bin"
 }
 build_once "$folder" "$package $version" make_tool

@@ -9,7 +9,9 @@ import os
 import pathlib
 import re
 import shlex
+import shutil
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -52,6 +54,23 @@ def output(command, **options):
 def platform():
     """kind or kit."""
     return output(["bash", "-c", ". scripts/lib.sh; . scripts/kube-lib.sh; platform"])
+
+
+def kit():
+    """The cluster kit's folder."""
+    return pathlib.Path(os.environ.get("KUBEKIT") or ROOT.parent / "shared/cluster")
+
+
+def kit_image(name, program):
+    """Gives the kit's node an image of one program that needs nothing else, at /bin; its name."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = pathlib.Path(folder, "bin")
+        place.mkdir()
+        shutil.copy2(program, place)
+        words = [f"{kit()}/make-image", name, folder, f"/bin/{pathlib.Path(program).name}"]
+        made = subprocess.run(words, stdout=subprocess.PIPE, check=True)
+        subprocess.run([f"{kit()}/load-image"], input=made.stdout, stdout=subprocess.DEVNULL, check=True)
+    return name
 
 
 def adopt_environment():

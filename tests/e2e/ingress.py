@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import pathlib
-import subprocess
 import tempfile
 
 import cluster
@@ -34,19 +33,14 @@ def gateway_crds():
 
 def traefik_image():
     """Its name on the nodes. The kit brings a build of its own; elsewhere it is pulled."""
-    kit = os.environ.get("KUBEKIT") or str(cluster.ROOT.parent / "shared/cluster")
-    packed = sorted(pathlib.Path(kit, "prebuilt").glob("traefik-*.zst"))
+    packed = sorted((cluster.kit() / "prebuilt").glob("traefik-*.zst"))
     if cluster.platform() != "kit" or not packed:
         return f"docker.io/library/traefik:{TRAEFIK}"
-    name = "podsense-e2e/traefik:1"
     with tempfile.TemporaryDirectory() as folder:
-        root = pathlib.Path(folder) / "root"
-        root.mkdir()
-        run(["zstd", "-qd", str(packed[-1]), "-o", str(root / "traefik")])
-        (root / "traefik").chmod(0o755)
-        made = subprocess.run([f"{kit}/make-image", name, str(root), "/traefik"], stdout=subprocess.PIPE, check=True)
-        subprocess.run([f"{kit}/load-image"], input=made.stdout, stdout=subprocess.DEVNULL, check=True)
-    return name
+        program = pathlib.Path(folder, "traefik")
+        run(["zstd", "-qd", str(packed[-1]), "-o", str(program)])
+        program.chmod(0o755)
+        return cluster.kit_image("podsense-e2e/traefik:1", program)
 
 
 @contextlib.contextmanager

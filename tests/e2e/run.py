@@ -27,13 +27,15 @@ import figures
 import ingress
 import install
 import network
+import observability
 import transcoding
 import upgrades
 
 import compat
 import scripts
 
-MODULES = (install, upgrades, scripts, commands, compat, disruption, failure, transcoding, ingress, network, autoscaling, dashboards)
+MODULES = (install, upgrades, scripts, commands, compat, disruption, failure, transcoding, ingress, network, autoscaling, dashboards,
+           observability)
 FOLDER = cluster.ROOT / "build/e2e"
 
 

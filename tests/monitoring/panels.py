@@ -42,9 +42,10 @@ def queries(board, kind=None):
             yield "annotation " + annotation["name"], annotation["expr"]
 
 
-def filled_in(board, query, interval="1m"):
-    """As Grafana sends it with everything chosen: what is typed has its default."""
+def filled_in(board, query, interval="1m", chosen=None):
+    """As Grafana sends it with everything chosen: what is typed has its default; `chosen`: variable → value."""
     for variable in board["templating"]["list"]:
         value = (variable["allValue"] or ALL) if variable["type"] == "query" else str(variable.get("query", ""))
+        value = (chosen or {}).get(variable["name"], value)
         query = re.sub(r"\$(?:%s\b|\{%s\})" % ((variable["name"],) * 2), value, query)
     return re.sub(r"\$__(rate_)?interval", interval, query)

@@ -22,16 +22,16 @@ double busiest_use(const Problem& problem, const foresight::Scenario& scenario,
 }
 
 TrialRun outcome_of(const Problem& problem, const foresight::Scenario& scenario,
-                      const foresight::RunResult& run) {
+                    const foresight::RunResult& run) {
   TrialRun out{.requests = run.requests(),
-                 .late = {},
-                 .errors = run.requests() - run.latency.count(),
-                 .cost = run_cost(problem.request.prices, size_of(scenario), run,
-                                  foresight::slice_length(scenario)) /
-                         to_seconds(scenario.length) * 3600,
-                 .use = busiest_use(problem, scenario, run),
-                 .figures = {},
-                 .more_ready = run.second_ready};
+               .late = {},
+               .errors = run.requests() - run.latency.count(),
+               .cost = run_cost(problem.request.prices, size_of(scenario), run,
+                                foresight::slice_length(scenario)) /
+                       to_seconds(scenario.length) * 3600,
+               .use = busiest_use(problem, scenario, run),
+               .figures = {},
+               .more_ready = run.second_ready};
   for (const LatencyGoal& goal : problem.objective.latencies) {
     const bool is_exact = goal.latency == scenario.objective.latency;
     out.late.push_back(is_exact ? run.late : run.requests() - run.latency.count_to(goal.latency));

@@ -48,9 +48,9 @@ struct PlanTrial {
   PlanSettings settings;
   std::shared_ptr<const foresight::Scenario> scenario;
   std::vector<TrialRun> runs;  ///< of the seeds from the scenario's on
-  std::string refused;           ///< why it is not played
-  bool is_expanded = false;      ///< its neighbours are known
-  bool is_rejected = false;      ///< after all, by more runs
+  std::string refused;         ///< why it is not played
+  bool is_expanded = false;    ///< its neighbours are known
+  bool is_rejected = false;    ///< after all, by more runs
 };
 
 /// For a terminal.

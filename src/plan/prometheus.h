@@ -39,8 +39,8 @@ struct RecordedTraffic {
   double request_cpu = 0;                   ///< seconds, without the run
   double rows = 1;                          ///< mean of runs
   std::map<unsigned, double> rows_seconds;  ///< of a run by its rows, as measured at load
-  WeightedValues waits;  ///< from a pod's creation to its process's begin; empty:
-                         ///< kube-state-metrics' are not there
+  WeightedValues waits;   ///< from a pod's creation to its process's begin; empty:
+                          ///< kube-state-metrics' are not there
   WeightedValues starts;  ///< from a process's begin until it was first seen ready
   double memory = 0;      ///< bytes, the most that a pod used
   std::vector<std::pair<std::string, double>> models;  ///< with their requests, most first

@@ -30,6 +30,6 @@ Result<void> check_target(const BenchTarget& target);
 Result<BenchModel> model_of(const BenchTarget& flags, const BenchFolder& folder);
 /// The load to send: the user's request, or random tensors.
 Result<load::LoadOptions> options_for(const BenchTarget& flags, const std::string& url,
-                                  const std::string& model, const std::string& tool);
+                                      const std::string& model, const std::string& tool);
 
 }  // namespace podsense::cli

@@ -198,7 +198,8 @@ Result<plan::FindingOptions> options_of(const ExplainFlags& flags) {
       return fail(ErrorCode::kInvalidArgument,
                   "--trace: " + flags.trace + ": " + trace.error().message);
     }
-    options.traffic = plan::Traffic{.shape = std::move(trace->shape), .length = trace->length};
+    options.traffic =
+        plan::ExpectedTraffic{.shape = std::move(trace->shape), .length = trace->length};
   }
   return options;
 }

@@ -95,8 +95,8 @@ class Transfer {
   CheckedUrl url_;
   unsigned redirects_ = 0;
   std::string body_;
-  MemoryBudget::Share memory_;          ///< counts the body
-  std::optional<Error> no_memory_;      ///< why memory_ could not grow
+  MemoryBudget::Share memory_;                ///< counts the body
+  std::optional<Error> no_memory_;            ///< why memory_ could not grow
   std::unique_ptr<AnswerInflater> inflater_;  // for a gzip body
 
   // Of the current leg.

@@ -293,7 +293,7 @@ class Bench(unittest.TestCase):
                 ([*named, "--html", "/nowhere/page.html"], 2, "cannot write /nowhere/page.html: No such file or directory"),
                 ([MODELS, "--model", "nothing"], 2, f"there is no model 'nothing'; the repository '{MODELS}' has efficientnet-lite0"),
                 ([MODELS], 2, "say which model with --model; "),
-                ([MODELS, "--models", MODELS], 2, "give one"),
+                ([MODELS, "--models", MODELS], 2, "give only one"),
                 ([self.root / "empty"], 2, "no model; accepted: a file *.onnx or *.ort"),
                 ([self.root / "text.txt"], 2, "accepted: a file *.onnx or *.ort"),
                 ([self.root / "text.txt", "--model", "x"], 2, "leave it out"),

@@ -183,8 +183,7 @@ Result<void> read_typed(const Given& given, std::uint64_t count, InputTensor& te
   std::uint64_t got = 0;
   for (const Filled& field : fields) {
     if (field.name != wanted) {
-      // NOLINTNEXTLINE(performance-inefficient-string-concatenation): error path, at most once per
-      // request
+      // NOLINTNEXTLINE(performance-inefficient-string-concatenation): on the error path
       return invalid(given.place() + " is " + type + " and has " + std::string(field.name) + "; " +
                      type + " goes into " + std::string(wanted));
     }

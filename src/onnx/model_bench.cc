@@ -136,16 +136,5 @@ void load(benchmark::State& state) {
 }
 BENCHMARK(load)->Name("load")->ArgName("cached")->Arg(0)->Arg(1)->Unit(benchmark::kMillisecond);
 
-void burn(benchmark::State& state) {
-  const auto amount = std::chrono::microseconds(state.range(0));
-  double over = 0;
-  for (auto _ : state) {
-    over += to_seconds(burn_cpu(amount)) / to_seconds(amount) - 1.0;
-  }
-  state.counters["over_percent"] =
-      benchmark::Counter(100.0 * over, benchmark::Counter::kAvgIterations);
-}
-BENCHMARK(burn)->Name("burn_cpu_us")->Arg(100)->Arg(1000)->Arg(25000);
-
 }  // namespace
 }  // namespace podsense::onnx

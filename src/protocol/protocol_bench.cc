@@ -121,7 +121,8 @@ constexpr std::string_view kRequestId = "0123456789abcdef0123456789abcdef";
 
 void write_features_answer(benchmark::State& state) {
   auto answer = timed_answer<RowsAnswer>();
-  answer.rows = {{1, "1", {0.12345F, 0.87655F}}};
+  answer.rows = {
+      {.prediction = 1, .label = "1", .text_label = {}, .probabilities = {0.12345F, 0.87655F}}};
   for (auto _ : state) {
     std::string out;
     write_features(out, answer, kRequestId);
